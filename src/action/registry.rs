@@ -1,0 +1,41 @@
+//! All actions by name.
+
+use std::collections::BTreeMap;
+
+use super::Action;
+
+/// The actions that plans may use.
+#[derive(Default)]
+pub struct Registry {
+    actions: BTreeMap<&'static str, Box<dyn Action>>,
+}
+
+impl std::fmt::Debug for Registry {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_list().entries(self.actions.keys()).finish()
+    }
+}
+
+impl Registry {
+    /// Adds an action.
+    #[must_use]
+    pub fn with(mut self, action: impl Action + 'static) -> Self {
+        self.actions.insert(action.name(), Box::new(action));
+        self
+    }
+
+    /// The action of that name.
+    pub fn get(&self, name: &str) -> Option<&dyn Action> {
+        self.actions.get(name).map(AsRef::as_ref)
+    }
+
+    /// All names, sorted.
+    pub fn names(&self) -> impl Iterator<Item = &'static str> + Clone {
+        self.actions.keys().copied()
+    }
+}
+
+/// The actions that `hl` ships.
+pub fn builtin() -> Registry {
+    Registry::default()
+}

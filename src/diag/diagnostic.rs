@@ -1,0 +1,133 @@
+//! One finding: message, place, help.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use serde::Serialize;
+
+/// How bad a finding is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Severity {
+    /// Nothing can start.
+    Error,
+    /// It can start, but the user should know.
+    Warning,
+}
+
+/// A file's text, shared by all places in it.
+#[derive(Debug, Clone)]
+pub struct Source {
+    /// The path as the user knows it: relative to the lab where possible.
+    pub path: Utf8PathBuf,
+    /// The whole text.
+    pub text: Arc<str>,
+}
+
+impl Source {
+    /// A source with its display path.
+    pub fn new(path: impl Into<Utf8PathBuf>, text: impl Into<Arc<str>>) -> Self {
+        Self {
+            path: path.into(),
+            text: text.into(),
+        }
+    }
+
+    /// A place in this source. `span` is in bytes.
+    pub fn at(&self, span: Range<usize>, label: impl Into<String>) -> Place {
+        Place {
+            source: self.clone(),
+            span,
+            label: label.into(),
+        }
+    }
+}
+
+/// Where in a file a finding is.
+#[derive(Debug, Clone)]
+pub struct Place {
+    /// The file.
+    pub source: Source,
+    /// Byte range in its text.
+    pub span: Range<usize>,
+    /// What is said under the underlined text; may be empty.
+    pub label: String,
+}
+
+impl Place {
+    /// Line and column of the start, from 1; columns count characters.
+    pub fn line_column(&self) -> (usize, usize) {
+        let before = self
+            .source
+            .text
+            .get(..self.span.start)
+            .unwrap_or(&self.source.text);
+        let line = before.matches('\n').count() + 1;
+        let column = before.rsplit('\n').next().unwrap_or("").chars().count() + 1;
+        (line, column)
+    }
+
+    /// The file's path.
+    pub fn path(&self) -> &Utf8Path {
+        &self.source.path
+    }
+}
+
+/// One finding, ready to be shown. Message rules: lower-case, no full stop,
+/// subject first, the user's own names in backticks.
+#[derive(Debug, Clone)]
+pub struct Diagnostic {
+    /// Error or warning.
+    pub severity: Severity,
+    /// What was found, and what was expected.
+    pub message: String,
+    /// Where, when it is in a file.
+    pub place: Option<Place>,
+    /// What to do: commands or edits.
+    pub help: Vec<String>,
+    /// Background that helps to understand.
+    pub notes: Vec<String>,
+}
+
+impl Diagnostic {
+    /// An error without a place.
+    pub fn error(message: impl Into<String>) -> Self {
+        Self {
+            severity: Severity::Error,
+            message: message.into(),
+            place: None,
+            help: Vec::new(),
+            notes: Vec::new(),
+        }
+    }
+
+    /// A warning without a place.
+    pub fn warning(message: impl Into<String>) -> Self {
+        Self {
+            severity: Severity::Warning,
+            ..Self::error(message)
+        }
+    }
+
+    /// Adds the place.
+    #[must_use]
+    pub fn at(mut self, place: Place) -> Self {
+        self.place = Some(place);
+        self
+    }
+
+    /// Adds one line of help.
+    #[must_use]
+    pub fn help(mut self, help: impl Into<String>) -> Self {
+        self.help.push(help.into());
+        self
+    }
+
+    /// Adds one note.
+    #[must_use]
+    pub fn note(mut self, note: impl Into<String>) -> Self {
+        self.notes.push(note.into());
+        self
+    }
+}

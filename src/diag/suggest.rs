@@ -1,0 +1,79 @@
+//! "Did you mean": the closest of the known names.
+
+/// The known name closest to `word`, when it is close enough to be a slip:
+/// at most a third of the longer word's letters differ.
+pub fn closest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    known
+        .into_iter()
+        .map(|candidate| (distance(word, candidate), candidate))
+        .filter(|(d, candidate)| {
+            *d <= word
+                .chars()
+                .count()
+                .max(candidate.chars().count())
+                .div_ceil(3)
+        })
+        .min_by_key(|(d, _)| *d)
+        .map(|(_, candidate)| candidate)
+}
+
+/// A help line for `word`: the closest name, else the whole list.
+pub fn did_you_mean<'a>(
+    word: &str,
+    known: impl IntoIterator<Item = &'a str> + Clone,
+) -> Option<String> {
+    if let Some(name) = closest(word, known.clone()) {
+        return Some(format!("did you mean `{name}`?"));
+    }
+    let names: Vec<_> = known.into_iter().map(|name| format!("`{name}`")).collect();
+    (!names.is_empty()).then(|| format!("known: {}", names.join(", ")))
+}
+
+/// Edits between two words, where two neighbours in the wrong order are one
+/// edit (optimal string alignment).
+fn distance(a: &str, b: &str) -> usize {
+    let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
+    let width = b.len() + 1;
+    let mut table = vec![0usize; (a.len() + 1) * width];
+    for i in 0..=a.len() {
+        for j in 0..=b.len() {
+            let value = if i == 0 || j == 0 {
+                i + j
+            } else {
+                let same = usize::from(a[i - 1] != b[j - 1]);
+                let mut best = (table[(i - 1) * width + j] + 1)
+                    .min(table[i * width + j - 1] + 1)
+                    .min(table[(i - 1) * width + j - 1] + same);
+                if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
+                    best = best.min(table[(i - 2) * width + j - 2] + 1);
+                }
+                best
+            };
+            table[i * width + j] = value;
+        }
+    }
+    table[a.len() * width + b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slips_are_found_and_strangers_are_not() {
+        assert_eq!(
+            closest("l2-aply", ["l1-template", "l2-apply"]),
+            Some("l2-apply")
+        );
+        assert_eq!(closest("hsot", ["host", "node"]), Some("host"));
+        assert_eq!(closest("banana", ["l1-template", "l2-apply"]), None);
+    }
+
+    #[test]
+    fn strangers_get_the_list() {
+        assert_eq!(
+            did_you_mean("xyz", ["dev", "prod"]).as_deref(),
+            Some("known: `dev`, `prod`")
+        );
+    }
+}

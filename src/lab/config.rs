@@ -1,0 +1,93 @@
+//! `hl.toml`: the root marker and the lab's settings.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// `hl.toml`. Unknown keys are errors.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// `[lab]`
+    pub lab: LabSettings,
+    /// `[env]`: the weakest source of variables.
+    pub env: BTreeMap<String, String>,
+    /// `[doppler]`
+    pub doppler: DopplerSettings,
+    /// `[ssh]`
+    pub ssh: SshSettings,
+    /// `[timeouts]`: tiers such as `quick = "30s"`; built-in ones may be changed.
+    pub timeouts: BTreeMap<String, String>,
+    /// `[tools]`: program to run for a tool, e.g. `tofu = "terraform"`.
+    pub tools: BTreeMap<String, String>,
+}
+
+/// `[lab]`: what the lab is called and what it does by default.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct LabSettings {
+    /// Name, for people.
+    pub name: String,
+    /// Default environment of L2 to L4.
+    pub env: String,
+}
+
+impl Default for LabSettings {
+    fn default() -> Self {
+        Self {
+            name: "lab".to_owned(),
+            env: "dev".to_owned(),
+        }
+    }
+}
+
+/// When Doppler is asked.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum DopplerMode {
+    /// Always, unless `DOPPLER=0` or `CI`.
+    #[default]
+    On,
+    /// Only when the program is installed and set up.
+    Auto,
+    /// Never, unless `FORCE_DOPPLER=1`.
+    Off,
+}
+
+/// `[doppler]`
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct DopplerSettings {
+    /// When it is asked.
+    pub mode: DopplerMode,
+    /// Doppler project; absent: what `doppler setup` chose.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub project: Option<String>,
+    /// Doppler config; absent: what `doppler setup` chose.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub config: Option<String>,
+}
+
+/// `[ssh]`: one set for packer, waiting and ansible.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct SshSettings {
+    /// User that cloud-init makes on every VM.
+    pub user: String,
+    /// Public keys (`ssh-ed25519 AAAA...`) or paths to `.pub` files.
+    pub public_keys: Vec<String>,
+    /// Private key file; absent: the agent and OpenSSH's defaults.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub identity: Option<String>,
+}
+
+impl Default for SshSettings {
+    fn default() -> Self {
+        Self {
+            user: "ops".to_owned(),
+            public_keys: Vec::new(),
+            identity: None,
+        }
+    }
+}

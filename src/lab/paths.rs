@@ -1,0 +1,120 @@
+//! Where everything of a lab is on disk.
+//!
+//! What people write lies under the root. What runs write lies under `out`,
+//! which is the root itself, or `state/rehearsal/` in a rehearsal: so a
+//! rehearsal cannot touch what a live run reads.
+
+use camino::{Utf8Path, Utf8PathBuf};
+
+/// The paths of a lab. All are absolute.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Paths {
+    root: Utf8PathBuf,
+    out: Utf8PathBuf,
+}
+
+impl Paths {
+    /// The paths of the lab at `root` (absolute), for live runs.
+    pub fn live(root: impl Into<Utf8PathBuf>) -> Self {
+        let root = root.into();
+        Self {
+            out: root.clone(),
+            root,
+        }
+    }
+
+    /// The same lab, with all that is written under `state/rehearsal/`.
+    #[must_use]
+    pub fn rehearsal(&self) -> Self {
+        Self {
+            root: self.root.clone(),
+            out: self.root.join("state/rehearsal"),
+        }
+    }
+
+    /// Whether these are the paths of a rehearsal.
+    pub fn is_rehearsal(&self) -> bool {
+        self.out != self.root
+    }
+
+    /// The directory that holds `hl.toml`.
+    pub fn root(&self) -> &Utf8Path {
+        &self.root
+    }
+
+    /// Where runs write; the root, or `state/rehearsal/`.
+    pub fn out(&self) -> &Utf8Path {
+        &self.out
+    }
+
+    /// `hl.toml`.
+    pub fn config(&self) -> Utf8PathBuf {
+        self.root.join("hl.toml")
+    }
+
+    /// `.env`.
+    pub fn dotenv(&self) -> Utf8PathBuf {
+        self.root.join(".env")
+    }
+
+    /// The layers' definitions and assets.
+    pub fn layers(&self) -> Utf8PathBuf {
+        self.root.join("layers")
+    }
+
+    /// site-config.
+    pub fn site(&self) -> Utf8PathBuf {
+        self.root.join("site")
+    }
+
+    /// `state/`, 0700.
+    pub fn state(&self) -> Utf8PathBuf {
+        self.out.join("state")
+    }
+
+    /// Run files.
+    pub fn runs(&self) -> Utf8PathBuf {
+        self.state().join("runs")
+    }
+
+    /// Logs, spools and reports of one run.
+    pub fn logs(&self, run: &str) -> Utf8PathBuf {
+        self.state().join("logs").join(run)
+    }
+
+    /// Host keys of the lab's VMs, in OpenSSH's format.
+    pub fn known_hosts(&self) -> Utf8PathBuf {
+        self.state().join("known_hosts")
+    }
+
+    /// Manifests, pointers and image pins of one template:
+    /// `artifacts/`, `spec/`, `image.lock`.
+    pub fn template(&self, name: &str) -> Utf8PathBuf {
+        self.out.join("templates").join(name)
+    }
+
+    /// All templates' directories.
+    pub fn templates(&self) -> Utf8PathBuf {
+        self.out.join("templates")
+    }
+
+    /// OpenTofu state of one environment on one node: `terraform.tfstate` and `data/`.
+    pub fn tofu_state(&self, key: &str) -> Utf8PathBuf {
+        self.out.join(".states").join(key)
+    }
+
+    /// Rendered files.
+    pub fn build(&self) -> Utf8PathBuf {
+        self.out.join(".build")
+    }
+
+    /// Run reports for people.
+    pub fn reports(&self) -> Utf8PathBuf {
+        self.out.join("reports")
+    }
+
+    /// `path` relative to the root, as people should see it.
+    pub fn show(&self, path: &Utf8Path) -> Utf8PathBuf {
+        path.strip_prefix(&self.root).unwrap_or(path).to_owned()
+    }
+}

@@ -1,0 +1,1 @@
+//! (room of its own; filled by the commits that follow)

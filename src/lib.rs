@@ -1,0 +1,33 @@
+//! `hl` runs a Proxmox VE home lab in layers, and rehearses it before it is real.
+//!
+//! One idea carries the house: everything is a [`plan::Plan`], a DAG of steps.
+//! Files on disk become typed specs, specs become a plan (pure data), the
+//! [`engine`] executes the plan and emits [`plan::Event`]s, and everything a
+//! person or a machine sees listens to those events.
+//!
+//! Rooms, from the ground up (a lower one never imports a higher one;
+//! `tests/arch.rs` holds the table):
+//!
+//! | floor | rooms |
+//! |---|---|
+//! | 0 | [`diag`]: errors with places, exit codes, "did you mean" |
+//! | 1 | [`plan`]: Step, Plan, Event, order; [`lab`]: root, paths, environment, redaction, lock |
+//! | 2 | [`pve`]: API client; [`site`]: site-config; [`runs`]: the journal |
+//! | 3 | [`action`]: what a step can do, one file per tool |
+//! | 4 | [`engine`]: executes a plan; [`layers`]: `layer.toml` to recipes to plans |
+//! | 5 | [`report`]: listens to events; [`sim`]: the Proxmox simulator; [`rehearse`]: the sealed world |
+//! | 6 | [`cli`]: the only place that knows the command line |
+
+pub mod action;
+pub mod cli;
+pub mod diag;
+pub mod engine;
+pub mod lab;
+pub mod layers;
+pub mod plan;
+pub mod pve;
+pub mod rehearse;
+pub mod report;
+pub mod runs;
+pub mod sim;
+pub mod site;

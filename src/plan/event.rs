@@ -1,0 +1,219 @@
+//! What happens during a run, in one vocabulary: the terminal, the JSON
+//! stream, the journal and the reports all read these.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::StepId;
+
+/// How a step ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Status {
+    /// It did what it should.
+    Succeeded,
+    /// It did not.
+    Failed,
+    /// Its `when` said no, or there was nothing to do.
+    Skipped,
+    /// Something it needs failed, was blocked or was cancelled.
+    Blocked,
+    /// The user stopped it.
+    Cancelled,
+    /// Dry run only: it depends on something that only a live run makes.
+    NotPlanned,
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// Every step succeeded or was skipped.
+    Succeeded,
+    /// At least one step failed.
+    Failed,
+    /// The user stopped it, or did not approve.
+    Cancelled,
+}
+
+/// Which stream of a child a line came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Stream {
+    /// Standard output.
+    Stdout,
+    /// Standard error.
+    Stderr,
+    /// Said by the action itself.
+    Note,
+}
+
+/// What is known of a run when it starts.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct RunInfo {
+    /// `YYYYMMDD-HHMMSS-xxxx`, UTC.
+    pub id: String,
+    /// What was asked for, e.g. `up dev`.
+    pub recipe: String,
+    /// The command line as typed, redacted.
+    pub command: Vec<String>,
+    /// Nothing is changed.
+    pub dry_run: bool,
+    /// In the sealed world of `hl rehearse`.
+    pub rehearsal: bool,
+    /// Number of steps.
+    pub steps: usize,
+    /// The version of `hl`.
+    pub version: String,
+    /// Process id of `hl`.
+    pub pid: u32,
+    /// Start time of that process in clock ticks since boot (`/proc/PID/stat`
+    /// field 22), so that a reused pid is not mistaken for it.
+    pub pid_start: u64,
+    /// `user@host`.
+    pub operator: String,
+    /// SHA-256 of the serialised plan, hex.
+    pub plan_digest: String,
+}
+
+/// One thing that happened.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Event {
+    /// When, RFC 3339 in UTC with milliseconds.
+    pub time: String,
+    /// To which step; absent for the run as a whole.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub step: Option<StepId>,
+    /// What.
+    #[serde(flatten)]
+    pub kind: EventKind,
+}
+
+/// What happened. Tagged by `event`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum EventKind {
+    /// The run begins.
+    RunStarted(RunInfo),
+    /// A step begins its attempt, counted from 1.
+    StepStarted {
+        /// Attempt, from 1.
+        attempt: u32,
+    },
+    /// A child process was started by the step.
+    ChildStarted {
+        /// Process id; also the id of its process group.
+        pid: u32,
+        /// Start time in clock ticks since boot.
+        pid_start: u64,
+        /// Program name.
+        program: String,
+        /// Its spool files, relative to the lab.
+        spool: Vec<String>,
+    },
+    /// That child ended.
+    ChildExited {
+        /// Process id.
+        pid: u32,
+        /// Exit code, absent when a signal ended it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        code: Option<i32>,
+        /// Signal number, when one ended it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        signal: Option<i32>,
+    },
+    /// A line of output, redacted. Not journaled: it is in the step's log.
+    Output {
+        /// Where it came from.
+        stream: Stream,
+        /// The line without its newline.
+        line: String,
+    },
+    /// How far a step is. Not journaled.
+    Progress {
+        /// What it does now.
+        message: String,
+        /// Units done, where they can be counted.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        done: Option<u64>,
+        /// Units in all.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        total: Option<u64>,
+    },
+    /// Something the user should know that does not fail the step.
+    Warning {
+        /// What, with a remedy.
+        message: String,
+    },
+    /// A step shows what it would do and asks.
+    ApprovalAsked {
+        /// What would happen, as lines for people.
+        summary: Vec<String>,
+    },
+    /// The answer.
+    ApprovalGiven {
+        /// Yes or no.
+        approved: bool,
+        /// Who answered: `terminal`, `--yes`, `no terminal`.
+        by: String,
+    },
+    /// The attempt failed and another follows.
+    StepRetried {
+        /// The attempt that failed.
+        attempt: u32,
+        /// Why.
+        error: String,
+        /// Seconds until the next one.
+        wait_seconds: u64,
+    },
+    /// A step ended.
+    StepFinished {
+        /// How.
+        status: Status,
+        /// Whether anything changed, where the action can tell.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        changed: Option<bool>,
+        /// Milliseconds from its first start, 0 when it never started.
+        duration_ms: u64,
+        /// One line: the result, or the reason.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        summary: String,
+        /// What it published for later steps.
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        outputs: BTreeMap<String, Value>,
+        /// Warnings it ended with.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        warnings: Vec<String>,
+        /// What to do, when it failed.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        help: Vec<String>,
+        /// Last lines of its output, when it failed.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        tail: Vec<String>,
+        /// Exit code this failure stands for.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        exit: Option<u8>,
+        /// Its log, relative to the lab.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        log: Option<String>,
+    },
+    /// A signal arrived, and what `hl` does about it.
+    Interrupted {
+        /// `SIGINT`, `SIGTERM`, `SIGHUP`, or `timeout`.
+        signal: String,
+        /// What is done and waited for.
+        message: String,
+    },
+    /// The run is over.
+    RunFinished {
+        /// How.
+        outcome: Outcome,
+        /// Exit code of the process.
+        exit: u8,
+        /// Milliseconds.
+        duration_ms: u64,
+    },
+}

@@ -1,0 +1,14 @@
+//! Pure data: what is to be done ([`Plan`], [`Step`]) and what happened
+//! ([`Event`]). No I/O here; everything serialises.
+
+mod event;
+mod order;
+mod reference;
+mod step;
+mod text;
+
+pub use event::{Event, EventKind, Outcome, RunInfo, Status, Stream};
+pub use order::{Cycle, order};
+pub use reference::{Missing, Published, references, resolve};
+pub use step::{OnFailure, PLAN_VERSION, Plan, Retry, RetryOn, Step, StepId, Timeout};
+pub use text::{sanitize, short_duration};

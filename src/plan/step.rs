@@ -1,0 +1,174 @@
+//! Steps and the plan they form.
+
+use std::fmt;
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+/// A step's name, unique in its plan: `recipe/step`, e.g. `l2-apply/plan`.
+#[derive(
+    Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(transparent)]
+pub struct StepId(pub String);
+
+impl StepId {
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for StepId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl From<&str> for StepId {
+    fn from(text: &str) -> Self {
+        Self(text.to_owned())
+    }
+}
+
+/// What happens to the rest of a plan when a step fails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum OnFailure {
+    /// Running siblings finish, nothing new starts.
+    #[default]
+    Stop,
+    /// What does not depend on the failure goes on.
+    Continue,
+}
+
+/// Which failures are worth another attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum RetryOn {
+    /// Those the action calls transient (network, lock, rate limit).
+    #[default]
+    Transient,
+    /// Every failure.
+    Any,
+}
+
+/// How often and how patiently a failed step is tried again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Retry {
+    /// Attempts after the first one.
+    pub times: u32,
+    /// Seconds before the second attempt; doubles each time, at most five minutes.
+    pub backoff_seconds: u64,
+    /// Which failures count.
+    #[serde(default)]
+    pub on: RetryOn,
+}
+
+/// A limit in whole seconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(transparent)]
+pub struct Timeout(pub u64);
+
+impl Timeout {
+    /// As a duration.
+    pub fn duration(self) -> Duration {
+        Duration::from_secs(self.0)
+    }
+}
+
+/// One unit of a plan: an action and its inputs.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Step {
+    /// Unique name in the plan.
+    pub id: StepId,
+    /// The layer it belongs to (`l0` .. `l4`), if any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub layer: Option<String>,
+    /// The recipe it comes from, with its arguments as typed (`l1-template debian-13`).
+    pub recipe: String,
+    /// One line for people; empty when the id says it all.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub doc: String,
+    /// The action's name, e.g. `tofu.apply`.
+    pub action: String,
+    /// The action's inputs. Strings may hold `${steps.ID.KEY}`, see [`super::resolve`].
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    pub with: Map<String, Value>,
+    /// Steps that must have succeeded (or been skipped) before this one starts.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub needs: Vec<StepId>,
+    /// Run only when this resolves to `true`, else the step is skipped.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub when: Option<String>,
+    /// Interrupted as by Ctrl-C when it takes longer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeout_seconds: Option<Timeout>,
+    /// Tried again after failures, where given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry: Option<Retry>,
+    /// The action shows what it would do and waits for a yes.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub approve: bool,
+    /// Runs at the end whatever happened, also after the first Ctrl-C.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub finally: bool,
+}
+
+/// The format version of a serialised plan.
+pub const PLAN_VERSION: u32 = 1;
+
+/// A DAG of steps with every input resolved that is known before it starts.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Plan {
+    /// Format version, [`PLAN_VERSION`].
+    pub version: u32,
+    /// What the user asked for, e.g. `l2-apply dev`.
+    pub recipe: String,
+    /// What happens when a step fails.
+    #[serde(default)]
+    pub on_failure: OnFailure,
+    /// The steps, in the order in which they were written.
+    pub steps: Vec<Step>,
+}
+
+impl Plan {
+    /// A plan of these steps that stops at the first failure.
+    pub fn new(recipe: impl Into<String>, steps: Vec<Step>) -> Self {
+        Self {
+            version: PLAN_VERSION,
+            recipe: recipe.into(),
+            on_failure: OnFailure::Stop,
+            steps,
+        }
+    }
+
+    /// The step of that name.
+    pub fn step(&self, id: &StepId) -> Option<&Step> {
+        self.steps.iter().find(|step| step.id == *id)
+    }
+}
+
+impl Step {
+    /// A bare step; the other fields are public.
+    pub fn new(id: impl Into<String>, action: impl Into<String>) -> Self {
+        let id = id.into();
+        let recipe = id.split('/').next().unwrap_or_default().to_owned();
+        Self {
+            id: StepId(id),
+            layer: None,
+            recipe,
+            doc: String::new(),
+            action: action.into(),
+            with: Map::new(),
+            needs: Vec::new(),
+            when: None,
+            timeout_seconds: None,
+            retry: None,
+            approve: false,
+            finally: false,
+        }
+    }
+}

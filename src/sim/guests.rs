@@ -1,0 +1,73 @@
+//! What the simulator asks of whoever runs its virtual machines.
+
+use std::collections::BTreeMap;
+
+/// A VM that is to be started, as its config says at that moment.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct GuestSpec {
+    /// VMID.
+    pub vmid: u32,
+    /// Name; becomes the hostname.
+    pub name: String,
+    /// Volume of the boot disk, e.g. `local-lvm:vm-110-disk-0`.
+    pub disk: Option<String>,
+    /// `ciuser`.
+    pub user: Option<String>,
+    /// `sshkeys`, decoded: one key a line.
+    pub ssh_keys: Vec<String>,
+    /// `ipconfig0`: `ip` and `gw` as given, e.g. `ip=10.0.0.5/24,gw=10.0.0.1`.
+    pub ipconfig: Option<String>,
+    /// MAC address of `net0`.
+    pub mac: Option<String>,
+    /// Whether the guest agent is enabled in the config.
+    pub agent: bool,
+    /// The rest of the config, for what later versions need.
+    pub config: BTreeMap<String, String>,
+}
+
+/// Runs guests. Volumes are named as Proxmox names them (`storage:name`).
+/// Errors are one line that ends up in the task's log.
+pub trait Guests: Send + Sync {
+    /// An empty disk, or one made from an imported image.
+    fn create_disk(&self, volume: &str, image: Option<&str>) -> Result<(), String>;
+    /// A copy of a disk, with all that was written to it.
+    fn clone_disk(&self, from: &str, to: &str) -> Result<(), String>;
+    /// A disk under a new name (a VM becomes a template).
+    fn rename_disk(&self, from: &str, to: &str) -> Result<(), String>;
+    /// Removes a disk; one that does not exist is fine.
+    fn remove_disk(&self, volume: &str) -> Result<(), String>;
+    /// Starts a guest and returns when it can be reached, or cannot be.
+    fn start(&self, guest: &GuestSpec) -> Result<(), String>;
+    /// Stops a guest; one that does not run is fine.
+    fn stop(&self, vmid: u32) -> Result<(), String>;
+    /// Whether its agent would answer: installed in the guest and running.
+    fn agent_ready(&self, vmid: u32) -> bool;
+}
+
+/// No guests at all: VMs "run", nobody is at home.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct NoGuests;
+
+impl Guests for NoGuests {
+    fn create_disk(&self, _: &str, _: Option<&str>) -> Result<(), String> {
+        Ok(())
+    }
+    fn clone_disk(&self, _: &str, _: &str) -> Result<(), String> {
+        Ok(())
+    }
+    fn rename_disk(&self, _: &str, _: &str) -> Result<(), String> {
+        Ok(())
+    }
+    fn remove_disk(&self, _: &str) -> Result<(), String> {
+        Ok(())
+    }
+    fn start(&self, _: &GuestSpec) -> Result<(), String> {
+        Ok(())
+    }
+    fn stop(&self, _: u32) -> Result<(), String> {
+        Ok(())
+    }
+    fn agent_ready(&self, _: u32) -> bool {
+        true
+    }
+}

@@ -1,0 +1,154 @@
+//! The house rules: who may import whom, file sizes, a doc line in every file.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Room, and the rooms it may import besides itself.
+const TABLE: &[(&str, &[&str])] = &[
+    ("diag", &[]),
+    ("plan", &["diag"]),
+    ("lab", &["diag"]),
+    ("pve", &["diag", "plan", "lab"]),
+    ("site", &["diag", "plan", "lab"]),
+    ("runs", &["diag", "plan", "lab"]),
+    ("action", &["diag", "plan", "lab", "pve", "site", "runs"]),
+    ("engine", &["diag", "plan", "lab", "action"]),
+    (
+        "layers",
+        &["diag", "plan", "lab", "pve", "site", "runs", "action"],
+    ),
+    ("report", &["diag", "plan", "lab", "runs"]),
+    ("sim", &["pve"]),
+    (
+        "rehearse",
+        &[
+            "diag", "plan", "lab", "pve", "site", "runs", "action", "engine", "sim",
+        ],
+    ),
+    (
+        "cli",
+        &[
+            "diag", "plan", "lab", "pve", "site", "runs", "action", "engine", "layers", "report",
+            "sim", "rehearse",
+        ],
+    ),
+];
+
+fn sources(dir: &Path, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            sources(&path, found);
+        } else if path.extension().is_some_and(|e| e == "rs") {
+            found.push(path);
+        }
+    }
+}
+
+fn all(dir: &str) -> Vec<(PathBuf, String)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut found = Vec::new();
+    sources(&root.join(dir), &mut found);
+    found.sort();
+    assert!(!found.is_empty());
+    found
+        .into_iter()
+        .map(|p| {
+            (
+                p.strip_prefix(root).unwrap().to_owned(),
+                fs::read_to_string(&p).unwrap(),
+            )
+        })
+        .collect()
+}
+
+#[test]
+fn rooms_import_only_what_the_table_allows() {
+    let mut wrong = Vec::new();
+    for (path, text) in all("src") {
+        let Some(room) = path
+            .components()
+            .nth(1)
+            .and_then(|c| c.as_os_str().to_str())
+        else {
+            continue;
+        };
+        let Some((_, allowed)) = TABLE.iter().find(|(name, _)| *name == room) else {
+            assert!(
+                ["lib.rs", "main.rs"].contains(&room),
+                "room `{room}` is not in the table"
+            );
+            continue;
+        };
+        for (number, line) in text.lines().enumerate() {
+            let code = line.split("//").next().unwrap_or_default();
+            for (at, _) in code.match_indices("crate::") {
+                let used: String = code[at + 7..]
+                    .chars()
+                    .take_while(|c| c.is_alphanumeric() || *c == '_')
+                    .collect();
+                let known = TABLE.iter().any(|(name, _)| *name == used);
+                if known && used != room && !allowed.contains(&used.as_str()) {
+                    wrong.push(format!(
+                        "{}:{}: {room} imports {used}",
+                        path.display(),
+                        number + 1
+                    ));
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn only_servers_know_tokio_and_only_cli_knows_clap() {
+    for (path, text) in all("src") {
+        let name = path.to_string_lossy().into_owned();
+        for (library, homes) in [
+            ("tokio", &["src/sim/"][..]),
+            ("axum", &["src/sim/"]),
+            ("clap", &["src/cli/"]),
+        ] {
+            let uses = text.lines().any(|l| {
+                l.split("//")
+                    .next()
+                    .unwrap_or_default()
+                    .split(|c: char| !c.is_alphanumeric() && c != '_')
+                    .any(|w| w == library)
+            });
+            assert!(
+                !uses || homes.iter().any(|home| name.starts_with(home)),
+                "{name} uses {library}"
+            );
+        }
+    }
+}
+
+#[test]
+fn files_are_documented_and_not_too_long() {
+    for dir in ["src", "tests"] {
+        for (path, text) in all(dir) {
+            assert!(
+                text.starts_with("//!"),
+                "{} does not begin with a doc comment",
+                path.display()
+            );
+            let lines = text.lines().count();
+            assert!(lines <= 600, "{} has {lines} lines", path.display());
+        }
+    }
+}
+
+#[test]
+fn module_files_hold_no_logic() {
+    for (path, text) in all("src") {
+        if path.ends_with("mod.rs") {
+            let bodies = text
+                .lines()
+                .filter(|l| l.starts_with("fn ") || l.starts_with("pub fn "))
+                .count();
+            assert!(bodies == 0, "{} has functions of its own", path.display());
+        }
+    }
+}

@@ -1,0 +1,3 @@
+//! The one integration binary: the real `hl` in a scrubbed environment.
+
+mod arch;
