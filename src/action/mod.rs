@@ -5,114 +5,13 @@
 //! published, or a [`StepError`]. It never prints.
 
 mod context;
+mod contract;
 mod error;
 mod exec;
 mod registry;
 
 pub use context::{Cancel, Cancelled, Emit, StepContext};
+pub use contract::{Action, Approval, Done, Instead};
 pub use error::{Cause, StepError};
 pub use exec::{Captured, ChildExit, ChildOutcome, ChildSpec, Exec, Line, Stop};
 pub use registry::{Registry, builtin};
-
-use std::collections::BTreeMap;
-
-use serde_json::Value;
-
-/// What an action did.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Done {
-    /// One line for people: `3 added, 1 changed`.
-    pub summary: String,
-    /// Whether anything changed, where the action can tell.
-    pub changed: Option<bool>,
-    /// Values for later steps.
-    pub outputs: BTreeMap<String, Value>,
-    /// What the user should know, each with a remedy.
-    pub warnings: Vec<String>,
-    /// Set when there was nothing to do or, in a dry run, when it cannot be
-    /// known: the step then counts as skipped or not planned.
-    pub instead: Option<Instead>,
-}
-
-/// How a step ends that neither did its work nor failed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Instead {
-    /// There was nothing to do; the reason.
-    Skipped(String),
-    /// Dry run: depends on what only a live run makes; the reason.
-    NotPlanned(String),
-}
-
-impl Done {
-    /// Done, with a summary.
-    pub fn new(summary: impl Into<String>) -> Self {
-        Self {
-            summary: summary.into(),
-            ..Self::default()
-        }
-    }
-
-    /// Publishes a value for later steps.
-    #[must_use]
-    pub fn output(mut self, key: &str, value: impl Into<Value>) -> Self {
-        self.outputs.insert(key.to_owned(), value.into());
-        self
-    }
-
-    /// Says whether anything changed.
-    #[must_use]
-    pub fn changed(mut self, changed: bool) -> Self {
-        self.changed = Some(changed);
-        self
-    }
-
-    /// Adds a warning.
-    #[must_use]
-    pub fn warn(mut self, warning: impl Into<String>) -> Self {
-        self.warnings.push(warning.into());
-        self
-    }
-}
-
-/// What a step is about to do, for the person who has to say yes.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Approval {
-    /// What would happen, line by line.
-    pub summary: Vec<String>,
-    /// The question, e.g. `apply 2 changes to dev on pve?`.
-    pub question: String,
-    /// When set, this word must be typed instead of `y` (destroy, replace).
-    pub type_word: Option<String>,
-}
-
-/// What a step can do.
-pub trait Action: Send + Sync {
-    /// Its name in layer files, e.g. `tofu.apply`.
-    fn name(&self) -> &'static str;
-
-    /// One line of documentation.
-    fn doc(&self) -> &'static str;
-
-    /// JSON Schema of its inputs (an object; `properties` and `required` are
-    /// used to check layer files and for `hl schema`).
-    fn inputs(&self) -> schemars::Schema;
-
-    /// Changes nothing anywhere, not even under `state/`: a plan of only such
-    /// actions takes no lock and leaves no journal.
-    fn reads_only(&self) -> bool {
-        false
-    }
-
-    /// What to ask before [`Action::run`] when the step has `approve`; `None`
-    /// when there is nothing to approve (an empty plan).
-    fn approval(&self, ctx: &StepContext<'_>) -> Result<Option<Approval>, StepError> {
-        let _ = ctx;
-        Ok(None)
-    }
-
-    /// Dry run: validates and reads, changes nothing.
-    fn preview(&self, ctx: &StepContext<'_>) -> Result<Done, StepError>;
-
-    /// Does it.
-    fn run(&self, ctx: &StepContext<'_>) -> Result<Done, StepError>;
-}
