@@ -82,8 +82,8 @@ fn rooms_import_only_what_the_table_allows() {
         };
         for (number, line) in text.lines().enumerate() {
             let code = line.split("//").next().unwrap_or_default();
-            for (at, _) in code.match_indices("crate::") {
-                let used: String = code[at + 7..]
+            for rest in code.split("crate::").skip(1) {
+                let used: String = rest
                     .chars()
                     .take_while(|c| c.is_alphanumeric() || *c == '_')
                     .collect();

@@ -28,12 +28,13 @@ pub enum Status {
 }
 
 /// How a run ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
     /// Every step succeeded or was skipped.
     Succeeded,
     /// At least one step failed.
+    #[default]
     Failed,
     /// The user stopped it, or did not approve.
     Cancelled,

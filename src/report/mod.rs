@@ -1,1 +1,16 @@
-//! (room of its own; filled by the commits that follow)
+//! Listens to events: what a person reads on a terminal, and what a machine
+//! reads as JSON. Nothing here runs anything.
+
+mod document;
+mod failure;
+mod style;
+mod summary;
+mod tally;
+mod terminal;
+
+pub use document::{Document, StepReport};
+pub use failure::failed_step;
+pub use style::{Paint, Palette};
+pub use summary::summary;
+pub use tally::{Ended, Tally};
+pub use terminal::{Mode, Terminal};

@@ -1,0 +1,120 @@
+//! A run as one JSON document (`--json` on anything that runs).
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::Value;
+
+use super::{Ended, Tally, summary::runway_verdict};
+use crate::plan::{Outcome, Plan, Status};
+
+/// A whole run. Everything in it is redacted.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct Document {
+    /// `hl.run/1`
+    pub schema: &'static str,
+    /// What was asked for.
+    pub scenario: String,
+    /// Run id; absent for runs that leave no trace (L0).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub run: Option<String>,
+    /// Nothing was changed.
+    pub dry_run: bool,
+    /// Every step succeeded or was skipped.
+    pub success: bool,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// Exit code of the process.
+    pub exit: u8,
+    /// Seconds.
+    pub duration_seconds: f64,
+    /// `cleared`, `cleared with warnings` or `not cleared`, where L0 ran.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub runway: Option<&'static str>,
+    /// Every step, in the order in which it ended.
+    pub phases: Vec<StepReport>,
+    /// What steps published, by step.
+    pub context: BTreeMap<String, BTreeMap<String, Value>>,
+    /// The first failure in one line.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+}
+
+/// One step.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct StepReport {
+    /// `recipe/step`
+    pub name: String,
+    /// What it is about.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub doc: String,
+    /// Its layer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub layer: Option<String>,
+    /// How it ended.
+    pub status: Status,
+    /// Whether anything changed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub changed: Option<bool>,
+    /// Result or reason.
+    pub message: String,
+    /// Remedies.
+    pub help: Vec<String>,
+    /// Warnings.
+    pub warnings: Vec<String>,
+    /// Last lines of output of a failed step.
+    pub tail: Vec<String>,
+    /// Seconds.
+    pub duration: f64,
+    /// Log, relative to the lab.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub log: Option<String>,
+}
+
+impl Document {
+    /// The document of a finished run.
+    pub fn new(plan: &Plan, tally: &Tally, run: Option<String>, dry_run: bool) -> Self {
+        let (outcome, exit, duration) = tally.finished.unwrap_or_default();
+        Self {
+            schema: "hl.run/1",
+            scenario: plan.recipe.clone(),
+            run,
+            dry_run,
+            success: outcome == Outcome::Succeeded,
+            outcome,
+            exit,
+            duration_seconds: duration.as_secs_f64(),
+            runway: runway_verdict(plan, tally),
+            phases: tally.ended.iter().map(|ended| step(plan, ended)).collect(),
+            context: tally
+                .ended
+                .iter()
+                .filter(|e| !e.outputs.is_empty())
+                .map(|e| (e.step.to_string(), e.outputs.clone()))
+                .collect(),
+            error: tally
+                .ended
+                .iter()
+                .find(|e| e.status == Status::Failed)
+                .map(|e| format!("step `{}` failed: {}", e.step, e.summary)),
+        }
+    }
+}
+
+fn step(plan: &Plan, ended: &Ended) -> StepReport {
+    let step = plan.step(&ended.step);
+    StepReport {
+        name: ended.step.to_string(),
+        doc: step.map(|s| s.doc.clone()).unwrap_or_default(),
+        layer: step.and_then(|s| s.layer.clone()),
+        status: ended.status,
+        changed: ended.changed,
+        message: ended.summary.clone(),
+        help: ended.help.clone(),
+        warnings: ended.warnings.clone(),
+        tail: ended.tail.clone(),
+        duration: ended.duration.as_secs_f64(),
+        log: ended.log.clone(),
+    }
+}

@@ -1,0 +1,71 @@
+//! A failed step, in the order in which a person needs it: which, how, the
+//! last lines, what helps, the log, how to go on.
+
+use std::fmt::Write as _;
+
+use super::{Ended, Paint, Palette};
+use crate::plan::{sanitize, short_duration};
+
+/// The block for a failed step; `again` is the command that continues.
+pub fn failed_step(ended: &Ended, again: Option<&str>, palette: Palette) -> String {
+    let mut out = String::new();
+    let after = if ended.duration.is_zero() {
+        String::new()
+    } else {
+        format!(" after {}", short_duration(ended.duration))
+    };
+    let title = format!(
+        "step `{}` failed{after}: {}",
+        ended.step,
+        sanitize(&ended.summary)
+    );
+    line(
+        &mut out,
+        &format!(
+            "{}{}",
+            palette.paint(Paint::Bad, "error"),
+            palette.paint(Paint::Bold, format_args!(": {title}"))
+        ),
+    );
+    for text in &ended.tail {
+        line(
+            &mut out,
+            &format!("  {} {}", palette.paint(Paint::Dim, "|"), sanitize(text)),
+        );
+    }
+    for help in &ended.help {
+        let mut lines = help.lines();
+        line(
+            &mut out,
+            &format!(
+                "  {} {}",
+                palette.paint(Paint::Active, "= help:"),
+                sanitize(lines.next().unwrap_or_default())
+            ),
+        );
+        for more in lines {
+            line(&mut out, &format!("          {}", sanitize(more)));
+        }
+    }
+    if let Some(log) = &ended.log {
+        line(
+            &mut out,
+            &format!("  {} full log: {log}", palette.paint(Paint::Dim, "= note:")),
+        );
+    }
+    if let Some(again) = again {
+        line(
+            &mut out,
+            &format!(
+                "  {} then run `{again}` again",
+                palette.paint(Paint::Active, "= help:")
+            ),
+        );
+    }
+    out
+}
+
+fn line(out: &mut String, text: &str) {
+    // Writing to a String cannot fail.
+    writeln!(out, "{text}").unwrap_or_default();
+}
