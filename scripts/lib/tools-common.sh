@@ -120,11 +120,13 @@ stamp() {
 CHILD=
 FINISH=
 logged() {
-  local log=$PREFIX/logs/$1.log code=0
+  local log=$PREFIX/logs/$1.log code=0 own=(setsid)
   shift
   mkdir -p "$PREFIX/logs"
   printf '+ %s\n' "$*" >>"$log"
-  setsid "$@" >>"$log" 2>&1 </dev/null 9>&- &
+  # sudo remembers a password by terminal, which a session of its own has not.
+  [ -z "$FINISH" ] || own=()
+  "${own[@]}" "$@" >>"$log" 2>&1 </dev/null 9>&- &
   CHILD=$!
   wait "$CHILD" || code=$?
   CHILD=

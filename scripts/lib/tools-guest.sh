@@ -9,11 +9,11 @@ guest_names() { sed -e 's/#.*//' -e 's/[[:space:]]*$//' -e '/^$/d' "$ROOT/tools/
 # depends on and this host lacks. Guests share the host's userland, so the rest
 # is there. Listed packages that the host has are wanted as well.
 guest_wanted() {
-  local names
+  local names plan
   mapfile -t names < <(guest_names)
+  plan=$(LC_ALL=C apt-get "$@" install --simulate -qq --no-install-recommends "${names[@]}") || return 1
   {
-    LC_ALL=C apt-get "$@" install --simulate -qq --no-install-recommends "${names[@]}" \
-      | sed -nE 's/^Inst ([^ ]+) (\[[^]]*\] )?\(([^ ]+) .*/\1=\3/p'
+    sed -nE 's/^Inst ([^ ]+) (\[[^]]*\] )?\(([^ ]+) .*/\1=\3/p' <<<"$plan"
     LC_ALL=C apt-cache "$@" policy "${names[@]}" \
       | awk '/^[^ ]/ { sub(/:$/, ""); name = $1 } $1 == "Candidate:" { print name "=" $2 }'
   } | sort -u
@@ -24,10 +24,6 @@ guest_fetch() {
   local dir=$1 wanted
   shift
   guest_wanted "$@" >"$dir/wanted" 2>>"$PREFIX/logs/guest-packages.log" || return 1
-  if grep -q '=(none)$' "$dir/wanted"; then
-    say "      apt knows no package $(grep '=(none)$' "$dir/wanted" | cut -d = -f 1 | xargs)"
-    return 1
-  fi
   mapfile -t wanted <"$dir/wanted"
   [ ${#wanted[@]} -gt 0 ] || return 1
   logged guest-packages env -C "$dir/pool" \
