@@ -2,12 +2,14 @@
 //! ([`Event`]). No I/O here; everything serialises.
 
 mod event;
+mod listener;
 mod order;
 mod reference;
 mod step;
 mod text;
 
 pub use event::{Event, EventKind, Outcome, RunInfo, Status, Stream};
+pub use listener::Listener;
 pub use order::{Cycle, order};
 pub use reference::{Missing, Published, references, resolve};
 pub use step::{OnFailure, PLAN_VERSION, Plan, Retry, RetryOn, Step, StepId, Timeout};
