@@ -33,7 +33,13 @@ pub(super) struct Cli {
 #[command(next_help_heading = "Flags everywhere")]
 pub(super) struct Globals {
     /// The lab: a directory with hl.toml [default: found upward from here]
-    #[arg(long, global = true, value_name = "DIR", env = "HL_LAB", hide_env = true)]
+    #[arg(
+        long,
+        global = true,
+        value_name = "DIR",
+        env = "HL_LAB",
+        hide_env = true
+    )]
     pub lab: Option<Utf8PathBuf>,
     /// Change nothing: validate, read, and show what would happen
     #[arg(short = 'n', long, global = true, env = "HL_DRY_RUN", hide_env = true, value_parser = BoolishValueParser::new(), action = ArgAction::SetTrue)]
@@ -51,19 +57,43 @@ pub(super) struct Globals {
     #[arg(short, long, global = true, env = "HL_KEEP_GOING", hide_env = true, value_parser = BoolishValueParser::new(), action = ArgAction::SetTrue)]
     pub keep_going: bool,
     /// Limit for each step that has none of its own, e.g. 90s, 30m
-    #[arg(long, global = true, value_name = "TIME", env = "HL_TIMEOUT", hide_env = true)]
+    #[arg(
+        long,
+        global = true,
+        value_name = "TIME",
+        env = "HL_TIMEOUT",
+        hide_env = true
+    )]
     pub timeout: Option<String>,
     /// One JSON document on stdout instead of text
     #[arg(long, global = true, env = "HL_JSON", hide_env = true, value_parser = BoolishValueParser::new(), action = ArgAction::SetTrue)]
     pub json: bool,
     /// Every event as a line on stdout while it happens
-    #[arg(long, global = true, value_name = "FORMAT", env = "HL_EVENTS", hide_env = true)]
+    #[arg(
+        long,
+        global = true,
+        value_name = "FORMAT",
+        env = "HL_EVENTS",
+        hide_env = true
+    )]
     pub events: Option<EventsFormat>,
     /// What to show of the tools' own output
-    #[arg(long, global = true, value_name = "MODE", env = "HL_OUTPUT", hide_env = true)]
+    #[arg(
+        long,
+        global = true,
+        value_name = "MODE",
+        env = "HL_OUTPUT",
+        hide_env = true
+    )]
     pub output: Option<OutputMode>,
     /// When to use colours
-    #[arg(long, global = true, value_name = "WHEN", env = "HL_COLOR", hide_env = true)]
+    #[arg(
+        long,
+        global = true,
+        value_name = "WHEN",
+        env = "HL_COLOR",
+        hide_env = true
+    )]
     pub color: Option<ColorWhen>,
     /// Only errors, and the data that was asked for
     #[arg(short, long, global = true, env = "HL_QUIET", hide_env = true, value_parser = BoolishValueParser::new(), action = ArgAction::SetTrue)]
@@ -185,7 +215,11 @@ pub(super) struct ShowArgs {
     #[arg(id = "show_env", long = "env")]
     pub env: bool,
     /// The recipe and its arguments
-    #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "RECIPE")]
+    #[arg(
+        trailing_var_arg = true,
+        allow_hyphen_values = true,
+        value_name = "RECIPE"
+    )]
     pub recipe: Vec<String>,
 }
 
@@ -196,7 +230,12 @@ pub(super) struct PlanArgs {
     #[arg(long)]
     pub exit_code: bool,
     /// The recipe and its arguments, or `up`
-    #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "RECIPE", required = true)]
+    #[arg(
+        trailing_var_arg = true,
+        allow_hyphen_values = true,
+        value_name = "RECIPE",
+        required = true
+    )]
     pub recipe: Vec<String>,
 }
 
@@ -226,7 +265,11 @@ pub(super) struct RehearseArgs {
     #[arg(long)]
     pub doppler: bool,
     /// The recipe and its arguments [default: up]
-    #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "RECIPE")]
+    #[arg(
+        trailing_var_arg = true,
+        allow_hyphen_values = true,
+        value_name = "RECIPE"
+    )]
     pub recipe: Vec<String>,
 }
 
@@ -276,7 +319,12 @@ pub(super) struct GraphArgs {
     #[arg(long, value_enum, default_value = "tree")]
     pub format: GraphFormat,
     /// The recipe and its arguments, or `up`
-    #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "RECIPE", required = true)]
+    #[arg(
+        trailing_var_arg = true,
+        allow_hyphen_values = true,
+        value_name = "RECIPE",
+        required = true
+    )]
     pub recipe: Vec<String>,
 }
 
