@@ -1,14 +1,11 @@
 //! What an action is given.
 
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
-use std::time::{Duration, Instant};
-
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::{Cause, Exec, StepError};
 use crate::diag::Exit;
-use crate::lab::{Environment, Lab};
+use crate::lab::{Cancel, Cancelled, Environment, Lab};
 use crate::plan::{EventKind, Step};
 
 /// Where an action sends what happens while it runs (progress, notes, warnings).
@@ -78,50 +75,8 @@ impl StepContext<'_> {
     }
 }
 
-/// The step was asked to stop.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Cancelled;
-
 impl From<Cancelled> for StepError {
     fn from(_: Cancelled) -> Self {
         Self::new("stopped").cause(Cause::Cancelled)
-    }
-}
-
-/// A flag that wakes sleepers. Clones share it.
-#[derive(Debug, Clone, Default)]
-pub struct Cancel(Arc<(Mutex<bool>, Condvar)>);
-
-impl Cancel {
-    /// Asks everyone who looks to stop.
-    pub fn cancel(&self) {
-        *self.0.0.lock().unwrap_or_else(PoisonError::into_inner) = true;
-        self.0.1.notify_all();
-    }
-
-    /// Whether it was asked.
-    pub fn is_cancelled(&self) -> bool {
-        *self.0.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Sleeps, unless asked to stop before or meanwhile.
-    pub fn sleep(&self, duration: Duration) -> Result<(), Cancelled> {
-        let end = Instant::now() + duration;
-        let mut stopped = self.0.0.lock().unwrap_or_else(PoisonError::into_inner);
-        loop {
-            if *stopped {
-                return Err(Cancelled);
-            }
-            let left = end.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return Ok(());
-            }
-            stopped = self
-                .0
-                .1
-                .wait_timeout(stopped, left)
-                .unwrap_or_else(PoisonError::into_inner)
-                .0;
-        }
     }
 }

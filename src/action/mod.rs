@@ -10,8 +10,10 @@ mod error;
 mod exec;
 mod registry;
 
-pub use context::{Cancel, Cancelled, Emit, StepContext};
+pub use context::{Emit, StepContext};
 pub use contract::{Action, Approval, Done, Instead};
 pub use error::{Cause, StepError};
 pub use exec::{Captured, ChildExit, ChildOutcome, ChildSpec, Exec, Line, Stop};
 pub use registry::{Registry, builtin};
+
+pub use crate::lab::{Cancel, Cancelled};

@@ -1,11 +1,13 @@
 //! The lab itself: its root and paths, its settings (`hl.toml`), the
 //! environment its tools get, what must never be shown, and the lock.
 
+mod cancel;
 mod config;
 mod environment;
 mod paths;
 mod redact;
 
+pub use cancel::{Cancel, Cancelled};
 pub use config::{Config, DopplerMode, DopplerSettings, LabSettings, SshSettings};
 pub use environment::{Environment, Provenance, Var};
 pub use paths::Paths;
