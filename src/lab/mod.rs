@@ -1,23 +1,25 @@
 //! The lab itself: its root and paths, its settings (`hl.toml`), the
 //! environment its tools get, what must never be shown, and the lock.
+//!
+//! Everything that comes from the outside (the working directory, the process
+//! environment, the home directory) is an argument here, so that tests and
+//! rehearsals can give their own; the command line reads the real ones.
 
 mod cancel;
 mod config;
-mod environment;
+pub mod environment;
+mod hl_toml;
 mod paths;
 mod redact;
+mod root;
+pub mod timeouts;
+pub mod variables;
+mod write;
 
 pub use cancel::{Cancel, Cancelled};
 pub use config::{Config, DopplerMode, DopplerSettings, LabSettings, SshSettings};
 pub use environment::{Environment, Provenance, Var};
 pub use paths::Paths;
 pub use redact::Redactor;
-
-/// A lab: where it is and what its `hl.toml` says.
-#[derive(Debug, Clone)]
-pub struct Lab {
-    /// Where things are.
-    pub paths: Paths,
-    /// What `hl.toml` says.
-    pub config: Config,
-}
+pub use root::{Lab, find};
+pub use write::{create_dir, write};

@@ -57,6 +57,17 @@ impl Paths {
         self.root.join(".env")
     }
 
+    /// `state/proxmox.env`: where the node is, written by people or by `hl`.
+    /// A rehearsal reads the live one: it rehearses that very node.
+    pub fn proxmox_env(&self) -> Utf8PathBuf {
+        self.root.join("state/proxmox.env")
+    }
+
+    /// `state/secrets.env`: all of it secret. A rehearsal reads the live one.
+    pub fn secrets_env(&self) -> Utf8PathBuf {
+        self.root.join("state/secrets.env")
+    }
+
     /// The layers' definitions and assets.
     pub fn layers(&self) -> Utf8PathBuf {
         self.root.join("layers")

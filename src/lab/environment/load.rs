@@ -1,0 +1,337 @@
+//! From the places where people put variables to one [`Environment`].
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use camino::{Utf8Path, Utf8PathBuf};
+
+use super::dotenv::{self, Entry};
+use super::{Environment, Provenance, Var};
+use crate::diag::{Diagnostic, Exit, Failure};
+use crate::lab::variables::{self, Group};
+use crate::lab::{Lab, write};
+
+/// What an environment is made from, beside the lab's files.
+#[derive(Debug, Clone, Default)]
+pub struct LoadOptions {
+    /// `--env KEY=VALUE`, in order; the last of a name wins.
+    pub flags: Vec<(String, String)>,
+    /// The process environment.
+    pub process: BTreeMap<String, String>,
+    /// Whether Doppler may be asked at all: commands that do not need the
+    /// environment never wait for it.
+    pub ask_doppler: bool,
+}
+
+/// An environment, and what the user should know about it.
+#[derive(Debug, Clone)]
+pub struct Loaded {
+    /// The variables.
+    pub env: Environment,
+    /// What is odd: shown once, before anything starts.
+    pub warnings: Vec<Diagnostic>,
+}
+
+/// Reads the environment of a lab. Every file's mistakes are reported together.
+///
+/// # Errors
+/// A file cannot be read or parsed (65), or Doppler is on and gives nothing (69).
+pub fn load(lab: &Lab, options: &LoadOptions) -> Result<Loaded, Failure> {
+    let mut warnings = Vec::new();
+    let files = Files::read(lab, &mut warnings)?;
+    let mut vars = BTreeMap::new();
+    let mut add = |name: &str, value: &str, from: Provenance, secret: bool| {
+        vars.entry(name.to_owned()).or_insert_with(|| Var {
+            value: value.to_owned(),
+            from,
+            secret,
+        });
+    };
+    for (name, value) in options.flags.iter().rev() {
+        add(name, value, Provenance::Flag, variables::is_secret(name));
+    }
+    for (name, value) in &options.process {
+        add(name, value, Provenance::Process, variables::is_secret(name));
+    }
+    for file in &files.all {
+        for entry in file.entries.iter().rev() {
+            let secret = variables::is_secret(&entry.name)
+                || file.secret && variables::find(&entry.name).is_none();
+            add(&entry.name, &entry.value, file.at(entry), secret);
+        }
+    }
+    for (name, value) in &lab.config.env {
+        add(name, value, Provenance::Config, variables::is_secret(name));
+    }
+    apply_defaults(&mut vars);
+    Ok(Loaded {
+        env: Environment::new(vars),
+        warnings,
+    })
+}
+
+/// Defaults for what nobody set, or set to nothing. Flags have theirs in the
+/// command line, and Doppler's are not variables of the tools.
+fn apply_defaults(vars: &mut BTreeMap<String, Var>) {
+    for variable in variables::ALL {
+        let applies = matches!(variable.group, Group::Proxmox | Group::Layers);
+        let unset = vars
+            .get(variable.name)
+            .is_none_or(|var| var.value.is_empty());
+        if applies && unset && !variable.default.is_empty() {
+            vars.insert(
+                variable.name.to_owned(),
+                Var {
+                    value: variable.default.to_owned(),
+                    from: Provenance::Default,
+                    secret: variable.secret,
+                },
+            );
+        }
+    }
+}
+
+/// One file of variables.
+struct EnvFile {
+    shown: Utf8PathBuf,
+    entries: Vec<Entry>,
+    /// All of it is secret, whatever the names.
+    secret: bool,
+}
+
+impl EnvFile {
+    fn at(&self, entry: &Entry) -> Provenance {
+        Provenance::File {
+            path: self.shown.to_string(),
+            line: entry.line,
+        }
+    }
+}
+
+/// The lab's files, strongest first.
+struct Files {
+    all: Vec<EnvFile>,
+}
+
+impl Files {
+    fn read(lab: &Lab, warnings: &mut Vec<Diagnostic>) -> Result<Self, Failure> {
+        let paths = &lab.paths;
+        let mut all = Vec::new();
+        let mut wrong = Vec::new();
+        for (path, private, secret) in [
+            (paths.proxmox_env(), true, false),
+            (paths.secrets_env(), true, true),
+            (paths.dotenv(), false, false),
+        ] {
+            let shown = paths.show(&path);
+            match dotenv::read(&path, &shown) {
+                Ok(entries) => {
+                    warnings.extend(repeated(&entries, &shown));
+                    warnings.extend(without_effect(&entries, &shown));
+                    all.push(EnvFile {
+                        shown,
+                        entries,
+                        secret,
+                    });
+                }
+                Err(failure) => wrong.extend(failure.diagnostics),
+            }
+            if private {
+                warnings.extend(readable_by_others(&path, &paths.show(&path)));
+            }
+        }
+        if wrong.is_empty() {
+            Ok(Self { all })
+        } else {
+            Err(Failure::many(Exit::Definition, wrong))
+        }
+    }
+}
+
+fn readable_by_others(path: &Utf8Path, shown: &Utf8Path) -> Option<Diagnostic> {
+    let mode = write::mode(path)?;
+    (mode & 0o077 != 0).then(|| {
+        Diagnostic::warning(format!(
+            "`{shown}` can be read by other users (mode {mode:04o}, expected 0600)"
+        ))
+        .help(format!("chmod 600 {shown}"))
+    })
+}
+
+fn repeated(entries: &[Entry], shown: &Utf8Path) -> Option<Diagnostic> {
+    let mut last = BTreeMap::new();
+    let mut twice = BTreeSet::new();
+    for entry in entries {
+        if last.insert(&entry.name, entry.line).is_some() {
+            twice.insert(&entry.name);
+        }
+    }
+    let listed: Vec<String> = twice
+        .into_iter()
+        .filter_map(|name| Some(format!("`{name}` (line {})", last.get(name)?)))
+        .collect();
+    (!listed.is_empty()).then(|| {
+        Diagnostic::warning(format!(
+            "`{shown}` sets a variable more than once, the last one counts: {}",
+            listed.join(", ")
+        ))
+    })
+}
+
+fn without_effect(entries: &[Entry], shown: &Utf8Path) -> Option<Diagnostic> {
+    let names: BTreeSet<&str> = entries
+        .iter()
+        .map(|entry| entry.name.as_str())
+        .filter(|name| variables::find(name).is_some_and(|v| v.group == Group::Flag))
+        .collect();
+    let listed: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
+    (!listed.is_empty()).then(|| {
+        Diagnostic::warning(format!("{} has no effect in `{shown}`", listed.join(", ")))
+            .help("flags are read before any file: export them in the shell, or give them as flags")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt;
+
+    struct World {
+        _guard: tempfile::TempDir,
+        root: Utf8PathBuf,
+    }
+
+    impl World {
+        fn new(files: &[(&str, &str)]) -> Self {
+            let guard = tempfile::tempdir().unwrap();
+            let root = Utf8Path::from_path(guard.path()).unwrap().to_owned();
+            fs::write(root.join("hl.toml"), "").unwrap();
+            for (name, text) in files {
+                write(&root.join(name), text, 0o600).unwrap();
+            }
+            Self {
+                _guard: guard,
+                root,
+            }
+        }
+
+        fn load(
+            &self,
+            flags: &[(&str, &str)],
+            process: &[(&str, &str)],
+        ) -> Result<Loaded, Failure> {
+            let pair = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+            load(
+                &Lab::read(&self.root).unwrap(),
+                &LoadOptions {
+                    flags: flags.iter().map(pair).collect(),
+                    process: process.iter().map(pair).collect(),
+                    ask_doppler: false,
+                },
+            )
+        }
+    }
+
+    fn file(path: &str, line: usize) -> Provenance {
+        Provenance::File {
+            path: path.to_owned(),
+            line,
+        }
+    }
+
+    #[test]
+    fn the_first_source_in_the_order_wins() {
+        let world = World::new(&[
+            (
+                "hl.toml",
+                "[env]\nA=\"c\"\nB=\"c\"\nC=\"c\"\nD=\"c\"\nE=\"c\"\nF=\"c\"\n",
+            ),
+            (".env", "# x\nA=e\nB=e\nC=e\nD=e\nE=e\n"),
+            ("state/secrets.env", "A=s\nB=s\nC=s\nD=s\n"),
+            ("state/proxmox.env", "A=p\nB=p\nC=p\n"),
+        ]);
+        let loaded = world
+            .load(&[("A", "x"), ("A", "f")], &[("A", "o"), ("B", "o")])
+            .unwrap();
+        let expected = [
+            ("A", "f", Provenance::Flag),
+            ("B", "o", Provenance::Process),
+            ("C", "p", file("state/proxmox.env", 3)),
+            ("D", "s", file("state/secrets.env", 4)),
+            ("E", "e", file(".env", 6)),
+            ("F", "c", Provenance::Config),
+        ];
+        for (name, value, from) in expected {
+            let var = loaded.env.var(name).unwrap();
+            assert_eq!((var.value.as_str(), &var.from), (value, &from), "{name}");
+        }
+        assert!(loaded.warnings.is_empty(), "{:?}", loaded.warnings);
+    }
+
+    #[test]
+    fn an_empty_value_hides_weaker_ones_and_counts_as_unset() {
+        let world = World::new(&[(".env", "PVE_NODE=pve\nPVE_BRIDGE=vmbr9\n")]);
+        let loaded = world
+            .load(&[], &[("PVE_NODE", ""), ("PVE_BRIDGE", "")])
+            .unwrap();
+        assert_eq!(loaded.env.get("PVE_NODE"), None);
+        assert_eq!(loaded.env.get("PVE_BRIDGE"), Some("vmbr0"));
+        assert_eq!(
+            loaded.env.var("PVE_BRIDGE").unwrap().from,
+            Provenance::Default
+        );
+    }
+
+    #[test]
+    fn secrets_are_marked_by_name_and_by_file() {
+        let world = World::new(&[
+            (".env", "PM_TOKEN_SECRET=a\nPVE_NODE=pve\n"),
+            (
+                "state/secrets.env",
+                "ANYTHING=b\nPVE_STORAGE_VM=local-lvm\n",
+            ),
+        ]);
+        let env = world.load(&[], &[("GH_TOKEN", "c")]).unwrap().env;
+        let secret = |name: &str| env.var(name).unwrap().secret;
+        assert!(secret("PM_TOKEN_SECRET") && secret("ANYTHING") && secret("GH_TOKEN"));
+        assert!(!secret("PVE_NODE") && !secret("PVE_STORAGE_VM"));
+    }
+
+    #[test]
+    fn the_mistakes_of_all_files_come_together() {
+        let world = World::new(&[(".env", "one\nA=a b\n"), ("state/proxmox.env", "two\n")]);
+        let failure = world.load(&[], &[]).unwrap_err();
+        assert_eq!(failure.exit, Exit::Definition);
+        let places: Vec<_> = failure
+            .diagnostics
+            .iter()
+            .map(|d| {
+                let place = d.place.as_ref().unwrap();
+                (place.path().to_string(), place.line_column().0)
+            })
+            .collect();
+        let expected = [("state/proxmox.env", 1), (".env", 1), (".env", 2)];
+        assert_eq!(places, expected.map(|(path, line)| (path.to_owned(), line)));
+    }
+
+    #[test]
+    fn open_modes_repeats_and_flags_in_files_are_warned_about() {
+        let world = World::new(&[
+            ("state/secrets.env", "A=canary-1\nA=canary-2\n"),
+            (".env", "HL_YES=1\n"),
+        ]);
+        let path = world.root.join("state/secrets.env");
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
+        let loaded = world.load(&[], &[]).unwrap();
+        assert_eq!(loaded.env.get("A"), Some("canary-2"));
+        let said: Vec<_> = loaded.warnings.iter().map(|w| w.message.as_str()).collect();
+        assert_eq!(
+            said,
+            [
+                "`state/secrets.env` sets a variable more than once, the last one counts: `A` (line 2)",
+                "`state/secrets.env` can be read by other users (mode 0640, expected 0600)",
+                "`HL_YES` has no effect in `.env`",
+            ]
+        );
+    }
+}
