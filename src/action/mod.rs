@@ -8,6 +8,7 @@ mod context;
 mod contract;
 mod error;
 mod exec;
+pub mod known_hosts;
 mod registry;
 
 pub use context::{Emit, StepContext};

@@ -1,0 +1,48 @@
+variable "env" {
+  description = "Environment, e.g. dev."
+  type        = string
+}
+
+variable "node" {
+  description = "Proxmox node on which new virtual machines are made."
+  type        = string
+}
+
+variable "storage" {
+  description = "Storage for disks and cloud-init drives."
+  type        = string
+}
+
+variable "ssh_user" {
+  description = "User that cloud-init makes on every virtual machine."
+  type        = string
+}
+
+variable "ssh_keys" {
+  description = "Public keys of that user."
+  type        = list(string)
+}
+
+variable "agent_timeout" {
+  description = "How long a virtual machine may take to report its addresses."
+  type        = string
+  default     = "10m"
+}
+
+variable "vms" {
+  description = "The virtual machines by name."
+  type = map(object({
+    vmid          = number
+    image         = string
+    template_vmid = number
+    template_node = string
+    cores         = number
+    memory        = number # MB
+    disk          = number # GB
+    bridge        = string
+    address       = string # CIDR, or dhcp
+    gateway       = optional(string)
+    tags          = list(string)
+    groups        = list(string)
+  }))
+}
