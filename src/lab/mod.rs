@@ -20,6 +20,6 @@ pub use cancel::{Cancel, Cancelled};
 pub use config::{Config, DopplerMode, DopplerSettings, LabSettings, SshSettings};
 pub use environment::{Environment, Provenance, Var};
 pub use paths::Paths;
-pub use redact::Redactor;
+pub use redact::{RedactStream, Redactor};
 pub use root::{Lab, find};
 pub use write::{create_dir, write};
