@@ -1,1 +1,29 @@
-//! (room of its own; filled by the commits that follow)
+//! `layer.toml` to recipes to plans.
+//!
+//! [`load`] reads every `layers/*/layer.toml` of a lab into a [`Book`], shape
+//! only, so that lists are quick. [`Book::plan`] checks everything, fills in
+//! the templates and gives a [`crate::plan::Plan`]; nothing is run here.
+
+mod args;
+mod book;
+mod check;
+mod compile;
+mod fields;
+mod inputs;
+mod instances;
+mod listing;
+mod model;
+mod needs;
+mod parse;
+mod template;
+mod timeout;
+mod verbs;
+mod words;
+
+pub use book::{Book, load, load_with};
+pub use compile::{Compiled, Request, RunRecipe, Scope, UpRequest};
+pub use instances::{Arg, ArgSource};
+pub use listing::{ListedLayer, ListedParam, ListedRecipe, usage};
+pub use model::{Layer, Node, NodeKind, Param, ParamType, Recipe, RetryDef, StepDef, Text};
+pub use timeout::{TIERS, parse as parse_duration};
+pub use verbs::{RESERVED, is_reserved};

@@ -1,0 +1,195 @@
+//! A layer file as read: every text with its place, nothing checked beyond
+//! its shape.
+
+use std::ops::Range;
+
+use camino::Utf8PathBuf;
+use serde_json::{Map, Number, Value};
+use toml::Spanned;
+
+use crate::diag::Source;
+use crate::plan::{OnFailure, RetryOn};
+
+/// A text with its place in the layer file (bytes, quotes included).
+pub type Text = Spanned<String>;
+
+/// One `layer.toml`.
+#[derive(Debug, Clone)]
+pub struct Layer {
+    /// The file, by its path relative to the lab.
+    pub source: Source,
+    /// The layer's folder relative to the lab, e.g. `layers/l2-instantiate`.
+    pub dir: Utf8PathBuf,
+    /// `l2`: the first word of the folder's name.
+    pub id: Text,
+    /// Name for people.
+    pub name: String,
+    /// One line of documentation.
+    pub doc: String,
+    /// The recipe that the layer's id stands for.
+    pub default: Option<Text>,
+    /// Variables that every recipe of the layer needs.
+    pub env: Vec<Text>,
+    /// Variables that its recipes read when they are set; documentation.
+    pub optional_env: Vec<Text>,
+    /// Programs that every recipe of the layer needs.
+    pub tools: Vec<Text>,
+    /// What its recipes write, as globs relative to the lab; `hl clean` may remove it.
+    pub generates: Vec<Text>,
+    /// Its recipes, as written.
+    pub recipes: Vec<Recipe>,
+}
+
+/// One `[[recipe]]`.
+#[derive(Debug, Clone)]
+pub struct Recipe {
+    /// What a user types.
+    pub name: Text,
+    /// One line of documentation.
+    pub doc: String,
+    /// Its parameters, as written.
+    pub params: Vec<Param>,
+    /// Recipes that run first, each with its arguments: `l1-ensure debian-13`.
+    pub deps: Vec<Text>,
+    /// Its `deps` may run at the same time.
+    pub parallel: bool,
+    /// Variables that it needs, besides the layer's.
+    pub env: Vec<Text>,
+    /// Programs that it needs, besides the layer's.
+    pub tools: Vec<Text>,
+    /// The step that asks before it acts.
+    pub approve: Option<Text>,
+    /// What happens when a step fails.
+    pub on_failure: OnFailure,
+    /// Not listed.
+    pub private: bool,
+    /// Its steps, as written. Without any it is a group of its `deps`.
+    pub steps: Vec<StepDef>,
+}
+
+/// The type of a parameter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ParamType {
+    /// Any text.
+    #[default]
+    String,
+    /// `true` or `false`; as an option, a flag.
+    Bool,
+    /// A whole number.
+    Int,
+}
+
+/// One parameter of a recipe.
+#[derive(Debug, Clone)]
+pub struct Param {
+    /// Name in templates.
+    pub name: Text,
+    /// Used when the argument is not given; a template when it is a string.
+    pub default: Option<Node>,
+    /// The only values it takes; any when empty.
+    pub values: Vec<Text>,
+    /// One line of documentation.
+    pub doc: String,
+    /// Given as `--name VALUE` (or `--name`, for a bool) instead of by position.
+    pub option: bool,
+    /// Its type.
+    pub kind: ParamType,
+}
+
+impl Param {
+    /// The name as an option is typed: `--update-image` for `update_image`.
+    pub fn flag(&self) -> String {
+        format!("--{}", self.name.get_ref().replace('_', "-"))
+    }
+
+    /// Whether a call must give it.
+    pub fn required(&self) -> bool {
+        !self.option && self.default.is_none()
+    }
+}
+
+/// One `[[recipe.step]]`.
+#[derive(Debug, Clone)]
+pub struct StepDef {
+    /// Name, unique in the recipe.
+    pub id: Text,
+    /// One line for people; a template.
+    pub doc: Option<Text>,
+    /// The action.
+    pub action: Text,
+    /// The action's inputs; every string is a template.
+    pub with: Vec<(Text, Node)>,
+    /// Steps of this recipe that come first; absent: the step before.
+    pub needs: Option<Vec<Text>>,
+    /// Runs only when this template gives `true`.
+    pub when: Option<Text>,
+    /// A duration or a tier.
+    pub timeout: Option<Text>,
+    /// Tried again after failures.
+    pub retry: Option<RetryDef>,
+    /// Runs at the end, whatever happened.
+    pub finally: bool,
+}
+
+/// `retry = { times = 2, backoff = "5s", on = "transient" }`.
+#[derive(Debug, Clone)]
+pub struct RetryDef {
+    /// Attempts after the first.
+    pub times: u32,
+    /// Wait before the second attempt; 5 s when absent.
+    pub backoff: Option<Text>,
+    /// Which failures count.
+    pub on: RetryOn,
+}
+
+/// A TOML value with places.
+#[derive(Debug, Clone)]
+pub struct Node {
+    /// Place in the file.
+    pub span: Range<usize>,
+    /// The value.
+    pub kind: NodeKind,
+}
+
+/// What a [`Node`] is.
+#[derive(Debug, Clone)]
+pub enum NodeKind {
+    /// Text; dates too.
+    String(String),
+    /// `true` or `false`.
+    Bool(bool),
+    /// An integer or a float.
+    Number(Number),
+    /// A list.
+    Array(Vec<Node>),
+    /// A table, by key.
+    Table(Vec<(Text, Node)>),
+}
+
+impl Node {
+    /// The value as JSON, templates untouched.
+    pub fn to_json(&self) -> Value {
+        match &self.kind {
+            NodeKind::String(text) => Value::String(text.clone()),
+            NodeKind::Bool(flag) => Value::Bool(*flag),
+            NodeKind::Number(number) => Value::Number(number.clone()),
+            NodeKind::Array(items) => Value::Array(items.iter().map(Self::to_json).collect()),
+            NodeKind::Table(entries) => Value::Object(
+                entries
+                    .iter()
+                    .map(|(key, node)| (key.get_ref().clone(), node.to_json()))
+                    .collect::<Map<_, _>>(),
+            ),
+        }
+    }
+
+    /// All strings in it, with their places, in order.
+    pub fn texts(&self) -> Vec<(&str, Range<usize>)> {
+        match &self.kind {
+            NodeKind::String(text) => vec![(text.as_str(), self.span.clone())],
+            NodeKind::Bool(_) | NodeKind::Number(_) => Vec::new(),
+            NodeKind::Array(items) => items.iter().flat_map(Self::texts).collect(),
+            NodeKind::Table(entries) => entries.iter().flat_map(|(_, node)| node.texts()).collect(),
+        }
+    }
+}

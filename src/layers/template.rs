@@ -1,0 +1,304 @@
+//! Strings of layer files: minijinja with strict undefined values, and the
+//! names they may use.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use minijinja::syntax::SyntaxConfig;
+use minijinja::value::{Object, Value};
+use minijinja::{Environment as Engine, Error, UndefinedBehavior};
+
+use super::model::Layer;
+use crate::lab::{Environment, Lab};
+
+/// Whether a text is more than itself.
+pub(super) fn is_template(text: &str) -> bool {
+    text.contains("{{") || text.contains("{%") || text.contains("{#")
+}
+
+/// The one engine for all templates.
+pub(super) fn engine() -> Engine<'static> {
+    let mut engine = Engine::new();
+    engine.set_undefined_behavior(UndefinedBehavior::Strict);
+    engine.set_syntax(
+        SyntaxConfig::builder()
+            .keep_trailing_newline(true)
+            .build()
+            .unwrap_or_default(),
+    );
+    engine
+}
+
+/// What is wrong with a template, and where in its text (bytes).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct TemplateError {
+    pub(super) message: String,
+    pub(super) range: Option<Range<usize>>,
+}
+
+impl From<&Error> for TemplateError {
+    fn from(error: &Error) -> Self {
+        let mut message = error.kind().to_string();
+        if let Some(detail) = error.detail() {
+            message = format!("{message}: {detail}");
+        }
+        Self {
+            message,
+            range: error.range(),
+        }
+    }
+}
+
+/// Names a template uses that it does not define itself: `env`, `var.PVE_NODE`,
+/// `steps.plan.file`; sorted. Fails when its syntax is wrong.
+pub(super) fn names(engine: &Engine<'_>, text: &str) -> Result<Vec<String>, TemplateError> {
+    let template = engine
+        .template_from_str(text)
+        .map_err(|error| TemplateError::from(&error))?;
+    let globals: BTreeSet<&str> = engine.globals().map(|(name, _)| name).collect();
+    let mut names: Vec<String> = template
+        .undeclared_variables(true)
+        .into_iter()
+        .filter(|name| !globals.contains(name.as_str()))
+        .collect();
+    names.sort_unstable();
+    Ok(names)
+}
+
+/// What the templates of one plan looked up.
+#[derive(Debug, Default)]
+pub(super) struct Lookups {
+    /// Variables that are not set.
+    pub(super) missing: BTreeSet<String>,
+    /// Secret variables.
+    pub(super) refused: BTreeSet<String>,
+    /// Steps (as they are named in the plan) whose outputs are used.
+    pub(super) steps: BTreeSet<String>,
+    /// Steps that there are not.
+    pub(super) unknown_steps: BTreeSet<String>,
+}
+
+type Shared = Arc<Mutex<Lookups>>;
+
+/// Renders the strings of one recipe. Clones share what they looked up.
+#[derive(Clone)]
+pub(super) struct Renderer<'e> {
+    engine: &'e Engine<'static>,
+    context: BTreeMap<String, Value>,
+    lookups: Shared,
+}
+
+/// Why a string has no value yet.
+#[derive(Debug)]
+pub(super) enum Unrendered {
+    /// The template is wrong.
+    Wrong(TemplateError),
+    /// It puts these secret variables into the plan.
+    Secret(BTreeSet<String>),
+    /// It uses outputs of steps that there are not.
+    UnknownStep(String),
+    /// These variables are not set.
+    Missing(BTreeSet<String>),
+}
+
+impl<'e> Renderer<'e> {
+    /// A renderer that knows `var`, `lab` and `paths`.
+    pub(super) fn new(engine: &'e Engine<'static>, lab: &Lab, env: &Environment) -> Self {
+        let lookups = Shared::default();
+        let vars = Vars {
+            values: env
+                .iter()
+                .map(|(name, var)| (name.to_owned(), (var.value.clone(), var.secret)))
+                .collect(),
+            lookups: Arc::clone(&lookups),
+        };
+        let paths = &lab.paths;
+        let show = |path: camino::Utf8PathBuf| Value::from(paths.show(&path).into_string());
+        let context = BTreeMap::from([
+            ("var".to_owned(), Value::from_object(vars)),
+            (
+                "lab".to_owned(),
+                Value::from_pairs([
+                    ("name", Value::from(lab.config.lab.name.as_str())),
+                    ("env", Value::from(lab.config.lab.env.as_str())),
+                    ("root", Value::from(paths.root().as_str())),
+                ]),
+            ),
+            (
+                "paths".to_owned(),
+                Value::from_pairs([
+                    ("build", show(paths.build())),
+                    ("state", show(paths.state())),
+                    ("templates", show(paths.templates())),
+                    ("site", show(paths.site())),
+                    ("reports", show(paths.reports())),
+                ]),
+            ),
+        ]);
+        Self {
+            engine,
+            context,
+            lookups,
+        }
+    }
+
+    /// The same, inside a layer.
+    pub(super) fn in_layer(&self, layer: &Layer) -> Self {
+        let mut renderer = self.clone();
+        let about = [
+            ("id", layer.id.get_ref().as_str()),
+            ("name", layer.name.as_str()),
+            ("dir", layer.dir.as_str()),
+        ];
+        let about = about.map(|(key, text)| (key, Value::from(text)));
+        renderer.set("layer", Value::from_pairs(about));
+        renderer
+    }
+
+    /// Adds a parameter's value.
+    pub(super) fn set(&mut self, name: &str, value: Value) {
+        self.context.insert(name.to_owned(), value);
+    }
+
+    /// Makes `steps.ID.KEY` known: from each id to the step's name in the plan.
+    pub(super) fn set_steps(&mut self, ids: BTreeMap<String, String>) {
+        let steps = Steps {
+            ids,
+            lookups: Arc::clone(&self.lookups),
+        };
+        self.set("steps", Value::from_object(steps));
+    }
+
+    /// The text with its templates filled in.
+    pub(super) fn text(&self, text: &str) -> Result<String, Unrendered> {
+        if !is_template(text) {
+            return Ok(text.to_owned());
+        }
+        let result = self.engine.render_str(text, &self.context);
+        self.judge(result)
+    }
+
+    /// The value of a string: a single `{{ expression }}` keeps its type.
+    pub(super) fn value(&self, text: &str) -> Result<serde_json::Value, Unrendered> {
+        let inner = text
+            .strip_prefix("{{")
+            .and_then(|rest| rest.strip_suffix("}}"))
+            .filter(|inner| !inner.contains("{{") && !inner.contains("}}"))
+            .filter(|inner| !inner.starts_with(['-', '+']) && !inner.ends_with(['-', '+']));
+        let Some(inner) = inner else {
+            return self.text(text).map(serde_json::Value::String);
+        };
+        // Rendered first: its errors point into the text as written.
+        self.text(text)?;
+        let value = self
+            .engine
+            .compile_expression(inner)
+            .and_then(|expression| expression.eval(&self.context));
+        let value = self.judge(value)?;
+        serde_json::to_value(&value).map_err(|error| {
+            Unrendered::Wrong(TemplateError {
+                message: error.to_string(),
+                range: None,
+            })
+        })
+    }
+
+    /// Names of steps whose outputs were used since the last call.
+    pub(super) fn take_steps(&self) -> BTreeSet<String> {
+        std::mem::take(&mut self.lock().steps)
+    }
+
+    fn judge<T>(&self, result: Result<T, Error>) -> Result<T, Unrendered> {
+        let mut lookups = self.lock();
+        let missing = std::mem::take(&mut lookups.missing);
+        let refused = std::mem::take(&mut lookups.refused);
+        let unknown = std::mem::take(&mut lookups.unknown_steps);
+        if !refused.is_empty() {
+            return Err(Unrendered::Secret(refused));
+        }
+        match result {
+            Ok(done) => Ok(done),
+            Err(error) => Err(if let Some(step) = unknown.into_iter().next() {
+                Unrendered::UnknownStep(step)
+            } else if missing.is_empty() {
+                Unrendered::Wrong(TemplateError::from(&error))
+            } else {
+                Unrendered::Missing(missing)
+            }),
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Lookups> {
+        self.lookups.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// `var.NAME`
+#[derive(Debug)]
+struct Vars {
+    values: BTreeMap<String, (String, bool)>,
+    lookups: Shared,
+}
+
+impl Object for Vars {
+    fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {
+        let name = key.as_str()?;
+        let mut lookups = self.lookups.lock().unwrap_or_else(PoisonError::into_inner);
+        match self.values.get(name) {
+            _ if is_secret_name(name) => {
+                lookups.refused.insert(name.to_owned());
+                None
+            }
+            Some((_, true)) => {
+                lookups.refused.insert(name.to_owned());
+                None
+            }
+            Some((value, false)) if !value.is_empty() => Some(Value::from(value.as_str())),
+            _ => {
+                lookups.missing.insert(name.to_owned());
+                None
+            }
+        }
+    }
+}
+
+/// Variables that are secret by their name, set or not.
+pub(super) fn is_secret_name(name: &str) -> bool {
+    ["_TOKEN", "_SECRET", "_PASSWORD"]
+        .iter()
+        .any(|suffix| name.ends_with(suffix))
+}
+
+/// `steps.ID`
+#[derive(Debug)]
+struct Steps {
+    ids: BTreeMap<String, String>,
+    lookups: Shared,
+}
+
+impl Object for Steps {
+    fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {
+        let id = key.as_str()?;
+        let mut lookups = self.lookups.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(step) = self.ids.get(id) else {
+            lookups.unknown_steps.insert(id.to_owned());
+            return None;
+        };
+        lookups.steps.insert(step.clone());
+        Some(Value::from_object(Outputs { step: step.clone() }))
+    }
+}
+
+/// `steps.ID.KEY`: known only when the step has run.
+#[derive(Debug)]
+struct Outputs {
+    step: String,
+}
+
+impl Object for Outputs {
+    fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {
+        let key = key.as_str()?;
+        Some(Value::from(format!("${{steps.{}.{key}}}", self.step)))
+    }
+}

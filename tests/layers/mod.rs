@@ -1,0 +1,5 @@
+//! Layer files: what is read, what is refused and how, and the plans they make.
+
+mod fixture;
+mod plans;
+mod reports;

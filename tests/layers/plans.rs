@@ -1,0 +1,210 @@
+//! The plans that recipes make.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write;
+use std::fs;
+
+use hl::diag::Exit;
+use hl::layers::UpRequest;
+use hl::plan::{Plan, StepId, order};
+use proptest::prelude::*;
+
+use super::fixture::{Fixture, HEAD, edges, lab, layer};
+
+#[test]
+fn a_plan_has_every_input_resolved() {
+    let plan = lab().plan("l2-apply --parallelism=7 prod --dry").unwrap();
+    insta::assert_snapshot!(serde_json::to_string_pretty(&plan).unwrap(), @r#"
+    {
+      "version": 1,
+      "recipe": "l2-apply prod --parallelism 7 --dry",
+      "on_failure": "stop",
+      "steps": [
+        {
+          "id": "l2-apply/resolve",
+          "layer": "l2",
+          "recipe": "l2-apply prod --parallelism 7 --dry",
+          "action": "note",
+          "with": {
+            "key": "prod-polaris"
+          }
+        },
+        {
+          "id": "l2-apply/wait-lock",
+          "layer": "l2",
+          "recipe": "l2-apply prod --parallelism 7 --dry",
+          "action": "note"
+        },
+        {
+          "id": "l2-apply/apply",
+          "layer": "l2",
+          "recipe": "l2-apply prod --parallelism 7 --dry",
+          "action": "tofu.apply",
+          "with": {
+            "count": 7,
+            "dir": "x",
+            "extra": {
+              "dry": true,
+              "why": "${steps.l2-apply/wait-lock.why}!"
+            },
+            "vars_file": "${steps.l2-apply/resolve.tfvars}"
+          },
+          "needs": [
+            "l2-apply/wait-lock",
+            "l2-apply/resolve"
+          ],
+          "timeout_seconds": 5400,
+          "approve": true
+        },
+        {
+          "id": "l2-apply/unlock",
+          "layer": "l2",
+          "recipe": "l2-apply prod --parallelism 7 --dry",
+          "action": "note",
+          "finally": true
+        }
+      ]
+    }
+    "#);
+}
+
+#[test]
+fn up_runs_layers_in_order_and_shared_recipes_once() {
+    let fixture = lab();
+    let request = UpRequest {
+        env: Some("prod".to_owned()),
+        ..UpRequest::default()
+    };
+    let plan = fixture
+        .load()
+        .unwrap()
+        .up(&request, &fixture.scope())
+        .unwrap();
+    assert_eq!(plan.recipe, "up prod");
+    insta::assert_snapshot!(edges(&plan), @r#"
+    l1-tools/probe <- 
+    l1-ensure(debian-13)/check <- l1-tools/probe
+    l1-ensure(debian-13)/build <- l1-ensure(debian-13)/check
+    l1-ensure(ubuntu-24.04)/check <- l1-tools/probe
+    l1-ensure(ubuntu-24.04)/build <- l1-ensure(ubuntu-24.04)/check
+    l2-apply/resolve <- l1-ensure(debian-13)/build l1-ensure(ubuntu-24.04)/build
+    l2-apply/wait-lock <- l1-ensure(debian-13)/build l1-ensure(ubuntu-24.04)/build
+    l2-apply/apply <- l2-apply/wait-lock l2-apply/resolve
+    l2-apply/unlock <-
+    "#);
+    let apply = plan.step(&StepId::from("l2-apply/resolve")).unwrap();
+    assert_eq!(apply.with["key"], "prod-polaris");
+    assert_eq!(apply.recipe, "l2-apply prod");
+}
+
+#[test]
+fn up_may_be_cut() {
+    let fixture = lab();
+    let book = fixture.load().unwrap();
+    let up = |from: &str, to: &str| {
+        let request = UpRequest {
+            from: Some(from.to_owned()),
+            to: Some(to.to_owned()),
+            ..UpRequest::default()
+        };
+        book.up(&request, &fixture.scope())
+    };
+    let layers = |plan: &Plan| -> BTreeSet<String> {
+        plan.steps.iter().filter_map(|s| s.layer.clone()).collect()
+    };
+    assert_eq!(
+        layers(&up("l2", "l2").unwrap()),
+        BTreeSet::from(["l2".to_owned()])
+    );
+    assert_eq!(up("l2", "l1").unwrap_err().exit, Exit::Usage);
+    assert_eq!(up("l1", "l9").unwrap_err().exit, Exit::Unknown);
+}
+
+#[test]
+fn no_secret_gets_into_a_plan() {
+    let text = layer(
+        "[[recipe]]\nname = \"x\"\nparams = [{ name = \"a\", default = \"\" }]\n[[recipe.step]]\nid = \"s\"\nuse = \"note\"\nwith = { a = \"{{ a }}\", b = \"{{ var.ODD }}\" }\n",
+    );
+    let fixture = Fixture::new(&[("l2-b", &text)])
+        .set("PM_TOKEN_SECRET", "hunter-22", true)
+        .set("ODD", "harmless", false);
+    assert!(fixture.plan("x fine").is_ok());
+    let typed = fixture.plan("x pre-hunter-22").unwrap_err();
+    assert!(typed.to_string().contains("`PM_TOKEN_SECRET`"));
+    let marked = fixture.set("ODD", "secret-by-source", true).report("x");
+    assert!(
+        marked.contains("template uses the secret variable `ODD`"),
+        "{marked}"
+    );
+    assert!(!marked.contains("secret-by-source"));
+}
+
+#[test]
+fn a_recipe_is_added_by_editing_toml_only() {
+    let fixture = lab();
+    let file = fixture.lab.paths.layers().join("l2-instantiate/layer.toml");
+    let mut text = fs::read_to_string(&file).unwrap();
+    text.push_str(
+        "\n[[recipe]]\nname = \"l2-hello\"\ndoc = \"Says hello\"\ndeps = [\"l2-apply\"]\n[[recipe.step]]\nid = \"say\"\nuse = \"note\"\nwith = { text = \"{{ steps['l2-apply/apply'].outputs }}\" }\n",
+    );
+    fs::write(&file, text).unwrap();
+    let listed = fixture.load().unwrap().list();
+    let names: Vec<_> = listed[1].recipes.iter().map(|r| r.usage.as_str()).collect();
+    assert_eq!(
+        names,
+        [
+            "l2-apply [ENV] [--node NODE] [--parallelism PARALLELISM] [--dry]",
+            "l2-hello"
+        ]
+    );
+    let plan = fixture.plan("l2-hello").unwrap();
+    let last = plan.steps.last().unwrap();
+    assert_eq!(last.id, StepId::from("l2-hello/say"));
+    assert_eq!(last.needs, [StepId::from("l2-apply/apply")]);
+    assert_eq!(last.with["text"], "${steps.l2-apply/apply.outputs}");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    /// Any recipes that depend on earlier ones: each runs once, after all it depends on.
+    #[test]
+    fn once_and_in_order(
+        deps in prop::collection::vec((prop::collection::vec(0usize..8, 0..4), any::<bool>(), 0usize..3), 1..8),
+    ) {
+        let mut text = String::from(HEAD);
+        for (index, (deps, parallel, steps)) in deps.iter().enumerate() {
+            let deps: Vec<String> = deps.iter().filter(|d| **d < index).map(|d| format!("\"r{d}\"")).collect();
+            writeln!(text, "[[recipe]]\nname = \"r{index}\"\nparallel = {parallel}\ndeps = [{}]", deps.join(", ")).unwrap();
+            for step in 0..*steps {
+                writeln!(text, "[[recipe.step]]\nid = \"s{step}\"\nuse = \"note\"").unwrap();
+            }
+        }
+        let fixture = Fixture::new(&[("l2-b", &text)]);
+        let last = deps.len() - 1;
+        let plan = fixture.plan(&format!("r{last}")).unwrap();
+        let ids: BTreeSet<&StepId> = plan.steps.iter().map(|s| &s.id).collect();
+        prop_assert_eq!(ids.len(), plan.steps.len());
+        let sorted = order(&plan).unwrap();
+        let at = |id: &StepId| sorted.iter().position(|other| other == id);
+        // Every step comes after every step of what its recipe depends on, by needs alone.
+        let mut before: BTreeMap<&StepId, BTreeSet<&StepId>> = BTreeMap::new();
+        for id in &sorted {
+            let step = plan.step(id).unwrap();
+            let mut all: BTreeSet<&StepId> = step.needs.iter().collect();
+            for need in &step.needs {
+                all.extend(before[need].iter().copied());
+            }
+            before.insert(&step.id, all);
+        }
+        for step in &plan.steps {
+            let recipe: usize = step.recipe.trim_start_matches('r').parse().unwrap();
+            for dep in deps[recipe].0.iter().filter(|d| **d < recipe) {
+                for other in plan.steps.iter().filter(|s| s.recipe == format!("r{dep}")) {
+                    prop_assert!(before[&step.id].contains(&other.id), "{} not after {}", step.id, other.id);
+                    prop_assert!(at(&other.id) < at(&step.id));
+                }
+            }
+        }
+    }
+}
