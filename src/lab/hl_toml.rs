@@ -8,6 +8,7 @@ use toml::de::{DeTable, DeValue, Error, ValueDeserializer};
 
 use super::Config;
 use super::timeouts::parse_duration;
+use super::variables::{self, Group};
 use crate::diag::{Diagnostic, Exit, Failure, Source, did_you_mean};
 
 /// Sections and their keys; no keys: the names are the user's own.
@@ -183,6 +184,12 @@ fn check_variable(name: &str, _: &str) -> Option<Diagnostic> {
         return Some(
             Diagnostic::error(format!("`{name}` has no effect in `[env]`"))
                 .help("write `mode = \"off\"` in `[doppler]`, or set it in `.env`"),
+        );
+    }
+    if variables::find(name).is_some_and(|variable| variable.group == Group::Flag) {
+        return Some(
+            Diagnostic::error(format!("`{name}` has no effect in `[env]`"))
+                .help("flags are read before any file: export it in the shell, or give the flag"),
         );
     }
     let mut chars = name.chars();

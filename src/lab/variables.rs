@@ -1,6 +1,8 @@
 //! Every variable that `hl` knows. `env.example` and `docs/environment.md`
 //! are compared with this table by a test.
 
+use super::Redactor;
+
 /// What a variable is about; the sections of `env.example`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Group {
@@ -68,13 +70,13 @@ pub const ALL: &[Variable] = &[
         "DOPPLER_PROJECT",
         "",
         "homelab",
-        "project, when `hl.toml` and `doppler setup` name none",
+        "project; wins over `hl.toml` and `doppler setup`",
     ),
     doppler(
         "DOPPLER_CONFIG",
         "",
         "dev",
-        "config, when `hl.toml` and `doppler setup` name none",
+        "config; wins over `hl.toml` and `doppler setup`",
     ),
     doppler(
         "DOPPLER_ENVIRONMENT",
@@ -245,6 +247,17 @@ pub fn is_secret(name: &str) -> bool {
     }
 }
 
+/// The same for what Doppler gives: everything is secret, but the variables of
+/// the table that are not, and values that say nothing and are everywhere in
+/// output: words for yes, no and nothing, and what is too short to be masked.
+pub fn is_secret_from_doppler(name: &str, value: &str) -> bool {
+    if find(name).is_some() || is_secret(name) {
+        return is_secret(name);
+    }
+    let value = value.trim().to_ascii_lowercase();
+    !Redactor::is_too_short(&value) && !["true", "false", "none", "null"].contains(&value.as_str())
+}
+
 /// Last words of names whose values are secret.
 const SECRET_ENDINGS: &[&str] = &[
     "TOKEN",
@@ -360,6 +373,20 @@ mod tests {
             "SSH_AUTH_SOCK",
         ] {
             assert!(!is_secret(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn doppler_gives_secrets_but_not_only() {
+        assert!(is_secret_from_doppler("ANYTHING", "value"));
+        assert!(is_secret_from_doppler("PM_TOKEN_SECRET", "abc"));
+        for (name, value) in [
+            ("PVE_NODE", "pve1"),
+            ("DOPPLER_CONFIG", "dev_personal"),
+            ("FEATURE", "true"),
+            ("COUNT", "12"),
+        ] {
+            assert!(!is_secret_from_doppler(name, value), "{name}");
         }
     }
 }

@@ -1,14 +1,14 @@
 //! From the places where people put variables to one [`Environment`].
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
-use camino::{Utf8Path, Utf8PathBuf};
-
-use super::dotenv::{self, Entry};
-use super::{Environment, Provenance, Var};
-use crate::diag::{Diagnostic, Exit, Failure};
+use super::doppler::Decision;
+use super::files::Files;
+use super::overlay;
+use super::{Environment, Provenance, Var, doppler};
+use crate::diag::{Diagnostic, Failure};
 use crate::lab::variables::{self, Group};
-use crate::lab::{Lab, write};
+use crate::lab::{Lab, Redactor};
 
 /// What an environment is made from, beside the lab's files.
 #[derive(Debug, Clone, Default)]
@@ -22,6 +22,19 @@ pub struct LoadOptions {
     pub ask_doppler: bool,
 }
 
+/// What came of Doppler.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DopplerUse {
+    /// It is off, and why.
+    Off(String),
+    /// It is on, and was not asked because the caller did not want it.
+    NotAsked,
+    /// It answered.
+    Asked,
+    /// Its fallback file answered.
+    Fallback,
+}
+
 /// An environment, and what the user should know about it.
 #[derive(Debug, Clone)]
 pub struct Loaded {
@@ -29,15 +42,48 @@ pub struct Loaded {
     pub env: Environment,
     /// What is odd: shown once, before anything starts.
     pub warnings: Vec<Diagnostic>,
+    /// What came of Doppler.
+    pub doppler: DopplerUse,
 }
 
 /// Reads the environment of a lab. Every file's mistakes are reported together.
+/// Doppler is asked at most once.
 ///
 /// # Errors
-/// A file cannot be read or parsed (65), or Doppler is on and gives nothing (69).
+/// A file cannot be read or parsed (65), `DOPPLER` is neither yes nor no (2),
+/// or Doppler is on and gives nothing (69).
 pub fn load(lab: &Lab, options: &LoadOptions) -> Result<Loaded, Failure> {
     let mut warnings = Vec::new();
     let files = Files::read(lab, &mut warnings)?;
+    let decision = doppler::decide(lab.config.doppler.mode, |name| {
+        let flag = options.flags.iter().rev().find(|(flag, _)| flag == name);
+        [
+            flag.map(|(_, value)| value.as_str()),
+            options.process.get(name).map(String::as_str),
+            files.dotenv(name),
+        ]
+        .into_iter()
+        .enumerate()
+        .find_map(|(source, value)| Some((source, value?)))
+    })?;
+    let mut vars = merge(lab, options, &files);
+    let doppler = match decision {
+        Decision::Off(why) => DopplerUse::Off(why),
+        Decision::On | Decision::Auto if !options.ask_doppler => DopplerUse::NotAsked,
+        Decision::On => overlay::apply(lab, options, false, &mut vars, &mut warnings)?,
+        Decision::Auto => overlay::apply(lab, options, true, &mut vars, &mut warnings)?,
+    };
+    apply_defaults(&mut vars);
+    warnings.extend(too_short(&vars));
+    Ok(Loaded {
+        env: Environment::new(vars),
+        warnings,
+        doppler,
+    })
+}
+
+/// All sources but Doppler, strongest first.
+fn merge(lab: &Lab, options: &LoadOptions, files: &Files) -> BTreeMap<String, Var> {
     let mut vars = BTreeMap::new();
     let mut add = |name: &str, value: &str, from: Provenance, secret: bool| {
         vars.entry(name.to_owned()).or_insert_with(|| Var {
@@ -54,19 +100,16 @@ pub fn load(lab: &Lab, options: &LoadOptions) -> Result<Loaded, Failure> {
     }
     for file in &files.all {
         for entry in file.entries.iter().rev() {
-            let secret = variables::is_secret(&entry.name)
-                || file.secret && variables::find(&entry.name).is_none();
-            add(&entry.name, &entry.value, file.at(entry), secret);
+            let name = &entry.name;
+            let secret =
+                variables::is_secret(name) || file.secret && variables::find(name).is_none();
+            add(name, &entry.value, file.at(entry), secret);
         }
     }
     for (name, value) in &lab.config.env {
         add(name, value, Provenance::Config, variables::is_secret(name));
     }
-    apply_defaults(&mut vars);
-    Ok(Loaded {
-        env: Environment::new(vars),
-        warnings,
-    })
+    vars
 }
 
 /// Defaults for what nobody set, or set to nothing. Flags have theirs in the
@@ -90,103 +133,20 @@ fn apply_defaults(vars: &mut BTreeMap<String, Var>) {
     }
 }
 
-/// One file of variables.
-struct EnvFile {
-    shown: Utf8PathBuf,
-    entries: Vec<Entry>,
-    /// All of it is secret, whatever the names.
-    secret: bool,
-}
-
-impl EnvFile {
-    fn at(&self, entry: &Entry) -> Provenance {
-        Provenance::File {
-            path: self.shown.to_string(),
-            line: entry.line,
-        }
-    }
-}
-
-/// The lab's files, strongest first.
-struct Files {
-    all: Vec<EnvFile>,
-}
-
-impl Files {
-    fn read(lab: &Lab, warnings: &mut Vec<Diagnostic>) -> Result<Self, Failure> {
-        let paths = &lab.paths;
-        let mut all = Vec::new();
-        let mut wrong = Vec::new();
-        for (path, private, secret) in [
-            (paths.proxmox_env(), true, false),
-            (paths.secrets_env(), true, true),
-            (paths.dotenv(), false, false),
-        ] {
-            let shown = paths.show(&path);
-            match dotenv::read(&path, &shown) {
-                Ok(entries) => {
-                    warnings.extend(repeated(&entries, &shown));
-                    warnings.extend(without_effect(&entries, &shown));
-                    all.push(EnvFile {
-                        shown,
-                        entries,
-                        secret,
-                    });
-                }
-                Err(failure) => wrong.extend(failure.diagnostics),
-            }
-            if private {
-                warnings.extend(readable_by_others(&path, &paths.show(&path)));
-            }
-        }
-        if wrong.is_empty() {
-            Ok(Self { all })
-        } else {
-            Err(Failure::many(Exit::Definition, wrong))
-        }
-    }
-}
-
-fn readable_by_others(path: &Utf8Path, shown: &Utf8Path) -> Option<Diagnostic> {
-    let mode = write::mode(path)?;
-    (mode & 0o077 != 0).then(|| {
-        Diagnostic::warning(format!(
-            "`{shown}` can be read by other users (mode {mode:04o}, expected 0600)"
-        ))
-        .help(format!("chmod 600 {shown}"))
-    })
-}
-
-fn repeated(entries: &[Entry], shown: &Utf8Path) -> Option<Diagnostic> {
-    let mut last = BTreeMap::new();
-    let mut twice = BTreeSet::new();
-    for entry in entries {
-        if last.insert(&entry.name, entry.line).is_some() {
-            twice.insert(&entry.name);
-        }
-    }
-    let listed: Vec<String> = twice
-        .into_iter()
-        .filter_map(|name| Some(format!("`{name}` (line {})", last.get(name)?)))
-        .collect();
-    (!listed.is_empty()).then(|| {
-        Diagnostic::warning(format!(
-            "`{shown}` sets a variable more than once, the last one counts: {}",
-            listed.join(", ")
-        ))
-    })
-}
-
-fn without_effect(entries: &[Entry], shown: &Utf8Path) -> Option<Diagnostic> {
-    let names: BTreeSet<&str> = entries
+/// Secrets that the redactor leaves alone, named once.
+fn too_short(vars: &BTreeMap<String, Var>) -> Option<Diagnostic> {
+    let names: Vec<String> = vars
         .iter()
-        .map(|entry| entry.name.as_str())
-        .filter(|name| variables::find(name).is_some_and(|v| v.group == Group::Flag))
+        .filter(|(_, var)| var.secret && !var.value.is_empty())
+        .filter(|(_, var)| Redactor::is_too_short(&var.value))
+        .map(|(name, _)| format!("`{name}`"))
         .collect();
-    let listed: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
-    (!listed.is_empty()).then(|| {
-        Diagnostic::warning(format!("{} has no effect in `{shown}`", listed.join(", ")))
-            .help("flags are read before any file: export them in the shell, or give them as flags")
+    (!names.is_empty()).then(|| {
+        Diagnostic::warning(format!(
+            "too short to be masked in output (less than 4 characters): {}",
+            names.join(", ")
+        ))
+        .help("use a longer secret")
     })
 }
 
@@ -195,6 +155,11 @@ mod tests {
     use super::*;
     use std::fs;
     use std::os::unix::fs::PermissionsExt;
+
+    use camino::{Utf8Path, Utf8PathBuf};
+
+    use crate::diag::Exit;
+    use crate::lab::write;
 
     struct World {
         _guard: tempfile::TempDir,
@@ -247,7 +212,7 @@ mod tests {
                 "[env]\nA=\"c\"\nB=\"c\"\nC=\"c\"\nD=\"c\"\nE=\"c\"\nF=\"c\"\n",
             ),
             (".env", "# x\nA=e\nB=e\nC=e\nD=e\nE=e\n"),
-            ("state/secrets.env", "A=s\nB=s\nC=s\nD=s\n"),
+            ("state/secrets.env", "A=s\nB=s\nC=s\nD=store\n"),
             ("state/proxmox.env", "A=p\nB=p\nC=p\n"),
         ]);
         let loaded = world
@@ -257,7 +222,7 @@ mod tests {
             ("A", "f", Provenance::Flag),
             ("B", "o", Provenance::Process),
             ("C", "p", file("state/proxmox.env", 3)),
-            ("D", "s", file("state/secrets.env", 4)),
+            ("D", "store", file("state/secrets.env", 4)),
             ("E", "e", file(".env", 6)),
             ("F", "c", Provenance::Config),
         ];
@@ -285,16 +250,20 @@ mod tests {
     #[test]
     fn secrets_are_marked_by_name_and_by_file() {
         let world = World::new(&[
-            (".env", "PM_TOKEN_SECRET=a\nPVE_NODE=pve\n"),
+            (".env", "PM_TOKEN_SECRET=canary\nPVE_NODE=pve\n"),
             (
                 "state/secrets.env",
                 "ANYTHING=b\nPVE_STORAGE_VM=local-lvm\n",
             ),
         ]);
-        let env = world.load(&[], &[("GH_TOKEN", "c")]).unwrap().env;
+        let loaded = world.load(&[], &[("GH_TOKEN", "c")]).unwrap();
+        let env = loaded.env;
         let secret = |name: &str| env.var(name).unwrap().secret;
         assert!(secret("PM_TOKEN_SECRET") && secret("ANYTHING") && secret("GH_TOKEN"));
         assert!(!secret("PVE_NODE") && !secret("PVE_STORAGE_VM"));
+        assert_eq!(loaded.warnings.len(), 1);
+        let said = &loaded.warnings[0].message;
+        assert!(said.ends_with("`ANYTHING`, `GH_TOKEN`"), "{said}");
     }
 
     #[test]

@@ -6,9 +6,12 @@
 //! and the documented default. A variable that is set but empty hides weaker
 //! sources, and counts as not set.
 
+mod doppler;
 mod dotenv;
+mod files;
 mod load;
+mod overlay;
 mod resolved;
 
-pub use load::{LoadOptions, Loaded, load};
+pub use load::{DopplerUse, LoadOptions, Loaded, load};
 pub use resolved::{Environment, Provenance, Var};

@@ -2,6 +2,7 @@
 //! whether it must stay secret.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use serde::Serialize;
 
@@ -26,6 +27,19 @@ pub enum Provenance {
     Config,
     /// Made up for a rehearsal, or a documented default.
     Default,
+}
+
+impl fmt::Display for Provenance {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Flag => f.write_str("--env"),
+            Self::Process => f.write_str("process environment"),
+            Self::Doppler => f.write_str("Doppler"),
+            Self::File { path, line } => write!(f, "{path}:{line}"),
+            Self::Config => f.write_str("[env] in hl.toml"),
+            Self::Default => f.write_str("default"),
+        }
+    }
 }
 
 /// One variable.

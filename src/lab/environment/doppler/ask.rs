@@ -1,0 +1,171 @@
+//! One call of the `doppler` program.
+//!
+//! Formats (Doppler CLI 3): `secrets download --no-file --format json` prints
+//! one flat JSON object of strings; narration and `Doppler Error: ...` go to
+//! stderr; every failure is exit 1. After a failure of the network it reads an
+//! encrypted fallback file that it wrote at the last success, and says so.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::process::Output;
+use std::time::Duration;
+
+use camino::Utf8Path;
+
+use super::Problem;
+
+/// What is asked, and how.
+#[derive(Debug)]
+pub(in crate::lab::environment) struct Question<'a> {
+    /// The program: a name on PATH, or a path.
+    pub(in crate::lab::environment) program: &'a str,
+    /// Where `doppler setup` was run.
+    pub(in crate::lab::environment) dir: &'a Utf8Path,
+    /// The whole environment of the program; the token is here, never in argv.
+    pub(in crate::lab::environment) env: BTreeMap<String, String>,
+    /// Project, when the lab names one.
+    pub(in crate::lab::environment) project: Option<&'a str>,
+    /// Config, when the lab names one.
+    pub(in crate::lab::environment) config: Option<&'a str>,
+    /// How long it may take.
+    pub(in crate::lab::environment) timeout: Duration,
+}
+
+/// What Doppler gave.
+#[derive(Debug, PartialEq, Eq)]
+pub(in crate::lab::environment) struct Answer {
+    /// The values by name.
+    pub(in crate::lab::environment) values: BTreeMap<String, String>,
+    /// Why they are from the fallback file, if they are.
+    pub(in crate::lab::environment) fallback: Option<String>,
+}
+
+/// Asks. By its own defaults the program tries for up to a minute before it
+/// looks at its fallback file; with these limits it gets there in time.
+pub(in crate::lab::environment) fn ask(question: &Question<'_>) -> Result<Answer, Problem> {
+    let path = question.env.get("PATH").map(String::as_str);
+    let program = which::which_in(question.program, path, question.dir)
+        .map_err(|_| Problem::NotInstalled(question.program.to_owned()))?;
+    let mut args = vec!["secrets", "download", "--no-file", "--format", "json"];
+    args.extend(["--attempts", "3", "--timeout", "8s"]);
+    for (flag, value) in [
+        ("--project", question.project),
+        ("--config", question.config),
+    ] {
+        if let Some(value) = value {
+            args.extend([flag, value]);
+        }
+    }
+    let mut env = question.env.clone();
+    env.insert(
+        "DOPPLER_ENABLE_VERSION_CHECK".to_owned(),
+        "false".to_owned(),
+    );
+    let expression = duct::cmd(program, args)
+        .dir(question.dir.as_std_path())
+        .full_env(env)
+        .stdin_null()
+        .stdout_capture()
+        .stderr_capture()
+        .unchecked();
+    match run(&expression, question.timeout) {
+        Ok(Some(output)) => read(&output),
+        Ok(None) => Err(Problem::TooLong(question.timeout)),
+        Err(error) => Err(Problem::Other(format!("it cannot be started: {error}"))),
+    }
+}
+
+fn run(expression: &duct::Expression, timeout: Duration) -> io::Result<Option<Output>> {
+    let handle = expression.start()?;
+    let output = handle.wait_timeout(timeout)?.cloned();
+    if output.is_none() {
+        handle.kill()?;
+    }
+    Ok(output)
+}
+
+fn read(output: &Output) -> Result<Answer, Problem> {
+    let said = String::from_utf8_lossy(&output.stderr);
+    let mut errors = said
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("Doppler Error: "))
+        .map(clean);
+    if !output.status.success() {
+        return Err(Problem::of(&said, errors.next()));
+    }
+    // What is wrong with the text is not said: it may hold values.
+    let values = serde_json::from_slice(&output.stdout)
+        .map_err(|_| Problem::Other("its answer is not a JSON object of strings".to_owned()))?;
+    let fallback = said.contains("fallback file").then(|| {
+        errors
+            .next()
+            .unwrap_or_else(|| "no reason given".to_owned())
+    });
+    Ok(Answer { values, fallback })
+}
+
+/// A line without what could steer a terminal.
+fn clean(line: &str) -> String {
+    line.chars().filter(|c| !c.is_control()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Instant;
+
+    /// A stand-in that proves only how the program is called and read; the
+    /// real one is in `tests/environment.rs`.
+    fn stand_in(script: &str, timeout: Duration) -> Result<Answer, Problem> {
+        let guard = tempfile::tempdir().unwrap();
+        let dir = Utf8Path::from_path(guard.path()).unwrap();
+        let program = dir.join("doppler");
+        // Written by a child: a file that this process has open for writing
+        // cannot be run, and another test's fork may hold it open.
+        duct::cmd!("install", "-m", "755", "/dev/stdin", &program)
+            .stdin_bytes(format!("#!/bin/sh\n{script}\n"))
+            .run()
+            .unwrap();
+        ask(&Question {
+            program: program.as_str(),
+            dir,
+            env: BTreeMap::from([("PATH".to_owned(), "/usr/bin:/bin".to_owned())]),
+            project: Some("homelab"),
+            config: None,
+            timeout,
+        })
+    }
+
+    #[test]
+    fn it_is_called_with_the_project_and_read_as_json() {
+        let script = r#"printf '{"ARGS":"%s","CHECK":"%s"}' "$*" "$DOPPLER_ENABLE_VERSION_CHECK""#;
+        let answer = stand_in(script, Duration::from_secs(10)).unwrap();
+        assert_eq!(
+            answer.values["ARGS"],
+            "secrets download --no-file --format json --attempts 3 --timeout 8s --project homelab"
+        );
+        assert_eq!(answer.values["CHECK"], "false");
+        assert_eq!(answer.fallback, None);
+    }
+
+    #[test]
+    fn it_is_stopped_when_it_takes_too_long() {
+        let start = Instant::now();
+        let problem = stand_in("exec sleep 30", Duration::from_millis(200)).unwrap_err();
+        assert!(matches!(problem, Problem::TooLong(_)), "{problem:?}");
+        assert!(start.elapsed() < Duration::from_secs(10));
+    }
+
+    #[test]
+    fn a_strange_answer_is_not_repeated() {
+        for answer in [
+            "canary-value",
+            r#"["canary-value"]"#,
+            r#"{"A":{"b":"canary-value"}}"#,
+        ] {
+            let script = format!("cat <<'END'\n{answer}\nEND");
+            let problem = stand_in(&script, Duration::from_secs(10)).unwrap_err();
+            assert!(!format!("{problem:?}").contains("canary"), "{problem:?}");
+        }
+    }
+}
