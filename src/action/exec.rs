@@ -70,7 +70,8 @@ impl ChildSpec {
     }
 }
 
-/// One line of a child's output: sanitised of nothing, redacted of all secrets.
+/// One line of a child's output as it was, for parsing: it may hold secrets.
+/// What is logged and shown of it is redacted.
 #[derive(Debug, Clone, Copy)]
 pub struct Line<'a> {
     /// Which stream.

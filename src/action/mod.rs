@@ -4,6 +4,7 @@
 //! the environment and an [`Exec`] to run children with. It returns what it
 //! published, or a [`StepError`]. It never prints.
 
+mod command;
 mod context;
 mod contract;
 mod error;
@@ -11,6 +12,7 @@ mod exec;
 pub mod known_hosts;
 mod registry;
 
+pub use command::{Command, Script};
 pub use context::{Emit, StepContext};
 pub use contract::{Action, Approval, Done, Instead};
 pub use error::{Cause, StepError};

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::Action;
+use super::{Action, Command, Script};
 
 /// The actions that plans may use.
 #[derive(Default)]
@@ -37,5 +37,5 @@ impl Registry {
 
 /// The actions that `hl` ships.
 pub fn builtin() -> Registry {
-    Registry::default()
+    Registry::default().with(Command).with(Script)
 }

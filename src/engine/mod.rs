@@ -1,1 +1,37 @@
-//! (room of its own; filled by the commits that follow)
+//! Executes a [`crate::plan::Plan`]: order, parallelism, approval, timeouts,
+//! retries, children and signals. It prints nothing and knows no layer; what
+//! happens goes to listeners as [`crate::plan::Event`]s, one at a time.
+//!
+//! | file | about |
+//! |---|---|
+//! | `setup` | what a run is given, and what it gives back |
+//! | `board` | pure: which step may start, which is blocked and by what |
+//! | `run` | the one loop that starts steps, hears signals and watches the clock |
+//! | `step` | one step from its inputs to its result |
+//! | `bus` | events: stamped, redacted, handed to listeners |
+//! | `exec` | children as actions see them |
+//! | `spawn` | a child's program, variables and files |
+//! | `children` | all running children: one SIGINT each, grace, escalation |
+//! | `control` | how loop and step agree on stopping it |
+//! | `voice` | what a step says |
+//! | `identity` | does the plan make sense, and what is the run called |
+//! | `log` | a step's log |
+//! | `words` | what is said when a run is stopped |
+
+mod board;
+mod bus;
+mod children;
+mod control;
+mod exec;
+mod identity;
+mod log;
+mod redacted;
+mod run;
+mod setup;
+mod spawn;
+mod step;
+mod voice;
+mod words;
+
+pub use run::run;
+pub use setup::{Answer, Approver, Options, RunResult, Setup, StepResult, reads_only};

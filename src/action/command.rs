@@ -1,0 +1,180 @@
+//! `command` and `script`: what a user adds to a lab without writing Rust.
+
+use std::collections::BTreeMap;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use schemars::{JsonSchema, Schema, schema_for};
+use serde::Deserialize;
+
+use super::{Action, ChildSpec, Done, StepContext, StepError};
+use crate::diag::Exit;
+
+/// Runs a program with arguments. No shell is between.
+#[derive(Debug, Clone, Copy)]
+pub struct Command;
+
+/// Runs a file of the layer's folder.
+#[derive(Debug, Clone, Copy)]
+pub struct Script;
+
+/// Inputs of `command`.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct CommandInputs {
+    /// Program and arguments, one item each; no shell splits or expands them.
+    #[schemars(length(min = 1))]
+    argv: Vec<String>,
+    /// Working directory, relative to the lab; the lab itself when absent.
+    #[serde(default)]
+    #[schemars(with = "Option<String>")]
+    cwd: Option<Utf8PathBuf>,
+    /// Variables on top of the lab's environment.
+    #[serde(default)]
+    env: BTreeMap<String, String>,
+}
+
+/// Inputs of `script`.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct ScriptInputs {
+    /// An executable file, relative to the layer's folder.
+    #[schemars(with = "String")]
+    file: Utf8PathBuf,
+    /// Its arguments.
+    #[serde(default)]
+    args: Vec<String>,
+    /// Working directory, relative to the lab; the lab itself when absent.
+    #[serde(default)]
+    #[schemars(with = "Option<String>")]
+    cwd: Option<Utf8PathBuf>,
+    /// Variables on top of the lab's environment.
+    #[serde(default)]
+    env: BTreeMap<String, String>,
+}
+
+impl Action for Command {
+    fn name(&self) -> &'static str {
+        "command"
+    }
+
+    fn doc(&self) -> &'static str {
+        "run a program with arguments, without a shell"
+    }
+
+    fn inputs(&self) -> Schema {
+        schema_for!(CommandInputs)
+    }
+
+    fn preview(&self, ctx: &StepContext<'_>) -> Result<Done, StepError> {
+        Ok(show(ctx, &Self::spec(ctx)?))
+    }
+
+    fn run(&self, ctx: &StepContext<'_>) -> Result<Done, StepError> {
+        run(ctx, &Self::spec(ctx)?)
+    }
+}
+
+impl Command {
+    fn spec(ctx: &StepContext<'_>) -> Result<ChildSpec, StepError> {
+        let inputs: CommandInputs = ctx.inputs()?;
+        let Some((program, args)) = inputs.argv.split_first() else {
+            let error = StepError::new("`argv` is empty, expected a program and its arguments");
+            return Err(error.exit(Exit::Definition));
+        };
+        Ok(spec(program, args, inputs.cwd, inputs.env))
+    }
+}
+
+impl Action for Script {
+    fn name(&self) -> &'static str {
+        "script"
+    }
+
+    fn doc(&self) -> &'static str {
+        "run an executable file of the layer's folder"
+    }
+
+    fn inputs(&self) -> Schema {
+        schema_for!(ScriptInputs)
+    }
+
+    fn preview(&self, ctx: &StepContext<'_>) -> Result<Done, StepError> {
+        Ok(show(ctx, &Self::spec(ctx)?))
+    }
+
+    fn run(&self, ctx: &StepContext<'_>) -> Result<Done, StepError> {
+        run(ctx, &Self::spec(ctx)?)
+    }
+}
+
+impl Script {
+    fn spec(ctx: &StepContext<'_>) -> Result<ChildSpec, StepError> {
+        let inputs: ScriptInputs = ctx.inputs()?;
+        let file = script(ctx, &inputs.file)?;
+        Ok(spec(file.as_str(), &inputs.args, inputs.cwd, inputs.env))
+    }
+}
+
+/// The script's file, inside the layer's folder `layers/ID` or `layers/ID-NAME`.
+fn script(ctx: &StepContext<'_>, file: &Utf8Path) -> Result<Utf8PathBuf, StepError> {
+    let wrong = |message: String| StepError::new(message).exit(Exit::Definition);
+    let id = ctx.step.layer.as_deref().unwrap_or_default();
+    let folder = folder(&ctx.lab.paths.layers(), id).ok_or_else(|| {
+        wrong(format!(
+            "layer `{id}` has no folder to look for `{file}` in"
+        ))
+    })?;
+    let shown = ctx.lab.paths.show(&folder.join(file));
+    let missing = |e: std::io::Error| wrong(format!("cannot use script `{shown}`: {e}"));
+    let real = folder.join(file).canonicalize_utf8().map_err(missing)?;
+    if !real.starts_with(folder.canonicalize_utf8().map_err(missing)?) {
+        return Err(wrong(format!(
+            "script `{file}` is outside of its layer's folder"
+        )));
+    }
+    if rustix::fs::access(real.as_std_path(), rustix::fs::Access::EXEC_OK).is_err() {
+        return Err(
+            wrong(format!("script `{shown}` is not executable")).help(format!("chmod +x {shown}"))
+        );
+    }
+    Ok(real)
+}
+
+fn folder(layers: &Utf8Path, id: &str) -> Option<Utf8PathBuf> {
+    let entries = layers.read_dir_utf8().ok()?;
+    let mut names: Vec<_> = entries
+        .filter_map(|entry| Some(entry.ok()?.file_name().to_owned()))
+        .filter(|name| name.split('-').next() == Some(id))
+        .collect();
+    names.sort_unstable();
+    names.first().map(|name| layers.join(name))
+}
+
+fn spec(
+    program: &str,
+    args: &[String],
+    cwd: Option<Utf8PathBuf>,
+    env: BTreeMap<String, String>,
+) -> ChildSpec {
+    ChildSpec {
+        cwd,
+        env,
+        ..ChildSpec::new(program, args)
+    }
+}
+
+fn show(ctx: &StepContext<'_>, child: &ChildSpec) -> Done {
+    let program = ctx.lab.paths.show(Utf8Path::new(&child.program));
+    let words: Vec<&str> = std::iter::once(program.as_str())
+        .chain(child.args.iter().map(String::as_str))
+        .collect();
+    Done::new(format!("would run `{}`", words.join(" ")))
+}
+
+fn run(ctx: &StepContext<'_>, child: &ChildSpec) -> Result<Done, StepError> {
+    let outcome = ctx.exec.run(child, &mut |_| {})?;
+    let program = Utf8Path::new(&child.program);
+    let name = program.file_name().unwrap_or(&child.program);
+    outcome.check(name)?;
+    Ok(Done::new(format!("`{name}` done")))
+}

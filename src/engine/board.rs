@@ -1,0 +1,384 @@
+//! Which step may start, and which never will: pure bookkeeping.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::plan::{OnFailure, Plan, Status, StepId, references};
+
+/// How far along the end of a run is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Halt {
+    /// Not at all.
+    No,
+    /// A step failed: nothing new but `finally` steps.
+    Failure(usize),
+    /// The user said stop: nothing new but `finally` steps.
+    Stop,
+    /// The user said it twice: nothing new at all.
+    Hard,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Waiting,
+    Running,
+    Ended(Status),
+}
+
+#[derive(Debug)]
+struct Item {
+    id: StepId,
+    needs: Vec<usize>,
+    finally: bool,
+    state: State,
+    /// What to say of its end: `failed`, `was not approved`.
+    how: &'static str,
+    /// For a blocked step, the one that is to blame in the end.
+    culprit: Option<usize>,
+}
+
+/// A step that will not start any more.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Never {
+    pub(super) index: usize,
+    pub(super) status: Status,
+    pub(super) reason: String,
+}
+
+/// The state of every step.
+#[derive(Debug)]
+pub(super) struct Board {
+    items: Vec<Item>,
+    stop_at_failure: bool,
+    halt: Halt,
+}
+
+impl Board {
+    /// All steps waiting. The plan has been [`checked`](super::run).
+    pub(super) fn new(plan: &Plan, keep_going: bool) -> Self {
+        let index: BTreeMap<&StepId, usize> = plan
+            .steps
+            .iter()
+            .enumerate()
+            .map(|(i, s)| (&s.id, i))
+            .collect();
+        let items = plan
+            .steps
+            .iter()
+            .map(|step| Item {
+                id: step.id.clone(),
+                needs: needs(step)
+                    .iter()
+                    .filter_map(|need| index.get(need).copied())
+                    .collect(),
+                finally: step.finally,
+                state: State::Waiting,
+                how: "",
+                culprit: None,
+            })
+            .collect();
+        Self {
+            items,
+            stop_at_failure: !keep_going && plan.on_failure == OnFailure::Stop,
+            halt: Halt::No,
+        }
+    }
+
+    /// The first step, as written, that may start now. Call
+    /// [`Board::settle`] before.
+    pub(super) fn ready(&self) -> Option<usize> {
+        let ended = |i: usize| matches!(self.items[i].state, State::Ended(_));
+        let main_over = self.main_is_over();
+        self.items.iter().position(|item| {
+            item.state == State::Waiting
+                && item.needs.iter().all(|need| ended(*need))
+                && (!item.finally || main_over)
+        })
+    }
+
+    /// A step starts.
+    pub(super) fn start(&mut self, index: usize) {
+        self.items[index].state = State::Running;
+    }
+
+    /// A step that had started ended. `how` completes "which ...".
+    pub(super) fn end(&mut self, index: usize, status: Status, how: &'static str) {
+        let item = &mut self.items[index];
+        item.state = State::Ended(status);
+        item.how = how;
+        if self.stop_at_failure && !item.finally && !fulfils(status) {
+            self.halt = self.halt.max(Halt::Failure(index));
+        }
+    }
+
+    /// The user said stop, once or (`hard`) again.
+    pub(super) fn stop(&mut self, hard: bool) {
+        self.halt = self.halt.max(if hard { Halt::Hard } else { Halt::Stop });
+    }
+
+    /// Ends every step that will never start, in the plan's order as far as
+    /// one does not follow from another.
+    pub(super) fn settle(&mut self) -> Vec<Never> {
+        let mut settled = Vec::new();
+        while let Some(never) = (0..self.items.len()).find_map(|i| self.never(i)) {
+            let item = &mut self.items[never.index];
+            item.state = State::Ended(never.status);
+            item.how = "was not started";
+            settled.push(never);
+        }
+        settled
+    }
+
+    /// Every step has ended.
+    pub(super) fn is_over(&self) -> bool {
+        self.items
+            .iter()
+            .all(|i| matches!(i.state, State::Ended(_)))
+    }
+
+    fn main_is_over(&self) -> bool {
+        let mut main = self.items.iter().filter(|i| !i.finally);
+        main.all(|i| matches!(i.state, State::Ended(_)))
+    }
+
+    fn never(&mut self, index: usize) -> Option<Never> {
+        let item = &self.items[index];
+        if item.state != State::Waiting {
+            return None;
+        }
+        let never = |status, reason| {
+            Some(Never {
+                index,
+                status,
+                reason,
+            })
+        };
+        if self.halt == Halt::Hard || (self.halt == Halt::Stop && !item.finally) {
+            return never(
+                Status::Cancelled,
+                "the run was stopped before it started".to_owned(),
+            );
+        }
+        if item.finally {
+            return None;
+        }
+        let bad = item.needs.iter().copied().find(
+            |need| matches!(self.items[*need].state, State::Ended(status) if !fulfils(status)),
+        );
+        if let Some(bad) = bad {
+            let need = &self.items[bad];
+            let root = need.culprit.unwrap_or(bad);
+            let culprit = &self.items[root];
+            let reason = if root == bad {
+                format!("needs `{}`, which {}", need.id, need.how)
+            } else {
+                format!(
+                    "needs `{}`, blocked by `{}`, which {}",
+                    need.id, culprit.id, culprit.how
+                )
+            };
+            self.items[index].culprit = Some(root);
+            return never(Status::Blocked, reason);
+        }
+        if let Halt::Failure(culprit) = self.halt {
+            let culprit_item = &self.items[culprit];
+            let reason = format!(
+                "not started, because `{}` {}",
+                culprit_item.id, culprit_item.how
+            );
+            self.items[index].culprit = Some(culprit);
+            return never(Status::Blocked, reason);
+        }
+        None
+    }
+}
+
+/// What a step waits for: what it says it needs, and the steps whose values it
+/// uses.
+pub(super) fn needs(step: &crate::plan::Step) -> BTreeSet<StepId> {
+    let mut needs: BTreeSet<StepId> = step.needs.iter().cloned().collect();
+    let when = step.when.clone().map(serde_json::Value::String);
+    for value in step.with.values().chain(when.as_ref()) {
+        needs.extend(references(value).into_iter().map(|(id, _)| id));
+    }
+    needs
+}
+
+/// Whether a step that ended so lets those that need it start.
+fn fulfils(status: Status) -> bool {
+    match status {
+        Status::Succeeded | Status::Skipped | Status::NotPlanned => true,
+        Status::Failed | Status::Blocked | Status::Cancelled => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::Step;
+    use proptest::prelude::*;
+
+    #[derive(Debug, Clone)]
+    struct Case {
+        steps: Vec<(Vec<usize>, bool, Status)>,
+        jobs: usize,
+        keep_going: bool,
+        stop_after: Option<usize>,
+    }
+
+    fn cases() -> impl Strategy<Value = Case> {
+        let status = prop_oneof![
+            4 => Just(Status::Succeeded),
+            1 => Just(Status::Skipped),
+            1 => Just(Status::NotPlanned),
+            2 => Just(Status::Failed),
+        ];
+        let step = (
+            prop::collection::vec(0usize..10, 0..3),
+            prop::bool::weighted(0.15),
+            status,
+        );
+        (
+            prop::collection::vec(step, 1..10),
+            1usize..4,
+            any::<bool>(),
+            prop::option::of(0usize..10),
+        )
+            .prop_map(|(mut steps, jobs, keep_going, stop_after)| {
+                for i in 0..steps.len() {
+                    // Needs point backwards, and nothing needs a finally step but another.
+                    let finally: Vec<bool> = steps.iter().map(|s| s.1).collect();
+                    let own = finally[i];
+                    steps[i].0.retain(|n| *n < i && (own || !finally[*n]));
+                }
+                Case {
+                    steps,
+                    jobs,
+                    keep_going,
+                    stop_after,
+                }
+            })
+    }
+
+    fn plan(case: &Case) -> Plan {
+        let steps = case
+            .steps
+            .iter()
+            .enumerate()
+            .map(|(i, (needs, finally, _))| {
+                let mut step = Step::new(format!("r/{i}"), "fake");
+                step.needs = needs.iter().map(|n| StepId(format!("r/{n}"))).collect();
+                step.finally = *finally;
+                step
+            });
+        Plan::new("r", steps.collect())
+    }
+
+    /// Plays a case; gives the end of every step and what was started in which order.
+    fn play(case: &Case) -> (Vec<(Status, String)>, Vec<usize>) {
+        let plan = plan(case);
+        let mut board = Board::new(&plan, case.keep_going);
+        let mut ends = vec![None; plan.steps.len()];
+        let (mut started, mut running, mut finished) = (Vec::new(), Vec::new(), 0);
+        loop {
+            for never in board.settle() {
+                assert!(ends[never.index].is_none());
+                ends[never.index] = Some((never.status, never.reason));
+            }
+            while running.len() < case.jobs
+                && let Some(next) = board.ready()
+            {
+                for need in &case.steps[next].0 {
+                    assert!(
+                        ends[*need].is_some(),
+                        "{next} started before its need {need}"
+                    );
+                }
+                board.start(next);
+                running.push(next);
+                started.push(next);
+            }
+            if board.is_over() {
+                break;
+            }
+            assert!(!running.is_empty(), "stuck: {board:?}");
+            let done = running.remove(0);
+            let status = case.steps[done].2;
+            board.end(done, status, "failed");
+            ends[done] = Some((status, String::new()));
+            finished += 1;
+            if case.stop_after == Some(finished) {
+                board.stop(false);
+            }
+        }
+        (ends.into_iter().map(Option::unwrap).collect(), started)
+    }
+
+    proptest! {
+        #[test]
+        fn every_step_ends_and_finally_always_runs(case in cases()) {
+            let (ends, started) = play(&case);
+            for (i, (needs, finally, _)) in case.steps.iter().enumerate() {
+                if *finally {
+                    prop_assert!(started.contains(&i));
+                }
+                let unmet = needs.iter().any(|n| !fulfils(ends[*n].0));
+                if !*finally && unmet {
+                    prop_assert!(!started.contains(&i));
+                    prop_assert!(matches!(ends[i].0, Status::Blocked | Status::Cancelled));
+                }
+                if case.keep_going && case.stop_after.is_none() && !unmet {
+                    prop_assert!(started.contains(&i), "{} could have run", i);
+                }
+                if ends[i].0 == Status::Blocked {
+                    prop_assert!(ends[i].1.contains("failed"), "{}", ends[i].1);
+                }
+            }
+        }
+
+        #[test]
+        fn one_job_without_failures_runs_everything_in_order(mut case in cases()) {
+            case.jobs = 1;
+            case.stop_after = None;
+            for step in &mut case.steps {
+                step.2 = Status::Succeeded;
+                step.1 = false;
+                step.0.clear();
+            }
+            let (_, started) = play(&case);
+            prop_assert_eq!(started, (0..case.steps.len()).collect::<Vec<_>>());
+        }
+    }
+
+    #[test]
+    fn reasons_name_the_culprit() {
+        let case = Case {
+            steps: vec![
+                (vec![], false, Status::Failed),
+                (vec![0], false, Status::Succeeded),
+                (vec![1], false, Status::Succeeded),
+                (vec![], false, Status::Succeeded),
+            ],
+            jobs: 1,
+            keep_going: false,
+            stop_after: None,
+        };
+        let reasons: Vec<String> = play(&case).0.into_iter().map(|e| e.1).collect();
+        assert_eq!(
+            reasons,
+            [
+                "",
+                "needs `r/0`, which failed",
+                "needs `r/1`, blocked by `r/0`, which failed",
+                "not started, because `r/0` failed",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_value_that_is_used_is_a_need() {
+        let mut user = Step::new("r/b", "fake");
+        user.with.insert("x".to_owned(), "${steps.r/a.file}".into());
+        user.when = Some("${steps.r/c.there}".to_owned());
+        assert_eq!(needs(&user), ["r/a", "r/c"].map(StepId::from).into());
+    }
+}

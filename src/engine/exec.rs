@@ -1,0 +1,354 @@
+//! Children as actions see them: spool files, the log, one SIGINT, the end.
+
+use std::any::Any;
+use std::collections::VecDeque;
+use std::fs::{self, File};
+use std::io::{Read, Seek, SeekFrom};
+use std::os::fd::OwnedFd;
+use std::os::unix::process::ExitStatusExt;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::process::ExitStatus;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use camino::{Utf8Path, Utf8PathBuf};
+use duct::Handle;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::{MemfdFlags, memfd_create};
+use rustix::process::{Pid, PidfdFlags, WaitId, WaitIdOptions, pidfd_open, waitid};
+
+use super::children::{Child, Fate, Key};
+use super::control::Control;
+use super::run::Run;
+use super::spawn::spawn;
+use super::voice::{TAIL, Voice};
+use crate::action::{
+    Captured, Cause, ChildExit, ChildOutcome, ChildSpec, Exec, Line, StepError, Stop,
+};
+use crate::diag::Exit;
+use crate::lab::{Process, private_new, spool::Tail};
+use crate::plan::{EventKind, Stream, short_duration};
+
+/// How often a running child's spool is looked at.
+const LOOK: Duration = Duration::from_millis(30);
+
+/// What a short, reading child may take, and what it may take once the run
+/// is being stopped.
+const CAPTURE_LIMIT: Duration = Duration::from_mins(5);
+const CAPTURE_LIMIT_STOPPING: Duration = Duration::from_mins(1);
+
+/// The children of one step.
+pub(super) struct StepExec<'r, 'a> {
+    run: &'r Run<'a>,
+    voice: &'r Voice<'r, 'a>,
+    control: &'r Control,
+    count: AtomicU32,
+}
+
+/// A started child.
+struct Started {
+    handle: Handle,
+    pid: Pid,
+    pidfd: Option<OwnedFd>,
+    key: Key,
+}
+
+impl<'r, 'a> StepExec<'r, 'a> {
+    pub(super) fn new(run: &'r Run<'a>, voice: &'r Voice<'r, 'a>, control: &'r Control) -> Self {
+        Self {
+            run,
+            voice,
+            control,
+            count: AtomicU32::new(0),
+        }
+    }
+
+    /// Starts a child and enters it into the table.
+    fn start(&self, spec: &ChildSpec, out: File, err: File) -> Result<Started, StepError> {
+        let handle = spawn(self.run.setup, spec, out, err)?;
+        let raw = handle.pids().first().copied().unwrap_or_default();
+        let pid = i32::try_from(raw).ok().and_then(Pid::from_raw);
+        let pid = pid.ok_or_else(|| {
+            StepError::new(format!("`{}` has no process id", spec.program)).exit(Exit::Bug)
+        })?;
+        let key = self.run.children.add(Child {
+            step: self.voice.step.id.clone(),
+            program: spec.program.clone(),
+            pid,
+            grace: spec.grace,
+            takes_sigterm: spec.takes_sigterm,
+        });
+        Ok(Started {
+            handle,
+            pid,
+            pidfd: pidfd_open(pid, PidfdFlags::empty()).ok(),
+            key,
+        })
+    }
+
+    /// Reaps a child that has ended.
+    fn reap(&self, started: &Started) -> Result<(Fate, ExitStatus), StepError> {
+        let (fate, status) = self.run.children.remove(started.key, || {
+            started.handle.wait().map(|output| output.status)
+        });
+        let status = status
+            .map_err(|e| StepError::new(format!("cannot wait for a child: {e}")).exit(Exit::Bug))?;
+        Ok((fate, status))
+    }
+
+    fn spools(&self) -> Result<Spools, StepError> {
+        let number = self.count.fetch_add(1, Ordering::Relaxed) + 1;
+        Spools::create(self.run.logs.as_deref(), self.voice.stem, number)
+    }
+}
+
+impl Exec for StepExec<'_, '_> {
+    fn run(
+        &self,
+        spec: &ChildSpec,
+        on_line: &mut dyn FnMut(Line<'_>),
+    ) -> Result<ChildOutcome, StepError> {
+        if let Some(stop) = self.control.stopped() {
+            return Err(not_started(spec, stop));
+        }
+        let spools = self.spools()?;
+        self.voice.log(&format!("$ {}", command_line(spec)));
+        let [out, err] = spools.open()?;
+        let mut tails = spools.tails()?;
+        let started = self.start(spec, out, err)?;
+        let pid = started.pid.as_raw_nonzero().get().unsigned_abs();
+        self.voice.emit(EventKind::ChildStarted {
+            pid,
+            pid_start: Process::of(pid).map_or(0, |process| process.start),
+            program: spec.program.clone(),
+            spool: spools.shown(self.run),
+        });
+        // A stop that came before the child was in the table missed it.
+        if let Some(stop) = self.control.stopped() {
+            self.run.children.interrupt_one(started.key, stop);
+        }
+        let mut tail = VecDeque::with_capacity(TAIL);
+        let mut bug: Option<Box<dyn Any + Send>> = None;
+        let mut say = |stream: Stream, text: &str| {
+            let shown = self.voice.output(stream, text);
+            if tail.len() == TAIL {
+                tail.pop_front();
+            }
+            tail.push_back(shown);
+            if bug.is_none()
+                && let Err(payload) =
+                    catch_unwind(AssertUnwindSafe(|| on_line(Line { stream, text })))
+            {
+                // The child must not be left behind: stop it, and wait.
+                self.run.children.interrupt_one(started.key, Stop::User);
+                bug = Some(payload);
+            }
+        };
+        loop {
+            let over = has_ended(started.pid);
+            for (stream, tail) in &mut tails {
+                let stream = *stream;
+                let mut line = |text: &str| say(stream, text);
+                let read = if over {
+                    tail.finish(&mut line)
+                } else {
+                    tail.read(&mut line)
+                };
+                if let Err(error) = read {
+                    self.voice.cannot_write(&spools.dir, &error);
+                }
+            }
+            if over {
+                break;
+            }
+            wait(&started, LOOK);
+        }
+        let (fate, status) = self.reap(&started)?;
+        self.voice.emit(EventKind::ChildExited {
+            pid,
+            code: status.code(),
+            signal: status.signal(),
+        });
+        spools.remove();
+        if let Some(payload) = bug {
+            resume_unwind(payload);
+        }
+        Ok(ChildOutcome {
+            exit: child_exit(status),
+            stopped: fate.stopped,
+            killed: fate.killed,
+            tail: tail.into(),
+        })
+    }
+
+    fn capture(&self, spec: &ChildSpec) -> Result<Captured, StepError> {
+        let limit = if self.control.stopped().is_some() {
+            CAPTURE_LIMIT_STOPPING
+        } else {
+            CAPTURE_LIMIT
+        };
+        // Memory, not pipes: nothing on disk, and no one waits for a reader.
+        let memory = || {
+            let file = memfd_create("hl-capture", MemfdFlags::CLOEXEC).map(File::from);
+            let file =
+                file.and_then(|f| Ok((f.try_clone().map_err(|_| rustix::io::Errno::MFILE)?, f)));
+            file.map_err(|e| StepError::new(format!("cannot run `{}`: {e}", spec.program)))
+        };
+        let ((mut out, child_out), (mut err, child_err)) = (memory()?, memory()?);
+        let started = self.start(spec, child_out, child_err)?;
+        let deadline = Instant::now() + limit;
+        while !has_ended(started.pid) {
+            if Instant::now() >= deadline {
+                self.run.children.interrupt_one(started.key, Stop::Timeout);
+            }
+            wait(&started, LOOK);
+        }
+        let (fate, status) = self.reap(&started)?;
+        match fate.stopped {
+            Some(Stop::User) => Err(not_finished(spec)),
+            Some(Stop::Timeout) => Err(StepError::new(format!(
+                "`{}` gave no answer within {}",
+                spec.program,
+                short_duration(limit)
+            ))
+            .cause(Cause::TimedOut)
+            .exit(Exit::Timeout)),
+            None => Ok(Captured {
+                code: match child_exit(status) {
+                    ChildExit::Code(code) => code,
+                    ChildExit::Signal(signal) => 128 + signal,
+                },
+                stdout: content(&mut out),
+                stderr: self
+                    .run
+                    .bus
+                    .redactor()
+                    .text(&String::from_utf8_lossy(&content(&mut err))),
+            }),
+        }
+    }
+}
+
+/// The spool files of one child.
+struct Spools {
+    dir: Utf8PathBuf,
+    out: Utf8PathBuf,
+    err: Utf8PathBuf,
+    /// Where they are when the run keeps no logs.
+    _temporary: Option<tempfile::TempDir>,
+}
+
+impl Spools {
+    fn create(dir: Option<&Utf8Path>, stem: &str, number: u32) -> Result<Self, StepError> {
+        let (dir, temporary) = match dir {
+            Some(dir) => (dir.to_owned(), None),
+            None => {
+                let made = tempfile::Builder::new().prefix("hl-").tempdir();
+                let made = made.map_err(|e| StepError::io("make", "temporary directory", &e))?;
+                let path = Utf8PathBuf::from_path_buf(made.path().to_owned());
+                let path = path.map_err(|path| {
+                    StepError::new(format!("`{}` is not UTF-8", path.display()))
+                        .exit(Exit::CannotWrite)
+                })?;
+                (path, Some(made))
+            }
+        };
+        Ok(Self {
+            out: dir.join(format!("{stem}.{number}.out.spool")),
+            err: dir.join(format!("{stem}.{number}.err.spool")),
+            dir,
+            _temporary: temporary,
+        })
+    }
+
+    /// The files for the child to write to.
+    fn open(&self) -> Result<[File; 2], StepError> {
+        let open = |path| private_new(path).map_err(|e| StepError::io("create", path, &e));
+        Ok([open(&self.out)?, open(&self.err)?])
+    }
+
+    fn tails(&self) -> Result<[(Stream, Tail); 2], StepError> {
+        let open = |path| Tail::open(path).map_err(|e| StepError::io("read", path, &e));
+        Ok([
+            (Stream::Stdout, open(&self.out)?),
+            (Stream::Stderr, open(&self.err)?),
+        ])
+    }
+
+    fn shown(&self, run: &Run<'_>) -> Vec<String> {
+        let show = |path| run.setup.lab.paths.show(path).into_string();
+        vec![show(&self.out), show(&self.err)]
+    }
+
+    fn remove(&self) {
+        for path in [&self.out, &self.err] {
+            // Left over at worst; the next run sweeps it.
+            fs::remove_file(path).unwrap_or_default();
+        }
+    }
+}
+
+/// Whether it has ended, leaving it to be reaped: until then its process
+/// group cannot become anyone else's.
+fn has_ended(pid: Pid) -> bool {
+    let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+    match waitid(WaitId::Pid(pid), options) {
+        Ok(status) => status.is_some(),
+        Err(error) => error != rustix::io::Errno::INTR,
+    }
+}
+
+/// Waits until the child ends, at most so long.
+fn wait(started: &Started, at_most: Duration) {
+    let Some(pidfd) = &started.pidfd else {
+        std::thread::sleep(at_most);
+        return;
+    };
+    let timeout = Timespec {
+        tv_sec: 0,
+        tv_nsec: i64::from(at_most.subsec_nanos()),
+    };
+    // An interrupted wait is only a shorter one.
+    poll(&mut [PollFd::new(pidfd, PollFlags::IN)], Some(&timeout)).unwrap_or_default();
+}
+
+fn child_exit(status: ExitStatus) -> ChildExit {
+    match (status.code(), status.signal()) {
+        (Some(code), _) => ChildExit::Code(code),
+        (None, signal) => ChildExit::Signal(signal.unwrap_or_default()),
+    }
+}
+
+fn content(file: &mut File) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let read = file
+        .seek(SeekFrom::Start(0))
+        .and_then(|_| file.read_to_end(&mut bytes));
+    read.map(|_| bytes).unwrap_or_default()
+}
+
+fn not_started(spec: &ChildSpec, stop: Stop) -> StepError {
+    let error = StepError::new(format!("stopped before `{}` was started", spec.program));
+    match stop {
+        Stop::User => error.cause(Cause::Cancelled),
+        Stop::Timeout => error.cause(Cause::TimedOut).exit(Exit::Timeout),
+    }
+}
+
+fn not_finished(spec: &ChildSpec) -> StepError {
+    StepError::new(format!("`{}` was stopped", spec.program)).cause(Cause::Cancelled)
+}
+
+/// The command as a shell would take it, for the log.
+fn command_line(spec: &ChildSpec) -> String {
+    let words = std::iter::once(&spec.program).chain(&spec.args);
+    let quoted = words.map(|word| {
+        let plain = |c: char| c.is_alphanumeric() || "-_./=:,@+%".contains(c);
+        if !word.is_empty() && word.chars().all(plain) {
+            word.clone()
+        } else {
+            format!("'{}'", word.replace('\'', r"'\''"))
+        }
+    });
+    quoted.collect::<Vec<_>>().join(" ")
+}

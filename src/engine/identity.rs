@@ -1,0 +1,100 @@
+//! Before a run: does the plan make sense, and what is the run called.
+
+use std::collections::BTreeSet;
+
+use sha2::{Digest, Sha256};
+
+use super::board::needs;
+use super::setup::Setup;
+use crate::diag::{Exit, Failure};
+use crate::lab::Process;
+use crate::plan::{Plan, RunInfo, StepId, order};
+
+/// Refuses a plan that cannot be executed to its end. Definitions are checked
+/// with places when they are read; this holds for plans from anywhere.
+pub(super) fn check(plan: &Plan) -> Result<(), Failure> {
+    let wrong = |message: String| Err(Failure::message(Exit::Definition, message));
+    let mut seen = BTreeSet::new();
+    for step in &plan.steps {
+        if !seen.insert(&step.id) {
+            return wrong(format!(
+                "two steps of `{}` are called `{}`",
+                plan.recipe, step.id
+            ));
+        }
+    }
+    let mut whole = plan.clone();
+    for step in &mut whole.steps {
+        step.needs = needs(step).into_iter().collect();
+    }
+    if let Err(cycle) = order(&whole) {
+        return wrong(cycle.to_string());
+    }
+    let finally = |id: &StepId| plan.step(id).is_some_and(|step| step.finally);
+    for step in whole.steps.iter().filter(|step| !step.finally) {
+        if let Some(need) = step.needs.iter().find(|need| finally(need)) {
+            return wrong(format!(
+                "`{}` needs `{need}`, which runs at the very end (`finally`)",
+                step.id
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// What the first event says of the run.
+pub(super) fn info(plan: &Plan, setup: &Setup<'_>) -> RunInfo {
+    let this = Process::this();
+    let options = &setup.options;
+    RunInfo {
+        id: options.run_id.clone(),
+        recipe: plan.recipe.clone(),
+        command: options.command.clone(),
+        dry_run: options.dry_run,
+        rehearsal: setup.lab.paths.is_rehearsal(),
+        steps: plan.steps.len(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        pid: this.pid,
+        pid_start: this.start,
+        operator: options.operator.clone(),
+        plan_digest: digest(plan),
+    }
+}
+
+/// SHA-256 of the serialised plan, hex.
+fn digest(plan: &Plan) -> String {
+    let text = serde_json::to_vec(plan).unwrap_or_default();
+    let digest = Sha256::digest(text);
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::Step;
+
+    #[test]
+    fn plans_that_cannot_end_are_refused() {
+        let step = |id: &str, needs: &[&str]| {
+            let mut step = Step::new(id, "x");
+            step.needs = needs.iter().map(|n| StepId::from(*n)).collect();
+            step
+        };
+        let message = |steps: Vec<Step>| {
+            check(&Plan::new("r", steps))
+                .map_err(|f| f.to_string())
+                .err()
+        };
+        assert_eq!(message(vec![step("r/a", &[]), step("r/b", &["r/a"])]), None);
+        let twice = message(vec![step("r/a", &[]), step("r/a", &[])]).unwrap();
+        assert_eq!(twice, "two steps of `r` are called `r/a`");
+        let mut user = step("r/b", &["r/a"]);
+        user.with.insert("x".to_owned(), "${steps.r/c.k}".into());
+        let circle = message(vec![step("r/a", &[]), user, step("r/c", &["r/b"])]).unwrap();
+        assert_eq!(circle, "steps need each other in a circle: r/b -> r/c");
+        let mut last = step("r/z", &[]);
+        last.finally = true;
+        let deadlock = message(vec![last, step("r/a", &["r/z"])]).unwrap();
+        assert!(deadlock.contains("runs at the very end"), "{deadlock}");
+    }
+}

@@ -1,0 +1,166 @@
+//! Events without secrets: every text that a tool, a file or an action may
+//! have had a hand in goes through the redactor.
+
+use serde_json::Value;
+
+use crate::lab::Redactor;
+use crate::plan::{EventKind, RunInfo};
+
+/// The same event with every secret masked.
+pub(super) fn redacted(kind: EventKind, redactor: &Redactor) -> EventKind {
+    let text = |text: String| redactor.text(&text);
+    let texts = |list: Vec<String>| list.iter().map(|t| redactor.text(t)).collect();
+    match kind {
+        EventKind::RunStarted(info) => EventKind::RunStarted(RunInfo {
+            command: texts(info.command),
+            recipe: text(info.recipe),
+            ..info
+        }),
+        EventKind::Output { stream, line } => EventKind::Output {
+            stream,
+            line: text(line),
+        },
+        EventKind::Progress {
+            message,
+            done,
+            total,
+        } => EventKind::Progress {
+            message: text(message),
+            done,
+            total,
+        },
+        EventKind::Warning { message } => EventKind::Warning {
+            message: text(message),
+        },
+        EventKind::ApprovalAsked { summary } => EventKind::ApprovalAsked {
+            summary: texts(summary),
+        },
+        EventKind::StepRetried {
+            attempt,
+            error,
+            wait_seconds,
+        } => EventKind::StepRetried {
+            attempt,
+            error: text(error),
+            wait_seconds,
+        },
+        EventKind::StepFinished {
+            status,
+            changed,
+            duration_ms,
+            summary,
+            outputs,
+            warnings,
+            help,
+            tail,
+            exit,
+            log,
+        } => EventKind::StepFinished {
+            status,
+            changed,
+            duration_ms,
+            summary: text(summary),
+            outputs: outputs
+                .into_iter()
+                .map(|(key, v)| (key, value(v, redactor)))
+                .collect(),
+            warnings: texts(warnings),
+            help: texts(help),
+            tail: texts(tail),
+            exit,
+            log,
+        },
+        EventKind::Interrupted { signal, message } => EventKind::Interrupted {
+            signal,
+            message: text(message),
+        },
+        EventKind::ChildStarted {
+            pid,
+            pid_start,
+            program,
+            spool,
+        } => EventKind::ChildStarted {
+            pid,
+            pid_start,
+            program: text(program),
+            spool,
+        },
+        kind @ (EventKind::StepStarted { .. }
+        | EventKind::ChildExited { .. }
+        | EventKind::ApprovalGiven { .. }
+        | EventKind::RunFinished { .. }) => kind,
+    }
+}
+
+fn value(value_: Value, redactor: &Redactor) -> Value {
+    match value_ {
+        Value::String(text) => Value::String(redactor.text(&text)),
+        Value::Array(items) => items.into_iter().map(|v| value(v, redactor)).collect(),
+        Value::Object(map) => map
+            .into_iter()
+            .map(|(key, v)| (redactor.text(&key), value(v, redactor)))
+            .collect(),
+        plain @ (Value::Null | Value::Bool(_) | Value::Number(_)) => plain,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::{Status, Stream};
+    use serde_json::json;
+
+    const CANARY: &str = "canary-7f3a";
+
+    #[test]
+    fn no_event_shows_a_secret() {
+        let s = || format!("a {CANARY} b");
+        let list = || vec![s(), s()];
+        let events = [
+            EventKind::Output {
+                stream: Stream::Note,
+                line: s(),
+            },
+            EventKind::Progress {
+                message: s(),
+                done: None,
+                total: None,
+            },
+            EventKind::Warning { message: s() },
+            EventKind::ApprovalAsked { summary: list() },
+            EventKind::StepRetried {
+                attempt: 1,
+                error: s(),
+                wait_seconds: 1,
+            },
+            EventKind::Interrupted {
+                signal: "SIGINT".to_owned(),
+                message: s(),
+            },
+            EventKind::ChildStarted {
+                pid: 1,
+                pid_start: 1,
+                program: s(),
+                spool: Vec::new(),
+            },
+            EventKind::StepFinished {
+                status: Status::Failed,
+                changed: None,
+                duration_ms: 1,
+                summary: s(),
+                outputs: [("k".to_owned(), json!({"x": [s()], s(): 1}))].into(),
+                warnings: list(),
+                help: list(),
+                tail: list(),
+                exit: None,
+                log: None,
+            },
+        ];
+        let redactor = Redactor::new([CANARY]);
+        for event in events {
+            let text = serde_json::to_string(&redacted(event, &redactor)).unwrap();
+            assert!(!text.contains(CANARY), "{text}");
+            assert!(text.contains("(secret)"), "{text}");
+        }
+    }
+}

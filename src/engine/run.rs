@@ -1,0 +1,360 @@
+//! The one loop that starts steps, hears signals and watches the clock.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, Scope};
+use std::time::{Duration, Instant};
+
+use camino::Utf8PathBuf;
+
+use super::board::Board;
+use super::bus::Bus;
+use super::children::Children;
+use super::control::Control;
+use super::identity::{check, info};
+use super::log::stems;
+use super::setup::{RunResult, Setup, StepResult, reads_only};
+use super::step::{End, perform};
+use super::words;
+use crate::action::Stop;
+use crate::diag::{Exit, Failure, merge};
+use crate::lab::{Signal, Watch, create_dir};
+use crate::plan::{EventKind, Listener, Outcome, Plan, Published, Status, StepId};
+
+/// How often signals and clocks are looked at; a step's end is heard at once.
+const TICK: Duration = Duration::from_millis(50);
+
+/// What all threads of a run share.
+pub(super) struct Run<'a> {
+    pub(super) setup: &'a Setup<'a>,
+    pub(super) bus: Bus<'a>,
+    pub(super) children: Children,
+    /// Where logs and spools go; `None` when nothing may be written.
+    pub(super) logs: Option<Utf8PathBuf>,
+    pub(super) published: Mutex<Published>,
+    pub(super) statuses: Mutex<BTreeMap<StepId, Status>>,
+    /// Held while a person is being asked.
+    pub(super) asking: Mutex<()>,
+    plan: &'a Plan,
+    stems: BTreeMap<StepId, String>,
+}
+
+/// Executes a plan. Every event goes to each listener in turn; nothing is
+/// printed. Returns when every step has ended and no child is left.
+///
+/// While it runs, `SIGINT`, `SIGTERM` and `SIGHUP` stop the run instead of
+/// ending the process.
+pub fn run(plan: &Plan, setup: &Setup<'_>, listeners: &mut [&mut dyn Listener]) -> RunResult {
+    let started = Instant::now();
+    let (watch, logs) = match prepare(plan, setup) {
+        Ok(prepared) => prepared,
+        Err(failure) => {
+            return RunResult {
+                outcome: Outcome::Failed,
+                exit: failure.exit,
+                steps: Vec::new(),
+                failure: Some(failure),
+            };
+        }
+    };
+    let run = Run {
+        setup,
+        bus: Bus::new(setup.redactor, listeners),
+        children: Children::default(),
+        logs,
+        published: Mutex::default(),
+        statuses: Mutex::default(),
+        asking: Mutex::new(()),
+        plan,
+        stems: stems(plan),
+    };
+    run.bus.emit(None, EventKind::RunStarted(info(plan, setup)));
+    let mut result = thread::scope(|scope| {
+        let (sender, inbox) = channel();
+        Loop {
+            run: &run,
+            scope,
+            sender,
+            inbox,
+            board: Board::new(plan, setup.options.keep_going),
+            running: BTreeMap::new(),
+            ends: plan.steps.iter().map(|_| None).collect(),
+            watch,
+            stops: Stops::default(),
+        }
+        .turn()
+    });
+    run.bus.emit(
+        None,
+        EventKind::RunFinished {
+            outcome: result.outcome,
+            exit: result.exit.code(),
+            duration_ms: millis(started.elapsed()),
+        },
+    );
+    // A journal that could not take the last line has not been heard yet.
+    if result.failure.is_none()
+        && let Some(failure) = run.bus.failure()
+    {
+        result.exit = failure.exit;
+        result.failure = Some(failure);
+    }
+    result
+}
+
+/// What must work before anything is said: the plan makes sense, signals are
+/// caught, logs can be written. The directory is absent when the plan only
+/// reads.
+fn prepare(plan: &Plan, setup: &Setup<'_>) -> Result<(Watch, Option<Utf8PathBuf>), Failure> {
+    check(plan)?;
+    let watch = Watch::start().map_err(|error| {
+        Failure::message(Exit::Bug, format!("cannot listen for signals: {error}"))
+    })?;
+    if reads_only(plan, setup.registry) {
+        return Ok((watch, None));
+    }
+    let logs = setup.lab.paths.logs(&setup.options.run_id);
+    create_dir(&logs)?;
+    Ok((watch, Some(logs)))
+}
+
+/// How the run has been asked to stop.
+#[derive(Debug, Default)]
+struct Stops {
+    /// The exit code that the first one stands for.
+    first: Option<Exit>,
+    /// How often, 0 to 3.
+    count: u8,
+}
+
+struct Loop<'scope, 'a> {
+    run: &'scope Run<'a>,
+    scope: &'scope Scope<'scope, 'a>,
+    sender: Sender<(usize, End)>,
+    inbox: Receiver<(usize, End)>,
+    board: Board,
+    running: BTreeMap<usize, Arc<Control>>,
+    ends: Vec<Option<End>>,
+    watch: Watch,
+    stops: Stops,
+}
+
+impl<'scope, 'a> Loop<'scope, 'a> {
+    fn turn(mut self) -> RunResult {
+        loop {
+            for never in self.board.settle() {
+                self.finished(never.index, End::new(never.status, never.reason));
+            }
+            while self.running.len() < self.run.setup.options.jobs.max(1)
+                && let Some(index) = self.board.ready()
+            {
+                self.start(index);
+            }
+            if self.board.is_over() {
+                return self.result();
+            }
+            match self.inbox.recv_timeout(TICK) {
+                Ok((index, end)) => {
+                    self.running.remove(&index);
+                    self.board.end(index, end.status, end.how);
+                    self.finished(index, end);
+                }
+                Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {}
+            }
+            while let Some(signal) = self.watch.next() {
+                self.signal(signal);
+            }
+            if self.stops.count == 0
+                && let Some(failure) = self.run.bus.failure()
+            {
+                self.stop(failure.exit);
+                self.run.bus.emit(
+                    None,
+                    EventKind::Warning {
+                        message: format!("{failure}; the run is stopped"),
+                    },
+                );
+            }
+            self.clocks();
+        }
+    }
+
+    fn start(&mut self, index: usize) {
+        self.board.start(index);
+        let control = Arc::new(Control::default());
+        self.running.insert(index, Arc::clone(&control));
+        let run = self.run;
+        let step = &run.plan.steps[index];
+        let stem = run.stems.get(&step.id).map_or("step", String::as_str);
+        let sender = self.sender.clone();
+        self.scope.spawn(move || {
+            let end = perform(run, step, stem, &control);
+            // The loop listens until every step has ended.
+            sender.send((index, end)).unwrap_or_default();
+        });
+    }
+
+    /// A step has ended: publish, tell, remember.
+    fn finished(&mut self, index: usize, end: End) {
+        let run = self.run;
+        let id = &run.plan.steps[index].id;
+        let mut statuses = run.statuses.lock().unwrap_or_else(PoisonError::into_inner);
+        statuses.insert(id.clone(), end.status);
+        drop(statuses);
+        if end.error.is_none() && !end.done.outputs.is_empty() {
+            let mut published = run.published.lock().unwrap_or_else(PoisonError::into_inner);
+            published.insert(id.clone(), end.done.outputs.clone());
+        }
+        let error = end.error.as_ref();
+        run.bus.emit(
+            Some(id),
+            EventKind::StepFinished {
+                status: end.status,
+                changed: end.done.changed,
+                duration_ms: millis(end.duration),
+                summary: end.summary.clone(),
+                outputs: end.done.outputs.clone(),
+                warnings: end.done.warnings.clone(),
+                help: error.map(|e| e.help.clone()).unwrap_or_default(),
+                tail: error.map(|e| e.tail.clone()).unwrap_or_default(),
+                exit: exit_of(&end).map(Exit::code),
+                log: end.log.clone(),
+            },
+        );
+        self.ends[index] = Some(end);
+    }
+
+    fn signal(&mut self, signal: Signal) {
+        let (exit, escalates) = match signal {
+            Signal::Interrupt => (Exit::Interrupted, true),
+            // A supervisor that repeats itself, or a terminal and its shell
+            // that both say goodbye, must not cost a VM.
+            Signal::Terminate | Signal::Hangup => (Exit::Terminated, false),
+        };
+        let message = match self.stops.count {
+            0 => self.stop(exit),
+            _ if !escalates => return,
+            1 => {
+                self.stops.count = 2;
+                self.board.stop(true);
+                for control in self.running.values() {
+                    control.stop(Stop::User);
+                }
+                words::second(&self.run.children.terminate())
+            }
+            _ => {
+                self.stops.count = 3;
+                words::third(&self.run.children.kill())
+            }
+        };
+        self.run.bus.emit(
+            None,
+            EventKind::Interrupted {
+                signal: signal.name().to_owned(),
+                message,
+            },
+        );
+    }
+
+    /// The first stop: nothing new, and one SIGINT to each child. `finally`
+    /// steps are left alone.
+    fn stop(&mut self, exit: Exit) -> String {
+        self.stops = Stops {
+            first: Some(exit),
+            count: 1,
+        };
+        self.board.stop(false);
+        let steps = &self.run.plan.steps;
+        let mut stopped: BTreeSet<StepId> = BTreeSet::new();
+        for (index, control) in &self.running {
+            if !steps[*index].finally {
+                control.stop(Stop::User);
+                stopped.insert(steps[*index].id.clone());
+            }
+        }
+        let children = &self.run.children;
+        let deeds = children.interrupt(Stop::User, |child| stopped.contains(&child.step));
+        for child in children.all() {
+            stopped.remove(&child.step);
+        }
+        let alone: Vec<StepId> = stopped.into_iter().collect();
+        let finally = steps.iter().any(|step| step.finally);
+        words::first(&deeds, &alone, finally)
+    }
+
+    fn clocks(&self) {
+        let now = Instant::now();
+        let interrupted = |step: Option<&StepId>, signal: &str, message| {
+            let signal = signal.to_owned();
+            self.run
+                .bus
+                .emit(step, EventKind::Interrupted { signal, message });
+        };
+        for (index, control) in &self.running {
+            if control.time_is_over(now) {
+                let id = &self.run.plan.steps[*index].id;
+                let children = &self.run.children;
+                let deeds = children.interrupt(Stop::Timeout, |child| child.step == *id);
+                interrupted(Some(id), "timeout", words::timeout(&deeds));
+            }
+        }
+        for deed in self.run.children.overdue(now) {
+            interrupted(Some(&deed.child.step), "timeout", words::overdue(&deed));
+        }
+    }
+
+    fn result(self) -> RunResult {
+        let failure = self.run.bus.failure();
+        let ends: Vec<End> = self.ends.into_iter().flatten().collect();
+        let exits = ends.iter().filter_map(exit_of);
+        let exit = match (&failure, self.stops.first) {
+            (Some(failure), _) => failure.exit,
+            (None, Some(exit)) => exit,
+            (None, None) => merge(exits),
+        };
+        let any = |status| ends.iter().any(|end| end.status == status);
+        let outcome = if failure.is_some() {
+            Outcome::Failed
+        } else if self.stops.first.is_some() {
+            Outcome::Cancelled
+        } else if any(Status::Failed) {
+            Outcome::Failed
+        } else if any(Status::Cancelled) {
+            Outcome::Cancelled
+        } else {
+            Outcome::Succeeded
+        };
+        let steps = self.run.plan.steps.iter().zip(ends);
+        RunResult {
+            outcome,
+            exit,
+            steps: steps
+                .map(|(step, end)| StepResult {
+                    id: step.id.clone(),
+                    status: end.status,
+                    summary: end.summary,
+                    outputs: end.done.outputs,
+                    error: end.error,
+                })
+                .collect(),
+            failure,
+        }
+    }
+}
+
+/// What a step's end does to the exit code. A step that was only stopped does
+/// nothing to it: the stop does.
+fn exit_of(end: &End) -> Option<Exit> {
+    let error = end.error.as_ref()?;
+    match (end.status, error.exit) {
+        (Status::Cancelled, Exit::NotApproved) => Some(Exit::NotApproved),
+        (Status::Failed, exit) if exit.code() == 0 => Some(Exit::Child(1)),
+        (Status::Failed, exit) => Some(exit),
+        _ => None,
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

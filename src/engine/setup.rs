@@ -1,0 +1,104 @@
+//! What a run is given, and what it gives back.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::action::{Approval, Registry, StepError};
+use crate::diag::{Exit, Failure};
+use crate::lab::{Environment, Lab, Redactor};
+use crate::plan::{Outcome, Plan, Status, Step, StepId};
+
+/// Everything a run needs besides its plan and its listeners.
+#[expect(missing_debug_implementations, reason = "holds trait objects")]
+pub struct Setup<'a> {
+    /// The lab.
+    pub lab: &'a Lab,
+    /// The resolved environment.
+    pub env: &'a Environment,
+    /// The actions that the plan may name.
+    pub registry: &'a Registry,
+    /// Knows what must never be shown.
+    pub redactor: &'a Redactor,
+    /// Asks for approval.
+    pub approver: &'a dyn Approver,
+    /// How to run.
+    pub options: Options,
+}
+
+/// How to run.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Options {
+    /// The run's id, see `runs::new_id`.
+    pub run_id: String,
+    /// The command line as typed.
+    pub command: Vec<String>,
+    /// `user@host`.
+    pub operator: String,
+    /// Change nothing: actions preview.
+    pub dry_run: bool,
+    /// Steps at once, at least 1.
+    pub jobs: usize,
+    /// After a failure go on with what does not depend on it.
+    pub keep_going: bool,
+    /// Replaces the timeout of every step.
+    pub timeout: Option<Duration>,
+    /// Children may colour their output.
+    pub color: bool,
+}
+
+/// Asks a person, or answers for one. Asked from the step's own thread, one
+/// question at a time.
+pub trait Approver: Sync {
+    /// Whether the step may do what the approval says.
+    fn ask(&self, step: &Step, approval: &Approval) -> Answer;
+}
+
+/// An answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// Yes or no.
+    pub approved: bool,
+    /// Who answered: `terminal`, `--yes`, `no terminal`.
+    pub by: String,
+}
+
+/// How a run ended.
+#[derive(Debug, Clone)]
+pub struct RunResult {
+    /// As events say it.
+    pub outcome: Outcome,
+    /// How the process should end.
+    pub exit: Exit,
+    /// Every step, in the plan's order.
+    pub steps: Vec<StepResult>,
+    /// Why the run as a whole could not go on: a listener that cannot write,
+    /// a plan that makes no sense. Not yet told to the user.
+    pub failure: Option<Failure>,
+}
+
+/// How a step ended.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StepResult {
+    /// The step.
+    pub id: StepId,
+    /// How.
+    pub status: Status,
+    /// One line: the result, or the reason.
+    pub summary: String,
+    /// What it published, not redacted.
+    pub outputs: BTreeMap<String, Value>,
+    /// The failure, when there was one.
+    pub error: Option<StepError>,
+}
+
+/// Whether nothing in the plan changes anything, not even under `state/`:
+/// such a plan takes no lock, and leaves no journal and no logs.
+pub fn reads_only(plan: &Plan, registry: &Registry) -> bool {
+    plan.steps.iter().all(|step| {
+        registry
+            .get(&step.action)
+            .is_some_and(crate::action::Action::reads_only)
+    })
+}

@@ -1,0 +1,374 @@
+//! One step, from its inputs to its result.
+
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::PoisonError;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use super::control::Control;
+use super::exec::StepExec;
+use super::run::Run;
+use super::voice::Voice;
+use crate::action::{Action, Approval, Cause, Done, Instead, StepContext, StepError, Stop};
+use crate::diag::Exit;
+use crate::plan::{EventKind, Missing, Retry, RetryOn, Status, Step, resolve, short_duration};
+
+/// The longest wait between two attempts.
+const LONGEST_BACKOFF: Duration = Duration::from_mins(5);
+
+/// How a step ended.
+#[derive(Debug)]
+pub(super) struct End {
+    pub(super) status: Status,
+    /// Completes "`step`, which ...".
+    pub(super) how: &'static str,
+    pub(super) summary: String,
+    pub(super) done: Done,
+    pub(super) error: Option<StepError>,
+    pub(super) duration: Duration,
+    pub(super) log: Option<String>,
+}
+
+impl End {
+    pub(super) fn new(status: Status, summary: impl Into<String>) -> Self {
+        Self {
+            status,
+            how: "was skipped",
+            summary: summary.into(),
+            done: Done::default(),
+            error: None,
+            duration: Duration::ZERO,
+            log: None,
+        }
+    }
+
+    fn failed(error: StepError) -> Self {
+        let (status, how) = match (error.cause, error.exit) {
+            (Cause::Cancelled, Exit::NotApproved) => (Status::Cancelled, "was not approved"),
+            (Cause::Cancelled, _) => (Status::Cancelled, "was stopped"),
+            (Cause::TimedOut, _) => (Status::Failed, "ran into its timeout"),
+            (Cause::Failed | Cause::Transient, _) => (Status::Failed, "failed"),
+        };
+        Self {
+            how,
+            error: Some(error.clone()),
+            ..Self::new(status, error.message)
+        }
+    }
+
+    fn done(mut done: Done) -> Self {
+        let (status, summary) = match done.instead.take() {
+            None => (Status::Succeeded, done.summary.clone()),
+            Some(Instead::Skipped(reason)) => (Status::Skipped, reason),
+            Some(Instead::NotPlanned(reason)) => (Status::NotPlanned, reason),
+        };
+        Self {
+            done,
+            ..Self::new(status, summary)
+        }
+    }
+}
+
+/// Runs a step to its end, whatever that is.
+pub(super) fn perform(run: &Run<'_>, step: &Step, stem: &str, control: &Control) -> End {
+    let started = Instant::now();
+    let with = match inputs(run, step) {
+        Ok(with) => with,
+        Err(end) => return *end,
+    };
+    let Some(action) = run.setup.registry.get(&step.action) else {
+        let error = StepError::new(format!("there is no action `{}`", step.action));
+        return End::failed(error.exit(Exit::Definition));
+    };
+    let voice = Voice::new(run, step, stem);
+    let attempts = Attempts {
+        run,
+        step,
+        action,
+        with,
+        control,
+        exec: StepExec::new(run, &voice, control),
+        voice: &voice,
+    };
+    let mut end = match attempts.all() {
+        Ok(done) => End::done(done),
+        Err(error) => End::failed(error),
+    };
+    if let Some(error) = &mut end.error
+        && error.tail.is_empty()
+        && end.status == Status::Failed
+    {
+        error.tail = voice.recent();
+    }
+    end.duration = started.elapsed();
+    end.log = voice.log_path();
+    end
+}
+
+/// The inputs with every reference resolved, or the end of a step that does
+/// not run.
+fn inputs(run: &Run<'_>, step: &Step) -> Result<Value, Box<End>> {
+    let published = run.published.lock().unwrap_or_else(PoisonError::into_inner);
+    let missing = |missing: Missing| Box::new(unresolved(run, step, &missing));
+    if let Some(when) = &step.when {
+        let value = resolve(&Value::String(when.clone()), &published).map_err(missing)?;
+        match value
+            .as_str()
+            .map_or_else(|| value.to_string(), |text| text.trim().to_owned())
+        {
+            text if text == "true" => {}
+            text if text == "false" => {
+                return Err(Box::new(End::new(Status::Skipped, "its `when` is false")));
+            }
+            text => {
+                let error = StepError::new(format!(
+                    "`when` of `{}` gives `{text}`, expected `true` or `false`",
+                    step.id
+                ));
+                return Err(Box::new(End::failed(error.exit(Exit::Definition))));
+            }
+        }
+    }
+    resolve(&Value::Object(step.with.clone()), &published).map_err(missing)
+}
+
+/// What becomes of a step that uses a value which nobody published.
+fn unresolved(run: &Run<'_>, step: &Step, missing: &Missing) -> End {
+    let Missing { step: from, key } = missing;
+    if run.setup.options.dry_run {
+        let reason = format!("needs `{key}` of {from}, known when it has run");
+        return End::new(Status::NotPlanned, reason);
+    }
+    let statuses = run.statuses.lock().unwrap_or_else(PoisonError::into_inner);
+    let status = statuses.get(from).copied();
+    if step.finally && status != Some(Status::Succeeded) {
+        let reason = format!("needs `{key}` of {from}, which did not succeed");
+        return End::new(Status::Skipped, reason);
+    }
+    let why = match status {
+        Some(Status::Skipped) => "which was skipped",
+        Some(_) => "which did not publish it",
+        None => "which is not in the plan",
+    };
+    let error = StepError::new(format!("`{}` needs `{key}` of `{from}`, {why}", step.id))
+        .exit(Exit::Definition)
+        .help(format!(
+            "give `{}` a `when` that is false whenever `{from}` is skipped",
+            step.id
+        ));
+    End::failed(error)
+}
+
+/// The attempts of one step.
+struct Attempts<'r, 'a> {
+    run: &'r Run<'a>,
+    step: &'r Step,
+    action: &'r dyn Action,
+    with: Value,
+    control: &'r Control,
+    exec: StepExec<'r, 'a>,
+    voice: &'r Voice<'r, 'a>,
+}
+
+impl Attempts<'_, '_> {
+    fn all(&self) -> Result<Done, StepError> {
+        let mut approved = None;
+        let mut attempt = 1;
+        loop {
+            self.voice.emit(EventKind::StepStarted { attempt });
+            let error = match self.once(&mut approved) {
+                Ok(done) => return Ok(done),
+                Err(error) => error,
+            };
+            let Some(wait) = self
+                .step
+                .retry
+                .as_ref()
+                .and_then(|r| backoff(r, attempt, &error))
+            else {
+                return Err(error);
+            };
+            self.voice.emit(EventKind::StepRetried {
+                attempt,
+                error: error.message,
+                wait_seconds: wait.as_secs(),
+            });
+            self.control.begin().sleep(wait)?;
+            attempt += 1;
+        }
+    }
+
+    fn once(&self, approved: &mut Option<Approval>) -> Result<Done, StepError> {
+        let cancel = self.control.begin();
+        let limit = self.run.setup.options.timeout;
+        let limit = limit.or_else(|| {
+            self.step
+                .timeout_seconds
+                .map(crate::plan::Timeout::duration)
+        });
+        self.control.clock(limit);
+        let emit = |kind| self.voice.emit(kind);
+        let ctx = StepContext {
+            lab: self.run.setup.lab,
+            env: self.run.setup.env,
+            step: self.step,
+            with: self.with.clone(),
+            run_id: &self.run.setup.options.run_id,
+            dry_run: self.run.setup.options.dry_run,
+            exec: &self.exec,
+            emit: &emit,
+            cancel: &cancel,
+        };
+        let result = self.catch(|| {
+            if ctx.dry_run {
+                return self.action.preview(&ctx);
+            }
+            if self.step.approve
+                && let Some(approval) = self.action.approval(&ctx)?
+                && approved.as_ref() != Some(&approval)
+            {
+                self.control.clock(None);
+                self.ask(&approval)?;
+                *approved = Some(approval);
+                self.control.clock(limit);
+            }
+            if self.control.stopped() == Some(Stop::User) {
+                return Err(crate::action::Cancelled.into());
+            }
+            self.action.run(&ctx)
+        });
+        self.control.clock(None);
+        match (result, self.control.stopped()) {
+            (Ok(done), Some(Stop::Timeout)) => Ok(done.warn(format!(
+                "it was done, but took longer than its timeout{}; raise `timeout` of the step",
+                of(limit)
+            ))),
+            (Ok(done), _) => Ok(done),
+            // What a stopped action returns is about its being stopped.
+            (Err(error), Some(Stop::User)) if error.exit != Exit::Bug => {
+                Err(error.cause(Cause::Cancelled))
+            }
+            (Err(error), Some(Stop::Timeout)) if error.exit != Exit::Bug => {
+                Err(timed_out(error, limit))
+            }
+            (Err(error), _) => Err(error),
+        }
+    }
+
+    fn ask(&self, approval: &Approval) -> Result<(), StepError> {
+        // One question at a time.
+        let _turn = self
+            .run
+            .asking
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if self.control.stopped().is_some() {
+            return Err(crate::action::Cancelled.into());
+        }
+        self.voice.emit(EventKind::ApprovalAsked {
+            summary: approval.summary.clone(),
+        });
+        let answer = self.run.setup.approver.ask(self.step, approval);
+        self.voice.emit(EventKind::ApprovalGiven {
+            approved: answer.approved,
+            by: answer.by.clone(),
+        });
+        if answer.approved {
+            return Ok(());
+        }
+        Err(StepError::new(format!("not approved ({})", answer.by))
+            .cause(Cause::Cancelled)
+            .exit(Exit::NotApproved)
+            .help("answer yes on a terminal, or give `--yes`"))
+    }
+
+    /// A panic is a bug of ours, and no reason to leave the others alone.
+    fn catch(&self, act: impl FnOnce() -> Result<Done, StepError>) -> Result<Done, StepError> {
+        catch_unwind(AssertUnwindSafe(act)).unwrap_or_else(|payload| {
+            Err(StepError::new(format!(
+                "a bug in action `{}`: {}",
+                self.step.action,
+                panic_text(payload.as_ref())
+            ))
+            .exit(Exit::Bug)
+            .help("please report it, with the step's log and the run file"))
+        })
+    }
+}
+
+/// How long to wait before the next attempt, if there is one.
+fn backoff(retry: &Retry, attempt: u32, error: &StepError) -> Option<Duration> {
+    let worth_it = match (error.cause, retry.on) {
+        (Cause::Cancelled, _) => false,
+        (Cause::Transient, _) => true,
+        (Cause::Failed | Cause::TimedOut, on) => on == RetryOn::Any && error.exit != Exit::Bug,
+    };
+    if !worth_it || attempt > retry.times {
+        return None;
+    }
+    let factor = 1u64.checked_shl(attempt - 1).unwrap_or(u64::MAX);
+    let wait = Duration::from_secs(retry.backoff_seconds.saturating_mul(factor));
+    Some(wait.min(LONGEST_BACKOFF))
+}
+
+fn timed_out(error: StepError, limit: Option<Duration>) -> StepError {
+    if error.cause == Cause::TimedOut && error.exit == Exit::Timeout {
+        return error;
+    }
+    let message = format!("stopped at its timeout{}: {}", of(limit), error.message);
+    StepError { message, ..error }
+        .cause(Cause::TimedOut)
+        .exit(Exit::Timeout)
+}
+
+fn of(limit: Option<Duration>) -> String {
+    limit
+        .map(|limit| format!(" of {}", short_duration(limit)))
+        .unwrap_or_default()
+}
+
+fn panic_text(payload: &(dyn Any + Send)) -> String {
+    let text = payload
+        .downcast_ref::<&str>()
+        .map(|text| (*text).to_owned());
+    text.or_else(|| payload.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "no message".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn backoff_doubles_up_to_five_minutes(seconds in 0u64..1000, attempt in 1u32..80) {
+            let retry = Retry { times: 100, backoff_seconds: seconds, on: RetryOn::Transient };
+            let error = StepError::new("x").cause(Cause::Transient);
+            let wait = |attempt| backoff(&retry, attempt, &error).unwrap();
+            prop_assert!(wait(attempt) <= LONGEST_BACKOFF);
+            prop_assert_eq!(wait(attempt + 1), (wait(attempt) * 2).min(LONGEST_BACKOFF));
+        }
+    }
+
+    #[test]
+    fn only_what_may_pass_is_tried_again() {
+        let retry = |on| Retry {
+            times: 1,
+            backoff_seconds: 1,
+            on,
+        };
+        let tried = |on, cause, attempt| {
+            backoff(&retry(on), attempt, &StepError::new("x").cause(cause)).is_some()
+        };
+        assert!(tried(RetryOn::Transient, Cause::Transient, 1));
+        assert!(!tried(RetryOn::Transient, Cause::Transient, 2));
+        assert!(!tried(RetryOn::Transient, Cause::Failed, 1));
+        assert!(tried(RetryOn::Any, Cause::TimedOut, 1));
+        assert!(!tried(RetryOn::Any, Cause::Cancelled, 1));
+        let bug = StepError::new("x").exit(Exit::Bug);
+        assert_eq!(backoff(&retry(RetryOn::Any), 1, &bug), None);
+    }
+}

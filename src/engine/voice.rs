@@ -1,0 +1,99 @@
+//! What a step says: to its log and to the listeners, redacted.
+
+use std::collections::VecDeque;
+use std::io;
+use std::sync::{Mutex, PoisonError};
+
+use camino::Utf8Path;
+
+use super::log::Log;
+use super::run::Run;
+use crate::diag::{Exit, Failure};
+use crate::plan::{EventKind, Step, Stream};
+
+/// Lines kept for a failure's report.
+pub(super) const TAIL: usize = 20;
+
+/// The voice of one step.
+pub(super) struct Voice<'r, 'a> {
+    pub(super) step: &'r Step,
+    /// Its name in `state/logs/RUN/`.
+    pub(super) stem: &'r str,
+    run: &'r Run<'a>,
+    log: Log,
+    recent: Mutex<VecDeque<String>>,
+}
+
+impl<'r, 'a> Voice<'r, 'a> {
+    pub(super) fn new(run: &'r Run<'a>, step: &'r Step, stem: &'r str) -> Self {
+        let path = run.logs.as_ref().map(|dir| dir.join(format!("{stem}.log")));
+        Self {
+            step,
+            stem,
+            run,
+            log: Log::new(path),
+            recent: Mutex::default(),
+        }
+    }
+
+    /// Tells the listeners; lines of output go to the log too.
+    pub(super) fn emit(&self, kind: EventKind) {
+        if let EventKind::Output { stream, line } = kind {
+            self.output(stream, &line);
+        } else {
+            self.run.bus.emit(Some(&self.step.id), kind);
+        }
+    }
+
+    /// A line of output. Gives it back redacted.
+    pub(super) fn output(&self, stream: Stream, line: &str) -> String {
+        let line = self.log(line);
+        let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
+        if recent.len() == TAIL {
+            recent.pop_front();
+        }
+        recent.push_back(line.clone());
+        drop(recent);
+        let kind = EventKind::Output {
+            stream,
+            line: line.clone(),
+        };
+        self.run.bus.emit_redacted(Some(&self.step.id), kind);
+        line
+    }
+
+    /// A line for the log alone. Gives it back redacted.
+    pub(super) fn log(&self, line: &str) -> String {
+        let line = self.run.bus.redactor().text(line);
+        if let Err(error) = self.log.line(&line)
+            && let Some(path) = self.log.path()
+        {
+            self.cannot_write(path, &error);
+        }
+        line
+    }
+
+    /// The log relative to the lab, if anything was written.
+    pub(super) fn log_path(&self) -> Option<String> {
+        let path = self.log.written()?;
+        Some(self.run.setup.lab.paths.show(path).into_string())
+    }
+
+    /// The last lines of output.
+    pub(super) fn recent(&self) -> Vec<String> {
+        let recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
+        recent.iter().cloned().collect()
+    }
+
+    /// The lab cannot be written to: the run must stop.
+    pub(super) fn cannot_write(&self, path: &Utf8Path, error: &io::Error) {
+        let path = self.run.setup.lab.paths.show(path);
+        self.run.bus.fail(
+            Failure::message(
+                Exit::CannotWrite,
+                format!("cannot write to `{path}`: {error}"),
+            )
+            .help("make room or correct the permissions, then run it again"),
+        );
+    }
+}

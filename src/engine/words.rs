@@ -1,0 +1,119 @@
+//! What is said when a run is stopped: what was done, what is waited for, and
+//! what the next Ctrl-C would do.
+
+use super::children::{Child, Deed, What};
+use crate::plan::{StepId, short_duration};
+
+/// The first stop. `steps` are the running steps without a child.
+pub(super) fn first(deeds: &[Deed], steps: &[StepId], finally: bool) -> String {
+    let mut waits: Vec<String> = deeds
+        .iter()
+        .map(|deed| {
+            format!(
+                "{} (asked to stop, has {})",
+                name(&deed.child),
+                short_duration(deed.child.grace)
+            )
+        })
+        .collect();
+    waits.extend(steps.iter().map(|step| format!("step `{step}`")));
+    let mut text = if waits.is_empty() {
+        "stopping, nothing new is started".to_owned()
+    } else {
+        format!("stopping, waiting for {}", waits.join(", "))
+    };
+    if finally {
+        text.push_str("; clean-up steps still run");
+    }
+    if !waits.is_empty() {
+        text.push_str("; Ctrl-C again to hurry");
+    }
+    text
+}
+
+/// The second: what a third one would leave behind.
+pub(super) fn second(deeds: &[Deed]) -> String {
+    let mut parts = Vec::new();
+    for deed in deeds {
+        let child = name(&deed.child);
+        parts.push(match deed.what {
+            What::Terminated => format!("sent SIGTERM to {child}"),
+            What::Interrupted => format!("asked {child} to stop"),
+            What::Killed => format!("killed {child}"),
+            What::StillWaiting => {
+                format!("still waiting for {child}, which would lose what it is making")
+            }
+        });
+    }
+    if parts.is_empty() {
+        return "still stopping; clean-up steps that have not started are left out".to_owned();
+    }
+    let precious: Vec<String> = deeds
+        .iter()
+        .filter(|deed| !deed.child.takes_sigterm)
+        .map(|deed| name(&deed.child))
+        .collect();
+    let third = if precious.is_empty() {
+        "a third Ctrl-C kills what is left".to_owned()
+    } else {
+        format!(
+            "a third Ctrl-C kills {}: what it is making then stays behind (a VM, a lock) and is in no state",
+            precious.join(", ")
+        )
+    };
+    format!("{}; {third}", parts.join(", "))
+}
+
+/// The third.
+pub(super) fn third(deeds: &[Deed]) -> String {
+    if deeds.is_empty() {
+        return "no child is left to kill; waiting for the steps themselves".to_owned();
+    }
+    let names: Vec<String> = deeds.iter().map(|deed| name(&deed.child)).collect();
+    format!(
+        "killed {}; what was being made may have stayed behind and be in no state",
+        names.join(", ")
+    )
+}
+
+/// A step's time is over.
+pub(super) fn timeout(deeds: &[Deed]) -> String {
+    if deeds.is_empty() {
+        return "its time is over, it is asked to stop".to_owned();
+    }
+    let names: Vec<String> = deeds
+        .iter()
+        .map(|deed| {
+            format!(
+                "{} (asked to stop, has {})",
+                name(&deed.child),
+                short_duration(deed.child.grace)
+            )
+        })
+        .collect();
+    format!("its time is over, waiting for {}", names.join(", "))
+}
+
+/// A stopped child has used up its grace.
+pub(super) fn overdue(deed: &Deed) -> String {
+    let child = name(&deed.child);
+    match deed.what {
+        What::Terminated => format!(
+            "{child} did not stop within {}: sent SIGTERM",
+            short_duration(deed.child.grace)
+        ),
+        What::Killed => format!("{child} did not stop after SIGTERM: killed it and all it started"),
+        What::Interrupted => format!("asked {child} to stop"),
+        What::StillWaiting => format!(
+            "{child} did not stop within {}; still waiting, because ending it by force would lose what it is making",
+            short_duration(deed.child.grace)
+        ),
+    }
+}
+
+fn name(child: &Child) -> String {
+    format!(
+        "`{}` (process {}, step `{}`)",
+        child.program, child.pid, child.step
+    )
+}

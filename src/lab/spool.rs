@@ -1,0 +1,221 @@
+//! What a child writes, until it is redacted into its step's log.
+//!
+//! A child writes to spool files, never to a pipe: a pipe dies with `hl`, and
+//! tofu then loses its state. `hl` reads the spool line by line, redacts it
+//! into the log and removes it; what a killed `hl` left is swept later.
+//!
+//! Names: `STEM.N.out.spool` and `STEM.N.err.spool` beside `STEM.log`.
+
+use std::fs::{self, File};
+use std::io::{self, Read, Write};
+
+use camino::{Utf8Path, Utf8PathBuf};
+
+use super::{Redactor, private_append};
+
+/// A line longer than this is left out: it is data, not something said, and
+/// cutting it could cut a secret in two.
+const LONGEST: usize = 16 * 1024 * 1024;
+
+/// Bytes read at once.
+const CHUNK: usize = 64 * 1024;
+
+/// Cuts bytes into lines, keeping an unfinished one for later.
+#[derive(Debug, Default)]
+pub struct Lines {
+    partial: Vec<u8>,
+    dropping: bool,
+}
+
+impl Lines {
+    /// Takes bytes and gives every line that they finish, without its end.
+    pub fn push(&mut self, bytes: &[u8], line: &mut dyn FnMut(&str)) {
+        for piece in bytes.split_inclusive(|byte| *byte == b'\n') {
+            if !self.dropping {
+                self.partial.extend_from_slice(piece);
+            }
+            if self.partial.len() > LONGEST {
+                self.partial.clear();
+                self.partial.shrink_to_fit();
+                self.dropping = true;
+            }
+            if piece.ends_with(b"\n") {
+                self.finish(line);
+            }
+        }
+    }
+
+    /// Gives the unfinished line, if there is one.
+    pub fn finish(&mut self, line: &mut dyn FnMut(&str)) {
+        if std::mem::take(&mut self.dropping) {
+            line("(a line of more than 16 MiB is left out here)");
+            return;
+        }
+        if self.partial.is_empty() {
+            return;
+        }
+        let bytes = std::mem::take(&mut self.partial);
+        let text = bytes.strip_suffix(b"\n").unwrap_or(&bytes);
+        let text = text.strip_suffix(b"\r").unwrap_or(text);
+        line(&String::from_utf8_lossy(text));
+    }
+}
+
+/// Reads a spool file as it grows.
+#[derive(Debug)]
+pub struct Tail {
+    file: File,
+    lines: Lines,
+    buffer: Vec<u8>,
+}
+
+impl Tail {
+    /// Reads the file from its beginning.
+    pub fn open(path: &Utf8Path) -> io::Result<Self> {
+        Ok(Self {
+            file: File::open(path)?,
+            lines: Lines::default(),
+            buffer: vec![0; CHUNK],
+        })
+    }
+
+    /// Gives every line that was finished since.
+    pub fn read(&mut self, line: &mut dyn FnMut(&str)) -> io::Result<()> {
+        loop {
+            match self.file.read(&mut self.buffer) {
+                Ok(0) => return Ok(()),
+                Ok(count) => {
+                    let bytes = self.buffer.get(..count).unwrap_or_default();
+                    self.lines.push(bytes, line);
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Gives what is left, the unfinished last line too.
+    pub fn finish(&mut self, line: &mut dyn FnMut(&str)) -> io::Result<()> {
+        let result = self.read(line);
+        self.lines.finish(line);
+        result
+    }
+}
+
+/// The file name that stands for a step: its id with `-` for `/` and for all
+/// that does not belong in a file name.
+pub fn stem(step: &str) -> String {
+    let name: String = step
+        .chars()
+        .map(|c| match c {
+            'a'..='z' | 'A'..='Z' | '0'..='9' | '.' | '_' | '@' | '-' => c,
+            _ => '-',
+        })
+        .collect();
+    match name.trim_start_matches('.') {
+        "" => "step".to_owned(),
+        name => name.to_owned(),
+    }
+}
+
+/// The log that a spool belongs to: `a.2.err.spool` -> `a.log`.
+pub fn log_of(spool: &Utf8Path) -> Option<Utf8PathBuf> {
+    let rest = spool.file_name()?.strip_suffix(".spool")?;
+    let rest = rest
+        .strip_suffix(".out")
+        .or_else(|| rest.strip_suffix(".err"))?;
+    let (stem, number) = rest.rsplit_once('.')?;
+    number.parse::<u32>().ok()?;
+    Some(spool.with_file_name(format!("{stem}.log")))
+}
+
+/// Redacts a left-over spool into its log and removes it.
+pub fn sweep(spool: &Utf8Path, redactor: &Redactor) -> io::Result<()> {
+    let Some(log) = log_of(spool) else {
+        return Ok(());
+    };
+    if fs::metadata(spool)?.len() > 0 {
+        let mut log = io::BufWriter::new(private_append(&log)?);
+        let name = spool.file_name().unwrap_or_default();
+        writeln!(log, "# all of {name}, whose child outlived its run:")?;
+        let mut result = Ok(());
+        let mut write = |line: &str| {
+            if result.is_ok() {
+                result = writeln!(log, "{}", redactor.text(line));
+            }
+        };
+        Tail::open(spool)?.finish(&mut write)?;
+        result?;
+        log.flush()?;
+    }
+    fs::remove_file(spool)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn lines_do_not_depend_on_where_the_bytes_are_cut(
+            text in "[a-z\n\r\u{e4}]{0,80}",
+            cuts in prop::collection::vec(0usize..200, 0..8),
+        ) {
+            let bytes = text.as_bytes();
+            let mut cuts: Vec<usize> = cuts.into_iter().map(|c| c.min(bytes.len())).collect();
+            cuts.extend([0, bytes.len()]);
+            cuts.sort_unstable();
+            let mut found = Vec::new();
+            let mut lines = Lines::default();
+            for pair in cuts.windows(2) {
+                lines.push(&bytes[pair[0]..pair[1]], &mut |line| found.push(line.to_owned()));
+            }
+            lines.finish(&mut |line| found.push(line.to_owned()));
+            let mut wanted: Vec<&str> = text.split('\n').collect();
+            if wanted.last() == Some(&"") {
+                wanted.pop();
+            }
+            let wanted: Vec<&str> = wanted.iter().map(|l| l.strip_suffix('\r').unwrap_or(l)).collect();
+            prop_assert_eq!(found, wanted);
+        }
+    }
+
+    #[test]
+    fn a_huge_line_is_left_out_and_the_next_is_not() {
+        let mut found = Vec::new();
+        let mut lines = Lines::default();
+        for _ in 0..20 {
+            lines.push(&vec![b'x'; 1024 * 1024], &mut |line| {
+                found.push(line.to_owned())
+            });
+        }
+        lines.push(b"end\nnext\n", &mut |line| found.push(line.to_owned()));
+        assert_eq!(
+            found,
+            ["(a line of more than 16 MiB is left out here)", "next"]
+        );
+    }
+
+    #[test]
+    fn spools_name_their_log() {
+        let log = |name: &str| log_of(Utf8Path::new(name)).map(Utf8PathBuf::into_string);
+        assert_eq!(log("/r/a.b.2.err.spool"), Some("/r/a.b.log".to_owned()));
+        assert_eq!(log("/r/a.out.spool"), None);
+        assert_eq!(log("/r/a.log"), None);
+        assert_eq!(stem("l2-apply/plan x"), "l2-apply-plan-x");
+        assert_eq!(stem("../../etc"), "-..-etc");
+    }
+
+    #[test]
+    fn sweeping_redacts_and_removes() {
+        let dir = tempfile::tempdir().unwrap();
+        let dir = Utf8Path::from_path(dir.path()).unwrap();
+        let spool = dir.join("a-b.1.out.spool");
+        fs::write(&spool, "token=hunter22\nlast").unwrap();
+        sweep(&spool, &Redactor::new(["hunter22"])).unwrap();
+        assert!(!spool.exists());
+        let log = fs::read_to_string(dir.join("a-b.log")).unwrap();
+        assert!(log.ends_with("token=(secret)\nlast\n"), "{log}");
+    }
+}
