@@ -1,0 +1,174 @@
+//! Children: spools, logs, redaction, timeouts, groups.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::time::{Duration, Instant};
+
+use hl::action::{ChildSpec, Done};
+use hl::diag::Exit;
+use hl::lab::{Process, Redactor};
+use hl::plan::{EventKind, Status, Timeout};
+
+use super::support::{World, fake, lines, plan, script, statuses, step};
+
+#[test]
+fn output_is_logged_redacted_and_parsed_whole() {
+    let mut world = World::new();
+    world.redactor = Redactor::new(["hunter22"]);
+    let talk = "printf 'a hunter22 b\\nsecond\\nno newline'; printf 'err\\n' >&2";
+    let (result, events) = world.run(&plan([script("talk", talk, &[])]));
+    assert_eq!(result.exit, Exit::Ok);
+    let mut said = lines(&events);
+    said.sort();
+    assert_eq!(said, ["a (secret) b", "err", "no newline", "second"]);
+    // The action itself reads what was really said.
+    let lines = result.steps[0].outputs["lines"].to_string();
+    assert!(lines.contains("a hunter22 b"), "{lines}");
+    let published = events.iter().find_map(|e| match &e.kind {
+        EventKind::StepFinished { outputs, .. } => Some(outputs["lines"].to_string()),
+        _ => None,
+    });
+    assert!(!published.unwrap().contains("hunter22"));
+    let logs = world.logs();
+    assert_eq!(logs.keys().collect::<Vec<_>>(), ["r-talk.log"]);
+    assert!(logs["r-talk.log"].contains("\na (secret) b\n"), "{logs:?}");
+    assert!(!logs["r-talk.log"].contains("hunter22"));
+    let dir = world.lab.paths.logs(&world.options.run_id);
+    let mode = |path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(dir.join("r-talk.log")), 0o600);
+    assert_eq!(mode(dir), 0o700);
+}
+
+#[test]
+fn much_output_arrives_in_order_and_complete() {
+    let world = World::new();
+    let many = "i=0; while [ $i -lt 20000 ]; do echo line $i; i=$((i+1)); done";
+    let (_, events) = world.run(&plan([script("many", many, &[])]));
+    let wanted: Vec<String> = (0..20000).map(|i| format!("line {i}")).collect();
+    assert_eq!(lines(&events), wanted);
+}
+
+#[test]
+fn children_get_the_environment_and_the_colour_wish() {
+    use hl::lab::{Provenance, Var};
+    let mut world = World::new();
+    let var = Var {
+        value: "v1".to_owned(),
+        from: Provenance::Config,
+        secret: false,
+    };
+    world.env.set("HL_TEST_VAR", var);
+    let show = "echo $HL_TEST_VAR,$NO_COLOR,$CLICOLOR_FORCE,$HL_RUN_ID; pwd";
+    let (_, events) = world.run(&plan([script("show", show, &[])]));
+    let root = world.lab.paths.root().to_string();
+    assert_eq!(
+        lines(&events),
+        ["v1,1,,20260101-000000-test".to_owned(), root]
+    );
+    world.options.color = true;
+    let (_, events) = world.run(&plan([script("show", show, &[])]));
+    assert_eq!(lines(&events)[0], "v1,,1,20260101-000000-test");
+}
+
+#[test]
+fn capture_gives_both_streams_and_the_code() {
+    let world = World::new().with(fake("ask", |ctx| {
+        let spec = ChildSpec::new("sh", ["-c", "echo out; echo err >&2; exit 3"]);
+        let got = ctx.exec.capture(&spec)?;
+        assert_eq!((got.code, got.stdout.as_slice()), (3, &b"out\n"[..]));
+        assert_eq!(got.stderr, "err\n");
+        // A grandchild that keeps the streams open does not hold anyone up.
+        let spec = ChildSpec::new("sh", ["-c", "sleep 20 & echo quick"]);
+        assert_eq!(ctx.exec.capture(&spec)?.stdout, b"quick\n");
+        Ok(Done::new("ok"))
+    }));
+    let start = Instant::now();
+    let (result, events) = world.run(&plan([step("ask", "ask", &[])]));
+    assert_eq!(result.exit, Exit::Ok, "{:?}", result.steps);
+    assert!(start.elapsed() < Duration::from_secs(5));
+    assert_eq!(lines(&events), Vec::<String>::new());
+}
+
+#[test]
+fn a_missing_program_is_69_and_names_the_remedy() {
+    let world = World::new();
+    let mut missing = step("missing", "command", &[]);
+    missing
+        .with
+        .insert("argv".to_owned(), vec!["no-such-tool-of-hl", "x"].into());
+    let (result, _) = world.run(&plan([missing]));
+    assert_eq!(result.exit, Exit::Runway);
+    let error = result.steps[0].error.clone().unwrap();
+    assert_eq!(error.message, "`no-such-tool-of-hl` is not on the PATH");
+    assert!(error.help[0].contains("scripts/tools"));
+}
+
+#[test]
+fn at_its_timeout_a_child_gets_one_sigint_and_may_end_well() {
+    let world = World::new();
+    let polite = "trap 'echo got INT' INT; i=0; while [ $i -lt 40 ]; do sleep 0.05; i=$((i+1)); done; echo ended";
+    let mut slow = script("slow", polite, &[]);
+    slow.timeout_seconds = Some(Timeout(1));
+    let (result, events) = world.run(&plan([slow]));
+    let said = lines(&events);
+    assert_eq!(
+        said.iter().filter(|l| *l == "got INT").count(),
+        1,
+        "{said:?}"
+    );
+    assert_eq!(said.last().unwrap(), "ended");
+    assert_eq!(result.exit, Exit::Timeout);
+    let ends = statuses(&result);
+    assert_eq!(ends[0].1, Status::Failed);
+    assert_eq!(
+        ends[0].2,
+        "`sh` took longer than its timeout and was interrupted"
+    );
+    let told = events
+        .iter()
+        .any(|e| matches!(&e.kind, EventKind::Interrupted { signal, .. } if signal == "timeout"));
+    assert!(told);
+}
+
+#[test]
+fn who_takes_sigterm_is_ended_after_the_grace_with_all_it_started() {
+    let mut world = World::new();
+    world.options.timeout = Some(Duration::from_millis(300));
+    let stubborn = "trap '' INT; sleep 77 & echo $!; wait";
+    let mut slow = script("slow", stubborn, &[]);
+    slow.with.insert("grace_ms".to_owned(), 300.into());
+    let start = Instant::now();
+    let (result, events) = world.run(&plan([slow]));
+    assert_eq!(result.exit, Exit::Timeout);
+    assert!(
+        start.elapsed() < Duration::from_secs(4),
+        "{:?}",
+        start.elapsed()
+    );
+    let grandchild: u32 = lines(&events)[0].parse().unwrap();
+    let gone = Instant::now();
+    while Process::of(grandchild).is_some_and(Process::is_alive) {
+        assert!(
+            gone.elapsed() < Duration::from_secs(2),
+            "the grandchild lives"
+        );
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+#[test]
+fn who_takes_no_sigterm_is_waited_for_however_long() {
+    let mut world = World::new();
+    world.options.timeout = Some(Duration::from_millis(200));
+    let precious = "trap '' INT; trap 'echo TERM' TERM; i=0; while [ $i -lt 30 ]; do sleep 0.05; i=$((i+1)); done; echo whole";
+    let mut slow = script("slow", precious, &[]);
+    slow.with.insert("grace_ms".to_owned(), 200.into());
+    slow.with.insert("takes_sigterm".to_owned(), false.into());
+    let (result, events) = world.run(&plan([slow]));
+    assert_eq!(lines(&events), ["whole"]);
+    assert_eq!(result.exit, Exit::Timeout);
+    let waits = events.iter().any(|e| {
+        matches!(&e.kind, EventKind::Interrupted { message, .. } if message.contains("still waiting"))
+    });
+    assert!(waits);
+}

@@ -1,0 +1,5 @@
+//! The engine with real processes, real signals and real files.
+
+mod children;
+mod order;
+mod support;

@@ -1,0 +1,283 @@
+//! Needs, jobs, failures, approval, retries, dry runs.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use hl::action::{Approval, Cause, Done, Instead, StepError};
+use hl::diag::{Exit, Failure};
+use hl::plan::{Event, EventKind, Listener, Outcome, Retry, RetryOn, Status, StepId};
+
+use super::support::{Fake, World, fake, lines, plan, script, statuses, step};
+
+fn counting(name: &'static str, now: Arc<AtomicUsize>, most: Arc<AtomicUsize>) -> Fake {
+    fake(name, move |_| {
+        let running = now.fetch_add(1, Ordering::SeqCst) + 1;
+        most.fetch_max(running, Ordering::SeqCst);
+        std::thread::sleep(Duration::from_millis(60));
+        now.fetch_sub(1, Ordering::SeqCst);
+        Ok(Done::new("ok"))
+    })
+}
+
+#[test]
+fn as_many_at_once_as_allowed() {
+    for jobs in [1, 3] {
+        let most = Arc::new(AtomicUsize::new(0));
+        let mut world = World::new().with(counting("count", Arc::default(), Arc::clone(&most)));
+        world.options.jobs = jobs;
+        let steps = ["a", "b", "c", "d", "e"].map(|id| step(id, "count", &[]));
+        let (result, _) = world.run(&plan(steps));
+        assert_eq!(result.exit, Exit::Ok);
+        assert_eq!(most.load(Ordering::SeqCst), jobs);
+    }
+}
+
+#[test]
+fn values_flow_and_skipped_needs_count() {
+    let world = World::new()
+        .with(fake("say", |ctx| {
+            Ok(Done::new("said").output("word", ctx.with["say"].clone()))
+        }))
+        .with(fake("skip", |_| {
+            Ok(Done {
+                instead: Some(Instead::Skipped("nothing to do".to_owned())),
+                ..Done::default()
+            })
+        }));
+    let mut first = step("first", "say", &[]);
+    first.with.insert("say".to_owned(), "hello".into());
+    let mut second = script(
+        "second",
+        "echo ${steps.r/first.word} you",
+        &["first", "not"],
+    );
+    second.when = Some("true".to_owned());
+    let mut never = script("never", "echo no", &["second"]);
+    never.when = Some("false".to_owned());
+    let (result, events) = world.run(&plan([first, step("not", "skip", &[]), second, never]));
+    assert_eq!(result.outcome, Outcome::Succeeded);
+    assert_eq!(lines(&events), ["hello you"]);
+    let ends = statuses(&result);
+    assert_eq!(ends[1].2, "nothing to do");
+    assert_eq!(
+        (ends[3].1, ends[3].2.as_str()),
+        (Status::Skipped, "its `when` is false")
+    );
+}
+
+#[test]
+fn a_value_of_a_skipped_step_is_a_clear_failure_live_and_not_planned_dry() {
+    let mut first = script("first", "true", &[]);
+    first.when = Some("false".to_owned());
+    let user = script("user", "echo ${steps.r/first.file}", &["first"]);
+    let after = step("after", "sh", &["user"]);
+    let plan = plan([first, user, after]);
+    let mut world = World::new();
+    let (result, _) = world.run(&plan);
+    let ends = statuses(&result);
+    assert_eq!(
+        ends[1].2,
+        "`r/user` needs `file` of `r/first`, which was skipped"
+    );
+    assert_eq!(ends[2].2, "needs `r/user`, which failed");
+    assert_eq!(result.exit, Exit::Definition);
+    world.options.dry_run = true;
+    let (result, _) = world.run(&plan);
+    let ends = statuses(&result);
+    assert_eq!(ends[1].1, Status::NotPlanned);
+    assert_eq!(ends[1].2, "needs `file` of r/first, known when it has run");
+    assert_eq!((ends[2].1, result.exit), (Status::Succeeded, Exit::Ok));
+}
+
+#[test]
+fn a_failure_stops_or_with_keep_going_only_blocks() {
+    let steps = || {
+        plan([
+            script("bad", "echo oh >&2; exit 4", &[]),
+            script("after", "true", &["bad"]),
+            script("other", "true", &[]),
+        ])
+    };
+    let mut world = World::new();
+    world.options.jobs = 1;
+    let (result, events) = world.run(&steps());
+    assert_eq!(
+        (result.exit, result.outcome),
+        (Exit::Child(4), Outcome::Failed)
+    );
+    let reasons: Vec<String> = statuses(&result).into_iter().map(|e| e.2).collect();
+    assert_eq!(
+        reasons,
+        [
+            "`sh` exited with code 4",
+            "needs `r/bad`, which failed",
+            "not started, because `r/bad` failed"
+        ]
+    );
+    let tails: Vec<_> = events
+        .iter()
+        .filter_map(|e| match &e.kind {
+            EventKind::StepFinished { tail, log, .. } if !tail.is_empty() => Some((tail, log)),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(tails.len(), 1);
+    assert_eq!(*tails[0].0, ["oh"]);
+    let log = tails[0].1.as_deref().unwrap();
+    assert_eq!(log, "state/logs/20260101-000000-test/r-bad.log");
+    world.options.keep_going = true;
+    let (result, _) = world.run(&steps());
+    let ends: Vec<Status> = statuses(&result).into_iter().map(|e| e.1).collect();
+    assert_eq!(ends, [Status::Failed, Status::Blocked, Status::Succeeded]);
+}
+
+#[test]
+fn finally_runs_after_a_failure() {
+    let mut last = script("last", "echo cleaned", &["bad"]);
+    last.finally = true;
+    let (result, events) = World::new().run(&plan([last, script("bad", "exit 3", &[])]));
+    assert_eq!(lines(&events), ["cleaned"]);
+    assert_eq!(result.exit, Exit::Child(3));
+}
+
+#[test]
+fn approval_is_asked_once_and_no_means_77() {
+    let act = fake("apply", |_| Ok(Done::new("applied")));
+    let asks = Some(Approval {
+        summary: vec!["1 to add".to_owned()],
+        question: "apply?".to_owned(),
+        type_word: None,
+    });
+    let mut world = World::new().with(Fake { asks, ..act });
+    let mut apply = step("apply", "apply", &[]);
+    apply.approve = true;
+    let plan = plan([apply, step("after", "sh", &["apply"])]);
+    world.approver.0 = false;
+    let (result, events) = world.run(&plan);
+    assert_eq!(
+        (result.exit, result.outcome),
+        (Exit::NotApproved, Outcome::Cancelled)
+    );
+    let ends = statuses(&result);
+    assert_eq!(
+        (ends[0].1, ends[0].2.as_str()),
+        (Status::Cancelled, "not approved (the test)")
+    );
+    assert_eq!(ends[1].2, "needs `r/apply`, which was not approved");
+    let asked = |events: &[Event]| {
+        let asked = |e: &&Event| matches!(e.kind, EventKind::ApprovalAsked { .. });
+        events.iter().filter(asked).count()
+    };
+    assert_eq!(asked(&events), 1);
+    world.options.dry_run = true;
+    assert_eq!(asked(&world.run(&plan).1), 0);
+}
+
+#[test]
+fn what_may_pass_is_tried_again() {
+    let tries = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&tries);
+    let world = World::new().with(fake("flaky", move |_| {
+        if count.fetch_add(1, Ordering::SeqCst) < 2 {
+            return Err(StepError::new("busy").cause(Cause::Transient));
+        }
+        Ok(Done::new("at last"))
+    }));
+    let mut flaky = step("flaky", "flaky", &[]);
+    flaky.retry = Some(Retry {
+        times: 2,
+        backoff_seconds: 0,
+        on: RetryOn::Transient,
+    });
+    let (result, events) = world.run(&plan([flaky]));
+    assert_eq!((result.exit, tries.load(Ordering::SeqCst)), (Exit::Ok, 3));
+    let attempts: Vec<u32> = events
+        .iter()
+        .filter_map(|e| match e.kind {
+            EventKind::StepStarted { attempt } => Some(attempt),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(attempts, [1, 2, 3]);
+}
+
+#[test]
+fn a_panic_is_a_bug_of_one_step() {
+    let world = World::new().with(fake("bug", |ctx| {
+        let spec = hl::action::ChildSpec::new("sh", ["-c", "echo x; sleep 30"]);
+        ctx.exec.run(&spec, &mut |_| panic!("at the disco"))?;
+        Ok(Done::new("unreachable"))
+    }));
+    let mut world = world;
+    world.options.keep_going = true;
+    let start = std::time::Instant::now();
+    let (result, _) = world.run(&plan([
+        step("bug", "bug", &[]),
+        script("other", "true", &[]),
+    ]));
+    assert_eq!(result.exit, Exit::Bug);
+    let ends = statuses(&result);
+    assert_eq!(ends[0].2, "a bug in action `bug`: at the disco");
+    assert_eq!(ends[1].1, Status::Succeeded);
+    assert!(
+        start.elapsed() < Duration::from_secs(8),
+        "its child was stopped"
+    );
+}
+
+/// Fails at the first event of a kind.
+struct FullDisk;
+
+impl Listener for FullDisk {
+    fn event(&mut self, event: &Event) -> Result<(), Failure> {
+        if matches!(event.kind, EventKind::ChildStarted { .. }) {
+            return Err(Failure::message(Exit::CannotWrite, "no space left"));
+        }
+        Ok(())
+    }
+}
+
+#[test]
+fn a_listener_that_cannot_write_stops_the_run() {
+    let world = World::new();
+    let steps = plan([
+        script("slow", "sleep 30", &[]),
+        script("next", "true", &["slow"]),
+    ]);
+    let start = std::time::Instant::now();
+    let result = world.run_with(&steps, &mut [&mut FullDisk]);
+    assert!(start.elapsed() < Duration::from_secs(8));
+    assert_eq!(result.exit, Exit::CannotWrite);
+    assert!(result.failure.is_some());
+    let ends: Vec<Status> = statuses(&result).into_iter().map(|e| e.1).collect();
+    assert_eq!(ends, [Status::Cancelled, Status::Cancelled]);
+}
+
+#[test]
+fn a_plan_that_only_reads_writes_nothing() {
+    let mut world = World::new();
+    let look = fake("look", |ctx| {
+        ctx.note("looking");
+        let spec = hl::action::ChildSpec::new("sh", ["-c", "echo seen"]);
+        ctx.exec.run(&spec, &mut |_| {})?.check("sh")?;
+        Ok(Done::new("ok"))
+    });
+    world = world.with(Fake {
+        reads_only: true,
+        ..look
+    });
+    let (result, events) = world.run(&plan([step("look", "look", &[])]));
+    assert_eq!(result.exit, Exit::Ok);
+    assert_eq!(lines(&events), ["looking", "seen"]);
+    assert_eq!(std::fs::read_dir(world.dir.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn a_plan_in_a_circle_is_refused_before_anything_is_said() {
+    let mut a = step("a", "sh", &["b"]);
+    a.needs = vec![StepId::from("r/b")];
+    let (result, events) = World::new().run(&plan([a, step("b", "sh", &["a"])]));
+    assert_eq!((result.exit, events.len()), (Exit::Definition, 0));
+    assert!(result.failure.unwrap().to_string().contains("circle"));
+}
