@@ -157,8 +157,8 @@ fn spec(
     env: BTreeMap<String, String>,
 ) -> ChildSpec {
     ChildSpec {
-        cwd,
         env,
+        cwd,
         ..ChildSpec::new(program, args)
     }
 }

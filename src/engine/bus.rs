@@ -22,13 +22,14 @@ struct Inner<'a> {
 
 impl<'a> Bus<'a> {
     pub(super) fn new(redactor: &'a Redactor, listeners: &'a mut [&mut dyn Listener]) -> Self {
-        let shorter =
-            |l: &'a mut &mut dyn Listener| -> Option<&'a mut dyn Listener> { Some(&mut **l) };
-        let listeners = listeners.iter_mut().map(shorter).collect();
+        let mut own: Vec<Option<&'a mut (dyn Listener + 'a)>> = Vec::new();
+        for listener in listeners {
+            own.push(Some(&mut **listener));
+        }
         Self {
             redactor,
             inner: Mutex::new(Inner {
-                listeners,
+                listeners: own,
                 failure: None,
             }),
         }

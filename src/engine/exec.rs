@@ -98,7 +98,7 @@ impl<'r, 'a> StepExec<'r, 'a> {
 
     fn spools(&self) -> Result<Spools, StepError> {
         let number = self.count.fetch_add(1, Ordering::Relaxed) + 1;
-        Spools::create(self.run.logs.as_deref(), self.voice.stem, number)
+        Spools::create(self.run.logs.as_deref(), self.voice.slug, number)
     }
 }
 
@@ -239,23 +239,21 @@ struct Spools {
 }
 
 impl Spools {
-    fn create(dir: Option<&Utf8Path>, stem: &str, number: u32) -> Result<Self, StepError> {
-        let (dir, temporary) = match dir {
-            Some(dir) => (dir.to_owned(), None),
-            None => {
-                let made = tempfile::Builder::new().prefix("hl-").tempdir();
-                let made = made.map_err(|e| StepError::io("make", "temporary directory", &e))?;
-                let path = Utf8PathBuf::from_path_buf(made.path().to_owned());
-                let path = path.map_err(|path| {
-                    StepError::new(format!("`{}` is not UTF-8", path.display()))
-                        .exit(Exit::CannotWrite)
-                })?;
-                (path, Some(made))
-            }
+    fn create(dir: Option<&Utf8Path>, slug: &str, number: u32) -> Result<Self, StepError> {
+        let (dir, temporary) = if let Some(dir) = dir {
+            (dir.to_owned(), None)
+        } else {
+            let made = tempfile::Builder::new().prefix("hl-").tempdir();
+            let made = made.map_err(|e| StepError::io("make", "temporary directory", &e))?;
+            let path = Utf8PathBuf::from_path_buf(made.path().to_owned());
+            let path = path.map_err(|path| {
+                StepError::new(format!("`{}` is not UTF-8", path.display())).exit(Exit::CannotWrite)
+            })?;
+            (path, Some(made))
         };
         Ok(Self {
-            out: dir.join(format!("{stem}.{number}.out.spool")),
-            err: dir.join(format!("{stem}.{number}.err.spool")),
+            out: dir.join(format!("{slug}.{number}.out.spool")),
+            err: dir.join(format!("{slug}.{number}.err.spool")),
             dir,
             _temporary: temporary,
         })

@@ -1,6 +1,7 @@
 //! Before a run: does the plan make sense, and what is the run called.
 
 use std::collections::BTreeSet;
+use std::fmt::Write;
 
 use sha2::{Digest, Sha256};
 
@@ -64,8 +65,12 @@ pub(super) fn info(plan: &Plan, setup: &Setup<'_>) -> RunInfo {
 /// SHA-256 of the serialised plan, hex.
 fn digest(plan: &Plan) -> String {
     let text = serde_json::to_vec(plan).unwrap_or_default();
-    let digest = Sha256::digest(text);
-    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+    let mut hex = String::new();
+    for byte in Sha256::digest(text) {
+        // Writing to a string cannot fail.
+        write!(hex, "{byte:02x}").unwrap_or_default();
+    }
+    hex
 }
 
 #[cfg(test)]

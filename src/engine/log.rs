@@ -53,20 +53,20 @@ impl Log {
 }
 
 /// A file name for every step, different ones for different steps.
-pub(super) fn stems(plan: &Plan) -> BTreeMap<StepId, String> {
+pub(super) fn slugs(plan: &Plan) -> BTreeMap<StepId, String> {
     let mut used = BTreeSet::new();
-    let mut stems = BTreeMap::new();
+    let mut slugs = BTreeMap::new();
     for step in &plan.steps {
-        let stem = spool::stem(step.id.as_str());
-        let mut name = stem.clone();
+        let slug = spool::slug(step.id.as_str());
+        let mut name = slug.clone();
         let mut number = 2;
         while !used.insert(name.clone()) {
-            name = format!("{stem}-{number}");
+            name = format!("{slug}-{number}");
             number += 1;
         }
-        stems.insert(step.id.clone(), name);
+        slugs.insert(step.id.clone(), name);
     }
-    stems
+    slugs
 }
 
 #[cfg(test)]
@@ -77,8 +77,8 @@ mod tests {
     #[test]
     fn steps_never_share_a_log() {
         let steps = ["a-b/c", "a/b-c", "a/b/c"].map(|id| Step::new(id, "x"));
-        let stems = stems(&Plan::new("r", steps.to_vec()));
-        let names: BTreeSet<_> = stems.values().cloned().collect();
+        let slugs = slugs(&Plan::new("r", steps.to_vec()));
+        let names: BTreeSet<_> = slugs.values().cloned().collect();
         assert_eq!(
             names,
             ["a-b-c", "a-b-c-2", "a-b-c-3"].map(str::to_owned).into()

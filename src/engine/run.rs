@@ -13,7 +13,7 @@ use super::bus::Bus;
 use super::children::Children;
 use super::control::Control;
 use super::identity::{check, info};
-use super::log::stems;
+use super::log::slugs;
 use super::setup::{RunResult, Setup, StepResult, reads_only};
 use super::step::{End, perform};
 use super::words;
@@ -37,7 +37,7 @@ pub(super) struct Run<'a> {
     /// Held while a person is being asked.
     pub(super) asking: Mutex<()>,
     plan: &'a Plan,
-    stems: BTreeMap<StepId, String>,
+    slugs: BTreeMap<StepId, String>,
 }
 
 /// Executes a plan. Every event goes to each listener in turn; nothing is
@@ -67,7 +67,7 @@ pub fn run(plan: &Plan, setup: &Setup<'_>, listeners: &mut [&mut dyn Listener]) 
         statuses: Mutex::default(),
         asking: Mutex::new(()),
         plan,
-        stems: stems(plan),
+        slugs: slugs(plan),
     };
     run.bus.emit(None, EventKind::RunStarted(info(plan, setup)));
     let mut result = thread::scope(|scope| {
@@ -140,7 +140,7 @@ struct Loop<'scope, 'a> {
     stops: Stops,
 }
 
-impl<'scope, 'a> Loop<'scope, 'a> {
+impl Loop<'_, '_> {
     fn turn(mut self) -> RunResult {
         loop {
             for never in self.board.settle() {
@@ -162,7 +162,7 @@ impl<'scope, 'a> Loop<'scope, 'a> {
                 }
                 Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {}
             }
-            while let Some(signal) = self.watch.next() {
+            while let Some(signal) = self.watch.arrived() {
                 self.signal(signal);
             }
             if self.stops.count == 0
@@ -186,10 +186,10 @@ impl<'scope, 'a> Loop<'scope, 'a> {
         self.running.insert(index, Arc::clone(&control));
         let run = self.run;
         let step = &run.plan.steps[index];
-        let stem = run.stems.get(&step.id).map_or("step", String::as_str);
+        let slug = run.slugs.get(&step.id).map_or("step", String::as_str);
         let sender = self.sender.clone();
         self.scope.spawn(move || {
-            let end = perform(run, step, stem, &control);
+            let end = perform(run, step, slug, &control);
             // The loop listens until every step has ended.
             sender.send((index, end)).unwrap_or_default();
         });

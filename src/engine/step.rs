@@ -72,7 +72,7 @@ impl End {
 }
 
 /// Runs a step to its end, whatever that is.
-pub(super) fn perform(run: &Run<'_>, step: &Step, stem: &str, control: &Control) -> End {
+pub(super) fn perform(run: &Run<'_>, step: &Step, slug: &str, control: &Control) -> End {
     let started = Instant::now();
     let with = match inputs(run, step) {
         Ok(with) => with,
@@ -82,7 +82,7 @@ pub(super) fn perform(run: &Run<'_>, step: &Step, stem: &str, control: &Control)
         let error = StepError::new(format!("there is no action `{}`", step.action));
         return End::failed(error.exit(Exit::Definition));
     };
-    let voice = Voice::new(run, step, stem);
+    let voice = Voice::new(run, step, slug);
     let attempts = Attempts {
         run,
         step,

@@ -18,18 +18,18 @@ pub(super) const TAIL: usize = 20;
 pub(super) struct Voice<'r, 'a> {
     pub(super) step: &'r Step,
     /// Its name in `state/logs/RUN/`.
-    pub(super) stem: &'r str,
+    pub(super) slug: &'r str,
     run: &'r Run<'a>,
     log: Log,
     recent: Mutex<VecDeque<String>>,
 }
 
 impl<'r, 'a> Voice<'r, 'a> {
-    pub(super) fn new(run: &'r Run<'a>, step: &'r Step, stem: &'r str) -> Self {
-        let path = run.logs.as_ref().map(|dir| dir.join(format!("{stem}.log")));
+    pub(super) fn new(run: &'r Run<'a>, step: &'r Step, slug: &'r str) -> Self {
+        let path = run.logs.as_ref().map(|dir| dir.join(format!("{slug}.log")));
         Self {
             step,
-            stem,
+            slug,
             run,
             log: Log::new(path),
             recent: Mutex::default(),

@@ -32,7 +32,7 @@ impl Signal {
 }
 
 /// While this lives, the three signals do not end the process but are given
-/// out by [`Watch::next`]. Afterwards they do what they always do.
+/// out by [`Watch::arrived`]. Afterwards they do what they always do.
 ///
 /// A signal that was ignored when the process started stays ignored (`nohup`,
 /// `hl ... &` in a script). `SIGINT` is caught even then, so that children
@@ -55,7 +55,7 @@ impl Watch {
     }
 
     /// The next signal that has arrived, if any. Does not wait.
-    pub fn next(&mut self) -> Option<Signal> {
+    pub fn arrived(&mut self) -> Option<Signal> {
         let ignored = World::get().is_ok_and(|world| world.ignores(SIGINT));
         self.signals.pending().find_map(|signal| match signal {
             SIGINT if ignored => None,

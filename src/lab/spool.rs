@@ -4,7 +4,7 @@
 //! tofu then loses its state. `hl` reads the spool line by line, redacts it
 //! into the log and removes it; what a killed `hl` left is swept later.
 //!
-//! Names: `STEM.N.out.spool` and `STEM.N.err.spool` beside `STEM.log`.
+//! Names: `SLUG.N.out.spool` and `SLUG.N.err.spool` beside `SLUG.log`.
 
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
@@ -104,7 +104,7 @@ impl Tail {
 
 /// The file name that stands for a step: its id with `-` for `/` and for all
 /// that does not belong in a file name.
-pub fn stem(step: &str) -> String {
+pub fn slug(step: &str) -> String {
     let name: String = step
         .chars()
         .map(|c| match c {
@@ -124,9 +124,9 @@ pub fn log_of(spool: &Utf8Path) -> Option<Utf8PathBuf> {
     let rest = rest
         .strip_suffix(".out")
         .or_else(|| rest.strip_suffix(".err"))?;
-    let (stem, number) = rest.rsplit_once('.')?;
+    let (slug, number) = rest.rsplit_once('.')?;
     number.parse::<u32>().ok()?;
-    Some(spool.with_file_name(format!("{stem}.log")))
+    Some(spool.with_file_name(format!("{slug}.log")))
 }
 
 /// Redacts a left-over spool into its log and removes it.
@@ -187,7 +187,7 @@ mod tests {
         let mut lines = Lines::default();
         for _ in 0..20 {
             lines.push(&vec![b'x'; 1024 * 1024], &mut |line| {
-                found.push(line.to_owned())
+                found.push(line.to_owned());
             });
         }
         lines.push(b"end\nnext\n", &mut |line| found.push(line.to_owned()));
@@ -203,8 +203,8 @@ mod tests {
         assert_eq!(log("/r/a.b.2.err.spool"), Some("/r/a.b.log".to_owned()));
         assert_eq!(log("/r/a.out.spool"), None);
         assert_eq!(log("/r/a.log"), None);
-        assert_eq!(stem("l2-apply/plan x"), "l2-apply-plan-x");
-        assert_eq!(stem("../../etc"), "-..-etc");
+        assert_eq!(slug("l2-apply/plan x"), "l2-apply-plan-x");
+        assert_eq!(slug("../../etc"), "-..-etc");
     }
 
     #[test]
