@@ -1,0 +1,162 @@
+//! `ansible.inventory`: L2's outputs as an inventory in ansible's YAML form
+//! (written as JSON, which is YAML).
+
+use std::collections::BTreeMap;
+
+use camino::Utf8Path;
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use crate::action::{Action, Done, StepContext, StepError};
+use crate::diag::Exit;
+use crate::lab;
+use crate::lab::ssh::SshKeys;
+
+/// Renders `.build/ansible/ENV-NODE/inventory.json`.
+#[derive(Debug, Clone, Copy)]
+pub struct InventoryAction;
+
+/// Inputs of `ansible.inventory`.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Inputs {
+    /// Environment.
+    env: String,
+    /// Proxmox node.
+    node: String,
+}
+
+/// One virtual machine in L2's outputs.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+struct Vm {
+    #[serde(default)]
+    address: Option<String>,
+    #[serde(default)]
+    addresses: Vec<String>,
+    #[serde(default)]
+    groups: Vec<String>,
+    #[serde(default)]
+    user: Option<String>,
+}
+
+impl Action for InventoryAction {
+    fn name(&self) -> &'static str {
+        "ansible.inventory"
+    }
+
+    fn doc(&self) -> &'static str {
+        "render the inventory of an environment from L2's outputs"
+    }
+
+    fn inputs(&self) -> schemars::Schema {
+        schemars::schema_for!(Inputs)
+    }
+
+    /// In a dry run the inventory goes to the run's logs, so that a live run's
+    /// stays; before L2 ever ran it holds no hosts, which is enough to check syntax.
+    fn preview(&self, ctx: &StepContext<'_>) -> Result<Done, StepError> {
+        let dir = ctx.lab.paths.logs(ctx.run_id);
+        render(ctx, &dir, true)
+    }
+
+    fn run(&self, ctx: &StepContext<'_>) -> Result<Done, StepError> {
+        let inputs: Inputs = ctx.inputs()?;
+        let dir = ctx.lab.paths.build().join("ansible").join(format!("{}-{}", inputs.env, inputs.node));
+        render(ctx, &dir, false)
+    }
+}
+
+fn render(ctx: &StepContext<'_>, dir: &Utf8Path, may_be_empty: bool) -> Result<Done, StepError> {
+    let inputs: Inputs = ctx.inputs()?;
+    let key = format!("{}-{}", inputs.env, inputs.node);
+    let outputs = ctx.lab.paths.build().join("l2").join(&key).join("outputs.json");
+    let vms = match std::fs::read_to_string(&outputs) {
+        Ok(text) => parse(&text).map_err(|error| {
+            StepError::new(format!("`{}` is not what L2 writes: {error}", ctx.lab.paths.show(&outputs)))
+                .exit(Exit::Definition)
+                .help(format!("hl l2-outputs {} --node {}", inputs.env, inputs.node))
+        })?,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound && may_be_empty => BTreeMap::new(),
+        Err(error) => {
+            return Err(StepError::io("read", ctx.lab.paths.show(&outputs), &error)
+                .help(format!("hl l2-apply {} --node {}", inputs.env, inputs.node)));
+        }
+    };
+    let keys = lab::ssh::keys(ctx.lab, ctx.env)?;
+    let inventory = inventory(&vms, &keys)?;
+    let path = dir.join("inventory.json");
+    let text = serde_json::to_string_pretty(&inventory).unwrap_or_default();
+    lab::write(&path, text, 0o600)?;
+    let hosts: Vec<&String> = vms.keys().collect();
+    let summary = match hosts.len() {
+        0 => "no hosts yet".to_owned(),
+        1 => "1 host".to_owned(),
+        n => format!("{n} hosts"),
+    };
+    Ok(Done::new(summary).output("inventory", path.as_str()).output("hosts", json!(hosts)))
+}
+
+fn parse(text: &str) -> Result<BTreeMap<String, Vm>, serde_json::Error> {
+    let whole: Value = serde_json::from_str(text)?;
+    let vms = whole.get("vms").cloned().unwrap_or(whole);
+    serde_json::from_value(vms.get("value").cloned().unwrap_or(vms))
+}
+
+/// The inventory: every host under `all`, groups as children. Variables are
+/// ansible's own names, and `hl_user`, `hl_public_keys` for the playbooks.
+fn inventory(vms: &BTreeMap<String, Vm>, keys: &SshKeys) -> Result<Value, StepError> {
+    let mut hosts = Map::new();
+    let mut groups: BTreeMap<&str, Map<String, Value>> = BTreeMap::new();
+    for (name, vm) in vms {
+        // A static address is `10.0.0.5/24` in the environment's file.
+        let fixed = vm.address.as_deref().and_then(|a| a.split('/').next()).filter(|a| a.parse::<std::net::IpAddr>().is_ok());
+        let address = fixed.or_else(|| vm.addresses.first().map(String::as_str)).ok_or_else(|| {
+            StepError::new(format!("virtual machine `{name}` has no address"))
+                .help("is the guest agent installed in its template, and does it get an address? see `hl l2-outputs`")
+        })?;
+        let user = vm.user.as_deref().unwrap_or(&keys.user);
+        hosts.insert(name.clone(), json!({ "ansible_host": address, "ansible_user": user }));
+        for group in &vm.groups {
+            groups.entry(group).or_default().insert(name.clone(), json!({}));
+        }
+    }
+    let mut vars = json!({
+        "ansible_python_interpreter": "auto_silent",
+        "hl_user": keys.user,
+        "hl_public_keys": keys.public_keys,
+    });
+    if let (Some(identity), Some(vars)) = (&keys.identity, vars.as_object_mut()) {
+        vars.insert("ansible_ssh_private_key_file".to_owned(), json!(identity));
+    }
+    let children: Map<String, Value> =
+        groups.into_iter().map(|(group, hosts)| (group.to_owned(), json!({ "hosts": hosts }))).collect();
+    Ok(json!({ "all": { "hosts": hosts, "vars": vars, "children": children } }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn keys() -> SshKeys {
+        SshKeys { user: "ops".into(), public_keys: vec!["ssh-ed25519 AAAA me".into()], identity: Some("/k".into()) }
+    }
+
+    #[test]
+    fn hosts_groups_and_variables_are_where_ansible_looks() {
+        let text = r#"{"web-1":{"address":"192.168.1.51/24","addresses":["10.9.9.9"],"groups":["web","edge"],"user":"ops"},
+                       "app-1":{"address":"dhcp","addresses":["192.168.1.77"],"groups":[]}}"#;
+        let inventory = inventory(&parse(text).unwrap(), &keys()).unwrap();
+        let all = &inventory["all"];
+        assert_eq!(all["hosts"]["web-1"]["ansible_host"], "192.168.1.51");
+        assert_eq!(all["hosts"]["app-1"]["ansible_host"], "192.168.1.77");
+        assert_eq!(all["children"]["edge"]["hosts"], json!({"web-1": {}}));
+        assert_eq!(all["vars"]["ansible_ssh_private_key_file"], "/k");
+    }
+
+    #[test]
+    fn a_machine_without_address_is_named() {
+        let error = inventory(&parse(r#"{"db-1":{"addresses":[]}}"#).unwrap(), &keys()).unwrap_err();
+        assert_eq!(error.message, "virtual machine `db-1` has no address");
+    }
+}

@@ -1,0 +1,202 @@
+//! `ansible.playbook`: runs a playbook; its end is judged by the statistics of
+//! every host, because ansible's exit codes mean several things at once.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::events::{CALLBACK, Counts, EventFile, PlaybookEvent, judge};
+use crate::action::{Action, ChildSpec, Done, StepContext, StepError};
+use crate::diag::Exit;
+use crate::lab;
+
+/// Runs `ansible-playbook`.
+#[derive(Debug, Clone, Copy)]
+pub struct PlaybookAction;
+
+/// Inputs of `ansible.playbook`.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Inputs {
+    /// The playbook, relative to the lab.
+    playbook: Utf8PathBuf,
+    /// The inventory.
+    inventory: Utf8PathBuf,
+    /// Hosts or groups; empty for all.
+    #[serde(default)]
+    limit: String,
+    /// Tags; empty for all.
+    #[serde(default)]
+    tags: String,
+    /// Check mode: show what would change, change nothing.
+    #[serde(default)]
+    check: Flag,
+}
+
+/// A boolean, or the text that a template makes of one.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(untagged)]
+enum Flag {
+    Bool(bool),
+    Text(String),
+    #[default]
+    Absent,
+}
+
+impl Flag {
+    fn is_set(&self) -> bool {
+        match self {
+            Self::Bool(flag) => *flag,
+            Self::Text(text) => text == "true",
+            Self::Absent => false,
+        }
+    }
+}
+
+impl Action for PlaybookAction {
+    fn name(&self) -> &'static str {
+        "ansible.playbook"
+    }
+
+    fn doc(&self) -> &'static str {
+        "run a playbook; every host must end without a failure"
+    }
+
+    fn inputs(&self) -> schemars::Schema {
+        schemars::schema_for!(Inputs)
+    }
+
+    fn preview(&self, ctx: &StepContext<'_>) -> Result<Done, StepError> {
+        let inputs: Inputs = ctx.inputs()?;
+        let work = Work::new(ctx)?;
+        let child = child(ctx, &inputs, &work, &["--syntax-check"]);
+        ctx.exec.run(&child, &mut |_| {})?.check("ansible-playbook --syntax-check").map_err(|error| {
+            error.help(format!("the playbook is `{}`", inputs.playbook))
+        })?;
+        Ok(Done::new("syntax is fine"))
+    }
+
+    fn run(&self, ctx: &StepContext<'_>) -> Result<Done, StepError> {
+        let inputs: Inputs = ctx.inputs()?;
+        let check = inputs.check.is_set();
+        let work = Work::new(ctx)?;
+        let more: &[&str] = if check { &["--check", "--diff"] } else { &[] };
+        let child = child(ctx, &inputs, &work, more).grace(Duration::from_secs(30));
+        let mut events = EventFile::new(work.dir().join("events.jsonl"));
+        let child = child.env("HL_ANSIBLE_EVENTS", events.path().as_str());
+        let mut stats = None;
+        let outcome = ctx.exec.run(&child, &mut |_| follow(ctx, &mut events, &mut stats));
+        work.close_connections(ctx);
+        let outcome = outcome?;
+        follow(ctx, &mut events, &mut stats);
+        if outcome.stopped.is_some() {
+            outcome.check("ansible-playbook")?;
+        }
+        let Some(stats) = stats.filter(|stats: &BTreeMap<_, _>| !stats.is_empty()) else {
+            // It ended before any host was touched: bad syntax, no such host, a bad option.
+            outcome.check("ansible-playbook")?;
+            return Err(StepError::new("no host was converged: nothing matches the playbook's hosts and `--limit`")
+                .help("`hl l2-outputs` shows the hosts and their groups")
+                .tail(outcome.tail));
+        };
+        let verdict = judge(&stats);
+        if !verdict.bad.is_empty() {
+            let limit = verdict.bad.iter().filter_map(|b| b.split(' ').next()).collect::<Vec<_>>().join(",");
+            return Err(StepError::new(format!("not converged: {}", verdict.bad.join(", ")))
+                .exit(match outcome.exit {
+                    crate::action::ChildExit::Code(code @ 1..) => Exit::Child(u8::try_from(code).unwrap_or(1)),
+                    _ => Exit::Child(2),
+                })
+                .help(format!("to go on with these hosts only: `hl {} --limit {limit}`", ctx.step.recipe))
+                .tail(outcome.tail));
+        }
+        outcome.check("ansible-playbook")?;
+        let hosts = if verdict.hosts == 1 { "1 host".to_owned() } else { format!("{} hosts", verdict.hosts) };
+        let would = if check { "would change" } else { "changed" };
+        Ok(Done::new(format!("{hosts}, {would}={}", verdict.changed))
+            .changed(verdict.changed > 0 && !check)
+            .output("changed", verdict.changed)
+            .output("hosts", verdict.hosts))
+    }
+}
+
+/// Takes in what the callback wrote meanwhile.
+fn follow(ctx: &StepContext<'_>, events: &mut EventFile, stats: &mut Option<BTreeMap<String, Counts>>) {
+    for event in events.new_events() {
+        match event {
+            PlaybookEvent::Play { name } => ctx.progress(name),
+            PlaybookEvent::Task { name } => ctx.progress(name),
+            PlaybookEvent::Result { host, task, status } => {
+                if matches!(status.as_str(), "failed" | "unreachable") {
+                    ctx.progress(format!("{task}: {host} {status}"));
+                }
+            }
+            PlaybookEvent::Stats { hosts } => *stats = Some(hosts),
+        }
+    }
+}
+
+/// A directory of this playbook's own: callback, events, ssh control sockets.
+/// Under the system's temporary directory, because a socket's path is short.
+struct Work(tempfile::TempDir);
+
+impl Work {
+    fn new(ctx: &StepContext<'_>) -> Result<Self, StepError> {
+        let dir = tempfile::Builder::new()
+            .prefix("hl-")
+            .tempdir()
+            .map_err(|error| StepError::io("make", "a temporary directory", &error))?;
+        let work = Self(dir);
+        lab::write(&work.dir().join("plugins/hl_events.py"), CALLBACK, 0o644)?;
+        lab::create_dir(&work.dir().join("cp"))?;
+        lab::create_dir(&ctx.lab.paths.build().join("ansible"))?;
+        Ok(work)
+    }
+
+    fn dir(&self) -> &Utf8Path {
+        Utf8Path::from_path(self.0.path()).unwrap_or(Utf8Path::new("/nonexistent"))
+    }
+
+    /// Ends ssh's shared connections: they would outlive the run by a minute.
+    fn close_connections(&self, ctx: &StepContext<'_>) {
+        let Ok(sockets) = self.dir().join("cp").read_dir_utf8() else { return };
+        for socket in sockets.flatten() {
+            let options = format!("ControlPath={}", socket.path());
+            // One that is gone already is as good as one that is closed.
+            drop(ctx.exec.capture(&ChildSpec::new("ssh", ["-o", options.as_str(), "-O", "exit", "host"])));
+        }
+    }
+}
+
+fn child(ctx: &StepContext<'_>, inputs: &Inputs, work: &Work, more: &[&str]) -> ChildSpec {
+    let playbook = ctx.lab.paths.root().join(&inputs.playbook);
+    let mut args = vec!["-i".to_owned(), inputs.inventory.to_string()];
+    for (flag, value) in [("--limit", &inputs.limit), ("--tags", &inputs.tags)] {
+        if !value.is_empty() {
+            args.extend([flag.to_owned(), value.clone()]);
+        }
+    }
+    args.extend(more.iter().map(|arg| (*arg).to_owned()));
+    args.push(playbook.to_string());
+    let ssh = format!(
+        "-o UserKnownHostsFile={} -o StrictHostKeyChecking=yes -o ControlMaster=auto -o ControlPersist=60s",
+        ctx.lab.paths.known_hosts()
+    );
+    let home = ctx.lab.paths.build().join("ansible/home");
+    ChildSpec::new("ansible-playbook", args)
+        .env("ANSIBLE_CALLBACK_PLUGINS", work.dir().join("plugins").as_str())
+        .env("ANSIBLE_CALLBACKS_ENABLED", "hl_events")
+        .env("ANSIBLE_HOST_KEY_CHECKING", "true")
+        .env("ANSIBLE_SSH_ARGS", ssh)
+        .env("ANSIBLE_SSH_CONTROL_PATH_DIR", work.dir().join("cp").as_str())
+        .env("ANSIBLE_PIPELINING", "true")
+        .env("ANSIBLE_RETRY_FILES_ENABLED", "false")
+        .env("ANSIBLE_LOCALHOST_WARNING", "false")
+        .env("ANSIBLE_INVENTORY_UNPARSED_WARNING", "false")
+        .env("ANSIBLE_HOME", home.as_str())
+        .env("PYTHONUNBUFFERED", "1")
+        .env("PYTHONDONTWRITEBYTECODE", "1")
+}

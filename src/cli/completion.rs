@@ -1,0 +1,65 @@
+//! Completion that knows the lab's recipes: the shell asks `hl` itself.
+
+use std::ffi::OsString;
+
+use clap::{Arg, ArgAction, Command, CommandFactory};
+use clap_complete::CompleteEnv;
+use clap_complete::env::Shells;
+
+use super::args::{Cli, CompletionsArgs, Globals};
+use super::session::Session;
+use crate::diag::{Exit, Failure};
+use crate::layers::{self, ListedRecipe};
+
+/// Set by a shell's completion script when it asks.
+const ASKS: &str = "COMPLETE";
+
+/// Answers a shell that asks for completions. Whether it did.
+pub(super) fn answer(args: &[OsString]) -> bool {
+    if std::env::var_os(ASKS).is_none() {
+        return false;
+    }
+    let cwd = std::env::current_dir().ok();
+    CompleteEnv::with_factory(command).var(ASKS).try_complete(args, cwd.as_deref()).unwrap_or(false)
+}
+
+/// `hl completions SHELL`: the script that makes a shell ask.
+pub(super) fn completions(session: &Session, args: &CompletionsArgs) -> Result<(), Failure> {
+    let mut script = Vec::new();
+    let shells = Shells::builtins();
+    let shell = shells
+        .completer(&args.shell.to_string())
+        .ok_or_else(|| Failure::message(Exit::Bug, format!("no completion for `{}`", args.shell)))?;
+    shell
+        .write_registration(ASKS, "hl", "hl", "hl", &mut script)
+        .map_err(|error| Failure::message(Exit::CannotWrite, format!("cannot write the script: {error}")))?;
+    session.data(&String::from_utf8_lossy(&script))
+}
+
+/// The whole command line, with the recipes of the lab around us as verbs.
+pub(super) fn command() -> Command {
+    let mut command = Cli::command();
+    let Ok(session) = Session::new(Globals::default(), Vec::new()) else { return command };
+    let Ok(book) = session.lab().and_then(|lab| layers::load(&lab.paths)) else { return command };
+    for layer in book.list() {
+        for recipe in &layer.recipes {
+            if command.find_subcommand(&recipe.name).is_none() {
+                command = command.subcommand(verb(recipe));
+            }
+        }
+    }
+    command
+}
+
+fn verb(recipe: &ListedRecipe) -> Command {
+    let args = recipe.params.iter().map(|param| {
+        let arg = Arg::new(param.name.clone()).help(param.doc.clone());
+        let arg = match (param.option, param.kind) {
+            (true, "bool") => arg.long(param.name.clone()).action(ArgAction::SetTrue),
+            (true, _) => arg.long(param.name.clone()),
+            (false, _) => arg,
+        };
+        if param.values.is_empty() { arg } else { arg.value_parser(param.values.clone()) }
+    });
+    Command::new(recipe.name.clone()).about(recipe.doc.clone()).args(args)
+}

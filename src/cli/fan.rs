@@ -1,0 +1,50 @@
+//! One event, several listeners: the journal first, because what it does not
+//! hold did not happen.
+
+use std::io::Write;
+
+use crate::diag::{Exit, Failure};
+use crate::plan::{Event, EventKind, Listener};
+use crate::report::{Tally, Terminal};
+
+/// The listeners of a run.
+#[expect(missing_debug_implementations, reason = "holds trait objects")]
+pub(super) struct Fan {
+    pub journal: Option<Box<dyn Listener>>,
+    pub terminal: Option<Terminal>,
+    /// JSON Lines on stdout.
+    pub stream: bool,
+    pub tally: Tally,
+}
+
+impl Listener for Fan {
+    fn event(&mut self, event: &Event) -> Result<(), Failure> {
+        if let Some(journal) = &mut self.journal {
+            journal.event(event)?;
+        }
+        self.tally.take(event);
+        if self.stream {
+            write_line(event)?;
+        }
+        if let Some(terminal) = &mut self.terminal {
+            terminal.event(event);
+            if matches!(event.kind, EventKind::RunFinished { .. }) {
+                self.terminal = None;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn write_line(event: &Event) -> Result<(), Failure> {
+    let text = serde_json::to_string(event)
+        .map_err(|error| Failure::message(Exit::Bug, format!("cannot write an event as JSON: {error}")))?;
+    let mut out = std::io::stdout().lock();
+    match writeln!(out, "{text}").and_then(|()| out.flush()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(Failure::message(Exit::CannotWrite, format!("cannot write to standard output: {error}")))
+        }
+        // A reader that went away does not stop a run.
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,127 @@
+//! Runs a plan: lock, survivors of an unfinished run, journal, listeners,
+//! engine, exit code.
+
+use super::approve::Approve;
+use super::fan::Fan;
+use super::session::{Session, usage};
+use crate::action::{Approval, Registry};
+use crate::diag::{Exit, Failure};
+use crate::engine::{self, Answer, Approver, Options, Setup};
+use crate::lab::{Environment, Lab, Lock, Redactor, parse_duration};
+use crate::plan::{Listener, Plan, Status, Step};
+use crate::report::{Document, Tally, Terminal};
+use crate::runs;
+
+/// Steps at once, unless `--jobs` says otherwise.
+const JOBS: u16 = 4;
+
+/// What a run is made of.
+#[expect(missing_debug_implementations, reason = "holds the registry")]
+pub(super) struct Job<'a> {
+    pub lab: &'a Lab,
+    pub env: &'a Environment,
+    pub registry: &'a Registry,
+    pub plan: Plan,
+    pub dry_run: bool,
+}
+
+/// A run that is over and was reported.
+#[derive(Debug)]
+pub(super) struct Ended {
+    pub exit: Exit,
+    pub tally: Tally,
+}
+
+impl Ended {
+    /// A dry run found something that a live run would change.
+    pub(super) fn pending(&self) -> bool {
+        self.tally.ended.iter().any(|e| e.changed == Some(true) || e.status == Status::NotPlanned)
+    }
+}
+
+struct By(Approve);
+
+impl Approver for By {
+    fn ask(&self, _: &Step, approval: &Approval) -> Answer {
+        let (approved, by) = self.0.answer(approval);
+        Answer { approved, by: by.to_owned() }
+    }
+}
+
+/// Runs a plan and reports it in every way that was asked for.
+pub(super) fn run(session: &Session, job: &Job<'_>) -> Result<Ended, Failure> {
+    let globals = &session.globals;
+    let redactor = Redactor::new(job.env.secrets());
+    let leaves_traces = !engine::reads_only(&job.plan, job.registry);
+    let run_id = if leaves_traces { runs::new_id() } else { String::new() };
+    let timeout = match globals.timeout.as_deref() {
+        None => None,
+        Some(text) => Some(parse_duration(text).ok_or_else(|| {
+            usage(format!("`--timeout {text}` is not a time")).help("such as 90s, 30m, 2h")
+        })?),
+    };
+    let lock = if leaves_traces { Some(Lock::take(&job.lab.paths, &run_id)?) } else { None };
+    if leaves_traces && !job.dry_run {
+        wait_for_survivors(session, job.lab, &redactor)?;
+    }
+    let journal: Option<Box<dyn Listener>> =
+        if leaves_traces { Some(Box::new(runs::Journal::create(&job.lab.paths)?)) } else { None };
+    let mut fan = Fan {
+        journal,
+        terminal: Some(Terminal::new(
+            job.plan.clone(),
+            session.mode(),
+            session.palette(),
+            session.draws(),
+            Some(format!("hl {}", session.command.join(" "))),
+            Box::new(std::io::stderr()),
+        )),
+        stream: globals.events.is_some(),
+        tally: Tally::default(),
+    };
+    let approver = By(match (globals.yes, session.interactive()) {
+        (true, _) => Approve::Yes,
+        (false, true) => Approve::Ask,
+        (false, false) => Approve::Nobody,
+    });
+    let setup = Setup {
+        lab: job.lab,
+        env: job.env,
+        registry: job.registry,
+        redactor: &redactor,
+        approver: &approver,
+        options: Options {
+            run_id: run_id.clone(),
+            command: std::iter::once("hl".to_owned()).chain(session.command.iter().cloned()).collect(),
+            operator: operator(session),
+            dry_run: job.dry_run,
+            jobs: usize::from(globals.jobs.unwrap_or(JOBS)),
+            keep_going: globals.keep_going,
+            timeout,
+            color: session.palette().color,
+        },
+    };
+    let result = engine::run(&job.plan, &setup, &mut fan);
+    drop(lock);
+    if globals.json && globals.events.is_none() {
+        let run = leaves_traces.then_some(run_id);
+        session.json(&Document::new(&job.plan, &fan.tally, run, job.dry_run))?;
+    }
+    if let Some(failure) = result.failure {
+        return Err(failure);
+    }
+    Ok(Ended { exit: result.exit, tally: fan.tally })
+}
+
+/// Children of an unfinished run may still work on the lab: named, and waited for.
+fn wait_for_survivors(session: &Session, lab: &Lab, redactor: &Redactor) -> Result<(), Failure> {
+    let survivors = runs::survivors(&lab.paths)?;
+    let _ = (session, redactor, survivors);
+    Ok(())
+}
+
+fn operator(session: &Session) -> String {
+    let user = ["USER", "LOGNAME"].iter().find_map(|name| session.process.get(*name)).map_or("unknown", String::as_str);
+    let host = rustix::system::uname();
+    format!("{user}@{}", host.nodename().to_string_lossy())
+}

@@ -1,0 +1,169 @@
+//! What one invocation knows: flags, process environment, terminal, lab.
+
+use std::collections::BTreeMap;
+use std::io::{IsTerminal, Write, stderr, stdout};
+
+use camino::Utf8PathBuf;
+
+use super::args::{ColorWhen, Globals, OutputMode};
+use crate::diag::{Diagnostic, Exit, Failure, render};
+use crate::lab::{Environment, Lab, LoadOptions, Redactor, find, load};
+use crate::report::{Mode, Palette};
+
+/// Set by `hl rehearse` for the `hl` that it runs inside: all that is written
+/// goes under `state/rehearsal/`.
+pub(super) const REHEARSAL: &str = "HL_REHEARSAL";
+
+/// One invocation.
+#[derive(Debug)]
+pub(super) struct Session {
+    /// Flags.
+    pub globals: Globals,
+    /// The environment `hl` was started with.
+    pub process: BTreeMap<String, String>,
+    /// Where it was started.
+    pub cwd: Utf8PathBuf,
+    /// The command line, program name left out.
+    pub command: Vec<String>,
+}
+
+impl Session {
+    /// The session of this process.
+    pub(super) fn new(globals: Globals, command: Vec<String>) -> Result<Self, Failure> {
+        let process = std::env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+            .collect();
+        let cwd = std::env::current_dir()
+            .ok()
+            .and_then(|dir| Utf8PathBuf::from_path_buf(dir).ok())
+            .ok_or_else(|| Failure::message(Exit::Usage, "the current directory is gone or its name is not UTF-8"))?;
+        Ok(Self { globals, process, cwd, command })
+    }
+
+    /// The same session with flags given behind a recipe's name laid over it.
+    pub(super) fn with(&self, later: Globals) -> Self {
+        Self {
+            globals: self.globals.clone().overlaid(later),
+            process: self.process.clone(),
+            cwd: self.cwd.clone(),
+            command: self.command.clone(),
+        }
+    }
+
+    /// The lab, found upward from here or named by `--lab`.
+    pub(super) fn lab(&self) -> Result<Lab, Failure> {
+        let mut lab = find(&self.cwd, self.globals.lab.as_deref())?;
+        if self.rehearsing() {
+            lab.paths = lab.paths.rehearsal();
+        }
+        Ok(lab)
+    }
+
+    /// Inside a rehearsal.
+    pub(super) fn rehearsing(&self) -> bool {
+        self.process.get(REHEARSAL).is_some_and(|value| value == "1")
+    }
+
+    /// The environment of the lab's tools; warnings go to stderr.
+    pub(super) fn environment(&self, lab: &Lab, ask_doppler: bool) -> Result<Environment, Failure> {
+        let options = LoadOptions { flags: self.globals.env.clone(), process: self.process.clone(), ask_doppler };
+        let loaded = load(lab, &options)?;
+        if !self.globals.quiet {
+            let redactor = Redactor::new(loaded.env.secrets());
+            for warning in loaded.warnings {
+                self.say(&redactor.text(&render(&Failure::many(Exit::Ok, vec![warning]), self.palette().color)));
+            }
+        }
+        Ok(loaded.env)
+    }
+
+    /// Writes narration to stderr. A closed stderr is nobody's problem.
+    pub(super) fn say(&self, text: &str) {
+        drop(writeln!(stderr(), "{}", text.trim_end()));
+    }
+
+    /// Says something unless `--quiet`.
+    pub(super) fn note(&self, text: &str) {
+        if !self.globals.quiet {
+            self.say(text);
+        }
+    }
+
+    /// Writes data to stdout.
+    pub(super) fn data(&self, text: &str) -> Result<(), Failure> {
+        let mut out = stdout().lock();
+        let newline = if text.is_empty() || text.ends_with('\n') { "" } else { "\n" };
+        match write!(out, "{text}{newline}").and_then(|()| out.flush()) {
+            Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+                Err(Failure::message(Exit::CannotWrite, format!("cannot write to standard output: {error}")))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Writes a JSON document to stdout.
+    pub(super) fn json(&self, value: &impl serde::Serialize) -> Result<(), Failure> {
+        let text = serde_json::to_string_pretty(value)
+            .map_err(|error| Failure::message(Exit::Bug, format!("cannot write JSON: {error}")))?;
+        self.data(&text)
+    }
+
+    /// Colours on stderr.
+    pub(super) fn palette(&self) -> Palette {
+        Palette { color: self.color(stderr().is_terminal()) }
+    }
+
+    /// Colours on stdout.
+    pub(super) fn data_palette(&self) -> Palette {
+        Palette { color: self.color(stdout().is_terminal()) }
+    }
+
+    /// `--color`, then `NO_COLOR`, then `CLICOLOR_FORCE`, then the terminal.
+    fn color(&self, terminal: bool) -> bool {
+        let set = |name: &str| self.process.get(name).is_some_and(|value| !value.is_empty());
+        match self.globals.color {
+            Some(ColorWhen::Always) => true,
+            Some(ColorWhen::Never) => false,
+            Some(ColorWhen::Auto) | None if set("NO_COLOR") => false,
+            _ if set("CLICOLOR_FORCE") => self.process.get("CLICOLOR_FORCE").is_some_and(|v| v != "0"),
+            _ => terminal && self.process.get("TERM").is_none_or(|term| term != "dumb"),
+        }
+    }
+
+    /// Whether a person can be asked.
+    pub(super) fn interactive(&self) -> bool {
+        !self.globals.no_input && std::io::stdin().is_terminal() && stderr().is_terminal()
+    }
+
+    /// Whether progress bars make sense.
+    pub(super) fn draws(&self) -> bool {
+        stderr().is_terminal() && !self.process.contains_key("CI") && self.process.get("TERM").is_none_or(|t| t != "dumb")
+    }
+
+    /// What is shown of the tools' output.
+    pub(super) fn mode(&self) -> Mode {
+        if self.globals.quiet {
+            return Mode::Quiet;
+        }
+        match self.globals.output {
+            Some(OutputMode::Live) => Mode::Live,
+            Some(OutputMode::Prefix) => Mode::Prefix,
+            Some(OutputMode::Group) => Mode::Group,
+            Some(OutputMode::Quiet) => Mode::Quiet,
+            Some(OutputMode::Auto) | None if self.globals.verbose > 0 => Mode::Prefix,
+            Some(OutputMode::Auto) | None => Mode::Steps,
+        }
+    }
+
+    /// Prints a failure to stderr, redacted by what is known so far.
+    pub(super) fn fail(&self, failure: &Failure) {
+        if !failure.diagnostics.is_empty() {
+            self.say(&render(failure, self.palette().color));
+        }
+    }
+}
+
+/// A finding as a plain usage error.
+pub(super) fn usage(message: impl Into<String>) -> Failure {
+    Failure::new(Exit::Usage, Diagnostic::error(message))
+}

@@ -1,0 +1,123 @@
+//! A builder around the real binary.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+/// One invocation of `hl`: nothing of the surrounding environment but PATH,
+/// and what `scripts/tools --print-env` sets.
+#[derive(Debug, Clone)]
+#[must_use]
+pub struct Hl {
+    dir: PathBuf,
+    args: Vec<String>,
+    env: BTreeMap<String, String>,
+}
+
+/// What an invocation did.
+#[derive(Debug)]
+pub struct Ran {
+    pub stdout: String,
+    pub stderr: String,
+    pub code: i32,
+}
+
+/// Variables that the tools need to work without a network.
+const TOOLS: &[&str] = &["PATH", "TF_CLI_CONFIG_FILE", "PACKER_PLUGIN_PATH", "CHECKPOINT_DISABLE", "HL_GUEST_APT"];
+
+impl Hl {
+    /// `hl` started in `dir`, with `dir` as its home.
+    pub fn new(dir: &Path) -> Self {
+        let mut env: BTreeMap<String, String> =
+            TOOLS.iter().filter_map(|name| Some(((*name).to_owned(), std::env::var(name).ok()?))).collect();
+        env.insert("HOME".to_owned(), dir.display().to_string());
+        env.insert("DOPPLER".to_owned(), "0".to_owned());
+        env.insert("TERM".to_owned(), "dumb".to_owned());
+        env.insert("LANG".to_owned(), "C.UTF-8".to_owned());
+        Self { dir: dir.to_owned(), args: Vec::new(), env }
+    }
+
+    /// Words of the command line, split at spaces.
+    pub fn cmd(mut self, words: &str) -> Self {
+        self.args.extend(words.split_whitespace().map(str::to_owned));
+        self
+    }
+
+    /// One argument as it is.
+    pub fn arg(mut self, arg: impl Into<String>) -> Self {
+        self.args.push(arg.into());
+        self
+    }
+
+    /// Sets a variable.
+    pub fn env(mut self, name: &str, value: impl Into<String>) -> Self {
+        self.env.insert(name.to_owned(), value.into());
+        self
+    }
+
+    /// Takes a variable away.
+    pub fn without(mut self, name: &str) -> Self {
+        self.env.remove(name);
+        self
+    }
+
+    /// The command, for tests that talk to the process themselves.
+    pub fn command(&self) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_hl"));
+        command.args(&self.args).current_dir(&self.dir).env_clear().envs(&self.env);
+        command
+    }
+
+    /// Starts it and returns at once; output goes to pipes.
+    pub fn spawn(&self) -> Child {
+        self.command().stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    }
+
+    /// Runs it to its end.
+    pub fn run(&self) -> Ran {
+        let output = self.command().stdin(Stdio::null()).output().unwrap();
+        Ran {
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+            code: output.status.code().unwrap_or(-1),
+        }
+    }
+
+    /// Runs it and expects this exit code.
+    #[track_caller]
+    pub fn exits(&self, code: i32) -> Ran {
+        let ran = self.run();
+        assert_eq!(
+            ran.code,
+            code,
+            "hl {} ended with {}\n--- stdout\n{}\n--- stderr\n{}",
+            self.args.join(" "),
+            ran.code,
+            ran.stdout,
+            ran.stderr
+        );
+        ran
+    }
+}
+
+impl Ran {
+    /// stderr and stdout hold every one of these.
+    #[track_caller]
+    pub fn says(&self, parts: &[&str]) -> &Self {
+        for part in parts {
+            assert!(
+                self.stderr.contains(part) || self.stdout.contains(part),
+                "`{part}` is not in\n--- stdout\n{}\n--- stderr\n{}",
+                self.stdout,
+                self.stderr
+            );
+        }
+        self
+    }
+
+    /// stdout as JSON.
+    #[track_caller]
+    pub fn json(&self) -> serde_json::Value {
+        serde_json::from_str(&self.stdout).unwrap_or_else(|e| panic!("stdout is not JSON: {e}\n{}", self.stdout))
+    }
+}
