@@ -8,11 +8,12 @@ use minijinja::Environment as Engine;
 use super::args::{Word, bind, typed};
 use super::fields::Findings;
 use super::model::{Layer, NodeKind, Recipe, StepDef, Text};
-use super::template::{engine, is_secret_name, is_template, names};
+use super::template::{engine, is_template, names};
 use super::{Book, inputs, timeout, words};
 use crate::action::Registry;
 use crate::diag::{Diagnostic, did_you_mean};
 use crate::lab::Config;
+use crate::lab::variables::is_secret;
 
 /// All findings. Without `config`, tiers of timeouts are not looked up.
 pub(super) fn findings(
@@ -271,10 +272,10 @@ impl Checker<'_> {
         if let Some(text) = &step.timeout
             && let Err(error) = timeout::resolve(text.get_ref(), self.config)
         {
-            findings.error(text.span(), error.message, "", error.help);
+            findings.error(text.span(), error.message, "", Some(error.help));
         }
         if let Some(text) = step.retry.as_ref().and_then(|retry| retry.backoff.as_ref())
-            && timeout::parse(text.get_ref()).is_none()
+            && timeout::seconds(text.get_ref()).is_none()
         {
             findings.error(
                 text.span(),
@@ -322,7 +323,7 @@ impl Checker<'_> {
                     findings.error(at(), format!("`{root}` has no `{key}`"), "", help);
                 }
             } else if root == "var" {
-                if is_secret_name(key) {
+                if is_secret(key) {
                     secret(at(), key, findings);
                 }
             } else if root == "steps" {

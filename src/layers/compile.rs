@@ -7,11 +7,12 @@ use serde_json::{Map, Value};
 
 use super::instances::{Arg, Instances, missing_failure};
 use super::model::{Node, NodeKind, StepDef};
-use super::template::{Renderer, engine, is_secret_name};
+use super::template::{Renderer, engine};
 use super::{Book, needs, timeout};
 use crate::action::Registry;
 use crate::diag::{Diagnostic, Exit, Failure};
-use crate::lab::{Environment, Lab};
+use crate::lab::variables::is_secret;
+use crate::lab::{Environment, Lab, Redactor};
 use crate::plan::{Plan, Retry, Step, StepId, Timeout, order};
 
 /// A recipe that a user asks for.
@@ -407,7 +408,7 @@ impl Builder<'_, '_> {
             backoff_seconds: retry
                 .backoff
                 .as_ref()
-                .and_then(|text| timeout::parse(text.get_ref()))
+                .and_then(|text| timeout::seconds(text.get_ref()))
                 .unwrap_or(5),
             on: retry.on,
         });
@@ -509,10 +510,10 @@ impl Builder<'_, '_> {
 /// No secret's value may be in a plan, not even by an argument.
 fn refuse_secrets(plan: &Plan, env: &Environment) -> Result<(), Failure> {
     let text = serde_json::to_string(plan).unwrap_or_default();
-    for (name, var) in env.iter().filter(|(name, _)| is_secret_name(name)) {
+    for (name, var) in env.iter().filter(|(name, _)| is_secret(name)) {
         let escaped = Value::String(var.value.clone()).to_string();
         let value = escaped.trim_matches('"');
-        if value.chars().count() >= 4 && text.contains(value) {
+        if !Redactor::is_too_short(value) && text.contains(value) {
             return Err(Failure::message(
                 Exit::Usage,
                 format!("the value of the secret variable `{name}` would be written into the plan"),

@@ -25,5 +25,4 @@ pub use compile::{Compiled, Request, RunRecipe, Scope, UpRequest};
 pub use instances::{Arg, ArgSource};
 pub use listing::{ListedLayer, ListedParam, ListedRecipe, usage};
 pub use model::{Layer, Node, NodeKind, Param, ParamType, Recipe, RetryDef, StepDef, Text};
-pub use timeout::{TIERS, parse as parse_duration};
 pub use verbs::{RESERVED, is_reserved};

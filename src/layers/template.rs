@@ -10,6 +10,7 @@ use minijinja::value::{Object, Value};
 use minijinja::{Environment as Engine, Error, UndefinedBehavior};
 
 use super::model::Layer;
+use crate::lab::variables::is_secret;
 use crate::lab::{Environment, Lab};
 
 /// Whether a text is more than itself.
@@ -246,7 +247,7 @@ impl Object for Vars {
         let name = key.as_str()?;
         let mut lookups = self.lookups.lock().unwrap_or_else(PoisonError::into_inner);
         match self.values.get(name) {
-            _ if is_secret_name(name) => {
+            _ if is_secret(name) => {
                 lookups.refused.insert(name.to_owned());
                 None
             }
@@ -261,13 +262,6 @@ impl Object for Vars {
             }
         }
     }
-}
-
-/// Variables that are secret by their name, set or not.
-pub(super) fn is_secret_name(name: &str) -> bool {
-    ["_TOKEN", "_SECRET", "_PASSWORD"]
-        .iter()
-        .any(|suffix| name.ends_with(suffix))
 }
 
 /// `steps.ID`

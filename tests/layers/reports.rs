@@ -191,7 +191,7 @@ name = "plan"
     24 | timeout = "60x"
        |           ^^^^^
        |
-       = help: write e.g. `90s`, `60m`, `1h30m`, or a tier: `extended`, `long`, `medium`, `quick` or `short`
+       = help: write e.g. `90s`, `60m`, `1h 30m`, or a tier: `quick`, `short`, `medium`, `long` or `extended`
 
     error: template: syntax error: unexpected `}`, expected end of variable block
       --> layers/l2-instantiate/layer.toml:29:25
