@@ -9,6 +9,7 @@ mod context;
 mod contract;
 mod error;
 mod exec;
+mod fault;
 pub mod known_hosts;
 mod registry;
 

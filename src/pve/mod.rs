@@ -1,1 +1,41 @@
-//! (room of its own; filled by the commits that follow)
+//! The Proxmox VE API: a client with typed calls and typed errors, whom it
+//! trusts, and what its tools are given so that they trust the same.
+//!
+//! Formats: the API viewer of Proxmox VE
+//! (<https://pve.proxmox.com/pve-docs/api-viewer/>). A success is
+//! `{"data": ...}`; an error carries its message in the HTTP status line.
+
+mod address;
+mod answer;
+mod client;
+mod cluster;
+mod endpoint;
+mod error;
+mod fingerprint;
+pub mod handshake;
+mod lenient;
+mod path;
+pub mod rights;
+mod settings;
+mod storage;
+mod tasks;
+mod tls;
+pub mod trust;
+mod types;
+mod vms;
+
+pub use address::BuildAddress;
+pub use client::{Client, Param};
+pub use endpoint::{DEFAULT_PORT, Endpoint};
+pub use error::{BadSetting, Error, TlsProblem, Unreachable};
+pub use fingerprint::Fingerprint;
+pub use path::percent_encode;
+pub use settings::Settings;
+pub use storage::Download;
+pub use tasks::TaskEnd;
+pub use tls::Policy;
+pub use trust::{Trust, tool_env, write_bundle};
+pub use types::{
+    Flag, LogLine, Network, Node, NodeStatus, Permissions, Storage, Task, Upid, UrlMetadata,
+    Version, Vm, VmConfig, VmStatus, Volume,
+};

@@ -1,0 +1,110 @@
+//! An API call that failed, as a failed step with its remedy.
+
+use super::{Cause, StepError};
+use crate::pve::{Error, TlsProblem, Unreachable};
+
+impl From<Error> for StepError {
+    fn from(error: Error) -> Self {
+        let cause = if matches!(error, Error::Cancelled) {
+            Cause::Cancelled
+        } else if error.is_transient() {
+            Cause::Transient
+        } else {
+            Cause::Failed
+        };
+        let mut step = Self::new(error.to_string()).cause(cause);
+        step.help = help(&error);
+        if let Error::Task { log, .. } = error {
+            step = step.tail(log);
+        }
+        step
+    }
+}
+
+/// What to do about it.
+fn help(error: &Error) -> Vec<String> {
+    match error {
+        Error::Settings(bad) => bad.iter().map(|b| b.help.clone()).collect(),
+        Error::Unreachable { endpoint, reason } => vec![unreachable(endpoint, reason)],
+        Error::Tls {
+            problem,
+            fingerprint,
+            ..
+        } => tls(
+            problem,
+            fingerprint.map(|print| print.to_string()).as_deref(),
+        ),
+        Error::Unauthorized { .. } => vec![
+            "check `PM_TOKEN_ID` (`user@realm!name`) and `PM_TOKEN_SECRET`; the secret is shown once, when the token is made".to_owned(),
+            "on the node: `pveum user token list USER@REALM` lists tokens, `pveum user token add USER@REALM NAME --privsep 0` makes one".to_owned(),
+        ],
+        Error::Forbidden { .. } => {
+            vec!["`hl l0-runway` names every missing right and the commands that grant it".to_owned()]
+        }
+        Error::Task { node, upid, .. } => {
+            vec![format!("the whole log, on `{node}`: `pvenode task log {upid}`")]
+        }
+        Error::TaskTimeout { upid, .. } => {
+            vec![format!("on the node: `pvenode task status {upid}` says how it goes on")]
+        }
+        Error::Answer { .. } => {
+            vec!["check that `PVE_ACCESS_HOST` is a Proxmox VE host, version 8.2 or later".to_owned()]
+        }
+        Error::NotFound { .. }
+        | Error::Api { .. }
+        | Error::File { .. }
+        | Error::Cancelled => Vec::new(),
+    }
+}
+
+fn unreachable(endpoint: &str, reason: &Unreachable) -> String {
+    match reason {
+        Unreachable::Refused => format!(
+            "nothing listens on `{endpoint}`: is `PVE_ACCESS_HOST` right, port included, and does `systemctl status pveproxy` on the node say `active`?"
+        ),
+        Unreachable::UnknownHost => {
+            "correct the host in `PVE_ACCESS_HOST`, or use its address".to_owned()
+        }
+        Unreachable::Timeout | Unreachable::Other(_) => format!(
+            "is the node up, and does a firewall or a VPN stand between here and `{endpoint}`?"
+        ),
+    }
+}
+
+fn tls(problem: &TlsProblem, fingerprint: Option<&str>) -> Vec<String> {
+    let pin = fingerprint.map(|print| {
+        format!("compare it with the node's, then pin it in `.env`: `PVE_FINGERPRINT={print}`")
+    });
+    let show = "on the node: `openssl x509 -in /etc/pve/local/pve-ssl.pem -noout -fingerprint -sha256` (a certificate of your own: `pveproxy-ssl.pem`)".to_owned();
+    match problem {
+        TlsProblem::UnknownIssuer => pin
+            .into_iter()
+            .chain([
+                show,
+                "or trust its authority: copy `/etc/pve/pve-root-ca.pem` from the node, and set `PVE_CA_FILE` to that file".to_owned(),
+            ])
+            .collect(),
+        TlsProblem::NotThePinned { .. } => pin
+            .into_iter()
+            .chain([
+                show,
+                "a certificate that changed without your doing may be somebody else's".to_owned(),
+            ])
+            .collect(),
+        TlsProblem::WrongName { presented } => vec![match presented.first() {
+            Some(first) => format!("set `PVE_ACCESS_HOST` to a name it is for, e.g. `{first}`"),
+            None => "renew it with a name: `pvecm updatecerts --force` on the node".to_owned(),
+        }],
+        TlsProblem::Expired => vec![
+            "renew it on the node: `pvecm updatecerts --force`, then `systemctl restart pveproxy`"
+                .to_owned(),
+        ],
+        TlsProblem::NotYetValid => {
+            vec!["compare the clocks: `date -u` here and on the node".to_owned()]
+        }
+        TlsProblem::Protocol(_) => {
+            vec!["check the port in `PVE_ACCESS_HOST`; the API is served over https on 8006".to_owned()]
+        }
+        TlsProblem::Other(_) => pin.into_iter().collect(),
+    }
+}

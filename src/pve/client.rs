@@ -1,0 +1,324 @@
+//! The HTTPS transport: one request, its answer, its errors, its retries.
+
+use std::error::Error as StdError;
+use std::sync::mpsc;
+use std::time::Duration;
+
+use reqwest::Method;
+use reqwest::blocking::{Client as Http, RequestBuilder, multipart};
+use reqwest::header::{AUTHORIZATION, HeaderValue};
+use serde::de::DeserializeOwned;
+
+use super::settings::Settings;
+use super::tls::{self, LastShown};
+use super::{Endpoint, Error, Fingerprint, Policy, TlsProblem, Unreachable, answer};
+use crate::lab::{Cancel, Environment, Paths};
+
+/// Until a connection stands.
+const CONNECT: Duration = Duration::from_secs(5);
+/// Until an ordinary call is answered.
+const ANSWER: Duration = Duration::from_secs(30);
+/// Pauses before a read is tried again after a broken connection.
+const PAUSES: [Duration; 2] = [Duration::from_millis(300), Duration::from_secs(1)];
+
+/// A client for the API of one Proxmox VE host. Clones share connections.
+#[derive(Clone)]
+pub struct Client {
+    http: Http,
+    endpoint: Endpoint,
+    authorization: HeaderValue,
+    policy: Policy,
+    shown: LastShown,
+    cancel: Cancel,
+}
+
+impl std::fmt::Debug for Client {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Client")
+            .field("endpoint", &self.endpoint)
+            .field("policy", &self.policy)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Name and value of a parameter.
+pub type Param<'a> = (&'a str, &'a str);
+
+impl Client {
+    /// A client for what the environment names. Nothing is contacted yet.
+    pub fn new(env: &Environment, paths: &Paths) -> Result<Self, Error> {
+        Self::from_settings(&Settings::read(env, paths)?)
+    }
+
+    /// A client for these settings.
+    pub fn from_settings(settings: &Settings) -> Result<Self, Error> {
+        let shown = LastShown::default();
+        let protocol = |detail: String| Error::Tls {
+            endpoint: settings.endpoint.to_string(),
+            problem: TlsProblem::Protocol(detail),
+            fingerprint: None,
+        };
+        let tls = tls::config(settings.policy, &settings.authorities, shown.clone())
+            .map_err(|error| protocol(error.to_string()))?;
+        // No proxy: a lab's node is on the lab's network, and what `hl` does
+        // its tools are told to do as well (`super::trust`).
+        let http = Http::builder()
+            .tls_backend_preconfigured(tls)
+            .connect_timeout(CONNECT)
+            .timeout(ANSWER)
+            .tcp_nodelay(true)
+            .redirect(reqwest::redirect::Policy::none())
+            .no_proxy()
+            .user_agent(concat!("hl/", env!("CARGO_PKG_VERSION")))
+            .build()
+            .map_err(|error| protocol(causes(&error)))?;
+        let token = format!(
+            "PVEAPIToken={}={}",
+            settings.token_id, settings.token_secret
+        );
+        let mut authorization = HeaderValue::from_str(&token)
+            .map_err(|_| protocol("the token cannot be sent in a header".to_owned()))?;
+        authorization.set_sensitive(true);
+        Ok(Self {
+            http,
+            endpoint: settings.endpoint.clone(),
+            authorization,
+            policy: settings.policy,
+            shown,
+            cancel: Cancel::default(),
+        })
+    }
+
+    /// The same client, whose reads and waits end when `cancel` is set.
+    /// Writes are always waited for, so that their effect is known.
+    #[must_use]
+    pub fn with_cancel(mut self, cancel: &Cancel) -> Self {
+        self.cancel = cancel.clone();
+        self
+    }
+
+    /// Where it calls.
+    pub fn endpoint(&self) -> &Endpoint {
+        &self.endpoint
+    }
+
+    /// How it judges certificates; [`Policy::Insecure`] deserves a warning.
+    pub fn policy(&self) -> Policy {
+        self.policy
+    }
+
+    /// The certificate of the last handshake.
+    pub fn shown_fingerprint(&self) -> Option<Fingerprint> {
+        tls::last(&self.shown).map(|shown| Fingerprint::of(&shown.certificate))
+    }
+
+    /// `GET path?query`; broken connections are tried again.
+    pub fn get<T: DeserializeOwned>(&self, path: &str, query: &[Param<'_>]) -> Result<T, Error> {
+        self.get_within(path, query, ANSWER)
+    }
+
+    /// As [`Client::get`], for calls that take longer.
+    pub(super) fn get_within<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        query: &[Param<'_>],
+        limit: Duration,
+    ) -> Result<T, Error> {
+        let mut pauses = PAUSES.iter();
+        loop {
+            let request = self.request(Method::GET, path).query(query).timeout(limit);
+            let result = self.interruptible(request).and_then(|reply| {
+                let call = format!("GET {path}");
+                reply.read(&call)
+            });
+            match (result, pauses.next()) {
+                (Err(error), Some(pause)) if worth_another_try(&error) => {
+                    self.cancel.sleep(*pause)?;
+                }
+                (result, _) => return result,
+            }
+        }
+    }
+
+    /// `POST path` with a form.
+    pub fn post<T: DeserializeOwned>(&self, path: &str, form: &[Param<'_>]) -> Result<T, Error> {
+        self.write(self.request(Method::POST, path).form(form), "POST", path)
+    }
+
+    /// `PUT path` with a form.
+    pub fn put<T: DeserializeOwned>(&self, path: &str, form: &[Param<'_>]) -> Result<T, Error> {
+        self.write(self.request(Method::PUT, path).form(form), "PUT", path)
+    }
+
+    /// `DELETE path?query`.
+    pub fn delete<T: DeserializeOwned>(&self, path: &str, query: &[Param<'_>]) -> Result<T, Error> {
+        let request = self.request(Method::DELETE, path).query(query);
+        self.write(request, "DELETE", path)
+    }
+
+    /// `POST path` with a multipart form, within `limit`.
+    pub(super) fn post_multipart<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        form: multipart::Form,
+        limit: Duration,
+    ) -> Result<T, Error> {
+        let request = self.request(Method::POST, path);
+        self.write(request.multipart(form).timeout(limit), "POST", path)
+    }
+
+    /// Sent once: what a write did before its connection broke is not known.
+    fn write<T: DeserializeOwned>(
+        &self,
+        request: RequestBuilder,
+        method: &str,
+        path: &str,
+    ) -> Result<T, Error> {
+        if self.cancel.is_cancelled() {
+            return Err(Error::Cancelled);
+        }
+        let reply = self.send(request)?;
+        reply.read(&format!("{method} {path}"))
+    }
+
+    fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        let url = format!("{}/{}", self.endpoint.api(), path.trim_start_matches('/'));
+        self.http
+            .request(method, url)
+            .header(AUTHORIZATION, self.authorization.clone())
+    }
+
+    /// Sends a read on a thread of its own, so that a stop need not wait for
+    /// a node that does not answer.
+    fn interruptible(&self, request: RequestBuilder) -> Result<Reply, Error> {
+        let (sender, receiver) = mpsc::sync_channel(1);
+        let client = self.clone();
+        std::thread::spawn(move || sender.send(client.send(request)).is_ok());
+        loop {
+            if self.cancel.is_cancelled() {
+                return Err(Error::Cancelled);
+            }
+            match receiver.recv_timeout(Duration::from_millis(50)) {
+                Ok(reply) => return reply,
+                Err(mpsc::RecvTimeoutError::Timeout) => {}
+                Err(mpsc::RecvTimeoutError::Disconnected) => return Err(Error::Cancelled),
+            }
+        }
+    }
+
+    fn send(&self, request: RequestBuilder) -> Result<Reply, Error> {
+        let response = request.send().map_err(|error| self.transport(&error))?;
+        let status = response.status();
+        let reason = response
+            .extensions()
+            .get::<hyper::ext::ReasonPhrase>()
+            .map(|phrase| String::from_utf8_lossy(phrase.as_bytes()).into_owned())
+            .or_else(|| status.canonical_reason().map(str::to_owned))
+            .unwrap_or_default();
+        let body = response.bytes().map_err(|error| self.transport(&error))?;
+        Ok(Reply {
+            status: status.as_u16(),
+            reason,
+            body: body.to_vec(),
+        })
+    }
+
+    /// What a request that got no answer died of.
+    fn transport(&self, error: &reqwest::Error) -> Error {
+        let endpoint = self.endpoint.to_string();
+        if let Some(tls) = cause::<rustls::Error>(error) {
+            let shown = tls::last(&self.shown);
+            let seen = shown.as_ref().and_then(|shown| shown.problem.clone());
+            return Error::Tls {
+                endpoint,
+                problem: seen.unwrap_or_else(|| tls::problem(tls)),
+                fingerprint: shown.map(|shown| Fingerprint::of(&shown.certificate)),
+            };
+        }
+        let text = causes(error);
+        let refused = cause::<std::io::Error>(error)
+            .is_some_and(|io| io.kind() == std::io::ErrorKind::ConnectionRefused);
+        let reason = if refused {
+            Unreachable::Refused
+        } else if text.contains("dns error") {
+            Unreachable::UnknownHost
+        } else if error.is_timeout() {
+            Unreachable::Timeout
+        } else {
+            Unreachable::Other(text)
+        };
+        Error::Unreachable { endpoint, reason }
+    }
+}
+
+/// A broken connection or a node that its peers cannot reach right now; not a
+/// name that has no address.
+fn worth_another_try(error: &Error) -> bool {
+    let broken = matches!(
+        error,
+        Error::Unreachable {
+            reason: Unreachable::Refused | Unreachable::Other(_),
+            ..
+        }
+    );
+    let relayed = matches!(
+        error,
+        Error::Api {
+            status: 595..=599,
+            ..
+        }
+    );
+    broken || relayed
+}
+
+struct Reply {
+    status: u16,
+    reason: String,
+    body: Vec<u8>,
+}
+
+impl Reply {
+    fn read<T: DeserializeOwned>(&self, call: &str) -> Result<T, Error> {
+        if (200..300).contains(&self.status) {
+            answer::success(call, &self.body)
+        } else {
+            Err(answer::failure(self.status, &self.reason, &self.body))
+        }
+    }
+}
+
+/// The first error of that type among the causes. IO errors hide what they
+/// wrap from `source`, so they are opened.
+fn cause<'a, T: StdError + 'static>(error: &'a (dyn StdError + 'static)) -> Option<&'a T> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(found) = error.downcast_ref::<T>() {
+            return Some(found);
+        }
+        let inner = error
+            .downcast_ref::<std::io::Error>()
+            .and_then(std::io::Error::get_ref)
+            .map(|inner| -> &(dyn StdError + 'static) { inner });
+        next = inner.or_else(|| error.source());
+    }
+    None
+}
+
+/// The causes of a transport error in one line, without the URL that its own
+/// text carries.
+fn causes(error: &dyn StdError) -> String {
+    let mut parts: Vec<String> = Vec::new();
+    let mut next = error.source();
+    while let Some(error) = next {
+        let text = error.to_string();
+        if !parts.iter().any(|part| part.contains(&text)) {
+            parts.push(text);
+        }
+        next = error.source();
+    }
+    if parts.is_empty() {
+        error.to_string()
+    } else {
+        parts.join(": ")
+    }
+}
