@@ -17,6 +17,7 @@ mod redact;
 mod root;
 mod signals;
 pub mod spool;
+pub mod ssh;
 pub mod timeouts;
 pub mod variables;
 mod write;

@@ -8,10 +8,14 @@
 
 mod doppler;
 mod dotenv;
+mod example;
 mod files;
+mod listing;
 mod load;
 mod overlay;
 mod resolved;
 
+pub use example::example;
+pub use listing::{Listed, list};
 pub use load::{DopplerUse, LoadOptions, Loaded, load};
-pub use resolved::{Environment, Provenance, Var};
+pub use resolved::{Environment, Provenance, Var, process};

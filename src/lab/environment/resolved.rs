@@ -2,7 +2,7 @@
 //! whether it must stay secret.
 
 use std::collections::BTreeMap;
-use std::fmt;
+use std::{env, fmt};
 
 use serde::Serialize;
 
@@ -51,6 +51,14 @@ pub struct Var {
     pub from: Provenance,
     /// Never shown.
     pub secret: bool,
+}
+
+/// The environment of this process. What is not UTF-8 cannot be a variable of
+/// `hl`, and is left out.
+pub fn process() -> BTreeMap<String, String> {
+    env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .collect()
 }
 
 /// All variables of an invocation.

@@ -1,0 +1,117 @@
+//! The environment as `hl show --env` tells it: every name with its source,
+//! no secret with its value.
+
+use std::collections::BTreeSet;
+
+use serde::Serialize;
+
+use super::{Environment, Provenance, Var};
+use crate::lab::Redactor;
+use crate::lab::variables::{self, Group};
+
+/// One variable, ready to be shown.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Listed {
+    /// Its name.
+    pub name: String,
+    /// Its value, or `(secret)`; nothing when it is not set.
+    pub value: Option<String>,
+    /// Where the value came from.
+    pub from: Option<Provenance>,
+    /// Whether the value is never shown.
+    pub secret: bool,
+    /// Layers that cannot work without it.
+    pub required: &'static [&'static str],
+    /// What it is for, when `hl` knows it.
+    pub doc: &'static str,
+}
+
+/// The variables that `hl` knows, those that the lab sets anywhere but in the
+/// process environment, and `also` (what layers name), by name. Flags are
+/// listed only when they are set.
+pub fn list<'a>(env: &Environment, also: impl IntoIterator<Item = &'a str>) -> Vec<Listed> {
+    let mut names: BTreeSet<&str> = also.into_iter().collect();
+    names.extend(
+        variables::ALL
+            .iter()
+            .filter(|variable| variable.group != Group::Flag || env.get(variable.name).is_some())
+            .map(|variable| variable.name),
+    );
+    names.extend(
+        env.iter()
+            .filter(|(_, var)| var.from != Provenance::Process)
+            .map(|(name, _)| name),
+    );
+    let redactor = Redactor::new(env.secrets());
+    names
+        .into_iter()
+        .map(|name| listed(name, env.var(name), &redactor))
+        .collect()
+}
+
+fn listed(name: &str, var: Option<&Var>, redactor: &Redactor) -> Listed {
+    let known = variables::find(name);
+    let var = var.filter(|var| !var.value.is_empty());
+    let secret = var.map_or_else(|| variables::is_secret(name), |var| var.secret);
+    Listed {
+        name: name.to_owned(),
+        value: var.map(|var| {
+            if secret {
+                "(secret)".to_owned()
+            } else {
+                // A value may hold another variable's secret.
+                redactor.text(&var.value)
+            }
+        }),
+        from: var.map(|var| var.from.clone()),
+        secret,
+        required: known.map_or(&[], |variable| variable.required),
+        doc: known.map_or("", |variable| variable.doc),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn env(vars: &[(&str, &str, Provenance)]) -> Environment {
+        let mut env = Environment::default();
+        for (name, value, from) in vars {
+            env.set(
+                *name,
+                Var {
+                    value: (*value).to_owned(),
+                    from: from.clone(),
+                    secret: variables::is_secret(name),
+                },
+            );
+        }
+        env
+    }
+
+    #[test]
+    fn names_and_sources_are_shown_and_secrets_are_not() {
+        let env = env(&[
+            ("PM_TOKEN_SECRET", "canary-1", Provenance::Doppler),
+            ("URL", "https://me:canary-1@host", Provenance::Config),
+            ("PVE_NODE", "", Provenance::Process),
+            ("HOME", "/home/me", Provenance::Process),
+            ("EDITOR", "vi", Provenance::Process),
+        ]);
+        let all = list(&env, ["EDITOR"]);
+        let find = |name: &str| all.iter().find(|listed| listed.name == name);
+        let secret = find("PM_TOKEN_SECRET").unwrap();
+        assert_eq!(secret.value.as_deref(), Some("(secret)"));
+        assert_eq!(secret.from, Some(Provenance::Doppler));
+        assert_eq!(secret.required, ["l0", "l1", "l2"]);
+        assert_eq!(
+            find("URL").unwrap().value.as_deref(),
+            Some("https://me:(secret)@host")
+        );
+        assert_eq!(find("PVE_NODE").unwrap().value, None);
+        assert_eq!(find("EDITOR").unwrap().value.as_deref(), Some("vi"));
+        assert_eq!(find("HOME"), None);
+        assert_eq!(find("HL_YES"), None);
+        assert!(!serde_json::to_string(&all).unwrap().contains("canary"));
+    }
+}
