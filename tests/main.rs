@@ -4,3 +4,4 @@
 mod arch;
 mod engine;
 mod layers;
+mod sim;

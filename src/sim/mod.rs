@@ -1,6 +1,55 @@
 //! The embedded Proxmox VE simulator: enough of the API that real clients run
 //! against it unchanged.
+//!
+//! A [`World`] is plain data: nodes, storages, users, virtual machines, tasks.
+//! [`Server::start`] puts it behind HTTPS, on threads of its own; whoever
+//! started it talks to the [`Running`] server without async. Started VMs become
+//! real through [`Guests`].
+//!
+//! A request goes gate -> http -> route -> api -> world: `gate` takes the
+//! connection, `http` the wire rules and who is asking, `route` finds the
+//! handler, `api` has the handlers by area, and only they know what Proxmox VE
+//! would do. What takes time is a task (`machine`), and holds the VM's lock.
 
+mod acl;
+mod api;
+mod auth;
+mod call;
+pub mod certs;
+mod drive;
+mod error;
+mod gate;
 mod guests;
+mod http;
+mod locks;
+mod log;
+mod machine;
+mod params;
+mod power;
+mod profile;
+mod route;
+mod seed;
+mod seeding;
+mod server;
+mod show;
+mod size;
+mod storage;
+mod store;
+mod task;
+mod upload;
+mod vm;
+mod vmkeys;
+mod world;
 
+pub use acl::AclEntry;
 pub use guests::{GuestSpec, Guests, NoGuests};
+pub use log::RequestLine;
+pub use machine::Latency;
+pub use profile::Profile;
+pub use route::endpoints;
+pub use seed::{Grant, Seed, SeedBridge, SeedFile, SeedStorage, SeedToken, SeedUser, SeedVm};
+pub use server::{Error, Running, Server, ServerConfig, Tls};
+pub use storage::{Storage, Volume};
+pub use task::Task;
+pub use vm::{Run, Vm};
+pub use world::{Bridge, Node, Pool, Token, User, World};

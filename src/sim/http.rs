@@ -1,0 +1,300 @@
+//! The wire: from an HTTP request to a call, and from its answer to a response
+//! as Proxmox VE's own daemon writes it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Instant;
+
+use axum::body::{Body, Bytes};
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
+use hyper::ext::ReasonPhrase;
+use percent_encoding::percent_decode_str;
+use serde_json::{Map, Value, json};
+
+use super::auth::{self, Credentials, Identity};
+use super::call::{Answer, Call};
+use super::error::ApiError;
+use super::log::RequestLine;
+use super::machine::Sim;
+use super::params::{Params, VMID};
+use super::route::{self, Access};
+use super::upload;
+
+/// The largest body that is not an upload.
+const BODY_LIMIT: usize = 512 * 1024;
+
+/// How the answer is wrapped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Format {
+    Json,
+    /// The same with `success`, always with status 200.
+    ExtJs,
+}
+
+/// Answers one request.
+pub(super) async fn serve(State(sim): State<Arc<Sim>>, request: Request) -> Response<Body> {
+    let begun = Instant::now();
+    let method = request.method().clone();
+    let decoded = percent_decode_str(request.uri().path()).decode_utf8_lossy();
+    let whole = route::collapse(&decoded);
+    let (format, path) = match strip_base(&whole) {
+        Some(found) => found,
+        None => {
+            let error = ApiError::new(404, format!("no such file '{whole}'"));
+            return respond(Format::Json, Err(error), None);
+        }
+    };
+    let mut who = None;
+    let (result, total) = answer(&sim, request, &path, &mut who).await;
+    if let Err(error) = &result
+        && error.status == 401
+    {
+        tokio::time::sleep(sim.latency.refusal).await;
+    }
+    let response = respond(format, result, total);
+    sim.log.push(RequestLine {
+        method: method.to_string(),
+        path,
+        status: response.status().as_u16(),
+        micros: u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX),
+        who: who.map(|who| who.id).unwrap_or_default(),
+    });
+    response
+}
+
+type Answered = (Answer, Option<usize>);
+
+async fn answer(
+    sim: &Arc<Sim>,
+    request: Request,
+    path: &str,
+    who: &mut Option<Identity>,
+) -> Answered {
+    let method = request.method().to_string();
+    if let Err(error) = check_head(&request) {
+        return (Err(error), None);
+    }
+    let found = route::find(&method, path);
+    let open = found
+        .as_ref()
+        .is_ok_and(|(route, _)| route.access == Access::Open);
+    let uploads = path.ends_with("/upload");
+    if !open {
+        let writes = request.method() != Method::GET && !uploads;
+        match recognise(sim, request.headers(), writes) {
+            Ok(identity) => *who = Some(identity),
+            Err(error) => return (Err(error), None),
+        }
+    }
+    let (route, captures) = match found {
+        Ok(found) => found,
+        Err(error) => return (Err(error), None),
+    };
+    let identity = who.clone().unwrap_or(Identity { id: String::new() });
+    if route.access == Access::Ticket && identity.is_token() {
+        let text = format!("URI '{path}' not available with API token, need proper ticket.");
+        return (Err(ApiError::denied(&text)), None);
+    }
+    let params = if uploads {
+        upload::read(request).await
+    } else {
+        read_params(request).await
+    };
+    let params = match params {
+        Ok(params) => params,
+        Err(error) => return (Err(error), None),
+    };
+    let (sim, uri) = (Arc::clone(sim), path.to_owned());
+    let handled = tokio::task::spawn_blocking(move || {
+        if let Err(error) = check_captures(&sim, &captures) {
+            return (Err(error), None);
+        }
+        if let Err(error) = params.check(route.params, route.vm_keys) {
+            return (Err(error), None);
+        }
+        let call = Call {
+            sim: &sim,
+            who: &identity,
+            path: captures,
+            params,
+            uri,
+            total: std::cell::Cell::new(None),
+        };
+        let result = (route.handler)(&call);
+        let result = match (result, sim.save_error()) {
+            (Ok(_), Some(error)) if route.method != "GET" => Err(ApiError::die(format!(
+                "the simulator cannot save its world: {error}"
+            ))),
+            (result, _) => result,
+        };
+        (result, call.total.get())
+    });
+    match handled.await {
+        Ok(answered) => answered,
+        Err(error) => (
+            Err(ApiError::die(format!("the simulator failed: {error}"))),
+            None,
+        ),
+    }
+}
+
+/// `/api2/json/x` to `/x`.
+fn strip_base(whole: &str) -> Option<(Format, String)> {
+    let bases = [("/api2/json", Format::Json), ("/api2/extjs", Format::ExtJs)];
+    bases.iter().find_map(|(base, format)| {
+        let rest = whole.strip_prefix(base)?;
+        if rest.is_empty() {
+            return Some((*format, "/".to_owned()));
+        }
+        rest.starts_with('/').then(|| (*format, rest.to_owned()))
+    })
+}
+
+fn check_head(request: &Request) -> Result<(), ApiError> {
+    let headers = request.headers();
+    if headers.contains_key(header::TRANSFER_ENCODING) {
+        return Err(ApiError::new(
+            501,
+            "chunked transfer encoding not supported",
+        ));
+    }
+    let length = headers
+        .get(header::CONTENT_LENGTH)
+        .and_then(|value| value.to_str().ok())
+        .and_then(|text| text.parse::<u64>().ok())
+        .unwrap_or(0);
+    let method = request.method();
+    if length > 0 && !matches!(*method, Method::POST | Method::PUT) {
+        return Err(ApiError::new(
+            501,
+            format!("Unexpected content for method '{method}'"),
+        ));
+    }
+    let upload = content_type(headers).starts_with("multipart/form-data");
+    if length > BODY_LIMIT as u64 && !upload {
+        return Err(ApiError::new(501, "for data too large"));
+    }
+    Ok(())
+}
+
+fn content_type(headers: &HeaderMap) -> String {
+    headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default()
+        .to_ascii_lowercase()
+}
+
+fn recognise(sim: &Sim, headers: &HeaderMap, writes: bool) -> Result<Identity, ApiError> {
+    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    let given = Credentials {
+        authorization: text("authorization"),
+        cookie: text("cookie"),
+        csrf: text("csrfpreventiontoken"),
+    };
+    auth::identify(&sim.world(), given, writes)
+}
+
+async fn read_params(request: Request) -> Result<Params, ApiError> {
+    let mut params = Params::default();
+    if let Some(query) = request.uri().query() {
+        params.add_form(query.as_bytes());
+    }
+    let kind = content_type(request.headers());
+    let body: Bytes = axum::body::to_bytes(request.into_body(), BODY_LIMIT)
+        .await
+        .map_err(|_| ApiError::new(501, "for data too large"))?;
+    if body.is_empty() {
+        return Ok(params);
+    }
+    let kind = kind.split(';').next().unwrap_or_default().trim();
+    match kind {
+        "" | "application/x-www-form-urlencoded" => params.add_form(&body),
+        "application/json" => params.add_json(&body)?,
+        other => {
+            return Err(ApiError::new(
+                506,
+                format!("upload or content type '{other}' not supported here"),
+            ));
+        }
+    }
+    Ok(params)
+}
+
+/// What is in the path is checked like a parameter, and the node must exist.
+fn check_captures(sim: &Sim, captures: &BTreeMap<&'static str, String>) -> Result<(), ApiError> {
+    if let Some(vmid) = captures.get("vmid") {
+        VMID.check(vmid)
+            .map_err(|text| ApiError::param("vmid", text))?;
+    }
+    if let Some(node) = captures.get("node") {
+        let world = sim.world();
+        match world.node(node) {
+            Some(node) if node.online => {}
+            Some(_) => return Err(ApiError::new(595, "No route to host")),
+            None => {
+                return Err(ApiError::die(format!(
+                    "hostname lookup '{node}' failed - failed to get address info for: {node}: \
+                     Name or service not known"
+                )));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn respond(format: Format, answer: Answer, total: Option<usize>) -> Response<Body> {
+    let (status, reason, body) = match answer {
+        Ok(data) => {
+            let mut fields = Map::from_iter([("data".to_owned(), data)]);
+            if let Some(total) = total {
+                fields.insert("total".to_owned(), json!(total));
+            }
+            if format == Format::ExtJs {
+                fields.insert("success".to_owned(), json!(1));
+            }
+            (200, None, Some(Value::Object(fields)))
+        }
+        Err(error) => failed(format, &error),
+    };
+    let close = status >= 400;
+    let body = body.map(|body| body.to_string()).unwrap_or_default();
+    let mut response = Response::new(Body::from(body));
+    *response.status_mut() =
+        StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let headers = response.headers_mut();
+    let text = HeaderValue::from_static;
+    headers.insert(header::CONTENT_TYPE, text("application/json;charset=UTF-8"));
+    headers.insert(header::SERVER, text("pve-api-daemon/3.0"));
+    headers.insert(header::CACHE_CONTROL, text("max-age=0"));
+    headers.insert(header::PRAGMA, text("no-cache"));
+    headers.insert(header::EXPIRES, text("Thu, 01 Jan 1970 00:00:00 GMT"));
+    if close {
+        headers.insert(header::CONNECTION, text("close"));
+    }
+    if let Some(reason) = reason
+        && let Ok(reason) = ReasonPhrase::try_from(reason.into_bytes())
+    {
+        response.extensions_mut().insert(reason);
+    }
+    response
+}
+
+fn failed(format: Format, error: &ApiError) -> (u16, Option<String>, Option<Value>) {
+    let mut fields = Map::from_iter([("data".to_owned(), Value::Null)]);
+    fields.insert("message".to_owned(), json!(format!("{}\n", error.message)));
+    if !error.errors.is_empty() {
+        fields.insert("errors".to_owned(), json!(error.errors));
+    }
+    if format == Format::ExtJs {
+        fields.insert("success".to_owned(), json!(0));
+        fields.insert("status".to_owned(), json!(error.status));
+        return (200, None, Some(Value::Object(fields)));
+    }
+    let line = error.message.lines().next().unwrap_or_default();
+    // A reason phrase must not hold control characters.
+    let reason: String = line.chars().filter(|c| !c.is_control()).collect();
+    let body = (!error.bare).then_some(Value::Object(fields));
+    (error.status, Some(reason), body)
+}

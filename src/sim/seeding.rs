@@ -1,0 +1,251 @@
+//! A world from its seed.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use sha2::{Digest, Sha256};
+
+use super::acl::{self, AclEntry, ROOT};
+use super::seed::{Grant, Seed, SeedFile, SeedStorage, SeedVm};
+use super::storage::{Storage, Volume};
+use super::vm::{self, Run, Vm};
+use super::world::{Bridge, FORMAT, Node, Pool, Token, User, World};
+
+impl World {
+    /// The world that a seed describes.
+    pub fn seeded(seed: &Seed) -> Self {
+        let secret = match seed.clock {
+            Some(clock) => format!("clock {clock}"),
+            None => jiff::Timestamp::now().to_string(),
+        };
+        let digest: String = Sha256::digest(secret)
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
+        let mut world = Self {
+            format: FORMAT,
+            profile: seed.profile.clone(),
+            nodes: Vec::new(),
+            storages: seed.storages.iter().map(storage).collect(),
+            volumes: Vec::new(),
+            users: BTreeMap::new(),
+            tokens: BTreeMap::new(),
+            roles: acl::builtin_roles(seed.profile.major),
+            acl: Vec::new(),
+            pools: seed
+                .pools
+                .iter()
+                .map(|name| (name.clone(), Pool::default()))
+                .collect(),
+            vms: BTreeMap::new(),
+            tasks: Vec::new(),
+            unmade: Vec::new(),
+            clock: seed.clock,
+            secret: digest,
+            counter: 0,
+        };
+        world.nodes.push(node(seed, world.now()));
+        for entry in &seed.storages {
+            for file in &entry.files {
+                world.seed_file(&seed.node, &entry.id, file);
+            }
+        }
+        world.seed_people(seed);
+        for entry in &seed.vms {
+            world.seed_vm(&seed.node, entry);
+        }
+        world
+    }
+
+    fn seed_file(&mut self, node: &str, storage: &str, file: &SeedFile) {
+        let content = file.name.split('/').next().unwrap_or_default();
+        let format = file.name.rsplit('.').next().unwrap_or_default();
+        let ctime = self.now();
+        self.volumes.push(Volume {
+            volid: format!("{storage}:{}", file.name),
+            node: node.to_owned(),
+            content: content.to_owned(),
+            format: format.to_owned(),
+            size: file.size,
+            used: file.size,
+            disk: file.disk,
+            ctime,
+            vmid: None,
+            parent: None,
+            checksum: None,
+            text: None,
+        });
+    }
+
+    fn seed_people(&mut self, seed: &Seed) {
+        let nobody = User {
+            password: None,
+            enabled: true,
+        };
+        self.users.insert(ROOT.to_owned(), nobody.clone());
+        for user in &seed.users {
+            let known = User {
+                password: user.password.clone(),
+                enabled: true,
+            };
+            self.users.insert(user.id.clone(), known);
+            self.seed_grants(&user.id, &user.grants);
+        }
+        for token in &seed.tokens {
+            let owner = token.id.split('!').next().unwrap_or_default().to_owned();
+            if !self.users.contains_key(&owner) {
+                self.users.insert(owner.clone(), nobody.clone());
+                self.seed_grants(&owner, &[Grant::role("/", "Administrator")]);
+            }
+            let known = Token {
+                secret: token.secret.clone(),
+                privsep: token.privsep,
+            };
+            self.tokens.insert(token.id.clone(), known);
+            self.seed_grants(&token.id, &token.grants);
+        }
+    }
+
+    fn seed_grants(&mut self, who: &str, grants: &[Grant]) {
+        for grant in grants {
+            let role = grant.role.clone().unwrap_or_else(|| {
+                let name = format!("Seeded{}", self.roles.len());
+                let rights: BTreeSet<String> = grant.privileges.iter().cloned().collect();
+                self.roles.insert(name.clone(), rights);
+                name
+            });
+            self.acl.push(AclEntry {
+                path: grant.path.clone(),
+                who: who.to_owned(),
+                role,
+                propagate: grant.propagate,
+            });
+        }
+    }
+
+    fn seed_vm(&mut self, node: &str, seed: &SeedVm) {
+        let ctime = self.now();
+        for (_, drive) in vm::drives(&seed.config) {
+            let own = drive
+                .volume()
+                .is_some_and(|(_, name)| !name.starts_with("iso/"));
+            if !own || self.volume(&drive.file).is_some() {
+                continue;
+            }
+            let size = drive.size().unwrap_or(0);
+            self.volumes.push(Volume {
+                volid: drive.file.clone(),
+                node: node.to_owned(),
+                content: "images".to_owned(),
+                format: match drive.file.rsplit_once('.') {
+                    Some((_, format)) => format.to_owned(),
+                    None => "raw".to_owned(),
+                },
+                size,
+                used: size / 2,
+                disk: 0,
+                ctime,
+                vmid: Some(seed.vmid),
+                parent: None,
+                checksum: None,
+                text: None,
+            });
+            if !drive.is_cloudinit() {
+                self.unmade.push((drive.file.clone(), None));
+            }
+        }
+        let mut known = Vm::new(node, seed.config.clone());
+        if seed.running && !known.is_template() {
+            let address = known
+                .config
+                .get("ipconfig0")
+                .and_then(|text| text.split(',').find_map(|part| part.strip_prefix("ip=")));
+            known.run = Some(Run {
+                pid: 1000 + seed.vmid,
+                since: ctime,
+                address: address.filter(|ip| ip.contains('/')).map(str::to_owned),
+                mac: known.first_card().and_then(|card| card.mac),
+                agent: known.agent(),
+            });
+        }
+        self.vms.insert(seed.vmid, known);
+    }
+}
+
+fn node(seed: &Seed, now: i64) -> Node {
+    Node {
+        name: seed.node.clone(),
+        cpus: seed.cpus,
+        memory: seed.memory,
+        online: true,
+        booted: now,
+        bridges: seed
+            .bridges
+            .iter()
+            .map(|bridge| Bridge {
+                name: bridge.name.clone(),
+                cidr: bridge.cidr.clone(),
+                gateway: bridge.gateway.clone(),
+                active: bridge.active,
+            })
+            .collect(),
+    }
+}
+
+fn storage(seed: &SeedStorage) -> (String, Storage) {
+    let known = Storage {
+        kind: seed.kind.clone(),
+        content: seed.content.clone(),
+        total: seed.total,
+        base_used: seed.used,
+        shared: seed.shared,
+        active: seed.active,
+        enabled: seed.enabled,
+    };
+    (seed.id.clone(), known)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_same_seed_gives_the_same_world() {
+        let seed = Seed {
+            clock: Some(1_700_000_000),
+            ..Seed::default()
+        };
+        let (mut one, mut two) = (World::seeded(&seed), World::seeded(&seed));
+        assert_eq!(one, two);
+        assert_eq!(one.new_mac(), two.new_mac());
+        assert_ne!(one.new_uuid(), one.new_uuid());
+    }
+
+    #[test]
+    fn a_seeded_vm_has_its_disks() {
+        let mut seed = Seed::default();
+        seed.vms.push(SeedVm {
+            vmid: 9000,
+            config: BTreeMap::from([
+                ("template".to_owned(), "1".to_owned()),
+                (
+                    "scsi0".to_owned(),
+                    "local-lvm:base-9000-disk-0,size=3G".to_owned(),
+                ),
+                (
+                    "ide2".to_owned(),
+                    "local-lvm:vm-9000-cloudinit,media=cdrom".to_owned(),
+                ),
+                ("ide3".to_owned(), "local:iso/x.iso,media=cdrom".to_owned()),
+            ]),
+            running: true,
+        });
+        let world = World::seeded(&seed);
+        assert_eq!(
+            world.volume("local-lvm:base-9000-disk-0").unwrap().size,
+            3 << 30
+        );
+        assert!(world.volume("local:iso/x.iso").is_none());
+        assert_eq!(world.unmade.len(), 1);
+        assert!(world.vms[&9000].run.is_none(), "a template does not run");
+    }
+}

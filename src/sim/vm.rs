@@ -1,0 +1,223 @@
+//! A virtual machine: its config, what waits for a restart, and how it runs.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::drive::{self, Drive, Net};
+
+/// A virtual machine or a template.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Vm {
+    /// The node it is on.
+    pub node: String,
+    /// The config file, key by key, every value as text.
+    pub config: BTreeMap<String, String>,
+    /// Changes that wait for a restart; `None` deletes the key.
+    pub pending: BTreeMap<String, Option<String>>,
+    /// The config lock: `clone`, `create`, `backup` ...
+    pub lock: Option<String>,
+    /// How it runs, if it does.
+    pub run: Option<Run>,
+}
+
+/// A running VM.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Run {
+    /// Process id on the node.
+    pub pid: u32,
+    /// Unix time of its start.
+    pub since: i64,
+    /// The address it came up with, e.g. `10.77.0.10/24`.
+    pub address: Option<String>,
+    /// The hardware address of `net0` at its start.
+    pub mac: Option<String>,
+    /// Whether the agent was enabled at its start.
+    pub agent: bool,
+}
+
+impl Vm {
+    /// A stopped VM with a config.
+    pub(super) fn new(node: &str, config: BTreeMap<String, String>) -> Self {
+        Self {
+            node: node.to_owned(),
+            config,
+            pending: BTreeMap::new(),
+            lock: None,
+            run: None,
+        }
+    }
+
+    /// Whether it is a template.
+    pub fn is_template(&self) -> bool {
+        self.config
+            .get("template")
+            .is_some_and(|value| value == "1")
+    }
+
+    /// Its name; empty when it has none.
+    pub fn name(&self) -> &str {
+        self.config.get("name").map_or("", String::as_str)
+    }
+
+    /// The config with what waits for a restart.
+    pub(super) fn effective(&self) -> BTreeMap<String, String> {
+        let mut config = self.config.clone();
+        for (key, change) in &self.pending {
+            match change {
+                Some(value) => config.insert(key.clone(), value.clone()),
+                None => config.remove(key),
+            };
+        }
+        config
+    }
+
+    /// A digest that changes with the config, forty hexadecimal digits as those
+    /// of Proxmox VE (which takes SHA-1 of the file).
+    pub(super) fn digest(&self) -> String {
+        let mut hash = Sha256::new();
+        for (key, value) in &self.config {
+            hash.update(format!("{key}: {value}\n"));
+        }
+        hash.update("[PENDING]\n");
+        for (key, value) in &self.pending {
+            hash.update(format!("{key}: {value:?}\n"));
+        }
+        hash.update(format!("{:?}", self.lock));
+        hash.finalize()
+            .iter()
+            .take(20)
+            .map(|byte| format!("{byte:02x}"))
+            .collect()
+    }
+
+    /// The drives of its config, in the order of the buses.
+    pub(super) fn drives(&self) -> Vec<(String, Drive)> {
+        drives(&self.config)
+    }
+
+    /// `net0`, if it has one.
+    pub(super) fn first_card(&self) -> Option<Net> {
+        Net::parse(self.config.get("net0")?).ok()
+    }
+
+    /// Whether its config switches the agent on.
+    pub(super) fn agent(&self) -> bool {
+        self.config
+            .get("agent")
+            .is_some_and(|text| drive::agent_enabled(text))
+    }
+
+    /// The drive it boots from: the first of `boot: order=` that is a disk, or
+    /// the first disk at all.
+    pub(super) fn boot_drive(&self) -> Option<Drive> {
+        let disks: Vec<(String, Drive)> = self
+            .drives()
+            .into_iter()
+            .filter(|(_, drive)| !drive.is_cdrom() && !drive.is_cloudinit())
+            .collect();
+        let order = self
+            .config
+            .get("boot")
+            .and_then(|boot| boot.split(',').find_map(|part| part.strip_prefix("order=")));
+        let wanted = order
+            .into_iter()
+            .flat_map(|order| order.split(';'))
+            .find_map(|name| disks.iter().find(|(key, _)| key == name));
+        wanted
+            .or_else(|| disks.first())
+            .map(|(_, drive)| drive.clone())
+    }
+}
+
+/// The drives of a config, in the order of the buses.
+pub(super) fn drives(config: &BTreeMap<String, String>) -> Vec<(String, Drive)> {
+    let mut found: Vec<(String, Drive)> = config
+        .iter()
+        .filter(|(key, _)| is_drive(key))
+        .filter_map(|(key, text)| Some((key.clone(), Drive::parse(text).ok()?)))
+        .collect();
+    found.sort_by_key(|(key, _)| rank(key));
+    found
+}
+
+/// Whether a key is a drive: `scsi0`, `ide2`, `efidisk0` ...
+pub(super) fn is_drive(key: &str) -> bool {
+    bus(key).is_some()
+}
+
+/// Splits `net12` into `net` and 12.
+pub(super) fn numbered(key: &str) -> Option<(&str, u32)> {
+    let name = key.trim_end_matches(|c: char| c.is_ascii_digit());
+    let digits = key.strip_prefix(name)?;
+    if digits.len() > 1 && digits.starts_with('0') {
+        return None;
+    }
+    Some((name, digits.parse().ok()?))
+}
+
+fn bus(key: &str) -> Option<(usize, u32)> {
+    let (name, number) = numbered(key)?;
+    let buses = [
+        ("ide", 4),
+        ("scsi", 31),
+        ("virtio", 16),
+        ("sata", 6),
+        ("efidisk", 1),
+        ("tpmstate", 1),
+    ];
+    let place = buses
+        .iter()
+        .position(|(bus, limit)| *bus == name && number < *limit)?;
+    Some((place, number))
+}
+
+fn rank(key: &str) -> (usize, u32) {
+    bus(key).unwrap_or((usize::MAX, 0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn vm(pairs: &[(&str, &str)]) -> Vm {
+        let config = pairs
+            .iter()
+            .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
+            .collect();
+        Vm::new("pve", config)
+    }
+
+    #[test]
+    fn the_boot_drive_follows_the_order() {
+        let mut vm = vm(&[
+            ("scsi0", "a:vm-1-disk-0"),
+            ("virtio0", "a:vm-1-disk-1"),
+            ("ide2", "a:vm-1-cloudinit,media=cdrom"),
+        ]);
+        assert_eq!(vm.boot_drive().unwrap().file, "a:vm-1-disk-0");
+        vm.config
+            .insert("boot".to_owned(), "order=ide2;virtio0;net0".to_owned());
+        assert_eq!(vm.boot_drive().unwrap().file, "a:vm-1-disk-1");
+    }
+
+    #[test]
+    fn a_digest_follows_every_change() {
+        let one = vm(&[("name", "a")]);
+        let mut two = one.clone();
+        two.pending.insert("memory".to_owned(), None);
+        assert_ne!(one.digest(), two.digest());
+        assert_eq!(one.digest().len(), 40);
+    }
+
+    #[test]
+    fn keys_with_numbers() {
+        assert_eq!(numbered("net12"), Some(("net", 12)));
+        assert_eq!(numbered("net"), None);
+        assert_eq!(numbered("net01"), None);
+        assert!(is_drive("scsi30") && !is_drive("scsi31") && !is_drive("scsihw"));
+    }
+}

@@ -1,0 +1,193 @@
+//! The state of a simulated cluster: plain data, and the questions that every
+//! handler asks of it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::acl::AclEntry;
+use super::profile::Profile;
+use super::storage::{Storage, Volume};
+use super::task::Task;
+use super::vm::Vm;
+
+/// The version of the file that a world is saved in.
+pub(super) const FORMAT: u32 = 1;
+
+/// Everything that the simulator knows; made by [`World::seeded`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct World {
+    /// Version of this shape.
+    pub(super) format: u32,
+    /// Which Proxmox VE it is.
+    pub profile: Profile,
+    /// The nodes; the first one answers.
+    pub nodes: Vec<Node>,
+    /// Storages by id.
+    pub storages: BTreeMap<String, Storage>,
+    /// Volumes on them.
+    pub volumes: Vec<Volume>,
+    /// Users by `name@realm`.
+    pub users: BTreeMap<String, User>,
+    /// Tokens by `name@realm!id`.
+    pub tokens: BTreeMap<String, Token>,
+    /// Roles: name to privileges.
+    pub roles: BTreeMap<String, BTreeSet<String>>,
+    /// The access control list.
+    pub acl: Vec<AclEntry>,
+    /// Pools by id.
+    pub pools: BTreeMap<String, Pool>,
+    /// Virtual machines by id.
+    pub vms: BTreeMap<u32, Vm>,
+    /// Tasks, oldest first.
+    pub tasks: Vec<Task>,
+    /// Disks that a seed names and nobody has made yet: volume and image.
+    pub(super) unmade: Vec<(String, Option<String>)>,
+    /// Where the clock stands; none: the real time.
+    pub(super) clock: Option<i64>,
+    /// What tickets are signed with.
+    pub(super) secret: String,
+    /// Counts everything that needs a number of its own.
+    pub(super) counter: u64,
+}
+
+/// A node.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Node {
+    /// Its name.
+    pub name: String,
+    /// Logical processors.
+    pub cpus: u32,
+    /// Memory in bytes.
+    pub memory: u64,
+    /// Whether it is online.
+    pub online: bool,
+    /// Unix time of its boot.
+    pub booted: i64,
+    /// Its bridges.
+    pub bridges: Vec<Bridge>,
+}
+
+/// A network bridge of a node.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Bridge {
+    /// Its name.
+    pub name: String,
+    /// The node's address on it.
+    pub cidr: Option<String>,
+    /// The gateway behind it.
+    pub gateway: Option<String>,
+    /// Whether it is up.
+    pub active: bool,
+}
+
+/// A user.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct User {
+    /// The password; none: no login.
+    pub password: Option<String>,
+    /// Whether the user may log in and use tokens.
+    pub enabled: bool,
+}
+
+/// An API token.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Token {
+    /// The secret.
+    pub secret: String,
+    /// Whether its rights are cut to its own.
+    pub privsep: bool,
+}
+
+/// A pool of VMs.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Pool {
+    /// A remark.
+    pub comment: String,
+    /// The VMs in it.
+    pub members: BTreeSet<u32>,
+}
+
+impl World {
+    /// The time: the real one, or that of the seed.
+    pub(super) fn now(&self) -> i64 {
+        self.clock
+            .unwrap_or_else(|| jiff::Timestamp::now().as_second())
+    }
+
+    /// A number that was not given out before; with a clock of its own, the
+    /// world is a second older afterwards.
+    pub(super) fn count(&mut self) -> u64 {
+        self.counter += 1;
+        if let Some(clock) = &mut self.clock {
+            *clock += 1;
+        }
+        self.counter
+    }
+
+    /// A node by name.
+    pub fn node(&self, name: &str) -> Option<&Node> {
+        self.nodes.iter().find(|node| node.name == name)
+    }
+
+    /// The pool that a VM is in.
+    pub(super) fn pool_of(&self, vmid: u32) -> Option<&str> {
+        self.pools
+            .iter()
+            .find(|(_, pool)| pool.members.contains(&vmid))
+            .map(|(name, _)| name.as_str())
+    }
+
+    /// The lowest VMID that is free.
+    pub(super) fn next_vmid(&self) -> u32 {
+        (100..)
+            .find(|vmid| !self.vms.contains_key(vmid))
+            .unwrap_or(100)
+    }
+
+    /// A hardware address with the prefix of Proxmox Server Solutions.
+    pub(super) fn new_mac(&mut self) -> String {
+        let bytes = self.noise("mac");
+        let tail: Vec<String> = bytes
+            .iter()
+            .take(3)
+            .map(|byte| format!("{byte:02X}"))
+            .collect();
+        format!("BC:24:11:{}", tail.join(":"))
+    }
+
+    /// A random-looking UUID of version 4.
+    pub(super) fn new_uuid(&mut self) -> String {
+        let hex: Vec<char> = self
+            .noise("uuid")
+            .iter()
+            .take(16)
+            .flat_map(|byte| format!("{byte:02x}").chars().collect::<Vec<_>>())
+            .collect();
+        let mut text = String::new();
+        for (place, digit) in hex.into_iter().enumerate() {
+            if matches!(place, 8 | 12 | 16 | 20) {
+                text.push('-');
+            }
+            text.push(match place {
+                12 => '4',
+                16 => 'a',
+                _ => digit,
+            });
+        }
+        text
+    }
+
+    /// Bytes that differ each time, and are the same for the same history.
+    fn noise(&mut self, what: &str) -> Vec<u8> {
+        self.counter += 1;
+        Sha256::digest(format!("{}/{what}/{}", self.secret, self.counter)).to_vec()
+    }
+}

@@ -1,0 +1,177 @@
+//! What every client depends on before it says anything about virtual machines.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+
+use super::support::{lab, read, seed};
+
+#[test]
+fn an_answer_looks_like_the_nodes_own() {
+    let lab = lab(&seed());
+    let response = lab.request("GET", "/version").send().unwrap();
+    let header = |name: &str| response.headers()[name].to_str().unwrap().to_owned();
+    assert_eq!(header("content-type"), "application/json;charset=UTF-8");
+    assert_eq!(header("server"), "pve-api-daemon/3.0");
+    assert_eq!(header("cache-control"), "max-age=0");
+    assert!(!response.headers().contains_key("connection"));
+    assert_eq!(response.version(), reqwest::Version::HTTP_11);
+    let data = read(response).data();
+    assert_eq!(data["release"], "9.1");
+    assert!(data["version"].as_str().unwrap().starts_with("9.1."));
+}
+
+#[test]
+fn the_status_line_carries_the_message() {
+    let lab = lab(&seed());
+    let response = lab
+        .request("GET", "/nodes/pve/qemu/100/wings")
+        .send()
+        .unwrap();
+    assert_eq!(response.headers()["connection"], "close");
+    let reply = read(response);
+    reply.fails(
+        501,
+        "Method 'GET /nodes/pve/qemu/100/wings' not implemented",
+    );
+    assert_eq!(reply.json()["data"], serde_json::Value::Null);
+    assert!(reply.json()["message"].as_str().unwrap().ends_with('\n'));
+    lab.get("/nodes/other/status").fails(
+        500,
+        "hostname lookup 'other' failed - failed to get address info for: other: Name or service \
+         not known",
+    );
+}
+
+#[test]
+fn paths_are_decoded_once_and_slashes_collapse() {
+    let lab = lab(&seed());
+    assert_eq!(lab.get("//nodes//pve/version/").data()["release"], "9.1");
+    assert_eq!(lab.get("/nodes%2Fpve/version").data()["release"], "9.1");
+    lab.get("/nodes/%2570ve/version").fails(
+        500,
+        "hostname lookup '%70ve' failed - failed to get address info for: %70ve: Name or service \
+         not known",
+    );
+    let bad = lab.get("/nodes/pve/tasks/UPID%3Apve/status");
+    bad.fails(400, "Parameter verification failed.");
+    assert_eq!(bad.json()["errors"]["upid"], "unable to parse worker upid");
+}
+
+#[test]
+fn bodies_that_a_node_refuses() {
+    let lab = lab(&seed());
+    let large = "x".repeat(513 * 1024);
+    read(
+        lab.request("POST", "/nodes/pve/qemu")
+            .body(large)
+            .send()
+            .unwrap(),
+    )
+    .fails(501, "for data too large");
+    read(lab.request("GET", "/version").body("a=1").send().unwrap())
+        .fails(501, "Unexpected content for method 'GET'");
+    let stream = reqwest::blocking::Body::new(std::io::Cursor::new("a=1"));
+    read(
+        lab.request("POST", "/nodes/pve/qemu")
+            .body(stream)
+            .send()
+            .unwrap(),
+    )
+    .fails(501, "chunked transfer encoding not supported");
+    let odd = lab
+        .request("POST", "/nodes/pve/qemu")
+        .header("Content-Type", "text/xml")
+        .body("<a/>");
+    assert_eq!(read(odd.send().unwrap()).status, 506);
+}
+
+#[test]
+fn unknown_and_missing_parameters_are_named() {
+    let lab = lab(&seed());
+    let reply = lab.get("/cluster/nextid?wings=2&vmid=7");
+    reply.fails(400, "Parameter verification failed.");
+    let errors = reply.json()["errors"].clone();
+    assert!(
+        errors["wings"]
+            .as_str()
+            .unwrap()
+            .contains("not defined in schema")
+    );
+    assert_eq!(errors["vmid"], "value must have a minimum value of 100");
+    let reply = read(lab.bare("POST", "/access/ticket").send().unwrap());
+    assert_eq!(
+        reply.json()["errors"]["username"],
+        "property is missing and it is not optional"
+    );
+}
+
+#[test]
+fn plain_http_is_sent_to_https() {
+    let lab = lab(&seed());
+    let addr = lab.server().addr();
+    for (method, status) in [("GET", "301"), ("POST", "308")] {
+        let mut stream = TcpStream::connect(addr).unwrap();
+        write!(
+            stream,
+            "{method} /api2/json HTTP/1.1\r\nHost: pve.lab:8006\r\n\r\n"
+        )
+        .unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        assert!(
+            answer.starts_with(&format!("HTTP/1.1 {status} ")),
+            "{answer}"
+        );
+        assert!(
+            answer.contains("Location: https://pve.lab:8006/api2/json\r\n"),
+            "{answer}"
+        );
+    }
+}
+
+#[test]
+fn connections_are_kept_and_quick() {
+    let lab = lab(&seed());
+    lab.get("/version").data();
+    let begun = std::time::Instant::now();
+    for _ in 0..50 {
+        lab.get("/version").data();
+    }
+    // A delayed acknowledgement would cost 40 ms each, a handshake more.
+    assert!(begun.elapsed().as_millis() < 1500, "{:?}", begun.elapsed());
+}
+
+#[test]
+fn both_versions_of_tls_and_the_fingerprint() {
+    let lab = lab(&seed());
+    let ca = reqwest::Certificate::from_pem(lab.server().ca_pem().as_bytes()).unwrap();
+    for version in [
+        reqwest::tls::Version::TLS_1_2,
+        reqwest::tls::Version::TLS_1_3,
+    ] {
+        let client = reqwest::blocking::Client::builder()
+            .tls_certs_only([ca.clone()])
+            .tls_version_min(version)
+            .tls_version_max(version)
+            .build()
+            .unwrap();
+        let url = lab.url("/access/domains");
+        assert_eq!(client.get(url).send().unwrap().status(), 200);
+    }
+    let hex = lab.server().fingerprint().split(':').count();
+    assert_eq!(hex, 32);
+}
+
+#[test]
+fn requests_are_logged_and_counted() {
+    let lab = lab(&seed());
+    lab.get("/version").data();
+    assert_eq!(lab.server().write_count(), 0);
+    read(lab.bare("POST", "/nodes/pve/qemu").send().unwrap());
+    let lines = lab.server().requests();
+    assert_eq!(lab.server().write_count(), 1);
+    assert_eq!(lines[0].path, "/version");
+    assert_eq!(lines[0].who, "hl@pve!hl");
+    assert_eq!((lines[1].status, lines[1].who.as_str()), (401, ""));
+    assert!(lines[0].micros > 0);
+}
