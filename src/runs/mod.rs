@@ -1,1 +1,25 @@
-//! (room of its own; filled by the commits that follow)
+//! The history of runs: one journal file for each, what a killed run left
+//! running, and how a run is named.
+//!
+//! | file | about |
+//! |---|---|
+//! | `header` | what stands at the top of a run file |
+//! | `journal` | writes a run file, event by event |
+//! | `read` | reads one, however it was cut off |
+//! | `history` | lists them, and finds one by a piece of its id |
+//! | `id` | ids |
+//! | `survivors` | children that outlived their run, and the spools they left |
+
+mod header;
+mod history;
+mod id;
+mod journal;
+mod read;
+mod survivors;
+
+pub use header::{FORMAT, Header};
+pub use history::{Listing, find, ids, list};
+pub use id::{is_id, new_id};
+pub use journal::Journal;
+pub use read::{Ending, Run, parse, read};
+pub use survivors::{Notice, Survivor, settle, survivors};

@@ -1,0 +1,111 @@
+//! What stands at the top of a run file.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::lab::boot_id;
+use crate::plan::RunInfo;
+
+/// The format version that this `hl` writes. A newer one is not read (76).
+pub const FORMAT: u32 = 1;
+
+/// The top of a run file. All that is known when the run starts.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Header {
+    /// Format version of the file.
+    pub version: u32,
+    /// The run's id.
+    pub id: String,
+    /// RFC 3339 in UTC.
+    pub started_at: String,
+    /// `user@host`.
+    pub operator: String,
+    /// The machine.
+    pub host: String,
+    /// The command line, redacted.
+    pub command: Vec<String>,
+    /// What was asked for.
+    pub recipe: String,
+    /// Flags that change what a run does, by name.
+    pub flags: BTreeMap<String, Value>,
+    /// Nothing was changed.
+    pub dry_run: bool,
+    /// In the sealed world of a rehearsal.
+    pub rehearsal: bool,
+    /// Number of steps.
+    pub steps: usize,
+    /// SHA-256 of the serialised plan, hex.
+    pub plan_digest: String,
+    /// The version of `hl`.
+    pub hl_version: String,
+    /// Process id of `hl`.
+    pub pid: u32,
+    /// Its start time in clock ticks since boot.
+    pub pid_start: u64,
+    /// The boot of the machine that these are of.
+    pub boot_id: String,
+}
+
+impl Header {
+    /// The header of a run that starts now.
+    pub(super) fn new(info: &RunInfo, started_at: &str, flags: BTreeMap<String, Value>) -> Self {
+        let host = info.operator.rsplit_once('@').map(|(_, host)| host);
+        Self {
+            version: FORMAT,
+            id: info.id.clone(),
+            started_at: started_at.to_owned(),
+            operator: info.operator.clone(),
+            host: host.unwrap_or_default().to_owned(),
+            command: info.command.clone(),
+            recipe: info.recipe.clone(),
+            flags,
+            dry_run: info.dry_run,
+            rehearsal: info.rehearsal,
+            steps: info.steps,
+            plan_digest: info.plan_digest.clone(),
+            hl_version: info.version.clone(),
+            pid: info.pid,
+            pid_start: info.pid_start,
+            boot_id: boot_id(),
+        }
+    }
+
+    /// The header as YAML, up to and with the line `events:`.
+    pub(super) fn text(&self) -> Result<String, serde_json::Error> {
+        let mut text = String::new();
+        if let Value::Object(fields) = serde_json::to_value(self)? {
+            // `version` first, so that a person sees it at once.
+            let (first, rest): (Vec<_>, Vec<_>) =
+                fields.into_iter().partition(|(key, _)| key == "version");
+            for (key, value) in first.into_iter().chain(rest) {
+                // Writing to a string cannot fail.
+                writeln!(text, "{key}: {}", flow(&value)?).unwrap_or_default();
+            }
+        }
+        text.push_str("events:\n");
+        Ok(text)
+    }
+}
+
+/// A value as JSON that every YAML reader takes as a flow value: characters
+/// that YAML does not print are escaped.
+pub(super) fn flow<T: Serialize>(value: &T) -> Result<String, serde_json::Error> {
+    let json = serde_json::to_string(value)?;
+    let mut text = String::with_capacity(json.len());
+    for c in json.chars() {
+        match c {
+            '\u{7f}'..='\u{9f}'
+            | '\u{2028}'
+            | '\u{2029}'
+            | '\u{feff}'
+            | '\u{fff0}'..='\u{ffff}' => {
+                write!(text, "\\u{:04x}", u32::from(c)).unwrap_or_default();
+            }
+            c => text.push(c),
+        }
+    }
+    Ok(text)
+}

@@ -1,0 +1,117 @@
+//! Lists runs, and finds one by a piece of its id.
+
+use camino::{Utf8Path, Utf8PathBuf};
+
+use super::{Run, is_id, read};
+use crate::diag::{Exit, Failure};
+use crate::lab::Paths;
+
+/// What `state/runs/` holds.
+#[derive(Debug, Clone, Default)]
+pub struct Listing {
+    /// The runs, newest first.
+    pub runs: Vec<Run>,
+    /// Files that could not be read, with the reason.
+    pub unreadable: Vec<(Utf8PathBuf, Failure)>,
+}
+
+/// The ids of all runs, oldest first.
+pub fn ids(paths: &Paths) -> Vec<String> {
+    let Ok(entries) = paths.runs().read_dir_utf8() else {
+        return Vec::new();
+    };
+    let mut ids: Vec<String> = entries
+        .filter_map(|entry| {
+            let entry = entry.ok()?;
+            let id = entry.file_name().strip_suffix(".yaml")?;
+            is_id(id).then(|| id.to_owned())
+        })
+        .collect();
+    ids.sort_unstable();
+    ids
+}
+
+/// All runs, newest first.
+pub fn list(paths: &Paths) -> Listing {
+    let mut listing = Listing::default();
+    for id in ids(paths).iter().rev() {
+        let path = file(&paths.runs(), id);
+        match read(&path) {
+            Ok(run) => listing.runs.push(run),
+            Err(failure) => listing.unreadable.push((path, failure)),
+        }
+    }
+    listing
+}
+
+/// The run that `piece` names: an id, any part of one that no other run has,
+/// or `latest`. Errors: none or several have it (66), or it cannot be read.
+pub fn find(paths: &Paths, piece: &str) -> Result<Run, Failure> {
+    let ids = ids(paths);
+    read(&file(&paths.runs(), choose(&ids, piece)?))
+}
+
+fn file(runs: &Utf8Path, id: &str) -> Utf8PathBuf {
+    runs.join(format!("{id}.yaml"))
+}
+
+fn choose<'a>(ids: &'a [String], piece: &str) -> Result<&'a str, Failure> {
+    let Some(latest) = ids.last() else {
+        return Err(Failure::message(Exit::Unknown, "there is no run yet"));
+    };
+    if piece == "latest" {
+        return Ok(latest);
+    }
+    if let Some(id) = ids.iter().find(|id| *id == piece) {
+        return Ok(id);
+    }
+    let found: Vec<&str> = ids
+        .iter()
+        .map(String::as_str)
+        .filter(|id| id.contains(piece))
+        .collect();
+    match found.as_slice() {
+        [id] if !piece.is_empty() => Ok(id),
+        [] => Err(
+            Failure::message(Exit::Unknown, format!("there is no run `{piece}`"))
+                .help("`hl runs` lists them"),
+        ),
+        several => {
+            let newest: Vec<String> = several
+                .iter()
+                .rev()
+                .take(5)
+                .map(|id| format!("`{id}`"))
+                .collect();
+            Err(Failure::message(
+                Exit::Unknown,
+                format!("`{piece}` is in the ids of {} runs", several.len()),
+            )
+            .help(format!(
+                "say more of it; the newest are {}",
+                newest.join(", ")
+            )))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_unique_piece_names_a_run() {
+        let ids = ["20260101-000000-3f9c", "20260102-000000-3f9d"].map(str::to_owned);
+        let chosen = |piece: &str| choose(&ids, piece).map_err(|f| f.to_string());
+        assert_eq!(chosen("3f9c"), Ok("20260101-000000-3f9c"));
+        assert_eq!(chosen("20260102"), Ok("20260102-000000-3f9d"));
+        assert_eq!(chosen("latest"), Ok("20260102-000000-3f9d"));
+        assert_eq!(
+            chosen("3f9"),
+            Err("`3f9` is in the ids of 2 runs".to_owned())
+        );
+        assert_eq!(chosen("zz"), Err("there is no run `zz`".to_owned()));
+        assert!(chosen("").is_err());
+        assert_eq!(choose(&[], "latest").unwrap_err().exit, Exit::Unknown);
+    }
+}

@@ -1,0 +1,47 @@
+//! Run ids: `YYYYMMDD-HHMMSS-xxxx` in UTC, so that names sort by time.
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use rustix::rand::{GetRandomFlags, getrandom};
+
+/// A new id. Two runs of one second differ in their last four hex digits.
+pub fn new_id() -> String {
+    let mut random = [0; 2];
+    // Without randomness the process id tells two runs of a second apart.
+    if getrandom(&mut random, GetRandomFlags::empty()).is_err() {
+        let [.., a, b] = std::process::id().to_be_bytes();
+        random = [a, b];
+    }
+    let now = Timestamp::now().to_zoned(TimeZone::UTC);
+    let stamp = now.strftime("%Y%m%d-%H%M%S");
+    format!("{stamp}-{:04x}", u16::from_be_bytes(random))
+}
+
+/// Whether a text has the form of an id.
+pub fn is_id(text: &str) -> bool {
+    let parts: Vec<&str> = text.split('-').collect();
+    let digits =
+        |part: &str, count| part.len() == count && part.bytes().all(|b| b.is_ascii_digit());
+    let [date, time, random] = parts.as_slice() else {
+        return false;
+    };
+    digits(date, 8)
+        && digits(time, 6)
+        && random.len() == 4
+        && random
+            .bytes()
+            .all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_have_their_form() {
+        let id = new_id();
+        assert!(is_id(&id), "{id}");
+        assert!(!is_id("20260101-000000-xyz1") && !is_id("latest"));
+        assert!(!is_id("20260101-000000-abcd-1"));
+    }
+}

@@ -1,0 +1,298 @@
+//! Reads a run file, however it was cut off.
+
+use std::fs;
+
+use camino::Utf8Path;
+use serde::Deserialize;
+
+use super::header::{FORMAT, Header};
+use crate::diag::{Exit, Failure};
+use crate::lab::{Process, boot_id};
+use crate::plan::{Event, EventKind, Outcome};
+
+/// A run as its file tells it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Run {
+    /// The top of the file.
+    pub header: Header,
+    /// What happened, in order; output and progress are not among it.
+    pub events: Vec<Event>,
+    /// How it ended, or did not.
+    pub ending: Ending,
+}
+
+/// How a run ended, or did not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// It came to its end.
+    Finished {
+        /// How.
+        outcome: Outcome,
+        /// The exit code of its process.
+        exit: u8,
+        /// Milliseconds.
+        duration_ms: u64,
+    },
+    /// Its process still runs.
+    Running,
+    /// Its process is gone, and it never came to an end.
+    Interrupted,
+}
+
+/// Reads the run file at `path`. Errors: it cannot be read (66), was written
+/// by a newer `hl` (76), or is not a run file (65).
+pub fn read(path: &Utf8Path) -> Result<Run, Failure> {
+    let bytes = fs::read(path).map_err(|error| {
+        Failure::message(
+            Exit::Unknown,
+            format!("cannot read run file `{path}`: {error}"),
+        )
+    })?;
+    parse(&bytes).map_err(|mut failure| {
+        for finding in &mut failure.diagnostics {
+            finding.message = format!("run file `{path}`: {}", finding.message);
+        }
+        failure
+    })
+}
+
+/// Reads the content of a run file. A last line without its newline is
+/// dropped: it was torn when the process died.
+pub fn parse(bytes: &[u8]) -> Result<Run, Failure> {
+    let whole = bytes
+        .iter()
+        .rposition(|byte| *byte == b'\n')
+        .map_or(0, |last| last + 1);
+    let text = std::str::from_utf8(bytes.get(..whole).unwrap_or_default())
+        .map_err(|error| not_a_run(&error.to_string()))?;
+    let Some((top, lines)) = text.split_once("\nevents:\n") else {
+        return Err(not_a_run("it has no `events:`"));
+    };
+    let header = header(top)?;
+    let mut events: Vec<Event> = Vec::new();
+    let first = top.lines().count() + 2;
+    for (number, line) in lines.lines().enumerate() {
+        if line.trim().is_empty() || line.trim_start().starts_with('#') {
+            continue;
+        }
+        let event = line
+            .strip_prefix("  - ")
+            .ok_or_else(|| "expected `  - {...}`".to_owned())
+            .and_then(|json| serde_json::from_str(json).map_err(|e| e.to_string()));
+        events.push(event.map_err(|e| not_a_run(&format!("line {}: {e}", first + number)))?);
+    }
+    let ending = ending(&header, &events);
+    Ok(Run {
+        header,
+        events,
+        ending,
+    })
+}
+
+fn header(text: &str) -> Result<Header, Failure> {
+    #[derive(Deserialize)]
+    struct Version {
+        version: u32,
+    }
+    let version = serde_saphyr::from_str::<Version>(text)
+        .map_err(|_| not_a_run("it has no `version`"))?
+        .version;
+    if version > FORMAT {
+        return Err(Failure::message(
+            Exit::Newer,
+            format!("written in format {version}, this hl reads up to {FORMAT}"),
+        )
+        .help("use the newer hl that wrote it"));
+    }
+    serde_saphyr::from_str(text).map_err(|error| not_a_run(&error.to_string()))
+}
+
+fn ending(header: &Header, events: &[Event]) -> Ending {
+    let end = events.iter().rev().find_map(|event| {
+        if let EventKind::RunFinished {
+            outcome,
+            exit,
+            duration_ms,
+        } = event.kind
+        {
+            Some(Ending::Finished {
+                outcome,
+                exit,
+                duration_ms,
+            })
+        } else {
+            None
+        }
+    });
+    end.unwrap_or_else(|| {
+        let process = Process {
+            pid: header.pid,
+            start: header.pid_start,
+        };
+        if header.boot_id == boot_id() && process.is_alive() {
+            Ending::Running
+        } else {
+            Ending::Interrupted
+        }
+    })
+}
+
+fn not_a_run(why: &str) -> Failure {
+    Failure::message(Exit::Definition, format!("not a run file: {why}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lab::Paths;
+    use crate::plan::{Listener, RunInfo, Status, StepId, Stream};
+    use crate::runs::Journal;
+    use proptest::prelude::*;
+    use serde_json::{Value, json};
+
+    fn info(id: &str) -> RunInfo {
+        RunInfo {
+            id: id.to_owned(),
+            recipe: "up dev".to_owned(),
+            command: vec!["hl".to_owned(), "up: # \"x\"\u{85}".to_owned()],
+            dry_run: false,
+            rehearsal: false,
+            steps: 2,
+            version: "0.1.0".to_owned(),
+            pid: std::process::id(),
+            pid_start: Process::this().start,
+            operator: "me@here".to_owned(),
+            plan_digest: "00".to_owned(),
+        }
+    }
+
+    fn kinds() -> impl Strategy<Value = EventKind> {
+        let text =
+            "[ -~\u{e4}\u{7f}\u{85}\u{2028}\u{feff}\u{fffe}\u{1f600}\n\t\u{1}\"'\\\\:#{}]{0,20}";
+        prop_oneof![
+            (1u32..4).prop_map(|attempt| EventKind::StepStarted { attempt }),
+            text.prop_map(|message| EventKind::Warning { message }),
+            (any::<u32>(), any::<u64>(), text).prop_map(|(pid, pid_start, program)| {
+                EventKind::ChildStarted {
+                    pid,
+                    pid_start,
+                    program,
+                    spool: vec!["a".to_owned()],
+                }
+            }),
+            (text, text, any::<i64>()).prop_map(|(summary, word, number)| {
+                EventKind::StepFinished {
+                    status: Status::Succeeded,
+                    changed: Some(true),
+                    duration_ms: 12,
+                    summary,
+                    outputs: [("k".to_owned(), json!({ word: [number, null, 1.5] }))].into(),
+                    warnings: Vec::new(),
+                    help: Vec::new(),
+                    tail: Vec::new(),
+                    exit: None,
+                    log: None,
+                }
+            }),
+        ]
+    }
+
+    fn event(step: Option<&str>, kind: EventKind) -> Event {
+        Event {
+            time: "2026-01-02T03:04:05.678Z".to_owned(),
+            step: step.map(StepId::from),
+            kind,
+        }
+    }
+
+    /// Journals events; gives the file's bytes and what should be read back.
+    fn journal(kinds: Vec<EventKind>) -> (Vec<u8>, Vec<Event>) {
+        let dir = tempfile::tempdir().unwrap();
+        let paths = Paths::live(Utf8Path::from_path(dir.path()).unwrap());
+        let id = "20260102-030405-abcd";
+        let flags = [("jobs".to_owned(), Value::from(4))].into();
+        let mut journal = Journal::new(&paths, flags);
+        let mut events = vec![event(None, EventKind::RunStarted(info(id)))];
+        events.extend(kinds.into_iter().map(|kind| event(Some("r/a b"), kind)));
+        for event in &events {
+            journal.event(event).unwrap();
+        }
+        let line = EventKind::Output {
+            stream: Stream::Stdout,
+            line: "x".to_owned(),
+        };
+        journal.event(&event(None, line)).unwrap();
+        let bytes = fs::read(paths.runs().join(format!("{id}.yaml"))).unwrap();
+        (bytes, events)
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(8))]
+        #[test]
+        fn cut_at_every_byte_it_reads_as_a_prefix(kinds in prop::collection::vec(kinds(), 0..4)) {
+            let (bytes, events) = journal(kinds);
+            let top = bytes.windows(9).position(|w| w == b"\nevents:\n").unwrap() + 9;
+            let mut most = 0;
+            for cut in 0..=bytes.len() {
+                let read = parse(&bytes[..cut]);
+                if cut < top {
+                    prop_assert_eq!(read.unwrap_err().exit, Exit::Definition);
+                    continue;
+                }
+                let read = read.unwrap();
+                prop_assert!(events.starts_with(&read.events));
+                prop_assert!(read.events.len() >= most);
+                most = read.events.len();
+                // What ends in a newline is YAML for everyone.
+                if bytes[cut - 1] == b'\n' {
+                    let text = std::str::from_utf8(&bytes[..cut]).unwrap();
+                    let yaml: Value = serde_saphyr::from_str(text).unwrap();
+                    let seen = yaml["events"].as_array().map_or(0, Vec::len);
+                    prop_assert_eq!(seen, read.events.len());
+                    prop_assert_eq!(&yaml["flags"]["jobs"], &json!(4));
+                }
+            }
+            prop_assert_eq!(most, events.len());
+        }
+    }
+
+    #[test]
+    fn the_ending_is_outcome_running_or_interrupted() {
+        let (bytes, _) = journal(Vec::new());
+        assert_eq!(parse(&bytes).unwrap().ending, Ending::Running);
+        let text = String::from_utf8(bytes).unwrap();
+        let start = Process::this().start;
+        let gone = text.replace(&format!("pid_start: {start}"), "pid_start: 1");
+        assert_eq!(parse(gone.as_bytes()).unwrap().ending, Ending::Interrupted);
+        let end = EventKind::RunFinished {
+            outcome: Outcome::Cancelled,
+            exit: 130,
+            duration_ms: 5,
+        };
+        let (bytes, _) = journal(vec![end]);
+        let finished = Ending::Finished {
+            outcome: Outcome::Cancelled,
+            exit: 130,
+            duration_ms: 5,
+        };
+        assert_eq!(parse(&bytes).unwrap().ending, finished);
+    }
+
+    #[test]
+    fn a_newer_format_is_76() {
+        let (bytes, _) = journal(Vec::new());
+        let text = String::from_utf8(bytes).unwrap();
+        let newer = text.replace("version: 1\n", "version: 2\n");
+        assert_eq!(parse(newer.as_bytes()).unwrap_err().exit, Exit::Newer);
+    }
+
+    #[test]
+    fn a_wrong_line_is_named() {
+        let (mut bytes, _) = journal(Vec::new());
+        let lines = bytes.iter().filter(|b| **b == b'\n').count();
+        bytes.extend_from_slice(b"nonsense\n");
+        let message = parse(&bytes).unwrap_err().to_string();
+        let wanted = format!("line {}: expected `  - {{...}}`", lines + 1);
+        assert!(message.contains(&wanted), "{message}");
+    }
+}

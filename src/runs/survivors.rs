@@ -1,0 +1,281 @@
+//! Children that outlived their run.
+//!
+//! A killed `hl` leaves its children running, on purpose: they finish what
+//! they were making. Before anything else changes the lab, they are waited
+//! for, and what they wrote is redacted into the logs.
+
+use std::fs;
+use std::io;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use camino::{Utf8Path, Utf8PathBuf};
+use rustix::process::{Pid, Signal as Kill, kill_process_group};
+
+use super::{Ending, ids, read};
+use crate::diag::{Exit, Failure};
+use crate::lab::{Lab, Process, Redactor, Signal, Watch, boot_id, spool};
+use crate::plan::{EventKind, StepId, short_duration};
+
+/// How often the waiting looks.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// How often the waiting says that it waits.
+const REMIND: Duration = Duration::from_mins(1);
+
+/// A child that still runs though the `hl` that started it is gone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Survivor {
+    /// The run it belongs to.
+    pub run: String,
+    /// The step, where the journal knows it.
+    pub step: Option<StepId>,
+    /// What runs.
+    pub program: String,
+    /// Its process; the pid is also the id of its group.
+    pub process: Process,
+}
+
+/// What the waiting has to say.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Notice {
+    /// One line.
+    pub message: String,
+    /// Whom it is about.
+    pub survivors: Vec<Survivor>,
+}
+
+/// The children of earlier runs that still run.
+pub fn survivors(lab: &Lab) -> Vec<Survivor> {
+    find(lab).0
+}
+
+/// Waits until no child of an earlier run is left, then redacts what they
+/// wrote into their logs and removes the spools. Call it with the lab locked,
+/// before anything changes.
+///
+/// With `interrupt`, each gets one SIGINT first, as by Ctrl-C. Ctrl-C while
+/// waiting ends the waiting (130), not the children.
+pub fn settle(
+    lab: &Lab,
+    redactor: &Redactor,
+    interrupt: bool,
+    say: &mut dyn FnMut(Notice),
+) -> Result<(), Failure> {
+    let (mut left, mut spools) = find(lab);
+    if !left.is_empty() {
+        let mut watch = Watch::start().map_err(|error| {
+            Failure::message(Exit::Bug, format!("cannot listen for signals: {error}"))
+        })?;
+        if interrupt {
+            for survivor in &left {
+                stop(survivor.process);
+            }
+        }
+        let began = Instant::now();
+        say(notice(&left, interrupt, None));
+        let mut reminded = began;
+        while !left.is_empty() {
+            thread::sleep(LOOK);
+            if let Some(signal) = watch.arrived() {
+                return Err(given_up(&left, signal));
+            }
+            left.retain(|survivor| survivor.process.is_alive());
+            if reminded.elapsed() >= REMIND && !left.is_empty() {
+                reminded = Instant::now();
+                say(notice(&left, interrupt, Some(began.elapsed())));
+            }
+        }
+        // The run that was waited for may have been one of several.
+        (left, spools) = find(lab);
+        if !left.is_empty() {
+            return settle(lab, redactor, interrupt, say);
+        }
+    }
+    for path in spools {
+        spool::sweep(&path, redactor).map_err(|error| {
+            let path = lab.paths.show(&path);
+            Failure::message(
+                Exit::CannotWrite,
+                format!("cannot put left-over output `{path}` into its log: {error}"),
+            )
+        })?;
+    }
+    Ok(())
+}
+
+/// The survivors, and the spools of all runs that are over.
+fn find(lab: &Lab) -> (Vec<Survivor>, Vec<Utf8PathBuf>) {
+    let mut survivors = Vec::new();
+    let mut spools = Vec::new();
+    let known = ids(&lab.paths);
+    for id in &known {
+        let path = lab.paths.runs().join(format!("{id}.yaml"));
+        let left = spools_of(&lab.paths.logs(id));
+        if is_finished(&path) {
+            spools.extend(left);
+            continue;
+        }
+        // An unreadable one is named by whoever lists runs; its spools stay.
+        let Ok(run) = read(&path) else { continue };
+        if run.ending == Ending::Running {
+            continue;
+        }
+        let mut journaled = Vec::new();
+        for event in &run.events {
+            if let EventKind::ChildStarted {
+                pid,
+                pid_start,
+                program,
+                spool,
+            } = &event.kind
+            {
+                journaled.extend(spool.iter().map(|path| lab.paths.root().join(path)));
+                let process = Process {
+                    pid: *pid,
+                    start: *pid_start,
+                };
+                if run.header.boot_id == boot_id() && process.is_alive() {
+                    survivors.push(Survivor {
+                        run: id.clone(),
+                        step: event.step.clone(),
+                        program: program.clone(),
+                        process,
+                    });
+                }
+            }
+        }
+        // Killed between starting a child and writing that down.
+        let unknown = left.iter().filter(|path| !journaled.contains(path));
+        survivors.extend(holders(&unknown.cloned().collect::<Vec<_>>(), id));
+        spools.extend(left);
+    }
+    (survivors, spools)
+}
+
+/// Whether the last line of a run file is the end of the run, without reading
+/// all of it.
+fn is_finished(path: &Utf8Path) -> bool {
+    use std::io::{Read, Seek, SeekFrom};
+    let tail = || -> io::Result<Vec<u8>> {
+        let mut file = fs::File::open(path)?;
+        let length = file.metadata()?.len();
+        file.seek(SeekFrom::Start(length.saturating_sub(4096)))?;
+        let mut tail = Vec::new();
+        file.read_to_end(&mut tail)?;
+        Ok(tail)
+    };
+    let tail = tail().unwrap_or_default();
+    let text = String::from_utf8_lossy(&tail);
+    let last = text
+        .strip_suffix('\n')
+        .and_then(|text| text.lines().next_back());
+    last.is_some_and(|line| line.contains(r#""event":"run_finished""#))
+}
+
+fn spools_of(logs: &Utf8Path) -> Vec<Utf8PathBuf> {
+    let Ok(entries) = logs.read_dir_utf8() else {
+        return Vec::new();
+    };
+    let mut spools: Vec<_> = entries
+        .filter_map(|entry| Some(entry.ok()?.into_path()))
+        .filter(|path| spool::log_of(path).is_some())
+        .collect();
+    spools.sort_unstable();
+    spools
+}
+
+/// Processes that have one of these files open.
+fn holders(files: &[Utf8PathBuf], run: &str) -> Vec<Survivor> {
+    if files.is_empty() {
+        return Vec::new();
+    }
+    let Ok(processes) = Utf8Path::new("/proc").read_dir_utf8() else {
+        return Vec::new();
+    };
+    let pids = processes.filter_map(|entry| entry.ok()?.file_name().parse::<u32>().ok());
+    pids.filter(|pid| {
+        let open = Utf8PathBuf::from(format!("/proc/{pid}/fd")).read_dir_utf8();
+        open.is_ok_and(|mut open| {
+            open.any(|fd| {
+                let target = fd.ok().and_then(|fd| fd.path().read_link_utf8().ok());
+                target.is_some_and(|target| files.contains(&target))
+            })
+        })
+    })
+    .filter_map(|pid| {
+        let name = fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+        Some(Survivor {
+            run: run.to_owned(),
+            step: None,
+            program: name.trim().to_owned(),
+            process: Process::of(pid)?,
+        })
+    })
+    .collect()
+}
+
+/// One SIGINT to the group, unless the process is already another one.
+fn stop(process: Process) {
+    let pid = i32::try_from(process.pid).ok().and_then(Pid::from_raw);
+    if let Some(pid) = pid.filter(|_| process.is_alive()) {
+        kill_process_group(pid, Kill::INT).unwrap_or_default();
+    }
+}
+
+fn notice(left: &[Survivor], interrupt: bool, waited: Option<Duration>) -> Notice {
+    let names = names(left);
+    let message = match (waited, interrupt) {
+        (Some(waited), _) => format!(
+            "still waiting for {names}, for {} now",
+            short_duration(waited)
+        ),
+        (None, true) => format!("asked {names} to stop, left over by an earlier run; waiting"),
+        (None, false) => format!(
+            "waiting for {names}, left over by an earlier run; Ctrl-C stops the waiting, not the child"
+        ),
+    };
+    Notice {
+        message,
+        survivors: left.to_vec(),
+    }
+}
+
+fn given_up(left: &[Survivor], signal: Signal) -> Failure {
+    let exit = match signal {
+        Signal::Interrupt => Exit::Interrupted,
+        Signal::Terminate | Signal::Hangup => Exit::Terminated,
+    };
+    let still = if left.len() == 1 {
+        "still runs"
+    } else {
+        "still run"
+    };
+    let pids: Vec<String> = left.iter().map(|s| format!("-{}", s.process.pid)).collect();
+    Failure::message(exit, format!("stopped waiting: {} {still}", names(left)))
+        .help("run it again to wait again")
+        .help(format!(
+            "`kill -INT -- {}` asks once, as Ctrl-C would have",
+            pids.join(" ")
+        ))
+}
+
+fn names(left: &[Survivor]) -> String {
+    let names: Vec<String> = left
+        .iter()
+        .map(|survivor| {
+            let step = survivor
+                .step
+                .as_ref()
+                .map(|step| format!(", step `{step}`"));
+            format!(
+                "`{}` (process {}{} of run {})",
+                survivor.program,
+                survivor.process.pid,
+                step.unwrap_or_default(),
+                survivor.run
+            )
+        })
+        .collect();
+    names.join(", ")
+}
