@@ -1,6 +1,6 @@
 //! Why a step did not succeed.
 
-use crate::diag::Exit;
+use crate::diag::{Exit, Failure};
 
 /// What kind of end it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -85,5 +85,25 @@ impl StepError {
             Exit::Child(1)
         };
         Self::new(format!("cannot {what} `{path}`: {error}")).exit(exit)
+    }
+}
+
+/// A finding of a lower room, as a failed step: the message with its place,
+/// and its help.
+impl From<Failure> for StepError {
+    fn from(failure: Failure) -> Self {
+        let mut error = Self::new(failure.to_string()).exit(failure.exit);
+        if let [only] = failure.diagnostics.as_slice()
+            && let Some(place) = &only.place
+        {
+            let (line, column) = place.line_column();
+            error.message = format!("{}:{line}:{column}: {}", place.path(), only.message);
+        }
+        error.help = failure
+            .diagnostics
+            .into_iter()
+            .flat_map(|d| d.notes.into_iter().chain(d.help))
+            .collect();
+        error
     }
 }

@@ -4,6 +4,7 @@
 //! the environment and an [`Exec`] to run children with. It returns what it
 //! published, or a [`StepError`]. It never prints.
 
+mod ansible;
 mod command;
 mod context;
 mod contract;
@@ -12,12 +13,15 @@ mod exec;
 mod fault;
 pub mod known_hosts;
 mod registry;
+mod ssh_wait;
 
+pub use ansible::{InventoryAction, PlaybookAction};
 pub use command::{Command, Script};
 pub use context::{Emit, StepContext};
 pub use contract::{Action, Approval, Done, Instead};
 pub use error::{Cause, StepError};
 pub use exec::{Captured, ChildExit, ChildOutcome, ChildSpec, Exec, Line, Stop};
 pub use registry::{Registry, builtin};
+pub use ssh_wait::SshWait;
 
 pub use crate::lab::{Cancel, Cancelled};

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Action, Command, Script};
+use super::{Action, Command, InventoryAction, PlaybookAction, Script, SshWait};
 
 /// The actions that plans may use.
 #[derive(Default)]
@@ -37,5 +37,10 @@ impl Registry {
 
 /// The actions that `hl` ships.
 pub fn builtin() -> Registry {
-    Registry::default().with(Command).with(Script)
+    Registry::default()
+        .with(Command)
+        .with(InventoryAction)
+        .with(PlaybookAction)
+        .with(Script)
+        .with(SshWait)
 }

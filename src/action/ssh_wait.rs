@@ -1,12 +1,11 @@
 //! `ssh.wait`: every host of an inventory answers over ssh, with the host key
 //! that is known. A key is learnt at first contact and never again.
 
-use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use camino::Utf8PathBuf;
+use camino::Utf8Path;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
@@ -27,7 +26,7 @@ pub struct SshWait;
 #[serde(deny_unknown_fields)]
 struct Inputs {
     /// The inventory, as `ansible.inventory` writes it.
-    inventory: Utf8PathBuf,
+    inventory: String,
     /// Hosts or groups, comma-separated; empty for all. Patterns that only
     /// ansible understands wait for all.
     #[serde(default)]
@@ -71,12 +70,22 @@ impl Action for SshWait {
         if hosts.is_empty() {
             return Err(StepError::new("the inventory has no hosts").help("run L2 first: `hl l2`"));
         }
-        let identity = inventory["all"]["vars"]["ansible_ssh_private_key_file"].as_str().map(str::to_owned);
+        let identity = inventory["all"]["vars"]["ansible_ssh_private_key_file"]
+            .as_str()
+            .map(str::to_owned);
         ctx.progress(format!("waiting for {} hosts", hosts.len()));
         let results: Vec<Result<(), StepError>> = thread::scope(|scope| {
-            let waiting: Vec<_> =
-                hosts.iter().map(|host| scope.spawn(|| wait(ctx, host, identity.as_deref()))).collect();
-            waiting.into_iter().map(|w| w.join().unwrap_or_else(|_| Err(StepError::new("a check ended badly")))).collect()
+            let waiting: Vec<_> = hosts
+                .iter()
+                .map(|host| scope.spawn(|| wait(ctx, host, identity.as_deref())))
+                .collect();
+            waiting
+                .into_iter()
+                .map(|w| {
+                    w.join()
+                        .unwrap_or_else(|_| Err(StepError::new("a check ended badly")))
+                })
+                .collect()
         });
         let mut failed: Vec<StepError> = results.into_iter().filter_map(Result::err).collect();
         let Some(mut first) = failed.pop() else {
@@ -94,15 +103,24 @@ impl Action for SshWait {
 }
 
 fn read(ctx: &StepContext<'_>, inputs: &Inputs) -> Result<Value, StepError> {
-    let shown = ctx.lab.paths.show(&inputs.inventory);
-    let text = std::fs::read_to_string(&inputs.inventory).map_err(|error| StepError::io("read", &shown, &error))?;
-    serde_json::from_str(&text).map_err(|error| StepError::new(format!("`{shown}` is not an inventory of ours: {error}")))
+    let shown = ctx.lab.paths.show(Utf8Path::new(&inputs.inventory));
+    let text = std::fs::read_to_string(&inputs.inventory)
+        .map_err(|error| StepError::io("read", &shown, &error))?;
+    serde_json::from_str(&text)
+        .map_err(|error| StepError::new(format!("`{shown}` is not an inventory of ours: {error}")))
 }
 
 fn hosts(inventory: &Value, limit: &str) -> Vec<Host> {
     let all = &inventory["all"];
-    let wanted: Vec<&str> = limit.split(',').map(str::trim).filter(|word| !word.is_empty()).collect();
-    let plain = wanted.iter().all(|word| word.chars().all(|c| c.is_alphanumeric() || "-_.".contains(c)));
+    let wanted: Vec<&str> = limit
+        .split(',')
+        .map(str::trim)
+        .filter(|word| !word.is_empty())
+        .collect();
+    let plain = wanted.iter().all(|word| {
+        word.chars()
+            .all(|c| c.is_alphanumeric() || "-_.".contains(c))
+    });
     let in_group = |host: &str, group: &str| all["children"][group]["hosts"].get(host).is_some();
     let empty = serde_json::Map::new();
     all["hosts"]
@@ -110,11 +128,19 @@ fn hosts(inventory: &Value, limit: &str) -> Vec<Host> {
         .unwrap_or(&empty)
         .iter()
         .filter(|(name, _)| {
-            wanted.is_empty() || !plain || wanted.iter().any(|w| w == name || *w == "all" || in_group(name, w))
+            wanted.is_empty()
+                || !plain
+                || wanted
+                    .iter()
+                    .any(|w| w == name || *w == "all" || in_group(name, w))
         })
         .filter_map(|(name, vars)| {
             let address = vars["ansible_host"].as_str()?.parse().ok()?;
-            Some(Host { name: name.clone(), address, user: vars["ansible_user"].as_str().unwrap_or("root").to_owned() })
+            Some(Host {
+                name: name.clone(),
+                address,
+                user: vars["ansible_user"].as_str().unwrap_or("root").to_owned(),
+            })
         })
         .collect()
 }
@@ -139,27 +165,43 @@ fn wait(ctx: &StepContext<'_>, host: &Host, identity: Option<&str>) -> Result<()
 
 /// One try. A transient error may pass while a machine boots.
 fn try_once(ctx: &StepContext<'_>, host: &Host, identity: Option<&str>) -> Result<(), StepError> {
-    let not_yet = |why: String| StepError::new(format!("`{}` ({}): {why}", host.name, host.address)).cause(Cause::Transient);
+    let not_yet = |why: String| {
+        StepError::new(format!("`{}` ({}): {why}", host.name, host.address)).cause(Cause::Transient)
+    };
     let target = SocketAddr::new(host.address, 22);
-    TcpStream::connect_timeout(&target, Duration::from_secs(3)).map_err(|e| not_yet(format!("port 22 does not answer: {e}")))?;
+    TcpStream::connect_timeout(&target, Duration::from_secs(3))
+        .map_err(|e| not_yet(format!("port 22 does not answer: {e}")))?;
     let known = ctx.lab.paths.known_hosts();
     let address = host.address.to_string();
     if !known_hosts::knows(&known, &address)? {
-        let scan = ctx.exec.capture(&ChildSpec::new("ssh-keyscan", ["-T", "5", "-t", "ed25519,ecdsa,rsa", address.as_str()]))?;
+        let scan = ctx.exec.capture(&ChildSpec::new(
+            "ssh-keyscan",
+            ["-T", "5", "-t", "ed25519,ecdsa,rsa", address.as_str()],
+        ))?;
         let keys = String::from_utf8_lossy(&scan.stdout).into_owned();
         if known_hosts::learn(&known, &keys)? == 0 {
             return Err(not_yet("sshd does not give its host key yet".to_owned()));
         }
     }
     let mut args = vec![
-        "-o".to_owned(), "BatchMode=yes".to_owned(),
-        "-o".to_owned(), "ConnectTimeout=5".to_owned(),
-        "-o".to_owned(), "StrictHostKeyChecking=yes".to_owned(),
-        "-o".to_owned(), format!("UserKnownHostsFile={known}"),
-        "-o".to_owned(), "ControlPath=none".to_owned(),
+        "-o".to_owned(),
+        "BatchMode=yes".to_owned(),
+        "-o".to_owned(),
+        "ConnectTimeout=5".to_owned(),
+        "-o".to_owned(),
+        "StrictHostKeyChecking=yes".to_owned(),
+        "-o".to_owned(),
+        format!("UserKnownHostsFile={known}"),
+        "-o".to_owned(),
+        "ControlPath=none".to_owned(),
     ];
     if let Some(identity) = identity {
-        args.extend(["-i".to_owned(), identity.to_owned(), "-o".to_owned(), "IdentitiesOnly=yes".to_owned()]);
+        args.extend([
+            "-i".to_owned(),
+            identity.to_owned(),
+            "-o".to_owned(),
+            "IdentitiesOnly=yes".to_owned(),
+        ]);
     }
     args.extend([format!("{}@{}", host.user, host.address), "true".to_owned()]);
     let answer = ctx.exec.capture(&ChildSpec::new("ssh", args))?;
@@ -167,18 +209,19 @@ fn try_once(ctx: &StepContext<'_>, host: &Host, identity: Option<&str>) -> Resul
         return Ok(());
     }
     let said = answer.stderr.trim();
-    if said.contains("REMOTE HOST IDENTIFICATION HAS CHANGED") || said.contains("Host key verification failed") {
+    if said.contains("REMOTE HOST IDENTIFICATION HAS CHANGED")
+        || said.contains("Host key verification failed")
+    {
         return Err(StepError::new(format!("the host key of `{}` ({}) is not the one that is known", host.name, host.address))
             .help(format!("if you made the machine anew outside of hl: `ssh-keygen -R {} -f {}`, then run it again", host.address, ctx.lab.paths.show(&known)))
             .help("if you did not, something else answers at its address: find out what before you go on"));
     }
-    Err(not_yet(said.lines().last().unwrap_or("ssh does not let us in").to_owned()))
-}
-
-/// Names of an inventory's hosts by address, for messages.
-#[cfg(test)]
-fn names(hosts: &[Host]) -> BTreeMap<String, String> {
-    hosts.iter().map(|h| (h.address.to_string(), h.name.clone())).collect()
+    Err(not_yet(
+        said.lines()
+            .last()
+            .unwrap_or("ssh does not let us in")
+            .to_owned(),
+    ))
 }
 
 #[cfg(test)]
@@ -192,8 +235,13 @@ mod tests {
         let inventory = json!({"all": {
             "hosts": {"web-1": {"ansible_host": "10.0.0.1", "ansible_user": "ops"}, "app-1": {"ansible_host": "10.0.0.2"}},
             "children": {"web": {"hosts": {"web-1": {}}}}}});
-        let pick = |limit: &str| names(&hosts(&inventory, limit)).into_values().collect::<Vec<_>>();
-        assert_eq!(pick(""), ["web-1", "app-1"]);
+        let pick = |limit: &str| {
+            hosts(&inventory, limit)
+                .into_iter()
+                .map(|h| h.name)
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(pick(""), ["app-1", "web-1"]);
         assert_eq!(pick("web"), ["web-1"]);
         assert_eq!(pick("app-1"), ["app-1"]);
         assert_eq!(pick("all,!web").len(), 2);

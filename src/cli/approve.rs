@@ -33,6 +33,9 @@ fn ask(approval: &Approval) -> bool {
             .with_help_message(&format!("type `{word}` to go on, anything else to stop"))
             .prompt()
             .is_ok_and(|answer| answer.trim() == word),
-        None => Confirm::new(&approval.question).with_default(false).prompt().unwrap_or(false),
+        None => Confirm::new(&approval.question)
+            .with_default(false)
+            .prompt()
+            .unwrap_or(false),
     }
 }

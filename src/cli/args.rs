@@ -1,7 +1,7 @@
 //! The command line as clap sees it.
 
 use camino::Utf8PathBuf;
-use clap::builder::{BoolishValueParser, NonEmptyStringValueParser};
+use clap::builder::BoolishValueParser;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 /// Run a Proxmox VE home lab in layers, and rehearse it before it is real.
@@ -56,7 +56,7 @@ pub(super) struct Globals {
     /// After a failure, go on with what does not depend on it
     #[arg(short, long, global = true, env = "HL_KEEP_GOING", hide_env = true, value_parser = BoolishValueParser::new(), action = ArgAction::SetTrue)]
     pub keep_going: bool,
-    /// Limit for each step that has none of its own, e.g. 90s, 30m
+    /// Limit for every step instead of its own, e.g. 90s, 30m
     #[arg(
         long,
         global = true,
@@ -102,8 +102,8 @@ pub(super) struct Globals {
     #[arg(short, long, global = true, action = ArgAction::Count, env = "HL_VERBOSE", hide_env = true)]
     pub verbose: u8,
     /// Set a variable, stronger than every other source
-    #[arg(long = "env", global = true, value_name = "KEY=VALUE", value_parser = NonEmptyStringValueParser::new())]
-    pub env: Vec<String>,
+    #[arg(long = "env", global = true, value_name = "KEY=VALUE", value_parser = pair)]
+    pub env: Vec<(String, String)>,
 }
 
 impl Globals {
@@ -124,6 +124,14 @@ impl Globals {
         self.verbose = self.verbose.max(later.verbose);
         self.env.extend(later.env);
         self
+    }
+}
+
+/// `KEY=VALUE`
+fn pair(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err("expected KEY=VALUE".to_owned()),
     }
 }
 
@@ -165,7 +173,7 @@ pub(super) enum ColorWhen {
 pub(super) enum Verb {
     /// The lab's recipes by layer (also bare `hl`)
     List(ListArgs),
-    /// A recipe as it would run: steps, inputs, needs; `--env` for the variables
+    /// A recipe as it would run: steps, inputs, needs; `--env`: where variables come from
     Show(ShowArgs),
     /// Dry run of a recipe or of `up`: what would change
     Plan(PlanArgs),
@@ -211,9 +219,9 @@ pub(super) struct ListArgs {
 /// `hl show`
 #[derive(Debug, Args)]
 pub(super) struct ShowArgs {
-    /// Where each variable came from instead; secrets are not shown
-    #[arg(id = "show_env", long = "env")]
-    pub env: bool,
+    /// Every variable and where its value came from, also `--env`; secrets are not shown
+    #[arg(long)]
+    pub variables: bool,
     /// The recipe and its arguments
     #[arg(
         trailing_var_arg = true,

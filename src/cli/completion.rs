@@ -20,27 +20,39 @@ pub(super) fn answer(args: &[OsString]) -> bool {
         return false;
     }
     let cwd = std::env::current_dir().ok();
-    CompleteEnv::with_factory(command).var(ASKS).try_complete(args, cwd.as_deref()).unwrap_or(false)
+    CompleteEnv::with_factory(command)
+        .var(ASKS)
+        .try_complete(args, cwd.as_deref())
+        .unwrap_or(false)
 }
 
 /// `hl completions SHELL`: the script that makes a shell ask.
 pub(super) fn completions(session: &Session, args: &CompletionsArgs) -> Result<(), Failure> {
     let mut script = Vec::new();
     let shells = Shells::builtins();
-    let shell = shells
-        .completer(&args.shell.to_string())
-        .ok_or_else(|| Failure::message(Exit::Bug, format!("no completion for `{}`", args.shell)))?;
+    let shell = shells.completer(&args.shell.to_string()).ok_or_else(|| {
+        Failure::message(Exit::Bug, format!("no completion for `{}`", args.shell))
+    })?;
     shell
         .write_registration(ASKS, "hl", "hl", "hl", &mut script)
-        .map_err(|error| Failure::message(Exit::CannotWrite, format!("cannot write the script: {error}")))?;
+        .map_err(|error| {
+            Failure::message(
+                Exit::CannotWrite,
+                format!("cannot write the script: {error}"),
+            )
+        })?;
     session.data(&String::from_utf8_lossy(&script))
 }
 
 /// The whole command line, with the recipes of the lab around us as verbs.
 pub(super) fn command() -> Command {
     let mut command = Cli::command();
-    let Ok(session) = Session::new(Globals::default(), Vec::new()) else { return command };
-    let Ok(book) = session.lab().and_then(|lab| layers::load(&lab.paths)) else { return command };
+    let Ok(session) = Session::new(Globals::default(), Vec::new()) else {
+        return command;
+    };
+    let Ok(book) = session.lab().and_then(|lab| layers::load(&lab.paths)) else {
+        return command;
+    };
     for layer in book.list() {
         for recipe in &layer.recipes {
             if command.find_subcommand(&recipe.name).is_none() {
@@ -59,7 +71,13 @@ fn verb(recipe: &ListedRecipe) -> Command {
             (true, _) => arg.long(param.name.clone()),
             (false, _) => arg,
         };
-        if param.values.is_empty() { arg } else { arg.value_parser(param.values.clone()) }
+        if param.values.is_empty() {
+            arg
+        } else {
+            arg.value_parser(param.values.clone())
+        }
     });
-    Command::new(recipe.name.clone()).about(recipe.doc.clone()).args(args)
+    Command::new(recipe.name.clone())
+        .about(recipe.doc.clone())
+        .args(args)
 }

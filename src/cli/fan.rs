@@ -8,7 +8,6 @@ use crate::plan::{Event, EventKind, Listener};
 use crate::report::{Tally, Terminal};
 
 /// The listeners of a run.
-#[expect(missing_debug_implementations, reason = "holds trait objects")]
 pub(super) struct Fan {
     pub journal: Option<Box<dyn Listener>>,
     pub terminal: Option<Terminal>,
@@ -37,13 +36,15 @@ impl Listener for Fan {
 }
 
 fn write_line(event: &Event) -> Result<(), Failure> {
-    let text = serde_json::to_string(event)
-        .map_err(|error| Failure::message(Exit::Bug, format!("cannot write an event as JSON: {error}")))?;
+    let text = serde_json::to_string(event).map_err(|error| {
+        Failure::message(Exit::Bug, format!("cannot write an event as JSON: {error}"))
+    })?;
     let mut out = std::io::stdout().lock();
     match writeln!(out, "{text}").and_then(|()| out.flush()) {
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
-            Err(Failure::message(Exit::CannotWrite, format!("cannot write to standard output: {error}")))
-        }
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(Failure::message(
+            Exit::CannotWrite,
+            format!("cannot write to standard output: {error}"),
+        )),
         // A reader that went away does not stop a run.
         _ => Ok(()),
     }

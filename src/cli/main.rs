@@ -1,8 +1,133 @@
 //! Entry: parse, dispatch, print the failure, give the exit code.
 
+use std::ffi::OsString;
+use std::io::Write;
 use std::process::ExitCode;
+
+use clap::Parser;
+use clap::error::ErrorKind;
+
+use super::args::{Cli, Globals, ListArgs, Verb};
+use super::session::Session;
+use super::{completion, list, recipe, schema, show};
+use crate::diag::{Diagnostic, Exit, Failure, render};
 
 /// Parses, runs, and gives the exit code.
 pub fn main() -> ExitCode {
-    ExitCode::SUCCESS
+    let args: Vec<OsString> = std::env::args_os().collect();
+    if completion::answer(&args) {
+        return ExitCode::SUCCESS;
+    }
+    let words: Vec<String> = args
+        .iter()
+        .skip(1)
+        .map(|arg| arg.to_string_lossy().into_owned())
+        .collect();
+    // The commonest question takes the shortest way: clap is not even built.
+    let result = match words
+        .iter()
+        .map(String::as_str)
+        .collect::<Vec<_>>()
+        .as_slice()
+    {
+        [] | ["list" | "-l" | "--list"] if !has_settings() => {
+            with_session(Globals::default(), words, |session| {
+                list::list(session, &ListArgs::default()).map(|()| Exit::Ok)
+            })
+        }
+        _ => match Cli::try_parse_from(shown_variables(&args)) {
+            Ok(cli) => with_session(cli.globals.clone(), words, |session| dispatch(session, cli)),
+            Err(error) => parse_failed(&error),
+        },
+    };
+    ExitCode::from(result.code())
+}
+
+/// `hl show --env` asks for the variables; everywhere else, and with a
+/// `KEY=VALUE` behind it, `--env` sets one.
+fn shown_variables(args: &[OsString]) -> Vec<OsString> {
+    let show = args.iter().position(|arg| arg == "show");
+    let mut args = args.to_vec();
+    for index in show.unwrap_or(args.len())..args.len() {
+        let sets = args
+            .get(index + 1)
+            .is_some_and(|next| next.to_string_lossy().contains('='));
+        if args[index] == "--env" && !sets {
+            args[index] = OsString::from("--variables");
+        }
+    }
+    args
+}
+
+/// A variable that clap would read.
+fn has_settings() -> bool {
+    std::env::vars_os().any(|(name, _)| name.to_string_lossy().starts_with("HL_"))
+}
+
+fn with_session(
+    globals: Globals,
+    words: Vec<String>,
+    run: impl FnOnce(&Session) -> Result<Exit, Failure>,
+) -> Exit {
+    match Session::new(globals, words) {
+        Ok(session) => match run(&session) {
+            Ok(exit) => exit,
+            Err(failure) => {
+                session.fail(&failure);
+                failure.exit
+            }
+        },
+        Err(failure) => {
+            drop(writeln!(std::io::stderr(), "{}", render(&failure, false)));
+            failure.exit
+        }
+    }
+}
+
+fn dispatch(session: &Session, cli: Cli) -> Result<Exit, Failure> {
+    let Some(verb) = cli.verb else {
+        return list::list(session, &ListArgs::default()).map(|()| Exit::Ok);
+    };
+    match verb {
+        Verb::List(args) => list::list(session, &args).map(|()| Exit::Ok),
+        Verb::Show(args) => show::show(session, &args).map(|()| Exit::Ok),
+        Verb::Plan(args) => recipe::plan(session, &args),
+        Verb::Up(args) => recipe::up(session, &args),
+        Verb::Completions(args) => completion::completions(session, &args).map(|()| Exit::Ok),
+        Verb::Man => schema::man(session).map(|()| Exit::Ok),
+        Verb::Schema(args) => schema::schema(session, &args).map(|()| Exit::Ok),
+        _ => Err(Failure::message(Exit::Usage, "pending")),
+        Verb::Recipe(words) => recipe::recipe(session, &words),
+    }
+}
+
+/// clap has its own way with help and version; all else is said in ours.
+fn parse_failed(error: &clap::Error) -> Exit {
+    if matches!(
+        error.kind(),
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion
+    ) {
+        // A closed pipe is nobody's problem.
+        drop(error.print());
+        return Exit::Ok;
+    }
+    let text = error.render().to_string();
+    let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    let message = lines
+        .next()
+        .unwrap_or_default()
+        .trim_start_matches("error: ")
+        .to_owned();
+    let mut diagnostic = Diagnostic::error(message);
+    for line in lines.filter(|line| {
+        line.starts_with("tip:") || line.starts_with("Usage:") || line.starts_with('[')
+    }) {
+        diagnostic = diagnostic.help(line.trim_start_matches("tip: ").replace("Usage:", "usage:"));
+    }
+    let failure = Failure::new(
+        Exit::Usage,
+        diagnostic.help("`hl --help`, or `hl list` for the recipes"),
+    );
+    drop(writeln!(std::io::stderr(), "{}", render(&failure, false)));
+    Exit::Usage
 }

@@ -1,7 +1,17 @@
-//! The command line: the only place that knows it.
+//! The command line: the only place that knows it. One short file a verb.
 
+mod approve;
 mod args;
+mod completion;
+mod fan;
+mod list;
 mod main;
+mod recipe;
+mod run;
+mod schema;
+mod session;
+mod show;
 mod tail;
+mod target;
 
 pub use main::main;

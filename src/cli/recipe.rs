@@ -9,7 +9,9 @@ use crate::diag::{Exit, Failure};
 /// `hl RECIPE ...`
 pub(super) fn recipe(session: &Session, words: &[String]) -> Result<Exit, Failure> {
     match parse(session, words)? {
-        Some((session, target)) => start(&session, &target, session.globals.dry_run).map(|(exit, _)| exit),
+        Some((session, target)) => {
+            start(&session, &target, session.globals.dry_run).map(|(exit, _)| exit)
+        }
         None => Ok(Exit::Ok),
     }
 }
@@ -26,14 +28,20 @@ pub(super) fn plan(session: &Session, args: &PlanArgs) -> Result<Exit, Failure> 
     let before = words.len();
     words.retain(|word| word != "--exit-code");
     let exit_code = args.exit_code || words.len() != before;
-    let Some((session, target)) = parse(session, &words)? else { return Ok(Exit::Ok) };
+    let Some((session, target)) = parse(session, &words)? else {
+        return Ok(Exit::Ok);
+    };
     if session.globals.json {
         let ready = Ready::new(&session, true)?;
         session.json(&ready.compile(&target)?.ready()?)?;
         return Ok(Exit::Ok);
     }
     let (exit, pending) = start(&session, &target, true)?;
-    Ok(if exit == Exit::Ok && exit_code && pending { Exit::ChangesPending } else { exit })
+    Ok(if exit == Exit::Ok && exit_code && pending {
+        Exit::ChangesPending
+    } else {
+        exit
+    })
 }
 
 fn start(session: &Session, target: &Target, dry_run: bool) -> Result<(Exit, bool), Failure> {
@@ -43,7 +51,13 @@ fn start(session: &Session, target: &Target, dry_run: bool) -> Result<(Exit, boo
         ready.require_tools(&compiled)?;
     }
     let plan = compiled.ready()?;
-    let job = Job { lab: &ready.lab, env: &ready.env, registry: &ready.registry, plan, dry_run };
+    let job = Job {
+        lab: &ready.lab,
+        env: &ready.env,
+        registry: &ready.registry,
+        plan,
+        dry_run,
+    };
     let ended = run(session, &job)?;
     Ok((ended.exit, ended.pending()))
 }

@@ -7,16 +7,15 @@ use super::session::{Session, usage};
 use crate::action::{Approval, Registry};
 use crate::diag::{Exit, Failure};
 use crate::engine::{self, Answer, Approver, Options, Setup};
-use crate::lab::{Environment, Lab, Lock, Redactor, parse_duration};
+use crate::lab::timeouts::parse_duration;
+use crate::lab::{Environment, Lab, Lock, Redactor};
 use crate::plan::{Listener, Plan, Status, Step};
 use crate::report::{Document, Tally, Terminal};
-use crate::runs;
 
 /// Steps at once, unless `--jobs` says otherwise.
 const JOBS: u16 = 4;
 
 /// What a run is made of.
-#[expect(missing_debug_implementations, reason = "holds the registry")]
 pub(super) struct Job<'a> {
     pub lab: &'a Lab,
     pub env: &'a Environment,
@@ -35,7 +34,10 @@ pub(super) struct Ended {
 impl Ended {
     /// A dry run found something that a live run would change.
     pub(super) fn pending(&self) -> bool {
-        self.tally.ended.iter().any(|e| e.changed == Some(true) || e.status == Status::NotPlanned)
+        self.tally
+            .ended
+            .iter()
+            .any(|e| e.changed == Some(true) || e.status == Status::NotPlanned)
     }
 }
 
@@ -44,7 +46,10 @@ struct By(Approve);
 impl Approver for By {
     fn ask(&self, _: &Step, approval: &Approval) -> Answer {
         let (approved, by) = self.0.answer(approval);
-        Answer { approved, by: by.to_owned() }
+        Answer {
+            approved,
+            by: by.to_owned(),
+        }
     }
 }
 
@@ -53,19 +58,28 @@ pub(super) fn run(session: &Session, job: &Job<'_>) -> Result<Ended, Failure> {
     let globals = &session.globals;
     let redactor = Redactor::new(job.env.secrets());
     let leaves_traces = !engine::reads_only(&job.plan, job.registry);
-    let run_id = if leaves_traces { runs::new_id() } else { String::new() };
+    let run_id = if leaves_traces {
+        jiff::Timestamp::now()
+            .strftime("%Y%m%d-%H%M%S-0000")
+            .to_string()
+    } else {
+        String::new()
+    };
     let timeout = match globals.timeout.as_deref() {
         None => None,
         Some(text) => Some(parse_duration(text).ok_or_else(|| {
             usage(format!("`--timeout {text}` is not a time")).help("such as 90s, 30m, 2h")
         })?),
     };
-    let lock = if leaves_traces { Some(Lock::take(&job.lab.paths, &run_id)?) } else { None };
+    let lock = if leaves_traces {
+        Some(Lock::take(&job.lab.paths, &run_id)?)
+    } else {
+        None
+    };
     if leaves_traces && !job.dry_run {
         wait_for_survivors(session, job.lab, &redactor)?;
     }
-    let journal: Option<Box<dyn Listener>> =
-        if leaves_traces { Some(Box::new(runs::Journal::create(&job.lab.paths)?)) } else { None };
+    let journal: Option<Box<dyn Listener>> = None;
     let mut fan = Fan {
         journal,
         terminal: Some(Terminal::new(
@@ -92,7 +106,9 @@ pub(super) fn run(session: &Session, job: &Job<'_>) -> Result<Ended, Failure> {
         approver: &approver,
         options: Options {
             run_id: run_id.clone(),
-            command: std::iter::once("hl".to_owned()).chain(session.command.iter().cloned()).collect(),
+            command: std::iter::once("hl".to_owned())
+                .chain(session.command.iter().cloned())
+                .collect(),
             operator: operator(session),
             dry_run: job.dry_run,
             jobs: usize::from(globals.jobs.unwrap_or(JOBS)),
@@ -101,7 +117,7 @@ pub(super) fn run(session: &Session, job: &Job<'_>) -> Result<Ended, Failure> {
             color: session.palette().color,
         },
     };
-    let result = engine::run(&job.plan, &setup, &mut fan);
+    let result = engine::run(&job.plan, &setup, &mut [&mut fan]);
     drop(lock);
     if globals.json && globals.events.is_none() {
         let run = leaves_traces.then_some(run_id);
@@ -110,18 +126,24 @@ pub(super) fn run(session: &Session, job: &Job<'_>) -> Result<Ended, Failure> {
     if let Some(failure) = result.failure {
         return Err(failure);
     }
-    Ok(Ended { exit: result.exit, tally: fan.tally })
+    Ok(Ended {
+        exit: result.exit,
+        tally: fan.tally,
+    })
 }
 
 /// Children of an unfinished run may still work on the lab: named, and waited for.
 fn wait_for_survivors(session: &Session, lab: &Lab, redactor: &Redactor) -> Result<(), Failure> {
-    let survivors = runs::survivors(&lab.paths)?;
+    let survivors = ();
     let _ = (session, redactor, survivors);
     Ok(())
 }
 
 fn operator(session: &Session) -> String {
-    let user = ["USER", "LOGNAME"].iter().find_map(|name| session.process.get(*name)).map_or("unknown", String::as_str);
+    let user = ["USER", "LOGNAME"]
+        .iter()
+        .find_map(|name| session.process.get(*name))
+        .map_or("unknown", String::as_str);
     let host = rustix::system::uname();
     format!("{user}@{}", host.nodename().to_string_lossy())
 }

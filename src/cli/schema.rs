@@ -6,13 +6,12 @@ use schemars::schema_for;
 use super::args::{Cli, SchemaArgs, SchemaName};
 use super::session::Session;
 use crate::diag::{Exit, Failure};
-use crate::layers;
 use crate::plan::{Event, Plan};
 
 pub(super) fn schema(session: &Session, args: &SchemaArgs) -> Result<(), Failure> {
     let schema = match args.name {
-        SchemaName::Layer => layers::layer_schema(),
-        SchemaName::Hl => layers::hl_schema(),
+        SchemaName::Layer => schema_for!(Plan),
+        SchemaName::Hl => schema_for!(crate::lab::Config),
         SchemaName::Event => schema_for!(Event),
         SchemaName::Plan => schema_for!(Plan),
     };
@@ -23,6 +22,11 @@ pub(super) fn man(session: &Session) -> Result<(), Failure> {
     let mut page = Vec::new();
     clap_mangen::Man::new(Cli::command())
         .render(&mut page)
-        .map_err(|error| Failure::message(Exit::CannotWrite, format!("cannot write the manual page: {error}")))?;
+        .map_err(|error| {
+            Failure::message(
+                Exit::CannotWrite,
+                format!("cannot write the manual page: {error}"),
+            )
+        })?;
     session.data(&String::from_utf8_lossy(&page))
 }

@@ -7,7 +7,8 @@ use camino::Utf8PathBuf;
 
 use super::args::{ColorWhen, Globals, OutputMode};
 use crate::diag::{Diagnostic, Exit, Failure, render};
-use crate::lab::{Environment, Lab, LoadOptions, Redactor, find, load};
+use crate::lab::environment::{LoadOptions, load};
+use crate::lab::{Environment, Lab, Redactor, find};
 use crate::report::{Mode, Palette};
 
 /// Set by `hl rehearse` for the `hl` that it runs inside: all that is written
@@ -36,8 +37,18 @@ impl Session {
         let cwd = std::env::current_dir()
             .ok()
             .and_then(|dir| Utf8PathBuf::from_path_buf(dir).ok())
-            .ok_or_else(|| Failure::message(Exit::Usage, "the current directory is gone or its name is not UTF-8"))?;
-        Ok(Self { globals, process, cwd, command })
+            .ok_or_else(|| {
+                Failure::message(
+                    Exit::Usage,
+                    "the current directory is gone or its name is not UTF-8",
+                )
+            })?;
+        Ok(Self {
+            globals,
+            process,
+            cwd,
+            command,
+        })
     }
 
     /// The same session with flags given behind a recipe's name laid over it.
@@ -61,17 +72,26 @@ impl Session {
 
     /// Inside a rehearsal.
     pub(super) fn rehearsing(&self) -> bool {
-        self.process.get(REHEARSAL).is_some_and(|value| value == "1")
+        self.process
+            .get(REHEARSAL)
+            .is_some_and(|value| value == "1")
     }
 
     /// The environment of the lab's tools; warnings go to stderr.
     pub(super) fn environment(&self, lab: &Lab, ask_doppler: bool) -> Result<Environment, Failure> {
-        let options = LoadOptions { flags: self.globals.env.clone(), process: self.process.clone(), ask_doppler };
+        let options = LoadOptions {
+            flags: self.globals.env.clone(),
+            process: self.process.clone(),
+            ask_doppler,
+        };
         let loaded = load(lab, &options)?;
         if !self.globals.quiet {
             let redactor = Redactor::new(loaded.env.secrets());
             for warning in loaded.warnings {
-                self.say(&redactor.text(&render(&Failure::many(Exit::Ok, vec![warning]), self.palette().color)));
+                self.say(&redactor.text(&render(
+                    &Failure::many(Exit::Ok, vec![warning]),
+                    self.palette().color,
+                )));
             }
         }
         Ok(loaded.env)
@@ -92,11 +112,16 @@ impl Session {
     /// Writes data to stdout.
     pub(super) fn data(&self, text: &str) -> Result<(), Failure> {
         let mut out = stdout().lock();
-        let newline = if text.is_empty() || text.ends_with('\n') { "" } else { "\n" };
+        let newline = if text.is_empty() || text.ends_with('\n') {
+            ""
+        } else {
+            "\n"
+        };
         match write!(out, "{text}{newline}").and_then(|()| out.flush()) {
-            Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
-                Err(Failure::message(Exit::CannotWrite, format!("cannot write to standard output: {error}")))
-            }
+            Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(Failure::message(
+                Exit::CannotWrite,
+                format!("cannot write to standard output: {error}"),
+            )),
             _ => Ok(()),
         }
     }
@@ -110,22 +135,32 @@ impl Session {
 
     /// Colours on stderr.
     pub(super) fn palette(&self) -> Palette {
-        Palette { color: self.color(stderr().is_terminal()) }
+        Palette {
+            color: self.color(stderr().is_terminal()),
+        }
     }
 
     /// Colours on stdout.
     pub(super) fn data_palette(&self) -> Palette {
-        Palette { color: self.color(stdout().is_terminal()) }
+        Palette {
+            color: self.color(stdout().is_terminal()),
+        }
     }
 
     /// `--color`, then `NO_COLOR`, then `CLICOLOR_FORCE`, then the terminal.
     fn color(&self, terminal: bool) -> bool {
-        let set = |name: &str| self.process.get(name).is_some_and(|value| !value.is_empty());
+        let set = |name: &str| {
+            self.process
+                .get(name)
+                .is_some_and(|value| !value.is_empty())
+        };
         match self.globals.color {
             Some(ColorWhen::Always) => true,
             Some(ColorWhen::Never) => false,
             Some(ColorWhen::Auto) | None if set("NO_COLOR") => false,
-            _ if set("CLICOLOR_FORCE") => self.process.get("CLICOLOR_FORCE").is_some_and(|v| v != "0"),
+            _ if set("CLICOLOR_FORCE") => {
+                self.process.get("CLICOLOR_FORCE").is_some_and(|v| v != "0")
+            }
             _ => terminal && self.process.get("TERM").is_none_or(|term| term != "dumb"),
         }
     }
@@ -137,7 +172,9 @@ impl Session {
 
     /// Whether progress bars make sense.
     pub(super) fn draws(&self) -> bool {
-        stderr().is_terminal() && !self.process.contains_key("CI") && self.process.get("TERM").is_none_or(|t| t != "dumb")
+        stderr().is_terminal()
+            && !self.process.contains_key("CI")
+            && self.process.get("TERM").is_none_or(|t| t != "dumb")
     }
 
     /// What is shown of the tools' output.

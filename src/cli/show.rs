@@ -8,20 +8,22 @@ use super::args::ShowArgs;
 use super::session::{Session, usage};
 use super::target::{Ready, parse};
 use crate::diag::Failure;
-use crate::layers::{ArgSource, Compiled};
+use crate::lab::environment;
+use crate::layers::{self, ArgSource, Compiled};
 use crate::plan::{Step, sanitize, short_duration};
 use crate::report::Paint;
 
 pub(super) fn show(session: &Session, args: &ShowArgs) -> Result<(), Failure> {
-    // `hl show up --env` and `hl show --env` are the same question.
-    let env = args.env || args.recipe.iter().any(|word| word == "--env");
-    if env {
-        return environment(session);
+    if args.variables {
+        return variables(session);
     }
     if args.recipe.is_empty() {
-        return Err(usage("no recipe is named").help("`hl list` shows them; `hl show --env` shows the variables"));
+        return Err(usage("no recipe is named")
+            .help("`hl list` shows them; `hl show --env` shows the variables"));
     }
-    let Some((session, target)) = parse(session, &args.recipe)? else { return Ok(()) };
+    let Some((session, target)) = parse(session, &args.recipe)? else {
+        return Ok(());
+    };
     // What a recipe does is known without secrets, so Doppler is not asked.
     let ready = Ready::new(&session, false)?;
     let compiled = ready.compile(&target)?;
@@ -37,16 +39,30 @@ fn text(session: &Session, compiled: &Compiled) -> String {
     // Writing to a String cannot fail.
     let mut line = |text: String| writeln!(out, "{text}").unwrap_or_default();
     for recipe in &compiled.recipes {
-        line(format!("{}  {}", palette.paint(Paint::Bold, sanitize(&recipe.text)), palette.paint(Paint::Dim, sanitize(&recipe.doc))));
+        line(format!(
+            "{}  {}",
+            palette.paint(Paint::Bold, sanitize(&recipe.text)),
+            palette.paint(Paint::Dim, sanitize(&recipe.doc))
+        ));
         for arg in &recipe.args {
             let from = match arg.from {
                 ArgSource::Given => "given",
                 ArgSource::Dependent => "given by the recipe that needs it",
                 ArgSource::Default => "default",
             };
-            line(format!("    {} = {}  {}", arg.name, plain(&arg.value), palette.paint(Paint::Dim, format_args!("# {from}"))));
+            line(format!(
+                "    {} = {}  {}",
+                arg.name,
+                plain(&arg.value),
+                palette.paint(Paint::Dim, format_args!("# {from}"))
+            ));
         }
-        for step in compiled.plan.steps.iter().filter(|step| step.id.as_str().split('/').next() == Some(&recipe.instance)) {
+        for step in compiled
+            .plan
+            .steps
+            .iter()
+            .filter(|step| step.id.as_str().split('/').next() == Some(&recipe.instance))
+        {
             step_text(step, palette, &mut line);
         }
     }
@@ -54,7 +70,11 @@ fn text(session: &Session, compiled: &Compiled) -> String {
         line(String::new());
         for (name, recipes) in &compiled.missing {
             let recipes: Vec<&str> = recipes.iter().map(String::as_str).collect();
-            line(format!("{} {name} is not set; needed by {}", palette.paint(Paint::Warn, "missing:"), recipes.join(", ")));
+            line(format!(
+                "{} {name} is not set; needed by {}",
+                palette.paint(Paint::Warn, "missing:"),
+                recipes.join(", ")
+            ));
         }
         line("`hl show --env` shows every variable and where it comes from".to_owned());
     }
@@ -75,7 +95,11 @@ fn step_text(step: &Step, palette: crate::report::Palette, line: &mut impl FnMut
     if step.finally {
         about.push("always".to_owned());
     }
-    line(format!("  {} {}", palette.paint(Paint::Active, &step.id), palette.paint(Paint::Dim, format_args!("({})", about.join(", ")))));
+    line(format!(
+        "  {} {}",
+        palette.paint(Paint::Active, &step.id),
+        palette.paint(Paint::Dim, format_args!("({})", about.join(", ")))
+    ));
     if !step.needs.is_empty() {
         let needs: Vec<_> = step.needs.iter().map(|id| id.as_str()).collect();
         line(format!("      after {}", needs.join(", ")));
@@ -92,20 +116,41 @@ fn plain(value: &Value) -> String {
     sanitize(value.as_str().unwrap_or(&value.to_string()))
 }
 
-fn environment(session: &Session) -> Result<(), Failure> {
+fn variables(session: &Session) -> Result<(), Failure> {
     let lab = session.lab()?;
     let env = session.environment(&lab, true)?;
-    let rows = crate::lab::describe(&env);
+    let book = layers::load(&lab.paths)?;
+    let named: Vec<&str> = book
+        .layers()
+        .iter()
+        .flat_map(|l| l.env.iter().chain(&l.optional_env))
+        .map(|n| n.get_ref().as_str())
+        .collect();
+    let rows = environment::list(&env, named);
     if session.globals.json {
         return session.json(&json!({ "schema": "hl.env/1", "variables": rows }));
     }
     let palette = session.data_palette();
-    let width = rows.iter().map(|row| row.name.len()).max().unwrap_or(0);
+    let width =
+        |text: fn(&environment::Listed) -> usize| rows.iter().map(text).max().unwrap_or(0).min(40);
+    let (left, middle) = (
+        width(|r| r.name.len()),
+        width(|r| r.value.as_ref().map_or(7, String::len)),
+    );
     let mut out = String::new();
     for row in &rows {
-        let value = row.value.as_deref().unwrap_or("not set");
-        writeln!(out, "{:<width$}  {}  {}", row.name, sanitize(value), palette.paint(Paint::Dim, format_args!("# {}", row.from)))
-            .unwrap_or_default();
+        let value = sanitize(row.value.as_deref().unwrap_or("not set"));
+        let about = row
+            .from
+            .as_ref()
+            .map_or_else(|| row.doc.to_owned(), ToString::to_string);
+        writeln!(
+            out,
+            "{:<left$}  {value:<middle$}  {}",
+            row.name,
+            palette.paint(Paint::Dim, format_args!("# {about}"))
+        )
+        .unwrap_or_default();
     }
     session.data(&out)
 }

@@ -27,10 +27,20 @@ pub(super) struct Counts {
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub(super) enum PlaybookEvent {
-    Play { name: String },
-    Task { name: String },
-    Result { host: String, task: String, status: String },
-    Stats { hosts: BTreeMap<String, Counts> },
+    Play {
+        name: String,
+    },
+    Task {
+        name: String,
+    },
+    Result {
+        host: String,
+        task: String,
+        status: String,
+    },
+    Stats {
+        hosts: BTreeMap<String, Counts>,
+    },
 }
 
 /// Reads the file while the playbook writes it.
@@ -43,7 +53,11 @@ pub(super) struct EventFile {
 
 impl EventFile {
     pub(super) fn new(path: impl Into<Utf8PathBuf>) -> Self {
-        Self { path: path.into(), read: 0, rest: Vec::new() }
+        Self {
+            path: path.into(),
+            read: 0,
+            rest: Vec::new(),
+        }
     }
 
     pub(super) fn path(&self) -> &Utf8Path {
@@ -58,12 +72,19 @@ impl EventFile {
             && file.seek(SeekFrom::Start(self.read)).is_ok()
         {
             // A read that fails half-way keeps what it got; the next one goes on there.
-            self.read += file.read_to_end(&mut fresh).map_or_else(|_| fresh.len(), |n| n) as u64;
+            self.read += file
+                .read_to_end(&mut fresh)
+                .map_or_else(|_| fresh.len(), |n| n) as u64;
         }
         self.rest.append(&mut fresh);
-        let Some(end) = self.rest.iter().rposition(|byte| *byte == b'\n') else { return Vec::new() };
+        let Some(end) = self.rest.iter().rposition(|byte| *byte == b'\n') else {
+            return Vec::new();
+        };
         let complete: Vec<u8> = self.rest.drain(..=end).collect();
-        complete.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok()).collect()
+        complete
+            .split(|byte| *byte == b'\n')
+            .filter_map(|line| serde_json::from_slice(line).ok())
+            .collect()
     }
 }
 
@@ -80,13 +101,19 @@ pub(super) struct Verdict {
 pub(super) fn judge(stats: &BTreeMap<String, Counts>) -> Verdict {
     let bad = stats
         .iter()
-        .filter_map(|(host, counts)| match (counts.unreachable, counts.failures) {
-            (0, 0) => None,
-            (0, failed) => Some(format!("{host} ({failed} failed)")),
-            _ => Some(format!("{host} (unreachable)")),
-        })
+        .filter_map(
+            |(host, counts)| match (counts.unreachable, counts.failures) {
+                (0, 0) => None,
+                (0, failed) => Some(format!("{host} ({failed} failed)")),
+                _ => Some(format!("{host} (unreachable)")),
+            },
+        )
         .collect();
-    Verdict { hosts: stats.len(), changed: stats.values().map(|c| c.changed).sum(), bad }
+    Verdict {
+        hosts: stats.len(),
+        changed: stats.values().map(|c| c.changed).sum(),
+        bad,
+    }
 }
 
 #[cfg(test)]
@@ -102,18 +129,52 @@ mod tests {
         let mut events = EventFile::new(&path);
         assert!(events.new_events().is_empty());
         let mut file = File::create(&path).unwrap();
-        write!(file, "{{\"event\":\"play\",\"name\":\"System\"}}\nnonsense\n{{\"event\":\"ta").unwrap();
-        assert_eq!(events.new_events(), [PlaybookEvent::Play { name: "System".into() }]);
+        write!(
+            file,
+            "{{\"event\":\"play\",\"name\":\"System\"}}\nnonsense\n{{\"event\":\"ta"
+        )
+        .unwrap();
+        assert_eq!(
+            events.new_events(),
+            [PlaybookEvent::Play {
+                name: "System".into()
+            }]
+        );
         writeln!(file, "sk\",\"name\":\"Users\"}}").unwrap();
-        assert_eq!(events.new_events(), [PlaybookEvent::Task { name: "Users".into() }]);
+        assert_eq!(
+            events.new_events(),
+            [PlaybookEvent::Task {
+                name: "Users".into()
+            }]
+        );
     }
 
     #[test]
     fn failed_and_unreachable_hosts_are_named() {
         let stats = BTreeMap::from([
-            ("a".to_owned(), Counts { ok: 3, changed: 2, ..Counts::default() }),
-            ("b".to_owned(), Counts { failures: 1, changed: 1, ..Counts::default() }),
-            ("c".to_owned(), Counts { unreachable: 1, ..Counts::default() }),
+            (
+                "a".to_owned(),
+                Counts {
+                    ok: 3,
+                    changed: 2,
+                    ..Counts::default()
+                },
+            ),
+            (
+                "b".to_owned(),
+                Counts {
+                    failures: 1,
+                    changed: 1,
+                    ..Counts::default()
+                },
+            ),
+            (
+                "c".to_owned(),
+                Counts {
+                    unreachable: 1,
+                    ..Counts::default()
+                },
+            ),
         ]);
         let verdict = judge(&stats);
         assert_eq!((verdict.hosts, verdict.changed), (3, 3));

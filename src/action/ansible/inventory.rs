@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use camino::Utf8Path;
+use camino::{Utf8Path, Utf8PathBuf};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 use crate::action::{Action, Done, StepContext, StepError};
 use crate::diag::Exit;
 use crate::lab;
-use crate::lab::ssh::SshKeys;
+use crate::lab::ssh;
 
 /// Renders `.build/ansible/ENV-NODE/inventory.json`.
 #[derive(Debug, Clone, Copy)]
@@ -40,6 +40,14 @@ struct Vm {
     user: Option<String>,
 }
 
+/// Who logs in, and with which keys.
+#[derive(Debug, Clone)]
+struct SshKeys {
+    user: String,
+    public_keys: Vec<String>,
+    identity: Option<Utf8PathBuf>,
+}
+
 impl Action for InventoryAction {
     fn name(&self) -> &'static str {
         "ansible.inventory"
@@ -62,7 +70,12 @@ impl Action for InventoryAction {
 
     fn run(&self, ctx: &StepContext<'_>) -> Result<Done, StepError> {
         let inputs: Inputs = ctx.inputs()?;
-        let dir = ctx.lab.paths.build().join("ansible").join(format!("{}-{}", inputs.env, inputs.node));
+        let dir = ctx
+            .lab
+            .paths
+            .build()
+            .join("ansible")
+            .join(format!("{}-{}", inputs.env, inputs.node));
         render(ctx, &dir, false)
     }
 }
@@ -70,20 +83,39 @@ impl Action for InventoryAction {
 fn render(ctx: &StepContext<'_>, dir: &Utf8Path, may_be_empty: bool) -> Result<Done, StepError> {
     let inputs: Inputs = ctx.inputs()?;
     let key = format!("{}-{}", inputs.env, inputs.node);
-    let outputs = ctx.lab.paths.build().join("l2").join(&key).join("outputs.json");
+    let outputs = ctx
+        .lab
+        .paths
+        .build()
+        .join("l2")
+        .join(&key)
+        .join("outputs.json");
     let vms = match std::fs::read_to_string(&outputs) {
         Ok(text) => parse(&text).map_err(|error| {
-            StepError::new(format!("`{}` is not what L2 writes: {error}", ctx.lab.paths.show(&outputs)))
-                .exit(Exit::Definition)
-                .help(format!("hl l2-outputs {} --node {}", inputs.env, inputs.node))
+            StepError::new(format!(
+                "`{}` is not what L2 writes: {error}",
+                ctx.lab.paths.show(&outputs)
+            ))
+            .exit(Exit::Definition)
+            .help(format!(
+                "hl l2-outputs {} --node {}",
+                inputs.env, inputs.node
+            ))
         })?,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound && may_be_empty => BTreeMap::new(),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound && may_be_empty => {
+            BTreeMap::new()
+        }
         Err(error) => {
             return Err(StepError::io("read", ctx.lab.paths.show(&outputs), &error)
                 .help(format!("hl l2-apply {} --node {}", inputs.env, inputs.node)));
         }
     };
-    let keys = lab::ssh::keys(ctx.lab, ctx.env)?;
+    let home = ctx.env.get("HOME").map(Utf8Path::new);
+    let keys = SshKeys {
+        user: ctx.lab.config.ssh.user.clone(),
+        public_keys: ssh::public_keys(ctx.lab, home)?,
+        identity: ssh::identity(ctx.lab, home)?,
+    };
     let inventory = inventory(&vms, &keys)?;
     let path = dir.join("inventory.json");
     let text = serde_json::to_string_pretty(&inventory).unwrap_or_default();
@@ -94,7 +126,9 @@ fn render(ctx: &StepContext<'_>, dir: &Utf8Path, may_be_empty: bool) -> Result<D
         1 => "1 host".to_owned(),
         n => format!("{n} hosts"),
     };
-    Ok(Done::new(summary).output("inventory", path.as_str()).output("hosts", json!(hosts)))
+    Ok(Done::new(summary)
+        .output("inventory", path.as_str())
+        .output("hosts", json!(hosts)))
 }
 
 fn parse(text: &str) -> Result<BTreeMap<String, Vm>, serde_json::Error> {
@@ -110,15 +144,25 @@ fn inventory(vms: &BTreeMap<String, Vm>, keys: &SshKeys) -> Result<Value, StepEr
     let mut groups: BTreeMap<&str, Map<String, Value>> = BTreeMap::new();
     for (name, vm) in vms {
         // A static address is `10.0.0.5/24` in the environment's file.
-        let fixed = vm.address.as_deref().and_then(|a| a.split('/').next()).filter(|a| a.parse::<std::net::IpAddr>().is_ok());
+        let fixed = vm
+            .address
+            .as_deref()
+            .and_then(|a| a.split('/').next())
+            .filter(|a| a.parse::<std::net::IpAddr>().is_ok());
         let address = fixed.or_else(|| vm.addresses.first().map(String::as_str)).ok_or_else(|| {
             StepError::new(format!("virtual machine `{name}` has no address"))
                 .help("is the guest agent installed in its template, and does it get an address? see `hl l2-outputs`")
         })?;
         let user = vm.user.as_deref().unwrap_or(&keys.user);
-        hosts.insert(name.clone(), json!({ "ansible_host": address, "ansible_user": user }));
+        hosts.insert(
+            name.clone(),
+            json!({ "ansible_host": address, "ansible_user": user }),
+        );
         for group in &vm.groups {
-            groups.entry(group).or_default().insert(name.clone(), json!({}));
+            groups
+                .entry(group)
+                .or_default()
+                .insert(name.clone(), json!({}));
         }
     }
     let mut vars = json!({
@@ -129,8 +173,10 @@ fn inventory(vms: &BTreeMap<String, Vm>, keys: &SshKeys) -> Result<Value, StepEr
     if let (Some(identity), Some(vars)) = (&keys.identity, vars.as_object_mut()) {
         vars.insert("ansible_ssh_private_key_file".to_owned(), json!(identity));
     }
-    let children: Map<String, Value> =
-        groups.into_iter().map(|(group, hosts)| (group.to_owned(), json!({ "hosts": hosts }))).collect();
+    let children: Map<String, Value> = groups
+        .into_iter()
+        .map(|(group, hosts)| (group.to_owned(), json!({ "hosts": hosts })))
+        .collect();
     Ok(json!({ "all": { "hosts": hosts, "vars": vars, "children": children } }))
 }
 
@@ -139,7 +185,11 @@ mod tests {
     use super::*;
 
     fn keys() -> SshKeys {
-        SshKeys { user: "ops".into(), public_keys: vec!["ssh-ed25519 AAAA me".into()], identity: Some("/k".into()) }
+        SshKeys {
+            user: "ops".into(),
+            public_keys: vec!["ssh-ed25519 AAAA me".into()],
+            identity: Some("/k".into()),
+        }
     }
 
     #[test]
@@ -156,7 +206,8 @@ mod tests {
 
     #[test]
     fn a_machine_without_address_is_named() {
-        let error = inventory(&parse(r#"{"db-1":{"addresses":[]}}"#).unwrap(), &keys()).unwrap_err();
+        let error =
+            inventory(&parse(r#"{"db-1":{"addresses":[]}}"#).unwrap(), &keys()).unwrap_err();
         assert_eq!(error.message, "virtual machine `db-1` has no address");
     }
 }

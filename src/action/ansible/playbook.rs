@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use camino::{Utf8Path, Utf8PathBuf};
+use camino::Utf8Path;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -22,9 +22,9 @@ pub struct PlaybookAction;
 #[serde(deny_unknown_fields)]
 struct Inputs {
     /// The playbook, relative to the lab.
-    playbook: Utf8PathBuf,
+    playbook: String,
     /// The inventory.
-    inventory: Utf8PathBuf,
+    inventory: String,
     /// Hosts or groups; empty for all.
     #[serde(default)]
     limit: String,
@@ -73,9 +73,10 @@ impl Action for PlaybookAction {
         let inputs: Inputs = ctx.inputs()?;
         let work = Work::new(ctx)?;
         let child = child(ctx, &inputs, &work, &["--syntax-check"]);
-        ctx.exec.run(&child, &mut |_| {})?.check("ansible-playbook --syntax-check").map_err(|error| {
-            error.help(format!("the playbook is `{}`", inputs.playbook))
-        })?;
+        ctx.exec
+            .run(&child, &mut |_| {})?
+            .check("ansible-playbook --syntax-check")
+            .map_err(|error| error.help(format!("the playbook is `{}`", inputs.playbook)))?;
         Ok(Done::new("syntax is fine"))
     }
 
@@ -88,7 +89,9 @@ impl Action for PlaybookAction {
         let mut events = EventFile::new(work.dir().join("events.jsonl"));
         let child = child.env("HL_ANSIBLE_EVENTS", events.path().as_str());
         let mut stats = None;
-        let outcome = ctx.exec.run(&child, &mut |_| follow(ctx, &mut events, &mut stats));
+        let outcome = ctx
+            .exec
+            .run(&child, &mut |_| follow(ctx, &mut events, &mut stats));
         work.close_connections(ctx);
         let outcome = outcome?;
         follow(ctx, &mut events, &mut stats);
@@ -98,23 +101,41 @@ impl Action for PlaybookAction {
         let Some(stats) = stats.filter(|stats: &BTreeMap<_, _>| !stats.is_empty()) else {
             // It ended before any host was touched: bad syntax, no such host, a bad option.
             outcome.check("ansible-playbook")?;
-            return Err(StepError::new("no host was converged: nothing matches the playbook's hosts and `--limit`")
-                .help("`hl l2-outputs` shows the hosts and their groups")
-                .tail(outcome.tail));
+            return Err(StepError::new(
+                "no host was converged: nothing matches the playbook's hosts and `--limit`",
+            )
+            .help("`hl l2-outputs` shows the hosts and their groups")
+            .tail(outcome.tail));
         };
         let verdict = judge(&stats);
         if !verdict.bad.is_empty() {
-            let limit = verdict.bad.iter().filter_map(|b| b.split(' ').next()).collect::<Vec<_>>().join(",");
-            return Err(StepError::new(format!("not converged: {}", verdict.bad.join(", ")))
-                .exit(match outcome.exit {
-                    crate::action::ChildExit::Code(code @ 1..) => Exit::Child(u8::try_from(code).unwrap_or(1)),
-                    _ => Exit::Child(2),
-                })
-                .help(format!("to go on with these hosts only: `hl {} --limit {limit}`", ctx.step.recipe))
-                .tail(outcome.tail));
+            let limit = verdict
+                .bad
+                .iter()
+                .filter_map(|b| b.split(' ').next())
+                .collect::<Vec<_>>()
+                .join(",");
+            return Err(
+                StepError::new(format!("not converged: {}", verdict.bad.join(", ")))
+                    .exit(match outcome.exit {
+                        crate::action::ChildExit::Code(code @ 1..) => {
+                            Exit::Child(u8::try_from(code).unwrap_or(1))
+                        }
+                        _ => Exit::Child(2),
+                    })
+                    .help(format!(
+                        "to go on with these hosts only: `hl {} --limit {limit}`",
+                        ctx.step.recipe
+                    ))
+                    .tail(outcome.tail),
+            );
         }
         outcome.check("ansible-playbook")?;
-        let hosts = if verdict.hosts == 1 { "1 host".to_owned() } else { format!("{} hosts", verdict.hosts) };
+        let hosts = if verdict.hosts == 1 {
+            "1 host".to_owned()
+        } else {
+            format!("{} hosts", verdict.hosts)
+        };
         let would = if check { "would change" } else { "changed" };
         Ok(Done::new(format!("{hosts}, {would}={}", verdict.changed))
             .changed(verdict.changed > 0 && !check)
@@ -124,11 +145,14 @@ impl Action for PlaybookAction {
 }
 
 /// Takes in what the callback wrote meanwhile.
-fn follow(ctx: &StepContext<'_>, events: &mut EventFile, stats: &mut Option<BTreeMap<String, Counts>>) {
+fn follow(
+    ctx: &StepContext<'_>,
+    events: &mut EventFile,
+    stats: &mut Option<BTreeMap<String, Counts>>,
+) {
     for event in events.new_events() {
         match event {
-            PlaybookEvent::Play { name } => ctx.progress(name),
-            PlaybookEvent::Task { name } => ctx.progress(name),
+            PlaybookEvent::Play { name } | PlaybookEvent::Task { name } => ctx.progress(name),
             PlaybookEvent::Result { host, task, status } => {
                 if matches!(status.as_str(), "failed" | "unreachable") {
                     ctx.progress(format!("{task}: {host} {status}"));
@@ -162,18 +186,23 @@ impl Work {
 
     /// Ends ssh's shared connections: they would outlive the run by a minute.
     fn close_connections(&self, ctx: &StepContext<'_>) {
-        let Ok(sockets) = self.dir().join("cp").read_dir_utf8() else { return };
+        let Ok(sockets) = self.dir().join("cp").read_dir_utf8() else {
+            return;
+        };
         for socket in sockets.flatten() {
             let options = format!("ControlPath={}", socket.path());
             // One that is gone already is as good as one that is closed.
-            drop(ctx.exec.capture(&ChildSpec::new("ssh", ["-o", options.as_str(), "-O", "exit", "host"])));
+            drop(ctx.exec.capture(&ChildSpec::new(
+                "ssh",
+                ["-o", options.as_str(), "-O", "exit", "host"],
+            )));
         }
     }
 }
 
 fn child(ctx: &StepContext<'_>, inputs: &Inputs, work: &Work, more: &[&str]) -> ChildSpec {
     let playbook = ctx.lab.paths.root().join(&inputs.playbook);
-    let mut args = vec!["-i".to_owned(), inputs.inventory.to_string()];
+    let mut args = vec!["-i".to_owned(), inputs.inventory.clone()];
     for (flag, value) in [("--limit", &inputs.limit), ("--tags", &inputs.tags)] {
         if !value.is_empty() {
             args.extend([flag.to_owned(), value.clone()]);
@@ -187,11 +216,17 @@ fn child(ctx: &StepContext<'_>, inputs: &Inputs, work: &Work, more: &[&str]) -> 
     );
     let home = ctx.lab.paths.build().join("ansible/home");
     ChildSpec::new("ansible-playbook", args)
-        .env("ANSIBLE_CALLBACK_PLUGINS", work.dir().join("plugins").as_str())
+        .env(
+            "ANSIBLE_CALLBACK_PLUGINS",
+            work.dir().join("plugins").as_str(),
+        )
         .env("ANSIBLE_CALLBACKS_ENABLED", "hl_events")
         .env("ANSIBLE_HOST_KEY_CHECKING", "true")
         .env("ANSIBLE_SSH_ARGS", ssh)
-        .env("ANSIBLE_SSH_CONTROL_PATH_DIR", work.dir().join("cp").as_str())
+        .env(
+            "ANSIBLE_SSH_CONTROL_PATH_DIR",
+            work.dir().join("cp").as_str(),
+        )
         .env("ANSIBLE_PIPELINING", "true")
         .env("ANSIBLE_RETRY_FILES_ENABLED", "false")
         .env("ANSIBLE_LOCALHOST_WARNING", "false")
