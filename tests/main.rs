@@ -3,5 +3,6 @@
 
 mod arch;
 mod engine;
+mod environment;
 mod layers;
 mod sim;

@@ -104,6 +104,17 @@ pub const ALL: &[Variable] = &[
         "local-lvm",
         "storage for the disks of virtual machines",
     ),
+    Variable {
+        group: Group::Proxmox,
+        required: BUILD,
+        ..optional(
+            "PVE_BUILD_ADDRESS",
+            "",
+            "192.168.1.250/24,gw=192.168.1.1",
+            "free address for the machine that a template is built on: `ADDRESS/BITS,gw=GATEWAY`",
+            BUILD,
+        )
+    },
     optional(
         "PVE_STORAGE_ISO",
         "local",
@@ -125,16 +136,6 @@ pub const ALL: &[Variable] = &[
         "bridge of the virtual machines",
         NODE,
     ),
-    Variable {
-        required: BUILD,
-        ..optional(
-            "PVE_BUILD_ADDRESS",
-            "",
-            "192.168.1.250/24,gw=192.168.1.1",
-            "free address for the machine that a template is built on: `ADDRESS/BITS,gw=GATEWAY`",
-            BUILD,
-        )
-    },
     optional(
         "PVE_CA_FILE",
         "",

@@ -122,7 +122,7 @@ fn lay(
     let reason = Redactor::new(secrets(vars)).text(&reason);
     warnings.push(
         Diagnostic::warning(format!(
-            "Doppler could not be reached, its fallback file is used: {reason}"
+            "Doppler failed, and its fallback file is used: {reason}"
         ))
         .note("values that changed since the last success are not in it"),
     );

@@ -28,10 +28,11 @@ impl Problem {
     pub(super) fn of(said: &str, error: Option<String>) -> Self {
         let error = error.unwrap_or_else(|| "it failed and gave no reason".to_owned());
         let words = error.to_lowercase();
-        if words.contains("must provide a token") {
-            Self::NoLogin
-        } else if said.contains("Unable to fetch secrets from the Doppler API") {
+        // Go's network errors begin so; their address holds the words below.
+        if words.starts_with("get \"") {
             Self::Network(error)
+        } else if words.contains("must provide a token") {
+            Self::NoLogin
         } else if ["token", "unauthorized", "permission", "access", "forbidden"]
             .iter()
             .any(|word| words.contains(word))
@@ -39,6 +40,8 @@ impl Problem {
             Self::Token(error)
         } else if words.contains("project") || words.contains("config") {
             Self::NoProject(error)
+        } else if said.contains("Unable to fetch secrets from the Doppler API") {
+            Self::Network(error)
         } else {
             Self::Other(error)
         }
@@ -107,6 +110,8 @@ mod tests {
     use super::*;
     use rstest::rstest;
 
+    const UNABLE: &str = "Unable to fetch secrets from the Doppler API\n";
+
     fn all() -> Vec<Problem> {
         let said = "what it said".to_owned();
         vec![
@@ -141,8 +146,11 @@ mod tests {
     #[case("You must specify a project", "", Problem::NoProject("You must specify a project".into()))]
     #[case("Could not find requested config 'x'", "",
         Problem::NoProject("Could not find requested config 'x'".into()))]
-    #[case("dial tcp: connection refused", "Unable to fetch secrets from the Doppler API\n",
-        Problem::Network("dial tcp: connection refused".into()))]
+    #[case("Get \"https://api.doppler.com/v3/configs/config\": dial tcp: refused", "",
+        Problem::Network("Get \"https://api.doppler.com/v3/configs/config\": dial tcp: refused".into()))]
+    #[case("You must specify a project", UNABLE,
+        Problem::NoProject("You must specify a project".into()))]
+    #[case("invalid character '<'", UNABLE, Problem::Network("invalid character '<'".into()))]
     #[case("anything", "", Problem::Other("anything".into()))]
     fn the_words_of_the_program_are_understood(
         #[case] error: &str,

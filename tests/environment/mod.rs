@@ -1,0 +1,7 @@
+//! The environment with the real Doppler CLI against a loopback server that
+//! speaks its API, and the files that document the variables.
+
+mod api;
+mod documents;
+mod doppler;
+mod world;
