@@ -56,6 +56,9 @@ pub(super) struct Globals {
     /// After a failure, go on with what does not depend on it
     #[arg(short, long, global = true, env = "HL_KEEP_GOING", hide_env = true, value_parser = BoolishValueParser::new(), action = ArgAction::SetTrue)]
     pub keep_going: bool,
+    /// Interrupt what a killed run left behind once, instead of waiting for it
+    #[arg(long, global = true, env = "HL_INTERRUPT", hide_env = true, value_parser = BoolishValueParser::new(), action = ArgAction::SetTrue)]
+    pub interrupt: bool,
     /// Limit for every step instead of its own, e.g. 90s, 30m
     #[arg(
         long,
@@ -115,6 +118,7 @@ impl Globals {
         self.no_input |= later.no_input;
         self.jobs = later.jobs.or(self.jobs);
         self.keep_going |= later.keep_going;
+        self.interrupt |= later.interrupt;
         self.timeout = later.timeout.or(self.timeout);
         self.json |= later.json;
         self.events = later.events.or(self.events);

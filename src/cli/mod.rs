@@ -4,6 +4,7 @@ mod approve;
 mod args;
 mod completion;
 mod fan;
+mod graph;
 mod list;
 mod main;
 mod recipe;

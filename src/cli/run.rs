@@ -1,6 +1,10 @@
 //! Runs a plan: lock, survivors of an unfinished run, journal, listeners,
 //! engine, exit code.
 
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
 use super::approve::Approve;
 use super::fan::Fan;
 use super::session::{Session, usage};
@@ -10,7 +14,8 @@ use crate::engine::{self, Answer, Approver, Options, Setup};
 use crate::lab::timeouts::parse_duration;
 use crate::lab::{Environment, Lab, Lock, Redactor};
 use crate::plan::{Listener, Plan, Status, Step};
-use crate::report::{Document, Tally, Terminal};
+use crate::report::{Document, Paint, Tally, Terminal};
+use crate::runs::{self, Journal};
 
 /// Steps at once, unless `--jobs` says otherwise.
 const JOBS: u16 = 4;
@@ -59,9 +64,7 @@ pub(super) fn run(session: &Session, job: &Job<'_>) -> Result<Ended, Failure> {
     let redactor = Redactor::new(job.env.secrets());
     let leaves_traces = !engine::reads_only(&job.plan, job.registry);
     let run_id = if leaves_traces {
-        jiff::Timestamp::now()
-            .strftime("%Y%m%d-%H%M%S-0000")
-            .to_string()
+        runs::new_id()
     } else {
         String::new()
     };
@@ -77,9 +80,10 @@ pub(super) fn run(session: &Session, job: &Job<'_>) -> Result<Ended, Failure> {
         None
     };
     if leaves_traces && !job.dry_run {
-        wait_for_survivors(session, job.lab, &redactor)?;
+        settle(session, job.lab, &redactor)?;
     }
-    let journal: Option<Box<dyn Listener>> = None;
+    let journal: Option<Box<dyn Listener>> = leaves_traces
+        .then(|| Box::new(Journal::new(&job.lab.paths, flags(session))) as Box<dyn Listener>);
     let mut fan = Fan {
         journal,
         terminal: Some(Terminal::new(
@@ -132,11 +136,31 @@ pub(super) fn run(session: &Session, job: &Job<'_>) -> Result<Ended, Failure> {
     })
 }
 
-/// Children of an unfinished run may still work on the lab: named, and waited for.
-fn wait_for_survivors(session: &Session, lab: &Lab, redactor: &Redactor) -> Result<(), Failure> {
-    let survivors = ();
-    let _ = (session, redactor, survivors);
-    Ok(())
+/// Children of an unfinished run may still work on the lab: they are named,
+/// and waited for.
+fn settle(session: &Session, lab: &Lab, redactor: &Redactor) -> Result<(), Failure> {
+    runs::settle(lab, redactor, session.globals.interrupt, &mut |notice| {
+        let verb = session.palette().verb(Paint::Warn, "Waiting");
+        session.say(&format!("{verb} {}", redactor.text(&notice.message)));
+    })
+}
+
+/// The flags that change what a run does, for its header.
+fn flags(session: &Session) -> BTreeMap<String, Value> {
+    let globals = &session.globals;
+    let set = [("yes", globals.yes), ("keep_going", globals.keep_going)];
+    let mut flags: BTreeMap<String, Value> = set
+        .into_iter()
+        .filter(|(_, on)| *on)
+        .map(|(name, _)| (name.to_owned(), Value::Bool(true)))
+        .collect();
+    if let Some(timeout) = &globals.timeout {
+        flags.insert("timeout".to_owned(), Value::String(timeout.clone()));
+    }
+    if let Some(jobs) = globals.jobs {
+        flags.insert("jobs".to_owned(), Value::from(jobs));
+    }
+    flags
 }
 
 fn operator(session: &Session) -> String {

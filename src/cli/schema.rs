@@ -6,12 +6,13 @@ use schemars::schema_for;
 use super::args::{Cli, SchemaArgs, SchemaName};
 use super::session::Session;
 use crate::diag::{Exit, Failure};
+use crate::layers;
 use crate::plan::{Event, Plan};
 
 pub(super) fn schema(session: &Session, args: &SchemaArgs) -> Result<(), Failure> {
     let schema = match args.name {
-        SchemaName::Layer => schema_for!(Plan),
-        SchemaName::Hl => schema_for!(crate::lab::Config),
+        SchemaName::Layer => layers::layer_schema(),
+        SchemaName::Hl => layers::hl_schema(),
         SchemaName::Event => schema_for!(Event),
         SchemaName::Plan => schema_for!(Plan),
     };

@@ -1,0 +1,23 @@
+//! `hl graph`: a plan's steps and what they wait for.
+
+use super::args::{GraphArgs, GraphFormat};
+use super::session::Session;
+use super::target::{Ready, parse};
+use crate::diag::Failure;
+use crate::layers::graph as draw;
+
+pub(super) fn graph(session: &Session, args: &GraphArgs) -> Result<(), Failure> {
+    let Some((session, target)) = parse(session, &args.recipe)? else {
+        return Ok(());
+    };
+    // The shape of a plan is known without secrets, so Doppler is not asked.
+    let plan = Ready::new(&session, false)?.compile(&target)?.plan;
+    if session.globals.json {
+        return session.json(&draw::json(&plan));
+    }
+    session.data(&match args.format {
+        GraphFormat::Tree => draw::tree(&plan),
+        GraphFormat::Dot => draw::dot(&plan),
+        GraphFormat::Mermaid => draw::mermaid(&plan),
+    })
+}
