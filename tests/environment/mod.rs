@@ -4,4 +4,5 @@
 mod api;
 mod documents;
 mod doppler;
+mod full_disk;
 mod world;
