@@ -14,6 +14,7 @@ mod fault;
 pub mod known_hosts;
 mod registry;
 mod ssh_wait;
+pub mod tofu;
 
 pub use ansible::{InventoryAction, PlaybookAction};
 pub use command::{Command, Script};

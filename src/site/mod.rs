@@ -7,4 +7,4 @@ mod read;
 mod yaml;
 
 pub use env::{Cidr, Env, Ip, Vm};
-pub use read::{list, load, parse};
+pub use read::{is_tag, list, load, parse};

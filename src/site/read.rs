@@ -410,7 +410,8 @@ fn is_label(text: &str) -> bool {
         && !text.ends_with('-')
 }
 
-fn is_tag(text: &str) -> bool {
+/// Whether a text can be a tag on the node.
+pub fn is_tag(text: &str) -> bool {
     let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
     text.starts_with(plain) && text.chars().all(|c| plain(c) || "-+.".contains(c))
 }

@@ -1,0 +1,269 @@
+//! `tofu.apply`: applies the very plan that was shown, once.
+
+use camino::Utf8PathBuf;
+use schemars::{JsonSchema, Schema, schema_for};
+use serde::Deserialize;
+
+use super::events::Events;
+use super::files::{self, Once};
+use super::follow::Follow;
+use super::guard;
+use super::orphans;
+use super::outputs;
+use super::plan;
+use super::state::State;
+use super::summary::{Kind, Summary};
+use super::tool::Tool;
+use super::workspace::{Target, Workspace};
+use crate::action::{Action, Approval, Done, Instead, StepContext, StepError, known_hosts};
+use crate::plan::EventKind;
+
+/// `tofu.apply`
+#[derive(Debug, Clone, Copy)]
+pub struct Apply;
+
+#[derive(Deserialize, JsonSchema)]
+struct Inputs {
+    #[serde(flatten)]
+    target: Target,
+    /// The plan that `tofu.plan` saved.
+    #[serde(default)]
+    plan_file: String,
+}
+
+/// Everything that an apply works with.
+struct Job {
+    target: Target,
+    space: Workspace,
+    tool: Tool,
+    file: Utf8PathBuf,
+    summary: Summary,
+}
+
+impl Job {
+    fn of(ctx: &StepContext<'_>) -> Result<Self, StepError> {
+        let Inputs { target, plan_file } = ctx.inputs()?;
+        let space = Workspace::of(ctx, &target)?;
+        let file = Utf8PathBuf::from(plan_file);
+        if !file.is_file() {
+            let shown = ctx.lab.paths.show(&file);
+            return Err(StepError::new(format!("the plan `{shown}` is gone"))
+                .help(format!("a plan is applied once; plan again: `hl {}`", ctx.step.recipe)));
+        }
+        let tool = Tool::find(ctx)?;
+        let summary = plan::read(ctx, &space, &tool, &file)?;
+        Ok(Self {
+            target,
+            space,
+            tool,
+            file,
+            summary,
+        })
+    }
+}
+
+impl Action for Apply {
+    fn name(&self) -> &'static str {
+        "tofu.apply"
+    }
+
+    fn doc(&self) -> &'static str {
+        "applies the saved plan that was shown, once"
+    }
+
+    fn inputs(&self) -> Schema {
+        schema_for!(Inputs)
+    }
+
+    fn approval(&self, ctx: &StepContext<'_>) -> Result<Option<Approval>, StepError> {
+        let job = Job::of(ctx)?;
+        Ok(approval(&job.summary, &job.target))
+    }
+
+    fn preview(&self, _: &StepContext<'_>) -> Result<Done, StepError> {
+        Ok(Done::new("not applied: dry run").changed(false))
+    }
+
+    fn run(&self, ctx: &StepContext<'_>) -> Result<Done, StepError> {
+        let job = Job::of(ctx)?;
+        let _once = Once(job.file.clone());
+        if job.summary.is_empty() && !job.summary.outputs_changed {
+            return Ok(Done {
+                instead: Some(Instead::Skipped("no changes".to_owned())),
+                ..Done::new("no changes").changed(false)
+            });
+        }
+        let before = State::read(&job.space.state)?;
+        // The question may have waited for hours.
+        guard::check(ctx, &job.summary, &job.space.key, &before)?;
+        files::remove(&outputs::file(ctx.lab, &job.space.key))?;
+        let events = apply(ctx, &job);
+        job.space.protect_state()?;
+        let (events, result) = events?;
+        forget_hosts(ctx, &before, &events)?;
+        match result {
+            Ok(()) => {
+                let mut done = Done::new(counts(&job.summary)).changed(!job.summary.is_empty());
+                done.warnings = events.warnings;
+                Ok(done
+                    .output("state", job.space.state.as_str())
+                    .output("workdir", job.space.module.as_str()))
+            }
+            Err(error) => Err(lost(ctx, &job, explain(error, &events, ctx))),
+        }
+    }
+}
+
+/// Runs it to its end: what it said, and how it ended.
+fn apply(
+    ctx: &StepContext<'_>,
+    job: &Job,
+) -> Result<(Events, Result<(), StepError>), StepError> {
+    let tool = &job.tool;
+    let mut args = vec!["apply", "-input=false", "-no-color", "-lock-timeout=60s"];
+    let file = job.space.build.join("events.jsonl");
+    let into = format!("-json-into={file}");
+    let beside = tool.has_json_into();
+    if beside {
+        files::reserve(&file)?;
+        args.push(&into);
+    } else {
+        args.push("-json");
+    }
+    args.push(job.file.as_str());
+    let _events_file = beside.then(|| Once(file.clone()));
+    let child = job.space.calling_child(ctx, tool, args)?;
+    let mut events = Events::default();
+    let mut follow = Follow::new(file);
+    let said = |events: &mut Events, line: &str| {
+        if let Some(message) = events.line(line) {
+            (ctx.emit)(EventKind::Progress {
+                message,
+                done: Some(events.done),
+                total: (events.total > 0).then_some(events.total),
+            });
+        }
+    };
+    let outcome = ctx.exec.run(&child, &mut |line| {
+        if beside {
+            follow.each(&mut |line| said(&mut events, line));
+        } else {
+            said(&mut events, line.text);
+        }
+    })?;
+    if beside {
+        follow.each(&mut |line| said(&mut events, line));
+    }
+    let mut result = outcome.check(&format!("{} apply", tool.program));
+    if outcome.killed
+        && let Err(error) = &mut result
+    {
+        "tofu was killed and may have left its state behind".clone_into(&mut error.message);
+    }
+    Ok((events, result))
+}
+
+/// What to ask.
+fn approval(summary: &Summary, target: &Target) -> Option<Approval> {
+    if summary.is_empty() {
+        return None;
+    }
+    let Target { env, node, .. } = target;
+    let losses = summary.losses();
+    let question = if losses.is_empty() {
+        format!("apply to `{env}` on `{node}`: {}?", summary.counts())
+    } else {
+        format!(
+            "this destroys {} of `{env}` on `{node}`, with all that is on it: {}",
+            losses.join(", "),
+            summary.counts()
+        )
+    };
+    Some(Approval {
+        summary: summary.lines(),
+        question,
+        type_word: (!losses.is_empty()).then(|| env.clone()),
+    })
+}
+
+/// `2 added, 1 destroyed`
+fn counts(summary: &Summary) -> String {
+    let parts: Vec<String> = [
+        (Kind::Add, "added"),
+        (Kind::Change, "changed"),
+        (Kind::Replace, "replaced"),
+        (Kind::Destroy, "destroyed"),
+        (Kind::Forget, "forgotten"),
+    ]
+    .into_iter()
+    .map(|(kind, word)| (summary.of(kind).count(), word))
+    .filter(|(count, _)| *count > 0)
+    .map(|(count, word)| format!("{count} {word}"))
+    .collect();
+    if parts.is_empty() {
+        return "no changes, outputs brought up to date".to_owned();
+    }
+    parts.join(", ")
+}
+
+/// A machine that was destroyed, or is new under its address, has another host
+/// key than the one that was known.
+fn forget_hosts(ctx: &StepContext<'_>, before: &State, events: &Events) -> Result<(), StepError> {
+    let mut hosts: Vec<String> = Vec::new();
+    let fresh = State::default();
+    for name in events.destroyed.iter().chain(&events.created) {
+        hosts.push(name.clone());
+        for state in [before, &fresh] {
+            let vm = state.vms.get(name);
+            let fixed = vm.and_then(|vm| vm.address.as_deref()?.split('/').next());
+            hosts.extend(fixed.filter(|address| *address != "dhcp").map(str::to_owned));
+            let reported = state.outputs.get("vms").and_then(|vms| vms.get(name)?.get("addresses")?.as_array());
+            let reported = reported.into_iter().flatten();
+            hosts.extend(reported.filter_map(|address| Some(address.as_str()?.to_owned())));
+        }
+    }
+    if hosts.is_empty() {
+        return Ok(());
+    }
+    let hosts: Vec<&str> = hosts.iter().map(String::as_str).collect();
+    known_hosts::forget(&ctx.lab.paths.known_hosts(), &hosts).map(drop)
+}
+
+/// The error with what tofu said, and what helps.
+fn explain(mut error: StepError, events: &Events, ctx: &StepContext<'_>) -> StepError {
+    if !events.errors.is_empty() {
+        error.tail.clone_from(&events.errors);
+    }
+    let said = error.tail.join("\n");
+    if said.contains("plan is stale") {
+        return error.help(format!("the state has changed since; plan again: `hl {}`", ctx.step.recipe));
+    }
+    if said.contains("403") {
+        error = error.help("`hl l0-runway` names the rights that the token lacks");
+    }
+    error.help(format!(
+        "the state holds what was done; `hl {}` plans what is left and asks again",
+        ctx.step.recipe
+    ))
+}
+
+/// Names every machine that this apply may have lost.
+fn lost(ctx: &StepContext<'_>, job: &Job, mut error: StepError) -> StepError {
+    match orphans::find(ctx, &job.space, &job.target.env, &job.summary) {
+        Ok(found) => {
+            for orphan in found {
+                error.tail.push(orphan.words());
+                error = error.help(orphan.help());
+            }
+        }
+        Err(why) => {
+            let ids: Vec<String> = orphans::planned(&job.summary).map(|id| id.to_string()).collect();
+            if !ids.is_empty() {
+                error.tail.push(format!("the node could not be compared with the state: {why}"));
+                let ids = ids.join(", ");
+                error = error.help(format!("look on the node for VMs {ids}: one that the state does not hold is lost to tofu"));
+            }
+        }
+    }
+    error
+}

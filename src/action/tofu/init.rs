@@ -1,0 +1,152 @@
+//! `tofu.init` and `tofu.validate`: a working copy that is ready and valid.
+
+use schemars::{Schema, schema_for};
+use serde::Deserialize;
+
+use super::tool::Tool;
+use super::workspace::{Target, Workspace};
+use crate::action::{Action, Done, StepContext, StepError};
+use crate::diag::Exit;
+
+/// `tofu.init`
+#[derive(Debug, Clone, Copy)]
+pub struct Init;
+
+/// `tofu.validate`
+#[derive(Debug, Clone, Copy)]
+pub struct Validate;
+
+impl Action for Init {
+    fn name(&self) -> &'static str {
+        "tofu.init"
+    }
+
+    fn doc(&self) -> &'static str {
+        "copies a tofu module to .build and makes it ready: providers and state"
+    }
+
+    fn inputs(&self) -> Schema {
+        schema_for!(Target)
+    }
+
+    fn preview(&self, ctx: &StepContext<'_>) -> Result<Done, StepError> {
+        self.run(ctx)
+    }
+
+    fn run(&self, ctx: &StepContext<'_>) -> Result<Done, StepError> {
+        let space = Workspace::of(ctx, &ctx.inputs()?)?;
+        let tool = Tool::find(ctx)?;
+        space.prepare(&tool)?;
+        let backend = format!("-backend-config=path={}", space.state);
+        let args = ["init", "-input=false", "-no-color", "-reconfigure", &backend];
+        ctx.progress(format!("{} init", tool.program));
+        let outcome = ctx.exec.run(&space.child(ctx, &tool, args), &mut |_| {})?;
+        outcome
+            .check(&format!("{} init", tool.program))
+            .map_err(|error| explain(error, &space, ctx))?;
+        let (major, minor) = tool.version;
+        Ok(Done::new(format!("{} {major}.{minor}", tool.flavor.name()))
+            .output("workdir", space.module.as_str())
+            .output("state", space.state.as_str())
+            .output("key", space.key.as_str()))
+    }
+}
+
+/// What to do about the ways in which an init fails most.
+fn explain(error: StepError, space: &Workspace, ctx: &StepContext<'_>) -> StepError {
+    let said = error.tail.join("\n");
+    let shows = |text: &str| said.contains(text);
+    if shows("checksum") {
+        let lock = ctx.lab.paths.show(&space.module.join(".terraform.lock.hcl"));
+        return error.help(format!(
+            "the provider is not the one of last time; remove `{lock}` if that is right"
+        ));
+    }
+    if shows("provider packages") || shows("registry") {
+        return error
+            .help("the first init fetches the provider and needs network")
+            .help("or use the local mirror: `scripts/tools`, then `eval \"$(scripts/tools --print-env)\"`");
+    }
+    error
+}
+
+#[derive(Deserialize)]
+struct Validity {
+    valid: bool,
+    #[serde(default)]
+    diagnostics: Vec<Finding>,
+}
+
+#[derive(Deserialize)]
+struct Finding {
+    severity: String,
+    summary: String,
+    #[serde(default)]
+    detail: String,
+    #[serde(default)]
+    range: Option<Range>,
+}
+
+#[derive(Deserialize)]
+struct Range {
+    filename: String,
+    start: Position,
+}
+
+#[derive(Deserialize)]
+struct Position {
+    line: u32,
+    column: u32,
+}
+
+impl Finding {
+    fn words(&self) -> String {
+        let place = self.range.as_ref().map_or_else(String::new, |range| {
+            format!("{}:{}:{}: ", range.filename, range.start.line, range.start.column)
+        });
+        let detail: Vec<&str> = self.detail.split_whitespace().collect();
+        format!("{place}{}: {}", self.summary, detail.join(" "))
+    }
+}
+
+impl Action for Validate {
+    fn name(&self) -> &'static str {
+        "tofu.validate"
+    }
+
+    fn doc(&self) -> &'static str {
+        "checks a module that tofu.init made ready, without contacting anything"
+    }
+
+    fn inputs(&self) -> Schema {
+        schema_for!(Target)
+    }
+
+    fn preview(&self, ctx: &StepContext<'_>) -> Result<Done, StepError> {
+        self.run(ctx)
+    }
+
+    fn run(&self, ctx: &StepContext<'_>) -> Result<Done, StepError> {
+        let target: Target = ctx.inputs()?;
+        let space = Workspace::of(ctx, &target)?;
+        let tool = Tool::find(ctx)?;
+        let args = ["validate", "-no-color", "-json"];
+        let printed = ctx.exec.capture(&space.child(ctx, &tool, args))?;
+        let validity: Validity = serde_json::from_slice(&printed.stdout).map_err(|_| {
+            let tail = printed.stderr.lines().map(str::to_owned).collect();
+            StepError::new(format!("`{} validate` said nothing that can be read", tool.program)).tail(tail)
+        })?;
+        let findings = |severity: &str| -> Vec<String> {
+            let of = validity.diagnostics.iter().filter(|finding| finding.severity == severity);
+            of.map(Finding::words).collect()
+        };
+        if validity.valid {
+            let mut done = Done::new("valid");
+            done.warnings = findings("warning");
+            return Ok(done);
+        }
+        Err(StepError::new("the tofu module is not valid")
+            .exit(Exit::Definition)
+            .tail(findings("error")))
+    }
+}

@@ -1,0 +1,28 @@
+//! L2: virtual machines by OpenTofu or Terraform, from a plan that was shown.
+//!
+//! `site.tfvars` turns an environment into variables, `tofu.init` makes a
+//! working copy of the module, `tofu.plan` saves a plan and says what it would
+//! do, `tofu.apply` applies that very file once, `tofu.outputs` hands the
+//! machines on. The checkout is never written; the state lies in
+//! `.states/ENV-NODE/`, everything else in `.build/l2/ENV-NODE/`.
+
+mod apply;
+mod events;
+mod files;
+mod follow;
+mod guard;
+mod init;
+mod orphans;
+mod outputs;
+mod plan;
+mod state;
+mod summary;
+mod tfvars;
+mod tool;
+mod workspace;
+
+pub use apply::Apply;
+pub use init::{Init, Validate};
+pub use outputs::{Machine, Outputs, ReadOutputs, file as outputs_file, read as read_outputs};
+pub use plan::MakePlan;
+pub use tfvars::Tfvars;

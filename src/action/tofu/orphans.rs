@@ -1,0 +1,124 @@
+//! After an apply that did not end well: machines on the node that no state
+//! holds. An interrupted clone goes on at the node, and tofu may never have
+//! heard of it (measured).
+
+use super::state::{self, State};
+use super::summary::{Kind, Summary};
+use super::workspace::Workspace;
+use crate::action::StepContext;
+use crate::pve;
+
+/// A machine in no state.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Orphan {
+    pub(super) vmid: u32,
+    name: String,
+    node: String,
+    status: String,
+    lock: Option<String>,
+}
+
+impl Orphan {
+    /// What it is.
+    pub(super) fn words(&self) -> String {
+        let Self { vmid, name, node, status, .. } = self;
+        let lock = self.lock.as_ref().map_or_else(String::new, |lock| format!(", locked: {lock}"));
+        format!("VM {vmid} `{name}` on `{node}` is in no state ({status}{lock})")
+    }
+
+    /// What to do.
+    pub(super) fn help(&self) -> String {
+        let Self { vmid, node, .. } = self;
+        let wait = if self.lock.is_some() { "wait until the node has finished, then " } else { "" };
+        format!("{wait}look at VM {vmid} and remove it: `qm destroy {vmid} --purge` on `{node}`")
+    }
+}
+
+/// Compares the node with the state: those that the plan was to make, and
+/// those that carry this environment's tags. `Err`: it could not be asked.
+pub(super) fn find(
+    ctx: &StepContext<'_>,
+    space: &Workspace,
+    env: &str,
+    summary: &Summary,
+) -> Result<Vec<Orphan>, String> {
+    // Not cancellable: the user has to know, also after Ctrl-C.
+    let resources = pve::Client::new(ctx.env, &ctx.lab.paths)
+        .and_then(|client| client.cluster_resources_vms())
+        .map_err(|error| error.to_string())?;
+    let states = state::all(&ctx.lab.paths.out().join(".states"));
+    // One that cannot be read is no proof that a machine is lost.
+    State::read(&space.state).map_err(|error| error.message)?;
+    Ok(among(&resources, &states, env, summary))
+}
+
+fn among(
+    resources: &[pve::Vm],
+    states: &[(String, State)],
+    env: &str,
+    summary: &Summary,
+) -> Vec<Orphan> {
+    let made: Vec<u32> = planned(summary).collect();
+    let ours = |vm: &pve::Vm| {
+        let tags: Vec<&str> = vm.tags.as_deref().unwrap_or_default().split([';', ',', ' ']).collect();
+        made.contains(&vm.vmid) || (tags.contains(&"hl") && tags.contains(&env))
+    };
+    let held = |vmid: u32| states.iter().any(|(_, state)| state.with_vmid(vmid).is_some());
+    resources
+        .iter()
+        .filter(|vm| ours(vm) && !vm.template && !held(vm.vmid))
+        .map(|vm| Orphan {
+            vmid: vm.vmid,
+            name: vm.name.clone().unwrap_or_default(),
+            node: vm.node.clone(),
+            status: vm.status.clone(),
+            lock: vm.lock.clone(),
+        })
+        .collect()
+}
+
+/// Ids of the machines that a plan makes.
+pub(super) fn planned(summary: &Summary) -> impl Iterator<Item = u32> {
+    summary
+        .of(Kind::Add)
+        .chain(summary.of(Kind::Replace))
+        .filter_map(|change| change.after.as_ref()?.vmid)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::action::tofu::summary::{Change, Vm};
+
+    #[test]
+    fn a_machine_of_the_plan_or_with_our_tags_in_no_state_is_an_orphan() {
+        let vm = |vmid: u32| Vm { vmid: Some(vmid), ..Vm::default() };
+        let add = |vmid: u32| Change {
+            address: String::new(),
+            name: "x".to_owned(),
+            kind: Kind::Add,
+            before: None,
+            after: Some(vm(vmid)),
+            details: Vec::new(),
+        };
+        let summary = Summary { changes: vec![add(5101), add(5102)], ..Summary::default() };
+        let mut state = State::default();
+        state.vms.insert("a".to_owned(), vm(5102));
+        let resources: Vec<pve::Vm> = serde_json::from_value(json!([
+            {"vmid": 5101, "node": "pve", "type": "qemu", "status": "stopped", "lock": "clone"},
+            {"vmid": 5102, "node": "pve", "type": "qemu", "status": "running", "tags": "dev;hl"},
+            {"vmid": 5103, "node": "pve", "type": "qemu", "status": "running", "name": "web", "tags": "dev;hl"},
+            {"vmid": 5104, "node": "pve", "type": "qemu", "status": "running", "tags": "hl;prod"},
+            {"vmid": 9000, "node": "pve", "type": "qemu", "status": "stopped", "template": 1, "tags": "dev;hl"},
+            {"vmid": 100, "node": "pve", "type": "qemu", "status": "running"},
+        ]))
+        .unwrap();
+        let found = among(&resources, &[("dev-pve".to_owned(), state)], "dev", &summary);
+        let ids: Vec<_> = found.iter().map(|orphan| orphan.vmid).collect();
+        assert_eq!(ids, [5101, 5103]);
+        assert!(found[0].words().contains("locked: clone") && found[0].help().starts_with("wait"));
+        assert!(found[1].help().contains("qm destroy 5103 --purge"));
+    }
+}

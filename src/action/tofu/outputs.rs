@@ -1,0 +1,292 @@
+//! `tofu.outputs`: what L3 and L4 need to know of each machine, in
+//! `.build/l2/ENV-NODE/outputs.json`. It is read from the state file itself, so
+//! that it can be had again after `hl clean`, without tofu and without the node.
+
+use std::collections::BTreeMap;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use schemars::{Schema, schema_for};
+use serde::{Deserialize, Serialize};
+
+use super::state::State;
+use super::workspace::Target;
+use crate::action::{Action, Done, Instead, StepContext, StepError};
+use crate::diag::Exit;
+use crate::lab::{self, Lab};
+use crate::{pve, site};
+
+/// What `outputs.json` holds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Outputs {
+    /// The environment.
+    pub env: String,
+    /// The node it was made on.
+    pub node: String,
+    /// The machines by name.
+    pub vms: BTreeMap<String, Machine>,
+}
+
+/// One machine.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Machine {
+    /// Its id.
+    pub vmid: u32,
+    /// Where it is.
+    pub node: String,
+    /// Where it is reached: its fixed address, else the first it reported.
+    pub address: String,
+    /// All IPv4 addresses that it reported, loopback left out.
+    pub addresses: Vec<String>,
+    /// MAC addresses.
+    #[serde(default)]
+    pub macs: Vec<String>,
+    /// Groups in the inventory.
+    pub groups: Vec<String>,
+    /// Tags on the node.
+    #[serde(default)]
+    pub tags: Vec<String>,
+    /// The user that cloud-init made.
+    pub user: String,
+}
+
+/// `.build/l2/KEY/outputs.json`
+pub fn file(lab: &Lab, key: &str) -> Utf8PathBuf {
+    lab.paths.build().join("l2").join(key).join("outputs.json")
+}
+
+/// Reads an `outputs.json`.
+pub fn read(path: &Utf8Path) -> Result<Outputs, StepError> {
+    let text = std::fs::read_to_string(path).map_err(|error| StepError::io("read", path, &error))?;
+    serde_json::from_str(&text).map_err(|error| {
+        StepError::new(format!("`{path}` is invalid: {error}"))
+            .help("remove it: it is read again from the state")
+    })
+}
+
+/// `tofu.outputs`
+#[derive(Debug, Clone, Copy)]
+pub struct ReadOutputs;
+
+impl Action for ReadOutputs {
+    fn name(&self) -> &'static str {
+        "tofu.outputs"
+    }
+
+    fn doc(&self) -> &'static str {
+        "reads addresses, groups and users of an environment's machines from its state"
+    }
+
+    fn inputs(&self) -> Schema {
+        schema_for!(Target)
+    }
+
+    fn preview(&self, ctx: &StepContext<'_>) -> Result<Done, StepError> {
+        let target: Target = ctx.inputs()?;
+        let key = target.key()?;
+        let state = State::read(&ctx.lab.paths.tofu_state(&key).join("terraform.tfstate"))?;
+        if state.vms.is_empty() {
+            let reason = format!("`{key}` has no machines yet, which L2 would make");
+            return Ok(Done {
+                instead: Some(Instead::NotPlanned(reason)),
+                ..Done::default()
+            });
+        }
+        let outputs = collect(&target, &state).map_err(|silent| silent.into_error(ctx))?;
+        let mut done = Done::new(count(&outputs)).output("vms", names(&outputs));
+        let path = file(ctx.lab, &key);
+        if path.is_file() {
+            done = done.output("outputs_json", path.as_str());
+        }
+        Ok(done)
+    }
+
+    fn run(&self, ctx: &StepContext<'_>) -> Result<Done, StepError> {
+        let target: Target = ctx.inputs()?;
+        let key = target.key()?;
+        let state_file = ctx.lab.paths.tofu_state(&key).join("terraform.tfstate");
+        let state = State::read(&state_file)?;
+        if !state_file.is_file() || (state.vms.is_empty() && state.resources > 0) {
+            let Target { env, node, .. } = &target;
+            return Err(StepError::new(format!("`{env}` has no machines on `{node}` yet"))
+                .exit(Exit::Unknown)
+                .help(format!("`hl l2-apply {env}` makes them")));
+        }
+        let outputs = collect(&target, &state).map_err(|silent| silent.into_error(ctx))?;
+        let path = file(ctx.lab, &key);
+        let text = serde_json::to_string_pretty(&outputs)
+            .map_err(|error| StepError::new(error.to_string()).exit(Exit::Bug))?;
+        lab::write(&path, format!("{text}\n"), 0o600)?;
+        let width = outputs.vms.keys().map(String::len).max().unwrap_or(0);
+        for (name, vm) in &outputs.vms {
+            ctx.note(format!("{name:width$}  {}  {}  {}", vm.vmid, vm.node, vm.address));
+        }
+        let mut done = Done::new(count(&outputs))
+            .changed(false)
+            .output("outputs_json", path.as_str())
+            .output("state", state_file.as_str())
+            .output("vms", names(&outputs));
+        if target.key.is_none() {
+            done.warnings = not_applied(ctx.lab, &outputs);
+        }
+        Ok(done)
+    }
+}
+
+/// A machine without an address: its name, id and node.
+#[derive(Debug)]
+struct Silent(Vec<(String, u32, String)>);
+
+impl Silent {
+    /// Names each, with the agent's own words for why.
+    fn into_error(self, ctx: &StepContext<'_>) -> StepError {
+        let client = pve::Client::new(ctx.env, &ctx.lab.paths);
+        let names: Vec<String> = self.0.iter().map(|(name, ..)| format!("`{name}`")).collect();
+        let mut error = StepError::new(format!("no address is known of {}", names.join(", ")))
+            .help(format!(
+                "once the guest agent answers, `hl {}` reads its addresses",
+                "l2-apply"
+            ));
+        for (name, vmid, node) in &self.0 {
+            let why = match &client {
+                Ok(client) => agent(client, node, *vmid),
+                Err(error) => error.to_string(),
+            };
+            error.tail.push(format!("`{name}` (VM {vmid} on `{node}`): {why}"));
+        }
+        error
+    }
+}
+
+/// Why a machine told no address.
+fn agent(client: &pve::Client, node: &str, vmid: u32) -> String {
+    let path = format!("nodes/{node}/qemu/{vmid}/agent/network-get-interfaces");
+    match client.get::<serde_json::Value>(&path, &[]) {
+        Ok(_) => "its guest agent answers now, but did not when the machine was made".to_owned(),
+        Err(pve::Error::Forbidden { message, .. }) => {
+            format!("the token may not ask its guest agent: {message}")
+        }
+        Err(error) => format!("its guest agent does not answer: {error}"),
+    }
+}
+
+/// Output `vms` of the module, one machine.
+#[derive(Deserialize)]
+struct Raw {
+    vmid: u32,
+    node: String,
+    address: String,
+    #[serde(default)]
+    addresses: Vec<String>,
+    #[serde(default)]
+    macs: Vec<String>,
+    #[serde(default)]
+    groups: Vec<String>,
+    #[serde(default)]
+    tags: Vec<String>,
+    user: String,
+}
+
+fn collect(target: &Target, state: &State) -> Result<Outputs, Silent> {
+    let raw = state.outputs.get("vms").cloned().unwrap_or_default();
+    let raw: BTreeMap<String, Raw> = serde_json::from_value(raw).unwrap_or_default();
+    let mut silent = Vec::new();
+    let mut vms = BTreeMap::new();
+    for (name, vm) in raw {
+        let fixed = vm.address.split_once('/').map(|(address, _)| address.to_owned());
+        // Behind an exit code of 0 there may be no address at all: the agent
+        // did not answer in time, or may not be asked (measured).
+        let Some(first) = vm.addresses.first() else {
+            silent.push((name, vm.vmid, vm.node));
+            continue;
+        };
+        let address = fixed.unwrap_or_else(|| first.clone());
+        vms.insert(
+            name,
+            Machine {
+                vmid: vm.vmid,
+                node: vm.node,
+                address,
+                addresses: vm.addresses,
+                macs: vm.macs,
+                groups: vm.groups,
+                tags: vm.tags,
+                user: vm.user,
+            },
+        );
+    }
+    if !silent.is_empty() {
+        return Err(Silent(silent));
+    }
+    Ok(Outputs {
+        env: target.env.clone(),
+        node: target.node.clone(),
+        vms,
+    })
+}
+
+/// Machines of the environment's file that no apply has made yet.
+fn not_applied(lab: &Lab, outputs: &Outputs) -> Vec<String> {
+    let Ok(env) = site::load(lab, &outputs.env) else {
+        return Vec::new();
+    };
+    let missing = env.vms.iter().filter(|vm| !outputs.vms.contains_key(&vm.name));
+    missing
+        .map(|vm| {
+            let (name, env) = (&vm.name, &outputs.env);
+            format!("`{name}` of `{env}` is not made yet: `hl l2-apply {env}`")
+        })
+        .collect()
+}
+
+fn names(outputs: &Outputs) -> Vec<String> {
+    outputs.vms.keys().cloned().collect()
+}
+
+fn count(outputs: &Outputs) -> String {
+    match outputs.vms.len() {
+        1 => "1 machine".to_owned(),
+        count => format!("{count} machines"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn target() -> Target {
+        Target {
+            env: "dev".to_owned(),
+            node: "pve".to_owned(),
+            dir: None,
+            key: None,
+        }
+    }
+
+    fn state(addresses: &[&str], address: &str) -> State {
+        let mut state = State::default();
+        state.outputs.insert(
+            "vms".to_owned(),
+            json!({"web-1": {"vmid": 5101, "node": "pve", "address": address, "addresses": addresses,
+                "groups": ["web"], "tags": ["hl"], "user": "ops"}}),
+        );
+        state
+    }
+
+    #[test]
+    fn a_fixed_address_wins_and_dhcp_takes_the_first() {
+        let fixed = collect(&target(), &state(&["10.0.0.9", "10.0.0.5"], "10.0.0.5/24")).unwrap();
+        assert_eq!(fixed.vms["web-1"].address, "10.0.0.5");
+        let dhcp = collect(&target(), &state(&["10.0.0.9"], "dhcp")).unwrap();
+        assert_eq!(dhcp.vms["web-1"].address, "10.0.0.9");
+        let text = serde_json::to_string(&dhcp).unwrap();
+        assert_eq!(serde_json::from_str::<Outputs>(&text).unwrap(), dhcp);
+    }
+
+    #[test]
+    fn no_address_is_an_error_even_for_a_fixed_one() {
+        let Silent(silent) = collect(&target(), &state(&[], "10.0.0.5/24")).unwrap_err();
+        assert_eq!(silent, [("web-1".to_owned(), 5101, "pve".to_owned())]);
+    }
+}

@@ -1,0 +1,199 @@
+//! `tofu.plan`: a saved plan, what it would do in words, and whether that can
+//! go well.
+
+use camino::Utf8Path;
+use schemars::{JsonSchema, Schema, schema_for};
+use serde::Deserialize;
+
+use super::files;
+use super::guard;
+use super::state::State;
+use super::summary::{Kind, Summary, VM_TYPE};
+use super::tool::Tool;
+use super::workspace::{Target, Workspace};
+use crate::action::{Action, ChildExit, Done, StepContext, StepError};
+use crate::diag::{Exit, did_you_mean};
+use crate::lab;
+
+/// `tofu.plan`
+#[derive(Debug, Clone, Copy)]
+pub struct MakePlan;
+
+#[derive(Deserialize, JsonSchema)]
+struct Inputs {
+    #[serde(flatten)]
+    target: Target,
+    /// JSON file of variables, e.g. what `site.tfvars` published.
+    vars_file: String,
+    /// Machines to destroy and create again: names, separated by commas.
+    #[serde(default)]
+    replace: String,
+    /// Plan to destroy everything that the state holds.
+    #[serde(default)]
+    destroy: bool,
+}
+
+impl Inputs {
+    fn replaced(&self) -> impl Iterator<Item = &str> {
+        self.replace.split(',').map(str::trim).filter(|name| !name.is_empty())
+    }
+
+    fn args(&self, plan_file: &Utf8Path, dry_run: bool) -> Vec<String> {
+        let mut args: Vec<String> = ["plan", "-input=false", "-no-color", "-detailed-exitcode"]
+            .map(str::to_owned)
+            .to_vec();
+        args.push(format!("-out={plan_file}"));
+        args.push(format!("-var-file={}", self.vars_file));
+        // A dry run leaves no lock behind, and does not wait for one.
+        let lock = if dry_run { "-lock=false" } else { "-lock-timeout=60s" };
+        args.push(lock.to_owned());
+        if self.destroy {
+            args.push("-destroy".to_owned());
+        }
+        args.extend(self.replaced().map(|name| format!("-replace={VM_TYPE}.vm[\"{name}\"]")));
+        args
+    }
+}
+
+impl Action for MakePlan {
+    fn name(&self) -> &'static str {
+        "tofu.plan"
+    }
+
+    fn doc(&self) -> &'static str {
+        "saves a plan of what would change, and checks that it can go well"
+    }
+
+    fn inputs(&self) -> Schema {
+        schema_for!(Inputs)
+    }
+
+    fn preview(&self, ctx: &StepContext<'_>) -> Result<Done, StepError> {
+        let (space, summary) = plan(ctx)?;
+        let file = ctx.lab.paths.logs(ctx.run_id).join(format!("tofu-{}-plan.txt", space.key));
+        lab::write(&file, format!("{}\n", summary.lines().join("\n")), 0o600)?;
+        files::remove_dir(&space.build)?;
+        Ok(done(&summary, &space).output("plan_summary", file.as_str()))
+    }
+
+    fn run(&self, ctx: &StepContext<'_>) -> Result<Done, StepError> {
+        let (space, summary) = plan(ctx)?;
+        let file = space.plan_file(ctx.run_id);
+        Ok(done(&summary, &space).output("plan_file", file.as_str()))
+    }
+}
+
+/// Plans, reads the plan, and checks it.
+fn plan(ctx: &StepContext<'_>) -> Result<(Workspace, Summary), StepError> {
+    let inputs: Inputs = ctx.inputs()?;
+    let space = Workspace::of(ctx, &inputs.target)?;
+    if !space.is_prepared() {
+        return Err(StepError::new("the tofu module is not ready")
+            .exit(Exit::Definition)
+            .help("put a step with `use = \"tofu.init\"` before this one"));
+    }
+    let state = State::read(&space.state)?;
+    for name in inputs.replaced() {
+        if !state.vms.contains_key(name) {
+            let mut error = StepError::new(format!(
+                "`{name}` cannot be replaced: `{}` has no such machine",
+                space.key
+            ))
+            .exit(Exit::Unknown);
+            if let Some(help) = did_you_mean(name, state.vms.keys().map(String::as_str)) {
+                error = error.help(help);
+            }
+            return Err(error);
+        }
+    }
+    let tool = Tool::find(ctx)?;
+    let file = space.plan_file(ctx.run_id);
+    drop_old_plans(&space)?;
+    files::reserve(&file)?;
+    let unused = files::Once(file.clone());
+    ctx.progress(format!("{} plan", tool.program));
+    let child = space.calling_child(ctx, &tool, inputs.args(&file, ctx.dry_run))?;
+    let outcome = ctx.exec.run(&child, &mut |_| {})?;
+    // 2: there is something to do.
+    if outcome.stopped.is_some() || outcome.exit != ChildExit::Code(2) {
+        outcome
+            .check(&format!("{} plan", tool.program))
+            .map_err(|error| explain(error, &space, ctx))?;
+    }
+    let summary = read(ctx, &space, &tool, &file)?;
+    for line in summary.lines() {
+        ctx.note(line);
+    }
+    guard::check(ctx, &summary, &space.key, &state)?;
+    unused.keep();
+    Ok((space, summary))
+}
+
+/// What a plan file holds.
+pub(super) fn read(
+    ctx: &StepContext<'_>,
+    space: &Workspace,
+    tool: &Tool,
+    file: &Utf8Path,
+) -> Result<Summary, StepError> {
+    let args = ["show", "-no-color", "-json", file.as_str()];
+    let printed = ctx.exec.capture(&space.child(ctx, tool, args))?;
+    if printed.code != 0 {
+        let tail = printed.stderr.lines().map(str::to_owned).collect();
+        let shown = ctx.lab.paths.show(file);
+        return Err(StepError::new(format!("the plan `{shown}` cannot be read")).tail(tail));
+    }
+    Summary::parse(&printed.stdout)
+}
+
+/// Plans of runs that never came to apply theirs.
+fn drop_old_plans(space: &Workspace) -> Result<(), StepError> {
+    let entries = space.build.read_dir_utf8().into_iter().flatten().flatten();
+    for entry in entries.filter(|entry| entry.file_name().ends_with(".tfplan")) {
+        files::remove(entry.path())?;
+    }
+    Ok(())
+}
+
+fn explain(error: StepError, space: &Workspace, ctx: &StepContext<'_>) -> StepError {
+    let said = error.tail.join("\n");
+    if said.contains("acquiring the state lock") {
+        let state = ctx.lab.paths.show(&space.state);
+        return error.help(format!("another tofu works with `{state}`: wait for it to end"));
+    }
+    if said.contains("401") || said.contains("403") || said.contains("certificate") {
+        return error.help("`hl l0-runway` finds out what is wrong with endpoint, token and rights");
+    }
+    error
+}
+
+fn done(summary: &Summary, space: &Workspace) -> Done {
+    Done::new(summary.counts())
+        .changed(!summary.is_empty())
+        .output("empty", summary.is_empty())
+        .output("added", summary.names(Kind::Add))
+        .output("changed", summary.names(Kind::Change))
+        .output("replaced", summary.names(Kind::Replace))
+        .output("destroyed", summary.names(Kind::Destroy))
+        .output("state", space.state.as_str())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn arguments_say_what_is_replaced_and_where_the_plan_goes() {
+        let inputs: Inputs = serde_json::from_value(serde_json::json!({
+            "env": "dev", "node": "pve", "vars_file": "/v.json", "replace": "web-1, app-1,",
+        }))
+        .unwrap();
+        let args = inputs.args(Utf8Path::new("/p"), false);
+        assert!(args.contains(&"-out=/p".to_owned()) && args.contains(&"-var-file=/v.json".to_owned()));
+        let replaced: Vec<_> = args.iter().filter(|arg| arg.starts_with("-replace=")).collect();
+        assert_eq!(replaced.len(), 2);
+        assert_eq!(replaced[0], "-replace=proxmox_virtual_environment_vm.vm[\"web-1\"]");
+        assert!(!args.contains(&"-destroy".to_owned()));
+        assert!(inputs.args(Utf8Path::new("/p"), true).contains(&"-lock=false".to_owned()));
+    }
+}

@@ -1,0 +1,222 @@
+//! `site.tfvars`: an environment as variables of the module, with the vmid of
+//! each machine's template.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use schemars::{JsonSchema, Schema, schema_for};
+use serde::{Deserialize, Serialize};
+
+use super::files;
+use super::state::State;
+use super::workspace::{Target, Workspace};
+use crate::action::ssh_keys::public_keys;
+use crate::action::{Action, Done, Instead, StepContext, StepError};
+use crate::diag::Exit;
+use crate::lab::{self, Lab};
+use crate::site::{self, Env, Ip, Vm};
+
+/// The bridge when neither the machine nor `PVE_BRIDGE` names one.
+const BRIDGE: &str = "vmbr0";
+
+/// `site.tfvars`
+#[derive(Debug, Clone, Copy)]
+pub struct Tfvars;
+
+#[derive(Deserialize, JsonSchema)]
+struct Inputs {
+    #[serde(flatten)]
+    target: Target,
+    /// For a destroy: templates may be gone, and so may the environment's file.
+    #[serde(default)]
+    destroy: bool,
+}
+
+/// The module's variables.
+#[derive(Debug, Serialize)]
+struct Vars {
+    env: String,
+    node: String,
+    storage: String,
+    ssh_user: String,
+    ssh_keys: Vec<String>,
+    vms: BTreeMap<String, Machine>,
+}
+
+#[derive(Debug, Serialize)]
+struct Machine {
+    vmid: u32,
+    image: String,
+    template_vmid: u32,
+    template_node: String,
+    cores: u32,
+    memory: u64,
+    disk: u64,
+    bridge: String,
+    address: String,
+    gateway: Option<String>,
+    tags: Vec<String>,
+    groups: Vec<String>,
+}
+
+/// What L1 wrote about a template; other keys are for people.
+#[derive(Debug, Clone, Deserialize)]
+struct Template {
+    node: String,
+    vmid: u32,
+}
+
+impl Action for Tfvars {
+    fn name(&self) -> &'static str {
+        "site.tfvars"
+    }
+
+    fn doc(&self) -> &'static str {
+        "turns site/envs/ENV.yaml into variables for tofu, templates looked up"
+    }
+
+    fn inputs(&self) -> Schema {
+        schema_for!(Inputs)
+    }
+
+    fn preview(&self, ctx: &StepContext<'_>) -> Result<Done, StepError> {
+        self.run(ctx)
+    }
+
+    fn run(&self, ctx: &StepContext<'_>) -> Result<Done, StepError> {
+        let inputs: Inputs = ctx.inputs()?;
+        let space = Workspace::of(ctx, &inputs.target)?;
+        let state = State::read(&space.state)?;
+        let env = environment(ctx.lab, &inputs, &state)?;
+        let mut missing = BTreeSet::new();
+        let mut vms = BTreeMap::new();
+        for vm in &env.vms {
+            let template = if inputs.destroy {
+                known(vm, &state).unwrap_or(Template {
+                    node: inputs.target.node.clone(),
+                    vmid: 0,
+                })
+            } else if let Some(template) = template(ctx.lab, &vm.image)?.or_else(|| known(vm, &state)) {
+                template
+            } else {
+                missing.insert(vm.image.clone());
+                continue;
+            };
+            let bridge = ctx.env.get("PVE_BRIDGE").unwrap_or(BRIDGE);
+            vms.insert(vm.name.clone(), machine(&env.name, vm, template, bridge));
+        }
+        if !missing.is_empty() {
+            return not_built(ctx, &space, &missing);
+        }
+        let count = vms.len();
+        let storage = ctx.env.get("PVE_STORAGE_VM").ok_or_else(|| {
+            StepError::new("`PVE_STORAGE_VM` is not set").help("add it to `.env`: the storage for disks")
+        })?;
+        let vars = Vars {
+            env: env.name,
+            node: inputs.target.node.clone(),
+            storage: storage.to_owned(),
+            ssh_user: ctx.lab.config.ssh.user.clone(),
+            ssh_keys: public_keys(ctx.lab, ctx.env)?,
+            vms,
+        };
+        let text = serde_json::to_string_pretty(&vars)
+            .map_err(|error| StepError::new(error.to_string()).exit(Exit::Bug))?;
+        let file = space.vars_file();
+        lab::write(&file, format!("{text}\n"), 0o600)?;
+        let plural = if count == 1 { "machine" } else { "machines" };
+        Ok(Done::new(format!("{count} {plural} in `{}`", vars.env))
+            .output("tfvars", file.as_str())
+            .output("key", space.key.as_str())
+            .output("vms", vars.vms.keys().cloned().collect::<Vec<_>>()))
+    }
+}
+
+/// The environment; for a destroy, an empty one when only its state is left.
+fn environment(lab: &Lab, inputs: &Inputs, state: &State) -> Result<Env, StepError> {
+    let name = &inputs.target.env;
+    match site::load(lab, name) {
+        Err(failure) if inputs.destroy && failure.exit == Exit::Unknown && state.resources > 0 => {
+            Ok(Env {
+                name: name.clone(),
+                vms: Vec::new(),
+            })
+        }
+        loaded => Ok(loaded?),
+    }
+}
+
+/// The stable template of an image, when L1 has one.
+fn template(lab: &Lab, image: &str) -> Result<Option<Template>, StepError> {
+    let path = lab.paths.template(image).join("spec/vm-template-stable.json");
+    let shown = lab.paths.show(&path);
+    let Ok(text) = std::fs::read_to_string(&path) else {
+        return Ok(None);
+    };
+    serde_json::from_str(&text).map(Some).map_err(|error| {
+        StepError::new(format!("template manifest `{shown}` is invalid: {error}"))
+            .exit(Exit::Definition)
+            .help(format!("`hl templates show {image}` lists what there is; `hl l1-template {image}` builds anew"))
+    })
+}
+
+/// The template that an existing machine was made from: what L1 wrote may be
+/// gone (`hl clean`), and the machine does not need it any more.
+fn known(vm: &Vm, state: &State) -> Option<Template> {
+    let (vmid, node) = state.vms.get(&vm.name)?.template.clone()?;
+    Some(Template {
+        node: node.unwrap_or_default(),
+        vmid,
+    })
+}
+
+fn machine(env: &str, vm: &Vm, template: Template, bridge: &str) -> Machine {
+    let mut tags = vec!["hl".to_owned()];
+    let own = std::iter::once(env).filter(|env| site::is_tag(env));
+    for tag in own.chain(vm.tags.iter().map(String::as_str)) {
+        if !tags.iter().any(|known| known == tag) {
+            tags.push(tag.to_owned());
+        }
+    }
+    tags.sort_unstable();
+    Machine {
+        vmid: vm.vmid,
+        image: vm.image.clone(),
+        template_vmid: template.vmid,
+        template_node: template.node,
+        cores: vm.cores,
+        memory: vm.memory,
+        disk: vm.disk,
+        bridge: vm.bridge.clone().unwrap_or_else(|| bridge.to_owned()),
+        address: vm.ip.to_string(),
+        gateway: match vm.ip {
+            Ip::Static(_) => vm.gateway.map(|gateway| gateway.to_string()),
+            Ip::Dhcp => None,
+        },
+        tags,
+        groups: vm.groups.clone(),
+    }
+}
+
+fn not_built(
+    ctx: &StepContext<'_>,
+    space: &Workspace,
+    missing: &BTreeSet<String>,
+) -> Result<Done, StepError> {
+    let word = if missing.len() == 1 { "template" } else { "templates" };
+    let names: Vec<&str> = missing.iter().map(String::as_str).collect();
+    let names = names.join(", ");
+    if ctx.dry_run {
+        files::remove_dir(&space.build)?;
+        let reason = format!("needs {word} {names}, which L1 would build");
+        return Ok(Done {
+            instead: Some(Instead::NotPlanned(reason)),
+            ..Done::default()
+        });
+    }
+    let is = if missing.len() == 1 { "is" } else { "are" };
+    let mut error = StepError::new(format!("{word} {names} {is} not built"));
+    for name in missing {
+        error = error.help(format!("`hl l1-template {name}` builds it"));
+    }
+    Err(error)
+}

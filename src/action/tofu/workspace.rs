@@ -1,0 +1,221 @@
+//! Where tofu works for one environment on one node, and how it is run.
+//!
+//! The working directory is a copy of the module, so that the checkout is
+//! never written. The state is named to the `local` backend at init: a saved
+//! plan then knows it, which `-state=` it forgets (measured).
+
+use std::time::Duration;
+
+use camino::Utf8PathBuf;
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::files;
+use super::tool::Tool;
+use crate::action::{ChildSpec, StepContext, StepError};
+use crate::diag::Exit;
+use crate::lab;
+use crate::pve;
+
+/// tofu finishes what it began when it is interrupted, and a clone takes its
+/// time on a slow disk.
+const GRACE: Duration = Duration::from_mins(60);
+
+/// The module that is used when a step names none.
+const MODULE: &str = "layers/l2-instantiate/tofu/vms";
+
+/// Inputs that all tofu steps share.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+pub(super) struct Target {
+    /// Environment, e.g. `dev`.
+    pub(super) env: String,
+    /// Proxmox node.
+    pub(super) node: String,
+    /// The module's directory, relative to the lab.
+    #[serde(default)]
+    pub(super) dir: Option<String>,
+    /// Name of state and working directory; `ENV-NODE` when absent. A module
+    /// of your own needs one of its own.
+    #[serde(default)]
+    pub(super) key: Option<String>,
+}
+
+/// The paths of one environment on one node.
+#[derive(Debug, Clone)]
+pub(super) struct Workspace {
+    /// `dev-pve`
+    pub(super) key: String,
+    /// The module in the checkout.
+    source: Utf8PathBuf,
+    /// `.build/l2/KEY`
+    pub(super) build: Utf8PathBuf,
+    /// Where tofu runs: the copy of the module.
+    pub(super) module: Utf8PathBuf,
+    /// `TF_DATA_DIR`
+    data: Utf8PathBuf,
+    /// `.states/KEY/terraform.tfstate`
+    pub(super) state: Utf8PathBuf,
+    /// Shared by all environments, so that a provider is fetched once.
+    plugins: Utf8PathBuf,
+}
+
+impl Target {
+    /// `ENV-NODE`, fit to be a directory's name.
+    pub(super) fn key(&self) -> Result<String, StepError> {
+        let key = self
+            .key
+            .clone()
+            .unwrap_or_else(|| format!("{}-{}", self.env, self.node));
+        let plain = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+        if key.starts_with(|c: char| c.is_ascii_alphanumeric()) && key.chars().all(plain) {
+            return Ok(key);
+        }
+        Err(StepError::new(format!("`{key}` cannot name a directory"))
+            .exit(Exit::Definition)
+            .help("use letters, digits, dots and dashes for environments and nodes"))
+    }
+}
+
+impl Workspace {
+    /// The paths for a target. A dry run works in the run's log directory, so
+    /// that nothing else is written.
+    pub(super) fn of(ctx: &StepContext<'_>, target: &Target) -> Result<Self, StepError> {
+        let key = target.key()?;
+        let paths = &ctx.lab.paths;
+        let source = paths.root().join(target.dir.as_deref().unwrap_or(MODULE));
+        if !source.is_dir() {
+            let shown = paths.show(&source);
+            return Err(StepError::new(format!("no tofu module at `{shown}`"))
+                .exit(Exit::Definition)
+                .help("the step's input `dir` names the module's directory"));
+        }
+        let live = paths.build().join("l2").join(&key);
+        let (build, data) = if ctx.dry_run {
+            let scratch = paths.logs(ctx.run_id).join(format!("tofu-{key}"));
+            (scratch.clone(), scratch.join("data"))
+        } else {
+            (live, paths.tofu_state(&key).join("data"))
+        };
+        Ok(Self {
+            module: build.join("module"),
+            build,
+            data,
+            state: paths.tofu_state(&key).join("terraform.tfstate"),
+            plugins: paths.state().join("cache/tofu-plugins"),
+            source,
+            key,
+        })
+    }
+
+    /// Variables of the module.
+    pub(super) fn vars_file(&self) -> Utf8PathBuf {
+        self.build.join("terraform.tfvars.json")
+    }
+
+    /// The plan of this run.
+    pub(super) fn plan_file(&self, run_id: &str) -> Utf8PathBuf {
+        self.build.join(format!("{run_id}.tfplan"))
+    }
+
+    /// Makes the directories and the copy of the module; the copy's lock file
+    /// stays while the same tool uses it, unless the checkout has one.
+    pub(super) fn prepare(&self, tool: &Tool) -> Result<(), StepError> {
+        for dir in [&self.build, &self.data, &self.plugins] {
+            lab::create_dir(dir)?;
+        }
+        files::private(&self.build)?;
+        if let Some(states) = self.state.parent().filter(|dir| dir.is_dir()) {
+            files::private(states)?;
+        }
+        let kept = self.build.join("tool");
+        let same = std::fs::read_to_string(&kept).is_ok_and(|name| name == tool.flavor.name());
+        let keep: &[&str] = if same { &[".terraform.lock.hcl"] } else { &[] };
+        files::mirror(&self.source, &self.module, keep)?;
+        lab::write(&kept, tool.flavor.name(), 0o600)?;
+        Ok(())
+    }
+
+    /// Whether `prepare` and `init` were done here.
+    pub(super) fn is_prepared(&self) -> bool {
+        self.module.is_dir() && self.data.is_dir()
+    }
+
+    /// A tofu that runs in the copy.
+    pub(super) fn child(
+        &self,
+        ctx: &StepContext<'_>,
+        tool: &Tool,
+        args: impl IntoIterator<Item = impl Into<String>>,
+    ) -> ChildSpec {
+        let mut child = ChildSpec::new(&tool.program, args)
+            .cwd(&self.module)
+            .grace(GRACE)
+            .env("TF_DATA_DIR", self.data.as_str())
+            .env("TF_IN_AUTOMATION", "1")
+            .env("TF_INPUT", "0")
+            .env("CHECKPOINT_DISABLE", "1");
+        let own_cache = ctx.env.get("TF_CLI_CONFIG_FILE").is_none()
+            && ctx.env.get("TF_PLUGIN_CACHE_DIR").is_none();
+        if own_cache {
+            child = child.env("TF_PLUGIN_CACHE_DIR", self.plugins.as_str());
+        }
+        // These would point tofu at another state, or add arguments of their own.
+        child.env_remove = ctx
+            .env
+            .iter()
+            .map(|(name, _)| name)
+            .filter(|name| name.starts_with("TF_CLI_ARGS") || LEAD_ASTRAY.contains(name))
+            .map(str::to_owned)
+            .collect();
+        // A second interrupt, or any SIGTERM, makes tofu lose a VM.
+        child.takes_sigterm = false;
+        child
+    }
+
+    /// A tofu that calls the API: it is given endpoint, token and what `hl`
+    /// trusts, by environment alone.
+    pub(super) fn calling_child(
+        &self,
+        ctx: &StepContext<'_>,
+        tool: &Tool,
+        args: impl IntoIterator<Item = impl Into<String>>,
+    ) -> Result<ChildSpec, StepError> {
+        let mut child = self.child(ctx, tool, args);
+        child.env.extend(pve::tool_env(ctx.env, &ctx.lab.paths)?);
+        Ok(child)
+    }
+
+    /// The state file for its owner alone; tofu makes it readable for all.
+    pub(super) fn protect_state(&self) -> Result<(), StepError> {
+        for path in [self.state.clone(), files::beside(&self.state, ".backup")] {
+            if path.is_file() {
+                files::private(&path)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+const LEAD_ASTRAY: [&str; 3] = ["TF_WORKSPACE", "TF_LOG_PATH", "TF_REATTACH_PROVIDERS"];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_a_plain_name() {
+        let key = |env: &str, node: &str| {
+            let target = Target {
+                env: env.to_owned(),
+                node: node.to_owned(),
+                dir: None,
+                key: None,
+            };
+            target.key()
+        };
+        assert_eq!(key("dev", "pve").unwrap(), "dev-pve");
+        for (env, node) in [("../x", "pve"), ("", "pve"), ("dev", "a/b"), ("dev", "a b")] {
+            assert_eq!(key(env, node).unwrap_err().exit, Exit::Definition, "{env}-{node}");
+        }
+    }
+}
