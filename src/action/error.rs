@@ -1,6 +1,6 @@
 //! Why a step did not succeed.
 
-use crate::diag::{Exit, Failure};
+use crate::diag::{Exit, Failure, render};
 
 /// What kind of end it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -88,22 +88,52 @@ impl StepError {
     }
 }
 
-/// A finding of a lower room, as a failed step: the message with its place,
-/// and its help.
+/// What was found in a file, as a failed step: one finding keeps its words and
+/// its place, several are listed as text.
 impl From<Failure> for StepError {
     fn from(failure: Failure) -> Self {
-        let mut error = Self::new(failure.to_string()).exit(failure.exit);
-        if let [only] = failure.diagnostics.as_slice()
-            && let Some(place) = &only.place
-        {
-            let (line, column) = place.line_column();
-            error.message = format!("{}:{line}:{column}: {}", place.path(), only.message);
-        }
-        error.help = failure
-            .diagnostics
-            .into_iter()
-            .flat_map(|d| d.notes.into_iter().chain(d.help))
-            .collect();
-        error
+        let error = match failure.diagnostics.as_slice() {
+            [one] => {
+                let place = one.place.as_ref().map_or_else(String::new, |place| {
+                    let (line, column) = place.line_column();
+                    format!("{}:{line}:{column}: ", place.path())
+                });
+                let mut error = Self::new(format!("{place}{}", one.message));
+                error.help = one.notes.iter().chain(&one.help).cloned().collect();
+                error
+            }
+            many => {
+                let lines = render(&failure, false);
+                Self::new(format!("{} things are wrong", many.len()))
+                    .tail(lines.lines().map(str::to_owned).collect())
+            }
+        };
+        error.exit(failure.exit)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diag::{Diagnostic, Source};
+
+    #[test]
+    fn findings_keep_their_exit_their_place_and_their_help() {
+        let source = Source::new("site/envs/dev.yaml", "vms:\n  - nmae: x\n");
+        let finding = |text: &str| Diagnostic::error(text).at(source.at(9..13, ""));
+        let one = Failure::new(
+            Exit::Definition,
+            finding("unknown key `nmae`").help("did you mean `name`?"),
+        );
+        let error = StepError::from(one);
+        assert_eq!(error.message, "site/envs/dev.yaml:2:5: unknown key `nmae`");
+        assert_eq!((error.exit, error.help.len()), (Exit::Definition, 1));
+        let two = Failure::many(Exit::Unknown, vec![finding("a"), finding("b")]);
+        let error = StepError::from(two);
+        assert_eq!(
+            (error.message.as_str(), error.exit),
+            ("2 things are wrong", Exit::Unknown)
+        );
+        assert!(error.tail.iter().any(|line| line.contains("dev.yaml:2:5")));
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Action, Command, InventoryAction, PlaybookAction, Script, SshWait};
+use super::{Action, Command, InventoryAction, PlaybookAction, Script, SshWait, tofu};
 
 /// The actions that plans may use.
 #[derive(Default)]
@@ -43,4 +43,10 @@ pub fn builtin() -> Registry {
         .with(PlaybookAction)
         .with(Script)
         .with(SshWait)
+        .with(tofu::Tfvars)
+        .with(tofu::Init)
+        .with(tofu::Validate)
+        .with(tofu::MakePlan)
+        .with(tofu::Apply)
+        .with(tofu::ReadOutputs)
 }

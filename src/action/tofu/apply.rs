@@ -47,8 +47,12 @@ impl Job {
         let file = Utf8PathBuf::from(plan_file);
         if !file.is_file() {
             let shown = ctx.lab.paths.show(&file);
-            return Err(StepError::new(format!("the plan `{shown}` is gone"))
-                .help(format!("a plan is applied once; plan again: `hl {}`", ctx.step.recipe)));
+            return Err(
+                StepError::new(format!("the plan `{shown}` is gone")).help(format!(
+                    "a plan is applied once; plan again: `hl {}`",
+                    ctx.step.recipe
+                )),
+            );
         }
         let tool = Tool::find(ctx)?;
         let summary = plan::read(ctx, &space, &tool, &file)?;
@@ -115,10 +119,7 @@ impl Action for Apply {
 }
 
 /// Runs it to its end: what it said, and how it ended.
-fn apply(
-    ctx: &StepContext<'_>,
-    job: &Job,
-) -> Result<(Events, Result<(), StepError>), StepError> {
+fn apply(ctx: &StepContext<'_>, job: &Job) -> Result<(Events, Result<(), StepError>), StepError> {
     let tool = &job.tool;
     let mut args = vec!["apply", "-input=false", "-no-color", "-lock-timeout=60s"];
     let file = job.space.build.join("events.jsonl");
@@ -216,8 +217,15 @@ fn forget_hosts(ctx: &StepContext<'_>, before: &State, events: &Events) -> Resul
         for state in [before, &fresh] {
             let vm = state.vms.get(name);
             let fixed = vm.and_then(|vm| vm.address.as_deref()?.split('/').next());
-            hosts.extend(fixed.filter(|address| *address != "dhcp").map(str::to_owned));
-            let reported = state.outputs.get("vms").and_then(|vms| vms.get(name)?.get("addresses")?.as_array());
+            hosts.extend(
+                fixed
+                    .filter(|address| *address != "dhcp")
+                    .map(str::to_owned),
+            );
+            let reported = state
+                .outputs
+                .get("vms")
+                .and_then(|vms| vms.get(name)?.get("addresses")?.as_array());
             let reported = reported.into_iter().flatten();
             hosts.extend(reported.filter_map(|address| Some(address.as_str()?.to_owned())));
         }
@@ -236,7 +244,10 @@ fn explain(mut error: StepError, events: &Events, ctx: &StepContext<'_>) -> Step
     }
     let said = error.tail.join("\n");
     if said.contains("plan is stale") {
-        return error.help(format!("the state has changed since; plan again: `hl {}`", ctx.step.recipe));
+        return error.help(format!(
+            "the state has changed since; plan again: `hl {}`",
+            ctx.step.recipe
+        ));
     }
     if said.contains("403") {
         error = error.help("`hl l0-runway` names the rights that the token lacks");
@@ -257,9 +268,13 @@ fn lost(ctx: &StepContext<'_>, job: &Job, mut error: StepError) -> StepError {
             }
         }
         Err(why) => {
-            let ids: Vec<String> = orphans::planned(&job.summary).map(|id| id.to_string()).collect();
+            let ids: Vec<String> = orphans::planned(&job.summary)
+                .map(|id| id.to_string())
+                .collect();
             if !ids.is_empty() {
-                error.tail.push(format!("the node could not be compared with the state: {why}"));
+                error.tail.push(format!(
+                    "the node could not be compared with the state: {why}"
+                ));
                 let ids = ids.join(", ");
                 error = error.help(format!("look on the node for VMs {ids}: one that the state does not hold is lost to tofu"));
             }

@@ -138,7 +138,11 @@ mod tests {
             fs::write(path, text).unwrap();
         }
         let list = || {
-            let mut names: Vec<String> = to.read_dir_utf8().unwrap().map(|e| e.unwrap().file_name().to_owned()).collect();
+            let mut names: Vec<String> = to
+                .read_dir_utf8()
+                .unwrap()
+                .map(|e| e.unwrap().file_name().to_owned())
+                .collect();
             names.sort();
             names
         };
@@ -148,7 +152,10 @@ mod tests {
         // The checkout's own lock wins; without `keep` the old one goes.
         fs::write(from.join(".terraform.lock.hcl"), "theirs").unwrap();
         mirror(&from, &to, &[".terraform.lock.hcl"]).unwrap();
-        assert_eq!(fs::read_to_string(to.join(".terraform.lock.hcl")).unwrap(), "theirs");
+        assert_eq!(
+            fs::read_to_string(to.join(".terraform.lock.hcl")).unwrap(),
+            "theirs"
+        );
         fs::remove_file(from.join(".terraform.lock.hcl")).unwrap();
         mirror(&from, &to, &[]).unwrap();
         assert_eq!(list(), ["main.tf", "sub"]);

@@ -63,7 +63,14 @@ pub(super) fn check(
         let resources = client.cluster_resources_vms()?;
         let states = state::all(&ctx.lab.paths.out().join(".states"));
         for (change, vm) in &new {
-            ids(&client, &resources, (key, &states), change, vm, &mut problems)?;
+            ids(
+                &client,
+                &resources,
+                (key, &states),
+                change,
+                vm,
+                &mut problems,
+            )?;
         }
         let mut seen = BTreeSet::new();
         for (change, vm) in &new {
@@ -96,8 +103,12 @@ fn shrinks(summary: &Summary, problems: &mut Problems) {
         {
             let name = &change.name;
             problems.add(
-                format!("disk of `{name}` would shrink from {old} to {new} GB, which Proxmox cannot do"),
-                format!("give `{name}` at least `disk: {old}`, or renew it with `--replace {name}`"),
+                format!(
+                    "disk of `{name}` would shrink from {old} to {new} GB, which Proxmox cannot do"
+                ),
+                format!(
+                    "give `{name}` at least `disk: {old}`, or renew it with `--replace {name}`"
+                ),
             );
         }
     }
@@ -204,7 +215,8 @@ fn template(
         Err(error) => return Err(error.into()),
     };
     if !config.is_template() {
-        let message = format!("VM {vmid} on `{node}`, said to be template `{image}`, is no template");
+        let message =
+            format!("VM {vmid} on `{node}`, said to be template `{image}`, is no template");
         return Ok(Some((message, build)));
     }
     let Some(drive) = config.text("scsi0") else {
@@ -216,7 +228,9 @@ fn template(
     {
         let least = has.div_ceil(GIB);
         return Ok(Some((
-            format!("disk of `{name}` has {wants} GB, less than the {least} GB of template `{image}`"),
+            format!(
+                "disk of `{name}` has {wants} GB, less than the {least} GB of template `{image}`"
+            ),
             format!("give `{name}` at least `disk: {least}`"),
         )));
     }
@@ -227,7 +241,9 @@ const GIB: u64 = 1 << 30;
 
 /// Bytes of `local-lvm:base-9000-disk-0,size=3G`.
 fn drive_size(drive: &str) -> Option<u64> {
-    let size = drive.split(',').find_map(|option| option.strip_prefix("size="))?;
+    let size = drive
+        .split(',')
+        .find_map(|option| option.strip_prefix("size="))?;
     let digits = size.trim_end_matches(|c: char| c.is_ascii_alphabetic());
     let shift = match size.strip_prefix(digits)? {
         "" => 0,
@@ -262,9 +278,13 @@ fn addresses(
     let answers: Vec<bool> = std::thread::scope(|scope| {
         let probes: Vec<_> = wanted
             .iter()
-            .map(|(_, address)| scope.spawn(move || answers(SocketAddr::new(*address, 22), refusal_counts)))
+            .map(|(_, address)| {
+                scope.spawn(move || answers(SocketAddr::new(*address, 22), refusal_counts))
+            })
             .collect();
-        let joined = probes.into_iter().map(|probe| probe.join().unwrap_or(false));
+        let joined = probes
+            .into_iter()
+            .map(|probe| probe.join().unwrap_or(false));
         joined.collect()
     });
     for ((name, address), answered) in wanted.iter().zip(answers) {
@@ -342,14 +362,24 @@ mod tests {
             changes: vec![
                 change("old", Kind::Destroy, Some(vm(5101, 10)), None),
                 change("new", Kind::Add, None, Some(vm(5101, 10))),
-                change("kept", Kind::Replace, Some(vm(5102, 10)), Some(vm(5102, 10))),
+                change(
+                    "kept",
+                    Kind::Replace,
+                    Some(vm(5102, 10)),
+                    Some(vm(5102, 10)),
+                ),
             ],
             ..Summary::default()
         };
         let mut problems = Problems::default();
         handovers(&summary, &state, &mut problems);
         let error = problems.into_result().unwrap_err();
-        assert!(error.message.contains("5101 of `new` is still held by `old`"), "{error}");
+        assert!(
+            error
+                .message
+                .contains("5101 of `new` is still held by `old`"),
+            "{error}"
+        );
         assert_eq!(error.exit, Exit::Runway);
     }
 

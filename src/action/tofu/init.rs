@@ -38,7 +38,13 @@ impl Action for Init {
         let tool = Tool::find(ctx)?;
         space.prepare(&tool)?;
         let backend = format!("-backend-config=path={}", space.state);
-        let args = ["init", "-input=false", "-no-color", "-reconfigure", &backend];
+        let args = [
+            "init",
+            "-input=false",
+            "-no-color",
+            "-reconfigure",
+            &backend,
+        ];
         ctx.progress(format!("{} init", tool.program));
         let outcome = ctx.exec.run(&space.child(ctx, &tool, args), &mut |_| {})?;
         outcome
@@ -57,7 +63,10 @@ fn explain(error: StepError, space: &Workspace, ctx: &StepContext<'_>) -> StepEr
     let said = error.tail.join("\n");
     let shows = |text: &str| said.contains(text);
     if shows("checksum") {
-        let lock = ctx.lab.paths.show(&space.module.join(".terraform.lock.hcl"));
+        let lock = ctx
+            .lab
+            .paths
+            .show(&space.module.join(".terraform.lock.hcl"));
         return error.help(format!(
             "the provider is not the one of last time; remove `{lock}` if that is right"
         ));
@@ -102,7 +111,10 @@ struct Position {
 impl Finding {
     fn words(&self) -> String {
         let place = self.range.as_ref().map_or_else(String::new, |range| {
-            format!("{}:{}:{}: ", range.filename, range.start.line, range.start.column)
+            format!(
+                "{}:{}:{}: ",
+                range.filename, range.start.line, range.start.column
+            )
         });
         let detail: Vec<&str> = self.detail.split_whitespace().collect();
         format!("{place}{}: {}", self.summary, detail.join(" "))
@@ -134,10 +146,17 @@ impl Action for Validate {
         let printed = ctx.exec.capture(&space.child(ctx, &tool, args))?;
         let validity: Validity = serde_json::from_slice(&printed.stdout).map_err(|_| {
             let tail = printed.stderr.lines().map(str::to_owned).collect();
-            StepError::new(format!("`{} validate` said nothing that can be read", tool.program)).tail(tail)
+            StepError::new(format!(
+                "`{} validate` said nothing that can be read",
+                tool.program
+            ))
+            .tail(tail)
         })?;
         let findings = |severity: &str| -> Vec<String> {
-            let of = validity.diagnostics.iter().filter(|finding| finding.severity == severity);
+            let of = validity
+                .diagnostics
+                .iter()
+                .filter(|finding| finding.severity == severity);
             of.map(Finding::words).collect()
         };
         if validity.valid {

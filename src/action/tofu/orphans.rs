@@ -21,15 +21,28 @@ pub(super) struct Orphan {
 impl Orphan {
     /// What it is.
     pub(super) fn words(&self) -> String {
-        let Self { vmid, name, node, status, .. } = self;
-        let lock = self.lock.as_ref().map_or_else(String::new, |lock| format!(", locked: {lock}"));
+        let Self {
+            vmid,
+            name,
+            node,
+            status,
+            ..
+        } = self;
+        let lock = self
+            .lock
+            .as_ref()
+            .map_or_else(String::new, |lock| format!(", locked: {lock}"));
         format!("VM {vmid} `{name}` on `{node}` is in no state ({status}{lock})")
     }
 
     /// What to do.
     pub(super) fn help(&self) -> String {
         let Self { vmid, node, .. } = self;
-        let wait = if self.lock.is_some() { "wait until the node has finished, then " } else { "" };
+        let wait = if self.lock.is_some() {
+            "wait until the node has finished, then "
+        } else {
+            ""
+        };
         format!("{wait}look at VM {vmid} and remove it: `qm destroy {vmid} --purge` on `{node}`")
     }
 }
@@ -60,10 +73,19 @@ fn among(
 ) -> Vec<Orphan> {
     let made: Vec<u32> = planned(summary).collect();
     let ours = |vm: &pve::Vm| {
-        let tags: Vec<&str> = vm.tags.as_deref().unwrap_or_default().split([';', ',', ' ']).collect();
+        let tags: Vec<&str> = vm
+            .tags
+            .as_deref()
+            .unwrap_or_default()
+            .split([';', ',', ' '])
+            .collect();
         made.contains(&vm.vmid) || (tags.contains(&"hl") && tags.contains(&env))
     };
-    let held = |vmid: u32| states.iter().any(|(_, state)| state.with_vmid(vmid).is_some());
+    let held = |vmid: u32| {
+        states
+            .iter()
+            .any(|(_, state)| state.with_vmid(vmid).is_some())
+    };
     resources
         .iter()
         .filter(|vm| ours(vm) && !vm.template && !held(vm.vmid))
@@ -94,7 +116,10 @@ mod tests {
 
     #[test]
     fn a_machine_of_the_plan_or_with_our_tags_in_no_state_is_an_orphan() {
-        let vm = |vmid: u32| Vm { vmid: Some(vmid), ..Vm::default() };
+        let vm = |vmid: u32| Vm {
+            vmid: Some(vmid),
+            ..Vm::default()
+        };
         let add = |vmid: u32| Change {
             address: String::new(),
             name: "x".to_owned(),
@@ -103,7 +128,10 @@ mod tests {
             after: Some(vm(vmid)),
             details: Vec::new(),
         };
-        let summary = Summary { changes: vec![add(5101), add(5102)], ..Summary::default() };
+        let summary = Summary {
+            changes: vec![add(5101), add(5102)],
+            ..Summary::default()
+        };
         let mut state = State::default();
         state.vms.insert("a".to_owned(), vm(5102));
         let resources: Vec<pve::Vm> = serde_json::from_value(json!([
@@ -115,7 +143,12 @@ mod tests {
             {"vmid": 100, "node": "pve", "type": "qemu", "status": "running"},
         ]))
         .unwrap();
-        let found = among(&resources, &[("dev-pve".to_owned(), state)], "dev", &summary);
+        let found = among(
+            &resources,
+            &[("dev-pve".to_owned(), state)],
+            "dev",
+            &summary,
+        );
         let ids: Vec<_> = found.iter().map(|orphan| orphan.vmid).collect();
         assert_eq!(ids, [5101, 5103]);
         assert!(found[0].words().contains("locked: clone") && found[0].help().starts_with("wait"));

@@ -56,7 +56,8 @@ pub fn file(lab: &Lab, key: &str) -> Utf8PathBuf {
 
 /// Reads an `outputs.json`.
 pub fn read(path: &Utf8Path) -> Result<Outputs, StepError> {
-    let text = std::fs::read_to_string(path).map_err(|error| StepError::io("read", path, &error))?;
+    let text =
+        std::fs::read_to_string(path).map_err(|error| StepError::io("read", path, &error))?;
     serde_json::from_str(&text).map_err(|error| {
         StepError::new(format!("`{path}` is invalid: {error}"))
             .help("remove it: it is read again from the state")
@@ -107,9 +108,11 @@ impl Action for ReadOutputs {
         let state = State::read(&state_file)?;
         if !state_file.is_file() || (state.vms.is_empty() && state.resources > 0) {
             let Target { env, node, .. } = &target;
-            return Err(StepError::new(format!("`{env}` has no machines on `{node}` yet"))
-                .exit(Exit::Unknown)
-                .help(format!("`hl l2-apply {env}` makes them")));
+            return Err(
+                StepError::new(format!("`{env}` has no machines on `{node}` yet"))
+                    .exit(Exit::Unknown)
+                    .help(format!("`hl l2-apply {env}` makes them")),
+            );
         }
         let outputs = collect(&target, &state).map_err(|silent| silent.into_error(ctx))?;
         let path = file(ctx.lab, &key);
@@ -118,7 +121,10 @@ impl Action for ReadOutputs {
         lab::write(&path, format!("{text}\n"), 0o600)?;
         let width = outputs.vms.keys().map(String::len).max().unwrap_or(0);
         for (name, vm) in &outputs.vms {
-            ctx.note(format!("{name:width$}  {}  {}  {}", vm.vmid, vm.node, vm.address));
+            ctx.note(format!(
+                "{name:width$}  {}  {}  {}",
+                vm.vmid, vm.node, vm.address
+            ));
         }
         let mut done = Done::new(count(&outputs))
             .changed(false)
@@ -140,7 +146,11 @@ impl Silent {
     /// Names each, with the agent's own words for why.
     fn into_error(self, ctx: &StepContext<'_>) -> StepError {
         let client = pve::Client::new(ctx.env, &ctx.lab.paths);
-        let names: Vec<String> = self.0.iter().map(|(name, ..)| format!("`{name}`")).collect();
+        let names: Vec<String> = self
+            .0
+            .iter()
+            .map(|(name, ..)| format!("`{name}`"))
+            .collect();
         let mut error = StepError::new(format!("no address is known of {}", names.join(", ")))
             .help(format!(
                 "once the guest agent answers, `hl {}` reads its addresses",
@@ -151,7 +161,9 @@ impl Silent {
                 Ok(client) => agent(client, node, *vmid),
                 Err(error) => error.to_string(),
             };
-            error.tail.push(format!("`{name}` (VM {vmid} on `{node}`): {why}"));
+            error
+                .tail
+                .push(format!("`{name}` (VM {vmid} on `{node}`): {why}"));
         }
         error
     }
@@ -192,7 +204,10 @@ fn collect(target: &Target, state: &State) -> Result<Outputs, Silent> {
     let mut silent = Vec::new();
     let mut vms = BTreeMap::new();
     for (name, vm) in raw {
-        let fixed = vm.address.split_once('/').map(|(address, _)| address.to_owned());
+        let fixed = vm
+            .address
+            .split_once('/')
+            .map(|(address, _)| address.to_owned());
         // Behind an exit code of 0 there may be no address at all: the agent
         // did not answer in time, or may not be asked (measured).
         let Some(first) = vm.addresses.first() else {
@@ -229,7 +244,10 @@ fn not_applied(lab: &Lab, outputs: &Outputs) -> Vec<String> {
     let Ok(env) = site::load(lab, &outputs.env) else {
         return Vec::new();
     };
-    let missing = env.vms.iter().filter(|vm| !outputs.vms.contains_key(&vm.name));
+    let missing = env
+        .vms
+        .iter()
+        .filter(|vm| !outputs.vms.contains_key(&vm.name));
     missing
         .map(|vm| {
             let (name, env) = (&vm.name, &outputs.env);

@@ -35,7 +35,10 @@ struct Inputs {
 
 impl Inputs {
     fn replaced(&self) -> impl Iterator<Item = &str> {
-        self.replace.split(',').map(str::trim).filter(|name| !name.is_empty())
+        self.replace
+            .split(',')
+            .map(str::trim)
+            .filter(|name| !name.is_empty())
     }
 
     fn args(&self, plan_file: &Utf8Path, dry_run: bool) -> Vec<String> {
@@ -45,12 +48,19 @@ impl Inputs {
         args.push(format!("-out={plan_file}"));
         args.push(format!("-var-file={}", self.vars_file));
         // A dry run leaves no lock behind, and does not wait for one.
-        let lock = if dry_run { "-lock=false" } else { "-lock-timeout=60s" };
+        let lock = if dry_run {
+            "-lock=false"
+        } else {
+            "-lock-timeout=60s"
+        };
         args.push(lock.to_owned());
         if self.destroy {
             args.push("-destroy".to_owned());
         }
-        args.extend(self.replaced().map(|name| format!("-replace={VM_TYPE}.vm[\"{name}\"]")));
+        args.extend(
+            self.replaced()
+                .map(|name| format!("-replace={VM_TYPE}.vm[\"{name}\"]")),
+        );
         args
     }
 }
@@ -70,7 +80,11 @@ impl Action for MakePlan {
 
     fn preview(&self, ctx: &StepContext<'_>) -> Result<Done, StepError> {
         let (space, summary) = plan(ctx)?;
-        let file = ctx.lab.paths.logs(ctx.run_id).join(format!("tofu-{}-plan.txt", space.key));
+        let file = ctx
+            .lab
+            .paths
+            .logs(ctx.run_id)
+            .join(format!("tofu-{}-plan.txt", space.key));
         lab::write(&file, format!("{}\n", summary.lines().join("\n")), 0o600)?;
         files::remove_dir(&space.build)?;
         Ok(done(&summary, &space).output("plan_summary", file.as_str()))
@@ -159,10 +173,13 @@ fn explain(error: StepError, space: &Workspace, ctx: &StepContext<'_>) -> StepEr
     let said = error.tail.join("\n");
     if said.contains("acquiring the state lock") {
         let state = ctx.lab.paths.show(&space.state);
-        return error.help(format!("another tofu works with `{state}`: wait for it to end"));
+        return error.help(format!(
+            "another tofu works with `{state}`: wait for it to end"
+        ));
     }
     if said.contains("401") || said.contains("403") || said.contains("certificate") {
-        return error.help("`hl l0-runway` finds out what is wrong with endpoint, token and rights");
+        return error
+            .help("`hl l0-runway` finds out what is wrong with endpoint, token and rights");
     }
     error
 }
@@ -189,11 +206,23 @@ mod tests {
         }))
         .unwrap();
         let args = inputs.args(Utf8Path::new("/p"), false);
-        assert!(args.contains(&"-out=/p".to_owned()) && args.contains(&"-var-file=/v.json".to_owned()));
-        let replaced: Vec<_> = args.iter().filter(|arg| arg.starts_with("-replace=")).collect();
+        assert!(
+            args.contains(&"-out=/p".to_owned()) && args.contains(&"-var-file=/v.json".to_owned())
+        );
+        let replaced: Vec<_> = args
+            .iter()
+            .filter(|arg| arg.starts_with("-replace="))
+            .collect();
         assert_eq!(replaced.len(), 2);
-        assert_eq!(replaced[0], "-replace=proxmox_virtual_environment_vm.vm[\"web-1\"]");
+        assert_eq!(
+            replaced[0],
+            "-replace=proxmox_virtual_environment_vm.vm[\"web-1\"]"
+        );
         assert!(!args.contains(&"-destroy".to_owned()));
-        assert!(inputs.args(Utf8Path::new("/p"), true).contains(&"-lock=false".to_owned()));
+        assert!(
+            inputs
+                .args(Utf8Path::new("/p"), true)
+                .contains(&"-lock=false".to_owned())
+        );
     }
 }

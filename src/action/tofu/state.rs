@@ -42,7 +42,7 @@ struct Resource {
     #[serde(default)]
     mode: String,
     #[serde(rename = "type")]
-    resource_type: String,
+    kind: String,
     #[serde(default)]
     instances: Vec<Instance>,
 }
@@ -89,7 +89,7 @@ impl State {
             .filter(|resource| resource.mode != "data")
         {
             state.resources += resource.instances.len();
-            if resource.resource_type != VM_TYPE {
+            if resource.kind != VM_TYPE {
                 continue;
             }
             for instance in &resource.instances {

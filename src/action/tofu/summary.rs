@@ -162,10 +162,16 @@ impl Summary {
             ));
         }
         let changes = plan.resource_changes.into_iter().filter_map(change);
-        let machines = plan.variables.pointer("/vms/value").and_then(Value::as_object);
-        let images = machines.into_iter().flatten().filter_map(|(name, machine)| {
-            Some((name.clone(), machine.get("image")?.as_str()?.to_owned()))
-        });
+        let machines = plan
+            .variables
+            .pointer("/vms/value")
+            .and_then(Value::as_object);
+        let images = machines
+            .into_iter()
+            .flatten()
+            .filter_map(|(name, machine)| {
+                Some((name.clone(), machine.get("image")?.as_str()?.to_owned()))
+            });
         Ok(Self {
             changes: changes.collect(),
             images: images.collect(),
@@ -448,7 +454,7 @@ mod tests {
         })
     }
 
-    fn one(name: &str, change: Value, reason: &str) -> Value {
+    fn one(name: &str, change: &Value, reason: &str) -> Value {
         json!({
             "address": format!("{VM_TYPE}.vm[\"{name}\"]"), "mode": "managed",
             "type": VM_TYPE, "name": "vm", "index": name, "change": change, "action_reason": reason,
@@ -465,32 +471,32 @@ mod tests {
         let summary = plan(&[
             one(
                 "web-1",
-                json!({"actions": ["create"], "before": null, "after": vm(5101, 1024)}),
+                &json!({"actions": ["create"], "before": null, "after": vm(5101, 1024)}),
                 "",
             ),
             one(
                 "a",
-                json!({"actions": ["update"], "before": vm(5102, 1024), "after": vm(5102, 2048)}),
+                &json!({"actions": ["update"], "before": vm(5102, 1024), "after": vm(5102, 2048)}),
                 "",
             ),
             one(
                 "b",
-                json!({"actions": ["delete", "create"], "before": vm(5103, 1), "after": vm(5109, 1), "replace_paths": [["vm_id"]]}),
+                &json!({"actions": ["delete", "create"], "before": vm(5103, 1), "after": vm(5109, 1), "replace_paths": [["vm_id"]]}),
                 "replace_because_cannot_update",
             ),
             one(
                 "c",
-                json!({"actions": ["delete", "create"], "before": vm(5104, 1), "after": vm(5104, 1)}),
+                &json!({"actions": ["delete", "create"], "before": vm(5104, 1), "after": vm(5104, 1)}),
                 "replace_because_tainted",
             ),
             one(
                 "d",
-                json!({"actions": ["delete"], "before": vm(5105, 1), "after": null}),
+                &json!({"actions": ["delete"], "before": vm(5105, 1), "after": null}),
                 "delete_because_each_key",
             ),
             one(
                 "e",
-                json!({"actions": ["no-op"], "before": vm(5106, 1), "after": vm(5106, 1)}),
+                &json!({"actions": ["no-op"], "before": vm(5106, 1), "after": vm(5106, 1)}),
                 "",
             ),
         ]);
@@ -528,7 +534,7 @@ mod tests {
             "after": {"node_name": "pve", "initialization": [{"user_account": [{"password": "hunter3"}]}]},
             "before_sensitive": {"initialization": [{"user_account": [{"password": true}]}]},
         });
-        let lines = plan(&[one("a", delta, "")]).lines().join("\n");
+        let lines = plan(&[one("a", &delta, "")]).lines().join("\n");
         assert!(!lines.contains("hunter"), "{lines}");
         assert!(lines.contains("password (secret) -> (secret)"), "{lines}");
     }
@@ -537,7 +543,7 @@ mod tests {
     fn long_lists_are_cut_and_no_plan_is_an_error() {
         let many = |base: u32| json!({"node_name": "pve", "x": (0..9).map(|i| base + i).collect::<Vec<_>>()});
         let delta = json!({"actions": ["update"], "before": many(0), "after": many(100)});
-        let summary = plan(&[one("a", delta, "")]);
+        let summary = plan(&[one("a", &delta, "")]);
         assert_eq!(summary.changes[0].details.len(), SHOWN + 1);
         assert_eq!(summary.changes[0].details[SHOWN], "and 3 more");
         assert!(Summary::parse(b"Error: no").is_err());

@@ -3,16 +3,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use camino::Utf8Path;
 use schemars::{JsonSchema, Schema, schema_for};
 use serde::{Deserialize, Serialize};
 
 use super::files;
 use super::state::State;
 use super::workspace::{Target, Workspace};
-use crate::action::ssh_keys::public_keys;
 use crate::action::{Action, Done, Instead, StepContext, StepError};
 use crate::diag::Exit;
-use crate::lab::{self, Lab};
+use crate::lab::{self, Lab, ssh};
 use crate::site::{self, Env, Ip, Vm};
 
 /// The bridge when neither the machine nor `PVE_BRIDGE` names one.
@@ -95,7 +95,9 @@ impl Action for Tfvars {
                     node: inputs.target.node.clone(),
                     vmid: 0,
                 })
-            } else if let Some(template) = template(ctx.lab, &vm.image)?.or_else(|| known(vm, &state)) {
+            } else if let Some(template) =
+                template(ctx.lab, &vm.image)?.or_else(|| known(vm, &state))
+            {
                 template
             } else {
                 missing.insert(vm.image.clone());
@@ -109,14 +111,15 @@ impl Action for Tfvars {
         }
         let count = vms.len();
         let storage = ctx.env.get("PVE_STORAGE_VM").ok_or_else(|| {
-            StepError::new("`PVE_STORAGE_VM` is not set").help("add it to `.env`: the storage for disks")
+            StepError::new("`PVE_STORAGE_VM` is not set")
+                .help("add it to `.env`: the storage for disks")
         })?;
         let vars = Vars {
             env: env.name,
             node: inputs.target.node.clone(),
             storage: storage.to_owned(),
             ssh_user: ctx.lab.config.ssh.user.clone(),
-            ssh_keys: public_keys(ctx.lab, ctx.env)?,
+            ssh_keys: ssh::public_keys(ctx.lab, ctx.env.get("HOME").map(Utf8Path::new))?,
             vms,
         };
         let text = serde_json::to_string_pretty(&vars)
@@ -147,7 +150,10 @@ fn environment(lab: &Lab, inputs: &Inputs, state: &State) -> Result<Env, StepErr
 
 /// The stable template of an image, when L1 has one.
 fn template(lab: &Lab, image: &str) -> Result<Option<Template>, StepError> {
-    let path = lab.paths.template(image).join("spec/vm-template-stable.json");
+    let path = lab
+        .paths
+        .template(image)
+        .join("spec/vm-template-stable.json");
     let shown = lab.paths.show(&path);
     let Ok(text) = std::fs::read_to_string(&path) else {
         return Ok(None);
@@ -202,7 +208,11 @@ fn not_built(
     space: &Workspace,
     missing: &BTreeSet<String>,
 ) -> Result<Done, StepError> {
-    let word = if missing.len() == 1 { "template" } else { "templates" };
+    let word = if missing.len() == 1 {
+        "template"
+    } else {
+        "templates"
+    };
     let names: Vec<&str> = missing.iter().map(String::as_str).collect();
     let names = names.join(", ");
     if ctx.dry_run {

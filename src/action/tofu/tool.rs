@@ -40,8 +40,10 @@ impl Tool {
         let program = match ctx.lab.config.tools.get("tofu") {
             Some(name) if there(name) => name.clone(),
             Some(name) => {
-                return Err(missing(format!("`{name}`, which `[tools]` names, is not there"))
-                    .help("change `tofu` under `[tools]` in `hl.toml`"));
+                return Err(
+                    missing(format!("`{name}`, which `[tools]` names, is not there"))
+                        .help("change `tofu` under `[tools]` in `hl.toml`"),
+                );
             }
             None => ["tofu", "terraform"]
                 .into_iter()
@@ -95,8 +97,14 @@ mod tests {
 
     #[test]
     fn versions_are_read() {
-        assert_eq!(parse("OpenTofu v1.12.6\non linux_amd64\n"), Some((Flavor::OpenTofu, (1, 12))));
-        assert_eq!(parse("Terraform v1.11.4\n"), Some((Flavor::Terraform, (1, 11))));
+        assert_eq!(
+            parse("OpenTofu v1.12.6\non linux_amd64\n"),
+            Some((Flavor::OpenTofu, (1, 12)))
+        );
+        assert_eq!(
+            parse("Terraform v1.11.4\n"),
+            Some((Flavor::Terraform, (1, 11)))
+        );
         assert_eq!(parse("just 1.40.0"), None);
         assert_eq!(parse(""), None);
     }

@@ -19,7 +19,7 @@ use crate::pve;
 
 /// tofu finishes what it began when it is interrupted, and a clone takes its
 /// time on a slow disk.
-const GRACE: Duration = Duration::from_mins(60);
+const GRACE: Duration = Duration::from_hours(1);
 
 /// The module that is used when a step names none.
 const MODULE: &str = "layers/l2-instantiate/tofu/vms";
@@ -215,7 +215,11 @@ mod tests {
         };
         assert_eq!(key("dev", "pve").unwrap(), "dev-pve");
         for (env, node) in [("../x", "pve"), ("", "pve"), ("dev", "a/b"), ("dev", "a b")] {
-            assert_eq!(key(env, node).unwrap_err().exit, Exit::Definition, "{env}-{node}");
+            assert_eq!(
+                key(env, node).unwrap_err().exit,
+                Exit::Definition,
+                "{env}-{node}"
+            );
         }
     }
 }
