@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process_group};
 
 use crate::action::Stop;
+use crate::lab::Process;
 use crate::plan::StepId;
 
 /// Time between SIGTERM and SIGKILL, for children that take SIGTERM.
@@ -38,6 +39,14 @@ struct Entry {
     sent: Sent,
     stop: Option<Stop>,
     deadline: Option<Instant>,
+}
+
+impl Child {
+    /// Whether it is stopped: a background process that reads from the
+    /// terminal is, with its whole group.
+    pub(super) fn is_stopped(&self) -> bool {
+        Process::is_stopped(self.pid.as_raw_nonzero().get().unsigned_abs())
+    }
 }
 
 /// Names a child in the table.
@@ -218,5 +227,9 @@ impl Entry {
     /// Only fails when the group is gone, which its own thread will see.
     fn signal(&self, signal: Signal) {
         kill_process_group(self.child.pid, signal).unwrap_or_default();
+        // A stopped process hears nothing until it goes on.
+        if self.child.is_stopped() {
+            kill_process_group(self.child.pid, Signal::CONT).unwrap_or_default();
+        }
     }
 }

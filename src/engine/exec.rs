@@ -32,6 +32,9 @@ use crate::plan::{EventKind, Stream, short_duration};
 /// How often a running child's spool is looked at.
 const LOOK: Duration = Duration::from_millis(30);
 
+/// How often it is looked whether the child waits for the terminal.
+const STOPPED_LOOK: Duration = Duration::from_secs(1);
+
 /// What a short, reading child may take, and what it may take once the run
 /// is being stopped.
 const CAPTURE_LIMIT: Duration = Duration::from_mins(5);
@@ -48,7 +51,7 @@ pub(super) struct StepExec<'r, 'a> {
 /// A started child.
 struct Started {
     handle: Handle,
-    pid: Pid,
+    child: Child,
     pidfd: Option<OwnedFd>,
     key: Key,
 }
@@ -71,16 +74,17 @@ impl<'r, 'a> StepExec<'r, 'a> {
         let pid = pid.ok_or_else(|| {
             StepError::new(format!("`{}` has no process id", spec.program)).exit(Exit::Bug)
         })?;
-        let key = self.run.children.add(Child {
+        let child = Child {
             step: self.voice.step.id.clone(),
             program: spec.program.clone(),
             pid,
             grace: spec.grace,
             takes_sigterm: spec.takes_sigterm,
-        });
+        };
+        let key = self.run.children.add(child.clone());
         Ok(Started {
             handle,
-            pid,
+            child,
             pidfd: pidfd_open(pid, PidfdFlags::empty()).ok(),
             key,
         })
@@ -94,6 +98,21 @@ impl<'r, 'a> StepExec<'r, 'a> {
         let status = status
             .map_err(|e| StepError::new(format!("cannot wait for a child: {e}")).exit(Exit::Bug))?;
         Ok((fate, status))
+    }
+
+    /// A child that asks a question would wait for ever, silently.
+    fn warn_if_stopped(&self, child: &Child) -> bool {
+        let stopped = child.is_stopped();
+        if stopped {
+            self.voice.emit(EventKind::Warning {
+                message: format!(
+                    "`{}` (process {}) asks the terminal for input and is stopped; steps get none: \
+                     stop it with Ctrl-C and give it what it asks for by file or variable",
+                    child.program, child.pid
+                ),
+            });
+        }
+        stopped
     }
 
     fn spools(&self) -> Result<Spools, StepError> {
@@ -116,7 +135,7 @@ impl Exec for StepExec<'_, '_> {
         let [out, err] = spools.open()?;
         let mut tails = spools.tails()?;
         let started = self.start(spec, out, err)?;
-        let pid = started.pid.as_raw_nonzero().get().unsigned_abs();
+        let pid = started.child.pid.as_raw_nonzero().get().unsigned_abs();
         self.voice.emit(EventKind::ChildStarted {
             pid,
             pid_start: Process::of(pid).map_or(0, |process| process.start),
@@ -144,8 +163,9 @@ impl Exec for StepExec<'_, '_> {
                 bug = Some(payload);
             }
         };
+        let (mut looked, mut warned) = (Instant::now(), false);
         loop {
-            let over = has_ended(started.pid);
+            let over = has_ended(started.child.pid);
             for (stream, tail) in &mut tails {
                 let stream = *stream;
                 let mut line = |text: &str| say(stream, text);
@@ -162,6 +182,10 @@ impl Exec for StepExec<'_, '_> {
                 break;
             }
             wait(&started, LOOK);
+            if !warned && looked.elapsed() >= STOPPED_LOOK {
+                looked = Instant::now();
+                warned = self.warn_if_stopped(&started.child);
+            }
         }
         let (fate, status) = self.reap(&started)?;
         self.voice.emit(EventKind::ChildExited {
@@ -197,7 +221,7 @@ impl Exec for StepExec<'_, '_> {
         let ((mut out, child_out), (mut err, child_err)) = (memory()?, memory()?);
         let started = self.start(spec, child_out, child_err)?;
         let deadline = Instant::now() + limit;
-        while !has_ended(started.pid) {
+        while !has_ended(started.child.pid) {
             if Instant::now() >= deadline {
                 self.run.children.interrupt_one(started.key, Stop::Timeout);
             }

@@ -36,13 +36,17 @@ impl<'r, 'a> Voice<'r, 'a> {
         }
     }
 
-    /// Tells the listeners; lines of output go to the log too.
+    /// Tells the listeners; lines of output and warnings go to the
+    /// log too.
     pub(super) fn emit(&self, kind: EventKind) {
         if let EventKind::Output { stream, line } = kind {
             self.output(stream, &line);
-        } else {
-            self.run.bus.emit(Some(&self.step.id), kind);
+            return;
         }
+        if let EventKind::Warning { message } = &kind {
+            self.log(&format!("warning: {message}"));
+        }
+        self.run.bus.emit(Some(&self.step.id), kind);
     }
 
     /// A line of output. Gives it back redacted.

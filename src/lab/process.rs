@@ -30,6 +30,12 @@ impl Process {
         stat(self.pid)
             .is_some_and(|(state, start)| start == self.start && !matches!(state, 'Z' | 'X' | 'x'))
     }
+
+    /// Whether the process with this id is stopped, e.g. because it wanted to
+    /// read from a terminal that is not its own.
+    pub fn is_stopped(pid: u32) -> bool {
+        stat(pid).is_some_and(|(state, _)| matches!(state, 'T' | 't'))
+    }
 }
 
 /// The id of this boot of the kernel: pids of another boot mean nothing.

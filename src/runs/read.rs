@@ -289,7 +289,7 @@ mod tests {
     #[test]
     fn a_wrong_line_is_named() {
         let (mut bytes, _) = journal(Vec::new());
-        let lines = bytes.iter().filter(|b| **b == b'\n').count();
+        let lines = String::from_utf8_lossy(&bytes).lines().count();
         bytes.extend_from_slice(b"nonsense\n");
         let message = parse(&bytes).unwrap_err().to_string();
         let wanted = format!("line {}: expected `  - {{...}}`", lines + 1);

@@ -6,4 +6,7 @@
 
 mod children;
 mod order;
+mod signals;
+mod stage;
 mod support;
+mod survivors;

@@ -1,0 +1,186 @@
+//! Ctrl-C once, twice, three times; SIGTERM and SIGHUP. Real processes.
+
+use std::io::Write;
+
+use hl::lab::Process;
+use hl::plan::{Event, EventKind, Outcome, Plan, Status, Step};
+use hl::runs::{Ending, read};
+use rustix::process::Signal;
+
+use super::stage::{RUN, Stage, until};
+use super::support::{lines, plan, script};
+
+/// Says which signals it gets, and ends by itself after two seconds.
+const HEARS: &str = "trap 'echo INT' INT; trap 'echo TERM' TERM; echo ready; \
+    i=0; while [ $i -lt 40 ]; do sleep 0.05; i=$((i+1)); done; echo whole";
+
+fn precious(id: &str, text: &str) -> Step {
+    let mut step = script(id, text, &[]);
+    step.with.insert("takes_sigterm".to_owned(), false.into());
+    step
+}
+
+fn count(events: &[Event], wanted: &str) -> usize {
+    lines(events).iter().filter(|line| *line == wanted).count()
+}
+
+fn ends(events: &[Event]) -> Vec<(String, Status)> {
+    events
+        .iter()
+        .filter_map(|event| match &event.kind {
+            EventKind::StepFinished { status, .. } => {
+                Some((event.step.as_ref()?.to_string(), *status))
+            }
+            _ => None,
+        })
+        .collect()
+}
+
+fn finish(stage: &Stage) -> Ending {
+    read(&stage.lab.paths.runs().join(format!("{RUN}.yaml")))
+        .unwrap()
+        .ending
+}
+
+#[test]
+fn one_ctrl_c_is_one_sigint_and_cleaning_up_still_runs() {
+    let mut last = script("last", "echo cleaned", &[]);
+    last.finally = true;
+    let next = script("next", "echo no", &["long"]);
+    let mut stage = Stage::play(&plan([precious("long", HEARS), next, last]));
+    stage.until_line("ready");
+    let message = stage.interrupt(Signal::INT);
+    assert!(
+        message.contains("`sh`") && message.contains("has 10s"),
+        "{message}"
+    );
+    let (result, events) = stage.end();
+    assert_eq!(result, "130 Cancelled");
+    assert_eq!((count(&events, "INT"), count(&events, "TERM")), (1, 0));
+    assert_eq!((count(&events, "whole"), count(&events, "cleaned")), (1, 1));
+    let wanted = [
+        ("r/next".to_owned(), Status::Cancelled),
+        ("r/long".to_owned(), Status::Cancelled),
+        ("r/last".to_owned(), Status::Succeeded),
+    ];
+    assert_eq!(ends(&events), wanted);
+    let ending = finish(&stage);
+    assert!(
+        matches!(
+            ending,
+            Ending::Finished {
+                outcome: Outcome::Cancelled,
+                exit: 130,
+                ..
+            }
+        ),
+        "{ending:?}"
+    );
+}
+
+#[test]
+fn a_second_ctrl_c_never_reaches_who_would_lose_its_work() {
+    let mut stage = Stage::play(&plan([
+        precious("tofu", HEARS),
+        script("packer", HEARS, &[]),
+    ]));
+    until(|| (count(&stage.events(), "ready") == 2).then_some(()));
+    stage.interrupt(Signal::INT);
+    until(|| (count(&stage.events(), "INT") == 2).then_some(()));
+    let message = stage.interrupt(Signal::INT);
+    assert!(message.contains("a third Ctrl-C kills `sh`"), "{message}");
+    assert!(message.contains("is in no state"), "{message}");
+    let (result, events) = stage.end();
+    assert_eq!(result, "130 Cancelled");
+    assert_eq!((count(&events, "INT"), count(&events, "TERM")), (2, 1));
+    let by = |step: &str| -> Vec<String> {
+        let own = events
+            .iter()
+            .filter(|e| e.step.as_ref().is_some_and(|s| s.0 == step));
+        lines(&own.cloned().collect::<Vec<_>>())
+    };
+    assert_eq!(by("r/tofu"), ["ready", "INT", "whole"]);
+    assert_eq!(by("r/packer")[..3], ["ready", "INT", "TERM"]);
+}
+
+#[test]
+fn a_third_ctrl_c_kills_the_whole_group() {
+    let deaf = "trap '' INT TERM; sleep 60 & echo $!; wait; sleep 60";
+    let mut last = script("last", "echo cleaned", &[]);
+    last.finally = true;
+    let mut stage = Stage::play(&plan([precious("deaf", deaf), last]));
+    let grandchild: u32 = stage.until(|event| match &event.kind {
+        EventKind::Output { line, .. } => line.parse().ok(),
+        _ => None,
+    });
+    let grandchild = Process::of(grandchild).unwrap();
+    for _ in 0..2 {
+        stage.interrupt(Signal::INT);
+        assert!(grandchild.is_alive());
+    }
+    let message = stage.interrupt(Signal::INT);
+    assert!(message.starts_with("killed `sh`"), "{message}");
+    let (result, events) = stage.end();
+    assert_eq!(
+        (result.as_str(), count(&events, "cleaned")),
+        ("130 Cancelled", 0)
+    );
+    until(|| (!grandchild.is_alive()).then_some(()));
+}
+
+#[test]
+fn sigterm_and_sighup_stop_once_and_never_escalate() {
+    for signal in [Signal::TERM, Signal::HUP] {
+        let mut stage = Stage::play(&plan([script("long", HEARS, &[])]));
+        stage.until_line("ready");
+        stage.interrupt(signal);
+        stage.until_line("INT");
+        stage.signal(signal);
+        stage.signal(Signal::TERM);
+        let (result, events) = stage.end();
+        assert_eq!(result, "143 Cancelled");
+        assert_eq!((count(&events, "INT"), count(&events, "TERM")), (1, 0));
+    }
+}
+
+#[test]
+fn a_waiting_retry_is_not_waited_for() {
+    use hl::plan::{Retry, RetryOn};
+    let mut flaky = script("flaky", "exit 1", &[]);
+    flaky.retry = Some(Retry {
+        times: 3,
+        backoff_seconds: 60,
+        on: RetryOn::Any,
+    });
+    let mut stage = Stage::play(&Plan::new("r", vec![flaky]));
+    stage.until(|event| matches!(event.kind, EventKind::StepRetried { .. }).then_some(()));
+    let message = stage.interrupt(Signal::INT);
+    assert!(message.contains("step `r/flaky`"), "{message}");
+    let (result, events) = stage.end();
+    assert_eq!(result, "130 Cancelled");
+    assert_eq!(ends(&events), [("r/flaky".to_owned(), Status::Cancelled)]);
+}
+
+#[test]
+fn who_asks_the_terminal_is_named_and_can_be_stopped() {
+    let asks = script(
+        "asks",
+        "echo ready; read answer < /dev/tty; echo $answer",
+        &[],
+    );
+    let (mut stage, terminal) = Stage::play_on_terminal(&plan([asks]));
+    let warning = stage.until(|event| match &event.kind {
+        EventKind::Warning { message } => Some(message.clone()),
+        _ => None,
+    });
+    assert!(warning.contains("asks the terminal for input"), "{warning}");
+    // A key on the terminal this time: the terminal makes it a SIGINT to `hl` alone.
+    terminal
+        .master
+        .take_writer()
+        .unwrap()
+        .write_all(b"\x03")
+        .unwrap();
+    let (result, _) = stage.end();
+    assert_eq!(result, "130 Cancelled");
+}
