@@ -1,8 +1,14 @@
 //! The one integration binary: the real `hl` in a scrubbed environment.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
 
 mod arch;
+mod cli;
 mod engine;
 mod environment;
 mod layers;
 mod sim;
+mod support;

@@ -97,8 +97,8 @@ fn dispatch(session: &Session, cli: Cli) -> Result<Exit, Failure> {
         Verb::Completions(args) => completion::completions(session, &args).map(|()| Exit::Ok),
         Verb::Man => schema::man(session).map(|()| Exit::Ok),
         Verb::Schema(args) => schema::schema(session, &args).map(|()| Exit::Ok),
-        _ => Err(Failure::message(Exit::Usage, "pending")),
         Verb::Recipe(words) => recipe::recipe(session, &words),
+        _ => Err(Failure::message(Exit::Usage, "pending")),
     }
 }
 

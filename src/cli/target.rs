@@ -141,7 +141,14 @@ impl Ready {
             registry: &self.registry,
         };
         match target {
-            Target::Recipe(request) => self.book.compile(request, &scope),
+            Target::Recipe(request) => self.book.compile(request, &scope).map_err(|failure| {
+                match self.book.get(&request.recipe) {
+                    Some((_, recipe)) if failure.exit == Exit::Usage => {
+                        failure.help(format!("usage: hl {}", layers::usage(recipe)))
+                    }
+                    _ => failure,
+                }
+            }),
             Target::Up(request) => self.book.compile_up(request, &scope),
         }
     }

@@ -23,23 +23,36 @@ pub struct Ran {
 }
 
 /// Variables that the tools need to work without a network.
-const TOOLS: &[&str] = &["PATH", "TF_CLI_CONFIG_FILE", "PACKER_PLUGIN_PATH", "CHECKPOINT_DISABLE", "HL_GUEST_APT"];
+const TOOLS: &[&str] = &[
+    "PATH",
+    "TF_CLI_CONFIG_FILE",
+    "PACKER_PLUGIN_PATH",
+    "CHECKPOINT_DISABLE",
+    "HL_GUEST_APT",
+];
 
 impl Hl {
     /// `hl` started in `dir`, with `dir` as its home.
     pub fn new(dir: &Path) -> Self {
-        let mut env: BTreeMap<String, String> =
-            TOOLS.iter().filter_map(|name| Some(((*name).to_owned(), std::env::var(name).ok()?))).collect();
+        let mut env: BTreeMap<String, String> = TOOLS
+            .iter()
+            .filter_map(|name| Some(((*name).to_owned(), std::env::var(name).ok()?)))
+            .collect();
         env.insert("HOME".to_owned(), dir.display().to_string());
         env.insert("DOPPLER".to_owned(), "0".to_owned());
         env.insert("TERM".to_owned(), "dumb".to_owned());
         env.insert("LANG".to_owned(), "C.UTF-8".to_owned());
-        Self { dir: dir.to_owned(), args: Vec::new(), env }
+        Self {
+            dir: dir.to_owned(),
+            args: Vec::new(),
+            env,
+        }
     }
 
     /// Words of the command line, split at spaces.
     pub fn cmd(mut self, words: &str) -> Self {
-        self.args.extend(words.split_whitespace().map(str::to_owned));
+        self.args
+            .extend(words.split_whitespace().map(str::to_owned));
         self
     }
 
@@ -64,13 +77,22 @@ impl Hl {
     /// The command, for tests that talk to the process themselves.
     pub fn command(&self) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_hl"));
-        command.args(&self.args).current_dir(&self.dir).env_clear().envs(&self.env);
+        command
+            .args(&self.args)
+            .current_dir(&self.dir)
+            .env_clear()
+            .envs(&self.env);
         command
     }
 
     /// Starts it and returns at once; output goes to pipes.
     pub fn spawn(&self) -> Child {
-        self.command().stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+        self.command()
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap()
     }
 
     /// Runs it to its end.
@@ -118,6 +140,7 @@ impl Ran {
     /// stdout as JSON.
     #[track_caller]
     pub fn json(&self) -> serde_json::Value {
-        serde_json::from_str(&self.stdout).unwrap_or_else(|e| panic!("stdout is not JSON: {e}\n{}", self.stdout))
+        serde_json::from_str(&self.stdout)
+            .unwrap_or_else(|e| panic!("stdout is not JSON: {e}\n{}", self.stdout))
     }
 }

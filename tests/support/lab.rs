@@ -16,14 +16,18 @@ pub struct TestLab {
 impl TestLab {
     /// An empty lab: `hl.toml` only.
     pub fn empty() -> Self {
-        let lab = Self { dir: TempDir::new().unwrap() };
+        let lab = Self {
+            dir: TempDir::new().unwrap(),
+        };
         lab.write("hl.toml", "[lab]\nname = \"test\"\n");
         lab
     }
 
     /// The lab that is shipped: copies of `layers/`, `site/`, `hl.toml` and `env.example`.
     pub fn shipped() -> Self {
-        let lab = Self { dir: TempDir::new().unwrap() };
+        let lab = Self {
+            dir: TempDir::new().unwrap(),
+        };
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
         for name in ["layers", "site", "hl.toml", "env.example", "justfile"] {
             copy(&root.join(name), &lab.path(name));

@@ -1,0 +1,247 @@
+//! The command line as a user meets it, on labs of plain commands.
+
+use crate::support::TestLab;
+
+/// A lab with one layer of commands.
+fn lab() -> TestLab {
+    let lab = TestLab::empty();
+    lab.write(
+        "layers/l2-things/layer.toml",
+        r#"[layer]
+id = "l2"
+name = "Things"
+doc = "Made of commands"
+default = "make"
+
+[[recipe]]
+name = "make"
+doc = "Make a thing"
+params = [{ name = "what", default = "thing" }]
+
+[[recipe.step]]
+id = "write"
+use = "command"
+with = { argv = ["sh", "-c", "echo made {{ what }} | tee out.txt"] }
+
+[[recipe]]
+name = "break"
+doc = "Fail"
+
+[[recipe.step]]
+id = "fail"
+use = "command"
+with = { argv = ["sh", "-c", "echo it broke >&2; exit 7"] }
+"#,
+    );
+    lab
+}
+
+#[test]
+fn bare_hl_is_the_list() {
+    let lab = lab();
+    let bare = lab.hl("").exits(0);
+    for words in ["list", "-l", "--list"] {
+        assert_eq!(lab.hl(words).exits(0).stdout, bare.stdout);
+    }
+    insta::assert_snapshot!(bare.stdout, @r"
+    L2 Things  Made of commands
+        make [WHAT] # Make a thing
+        break       # Fail
+    ");
+    assert_eq!(lab.hl("list --names").exits(0).stdout, "make\nbreak\n");
+    assert_eq!(
+        lab.hl("list --json").exits(0).json()["layers"][0]["recipes"][1]["name"],
+        "break"
+    );
+}
+
+#[test]
+fn a_recipe_is_added_by_toml_alone() {
+    let lab = lab();
+    let layer = lab.read("layers/l2-things/layer.toml");
+    lab.write(
+        "layers/l2-things/layer.toml",
+        &format!(
+            "{layer}\n[[recipe]]\nname = \"greet\"\ndoc = \"Say hello\"\nparams = [{{ name = \"who\" }}]\n\n\
+             [[recipe.step]]\nid = \"say\"\nuse = \"command\"\nwith = {{ argv = [\"sh\", \"-c\", \"echo hello {{{{ who }}}} > greeting\"] }}\n"
+        ),
+    );
+    lab.hl("list").exits(0).says(&["greet WHO", "# Say hello"]);
+    lab.hl("greet")
+        .exits(2)
+        .says(&["`WHO` is missing", "usage: hl greet WHO"]);
+    lab.hl("greet world").exits(0);
+    assert_eq!(lab.read("greeting"), "hello world\n");
+}
+
+#[test]
+fn the_childs_code_is_ours_and_the_failure_says_what_to_do() {
+    let lab = lab();
+    let ran = lab.hl("break").exits(7);
+    ran.says(&[
+        "step `break/fail` failed",
+        "exited with code 7",
+        "| it broke",
+        "full log: state/logs/",
+        "run `hl break` again",
+    ]);
+    assert!(
+        ran.stdout.is_empty(),
+        "narration belongs on stderr: {}",
+        ran.stdout
+    );
+}
+
+#[test]
+fn a_dry_run_changes_nothing_and_says_what_it_would_do() {
+    let lab = lab();
+    for words in ["plan make", "make --dry-run", "-n make", "make -n"] {
+        lab.hl(words)
+            .exits(0)
+            .says(&["would run", "nothing was changed"]);
+        assert!(!lab.path("out.txt").exists());
+    }
+    let plan = lab.hl("plan make stone --json").exits(0).json();
+    assert_eq!(
+        plan["steps"][0]["with"]["argv"][2],
+        "echo made stone | tee out.txt"
+    );
+}
+
+#[test]
+fn slips_get_a_suggestion() {
+    let lab = lab();
+    lab.hl("mkae")
+        .exits(66)
+        .says(&["`mkae`", "did you mean `make`?"]);
+    lab.hl("make a b").exits(2).says(&["hl make [WHAT]"]);
+    lab.hl("list --nmaes")
+        .exits(2)
+        .says(&["--nmaes", "--names"]);
+    lab.hl("up --form l2").exits(2).says(&["--form"]);
+}
+
+#[test]
+fn a_broken_layer_is_reported_whole_before_anything_runs() {
+    let lab = lab();
+    lab.write(
+        "layers/l3-bad/layer.toml",
+        "[layer]\nid = \"l3\"\nname = \"Bad\"\ndoc = \"x\"\nnmae = 1\n\n[[recipe]]\nname = \"list\"\n\n[[recipe.step]]\nid = \"a\"\nuse = \"tofu.aply\"\n",
+    );
+    let ran = lab.hl("make").exits(65);
+    ran.says(&[
+        "layers/l3-bad/layer.toml:5:1",
+        "`nmae`",
+        "layers/l3-bad/layer.toml:8:",
+        "`list`",
+        "tofu.aply",
+    ]);
+    assert!(!lab.path("out.txt").exists() && !lab.path("state").exists());
+}
+
+#[test]
+fn json_is_one_document_and_events_are_lines() {
+    let lab = lab();
+    let document = lab.hl("make --json").exits(0).json();
+    assert_eq!(document["success"], true);
+    assert_eq!(document["phases"][0]["name"], "make/write");
+    let failed = lab.hl("break --json").exits(7).json();
+    assert_eq!(
+        (failed["success"].as_bool(), failed["exit"].as_u64()),
+        (Some(false), Some(7))
+    );
+    assert_eq!(failed["phases"][0]["tail"][0], "it broke");
+    let events = lab.hl("make --events json").exits(0).stdout;
+    let kinds: Vec<String> = events
+        .lines()
+        .map(|line| {
+            serde_json::from_str::<serde_json::Value>(line).unwrap()["event"]
+                .as_str()
+                .unwrap()
+                .to_owned()
+        })
+        .collect();
+    assert_eq!(kinds.first().map(String::as_str), Some("run_started"));
+    assert_eq!(kinds.last().map(String::as_str), Some("run_finished"));
+}
+
+#[test]
+fn output_modes_show_what_they_say() {
+    let lab = lab();
+    lab.hl("make --output prefix")
+        .exits(0)
+        .says(&["make/write │ made thing"]);
+    lab.hl("make -v")
+        .exits(0)
+        .says(&["make/write │ made thing"]);
+    lab.hl("make --output live")
+        .exits(0)
+        .says(&["\nmade thing\n"]);
+    let quiet = lab.hl("make -q").exits(0);
+    assert!(
+        quiet.stderr.is_empty() && quiet.stdout.is_empty(),
+        "{}",
+        quiet.stderr
+    );
+    lab.hl("break -q")
+        .exits(7)
+        .says(&["step `break/fail` failed"]);
+}
+
+#[test]
+fn colours_obey() {
+    let lab = lab();
+    let escapes = |ran: crate::support::Ran| ran.stderr.contains('\u{1b}');
+    assert!(!escapes(lab.hl("make").exits(0)));
+    assert!(escapes(lab.hl("make --color always").exits(0)));
+    assert!(escapes(lab.hl("make").env("CLICOLOR_FORCE", "1").exits(0)));
+    assert!(!escapes(
+        lab.hl("make")
+            .env("CLICOLOR_FORCE", "1")
+            .env("NO_COLOR", "1")
+            .exits(0)
+    ));
+}
+
+#[test]
+fn there_is_help_everywhere_and_a_closed_pipe_is_fine() {
+    let lab = lab();
+    lab.hl("--help").exits(0).says(&["Exit codes", "rehearse"]);
+    lab.hl("make --help")
+        .exits(0)
+        .says(&["Make a thing", "hl make [WHAT]"]);
+    lab.hl("man").exits(0).says(&[".TH"]);
+    for shell in ["bash", "zsh", "fish"] {
+        lab.hl("completions")
+            .arg(shell)
+            .exits(0)
+            .says(&["COMPLETE"]);
+    }
+    for name in ["layer", "hl", "event", "plan"] {
+        assert!(lab.hl("schema").arg(name).exits(0).json()["$schema"].is_string());
+    }
+    let answer = lab
+        .hl("")
+        .env("COMPLETE", "bash")
+        .env("_CLAP_COMPLETE_INDEX", "1")
+        .env("_CLAP_IFS", "\n");
+    answer
+        .arg("--")
+        .arg("hl")
+        .arg("ma")
+        .exits(0)
+        .says(&["make", "man"]);
+    let mut child = lab.hl("list").command();
+    let mut child = child.stdout(std::process::Stdio::piped()).spawn().unwrap();
+    drop(child.stdout.take());
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn outside_a_lab_the_way_in_is_named() {
+    let dir = tempfile::tempdir().unwrap();
+    crate::support::Hl::new(dir.path())
+        .cmd("list")
+        .exits(66)
+        .says(&["hl.toml", "hl new"]);
+}
