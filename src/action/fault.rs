@@ -1,6 +1,7 @@
 //! An API call that failed, as a failed step with its remedy.
 
 use super::{Cause, StepError};
+use crate::diag::Exit;
 use crate::pve::{Error, TlsProblem, Unreachable};
 
 impl From<Error> for StepError {
@@ -14,6 +15,11 @@ impl From<Error> for StepError {
         };
         let mut step = Self::new(error.to_string()).cause(cause);
         step.help = help(&error);
+        if matches!(error, Error::Unwritable { .. }) {
+            step = step.exit(Exit::CannotWrite);
+        } else if matches!(error, Error::Settings(_)) {
+            step = step.exit(Exit::Runway);
+        }
         if let Error::Task { log, .. } = error {
             step = step.tail(log);
         }
@@ -52,8 +58,9 @@ fn help(error: &Error) -> Vec<String> {
         }
         Error::NotFound { .. }
         | Error::Api { .. }
-        | Error::File { .. }
+        | Error::Unreadable { .. }
         | Error::Cancelled => Vec::new(),
+        Error::Unwritable { help, .. } => help.clone(),
     }
 }
 

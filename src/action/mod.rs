@@ -13,6 +13,7 @@ mod exec;
 mod fault;
 pub mod known_hosts;
 mod registry;
+mod runway;
 mod ssh_wait;
 pub mod tofu;
 
@@ -23,6 +24,7 @@ pub use contract::{Action, Approval, Done, Instead};
 pub use error::{Cause, StepError};
 pub use exec::{Captured, ChildExit, ChildOutcome, ChildSpec, Exec, Line, Stop};
 pub use registry::{Registry, builtin};
+pub use runway::{PveCheck, ToolCheck};
 pub use ssh_wait::SshWait;
 
 pub use crate::lab::{Cancel, Cancelled};

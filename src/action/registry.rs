@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::runway::{PveCheck, ToolCheck};
 use super::{Action, Command, InventoryAction, PlaybookAction, Script, SshWait, tofu};
 
 /// The actions that plans may use.
@@ -38,6 +39,8 @@ impl Registry {
 /// The actions that `hl` ships.
 pub fn builtin() -> Registry {
     Registry::default()
+        .with(PveCheck)
+        .with(ToolCheck)
         .with(Command)
         .with(InventoryAction)
         .with(PlaybookAction)

@@ -91,15 +91,21 @@ pub enum Error {
         /// How long it was waited for.
         seconds: u64,
     },
-    /// A local file that a call needs cannot be read or written.
-    #[error("cannot {verb} `{path}`: {reason}")]
-    File {
-        /// `read` or `write`.
-        verb: &'static str,
+    /// A local file that is to be sent cannot be read.
+    #[error("cannot read `{path}`: {reason}")]
+    Unreadable {
         /// The file.
         path: String,
         /// Why.
         reason: String,
+    },
+    /// The bundle of certificates cannot be written.
+    #[error("{message}")]
+    Unwritable {
+        /// What failed, with the path.
+        message: String,
+        /// What to do.
+        help: Vec<String>,
     },
     /// The user stopped it. A task that was waited for goes on at the node.
     #[error("stopped")]

@@ -101,13 +101,12 @@ impl Client {
                 .text("checksum", digest.to_owned());
         }
         // The file comes last: the node reads parameters before it.
-        let form = form
-            .file("filename", file.as_std_path())
-            .map_err(|error| Error::File {
-                verb: "read",
-                path: file.to_string(),
-                reason: error.to_string(),
-            })?;
+        let form =
+            form.file("filename", file.as_std_path())
+                .map_err(|error| Error::Unreadable {
+                    path: file.to_string(),
+                    reason: error.to_string(),
+                })?;
         self.post_multipart(&storage_path(node, storage, "upload"), form, UPLOAD)
     }
 

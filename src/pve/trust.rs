@@ -4,8 +4,6 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::Write;
-use std::os::unix::fs::PermissionsExt;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use rustls_pki_types::CertificateDer;
@@ -14,7 +12,8 @@ use super::handshake;
 use super::settings::Settings;
 use super::tls;
 use super::{Error, Policy};
-use crate::lab::{Environment, Paths};
+use crate::diag::Failure;
+use crate::lab::{Environment, Paths, write};
 
 /// A written bundle and what belongs to it.
 #[derive(Debug, Clone)]
@@ -36,11 +35,10 @@ pub fn write_bundle(env: &Environment, paths: &Paths) -> Result<Trust, Error> {
         certificates.push(shown.certificate);
     }
     let bundle = paths.build().join("ca.pem");
-    replace(&bundle, &pem_text(&certificates)).map_err(|error| Error::File {
-        verb: "write",
-        path: paths.show(&bundle).to_string(),
-        reason: error.to_string(),
-    })?;
+    let text = pem_text(&certificates);
+    if !fs::read_to_string(&bundle).is_ok_and(|old| old == text) {
+        write(&bundle, text, 0o644).map_err(|failure| unwritable(&failure))?;
+    }
     Ok(Trust {
         bundle,
         no_proxy: no_proxy(env, settings.endpoint.host()),
@@ -113,6 +111,17 @@ fn no_proxy(env: &Environment, host: &str) -> String {
     exceptions.join(",")
 }
 
+fn unwritable(failure: &Failure) -> Error {
+    Error::Unwritable {
+        message: failure.to_string(),
+        help: failure
+            .diagnostics
+            .iter()
+            .flat_map(|diagnostic| diagnostic.help.clone())
+            .collect(),
+    }
+}
+
 fn pem_text(certificates: &[CertificateDer<'_>]) -> String {
     let mut seen: Vec<&[u8]> = Vec::new();
     let mut text = String::new();
@@ -125,21 +134,6 @@ fn pem_text(certificates: &[CertificateDer<'_>]) -> String {
         }
     }
     text
-}
-
-/// Replaces a file at once, unless it already says the same.
-fn replace(path: &Utf8Path, text: &str) -> std::io::Result<()> {
-    if fs::read_to_string(path).is_ok_and(|old| old == text) {
-        return Ok(());
-    }
-    let dir = path.parent().unwrap_or(Utf8Path::new("."));
-    fs::create_dir_all(dir)?;
-    let mut file = tempfile::NamedTempFile::new_in(dir)?;
-    file.write_all(text.as_bytes())?;
-    file.as_file()
-        .set_permissions(fs::Permissions::from_mode(0o644))?;
-    file.persist(path).map_err(|error| error.error)?;
-    Ok(())
 }
 
 #[cfg(test)]
@@ -156,17 +150,5 @@ mod tests {
             .collect::<Result<_, _>>()
             .unwrap();
         assert_eq!(read, [one, two]);
-    }
-
-    #[test]
-    fn a_bundle_is_replaced_at_once_and_can_be_read_by_all() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = Utf8Path::from_path(dir.path()).unwrap().join("b/ca.pem");
-        replace(&path, "one").unwrap();
-        replace(&path, "two").unwrap();
-        assert_eq!(fs::read_to_string(&path).unwrap(), "two");
-        let mode = fs::metadata(&path).unwrap().permissions().mode();
-        assert_eq!(mode & 0o777, 0o644);
-        assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1);
     }
 }

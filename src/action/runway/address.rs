@@ -1,0 +1,105 @@
+//! The build address: set, well-formed, and nobody's.
+
+use std::io::ErrorKind;
+use std::net::{IpAddr, SocketAddr, TcpStream, UdpSocket};
+use std::time::Duration;
+
+use crate::action::{Done, StepContext, StepError};
+use crate::pve::BuildAddress;
+
+const NAME: &str = "PVE_BUILD_ADDRESS";
+/// What machines of a home network answer on, one way or the other.
+const PORTS: &[u16] = &[22, 80, 443, 445, 3389, 8006];
+const LIMIT: Duration = Duration::from_secs(1);
+
+/// Nobody accepts or refuses a connection there: on a network of one's own a
+/// refusal comes from a machine that has the address.
+pub(super) fn check(ctx: &StepContext<'_>) -> Result<Done, StepError> {
+    let example = format!(
+        "a free address of the bridge's network, outside of the DHCP range: `{NAME}=192.168.1.250/24,gw=192.168.1.1`"
+    );
+    let Some(text) = ctx.env.get(NAME) else {
+        return Err(StepError::new(format!(
+            "`{NAME}` is not set: templates are built on a machine that needs an address"
+        ))
+        .help(format!("add {example}")));
+    };
+    let address = BuildAddress::parse(text).map_err(|why| {
+        StepError::new(format!("`{NAME}` cannot be used: {why}")).help(format!("give {example}"))
+    })?;
+    match answering(address) {
+        Some(port) => Err(StepError::new(format!(
+            "`{}`, the build address, is in use: port {port} answers",
+            address.ip
+        ))
+        .help(format!("give another one, {example}"))
+        .help(
+            "a machine left over from a build that was broken off? `qm list` on the node shows it",
+        )),
+        None => Ok(Done::new(format!("`{}` is free", address.ip))),
+    }
+}
+
+/// The port on which somebody answered.
+fn answering(address: BuildAddress) -> Option<u16> {
+    let refusals_count = !everything_is_here(address);
+    std::thread::scope(|scope| {
+        let probes: Vec<_> = PORTS
+            .iter()
+            .map(|port| {
+                let target = SocketAddr::new(address.ip, *port);
+                (*port, scope.spawn(move || probe(target)))
+            })
+            .collect();
+        let answers: Vec<_> = probes
+            .into_iter()
+            .map(|(port, probe)| (port, probe.join().unwrap_or(Answer::None)))
+            .collect();
+        let with = |wanted| answers.iter().find(|(_, a)| *a == wanted).map(|(p, _)| *p);
+        with(Answer::Accepted).or_else(|| refusals_count.then(|| with(Answer::Refused)).flatten())
+    })
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Answer {
+    Accepted,
+    Refused,
+    None,
+}
+
+fn probe(target: SocketAddr) -> Answer {
+    match TcpStream::connect_timeout(&target, LIMIT) {
+        Ok(_) => Answer::Accepted,
+        Err(error) if error.kind() == ErrorKind::ConnectionRefused => Answer::Refused,
+        Err(_) => Answer::None,
+    }
+}
+
+/// On loopback, and in a rehearsal's network, every address is this machine's
+/// own: then its kernel refuses for all of them, and a refusal says nothing.
+/// Told by the gateway, which is never this machine's own otherwise.
+fn everything_is_here(address: BuildAddress) -> bool {
+    let own = |ip: IpAddr| UdpSocket::bind(SocketAddr::new(ip, 0)).is_ok();
+    own(address.ip) && own(address.gateway)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn on_loopback_only_who_accepts_is_there() {
+        let free = BuildAddress::parse("127.77.9.9/24,gw=127.77.9.1").unwrap();
+        assert!(everything_is_here(free));
+        assert_eq!(answering(free), None);
+    }
+
+    #[test]
+    fn a_closed_port_of_a_machine_is_a_refusal() {
+        let port = std::net::TcpListener::bind("127.0.0.1:0")
+            .and_then(|listener| listener.local_addr())
+            .unwrap()
+            .port();
+        assert_eq!(probe(([127, 0, 0, 1], port).into()), Answer::Refused);
+    }
+}

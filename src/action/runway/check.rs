@@ -1,0 +1,96 @@
+//! `pve.check`: one check of the node, or of what the lab says about it.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::{address, connection, environment, host, rights, storage};
+use crate::action::{Action, Done, StepContext, StepError};
+use crate::diag::Exit;
+use crate::pve::Client;
+
+/// One check of the node, by name.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct PveCheck;
+
+/// The inputs of `pve.check`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Inputs {
+    /// What is checked.
+    check: Check,
+}
+
+/// What can be checked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+enum Check {
+    /// Every variable that is needed is set, and those that are set can be used.
+    Environment,
+    /// Somebody listens at `PVE_ACCESS_HOST`.
+    Endpoint,
+    /// The certificate is trusted, by `hl` and by its tools.
+    Tls,
+    /// The token is accepted, and the version is one that the layers know.
+    Token,
+    /// The token may do all that L1 and L2 do.
+    Rights,
+    /// `PVE_NODE` exists and is online.
+    Node,
+    /// `PVE_STORAGE_VM` can take disks, and has room.
+    VmStorage,
+    /// `PVE_STORAGE_ISO` can take ISO images, and has room.
+    IsoStorage,
+    /// `PVE_STORAGE_IMPORT` can take cloud images, and has room.
+    ImportStorage,
+    /// `PVE_BRIDGE` exists and is active.
+    Bridge,
+    /// `PVE_BUILD_ADDRESS` is set, and nobody has it.
+    BuildAddress,
+}
+
+impl Action for PveCheck {
+    fn name(&self) -> &'static str {
+        "pve.check"
+    }
+
+    fn doc(&self) -> &'static str {
+        "Checks one thing that the later layers need of the node; changes nothing"
+    }
+
+    fn inputs(&self) -> schemars::Schema {
+        schemars::schema_for!(Inputs)
+    }
+
+    fn reads_only(&self) -> bool {
+        true
+    }
+
+    fn preview(&self, ctx: &StepContext<'_>) -> Result<Done, StepError> {
+        self.run(ctx)
+    }
+
+    fn run(&self, ctx: &StepContext<'_>) -> Result<Done, StepError> {
+        let inputs: Inputs = ctx.inputs()?;
+        let done = match inputs.check {
+            Check::Environment => environment::check(ctx),
+            Check::Endpoint => connection::endpoint(ctx),
+            Check::Tls => connection::tls(ctx),
+            Check::Token => connection::token(ctx),
+            Check::Rights => rights::check(ctx),
+            Check::Node => host::node(ctx),
+            Check::VmStorage => storage::vm(ctx),
+            Check::IsoStorage => storage::iso(ctx),
+            Check::ImportStorage => storage::import(ctx),
+            Check::Bridge => host::bridge(ctx),
+            Check::BuildAddress => address::check(ctx),
+        };
+        // Whatever stands in the way stands in the way of the runway.
+        done.map(|done| done.changed(false))
+            .map_err(|error| error.exit(Exit::Runway))
+    }
+}
+
+/// A client that stops when the step is stopped.
+pub(super) fn client(ctx: &StepContext<'_>) -> Result<Client, StepError> {
+    Ok(Client::new(ctx.env, &ctx.lab.paths)?.with_cancel(ctx.cancel))
+}

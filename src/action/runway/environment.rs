@@ -1,0 +1,77 @@
+//! Variables: set where needed, and of a form that can be used.
+
+use crate::action::{Done, StepContext, StepError};
+use crate::pve::{self, Settings};
+
+/// Variables without which nothing can be asked; the settings' own are
+/// checked by [`Settings::read`].
+const OBJECTS: &[(&str, &str)] = &[
+    (
+        "PVE_NODE",
+        "add `PVE_NODE=...` to `.env`: the node's name, as `hostname` prints it there",
+    ),
+    (
+        "PVE_STORAGE_VM",
+        "add `PVE_STORAGE_VM=...` to `.env`: the storage for disks, often `local-lvm` or `local-zfs`",
+    ),
+];
+
+/// Free space on the ISO and import storages, in GiB.
+pub(super) const MIN_FREE_GIB: (&str, u32) = ("L0_MIN_FREE_GIB_ISO", 4);
+/// Free space on the VM storage, in percent of its size.
+pub(super) const MIN_FREE_PERCENT: (&str, u32) = ("L0_MIN_FREE_PCT_VM", 10);
+
+/// All that is missing or malformed, in one error.
+pub(super) fn check(ctx: &StepContext<'_>) -> Result<Done, StepError> {
+    let mut missing: Vec<String> = Vec::new();
+    let mut malformed: Vec<String> = Vec::new();
+    let mut help: Vec<String> = Vec::new();
+    match Settings::read(ctx.env, &ctx.lab.paths) {
+        Ok(_) => {}
+        Err(pve::Error::Settings(bad)) => {
+            for bad in bad {
+                if ctx.env.get(&bad.name).is_none() {
+                    missing.push(format!("`{}`", bad.name));
+                } else {
+                    malformed.push(format!("`{}` {}", bad.name, bad.problem));
+                }
+                help.push(bad.help);
+            }
+        }
+        Err(error) => return Err(error.into()),
+    }
+    for (name, remedy) in OBJECTS {
+        if ctx.env.get(name).is_none() {
+            missing.push(format!("`{name}`"));
+            help.push((*remedy).to_owned());
+        }
+    }
+    for limit in [MIN_FREE_GIB, MIN_FREE_PERCENT] {
+        if let Err(problem) = number(ctx, limit) {
+            malformed.push(problem);
+            help.push(format!("set `{}={}`, its default", limit.0, limit.1));
+        }
+    }
+    let mut parts = Vec::new();
+    if !missing.is_empty() {
+        let are = if missing.len() == 1 { "is" } else { "are" };
+        parts.push(format!("{} {are} not set", missing.join(", ")));
+    }
+    parts.extend(malformed);
+    if parts.is_empty() {
+        return Ok(Done::new("all that is needed is set"));
+    }
+    let mut error = StepError::new(parts.join("; "));
+    error.help = help;
+    Err(error)
+}
+
+/// A limit as the environment sets it, or its default.
+pub(super) fn number(ctx: &StepContext<'_>, (name, default): (&str, u32)) -> Result<u32, String> {
+    match ctx.env.get(name) {
+        None => Ok(default),
+        Some(text) => text.trim().parse().map_err(|_| {
+            format!("`{name}` cannot be used: expected a whole number, found `{text}`")
+        }),
+    }
+}

@@ -1,0 +1,43 @@
+//! The token may do all that L1 and L2 do.
+
+use super::check::client;
+use crate::action::{Done, StepContext, StepError};
+use crate::pve::rights::{self, Objects};
+use crate::pve::{Permissions, Settings};
+
+/// Compares what the token holds on each path with what the layers use.
+pub(super) fn check(ctx: &StepContext<'_>) -> Result<Done, StepError> {
+    let settings = Settings::read(ctx.env, &ctx.lab.paths)?;
+    let client = client(ctx)?;
+    let (major, _) = client.version()?.major_minor();
+    let required = rights::required(&Objects::from_env(ctx.env), major);
+    let mut granted = Permissions::new();
+    for path in required.keys().map(String::as_str).chain(["/"]) {
+        granted.extend(client.permissions(Some(path))?);
+    }
+    let missing = rights::missing(&required, &granted);
+    if missing.is_empty() {
+        let count: usize = required.values().map(std::collections::BTreeSet::len).sum();
+        return Ok(Done::new(format!(
+            "`{}` holds the {count} rights that L1 and L2 use",
+            settings.token_id
+        )));
+    }
+    let parts: Vec<String> = missing
+        .iter()
+        .map(|(path, privileges)| {
+            let names: Vec<_> = privileges.iter().map(|p| format!("`{p}`")).collect();
+            format!("{} on `{path}`", names.join(", "))
+        })
+        .collect();
+    let mut error = StepError::new(format!(
+        "`{}` lacks {}",
+        settings.token_id,
+        parts.join("; ")
+    ))
+    .help("as root on the node, run the commands that follow");
+    error
+        .help
+        .extend(rights::grant_commands(&missing, &settings.token_id));
+    Err(error)
+}
