@@ -9,7 +9,7 @@ use clap::error::ErrorKind;
 
 use super::args::{Cli, Globals, ListArgs, Verb};
 use super::session::Session;
-use super::{completion, graph, list, recipe, schema, show};
+use super::{completion, graph, list, recipe, schema, show, sim};
 use crate::diag::{Diagnostic, Exit, Failure, render};
 
 /// Parses, runs, and gives the exit code.
@@ -94,6 +94,7 @@ fn dispatch(session: &Session, cli: Cli) -> Result<Exit, Failure> {
         Verb::Plan(args) => recipe::plan(session, &args),
         Verb::Up(args) => recipe::up(session, &args),
         Verb::Graph(args) => graph::graph(session, &args).map(|()| Exit::Ok),
+        Verb::Sim(args) => sim::sim(session, &args),
         Verb::Completions(args) => completion::completions(session, &args).map(|()| Exit::Ok),
         Verb::Man => schema::man(session).map(|()| Exit::Ok),
         Verb::Schema(args) => schema::schema(session, &args).map(|()| Exit::Ok),

@@ -12,6 +12,7 @@ mod run;
 mod schema;
 mod session;
 mod show;
+mod sim;
 mod tail;
 mod target;
 

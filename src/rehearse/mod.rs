@@ -1,1 +1,5 @@
-//! (room of its own; filled by the commits that follow)
+//! Rehearsal: the user's lab, run for real where nothing real can be reached.
+
+mod seed;
+
+pub use seed::{invent_secret, seed};

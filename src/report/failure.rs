@@ -2,6 +2,7 @@
 //! last lines, what helps, the log, how to go on.
 
 use std::fmt::Write as _;
+use std::time::Duration;
 
 use super::{Ended, Paint, Palette};
 use crate::plan::{sanitize, short_duration};
@@ -9,7 +10,7 @@ use crate::plan::{sanitize, short_duration};
 /// The block for a failed step; `again` is the command that continues.
 pub fn failed_step(ended: &Ended, again: Option<&str>, palette: Palette) -> String {
     let mut out = String::new();
-    let after = if ended.duration.is_zero() {
+    let after = if ended.duration < Duration::from_millis(50) {
         String::new()
     } else {
         format!(" after {}", short_duration(ended.duration))

@@ -21,7 +21,7 @@ pub fn summary(plan: &Plan, tally: &Tally, dry_run: bool, palette: Palette) -> S
     if layers.len() > 1 {
         for layer in &layers {
             let steps: Vec<_> = tally.of_layer(plan, *layer).collect();
-            writeln!(out, "{}", layer_line(*layer, &steps, palette)).unwrap_or_default();
+            writeln!(out, "{}", layer_line(*layer, &steps, dry_run, palette)).unwrap_or_default();
         }
     }
     let (outcome, duration) = tally.finished.map_or(
@@ -44,7 +44,7 @@ pub fn summary(plan: &Plan, tally: &Tally, dry_run: bool, palette: Palette) -> S
         palette.verb(paint, verb),
         plan.recipe,
         short_duration(duration),
-        counts(&all)
+        counts(&all, dry_run)
     )
     .unwrap_or_default();
     out
@@ -71,7 +71,7 @@ pub(super) fn runway_verdict(plan: &Plan, tally: &Tally) -> Option<&'static str>
     )
 }
 
-fn layer_line(layer: Option<&str>, steps: &[&Ended], palette: Palette) -> String {
+fn layer_line(layer: Option<&str>, steps: &[&Ended], dry_run: bool, palette: Palette) -> String {
     let name = layer.map_or_else(|| "other".to_owned(), str::to_uppercase);
     let has = |status| steps.iter().any(|e| e.status == status);
     let (paint, word) = if steps.is_empty() {
@@ -85,7 +85,10 @@ fn layer_line(layer: Option<&str>, steps: &[&Ended], palette: Palette) -> String
     } else if has(Status::NotPlanned) {
         (Paint::Warn, "not planned")
     } else if steps.iter().any(|e| e.changed == Some(true)) {
-        (Paint::Good, "changed")
+        (
+            Paint::Good,
+            if dry_run { "would change" } else { "changed" },
+        )
     } else {
         (Paint::Good, "ok")
     };
@@ -100,12 +103,12 @@ fn layer_line(layer: Option<&str>, steps: &[&Ended], palette: Palette) -> String
         palette.verb(Paint::Bold, &name),
         palette.paint(paint, format_args!("{word:<12}")),
         took,
-        counts(steps)
+        counts(steps, dry_run)
     )
 }
 
 /// `12 done, 1 skipped`, leaving out what is zero.
-fn counts(steps: &[&Ended]) -> String {
+fn counts(steps: &[&Ended], dry_run: bool) -> String {
     let of = |status| steps.iter().filter(|e| e.status == status).count();
     let changed = steps
         .iter()
@@ -114,8 +117,11 @@ fn counts(steps: &[&Ended]) -> String {
     let warnings: usize = steps.iter().map(|e| e.warnings.len()).sum();
     let mut parts = Vec::new();
     for (count, word) in [
-        (of(Status::Succeeded), "done"),
-        (changed, "changed"),
+        (
+            of(Status::Succeeded),
+            if dry_run { "planned" } else { "done" },
+        ),
+        (changed, if dry_run { "would change" } else { "changed" }),
         (of(Status::Skipped), "skipped"),
         (of(Status::NotPlanned), "not planned"),
         (of(Status::Failed), "failed"),

@@ -1,0 +1,189 @@
+//! `hl sim`: the Proxmox VE simulator on loopback, for trying things by hand.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use serde::{Deserialize, Serialize};
+
+use super::args::SimArgs;
+use super::session::{Session, usage};
+use crate::diag::{Exit, Failure};
+use crate::lab::timeouts::parse_duration;
+use crate::lab::{self, Watch};
+use crate::pve::rights::Objects;
+use crate::rehearse::{invent_secret, seed};
+use crate::report::Paint;
+use crate::sim::{Latency, NoGuests, Server, ServerConfig, World, certs};
+
+/// What a kept world needs besides itself to be the same again.
+#[derive(Debug, Serialize, Deserialize)]
+struct Keys {
+    token_id: String,
+    secret: String,
+    ca_pem: String,
+    cert_pem: String,
+    key_pem: String,
+}
+
+pub(super) fn sim(session: &Session, args: &SimArgs) -> Result<Exit, Failure> {
+    if !args.listen.ip().is_loopback() {
+        return Err(
+            usage(format!("`{}` is not a loopback address", args.listen))
+                .help("the simulator has no business on a network: use 127.0.0.1"),
+        );
+    }
+    let temporary =
+        tempfile::tempdir().map_err(|error| cannot("make a temporary directory", &error))?;
+    let dir = match &args.world {
+        Some(dir) => session.cwd.join(dir),
+        None => Utf8PathBuf::try_from(temporary.path().to_owned()).map_err(|_| {
+            Failure::message(
+                Exit::CannotWrite,
+                "the temporary directory's name is not UTF-8",
+            )
+        })?,
+    };
+    let objects = objects(session);
+    let keys = keys(&dir, session)?;
+    let world_file = dir.join("world.json");
+    let world = if world_file.exists() {
+        World::load(world_file.as_std_path())
+            .map_err(|error| cannot(&format!("read `{world_file}`"), &error))?
+    } else {
+        World::seeded(&seed(&objects, &keys.token_id, &keys.secret))
+    };
+    let ca_file = dir.join("ca.pem");
+    lab::write(&ca_file, &keys.ca_pem, 0o644)?;
+    let config = ServerConfig {
+        listen: vec![args.listen],
+        tls: crate::sim::Tls::Given(certs::Certificate {
+            ca_pem: keys.ca_pem.clone(),
+            cert_pem: keys.cert_pem.clone(),
+            key_pem: keys.key_pem.clone(),
+        }),
+        world,
+        guests: Arc::new(NoGuests),
+        latency: latency(&args.slow)?,
+        save_to: Some(world_file.into_std_path_buf()),
+    };
+    let mut watch = Watch::start().map_err(|error| cannot("listen for signals", &error))?;
+    let running = Server::start(config)
+        .map_err(|error| Failure::message(Exit::CannotWrite, error.to_string()))?;
+    let exports = [
+        ("PVE_ACCESS_HOST", format!("https://{}", running.addr())),
+        ("PVE_CA_FILE", ca_file.to_string()),
+        ("PM_TOKEN_ID", keys.token_id),
+        ("PM_TOKEN_SECRET", keys.secret),
+        ("PVE_NODE", objects.node),
+        ("PVE_STORAGE_VM", objects.storage_vm),
+        ("PVE_STORAGE_ISO", objects.storage_iso),
+        ("PVE_STORAGE_IMPORT", objects.storage_import),
+        ("PVE_BRIDGE", objects.bridge),
+        ("DOPPLER", "0".to_owned()),
+    ];
+    let lines: Vec<String> = exports
+        .iter()
+        .map(|(name, value)| format!("export {name}='{value}'"))
+        .collect();
+    session.data(&lines.join("\n"))?;
+    let palette = session.palette();
+    session.note(&format!(
+        "{} a simulated Proxmox VE on {}; its VMs have no systems inside (`hl rehearse` has). Ctrl-C ends it",
+        palette.verb(Paint::Active, "Serving"),
+        running.addr()
+    ));
+    while watch.arrived().is_none() {
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    let requests = running.request_count();
+    running
+        .stop()
+        .map_err(|error| Failure::message(Exit::CannotWrite, error.to_string()))?;
+    session.note(&format!(
+        "{} after {requests} requests",
+        palette.verb(Paint::Good, "Stopped")
+    ));
+    Ok(Exit::Ok)
+}
+
+/// The node as the surrounding variables describe it, else a fresh installation.
+fn objects(session: &Session) -> Objects {
+    let fresh = Objects::default();
+    let get = |name: &str, default: String| {
+        session
+            .process
+            .get(name)
+            .filter(|v| !v.is_empty())
+            .cloned()
+            .unwrap_or(default)
+    };
+    Objects {
+        node: get("PVE_NODE", fresh.node),
+        storage_vm: get("PVE_STORAGE_VM", fresh.storage_vm),
+        storage_iso: get("PVE_STORAGE_ISO", fresh.storage_iso),
+        storage_import: get("PVE_STORAGE_IMPORT", fresh.storage_import),
+        bridge: get("PVE_BRIDGE", fresh.bridge),
+    }
+}
+
+/// Token and certificate of a world: kept with it, made when it is new.
+fn keys(dir: &Utf8Path, session: &Session) -> Result<Keys, Failure> {
+    let file = dir.join("keys.json");
+    if let Ok(text) = std::fs::read_to_string(&file) {
+        return serde_json::from_str(&text).map_err(|error| {
+            Failure::message(
+                Exit::Definition,
+                format!("`{file}` is not what `hl sim` writes: {error}"),
+            )
+        });
+    }
+    let names = [
+        "127.0.0.1".to_owned(),
+        "localhost".to_owned(),
+        "::1".to_owned(),
+    ];
+    let made = certs::with_authority(&names).map_err(|error| {
+        Failure::message(Exit::Bug, format!("cannot make a certificate: {error}"))
+    })?;
+    let token_id = session
+        .process
+        .get("PM_TOKEN_ID")
+        .cloned()
+        .unwrap_or_else(|| "hl@pve!hl".to_owned());
+    let keys = Keys {
+        token_id,
+        secret: invent_secret(),
+        ca_pem: made.ca_pem,
+        cert_pem: made.cert_pem,
+        key_pem: made.key_pem,
+    };
+    lab::write(
+        &file,
+        serde_json::to_string(&keys).unwrap_or_default(),
+        0o600,
+    )?;
+    Ok(keys)
+}
+
+fn latency(slow: &[String]) -> Result<Latency, Failure> {
+    let mut tasks = BTreeMap::new();
+    for entry in slow {
+        let (task, time) = entry
+            .split_once('=')
+            .and_then(|(task, time)| Some((task, parse_duration(time)?)))
+            .ok_or_else(|| {
+                usage(format!("`--slow {entry}` is not TASK=TIME")).help("such as --slow clone=7s")
+            })?;
+        tasks.insert(task.to_owned(), time);
+    }
+    Ok(Latency {
+        tasks,
+        refusal: Duration::ZERO,
+    })
+}
+
+fn cannot(what: &str, error: &std::io::Error) -> Failure {
+    Failure::message(Exit::CannotWrite, format!("cannot {what}: {error}"))
+}

@@ -1,0 +1,100 @@
+//! How a simulated world begins: as the lab's environment describes its node.
+
+use crate::pve::rights::{self, Objects};
+use crate::sim::{Grant, Profile, Seed, SeedBridge, SeedStorage, SeedToken};
+
+const GIB: u64 = 1 << 30;
+
+/// A world with the node, storages and bridge that the lab names, and its
+/// token with exactly the rights that the documented `pveum` commands give: a
+/// right that the layers need and L0 does not check fails here first.
+pub fn seed(objects: &Objects, token_id: &str, secret: &str) -> Seed {
+    let mut storages = vec![SeedStorage {
+        total: 400 * GIB,
+        ..SeedStorage::new(&objects.storage_vm, "lvmthin", &["images", "rootdir"])
+    }];
+    for (id, content) in [
+        (&objects.storage_iso, ["iso", "vztmpl", "backup"].as_slice()),
+        (&objects.storage_import, &["import"]),
+    ] {
+        match storages.iter_mut().find(|storage| storage.id == *id) {
+            Some(storage) => storage
+                .content
+                .extend(content.iter().map(|kind| (*kind).to_owned())),
+            None => storages.push(SeedStorage::new(id, "dir", content)),
+        }
+    }
+    let grants = rights::required(objects, 9)
+        .into_iter()
+        .map(|(path, privileges)| {
+            Grant::privileges(&path, &privileges.into_iter().collect::<Vec<_>>())
+        })
+        .collect();
+    Seed {
+        profile: Profile::default(),
+        node: objects.node.clone(),
+        storages,
+        bridges: vec![SeedBridge {
+            name: objects.bridge.clone(),
+            cidr: None,
+            gateway: None,
+            active: true,
+        }],
+        tokens: vec![SeedToken {
+            id: token_id.to_owned(),
+            secret: secret.to_owned(),
+            privsep: true,
+            grants,
+        }],
+        ..Seed::default()
+    }
+}
+
+/// A token secret that nothing real knows: a random UUID.
+pub fn invent_secret() -> String {
+    let mut bytes = [0u8; 16];
+    // Without random numbers it is a constant: of a simulated token, that is fine.
+    drop(rustix::rand::getrandom(
+        &mut bytes[..],
+        rustix::rand::GetRandomFlags::empty(),
+    ));
+    let hex: Vec<String> = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    let part = |range: std::ops::Range<usize>| hex[range].concat();
+    [
+        part(0..4),
+        part(4..6),
+        part(6..8),
+        part(8..10),
+        part(10..16),
+    ]
+    .join("-")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn storages_of_one_name_are_one_storage() {
+        let objects = Objects {
+            storage_import: "tank".into(),
+            storage_vm: "tank".into(),
+            ..Objects::default()
+        };
+        let seed = seed(&objects, "hl@pve!hl", "secret");
+        assert_eq!(
+            seed.storages
+                .iter()
+                .map(|s| s.id.as_str())
+                .collect::<Vec<_>>(),
+            ["tank", "local"]
+        );
+        assert!(seed.storages[0].content.iter().any(|c| c == "import"));
+        assert!(
+            seed.tokens[0]
+                .grants
+                .iter()
+                .any(|g| g.privileges.iter().any(|p| p == "VM.Clone"))
+        );
+    }
+}
