@@ -5,6 +5,7 @@
 //! published, or a [`StepError`]. It never prints.
 
 mod ansible;
+pub mod clean;
 mod command;
 mod context;
 mod contract;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::clean::CleanRemove;
 use super::runway::{PveCheck, ToolCheck};
 use super::{Action, Command, InventoryAction, PlaybookAction, Script, SshWait, tofu};
 
@@ -39,6 +40,7 @@ impl Registry {
 /// The actions that `hl` ships.
 pub fn builtin() -> Registry {
     Registry::default()
+        .with(CleanRemove)
         .with(PveCheck)
         .with(ToolCheck)
         .with(Command)

@@ -476,7 +476,10 @@ fn needs_key(recipe: &Recipe, id: &str) -> bool {
 /// `generates` stays inside the lab.
 fn generated(path: &Text, findings: &mut Findings) {
     let text = path.get_ref();
-    let outside = text.starts_with('/') || text.split('/').any(|part| part == "..");
+    let outside = text.starts_with('/')
+        || text
+            .split('/')
+            .any(|part| [".", "..", "**"].contains(&part));
     if outside || text.trim_matches(['/', '.', '*']).is_empty() {
         findings.error(
             path.span(),

@@ -7,6 +7,7 @@
 mod args;
 mod book;
 mod check;
+pub mod clean;
 mod compile;
 mod fields;
 pub mod graph;

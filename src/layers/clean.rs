@@ -1,0 +1,305 @@
+//! `hl clean`: what runs made in a lab, as a plan of removals.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use camino::{Utf8Path, Utf8PathBuf};
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use super::Book;
+use crate::action::clean::{Reason, Surroundings, Tracked, protected, survey};
+use crate::diag::Failure;
+use crate::lab::Lab;
+use crate::plan::{Plan, Step};
+
+/// What every lab's runs write, whatever its layers declare.
+const MADE: &[&str] = &[
+    ".build",
+    ".states",
+    "reports",
+    "state",
+    "templates/*/artifacts",
+    "templates/*/spec",
+    "crash.log",
+    "crash.*.log",
+];
+
+/// What tools leave beside the files they read, anywhere in `layers/`.
+const DROPPINGS: &[&str] = &[
+    ".terraform",
+    "__pycache__",
+    "packer_cache",
+    "crash.log",
+    ".ansible",
+];
+
+/// What `hl clean` would do.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Clean {
+    /// Paths relative to the lab, with the bytes they take on disk.
+    pub remove: Vec<Removal>,
+    /// What stays although git does not track it, and why.
+    pub keep: Vec<Kept>,
+}
+
+/// A path that goes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Removal {
+    /// Relative to the lab.
+    pub path: Utf8PathBuf,
+    /// Bytes on disk.
+    pub size: u64,
+}
+
+/// A path that stays.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Kept {
+    /// Relative to the lab.
+    pub path: Utf8PathBuf,
+    /// Why.
+    pub reason: String,
+    /// The command that would make it removable.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub help: Option<String>,
+}
+
+/// Looks at the lab and changes nothing. `book` tells what layers generate;
+/// without one (its files may be broken) only what every lab has is found.
+/// Fails when git cannot tell what it tracks.
+pub fn scan(lab: &Lab, book: Option<&Book>) -> Result<Clean, Failure> {
+    let around = Surroundings::look(lab.paths.root())?;
+    let declared = book.iter().flat_map(|book| {
+        let layers = book.layers().iter();
+        layers.flat_map(|layer| layer.generates.iter().map(|path| path.get_ref().as_str()))
+    });
+    let mut paths: Vec<Utf8PathBuf> = MADE
+        .iter()
+        .copied()
+        .chain(declared)
+        .flat_map(|pattern| expand(&around.root, pattern))
+        .collect();
+    droppings(&around.root, Utf8Path::new("layers"), &mut paths);
+    let mut remove: BTreeMap<Utf8PathBuf, u64> = BTreeMap::new();
+    let mut keep: BTreeMap<Utf8PathBuf, Reason> = BTreeMap::new();
+    for path in paths {
+        if leads_out(&around.root, &path) {
+            // Somebody put it there to have the files elsewhere.
+            keep.insert(path, Reason::Link);
+            continue;
+        }
+        let found = survey(&path, &around);
+        remove.extend(found.remove);
+        keep.extend(found.keep);
+    }
+    let remove: Vec<Removal> = remove
+        .iter()
+        .filter(|(path, _)| {
+            !path
+                .ancestors()
+                .skip(1)
+                .any(|above| remove.contains_key(above))
+        })
+        .map(|(path, size)| Removal {
+            path: path.clone(),
+            size: *size,
+        })
+        .collect();
+    let mut keep: Vec<Kept> = keep
+        .into_iter()
+        .map(|(path, reason)| {
+            let help = matches!(reason, Reason::Resources(_))
+                .then(|| destroy(lab, book, &path))
+                .flatten();
+            Kept {
+                path,
+                reason: reason.to_string(),
+                help,
+            }
+        })
+        .collect();
+    others(&around, &remove, &mut keep)?;
+    keep.sort_by(|a, b| a.path.cmp(&b.path));
+    Ok(Clean { remove, keep })
+}
+
+/// The plan that does it: one step of the action `clean.remove`.
+pub fn plan(clean: &Clean) -> Plan {
+    let mut step = Step::new("clean/remove", "clean.remove");
+    // The step's own log lies in `state`: that goes last.
+    let (last, first): (Vec<&Removal>, Vec<&Removal>) = clean
+        .remove
+        .iter()
+        .partition(|removal| removal.path.starts_with("state"));
+    let paths = first.into_iter().chain(last);
+    let paths: Vec<Value> = paths
+        .map(|removal| Value::from(removal.path.as_str()))
+        .collect();
+    step.with = Map::from_iter([("paths".to_owned(), Value::Array(paths))]);
+    Plan::new("clean", vec![step])
+}
+
+/// A symbolic link to somewhere outside of the lab.
+fn leads_out(root: &Utf8Path, path: &Utf8Path) -> bool {
+    let absolute = root.join(path);
+    absolute.is_symlink()
+        && !absolute
+            .canonicalize_utf8()
+            .is_ok_and(|to| to.starts_with(root))
+}
+
+/// Names what git does not track and nobody else named: so the list of what
+/// stays is whole. In a lab without a repository, only what looks as if `hl`
+/// made it and is kept.
+fn others(around: &Surroundings, remove: &[Removal], keep: &mut Vec<Kept>) -> Result<(), Failure> {
+    let root = &around.root;
+    if !around.tracked.in_repository() {
+        for path in [".env*", "templates/*/image.lock"]
+            .map(|kept| expand(root, kept))
+            .concat()
+        {
+            name(path.as_std_path(), remove, keep);
+        }
+        return Ok(());
+    }
+    for path in Tracked::others(root)? {
+        // "dir/" as git writes it, without the slash.
+        let path: PathBuf = path.components().collect();
+        let touched = remove
+            .iter()
+            .map(|removal| &removal.path)
+            .chain(keep.iter().map(|kept| &kept.path))
+            .any(|other| other.as_std_path().starts_with(&path) && other.as_std_path() != path);
+        if touched {
+            for inner in Tracked::others_in(root, &path)? {
+                name(&inner.components().collect::<PathBuf>(), remove, keep);
+            }
+        } else {
+            name(&path, remove, keep);
+        }
+    }
+    Ok(())
+}
+
+fn name(path: &Path, remove: &[Removal], keep: &mut Vec<Kept>) {
+    let known = remove
+        .iter()
+        .map(|removal| &removal.path)
+        .chain(keep.iter().map(|kept| &kept.path))
+        .any(|other| path.starts_with(other));
+    if known {
+        return;
+    }
+    keep.push(Kept {
+        path: Utf8PathBuf::from(path.to_string_lossy().into_owned()),
+        reason: protected(path).unwrap_or("not made by `hl`").to_owned(),
+        help: None,
+    });
+}
+
+/// `hl l2-destroy dev --node pve` for `.states/dev-pve/terraform.tfstate`.
+fn destroy(lab: &Lab, book: Option<&Book>, state: &Utf8Path) -> Option<String> {
+    let key = state
+        .strip_prefix(".states")
+        .ok()?
+        .components()
+        .next()?
+        .as_str()
+        .to_owned();
+    book?.get("l2-destroy")?;
+    // Environments and nodes may both hold a `-`: an environment that there is decides.
+    let envs = lab.paths.site().join("envs");
+    let known = envs
+        .read_dir_utf8()
+        .into_iter()
+        .flatten()
+        .filter_map(Result::ok)
+        .filter_map(|entry| entry.path().file_stem().map(str::to_owned))
+        .filter(|env| {
+            key.strip_prefix(env.as_str())
+                .is_some_and(|rest| rest.starts_with('-'))
+        })
+        .max_by_key(String::len);
+    let (env, node) = match &known {
+        Some(env) => (
+            env.as_str(),
+            key.strip_prefix(env.as_str())?.strip_prefix('-')?,
+        ),
+        None => key.split_once('-')?,
+    };
+    Some(format!("hl l2-destroy {env} --node {node}"))
+}
+
+/// Existing paths that a pattern means: `*` stands for any part of one name.
+fn expand(root: &Utf8Path, pattern: &str) -> Vec<Utf8PathBuf> {
+    let mut found = vec![Utf8PathBuf::new()];
+    for part in pattern.split('/').filter(|part| !part.is_empty()) {
+        let mut next = Vec::new();
+        for dir in found {
+            if !part.contains('*') {
+                next.push(dir.join(part));
+                continue;
+            }
+            let entries = root.join(&dir).read_dir_utf8().into_iter().flatten();
+            let names = entries
+                .filter_map(Result::ok)
+                .map(|entry| entry.file_name().to_owned());
+            next.extend(
+                names
+                    .filter(|name| matches(part, name))
+                    .map(|name| dir.join(name)),
+            );
+        }
+        found = next;
+    }
+    found.retain(|path| fs::symlink_metadata(root.join(path)).is_ok());
+    found.sort();
+    found
+}
+
+/// Whether a name fits a pattern with `*`.
+fn matches(pattern: &str, name: &str) -> bool {
+    let Some((head, rest)) = pattern.split_once('*') else {
+        return pattern == name;
+    };
+    let Some(tail) = name.strip_prefix(head) else {
+        return false;
+    };
+    let starts = tail.char_indices().map(|(at, _)| at).chain([tail.len()]);
+    starts
+        .filter_map(|at| tail.get(at..))
+        .any(|tail| matches(rest, tail))
+}
+
+/// What tools left, below a directory. Links are not followed.
+fn droppings(root: &Utf8Path, dir: &Utf8Path, found: &mut Vec<Utf8PathBuf>) {
+    let entries = root.join(dir).read_dir_utf8().into_iter().flatten();
+    for entry in entries.filter_map(Result::ok) {
+        let path = dir.join(entry.file_name());
+        if DROPPINGS.contains(&entry.file_name()) {
+            found.push(path);
+        } else if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            droppings(root, &path, found);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stars_stand_for_parts_of_names() {
+        for (pattern, name, fits) in [
+            ("*", "x", true),
+            ("crash.*.log", "crash.7.log", true),
+            ("crash.*.log", "crash.log", false),
+            (".env*", ".env", true),
+            ("a*b*c", "aXbYbZc", true),
+            ("a*b*c", "aXc", false),
+        ] {
+            assert_eq!(matches(pattern, name), fits, "{pattern} {name}");
+        }
+    }
+}
