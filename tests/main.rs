@@ -10,5 +10,6 @@ mod cli;
 mod engine;
 mod environment;
 mod layers;
+mod rehearse;
 mod sim;
 mod support;

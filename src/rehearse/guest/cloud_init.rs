@@ -1,0 +1,204 @@
+//! What cloud-init does on a real guest: hostname, user, keys, host keys, once
+//! per instance, and again when the settings change.
+
+use std::collections::BTreeSet;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{PermissionsExt as _, chown};
+use std::path::{Path, PathBuf};
+
+use super::boot::Boot;
+use super::init::run;
+use super::services::Services;
+
+/// Where cloud-init keeps the id of the instance, and we beside it what we applied.
+const INSTANCE: &str = "/var/lib/cloud/data/instance-id";
+const APPLIED: &str = "/var/lib/cloud/data/applied";
+
+/// Brings the disk in line with the settings of this start.
+pub(super) fn apply(boot: &Boot, services: &Services) -> Result<(), String> {
+    let instance = boot.instance();
+    let digest = boot.settings_digest();
+    let known = fs::read_to_string(INSTANCE).unwrap_or_default();
+    let new = known.trim() != instance;
+    if new {
+        remove_host_keys();
+    }
+    machine_id(boot)?;
+    if new || fs::read_to_string(APPLIED).unwrap_or_default().trim() != digest {
+        hostname_files(boot)?;
+        if !boot.resolver.is_empty() {
+            write(
+                "/etc/resolv.conf",
+                &(boot.resolver.join("\n") + "\n"),
+                0o644,
+            )?;
+        }
+    }
+    let name = fs::read_to_string("/etc/hostname").unwrap_or_else(|_| boot.name.clone());
+    rustix::system::sethostname(name.trim().as_bytes())
+        .map_err(|e| format!("cannot set the hostname: {e}"))?;
+    if !any_host_key() {
+        run(services, "/usr/bin/ssh-keygen", &["-A"])?;
+    }
+    if let Some(user) = &boot.user
+        && (new || fs::read_to_string(APPLIED).unwrap_or_default().trim() != digest)
+    {
+        sudo(boot, services)?;
+        account(user, services)?;
+        keys(user, &boot.ssh_keys)?;
+    }
+    write(INSTANCE, &format!("{instance}\n"), 0o644)?;
+    write(APPLIED, &format!("{digest}\n"), 0o644)
+}
+
+fn write(path: &str, text: &str, mode: u32) -> Result<(), String> {
+    let path = Path::new(path);
+    if let Some(dir) = path.parent() {
+        fs::create_dir_all(dir).map_err(|e| format!("cannot create `{}`: {e}", dir.display()))?;
+    }
+    fs::write(path, text)
+        .and_then(|()| fs::set_permissions(path, Permissions::from_mode(mode)))
+        .map_err(|e| format!("cannot write `{}`: {e}", path.display()))
+}
+
+fn host_keys() -> Vec<PathBuf> {
+    fs::read_dir("/etc/ssh")
+        .into_iter()
+        .flatten()
+        .filter_map(|e| e.ok().map(|e| e.path()))
+        .filter(|p| {
+            p.file_name()
+                .is_some_and(|f| f.to_string_lossy().starts_with("ssh_host_"))
+        })
+        .collect()
+}
+
+fn remove_host_keys() {
+    for key in host_keys() {
+        fs::remove_file(key).ok();
+    }
+}
+
+fn any_host_key() -> bool {
+    host_keys()
+        .iter()
+        .any(|p| p.extension().is_none() && fs::metadata(p).is_ok_and(|m| m.len() > 0))
+}
+
+/// An empty machine-id means: make one at the next boot (machine-id(5)).
+fn machine_id(boot: &Boot) -> Result<(), String> {
+    let known = fs::read_to_string("/etc/machine-id").unwrap_or_default();
+    if known.trim().is_empty() || known.trim() == "uninitialized" {
+        let id = boot.id.replace('-', "");
+        write("/etc/machine-id", &format!("{id}\n"), 0o444)?;
+    }
+    Ok(())
+}
+
+fn hostname_files(boot: &Boot) -> Result<(), String> {
+    let short = boot.name.split('.').next().unwrap_or(&boot.name);
+    write("/etc/hostname", &format!("{short}\n"), 0o644)?;
+    let hosts = fs::read_to_string("/etc/hosts").unwrap_or_default();
+    let mut lines: Vec<String> = hosts
+        .lines()
+        .filter(|l| !l.starts_with("127.0.1.1"))
+        .map(str::to_owned)
+        .collect();
+    if !lines.iter().any(|l| l.starts_with("127.0.0.1")) {
+        lines.push("127.0.0.1 localhost".to_owned());
+        lines.push("::1 localhost ip6-localhost ip6-loopback".to_owned());
+    }
+    let names: BTreeSet<&str> = [boot.name.as_str(), short].into();
+    let names: Vec<&str> = names.into_iter().rev().collect();
+    lines.insert(0, format!("127.0.1.1 {}", names.join(" ")));
+    write("/etc/hosts", &(lines.join("\n") + "\n"), 0o644)
+}
+
+/// Cloud images have sudo; a host's userland may not.
+fn sudo(boot: &Boot, services: &Services) -> Result<(), String> {
+    if Path::new("/usr/bin/sudo").exists() {
+        return Ok(());
+    }
+    let missing = "this machine's userland has no sudo, and the guests' apt repository gave none: \
+                   run `scripts/tools guest-packages` and set HL_GUEST_APT";
+    if boot.apt_repo.is_none() {
+        return Err(missing.to_owned());
+    }
+    run(services, "/usr/bin/apt-get", &["-q", "update"])
+        .and_then(|()| {
+            run(
+                services,
+                "/usr/bin/apt-get",
+                &["-q", "-y", "--no-install-recommends", "install", "sudo"],
+            )
+        })
+        .map_err(|e| format!("{missing} ({e})"))
+}
+
+fn account(user: &str, services: &Services) -> Result<(), String> {
+    if home_of(user).is_none() {
+        run(
+            services,
+            "/usr/sbin/useradd",
+            &[
+                "--create-home",
+                "--shell",
+                "/bin/bash",
+                "--user-group",
+                user,
+            ],
+        )?;
+        for group in ["adm", "sudo"] {
+            run(
+                services,
+                "/usr/sbin/usermod",
+                &["--append", "--groups", group, user],
+            )
+            .ok();
+        }
+    }
+    let rule = format!("# User rules for {user}\n{user} ALL=(ALL) NOPASSWD:ALL\n");
+    let path = "/etc/sudoers.d/90-cloud-init-users";
+    let known = fs::read_to_string(path).unwrap_or_default();
+    if !known.contains(&rule) {
+        write(path, &(known + &rule), 0o440)?;
+    }
+    Ok(())
+}
+
+/// Home, uid and gid of a user.
+fn home_of(user: &str) -> Option<(PathBuf, u32, u32)> {
+    fs::read_to_string("/etc/passwd")
+        .ok()?
+        .lines()
+        .find_map(|line| {
+            let f: Vec<&str> = line.split(':').collect();
+            let [name, _, uid, gid, _, home, _] = f.as_slice() else {
+                return None;
+            };
+            (*name == user)
+                .then(|| Some((PathBuf::from(home), uid.parse().ok()?, gid.parse().ok()?)))?
+        })
+}
+
+fn keys(user: &str, keys: &[String]) -> Result<(), String> {
+    let Some((home, uid, gid)) = home_of(user) else {
+        return Err(format!("the user `{user}` was not made"));
+    };
+    let dir = home.join(".ssh");
+    let file = dir.join("authorized_keys");
+    let known = fs::read_to_string(&file).unwrap_or_default();
+    let mut lines: Vec<&str> = known.lines().collect();
+    for key in keys.iter().map(|k| k.trim()).filter(|k| !k.is_empty()) {
+        if !lines.contains(&key) {
+            lines.push(key);
+        }
+    }
+    fs::create_dir_all(&dir)
+        .and_then(|()| fs::write(&file, lines.join("\n") + "\n"))
+        .and_then(|()| fs::set_permissions(&dir, Permissions::from_mode(0o700)))
+        .and_then(|()| fs::set_permissions(&file, Permissions::from_mode(0o600)))
+        .and_then(|()| chown(&dir, Some(uid), Some(gid)))
+        .and_then(|()| chown(&file, Some(uid), Some(gid)))
+        .map_err(|e| format!("cannot write the keys of `{user}`: {e}"))
+}

@@ -1,0 +1,172 @@
+//! Disks of guests: a volume is a directory.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use super::skeleton;
+
+/// What a disk holds: the changes to `/usr`, and these directories of the root.
+pub(super) const PARTS: [&str; 7] = ["usr-upper", "etc", "home", "root", "var", "srv", "opt"];
+/// In a disk that has a system on it: the image it was made from.
+const SYSTEM: &str = "system";
+
+/// The disks under one directory.
+#[derive(Debug, Clone)]
+pub(super) struct Disks {
+    dir: PathBuf,
+    apt_repo: Option<PathBuf>,
+}
+
+impl Disks {
+    /// Disks in `dir`; new systems use `apt_repo`.
+    pub(super) fn new(dir: PathBuf, apt_repo: Option<PathBuf>) -> Self {
+        Self { dir, apt_repo }
+    }
+
+    /// The directory of a volume such as `local-lvm:vm-110-disk-0` or
+    /// `local:110/vm-110-disk-0.qcow2`.
+    pub(super) fn path(&self, volume: &str) -> PathBuf {
+        let name = volume.chars().fold(String::new(), |mut out, c| {
+            if c.is_ascii_alphanumeric() || matches!(c, '-' | '_') || (c == '.' && !out.is_empty())
+            {
+                out.push(c);
+            } else {
+                write!(out, "%{:x}", u32::from(c)).ok();
+            }
+            out
+        });
+        self.dir.join(name)
+    }
+
+    /// Whether there is a system on it.
+    pub(super) fn bootable(&self, volume: &str) -> bool {
+        self.path(volume).join(SYSTEM).exists()
+    }
+
+    /// Makes a disk: empty, or with a system.
+    pub(super) fn create(&self, volume: &str, image: Option<&str>) -> Result<(), String> {
+        let path = self.path(volume);
+        let fresh = self.fresh(&path)?;
+        for part in PARTS {
+            let dir = fresh.join(part);
+            fs::create_dir(&dir).map_err(|e| cannot("create", &dir, &e))?;
+        }
+        if let Some(image) = image {
+            skeleton::build(&fresh, self.apt_repo.as_deref())?;
+            fs::write(fresh.join(SYSTEM), image).map_err(|e| cannot("write", &fresh, &e))?;
+        }
+        fs::rename(&fresh, &path).map_err(|e| cannot("create", &path, &e))
+    }
+
+    /// Copies a disk.
+    pub(super) fn clone(&self, from: &str, to: &str) -> Result<(), String> {
+        let source = self.path(from);
+        if !source.is_dir() {
+            return Err(format!("volume '{from}' does not exist"));
+        }
+        let target = self.path(to);
+        let fresh = self.fresh(&target)?;
+        let mut copy = Command::new("cp");
+        copy.args(["-a", "--reflink=auto", "--"]);
+        for name in PARTS.iter().chain(&[SYSTEM]) {
+            let path = source.join(name);
+            if path.exists() {
+                copy.arg(path);
+            }
+        }
+        let output = copy
+            .arg(&fresh)
+            .output()
+            .map_err(|e| format!("cannot run `cp`: {e}"))?;
+        if !output.status.success() {
+            remove(&fresh)?;
+            let text = String::from_utf8_lossy(&output.stderr);
+            return Err(format!(
+                "copying '{from}' failed: {}",
+                text.lines().last().unwrap_or_default()
+            ));
+        }
+        fs::rename(&fresh, &target).map_err(|e| cannot("create", &target, &e))
+    }
+
+    /// An empty directory beside `path` that becomes it when it is complete.
+    fn fresh(&self, path: &Path) -> Result<PathBuf, String> {
+        fs::create_dir_all(&self.dir).map_err(|e| cannot("create", &self.dir, &e))?;
+        if path.exists() {
+            return Err(format!("`{}` exists already", path.display()));
+        }
+        let mut name = path.file_name().unwrap_or_default().to_owned();
+        name.push(".new");
+        let fresh = path.with_file_name(name);
+        remove(&fresh)?;
+        fs::create_dir(&fresh).map_err(|e| cannot("create", &fresh, &e))?;
+        Ok(fresh)
+    }
+
+    /// Gives a disk another name.
+    pub(super) fn rename(&self, from: &str, to: &str) -> Result<(), String> {
+        let (source, target) = (self.path(from), self.path(to));
+        if target.exists() {
+            return Err(format!("volume '{to}' exists already"));
+        }
+        fs::rename(&source, target).map_err(|e| cannot("rename", &source, &e))
+    }
+
+    /// Removes a disk; one that does not exist is fine.
+    pub(super) fn remove(&self, volume: &str) -> Result<(), String> {
+        remove(&self.path(volume))
+    }
+}
+
+fn cannot(verb: &str, path: &Path, error: &io::Error) -> String {
+    format!("cannot {verb} `{}`: {error}", path.display())
+}
+
+/// Removes a tree.
+fn remove(path: &Path) -> Result<(), String> {
+    match fs::remove_dir_all(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(cannot("remove", path, &error))
+        }
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn volumes_become_one_directory_each() {
+        let disks = Disks::new(PathBuf::from("/d"), None);
+        assert_eq!(
+            disks.path("local-lvm:vm-1-disk-0"),
+            Path::new("/d/local-lvm%3avm-1-disk-0")
+        );
+        assert_eq!(
+            disks.path("local:1/vm-1-disk-0.qcow2"),
+            Path::new("/d/local%3a1%2fvm-1-disk-0.qcow2")
+        );
+        assert_eq!(disks.path("../x"), Path::new("/d/%2e.%2fx"));
+    }
+
+    #[test]
+    fn an_empty_disk_is_copied_renamed_and_removed() {
+        let dir = tempfile::tempdir().unwrap();
+        let disks = Disks::new(dir.path().to_owned(), None);
+        disks.create("s:a", None).unwrap();
+        assert!(disks.create("s:a", None).is_err());
+        assert!(!disks.bootable("s:a"));
+        fs::write(disks.path("s:a").join("etc/x"), "y").unwrap();
+        disks.clone("s:a", "s:b").unwrap();
+        disks.rename("s:b", "s:c").unwrap();
+        assert_eq!(fs::read(disks.path("s:c").join("etc/x")).unwrap(), b"y");
+        disks.remove("s:c").unwrap();
+        disks.remove("s:c").unwrap();
+        assert!(disks.clone("s:c", "s:d").is_err());
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+}

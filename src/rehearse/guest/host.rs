@@ -1,0 +1,328 @@
+//! The machine under the guests: starts them as sandboxes, and leaves nothing.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::mpsc;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::boot::{self, Address, Boot, Network};
+use super::disk::Disks;
+use super::init::READY;
+use super::network;
+use super::record::{self, Record};
+use super::sandbox::NETWORK_READY;
+use crate::sim::{GuestSpec, Guests};
+
+/// First starts may install packages.
+const START_LIMIT: Duration = Duration::from_mins(3);
+/// How long a guest has to end by itself.
+const STOP_LIMIT: Duration = Duration::from_secs(3);
+
+/// Where guests live.
+#[derive(Debug, Clone)]
+pub struct GuestHostConfig {
+    /// One directory for each disk.
+    pub disks_dir: PathBuf,
+    /// Logs and state files of running guests.
+    pub run_dir: PathBuf,
+    /// Flat apt repository of `scripts/tools` (`HL_GUEST_APT`), if there is one.
+    pub apt_repo: Option<PathBuf>,
+    /// The `hl` that becomes PID 1 of guests.
+    pub exe: PathBuf,
+    /// Which network guests get.
+    pub network: Network,
+}
+
+/// Runs guests on this machine, as root.
+#[derive(Debug)]
+pub struct GuestHost {
+    config: GuestHostConfig,
+    disks: Disks,
+    running: Mutex<BTreeMap<u32, Running>>,
+}
+
+#[derive(Debug)]
+struct Running {
+    unshare: Child,
+    /// The guest ends when this end of the pipe closes.
+    life: ChildStdin,
+    records: Vec<Record>,
+}
+
+impl GuestHost {
+    /// Takes the directories, and ends guests that a killed holder left behind.
+    ///
+    /// # Errors
+    /// When a directory cannot be made.
+    pub fn new(config: &GuestHostConfig) -> Result<Self, String> {
+        for dir in [&config.disks_dir, &config.run_dir] {
+            fs::create_dir_all(dir)
+                .map_err(|e| format!("cannot create `{}`: {e}", dir.display()))?;
+        }
+        let absolute = |path: &Path| {
+            path.canonicalize()
+                .map_err(|e| format!("cannot find `{}`: {e}", path.display()))
+        };
+        let config = GuestHostConfig {
+            disks_dir: absolute(&config.disks_dir)?,
+            run_dir: absolute(&config.run_dir)?,
+            apt_repo: config.apt_repo.as_deref().map(absolute).transpose()?,
+            exe: absolute(&config.exe)?,
+            network: config.network,
+        };
+        clean_up(&config.run_dir)?;
+        Ok(Self {
+            disks: Disks::new(config.disks_dir.clone(), config.apt_repo.clone()),
+            config,
+            running: Mutex::default(),
+        })
+    }
+
+    fn running(&self) -> MutexGuard<'_, BTreeMap<u32, Running>> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The log of a guest's PID 1.
+    pub fn log_path(&self, vmid: u32) -> PathBuf {
+        self.dir(vmid).join("log")
+    }
+
+    fn dir(&self, vmid: u32) -> PathBuf {
+        self.config.run_dir.join(vmid.to_string())
+    }
+
+    /// Ends all guests.
+    pub fn stop_all(&self) {
+        let all = std::mem::take(&mut *self.running());
+        for (vmid, guest) in all {
+            self.end(vmid, guest);
+        }
+    }
+
+    fn boot_file(&self, guest: &GuestSpec, disk: &str) -> Result<Boot, String> {
+        let dir = self.dir(guest.vmid);
+        let boot = Boot {
+            vmid: guest.vmid,
+            name: boot::hostname(guest),
+            disk: self.disks.path(disk),
+            root: dir.join("root"),
+            exe: self.config.exe.clone(),
+            apt_repo: self.config.apt_repo.clone(),
+            network: self.config.network,
+            address: guest.ipconfig.as_deref().and_then(Address::parse),
+            user: guest.user.clone(),
+            ssh_keys: guest.ssh_keys.clone(),
+            agent: guest.agent,
+            resolver: boot::resolver(&guest.config),
+            id: fs::read_to_string("/proc/sys/kernel/random/uuid")
+                .map_err(|e| e.to_string())?
+                .trim()
+                .to_owned(),
+        };
+        fs::create_dir_all(&boot.root)
+            .map_err(|e| format!("cannot create `{}`: {e}", boot.root.display()))?;
+        boot.write(&dir.join("boot.json"))?;
+        Ok(boot)
+    }
+
+    fn launch(&self, guest: &GuestSpec, boot: &Boot) -> Result<Running, String> {
+        let dir = self.dir(guest.vmid);
+        let log = File::create(dir.join("log")).map_err(|e| e.to_string())?;
+        let mut command = Command::new("unshare");
+        command.args([
+            "--mount",
+            "--pid",
+            "--uts",
+            "--ipc",
+            "--propagation",
+            "private",
+        ]);
+        if boot.network == Network::Own {
+            command.arg("--net");
+        }
+        let mut unshare = command
+            .args(["--fork", "--kill-child=SIGKILL", "--"])
+            .arg(&self.config.exe)
+            .arg("__guest")
+            .arg(dir.join("boot.json"))
+            .current_dir("/")
+            .env_clear()
+            .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(log)
+            .spawn()
+            .map_err(|e| format!("cannot run `unshare` from util-linux: {e}"))?;
+        let (Some(life), Some(said)) = (unshare.stdin.take(), unshare.stdout.take()) else {
+            return Err("a pipe is missing".to_owned());
+        };
+        let mut records: Vec<Record> = Record::of(unshare.id()).into_iter().collect();
+        let state = dir.join("state.json");
+        record::save(&state, &records)?;
+        let mut running = Running {
+            unshare,
+            life,
+            records: records.clone(),
+        };
+        let started = self.bring_up(guest, boot, &mut running).and_then(|()| {
+            let (sender, receiver) = mpsc::channel();
+            thread::spawn(move || {
+                let ready = BufReader::new(said)
+                    .lines()
+                    .map_while(Result::ok)
+                    .any(|line| line == READY);
+                sender.send(ready).ok();
+            });
+            match receiver.recv_timeout(START_LIMIT) {
+                Ok(true) => Ok(()),
+                Ok(false) => Err(self.why(guest.vmid)),
+                Err(_) => Err(format!("the guest did not come up in {START_LIMIT:?}")),
+            }
+        });
+        records.extend(records.first().and_then(|r| r.child()));
+        running.records.clone_from(&records);
+        record::save(&state, &records)?;
+        match started {
+            Ok(()) => Ok(running),
+            Err(error) => {
+                self.end(guest.vmid, running);
+                Err(error)
+            }
+        }
+    }
+
+    /// Gives the new namespaces their network and lets the guest go on.
+    fn bring_up(
+        &self,
+        guest: &GuestSpec,
+        boot: &Boot,
+        running: &mut Running,
+    ) -> Result<(), String> {
+        if boot.network == Network::Own {
+            let pid = running.unshare.id();
+            let theirs = PathBuf::from(format!("/proc/{pid}/ns/net"));
+            let ours = fs::read_link("/proc/self/ns/net").map_err(|e| e.to_string())?;
+            let until = Instant::now() + Duration::from_secs(10);
+            while fs::read_link(&theirs).is_ok_and(|t| t == ours) {
+                if Instant::now() > until {
+                    return Err("unshare made no network namespace".to_owned());
+                }
+                thread::sleep(Duration::from_millis(1));
+            }
+            if fs::read_link(&theirs).is_err() {
+                return Err(self.why(guest.vmid));
+            }
+            network::attach(guest.vmid, pid, guest.mac.as_deref(), boot.address.as_ref())?;
+        }
+        writeln!(running.life, "{NETWORK_READY}").map_err(|_| self.why(guest.vmid))
+    }
+
+    /// The last thing that a failed guest said.
+    fn why(&self, vmid: u32) -> String {
+        thread::sleep(Duration::from_millis(50));
+        let text = fs::read_to_string(self.log_path(vmid)).unwrap_or_default();
+        let last = text
+            .lines()
+            .rev()
+            .find(|l| !l.trim().is_empty())
+            .unwrap_or("it said nothing");
+        format!(
+            "the guest did not start: {}",
+            last.trim_start_matches("error: ")
+        )
+    }
+
+    fn end(&self, vmid: u32, guest: Running) {
+        let Running {
+            mut unshare,
+            life,
+            mut records,
+        } = guest;
+        records.extend(records.first().and_then(|r| r.child()));
+        drop(life);
+        let until = Instant::now() + STOP_LIMIT;
+        while Instant::now() < until && matches!(unshare.try_wait(), Ok(None)) {
+            thread::sleep(Duration::from_millis(5));
+        }
+        unshare.kill().ok();
+        unshare.wait().ok();
+        record::kill_all(&records);
+        network::detach(vmid);
+        fs::remove_file(self.dir(vmid).join("state.json")).ok();
+        fs::remove_dir(self.dir(vmid).join("root")).ok();
+    }
+}
+
+/// Ends what a killed holder left: by recorded process and start time only.
+fn clean_up(run_dir: &Path) -> Result<(), String> {
+    let entries = fs::read_dir(run_dir).map_err(|e| e.to_string())?;
+    for dir in entries.filter_map(|e| e.ok().map(|e| e.path())) {
+        let state = dir.join("state.json");
+        record::kill_all(&record::load(&state));
+        fs::remove_file(state).ok();
+        fs::remove_dir(dir.join("root")).ok();
+    }
+    Ok(())
+}
+
+impl Guests for GuestHost {
+    fn create_disk(&self, volume: &str, image: Option<&str>) -> Result<(), String> {
+        self.disks.create(volume, image)
+    }
+
+    fn clone_disk(&self, from: &str, to: &str) -> Result<(), String> {
+        self.disks.clone(from, to)
+    }
+
+    fn rename_disk(&self, from: &str, to: &str) -> Result<(), String> {
+        self.disks.rename(from, to)
+    }
+
+    fn remove_disk(&self, volume: &str) -> Result<(), String> {
+        self.disks.remove(volume)
+    }
+
+    fn start(&self, guest: &GuestSpec) -> Result<(), String> {
+        if self.running().contains_key(&guest.vmid) {
+            return Err(format!("VM {} already running", guest.vmid));
+        }
+        // An empty disk runs too, and nobody is at home.
+        let Some(disk) = guest.disk.as_deref().filter(|d| self.disks.bootable(d)) else {
+            return Ok(());
+        };
+        let boot = self.boot_file(guest, disk)?;
+        let running = self.launch(guest, &boot)?;
+        self.running().insert(guest.vmid, running);
+        Ok(())
+    }
+
+    fn stop(&self, vmid: u32) -> Result<(), String> {
+        let guest = self.running().remove(&vmid);
+        if let Some(guest) = guest {
+            self.end(vmid, guest);
+        }
+        Ok(())
+    }
+
+    fn agent_ready(&self, vmid: u32) -> bool {
+        let running = self.running();
+        let Some(init) = running.get(&vmid).and_then(|g| g.records.last()) else {
+            return false;
+        };
+        // That the package is installed, not that the program exists: the host
+        // may have it, and guests see the host's programs.
+        let list = "var/lib/dpkg/info/qemu-guest-agent.list";
+        init.alive() && Path::new(&format!("/proc/{}/root/{list}", init.pid())).exists()
+    }
+}
+
+impl Drop for GuestHost {
+    fn drop(&mut self) {
+        self.stop_all();
+    }
+}

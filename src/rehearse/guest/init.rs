@@ -1,0 +1,208 @@
+//! PID 1 of a guest: sets up the instance as cloud-init would, starts what is
+//! enabled, answers `systemctl`, and ends everything when its holder goes away.
+
+use std::fs::{self, Permissions};
+use std::io::{self, Read as _, Write as _};
+use std::net::Shutdown;
+use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::Path;
+use std::process::{Command, ExitCode, Stdio};
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::process::Signal;
+
+use super::boot::Boot;
+use super::capabilities;
+use super::children;
+use super::client::SOCKET;
+use super::cloud_init;
+use super::services::Services;
+use super::systemctl::{self, Reply, Request};
+use super::units::Lookup;
+
+/// Where the sandbox leaves the boot file for PID 1.
+pub(super) const BOOT_FILE: &str = "/run/hl/boot.json";
+/// The line that tells the holder that the guest is up.
+pub(super) const READY: &str = "ready";
+
+/// Targets whose wants start at boot.
+const BOOT_TARGETS: [&str; 5] = [
+    "sysinit.target",
+    "basic.target",
+    "network-online.target",
+    "multi-user.target",
+    "graphical.target",
+];
+
+const AGENT: &str = "qemu-guest-agent.service";
+
+/// `hl __guest-init`: never returns while the guest runs.
+pub(in crate::rehearse) fn main() -> ExitCode {
+    match boot() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            writeln!(io::stderr(), "error: {error}").ok();
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn boot() -> Result<(), String> {
+    rustix::thread::set_name(c"systemd").ok();
+    let boot = Boot::read(Path::new(BOOT_FILE))?;
+    // Before any thread: a thread inherits the bounding set of its maker.
+    capabilities::drop_bounding(boot.network)?;
+    let services = Services::new();
+    let reaper = Arc::clone(&services);
+    thread::spawn(move || reaper.children.reap());
+    let listener =
+        UnixListener::bind(SOCKET).map_err(|e| format!("cannot bind `{SOCKET}`: {e}"))?;
+    fs::set_permissions(SOCKET, Permissions::from_mode(0o666)).map_err(|e| e.to_string())?;
+    let server = Arc::clone(&services);
+    thread::spawn(move || serve(&server, &listener));
+    cloud_init::apply(&boot, &services)?;
+    start_enabled(&services, boot.agent);
+    writeln!(io::stdout(), "{READY}").map_err(|e| e.to_string())?;
+    // The holder's end of this pipe closes when it stops the guest, and when it dies.
+    let mut rest = Vec::new();
+    io::stdin().lock().read_to_end(&mut rest).ok();
+    stop_everything();
+    Ok(())
+}
+
+fn start_enabled(services: &Arc<Services>, agent: bool) {
+    let mut wanted = services.units.wanted(&BOOT_TARGETS);
+    // udev starts it on a real VM, when the agent's port appears.
+    if agent && matches!(services.units.find(AGENT), Lookup::Found(_)) {
+        wanted.insert(AGENT.to_owned());
+    }
+    for name in wanted {
+        if !name.ends_with(".service") {
+            continue;
+        }
+        if let Err(error) = services.start(&name) {
+            writeln!(io::stderr(), "warning: {name} did not start: {error}").ok();
+        }
+    }
+}
+
+fn stop_everything() {
+    let everyone = children::all();
+    for pid in &everyone {
+        children::signal(*pid, Signal::TERM);
+    }
+    let until = Instant::now() + Duration::from_millis(1500);
+    while Instant::now() < until && !children::all().is_empty() {
+        thread::sleep(Duration::from_millis(10));
+    }
+}
+
+fn serve(services: &Arc<Services>, listener: &UnixListener) {
+    for stream in listener.incoming().filter_map(Result::ok) {
+        let services = Arc::clone(services);
+        thread::spawn(move || {
+            if let Err(error) = converse(&services, stream) {
+                writeln!(io::stderr(), "warning: a request failed: {error}").ok();
+            }
+        });
+    }
+}
+
+fn converse(services: &Arc<Services>, mut stream: UnixStream) -> io::Result<()> {
+    let mut text = String::new();
+    stream.read_to_string(&mut text)?;
+    let root = rustix::net::sockopt::socket_peercred(&stream).is_ok_and(|c| c.uid.is_root());
+    let reply = match serde_json::from_str::<Request>(&text) {
+        Ok(request) => dispatch(services, &request, root),
+        Err(error) => Reply::fail(1, error.to_string()),
+    };
+    stream.write_all(serde_json::to_string(&reply)?.as_bytes())?;
+    stream.shutdown(Shutdown::Both)
+}
+
+fn dispatch(services: &Arc<Services>, request: &Request, root: bool) -> Reply {
+    match request.program.as_str() {
+        "systemctl" => systemctl::answer(services, &request.args, root),
+        "hostnamectl" => hostnamectl(&request.args, root),
+        "runlevel" => Reply {
+            out: "N 5\n".to_owned(),
+            ..Reply::default()
+        },
+        name @ ("halt" | "poweroff" | "reboot" | "shutdown" | "init" | "telinit") => Reply::fail(
+            1,
+            format!("{name}: a rehearsal guest is started and stopped through the Proxmox API"),
+        ),
+        other => Reply::fail(1, format!("`{other}` is not part of a rehearsal guest")),
+    }
+}
+
+/// `hostnamectl [--static|--transient|--pretty] [status|hostname|set-hostname NAME]`
+fn hostnamectl(args: &[String], root: bool) -> Reply {
+    let words: Vec<&str> = args
+        .iter()
+        .map(String::as_str)
+        .filter(|a| !a.starts_with('-'))
+        .collect();
+    let current = || {
+        let name = fs::read_to_string("/etc/hostname").unwrap_or_default();
+        name.trim().to_owned()
+    };
+    match words.as_slice() {
+        ["set-hostname" | "hostname", name] if root => {
+            let set = fs::write("/etc/hostname", format!("{name}\n"))
+                .map_err(|e| e.to_string())
+                .and_then(|()| {
+                    rustix::system::sethostname(name.as_bytes()).map_err(|e| e.to_string())
+                });
+            set.map_or_else(|e| Reply::fail(1, e), |()| Reply::default())
+        }
+        ["set-hostname" | "hostname", _] => Reply::fail(1, "Access denied"),
+        ["hostname"] => Reply {
+            out: format!("{}\n", current()),
+            ..Reply::default()
+        },
+        _ if args
+            .iter()
+            .any(|a| a == "--static" || a == "--transient" || a == "--pretty") =>
+        {
+            let pretty = args.iter().any(|a| a == "--pretty");
+            Reply {
+                out: if pretty {
+                    "\n".to_owned()
+                } else {
+                    format!("{}\n", current())
+                },
+                ..Reply::default()
+            }
+        }
+        _ => Reply {
+            out: format!(" Static hostname: {}\n", current()),
+            ..Reply::default()
+        },
+    }
+}
+
+/// Runs a program to its end; its output goes to the guest's log.
+pub(super) fn run(services: &Services, program: &str, args: &[&str]) -> Result<(), String> {
+    let mut command = Command::new(program);
+    command
+        .args(args)
+        .env_clear()
+        .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
+        .env("DEBIAN_FRONTEND", "noninteractive")
+        .env("LANG", "C.UTF-8")
+        .env("HOME", "/root")
+        .stdin(Stdio::null())
+        .stdout(io::stderr());
+    let pid = services.children.spawn(&mut command)?;
+    let ended = services.children.wait(pid, Some(Duration::from_mins(5)));
+    services.children.forget(pid);
+    match ended {
+        Some(ended) if ended.ok() => Ok(()),
+        Some(ended) => Err(format!("`{program} {}` failed: {ended:?}", args.join(" "))),
+        None => Err(format!("`{program}` did not end")),
+    }
+}

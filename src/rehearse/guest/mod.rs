@@ -1,0 +1,44 @@
+//! Guests: what a started VM of a rehearsal is.
+//!
+//! A disk is a directory; a running guest is a tree of processes in namespaces
+//! of its own, over this machine's `/usr`, that behaves as a small Debian does
+//! over SSH: users, sudo, apt, dpkg, units, services.
+//!
+//! | file | what it is about |
+//! |---|---|
+//! | `host` | [`GuestHost`]: starts, stops and cleans up; runs in the simulator's process |
+//! | `disk`, `skeleton`, `packages` | what is on a disk, and on a new one |
+//! | `boot` | what one start is told |
+//! | `sandbox`, `network`, `capabilities` | how the walls are put up |
+//! | `init`, `cloud_init` | PID 1, and what it does before anything else |
+//! | `unit`, `units`, `service`, `services`, `children` | real unit files, run for real |
+//! | `systemctl`, `client` | both sides of `systemctl` |
+//! | `record` | what a killed holder leaves for the next one |
+
+mod boot;
+mod capabilities;
+mod children;
+mod client;
+mod cloud_init;
+mod disk;
+mod host;
+mod init;
+mod network;
+mod packages;
+mod record;
+mod sandbox;
+mod service;
+mod services;
+mod skeleton;
+mod systemctl;
+mod unit;
+mod units;
+
+pub use boot::Network;
+pub use host::{GuestHost, GuestHostConfig};
+pub use network::veth_works;
+pub use skeleton::STAND_INS;
+
+pub(super) use client::main as systemctl_main;
+pub(super) use init::main as init_main;
+pub(super) use sandbox::main as sandbox_main;

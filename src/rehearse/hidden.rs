@@ -1,0 +1,20 @@
+//! Verbs that `hl` calls itself by. They are not part of the command line that
+//! people see, and their arguments may change with every version.
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use super::guest;
+
+/// Runs a hidden verb when the arguments (without the program's name) begin with
+/// one; `None` for everything that people type. To be asked before anything else
+/// of the command line: PID 1 of a guest must not read any configuration.
+pub fn hidden_verb(args: &[OsString]) -> Option<ExitCode> {
+    let (verb, rest) = args.split_first()?;
+    match verb.to_str()? {
+        "__guest" => Some(guest::sandbox_main(rest)),
+        "__guest-init" => Some(guest::init_main()),
+        "__systemctl" => Some(guest::systemctl_main(rest)),
+        _ => None,
+    }
+}

@@ -1,0 +1,473 @@
+//! Guests of a rehearsal: real sandboxes with real ssh, apt and services, in a
+//! network namespace that each test makes for itself.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsStr;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use hl::rehearse::guest::{GuestHost, GuestHostConfig, Network};
+use hl::sim::{GuestSpec, Guests as _};
+
+/// Set in the copy of the test that runs inside the namespaces.
+const INSIDE: &str = "HL_TEST_INSIDE";
+
+#[expect(clippy::print_stderr, reason = "a skip is said")]
+/// Runs the test `name` again, as `body`, in new network, mount and process
+/// namespaces in which every address is local, and only what the test started is seen. Needs root: elsewhere than in CI it says that it
+/// skips.
+fn in_namespaces(name: &str, body: impl FnOnce()) {
+    if std::env::var_os(INSIDE).is_some() {
+        body();
+        return;
+    }
+    if !rustix::process::geteuid().is_root() {
+        assert!(std::env::var_os("CI").is_none(), "CI must run this as root");
+        eprintln!("skipped: guests need root");
+        return;
+    }
+    let script = "ip link set lo up && ip route add local 0.0.0.0/0 dev lo && \"$@\"";
+    let status = Command::new("unshare")
+        .args(["--net", "--mount", "--propagation", "private"])
+        .args(["--pid", "--fork", "--mount-proc", "--kill-child", "--"])
+        .args(["sh", "-ec", script, "sh"])
+        .arg(std::env::current_exe().unwrap())
+        .args([
+            "--exact",
+            &format!("rehearse::{name}"),
+            "--nocapture",
+            "--test-threads=1",
+        ])
+        .env(INSIDE, "1")
+        .status()
+        .unwrap();
+    assert!(status.success(), "{name} failed inside its namespaces");
+}
+
+/// The apt repository of `scripts/tools`.
+fn apt_repo() -> PathBuf {
+    let found = std::env::var_os("HL_GUEST_APT")
+        .map(PathBuf::from)
+        .or_else(|| {
+            let cache = std::env::var_os("XDG_CACHE_HOME")
+                .map(PathBuf::from)
+                .or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cache")))?;
+            Some(cache.join("hl/tools/apt"))
+        });
+    let repo = found.unwrap();
+    assert!(
+        repo.join("Packages").is_file(),
+        "no guest packages in {}: run `scripts/tools guest-packages`",
+        repo.display()
+    );
+    repo
+}
+
+struct Room {
+    dir: tempfile::TempDir,
+    host: GuestHost,
+}
+
+impl Room {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        // OpenSSH wants P-521 to work too: packer makes such keys.
+        let key = dir.path().join("key");
+        run(
+            "ssh-keygen",
+            [
+                "-q",
+                "-t",
+                "ecdsa",
+                "-b",
+                "521",
+                "-N",
+                "",
+                "-f",
+                key.to_str().unwrap(),
+            ],
+        );
+        let host = host(dir.path());
+        Self { dir, host }
+    }
+
+    fn spec(&self, vmid: u32, address: &str) -> GuestSpec {
+        let key = fs::read_to_string(self.dir.path().join("key.pub")).unwrap();
+        GuestSpec {
+            vmid,
+            name: format!("guest-{vmid}"),
+            disk: Some(format!("s:vm-{vmid}-disk-0")),
+            user: Some("ops".to_owned()),
+            ssh_keys: vec![key.trim().to_owned()],
+            ipconfig: Some(format!("ip={address}/24,gw=192.168.7.1")),
+            mac: Some(format!("BC:24:11:00:00:{vmid:02X}")),
+            agent: true,
+            config: BTreeMap::new(),
+        }
+    }
+
+    fn ssh(&self, address: &str, script: &str) -> Output {
+        Command::new("ssh")
+            .args([
+                "-F",
+                "none",
+                "-o",
+                "BatchMode=yes",
+                "-o",
+                "ConnectTimeout=5",
+            ])
+            .args(["-o", "StrictHostKeyChecking=accept-new"])
+            .arg("-o")
+            .arg(format!(
+                "UserKnownHostsFile={}",
+                self.dir.path().join("known").display()
+            ))
+            .arg("-i")
+            .arg(self.dir.path().join("key"))
+            .arg(format!("ops@{address}"))
+            .arg(script)
+            .stdin(Stdio::null())
+            .output()
+            .unwrap()
+    }
+
+    /// Runs a script in a guest, as a user with sudo, and gives what it printed.
+    fn shell(&self, address: &str, script: &str) -> String {
+        let output = self.ssh(address, script);
+        let out = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(
+            output.status.success(),
+            "{script}\n{out}\n{}\n{}",
+            String::from_utf8_lossy(&output.stderr),
+            output.status
+        );
+        out
+    }
+}
+
+fn host(dir: &Path) -> GuestHost {
+    GuestHost::new(&GuestHostConfig {
+        disks_dir: dir.join("disks"),
+        run_dir: dir.join("run"),
+        apt_repo: Some(apt_repo()),
+        exe: PathBuf::from(env!("CARGO_BIN_EXE_hl")),
+        network: Network::Own,
+    })
+    .unwrap()
+}
+
+fn run<S: AsRef<OsStr>>(program: &str, args: impl IntoIterator<Item = S>) -> String {
+    let output = Command::new(program).args(args).output().unwrap();
+    assert!(
+        output.status.success(),
+        "{program}: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+/// Everything of the host that a guest could disturb, as one text.
+fn host_fingerprint() -> String {
+    let mut files = vec![
+        "/etc/passwd",
+        "/etc/group",
+        "/etc/shadow",
+        "/etc/hosts",
+        "/etc/hostname",
+        "/etc/machine-id",
+        "/etc/resolv.conf",
+        "/var/lib/dpkg/status",
+        "/proc/sys/kernel/hostname",
+        "/proc/sys/vm/swappiness",
+    ];
+    files.retain(|f| Path::new(f).exists());
+    let sums = run("sha256sum", &files);
+    let lists = run(
+        "ls",
+        [
+            "-lan",
+            "/etc",
+            "/root",
+            "/home",
+            "/usr",
+            "/usr/sbin",
+            "/usr/local/bin",
+            "/var/lib/dpkg",
+        ],
+    );
+    // Reading a directory changes the access time only, which `ls -l` does not show.
+    format!("{sums}{lists}")
+}
+
+/// What this test sees of namespaces, mounts and processes.
+fn leftovers() -> (BTreeSet<PathBuf>, String, Vec<String>) {
+    let mut spaces = BTreeSet::new();
+    let mut processes = Vec::new();
+    for entry in fs::read_dir("/proc").unwrap().flatten() {
+        let path = entry.path();
+        if path
+            .file_name()
+            .unwrap()
+            .to_str()
+            .unwrap()
+            .parse::<u32>()
+            .is_err()
+        {
+            continue;
+        }
+        for kind in ["mnt", "pid", "net", "uts", "ipc"] {
+            spaces.extend(fs::read_link(path.join("ns").join(kind)));
+        }
+        let line = fs::read(path.join("cmdline")).unwrap_or_default();
+        processes.push(String::from_utf8_lossy(&line).replace('\0', " "));
+    }
+    processes.sort();
+    let mounts = fs::read_to_string("/proc/self/mounts").unwrap();
+    (spaces, mounts, processes)
+}
+
+fn links() -> String {
+    run("ip", ["-o", "link"])
+}
+
+#[test]
+fn a_guest_installs_and_runs_real_packages() {
+    in_namespaces("a_guest_installs_and_runs_real_packages", || {
+        let room = Room::new();
+        let at = "192.168.7.50";
+        let before = host_fingerprint();
+        room.host
+            .create_disk("s:vm-50-disk-0", Some("debian.qcow2"))
+            .unwrap();
+        room.host.start(&room.spec(50, at)).unwrap();
+        assert_eq!(
+            room.shell(at, "hostname; cat /proc/1/comm; sudo id -un; cloud-init status --wait; ip -o -4 addr show eth0 | grep -o 192.168.7.50/24"),
+            "guest-50\nsystemd\nroot\nstatus: done\n192.168.7.50/24\n"
+        );
+        assert!(!room.host.agent_ready(50));
+        room.shell(
+            at,
+            "export DEBIAN_FRONTEND=noninteractive; sudo apt-get -q update && \
+             sudo -E apt-get -q install -y nginx chrony qemu-guest-agent curl 2>&1",
+        );
+        assert!(room.host.agent_ready(50));
+        assert_eq!(
+            room.shell(
+                at,
+                "systemctl is-active nginx chrony ssh; systemctl is-enabled nginx chrony ssh"
+            ),
+            "active\nactive\nactive\nenabled\nenabled\nenabled\n"
+        );
+        let head = run("curl", ["-sSI", &format!("http://{at}/")]);
+        assert!(head.contains("Server: nginx"), "{head}");
+        assert_eq!(
+            room.shell(at, "sudo systemctl reload ssh && sudo systemctl restart nginx chrony && sudo systemctl reload nginx && systemctl is-active nginx chrony ssh && sudo systemctl stop nginx && ! systemctl is-active nginx"),
+            "active\nactive\nactive\ninactive\n"
+        );
+        assert!(
+            !Command::new("curl")
+                .args(["-sS", &format!("http://{at}/")])
+                .status()
+                .unwrap()
+                .success()
+        );
+        room.shell(at, "sudo apt-get -q -y dist-upgrade 2>&1 && sudo apt-get -q -y autoremove 2>&1 && sudo apt-get clean && sudo dpkg --audit");
+        // What is enabled comes back with the next start; what was written stays.
+        room.shell(at, "echo kept | sudo tee /srv/note");
+        room.host.stop(50).unwrap();
+        assert!(!room.host.agent_ready(50));
+        let began = Instant::now();
+        room.host.start(&room.spec(50, at)).unwrap();
+        assert!(
+            began.elapsed() < Duration::from_secs(10),
+            "{:?}",
+            began.elapsed()
+        );
+        assert_eq!(
+            room.shell(
+                at,
+                "cat /srv/note; systemctl is-active nginx chrony qemu-guest-agent"
+            ),
+            "kept\nactive\nactive\nactive\n"
+        );
+        assert!(room.host.agent_ready(50));
+        // Root in there is not root out here.
+        for refused in [
+            "mknod /tmp/x b 8 0",
+            "date -s 2001-01-01",
+            "mount -t tmpfs x /mnt",
+            "sh -c 'echo 1 >/proc/sys/vm/swappiness'",
+            "sh -c 'echo h >/proc/sysrq-trigger'",
+            "ls /etc/../root/.ssh/authorized_keys",
+        ] {
+            assert!(
+                !room.ssh(at, &format!("sudo {refused}")).status.success(),
+                "{refused}"
+            );
+        }
+        room.host.stop(50).unwrap();
+        assert_eq!(before, host_fingerprint());
+    });
+}
+
+#[test]
+fn clones_are_instances_of_their_own() {
+    in_namespaces("clones_are_instances_of_their_own", || {
+        let room = Room::new();
+        let (a, b, c) = ("192.168.7.61", "192.168.7.62", "192.168.7.63");
+        room.host
+            .create_disk("s:vm-61-disk-0", Some("debian.qcow2"))
+            .unwrap();
+        room.host.start(&room.spec(61, a)).unwrap();
+        room.shell(a, "echo baked | sudo tee /opt/baked && sudo truncate -s 0 /etc/machine-id && sudo rm -f /etc/ssh/ssh_host_* && sudo cloud-init clean --logs");
+        room.host.stop(61).unwrap();
+        room.host
+            .rename_disk("s:vm-61-disk-0", "s:base-61-disk-0")
+            .unwrap();
+        room.host
+            .clone_disk("s:base-61-disk-0", "s:vm-62-disk-0")
+            .unwrap();
+        room.host
+            .clone_disk("s:base-61-disk-0", "s:vm-63-disk-0")
+            .unwrap();
+        room.host.start(&room.spec(62, b)).unwrap();
+        room.host.start(&room.spec(63, c)).unwrap();
+        let who = "hostname; cat /etc/machine-id /etc/ssh/ssh_host_ed25519_key.pub /opt/baked | cut -d' ' -f 1,2";
+        let (first, second) = (room.shell(b, who), room.shell(c, who));
+        let (first, second): (Vec<_>, Vec<_>) = (first.lines().collect(), second.lines().collect());
+        assert_eq!((first[0], second[0]), ("guest-62", "guest-63"));
+        assert_ne!(first[1], second[1], "machine-id");
+        assert_ne!(first[2], second[2], "host key");
+        assert_eq!((first[3], second[3]), ("baked", "baked"));
+        // Both own port 80 of all their addresses, and they reach each other.
+        let serve = "nohup python3 -m http.server 80 --directory /opt >/dev/null 2>&1 & sleep 1";
+        for at in [b, c] {
+            room.shell(at, &format!("sudo sh -c '{serve}'"));
+        }
+        let fetch = format!(
+            "python3 -c 'import urllib.request as u; print(u.urlopen(\"http://{c}/baked\", timeout=5).read().decode(), end=\"\")'"
+        );
+        assert_eq!(room.shell(b, &fetch), "baked\n");
+        // A key added to the config works after the next start, and the old host key stays.
+        room.host.stop(62).unwrap();
+        let mut spec = room.spec(62, b);
+        spec.ssh_keys
+            .push("ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIBsecond second".to_owned());
+        room.host.start(&spec).unwrap();
+        let keys = room.shell(
+            b,
+            "cat ~/.ssh/authorized_keys; cut -d' ' -f2 /etc/ssh/ssh_host_ed25519_key.pub",
+        );
+        assert!(
+            keys.contains("second") && keys.contains("ecdsa-sha2-nistp521"),
+            "{keys}"
+        );
+        assert!(keys.contains(first[2].split(' ').nth(1).unwrap()), "{keys}");
+    });
+}
+
+#[test]
+fn nothing_is_left_of_guests() {
+    in_namespaces("nothing_is_left_of_guests", || {
+        let room = Room::new();
+        let (before, links_before) = (leftovers(), links());
+        room.host
+            .create_disk("s:vm-70-disk-0", Some("debian.qcow2"))
+            .unwrap();
+        room.host.start(&room.spec(70, "192.168.7.70")).unwrap();
+        assert!(room.host.start(&room.spec(70, "192.168.7.70")).is_err());
+        assert!(leftovers().2.len() > before.2.len() + 2);
+        room.shell(
+            "192.168.7.70",
+            "sudo sh -c 'trap \"\" TERM; nohup sleep 1000 >/dev/null 2>&1 &'",
+        );
+        room.host.stop(70).unwrap();
+        room.host.stop(70).unwrap();
+        assert_eq!(
+            (before.clone(), links_before.clone()),
+            (leftovers(), links())
+        );
+        room.host.start(&room.spec(70, "192.168.7.70")).unwrap();
+        let disks = room.dir.path().join("disks");
+        drop(room.host);
+        assert_eq!((before, links_before), (leftovers(), links()));
+        fs::remove_dir_all(disks).unwrap();
+        // An empty disk runs, and nobody is at home.
+        let host = host(room.dir.path());
+        host.create_disk("s:vm-71-disk-0", None).unwrap();
+        let spec = GuestSpec {
+            vmid: 71,
+            disk: Some("s:vm-71-disk-0".to_owned()),
+            ..GuestSpec::default()
+        };
+        host.start(&spec).unwrap();
+        assert!(!host.agent_ready(71));
+        host.stop(71).unwrap();
+    });
+}
+
+/// Set in the process that is killed while it holds a guest: where its disks are.
+const HOLDER: &str = "HL_TEST_HOLDER";
+
+#[test]
+fn guests_of_a_killed_holder_end() {
+    let name = "guests_of_a_killed_holder_end";
+    if let Some(dir) = std::env::var_os(HOLDER) {
+        let host = host(Path::new(&dir));
+        host.create_disk("s:vm-80-disk-0", Some("debian.qcow2"))
+            .unwrap();
+        let spec = GuestSpec {
+            vmid: 80,
+            name: "held".to_owned(),
+            disk: Some("s:vm-80-disk-0".to_owned()),
+            ipconfig: Some("ip=192.168.7.80/24,gw=192.168.7.1".to_owned()),
+            ..GuestSpec::default()
+        };
+        host.start(&spec).unwrap();
+        fs::write(Path::new(&dir).join("up"), "").unwrap();
+        std::thread::sleep(Duration::from_mins(5));
+        return;
+    }
+    in_namespaces(name, || {
+        let before = (leftovers(), links());
+        let dir = tempfile::tempdir().unwrap();
+        let mut holder = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", &format!("rehearse::{name}"), "--nocapture"])
+            .env(HOLDER, dir.path())
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
+        let until = Instant::now() + Duration::from_mins(1);
+        while !dir.path().join("up").exists() {
+            assert!(Instant::now() < until && holder.try_wait().unwrap().is_none());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        // A stopped PID 1 cannot see that its holder is gone.
+        let state = fs::read_to_string(dir.path().join("run/80/state.json")).unwrap();
+        let records: Vec<serde_json::Value> = serde_json::from_str(&state).unwrap();
+        let init = records[1]["pid"].to_string();
+        run("kill", ["-STOP", &init]);
+        holder.kill().unwrap();
+        holder.wait().unwrap();
+        std::thread::sleep(Duration::from_millis(300));
+        assert!(
+            Path::new("/proc").join(&init).exists(),
+            "still there, stopped"
+        );
+        let host = host(dir.path());
+        assert!(!Path::new("/proc").join(&init).exists());
+        assert_eq!(before, (leftovers(), links()));
+        // And its disk can be started again.
+        let spec = GuestSpec {
+            vmid: 80,
+            name: "held".to_owned(),
+            disk: Some("s:vm-80-disk-0".to_owned()),
+            ipconfig: Some("ip=192.168.7.80/24,gw=192.168.7.1".to_owned()),
+            ..GuestSpec::default()
+        };
+        host.start(&spec).unwrap();
+        host.stop(80).unwrap();
+    });
+}
