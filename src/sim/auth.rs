@@ -4,6 +4,7 @@ use percent_encoding::percent_decode_str;
 use sha2::{Digest, Sha256};
 
 use super::error::ApiError;
+use super::hex;
 use super::world::World;
 
 /// How long a ticket lives, in seconds.
@@ -149,10 +150,7 @@ fn fresh(world: &World, stamp: &str) -> Option<i64> {
 }
 
 fn sign(world: &World, text: &str) -> String {
-    Sha256::digest(format!("{0}\n{text}\n{0}", world.secret))
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    hex::lower(&Sha256::digest(format!("{0}\n{text}\n{0}", world.secret)))
 }
 
 #[cfg(test)]

@@ -10,7 +10,8 @@ use serde_json::Value;
 use super::acl;
 use super::auth::Identity;
 use super::error::ApiError;
-use super::machine::Sim;
+use super::locks::Hold;
+use super::machine::{Job, Sim};
 use super::params::Params;
 use super::vm::Vm;
 use super::world::World;
@@ -25,8 +26,6 @@ pub(super) struct Call<'a> {
     /// What the path held: `node`, `vmid` ...
     pub(super) path: BTreeMap<&'static str, String>,
     pub(super) params: Params,
-    /// The decoded path, for messages.
-    pub(super) uri: String,
     /// Set by lists that are longer than what they return.
     pub(super) total: Cell<Option<usize>>,
 }
@@ -76,6 +75,17 @@ impl Call<'_> {
             return Ok(());
         }
         Err(ApiError::denied(&format!("{path}, {}", any.join("|"))))
+    }
+
+    /// A task of the caller that holds a VM alone.
+    pub(super) fn job(&self, kind: &'static str, vmid: u32) -> Job {
+        Job {
+            kind,
+            id: vmid.to_string(),
+            user: self.who.id.clone(),
+            node: self.node().to_owned(),
+            holds: vec![(vmid, Hold::Alone)],
+        }
     }
 
     /// Refuses everyone but `root@pam`.

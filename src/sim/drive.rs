@@ -269,7 +269,7 @@ fn flags(options: &mut BTreeMap<String, String>, names: &[&str]) -> Result<(), S
             continue;
         }
         match boolean(value) {
-            Some(yes) => *value = if yes { "1" } else { "0" }.to_owned(),
+            Some(yes) => if yes { "1" } else { "0" }.clone_into(value),
             None => {
                 return Err(format!(
                     "{name}: type check ('boolean') failed - got '{value}'"

@@ -24,6 +24,9 @@ use super::upload;
 /// The largest body that is not an upload.
 const BODY_LIMIT: usize = 512 * 1024;
 
+/// How much of a refused body is read before the answer.
+const DRAIN_LIMIT: usize = 16 * 1024 * 1024;
+
 /// How the answer is wrapped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Format {
@@ -38,12 +41,9 @@ pub(super) async fn serve(State(sim): State<Arc<Sim>>, request: Request) -> Resp
     let method = request.method().clone();
     let decoded = percent_decode_str(request.uri().path()).decode_utf8_lossy();
     let whole = route::collapse(&decoded);
-    let (format, path) = match strip_base(&whole) {
-        Some(found) => found,
-        None => {
-            let error = ApiError::new(404, format!("no such file '{whole}'"));
-            return respond(Format::Json, Err(error), None);
-        }
+    let Some((format, path)) = strip_base(&whole) else {
+        let error = ApiError::new(404, format!("no such file '{whole}'"));
+        return respond(Format::Json, Err(error), None);
     };
     let mut who = None;
     let (result, total) = answer(&sim, request, &path, &mut who).await;
@@ -73,6 +73,10 @@ async fn answer(
 ) -> Answered {
     let method = request.method().to_string();
     if let Err(error) = check_head(&request) {
+        // A client that is still writing would see a broken pipe instead.
+        axum::body::to_bytes(request.into_body(), DRAIN_LIMIT)
+            .await
+            .ok();
         return (Err(error), None);
     }
     let found = route::find(&method, path);
@@ -105,7 +109,7 @@ async fn answer(
         Ok(params) => params,
         Err(error) => return (Err(error), None),
     };
-    let (sim, uri) = (Arc::clone(sim), path.to_owned());
+    let sim = Arc::clone(sim);
     let handled = tokio::task::spawn_blocking(move || {
         if let Err(error) = check_captures(&sim, &captures) {
             return (Err(error), None);
@@ -118,7 +122,6 @@ async fn answer(
             who: &identity,
             path: captures,
             params,
-            uri,
             total: std::cell::Cell::new(None),
         };
         let result = (route.handler)(&call);

@@ -46,16 +46,16 @@ impl VmLocks {
         patience: Duration,
     ) -> Result<VmLock, String> {
         let until = Instant::now() + patience;
-        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut taken = self.held.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
-            let next = match (held.get(&vmid), hold) {
+            let next = match (taken.get(&vmid), hold) {
                 (None, Hold::Alone) => Some(Held::Alone),
                 (None, Hold::Shared) => Some(Held::Shared(1)),
                 (Some(Held::Shared(count)), Hold::Shared) => Some(Held::Shared(count + 1)),
                 _ => None,
             };
             if let Some(next) = next {
-                held.insert(vmid, next);
+                taken.insert(vmid, next);
                 return Ok(VmLock {
                     locks: Arc::clone(self),
                     vmid,
@@ -67,9 +67,9 @@ impl VmLocks {
                     "can't lock file '/var/lock/qemu-server/lock-{vmid}.conf' - got timeout"
                 ));
             }
-            held = self
+            taken = self
                 .freed
-                .wait_timeout(held, until - now)
+                .wait_timeout(taken, until - now)
                 .unwrap_or_else(PoisonError::into_inner)
                 .0;
         }

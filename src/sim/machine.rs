@@ -1,6 +1,7 @@
 //! The running simulator: the world behind its lock, and the workers.
 
 use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::mpsc;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -170,7 +171,9 @@ impl Sim {
         let spawned = std::thread::Builder::new()
             .name(format!("sim-{}", job.kind))
             .spawn(move || {
-                let result = sim.hold_and_work(&job, delay, &name, work);
+                let worked = AssertUnwindSafe(|| sim.hold_and_work(&job, delay, &name, work));
+                let result = catch_unwind(worked)
+                    .unwrap_or_else(|_| Err("the simulator failed: its worker died".to_owned()));
                 sim.finish(&name, result);
                 // Nobody listens any more when the request did not wait.
                 done.send(()).ok();

@@ -93,11 +93,6 @@ impl Params {
         self.0.insert(name.to_owned(), value.into());
     }
 
-    /// Takes one out.
-    pub(super) fn take(&mut self, name: &str) -> Option<String> {
-        self.0.remove(name)
-    }
-
     /// The text of one.
     pub(super) fn text(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(String::as_str)

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use sha2::{Digest, Sha256};
 
 use super::acl::{self, AclEntry, ROOT};
+use super::hex;
 use super::seed::{Grant, Seed, SeedFile, SeedStorage, SeedVm};
 use super::storage::{Storage, Volume};
 use super::vm::{self, Run, Vm};
@@ -17,10 +18,7 @@ impl World {
             Some(clock) => format!("clock {clock}"),
             None => jiff::Timestamp::now().to_string(),
         };
-        let digest: String = Sha256::digest(secret)
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
+        let secret = hex::lower(&Sha256::digest(secret));
         let mut world = Self {
             format: FORMAT,
             profile: seed.profile.clone(),
@@ -40,7 +38,7 @@ impl World {
             tasks: Vec::new(),
             unmade: Vec::new(),
             clock: seed.clock,
-            secret: digest,
+            secret,
             counter: 0,
         };
         world.nodes.push(node(seed, world.now()));

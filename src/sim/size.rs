@@ -24,13 +24,10 @@ pub(super) fn parse(text: &str) -> Option<u64> {
     if !digits(whole) || !digits(part) {
         return None;
     }
-    let mut bytes = whole.parse::<u64>().ok()?.checked_mul(factor)?;
-    let mut scale = factor;
-    for digit in part.chars() {
-        scale /= 10;
-        bytes = bytes.checked_add(u64::from(digit.to_digit(10)?).checked_mul(scale)?)?;
-    }
-    Some(bytes)
+    let bytes = whole.parse::<u64>().ok()?.checked_mul(factor)?;
+    let scale = 10_u128.pow(u32::try_from(part.len()).ok()?);
+    let part = part.parse::<u128>().unwrap_or(0) * u128::from(factor) / scale;
+    bytes.checked_add(u64::try_from(part).ok()?)
 }
 
 /// The largest unit that divides it: `10G`, `3584M`, plain bytes at last.

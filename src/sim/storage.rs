@@ -206,7 +206,7 @@ impl World {
                     stem == plain || stem == base
                 })
         };
-        let number = (0..).find(|number| !taken(*number)).unwrap_or(0);
+        let number = (0..10_000).find(|number| !taken(*number)).unwrap_or(0);
         format!("vm-{vmid}-disk-{number}{suffix}")
     }
 

@@ -41,8 +41,17 @@ impl Task {
     pub(super) fn new(node: &str, number: u64, now: i64, kind: &str, id: &str, user: &str) -> Self {
         let small = u32::try_from(number % 0x00ff_ffff).unwrap_or(0);
         let (pid, pstart) = (2000 + small, 0x1000 + small * 7);
-        // Colons would break the nine fields; the node escapes them the same way.
-        let safe = id.replace(':', "\\x3a");
+        // A colon would break the nine fields, a slash the path that asks for it.
+        let safe: String = id
+            .chars()
+            .map(|c| {
+                if c.is_ascii_alphanumeric() || "-_.@".contains(c) {
+                    c
+                } else {
+                    '_'
+                }
+            })
+            .collect();
         Self {
             upid: format!("UPID:{node}:{pid:08X}:{pstart:08X}:{now:08X}:{kind}:{safe}:{user}:"),
             node: node.to_owned(),

@@ -4,6 +4,7 @@ use axum::extract::{FromRequest, Multipart, Request};
 use sha2::{Digest, Sha224, Sha256, Sha384, Sha512};
 
 use super::error::ApiError;
+use super::hex;
 use super::params::Params;
 
 /// How much of a file is kept: enough for snippets, nothing of an image.
@@ -75,14 +76,10 @@ impl Sums {
 
     fn finish(self) -> [String; 4] {
         [
-            hex(&self.s224.finalize()),
-            hex(&self.s256.finalize()),
-            hex(&self.s384.finalize()),
-            hex(&self.s512.finalize()),
+            hex::lower(&self.s224.finalize()),
+            hex::lower(&self.s256.finalize()),
+            hex::lower(&self.s384.finalize()),
+            hex::lower(&self.s512.finalize()),
         ]
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::drive::{self, Drive, Net};
+use super::hex;
 
 /// A virtual machine or a template.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -87,11 +88,7 @@ impl Vm {
             hash.update(format!("{key}: {value:?}\n"));
         }
         hash.update(format!("{:?}", self.lock));
-        hash.finalize()
-            .iter()
-            .take(20)
-            .map(|byte| format!("{byte:02x}"))
-            .collect()
+        hex::lower(&hash.finalize()).chars().take(40).collect()
     }
 
     /// The drives of its config, in the order of the buses.

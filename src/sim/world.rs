@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::acl::AclEntry;
+use super::hex;
 use super::profile::Profile;
 use super::storage::{Storage, Volume};
 use super::task::Task;
@@ -147,7 +148,7 @@ impl World {
 
     /// The lowest VMID that is free.
     pub(super) fn next_vmid(&self) -> u32 {
-        (100..)
+        (100..=999_999_999)
             .find(|vmid| !self.vms.contains_key(vmid))
             .unwrap_or(100)
     }
@@ -165,14 +166,9 @@ impl World {
 
     /// A random-looking UUID of version 4.
     pub(super) fn new_uuid(&mut self) -> String {
-        let hex: Vec<char> = self
-            .noise("uuid")
-            .iter()
-            .take(16)
-            .flat_map(|byte| format!("{byte:02x}").chars().collect::<Vec<_>>())
-            .collect();
+        let digits = hex::lower(&self.noise("uuid"));
         let mut text = String::new();
-        for (place, digit) in hex.into_iter().enumerate() {
+        for (place, digit) in digits.chars().take(32).enumerate() {
             if matches!(place, 8 | 12 | 16 | 20) {
                 text.push('-');
             }

@@ -96,8 +96,8 @@ fn rights_are_told_and_cut_by_privilege_separation() {
         403,
         "Permission check failed (/storage/local-lvm, Datastore.Audit|Datastore.AllocateSpace)",
     );
-    let seen = lab.get("/nodes/pve/storage").data();
-    assert_eq!(seen.as_array().unwrap().len(), 1);
+    let listed = lab.get("/nodes/pve/storage").data();
+    assert_eq!(listed.as_array().unwrap().len(), 1);
 }
 
 #[test]

@@ -1,5 +1,11 @@
 //! The simulator over HTTPS, with a client that knows nothing of it.
 
 mod access;
+mod clients;
+mod disks;
+mod files;
+mod guests;
+mod lives;
 mod support;
+mod tasks;
 mod wire;

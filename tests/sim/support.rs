@@ -162,14 +162,14 @@ impl Lab {
     pub(crate) fn exit_of(&self, upid: &Value) -> String {
         let upid = upid.as_str().unwrap();
         let begun = Instant::now();
-        while begun.elapsed() < Duration::from_secs(30) {
+        loop {
             let status = self.get(&format!("/nodes/pve/tasks/{upid}/status")).data();
             if status["status"] == "stopped" {
                 return status["exitstatus"].as_str().unwrap().to_owned();
             }
+            assert!(begun.elapsed().as_secs() < 30, "task {upid} does not end");
             std::thread::sleep(Duration::from_millis(20));
         }
-        panic!("task {upid} does not end");
     }
 
     /// A task that has to end well.
@@ -198,4 +198,30 @@ pub(crate) fn read(response: Response) -> Reply {
         reason,
         body: response.text().unwrap(),
     }
+}
+
+/// Makes a template the way a lab does: from an image that was downloaded.
+pub(crate) fn template(lab: &Lab, vmid: u32) {
+    let image = [
+        ("url", "https://cloud.example/debian.qcow2"),
+        ("content", "import"),
+        ("filename", "debian.qcow2"),
+    ];
+    lab.done(&lab.post("/nodes/pve/storage/local/download-url", &image));
+    let id = vmid.to_string();
+    let made = [
+        ("vmid", id.as_str()),
+        ("name", "base"),
+        ("cores", "2"),
+        ("memory", "1024"),
+        ("agent", "1"),
+        (
+            "scsi0",
+            "local-lvm:0,import-from=local:import/debian.qcow2,discard=on",
+        ),
+        ("ide2", "local-lvm:cloudinit"),
+        ("net0", "virtio,bridge=vmbr0"),
+    ];
+    lab.done(&lab.post("/nodes/pve/qemu", &made));
+    lab.done(&lab.post(&format!("/nodes/pve/qemu/{vmid}/template"), &[]));
 }

@@ -1,11 +1,25 @@
 //! The endpoints, by area. Each file has its table of routes at the top.
 
+#![expect(
+    clippy::unnecessary_wraps,
+    reason = "every handler has the type that the route table wants"
+)]
+
 mod access;
 mod cluster;
+mod files;
 mod node;
 mod pools;
 mod storage;
 mod tasks;
+mod vm;
+mod vm_agent;
+mod vm_clone;
+mod vm_config;
+mod vm_create;
+mod vm_disk;
+mod vm_end;
+mod vm_power;
 
 use super::route::Route;
 
@@ -13,8 +27,17 @@ use super::route::Route;
 pub(super) const TABLES: &[&[Route]] = &[
     access::ROUTES,
     cluster::ROUTES,
+    files::ROUTES,
     node::ROUTES,
     pools::ROUTES,
     storage::ROUTES,
     tasks::ROUTES,
+    vm::ROUTES,
+    vm_agent::ROUTES,
+    vm_clone::ROUTES,
+    vm_config::ROUTES,
+    vm_create::ROUTES,
+    vm_disk::ROUTES,
+    vm_end::ROUTES,
+    vm_power::ROUTES,
 ];

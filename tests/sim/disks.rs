@@ -1,0 +1,226 @@
+//! Disks: what is attached, replaced, moved, grown, and what becomes of it.
+
+use serde_json::json;
+
+use super::support::{Lab, lab, seed, template};
+
+fn with_vm() -> Lab {
+    let mut seed = seed();
+    seed.storages[0].content.push("images".to_owned());
+    let lab = lab(&seed);
+    template(&lab, 9000);
+    lab.done(&lab.post(
+        "/nodes/pve/qemu/9000/clone",
+        &[("newid", "110"), ("full", "1")],
+    ));
+    lab
+}
+
+fn volumes(lab: &Lab, storage: &str) -> Vec<String> {
+    let path = format!("/nodes/pve/storage/{storage}/content?vmid=110");
+    let listed = lab.get(&path).data();
+    let mut found: Vec<String> = listed
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|line| line["volid"].as_str().unwrap().to_owned())
+        .collect();
+    found.sort();
+    found
+}
+
+#[test]
+fn bpg_drops_and_adds_the_cloudinit_drive() {
+    let lab = with_vm();
+    let path = "/nodes/pve/qemu/110/config";
+    lab.put(path, &[("delete", "ide2")]).data();
+    assert_eq!(volumes(&lab, "local-lvm"), ["local-lvm:vm-110-disk-0"]);
+    lab.put(path, &[("ide2", "file=local-lvm:cloudinit,")])
+        .data();
+    assert_eq!(
+        lab.get(path).data()["ide2"],
+        "local-lvm:vm-110-cloudinit,media=cdrom,size=4M"
+    );
+    lab.put(path, &[("ide0", "local-lvm:cloudinit")])
+        .fails(500, "ide0 - cloud-init drive is already attached at 'ide2'");
+    // packer sends the same by POST, where it is a task that fails.
+    let task = lab
+        .post(path, &[("ide0", "local-lvm:cloudinit"), ("name", "no")])
+        .data();
+    assert_eq!(
+        lab.exit_of(&task),
+        "ide0 - cloud-init drive is already attached at 'ide2'"
+    );
+}
+
+#[test]
+fn a_drive_keeps_the_size_of_its_volume() {
+    let lab = with_vm();
+    let path = "/nodes/pve/qemu/110/config";
+    let drive = "file=local-lvm:vm-110-disk-0,size=1073741824,aio=io_uring,backup=1,iothread=0,\
+                 ssd=0,discard=ignore,cache=none,replicate=1";
+    lab.put(path, &[("scsi0", drive)]).data();
+    assert_eq!(
+        lab.get(path).data()["scsi0"],
+        "local-lvm:vm-110-disk-0,aio=io_uring,backup=1,cache=none,discard=ignore,iothread=0,\
+         replicate=1,size=3G,ssd=0"
+    );
+    lab.put(path, &[("scsi1", "local-lvm:vm-110-disk-7")])
+        .fails(500, "volume 'local-lvm:vm-110-disk-7' does not exist");
+}
+
+#[test]
+fn sizes_only_grow() {
+    let lab = with_vm();
+    let resize = |disk, size| {
+        lab.put(
+            "/nodes/pve/qemu/110/resize",
+            &[("disk", disk), ("size", size)],
+        )
+    };
+    let task = resize("scsi0", "1G").data();
+    assert_eq!(lab.exit_of(&task), "shrinking disks is not supported");
+    lab.done(&resize("scsi0", "+1.5G"));
+    let config = lab.get("/nodes/pve/qemu/110/config").data();
+    assert!(config["scsi0"].as_str().unwrap().ends_with("size=4608M"));
+    resize("scsi5", "8G").fails(500, "disk 'scsi5' does not exist");
+    resize("wings", "8G").fails(400, "Parameter verification failed.");
+    resize("scsi0", "much").fails(400, "Parameter verification failed.");
+}
+
+#[test]
+fn detached_disks_are_kept_until_they_are_removed() {
+    let lab = with_vm();
+    let path = "/nodes/pve/qemu/110/config";
+    lab.put(path, &[("scsi1", "local-lvm:2")]).data();
+    assert_eq!(
+        lab.get(path).data()["scsi1"],
+        "local-lvm:vm-110-disk-1,size=2G"
+    );
+    lab.put(path, &[("delete", "scsi1")]).data();
+    assert_eq!(lab.get(path).data()["unused0"], "local-lvm:vm-110-disk-1");
+    assert!(volumes(&lab, "local-lvm").contains(&"local-lvm:vm-110-disk-1".to_owned()));
+    lab.put("/nodes/pve/qemu/110/unlink", &[("idlist", "unused0")])
+        .data();
+    assert!(!volumes(&lab, "local-lvm").contains(&"local-lvm:vm-110-disk-1".to_owned()));
+    assert!(lab.get(path).data().get("unused0").is_none());
+}
+
+#[test]
+fn disks_move_between_storages() {
+    let lab = with_vm();
+    let moved = |form: &[(&str, &str)]| lab.post("/nodes/pve/qemu/110/move_disk", form);
+    moved(&[("disk", "scsi0"), ("storage", "local-lvm")])
+        .fails(500, "you can't move to the same storage with same format");
+    let form = [
+        ("disk", "scsi0"),
+        ("storage", "local"),
+        ("format", "qcow2"),
+        ("delete", "1"),
+    ];
+    lab.done(&moved(&form));
+    let config = lab.get("/nodes/pve/qemu/110/config").data();
+    assert_eq!(
+        config["scsi0"],
+        "local:110/vm-110-disk-0.qcow2,discard=on,size=3G"
+    );
+    assert_eq!(volumes(&lab, "local-lvm"), ["local-lvm:vm-110-cloudinit"]);
+    let volume = lab
+        .get("/nodes/pve/storage/local/content/local:110%2Fvm-110-disk-0.qcow2")
+        .data();
+    assert_eq!(volume["path"], "/var/lib/vz/images/110/vm-110-disk-0.qcow2");
+}
+
+#[test]
+fn packers_iso_keeps_its_size_and_media() {
+    let mut seed = seed();
+    seed.storages[0].files.push(hl::sim::SeedFile {
+        name: "iso/x.iso".to_owned(),
+        size: 700 << 20,
+        disk: 0,
+    });
+    let lab = lab(&seed);
+    let form = [
+        ("vmid", "120"),
+        ("ide2", "local:iso/x.iso,media=cdrom"),
+        ("scsi0", "local-lvm:8,iothread=false"),
+        (
+            "net0",
+            "virtio=BC:24:11:00:00:01,bridge=vmbr0,firewall=false",
+        ),
+        ("kvm", "true"),
+        ("memory", "512"),
+    ];
+    lab.done(&lab.post("/nodes/pve/qemu", &form));
+    let config = lab.get("/nodes/pve/qemu/120/config").data();
+    assert_eq!(config["ide2"], "local:iso/x.iso,media=cdrom,size=700M");
+    assert_eq!(
+        config["scsi0"],
+        "local-lvm:vm-120-disk-0,iothread=0,size=8G"
+    );
+    assert_eq!(config["kvm"], 1);
+    assert_eq!(config["boot"], "order=scsi0;ide2;net0");
+    let eject = lab.post(
+        "/nodes/pve/qemu/120/config",
+        &[("ide2", "none,media=cdrom")],
+    );
+    lab.done(&eject);
+    assert!(
+        lab.get("/nodes/pve/storage/local/content?content=iso")
+            .data()[0]["volid"]
+            == "local:iso/x.iso"
+    );
+    let missing = [("vmid", "121"), ("ide2", "local:iso/y.iso,media=cdrom")];
+    let task = lab.post("/nodes/pve/qemu", &missing).data();
+    assert_eq!(
+        lab.exit_of(&task),
+        "unable to create VM 121 - volume 'local:iso/y.iso' does not exist"
+    );
+    assert!(!lab.server().world().vms.contains_key(&121));
+}
+
+#[test]
+fn linked_clones_share_and_guard_their_base() {
+    let mut seed = seed();
+    seed.storages[1].kind = "zfspool".to_owned();
+    let lab = lab(&seed);
+    template(&lab, 9000);
+    let linked = [("newid", "110"), ("full", "0")];
+    lab.done(&lab.post("/nodes/pve/qemu/9000/clone", &linked));
+    let config = lab.get("/nodes/pve/qemu/110/config").data();
+    assert_eq!(
+        config["scsi0"],
+        "local-lvm:base-9000-disk-0/vm-110-disk-0,discard=on,size=3G"
+    );
+    let refused = lab.delete("/nodes/pve/qemu/9000");
+    assert_eq!(refused.status, 500);
+    assert!(
+        refused.reason.starts_with(
+            "base volume 'local-lvm:base-9000-disk-0' is still in use by linked cloned"
+        ),
+        "{refused:?}"
+    );
+    lab.done(&lab.delete("/nodes/pve/qemu/110"));
+    lab.done(&lab.delete("/nodes/pve/qemu/9000"));
+    let left = lab.get("/nodes/pve/storage/local-lvm/content").data();
+    assert_eq!(left, json!([]));
+}
+
+#[test]
+fn a_full_storage_fails_the_task_and_leaves_nothing() {
+    let mut seed = seed();
+    seed.storages[1].kind = "lvm".to_owned();
+    seed.storages[1].total = 20 << 30;
+    seed.storages[1].used = 0;
+    let lab = lab(&seed);
+    let form = [
+        ("vmid", "120"),
+        ("scsi0", "local-lvm:8"),
+        ("scsi1", "local-lvm:16"),
+    ];
+    let task = lab.post("/nodes/pve/qemu", &form).data();
+    let exit = lab.exit_of(&task);
+    assert!(exit.contains("insufficient free space"), "{exit}");
+    let world = lab.server().world();
+    assert!(world.vms.is_empty() && world.volumes.is_empty());
+}
