@@ -5,6 +5,7 @@
 )]
 
 mod children;
+mod full_disk;
 mod order;
 mod signals;
 mod stage;

@@ -18,8 +18,8 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use super::support::{World, options};
 
-const ARGS: [&str; 3] = ["--exact", "engine::stage::stage", "--test-threads=1"];
-const STAGE: &str = "HL_TEST_STAGE";
+pub(super) const ARGS: [&str; 3] = ["--exact", "engine::stage::stage", "--test-threads=1"];
+pub(super) const STAGE: &str = "HL_TEST_STAGE";
 pub(super) const RUN: &str = "20260101-000000-abcd";
 pub(super) const SECRET: &str = "canary-9b1f";
 
@@ -114,7 +114,7 @@ impl Stage {
         let stage = Self {
             lab: lab(&root),
             pid: child.process_id().unwrap(),
-            child: child,
+            child,
             dir: Some(dir),
         };
         (stage, terminal)
