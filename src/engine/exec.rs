@@ -76,7 +76,13 @@ impl<'r, 'a> StepExec<'r, 'a> {
         })?;
         let child = Child {
             step: self.voice.step.id.clone(),
-            program: spec.program.clone(),
+            program: self
+                .run
+                .setup
+                .lab
+                .paths
+                .show(Utf8Path::new(&spec.program))
+                .into_string(),
             pid,
             grace: spec.grace,
             takes_sigterm: spec.takes_sigterm,
@@ -139,7 +145,7 @@ impl Exec for StepExec<'_, '_> {
         self.voice.emit(EventKind::ChildStarted {
             pid,
             pid_start: Process::of(pid).map_or(0, |process| process.start),
-            program: spec.program.clone(),
+            program: started.child.program.clone(),
             spool: spools.shown(self.run),
         });
         // A stop that came before the child was in the table missed it.

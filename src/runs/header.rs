@@ -77,9 +77,11 @@ impl Header {
     pub(super) fn text(&self) -> Result<String, serde_json::Error> {
         let mut text = String::new();
         if let Value::Object(fields) = serde_json::to_value(self)? {
-            // `version` first, so that a person sees it at once.
-            let (first, rest): (Vec<_>, Vec<_>) =
-                fields.into_iter().partition(|(key, _)| key == "version");
+            // What a person looks for first; then the rest.
+            let (mut first, rest): (Vec<_>, Vec<_>) = fields
+                .into_iter()
+                .partition(|(key, _)| place(key).is_some());
+            first.sort_by_key(|(key, _)| place(key));
             for (key, value) in first.into_iter().chain(rest) {
                 // Writing to a string cannot fail.
                 writeln!(text, "{key}: {}", flow(&value)?).unwrap_or_default();
@@ -88,6 +90,18 @@ impl Header {
         text.push_str("events:\n");
         Ok(text)
     }
+}
+
+fn place(key: &str) -> Option<usize> {
+    let first = [
+        "version",
+        "id",
+        "recipe",
+        "command",
+        "started_at",
+        "operator",
+    ];
+    first.iter().position(|name| *name == key)
 }
 
 /// A value as JSON that every YAML reader takes as a flow value: characters

@@ -225,14 +225,18 @@ fn stop(process: Process) {
 
 fn notice(left: &[Survivor], interrupt: bool, waited: Option<Duration>) -> Notice {
     let names = names(left);
+    let still = if left.len() == 1 {
+        "still runs"
+    } else {
+        "still run"
+    };
     let message = match (waited, interrupt) {
-        (Some(waited), _) => format!(
-            "still waiting for {names}, for {} now",
-            short_duration(waited)
-        ),
-        (None, true) => format!("asked {names} to stop, left over by an earlier run; waiting"),
+        (Some(waited), _) => {
+            format!("{names} {still}, waited {} so far", short_duration(waited))
+        }
+        (None, true) => format!("{names}, left over by an earlier run, was asked to stop"),
         (None, false) => format!(
-            "waiting for {names}, left over by an earlier run; Ctrl-C stops the waiting, not the child"
+            "{names} {still}, left over by an earlier run; Ctrl-C stops the waiting, not the child"
         ),
     };
     Notice {

@@ -172,3 +172,15 @@ fn who_takes_no_sigterm_is_waited_for_however_long() {
     });
     assert!(waits);
 }
+
+#[test]
+fn hl_toml_may_name_another_program_for_a_tool() {
+    let mut world = World::new();
+    let tools = [("tofu".to_owned(), "echo".to_owned())];
+    world.lab.config.tools = tools.into();
+    let mut tofu = step("tofu", "command", &[]);
+    tofu.with
+        .insert("argv".to_owned(), vec!["tofu", "plan"].into());
+    let (_, events) = world.run(&plan([tofu]));
+    assert_eq!(lines(&events), ["plan"]);
+}

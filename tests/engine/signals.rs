@@ -184,3 +184,27 @@ fn who_asks_the_terminal_is_named_and_can_be_stopped() {
     let (result, _) = stage.end();
     assert_eq!(result, "130 Cancelled");
 }
+
+#[test]
+fn what_was_ignored_at_the_start_stays_ignored_and_children_still_hear() {
+    use hl::plan::Timeout;
+    let mut long = script("long", HEARS, &[]);
+    long.timeout_seconds = Some(Timeout(1));
+    let mut stage = Stage::play_ignoring(&plan([long]), "INT HUP");
+    stage.until_line("ready");
+    stage.signal(Signal::HUP);
+    stage.signal(Signal::INT);
+    let (result, events) = stage.end();
+    // Only the timeout interrupted it.
+    assert_eq!((result.as_str(), count(&events, "INT")), ("124 Failed", 1));
+}
+
+#[test]
+fn after_a_run_a_signal_ends_the_process_as_ever() {
+    let mut stage = Stage::play_and_linger(&plan([script("quick", "true", &[])]));
+    until(|| stage.lab.paths.root().join("result").exists().then_some(()));
+    let start = std::time::Instant::now();
+    stage.signal(Signal::INT);
+    stage.end();
+    assert!(start.elapsed() < std::time::Duration::from_secs(10));
+}

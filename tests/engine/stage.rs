@@ -46,6 +46,9 @@ fn stage() {
     };
     let text = format!("{} {}", result.0.code(), result.1);
     fs::write(lab.paths.root().join("result"), text).unwrap();
+    if lab.paths.root().join("linger").exists() {
+        sleep(Duration::from_secs(30));
+    }
 }
 
 fn lab(root: &Utf8Path) -> Lab {
@@ -91,9 +94,27 @@ pub(super) struct Stage {
 impl Stage {
     /// Runs a plan.
     pub(super) fn play(plan: &Plan) -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let root = Utf8PathBuf::from_path_buf(dir.path().to_owned()).unwrap();
-        fs::write(root.join("plan.json"), serde_json::to_string(plan).unwrap()).unwrap();
+        let (dir, root) = prepared(plan);
+        let mut stage = Self::start(&root);
+        stage.dir = Some(dir);
+        stage
+    }
+
+    /// Runs a plan in a process that was started with these signals ignored,
+    /// as by `nohup` or by `&` in a script.
+    pub(super) fn play_ignoring(plan: &Plan, signals: &str) -> Self {
+        let (dir, root) = prepared(plan);
+        let mut command = Command::new("sh");
+        command.args(["-c", &format!("trap '' {signals}; exec \"$0\" \"$@\"")]);
+        let mut stage = Self::spawn(&root, command.arg(std::env::current_exe().unwrap()));
+        stage.dir = Some(dir);
+        stage
+    }
+
+    /// Runs a plan, and then lingers with nothing to do.
+    pub(super) fn play_and_linger(plan: &Plan) -> Self {
+        let (dir, root) = prepared(plan);
+        fs::write(root.join("linger"), "").unwrap();
         let mut stage = Self::start(&root);
         stage.dir = Some(dir);
         stage
@@ -104,9 +125,7 @@ impl Stage {
     pub(super) fn play_on_terminal(plan: &Plan) -> (Self, portable_pty::PtyPair) {
         use portable_pty::{CommandBuilder, PtySize, native_pty_system};
         let terminal = native_pty_system().openpty(PtySize::default()).unwrap();
-        let dir = tempfile::tempdir().unwrap();
-        let root = Utf8PathBuf::from_path_buf(dir.path().to_owned()).unwrap();
-        fs::write(root.join("plan.json"), serde_json::to_string(plan).unwrap()).unwrap();
+        let (dir, root) = prepared(plan);
         let mut command = CommandBuilder::new(std::env::current_exe().unwrap());
         command.args(ARGS);
         command.env(STAGE, root.as_str());
@@ -127,7 +146,11 @@ impl Stage {
     }
 
     fn start(root: &Utf8Path) -> Self {
-        let child = Command::new(std::env::current_exe().unwrap())
+        Self::spawn(root, &mut Command::new(std::env::current_exe().unwrap()))
+    }
+
+    fn spawn(root: &Utf8Path, command: &mut Command) -> Self {
+        let child = command
             .args(ARGS)
             .env(STAGE, root)
             .stdin(Stdio::null())
@@ -209,6 +232,14 @@ impl Drop for Stage {
         self.child.kill().unwrap_or_default();
         self.child.wait().unwrap();
     }
+}
+
+/// A directory with a plan to run.
+fn prepared(plan: &Plan) -> (tempfile::TempDir, Utf8PathBuf) {
+    let dir = tempfile::tempdir().unwrap();
+    let root = Utf8PathBuf::from_path_buf(dir.path().to_owned()).unwrap();
+    fs::write(root.join("plan.json"), serde_json::to_string(plan).unwrap()).unwrap();
+    (dir, root)
 }
 
 /// Waits for something, ten seconds at most.
