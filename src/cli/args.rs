@@ -201,12 +201,6 @@ pub(super) enum Verb {
     Man,
     /// JSON Schema of a file or stream
     Schema(SchemaArgs),
-    /// Inside of a rehearsal's sealed network.
-    #[command(name = "__inside", hide = true)]
-    Inside(HiddenArgs),
-    /// First process of a rehearsal's guest.
-    #[command(name = "__guest", hide = true)]
-    Guest(HiddenArgs),
     /// Anything else is a recipe.
     #[command(external_subcommand)]
     Recipe(Vec<String>),
@@ -397,11 +391,4 @@ pub(super) enum SchemaName {
     Event,
     /// `hl plan --json`
     Plan,
-}
-
-/// Hidden verbs of the rehearsal.
-#[derive(Debug, Args)]
-pub(super) struct HiddenArgs {
-    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
-    pub args: Vec<String>,
 }

@@ -9,12 +9,16 @@ use clap::error::ErrorKind;
 
 use super::args::{Cli, Globals, ListArgs, Verb};
 use super::session::Session;
-use super::{completion, graph, list, recipe, schema, show, sim};
+use super::{clean, completion, graph, list, recipe, schema, show, sim};
 use crate::diag::{Diagnostic, Exit, Failure, render};
+use crate::rehearse::hidden_verb;
 
 /// Parses, runs, and gives the exit code.
 pub fn main() -> ExitCode {
     let args: Vec<OsString> = std::env::args_os().collect();
+    if let Some(code) = hidden_verb(args.get(1..).unwrap_or_default()) {
+        return code;
+    }
     if completion::answer(&args) {
         return ExitCode::SUCCESS;
     }
@@ -95,6 +99,7 @@ fn dispatch(session: &Session, cli: Cli) -> Result<Exit, Failure> {
         Verb::Up(args) => recipe::up(session, &args),
         Verb::Graph(args) => graph::graph(session, &args).map(|()| Exit::Ok),
         Verb::Sim(args) => sim::sim(session, &args),
+        Verb::Clean => clean::clean(session),
         Verb::Completions(args) => completion::completions(session, &args).map(|()| Exit::Ok),
         Verb::Man => schema::man(session).map(|()| Exit::Ok),
         Verb::Schema(args) => schema::schema(session, &args).map(|()| Exit::Ok),

@@ -2,6 +2,7 @@
 
 mod approve;
 mod args;
+mod clean;
 mod completion;
 mod fan;
 mod graph;

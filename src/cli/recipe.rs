@@ -57,6 +57,7 @@ fn start(session: &Session, target: &Target, dry_run: bool) -> Result<(Exit, boo
         registry: &ready.registry,
         plan,
         dry_run,
+        journal: true,
     };
     let ended = run(session, &job)?;
     Ok((ended.exit, ended.pending()))

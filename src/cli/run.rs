@@ -27,6 +27,8 @@ pub(super) struct Job<'a> {
     pub registry: &'a Registry,
     pub plan: Plan,
     pub dry_run: bool,
+    /// Whether the run is written down. `hl clean` takes its own traces away.
+    pub journal: bool,
 }
 
 /// A run that is over and was reported.
@@ -62,7 +64,8 @@ impl Approver for By {
 pub(super) fn run(session: &Session, job: &Job<'_>) -> Result<Ended, Failure> {
     let globals = &session.globals;
     let redactor = Redactor::new(job.env.secrets());
-    let leaves_traces = !engine::reads_only(&job.plan, job.registry);
+    let changes = !engine::reads_only(&job.plan, job.registry);
+    let leaves_traces = changes && job.journal;
     let run_id = if leaves_traces {
         runs::new_id()
     } else {
@@ -74,7 +77,7 @@ pub(super) fn run(session: &Session, job: &Job<'_>) -> Result<Ended, Failure> {
             usage(format!("`--timeout {text}` is not a time")).help("such as 90s, 30m, 2h")
         })?),
     };
-    let lock = if leaves_traces {
+    let lock = if changes {
         Some(Lock::take(&job.lab.paths, &run_id)?)
     } else {
         None

@@ -1,0 +1,116 @@
+//! `hl clean`: back to a fresh checkout, without what is real or secret.
+
+use std::fmt::Write as _;
+
+use super::run::{Job, run};
+use super::session::Session;
+use crate::action::builtin;
+use crate::diag::{Exit, Failure};
+use crate::lab::{Environment, Lock};
+use crate::layers;
+use crate::layers::clean::{Clean, plan, scan};
+use crate::plan::sanitize;
+use crate::report::Paint;
+
+pub(super) fn clean(session: &Session) -> Result<Exit, Failure> {
+    let lab = session.lab()?;
+    if let Some(holder) = Lock::holder(&lab.paths) {
+        let who = holder.map_or_else(String::new, |h| {
+            format!(": run {}, process {}", h.run, h.pid)
+        });
+        return Err(
+            Failure::message(Exit::Busy, format!("a run holds the lab{who}"))
+                .help("wait until it is over; what it makes must not be taken away under it"),
+        );
+    }
+    // A broken layer file must not keep anyone from cleaning up.
+    let book = layers::load(&lab.paths).ok();
+    let found = scan(&lab, book.as_ref())?;
+    if session.globals.dry_run {
+        return show(session, &found).map(|()| Exit::Ok);
+    }
+    let exit = if found.remove.is_empty() {
+        session.note("nothing to remove");
+        Exit::Ok
+    } else {
+        let job = Job {
+            lab: &lab,
+            env: &Environment::default(),
+            registry: &builtin(),
+            plan: plan(&found),
+            dry_run: false,
+            journal: false,
+        };
+        run(session, &job)?.exit
+    };
+    for kept in found.keep.iter().filter(|kept| kept.help.is_some()) {
+        let help = kept.help.as_deref().unwrap_or_default();
+        session.note(&format!(
+            "{} {}: {}; `{help}`",
+            session.palette().verb(Paint::Warn, "Kept"),
+            sanitize(kept.path.as_str()),
+            kept.reason
+        ));
+    }
+    Ok(exit)
+}
+
+fn show(session: &Session, found: &Clean) -> Result<(), Failure> {
+    if session.globals.json {
+        return session.json(&serde_json::json!({ "schema": "hl.clean/1", "remove": found.remove, "keep": found.keep }));
+    }
+    let palette = session.data_palette();
+    let mut out = String::new();
+    // Writing to a String cannot fail.
+    for removal in &found.remove {
+        writeln!(
+            out,
+            "{} {:>9}  {}",
+            palette.verb(Paint::Bad, "would remove"),
+            size(removal.size),
+            sanitize(removal.path.as_str())
+        )
+        .unwrap_or_default();
+    }
+    for kept in &found.keep {
+        let help = kept
+            .help
+            .as_ref()
+            .map(|help| format!("; `{help}`"))
+            .unwrap_or_default();
+        writeln!(
+            out,
+            "{} {:>9}  {}  {}",
+            palette.verb(Paint::Good, "keep"),
+            "",
+            sanitize(kept.path.as_str()),
+            palette.paint(Paint::Dim, format_args!("# {}{help}", kept.reason))
+        )
+        .unwrap_or_default();
+    }
+    let total: u64 = found.remove.iter().map(|removal| removal.size).sum();
+    session.data(&out)?;
+    session.note(&format!(
+        "{} would be freed, nothing was removed",
+        size(total)
+    ));
+    Ok(())
+}
+
+/// `4.0 KiB`
+fn size(bytes: u64) -> String {
+    let mut value = bytes;
+    let mut rest = 0;
+    for unit in ["B", "KiB", "MiB", "GiB"] {
+        if value < 1024 || unit == "GiB" {
+            return if unit == "B" {
+                format!("{value} B")
+            } else {
+                format!("{value}.{} {unit}", rest * 10 / 1024)
+            };
+        }
+        rest = value % 1024;
+        value /= 1024;
+    }
+    format!("{bytes} B")
+}
