@@ -11,5 +11,6 @@ mod engine;
 mod environment;
 mod layers;
 mod rehearse;
+mod runway;
 mod sim;
 mod support;

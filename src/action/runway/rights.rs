@@ -2,6 +2,7 @@
 
 use super::check::client;
 use crate::action::{Done, StepContext, StepError};
+use crate::diag::closest;
 use crate::pve::rights::{self, Objects};
 use crate::pve::{Permissions, Settings};
 
@@ -15,7 +16,18 @@ pub(super) fn check(ctx: &StepContext<'_>) -> Result<Done, StepError> {
     for path in required.keys().map(String::as_str).chain(["/"]) {
         granted.extend(client.permissions(Some(path))?);
     }
-    let missing = rights::missing(&required, &granted);
+    let mut missing = rights::missing(&required, &granted);
+    let objects = Objects::from_env(ctx.env);
+    // A storage that cannot be seen, and is called almost like one that can,
+    // is most likely misspelt: its own check says so, and has both remedies.
+    let seen = client.storages(&objects.node).unwrap_or_default();
+    missing.retain(|path, _| {
+        let Some(name) = path.strip_prefix("/storage/") else {
+            return true;
+        };
+        let names = || seen.iter().map(|storage| storage.storage.as_str());
+        names().any(|other| other == name) || closest(name, names()).is_none()
+    });
     if missing.is_empty() {
         let count: usize = required.values().map(std::collections::BTreeSet::len).sum();
         return Ok(Done::new(format!(

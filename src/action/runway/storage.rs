@@ -3,9 +3,9 @@
 use super::check::client;
 use super::environment::{MIN_FREE_GIB, MIN_FREE_PERCENT, number};
 use crate::action::{Done, StepContext, StepError};
-use crate::diag::did_you_mean;
-use crate::pve::rights::Objects;
-use crate::pve::{Client, Error, Storage};
+use crate::diag::{closest, did_you_mean};
+use crate::pve::rights::{self, Objects};
+use crate::pve::{Client, Storage};
 
 const GIB: u64 = 1024 * 1024 * 1024;
 
@@ -108,7 +108,7 @@ fn usable(
     let client = client(ctx)?;
     let mut storages = client.storages(node)?;
     let Some(index) = storages.iter().position(|s| s.storage == name) else {
-        return Err(absent(&client, node, name, purpose, &storages)?);
+        return Err(absent(ctx, &client, name, purpose, &storages)?);
     };
     let storage = storages.swap_remove(index);
     if !storage.enabled {
@@ -157,40 +157,56 @@ fn usable(
     })
 }
 
-/// Why a storage is not listed: it does not exist, or not for this token.
+/// Why a storage is not listed: it does not exist, or not for this token. The
+/// API says the same to both when the token holds nothing there, so then both
+/// remedies are given.
 fn absent(
+    ctx: &StepContext<'_>,
     client: &Client,
-    node: &str,
     name: &str,
     purpose: Purpose,
     seen: &[Storage],
 ) -> Result<StepError, StepError> {
-    match client.storage_status(node, name) {
-        Err(Error::Forbidden { .. }) => {
-            return Ok(StepError::new(format!(
-                "storage `{name}` cannot be seen: the token lacks `Datastore.Audit` on `/storage/{name}`"
-            ))
-            .help("the check of the rights names the commands that grant it"));
-        }
-        Ok(()) | Err(Error::NotFound { .. } | Error::Api { .. }) => {}
-        Err(error) => return Err(error.into()),
-    }
-    let fitting = seen.iter().filter(|s| s.holds(purpose.content));
-    let names: Vec<_> = fitting.map(|s| s.storage.as_str()).collect();
+    let objects = Objects::from_env(ctx.env);
+    let node = &objects.node;
+    let path = format!("/storage/{name}");
+    let granted = client.permissions(Some(&path))?;
+    let visible = granted.get(&path).is_some_and(|held| !held.is_empty());
+    let fitting: Vec<_> = seen
+        .iter()
+        .filter(|storage| storage.holds(purpose.content))
+        .map(|storage| storage.storage.as_str())
+        .collect();
     let mut error = StepError::new(format!(
-        "there is no storage `{name}` on `{node}`, which `{}` names",
+        "there is no storage `{name}` on `{node}`{}; `{}` names it",
+        if visible {
+            ""
+        } else {
+            ", or the token may not see it"
+        },
         purpose.variable
     ));
-    error.help = did_you_mean(name, names.iter().copied())
+    error.help = did_you_mean(name, fitting.iter().copied())
         .into_iter()
         .collect();
-    error.help.push(match names.as_slice() {
+    error.help.push(match fitting.as_slice() {
         [] => format!(
-            "no storage on `{node}` takes {}: `pvesm status` lists them, `pvesm set NAME --content ...` says what one takes",
-            purpose.what
+            "`pvesm status` on `{node}` lists its storages, `pvesm set NAME --content ...` says what one takes"
         ),
-        [first, ..] => format!("set `{}={first}` in `.env`", purpose.variable),
+        [first, ..] => {
+            let closest = closest(name, fitting.iter().copied()).unwrap_or(first);
+            format!("set `{}={closest}` in `.env`", purpose.variable)
+        }
     });
+    if !visible {
+        let mut missing = rights::required(&objects, client.version()?.major_minor().0);
+        missing.retain(|other, _| *other == path);
+        error.help.push(format!(
+            "or, if `pvesm status` on `{node}` lists it, run there as root the commands that follow"
+        ));
+        let token = ctx.env.get("PM_TOKEN_ID").unwrap_or_default();
+        error.help.extend(rights::grant_commands(&missing, token));
+    }
     Ok(error)
 }
 

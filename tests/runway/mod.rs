@@ -1,0 +1,8 @@
+//! L0 against the simulator: what it says when all is well, and the remedy of
+//! everything that can be wrong.
+
+mod connection;
+mod objects;
+mod scene;
+mod tools;
+mod trust;
