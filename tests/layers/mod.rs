@@ -4,3 +4,4 @@ mod clean;
 mod fixture;
 mod plans;
 mod reports;
+mod shipped;
