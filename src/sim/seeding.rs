@@ -39,6 +39,7 @@ impl World {
             unmade: Vec::new(),
             clock: seed.clock,
             secret,
+            fingerprint: String::new(),
             counter: 0,
         };
         world.nodes.push(node(seed, world.now()));

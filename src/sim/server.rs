@@ -136,7 +136,7 @@ impl Server {
             config.latency,
             config.save_to,
         ));
-        sim.change(|_| ());
+        sim.change(|world| world.fingerprint.clone_from(&fingerprint));
         if let Some(error) = sim.save_error() {
             return Err(Error::Save(error));
         }

@@ -33,6 +33,7 @@ pub(super) fn node(world: &World, node: &Node) -> Value {
         "disk": 4_u64 << 30,
         "maxdisk": 64_u64 << 30,
         "uptime": uptime(world, node),
+        "ssl_fingerprint": world.fingerprint,
     })
 }
 

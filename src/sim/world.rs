@@ -50,6 +50,9 @@ pub struct World {
     pub(super) clock: Option<i64>,
     /// What tickets are signed with.
     pub(super) secret: String,
+    /// The fingerprint of the certificate that is served just now.
+    #[serde(skip)]
+    pub(super) fingerprint: String,
     /// Counts everything that needs a number of its own.
     pub(super) counter: u64,
 }

@@ -106,6 +106,7 @@ fn what_a_runway_asks_for() {
     let nodes = lab.get("/nodes").data();
     assert_eq!(nodes[0]["node"], "pve");
     assert_eq!(nodes[0]["status"], "online");
+    assert_eq!(nodes[0]["ssl_fingerprint"], lab.server().fingerprint());
     let storage = lab.get("/nodes/pve/storage?storage=local").data();
     assert_eq!(storage[0]["content"], "iso,vztmpl,backup,import");
     assert_eq!(storage[0]["active"], 1);
