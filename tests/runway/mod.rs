@@ -2,7 +2,9 @@
 //! everything that can be wrong.
 
 mod connection;
+mod docs;
 mod objects;
+mod real_tools;
 mod scene;
 mod tools;
 mod trust;

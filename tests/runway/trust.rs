@@ -8,7 +8,7 @@ use hl::pve::{self, Client, TlsProblem};
 
 use super::scene::{SECRET, Scene, TOKEN_ID, scene, seed, self_signed};
 
-fn environment(scene: &Scene) -> (Environment, Paths) {
+pub(super) fn environment(scene: &Scene) -> (Environment, Paths) {
     let vars: BTreeMap<_, _> = scene
         .lab
         .read(".env")
