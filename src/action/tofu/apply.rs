@@ -104,7 +104,8 @@ impl Action for Apply {
         let events = apply(ctx, &job);
         job.space.protect_state()?;
         let (events, result) = events?;
-        forget_hosts(ctx, &before, &events)?;
+        let after = State::read(&job.space.state).unwrap_or_default();
+        forget_hosts(ctx, [&before, &after], &events)?;
         match result {
             Ok(()) => {
                 let mut done = Done::new(counts(&job.summary)).changed(!job.summary.is_empty());
@@ -209,12 +210,15 @@ fn counts(summary: &Summary) -> String {
 
 /// A machine that was destroyed, or is new under its address, has another host
 /// key than the one that was known.
-fn forget_hosts(ctx: &StepContext<'_>, before: &State, events: &Events) -> Result<(), StepError> {
+fn forget_hosts(
+    ctx: &StepContext<'_>,
+    states: [&State; 2],
+    events: &Events,
+) -> Result<(), StepError> {
     let mut hosts: Vec<String> = Vec::new();
-    let fresh = State::default();
     for name in events.destroyed.iter().chain(&events.created) {
         hosts.push(name.clone());
-        for state in [before, &fresh] {
+        for state in states {
             let vm = state.vms.get(name);
             let fixed = vm.and_then(|vm| vm.address.as_deref()?.split('/').next());
             hosts.extend(

@@ -36,7 +36,7 @@ impl Action for Init {
     fn run(&self, ctx: &StepContext<'_>) -> Result<Done, StepError> {
         let space = Workspace::of(ctx, &ctx.inputs()?)?;
         let tool = Tool::find(ctx)?;
-        space.prepare(&tool)?;
+        space.prepare(ctx, &tool)?;
         let backend = format!("-backend-config=path={}", space.state);
         let args = [
             "init",

@@ -92,7 +92,7 @@ impl Action for ReadOutputs {
                 ..Done::default()
             });
         }
-        let outputs = collect(&target, &state).map_err(|silent| silent.into_error(ctx))?;
+        let outputs = collect(&target, &state).map_err(|gap| gap.into_error(ctx, &target.env))?;
         let mut done = Done::new(count(&outputs)).output("vms", names(&outputs));
         let path = file(ctx.lab, &key);
         if path.is_file() {
@@ -106,7 +106,7 @@ impl Action for ReadOutputs {
         let key = target.key()?;
         let state_file = ctx.lab.paths.tofu_state(&key).join("terraform.tfstate");
         let state = State::read(&state_file)?;
-        if !state_file.is_file() || (state.vms.is_empty() && state.resources > 0) {
+        if state.vms.is_empty() && wants_machines(ctx.lab, &target) {
             let Target { env, node, .. } = &target;
             return Err(
                 StepError::new(format!("`{env}` has no machines on `{node}` yet"))
@@ -114,7 +114,7 @@ impl Action for ReadOutputs {
                     .help(format!("`hl l2-apply {env}` makes them")),
             );
         }
-        let outputs = collect(&target, &state).map_err(|silent| silent.into_error(ctx))?;
+        let outputs = collect(&target, &state).map_err(|gap| gap.into_error(ctx, &target.env))?;
         let path = file(ctx.lab, &key);
         let text = serde_json::to_string_pretty(&outputs)
             .map_err(|error| StepError::new(error.to_string()).exit(Exit::Bug))?;
@@ -138,34 +138,52 @@ impl Action for ReadOutputs {
     }
 }
 
-/// A machine without an address: its name, id and node.
-#[derive(Debug)]
-struct Silent(Vec<(String, u32, String)>);
+/// Whether an environment without machines is one that nobody applied yet.
+fn wants_machines(lab: &Lab, target: &Target) -> bool {
+    target.key.is_none() && site::load(lab, &target.env).is_ok_and(|env| !env.vms.is_empty())
+}
 
-impl Silent {
-    /// Names each, with the agent's own words for why.
-    fn into_error(self, ctx: &StepContext<'_>) -> StepError {
-        let client = pve::Client::new(ctx.env, &ctx.lab.paths);
-        let names: Vec<String> = self
-            .0
-            .iter()
-            .map(|(name, ..)| format!("`{name}`"))
-            .collect();
-        let mut error = StepError::new(format!("no address is known of {}", names.join(", ")))
-            .help(format!(
-                "once the guest agent answers, `hl {}` reads its addresses",
-                "l2-apply"
-            ));
-        for (name, vmid, node) in &self.0 {
-            let why = match &client {
-                Ok(client) => agent(client, node, *vmid),
-                Err(error) => error.to_string(),
-            };
-            error
-                .tail
-                .push(format!("`{name}` (VM {vmid} on `{node}`): {why}"));
+/// Why the outputs cannot be handed on.
+#[derive(Debug)]
+enum Gap {
+    /// Machines without an address: name, id and node of each.
+    Silent(Vec<(String, u32, String)>),
+    /// Machines of the state that the outputs do not know: the apply that made
+    /// them did not come to its end.
+    Unfinished(Vec<String>),
+}
+
+impl Gap {
+    /// Names each machine; silent ones with the agent's own words for why.
+    fn into_error(self, ctx: &StepContext<'_>, env: &str) -> StepError {
+        let quoted = |names: Vec<&str>| format!("`{}`", names.join("`, `"));
+        let again = format!("`hl l2-apply {env}`");
+        match self {
+            Self::Unfinished(names) => {
+                let names = quoted(names.iter().map(String::as_str).collect());
+                StepError::new(format!(
+                    "the apply that made {names} did not come to its end"
+                ))
+                .help(format!("{again} plans what is left"))
+            }
+            Self::Silent(vms) => {
+                let client = pve::Client::new(ctx.env, &ctx.lab.paths);
+                let names = quoted(vms.iter().map(|(name, ..)| name.as_str()).collect());
+                let mut error = StepError::new(format!("no address is known of {names}")).help(
+                    format!("once the guest agent answers, {again} reads the addresses"),
+                );
+                for (name, vmid, node) in &vms {
+                    let why = match &client {
+                        Ok(client) => agent(client, node, *vmid),
+                        Err(error) => error.to_string(),
+                    };
+                    error
+                        .tail
+                        .push(format!("`{name}` (VM {vmid} on `{node}`): {why}"));
+                }
+                error
+            }
         }
-        error
     }
 }
 
@@ -198,9 +216,14 @@ struct Raw {
     user: String,
 }
 
-fn collect(target: &Target, state: &State) -> Result<Outputs, Silent> {
+fn collect(target: &Target, state: &State) -> Result<Outputs, Gap> {
     let raw = state.outputs.get("vms").cloned().unwrap_or_default();
     let raw: BTreeMap<String, Raw> = serde_json::from_value(raw).unwrap_or_default();
+    let unknown = state.vms.keys().filter(|name| !raw.contains_key(*name));
+    let unfinished: Vec<String> = unknown.cloned().collect();
+    if !unfinished.is_empty() {
+        return Err(Gap::Unfinished(unfinished));
+    }
     let mut silent = Vec::new();
     let mut vms = BTreeMap::new();
     for (name, vm) in raw {
@@ -230,7 +253,7 @@ fn collect(target: &Target, state: &State) -> Result<Outputs, Silent> {
         );
     }
     if !silent.is_empty() {
-        return Err(Silent(silent));
+        return Err(Gap::Silent(silent));
     }
     Ok(Outputs {
         env: target.env.clone(),
@@ -272,6 +295,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::action::tofu::summary::Vm;
 
     fn target() -> Target {
         Target {
@@ -304,7 +328,21 @@ mod tests {
 
     #[test]
     fn no_address_is_an_error_even_for_a_fixed_one() {
-        let Silent(silent) = collect(&target(), &state(&[], "10.0.0.5/24")).unwrap_err();
+        let gap = collect(&target(), &state(&[], "10.0.0.5/24")).unwrap_err();
+        let Gap::Silent(silent) = gap else {
+            panic!("{gap:?}")
+        };
         assert_eq!(silent, [("web-1".to_owned(), 5101, "pve".to_owned())]);
+    }
+
+    #[test]
+    fn a_machine_that_the_outputs_do_not_know_is_told() {
+        let mut state = state(&["10.0.0.5"], "10.0.0.5/24");
+        state.vms.insert("app-1".to_owned(), Vm::default());
+        let gap = collect(&target(), &state).unwrap_err();
+        let Gap::Unfinished(names) = gap else {
+            panic!("{gap:?}")
+        };
+        assert_eq!(names, ["app-1"]);
     }
 }

@@ -119,8 +119,11 @@ impl Workspace {
 
     /// Makes the directories and the copy of the module; the copy's lock file
     /// stays while the same tool uses it, unless the checkout has one.
-    pub(super) fn prepare(&self, tool: &Tool) -> Result<(), StepError> {
-        for dir in [&self.build, &self.data, &self.plugins] {
+    pub(super) fn prepare(&self, ctx: &StepContext<'_>, tool: &Tool) -> Result<(), StepError> {
+        if !has_cache(ctx) {
+            lab::create_dir(&self.plugins)?;
+        }
+        for dir in [&self.build, &self.data] {
             lab::create_dir(dir)?;
         }
         files::private(&self.build)?;
@@ -154,9 +157,8 @@ impl Workspace {
             .env("TF_IN_AUTOMATION", "1")
             .env("TF_INPUT", "0")
             .env("CHECKPOINT_DISABLE", "1");
-        let own_cache = ctx.env.get("TF_CLI_CONFIG_FILE").is_none()
-            && ctx.env.get("TF_PLUGIN_CACHE_DIR").is_none();
-        if own_cache {
+        // tofu takes a cache that is there, and refuses one that is not.
+        if self.plugins.is_dir() && !has_cache(ctx) {
             child = child.env("TF_PLUGIN_CACHE_DIR", self.plugins.as_str());
         }
         // These would point tofu at another state, or add arguments of their own.
@@ -194,6 +196,13 @@ impl Workspace {
         }
         Ok(())
     }
+}
+
+/// Whether the user's own settings say where providers come from.
+fn has_cache(ctx: &StepContext<'_>) -> bool {
+    ["TF_CLI_CONFIG_FILE", "TF_PLUGIN_CACHE_DIR"]
+        .into_iter()
+        .any(|name| ctx.env.get(name).is_some())
 }
 
 const LEAD_ASTRAY: [&str; 3] = ["TF_WORKSPACE", "TF_LOG_PATH", "TF_REATTACH_PROVIDERS"];
