@@ -9,6 +9,7 @@ mod arch;
 mod cli;
 mod engine;
 mod environment;
+mod l2;
 mod layers;
 mod rehearse;
 mod runway;

@@ -1,0 +1,135 @@
+//! The hazards of the provider, each met before it does harm.
+
+use std::net::TcpListener;
+use std::process::Command;
+use std::sync::Arc;
+
+use hl::sim::{GuestSpec, Guests, Latency};
+
+use super::stage::{Stage, sealed};
+
+#[test]
+fn a_foreign_machine_with_the_id_is_not_adopted() {
+    if !sealed("guards::a_foreign_machine_with_the_id_is_not_adopted", "tofu") {
+        return;
+    }
+    let stage = Stage::new();
+    stage.add_template(5101, "precious");
+    stage.sim.change(|world| {
+        let vm = world.vms.get_mut(&5101).unwrap();
+        vm.config.remove("template");
+    });
+    let before = stage.sim.world().vms;
+    stage.hl("l2-apply dev --yes").exits(69).says(&[
+        "vmid 5101 of `web-1` is held by `precious` on `pve`, which is in no state",
+        "qm destroy 5101 --purge",
+    ]);
+    assert_eq!(stage.sim.world().vms, before);
+    assert_eq!(stage.sim.write_count(), 0);
+    stage.is_clean();
+}
+
+#[test]
+fn an_address_that_answers_is_named() {
+    if !sealed("guards::an_address_that_answers_is_named", "tofu") {
+        return;
+    }
+    let stage = Stage::new();
+    let added = Command::new("ip").args(["addr", "add", "192.168.1.52/32", "dev", "lo"]).status();
+    assert!(added.unwrap().success());
+    let _somebody = TcpListener::bind("192.168.1.52:22").unwrap();
+    stage
+        .hl("l2-apply dev --yes")
+        .exits(69)
+        .says(&["address 192.168.1.52 of `app-1` answers already"]);
+    assert!(stage.vms().is_empty());
+    stage.is_clean();
+}
+
+#[test]
+fn a_template_that_is_none_or_gone_or_too_large_is_named() {
+    if !sealed("guards::a_template_that_is_none_or_gone_or_too_large_is_named", "tofu") {
+        return;
+    }
+    let stage = Stage::new();
+    // The builder may say that it made a template, and have made none.
+    stage.sim.change(|world| world.vms.get_mut(&9000).unwrap().config.remove("template"));
+    stage.promote("ubuntu-24.04", 9999);
+    stage.hl("l2-apply dev --yes").exits(69).says(&[
+        "VM 9000 on `pve`, said to be template `debian-13`, is no template",
+        "template `ubuntu-24.04` (VM 9999) is not on `pve`",
+        "hl l1-template debian-13",
+    ]);
+    let stage = Stage::new();
+    let env = stage.lab.read("site/envs/dev.yaml").replacen("disk: 10", "disk: 2", 1);
+    stage.lab.write("site/envs/dev.yaml", &env);
+    stage
+        .hl("l2-apply dev --yes")
+        .exits(69)
+        .says(&["disk of `web-1` has 2 GB, less than the 3 GB of template `debian-13`", "disk: 3"]);
+    assert_eq!(stage.sim.write_count(), 0);
+}
+
+#[test]
+fn a_disk_does_not_shrink_and_an_id_is_not_handed_over() {
+    if !sealed("guards::a_disk_does_not_shrink_and_an_id_is_not_handed_over", "tofu") {
+        return;
+    }
+    let stage = Stage::new();
+    stage.applied();
+    let env = stage.lab.read("site/envs/dev.yaml");
+    stage.lab.write("site/envs/dev.yaml", &env.replacen("disk: 10", "disk: 8", 1));
+    stage.hl("l2-apply dev --yes").exits(69).says(&["`web-1` would shrink from 10 to 8 GB"]);
+    stage.lab.write("site/envs/dev.yaml", &env.replacen("name: web-1", "name: www-1", 1));
+    stage
+        .hl("l2-apply dev --yes")
+        .exits(69)
+        .says(&["vmid 5101 of `www-1` is still held by `web-1`"]);
+    assert_eq!(stage.vms().len(), 2);
+}
+
+/// Guests without an agent.
+struct Mute;
+
+impl Guests for Mute {
+    fn create_disk(&self, _: &str, _: Option<&str>) -> Result<(), String> {
+        Ok(())
+    }
+    fn clone_disk(&self, _: &str, _: &str) -> Result<(), String> {
+        Ok(())
+    }
+    fn rename_disk(&self, _: &str, _: &str) -> Result<(), String> {
+        Ok(())
+    }
+    fn remove_disk(&self, _: &str) -> Result<(), String> {
+        Ok(())
+    }
+    fn start(&self, _: &GuestSpec) -> Result<(), String> {
+        Ok(())
+    }
+    fn stop(&self, _: u32) -> Result<(), String> {
+        Ok(())
+    }
+    fn agent_ready(&self, _: u32) -> bool {
+        false
+    }
+}
+
+#[test]
+fn no_address_behind_a_good_end_is_an_error_that_says_why() {
+    if !sealed("guards::no_address_behind_a_good_end_is_an_error_that_says_why", "tofu") {
+        return;
+    }
+    let stage = Stage::with(Latency::default(), Arc::new(Mute));
+    let file = "layers/l2-instantiate/tofu/vms/variables.tf";
+    let text = stage.lab.read(file);
+    assert!(text.contains("\"10m\""));
+    stage.lab.write(file, &text.replace("\"10m\"", "\"2s\""));
+    stage.hl("l2-apply dev --yes").exits(1).says(&[
+        "no address is known of `app-1`, `web-1`",
+        "(VM 5101 on `pve`): its guest agent does not answer",
+    ]);
+    assert_eq!(stage.vms().len(), 2);
+    assert!(!stage.lab.path(".build/l2/dev-pve/outputs.json").exists());
+    stage.is_clean();
+}

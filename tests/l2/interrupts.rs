@@ -1,0 +1,83 @@
+//! Ctrl-C, and the death of `hl`, in the middle of an apply.
+
+use std::time::Duration;
+
+use rustix::process::Signal;
+
+use super::stage::{Stage, sealed, signal};
+
+const SLOW: Duration = Duration::from_secs(4);
+
+/// The log of the apply in all runs.
+fn apply_logs(stage: &Stage) -> String {
+    let logs = stage.files().into_iter().filter(|path| path.ends_with("l2-apply-apply.log"));
+    logs.map(|path| std::fs::read_to_string(path).unwrap()).collect()
+}
+
+#[test]
+fn one_interrupt_ends_well_and_the_next_run_goes_on() {
+    if !sealed("interrupts::one_interrupt_ends_well_and_the_next_run_goes_on", "tofu") {
+        return;
+    }
+    let stage = Stage::slow(SLOW);
+    let child = stage.hl("l2-apply dev --yes").spawn();
+    stage.waits_for("/clone");
+    signal(&child, Signal::INT);
+    let output = child.wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(130), "{said}");
+    let log = apply_logs(&stage);
+    assert_eq!(log.matches("Interrupt received").count(), 1, "{log}");
+    assert!(!log.contains("Two interrupts"), "{log}");
+    assert!(!said.contains("is in no state"), "{said}");
+    stage.is_clean();
+    let held = stage.lab.read(".states/dev-pve/terraform.tfstate");
+    for id in stage.vms().keys() {
+        assert!(held.contains(&format!("\"vm_id\": {id}")), "{id} is in no state: {said}");
+    }
+    let made = stage.vms().len();
+    stage.hl("l2-apply dev --yes").exits(0);
+    assert_eq!(stage.vms().len(), 2, "{made} were there before");
+    stage.hl("l2-apply dev").exits(0).says(&["no changes"]);
+}
+
+#[test]
+fn the_death_of_hl_loses_nothing() {
+    if !sealed("interrupts::the_death_of_hl_loses_nothing", "tofu") {
+        return;
+    }
+    let stage = Stage::slow(SLOW);
+    let mut child = stage.hl("l2-apply dev --yes").spawn();
+    stage.waits_for("/clone");
+    signal(&child, Signal::KILL);
+    child.wait().unwrap();
+    // The next one waits for the tofu that goes on.
+    stage.hl("l2-apply dev --yes").exits(0);
+    assert_eq!(stage.vms().into_keys().collect::<Vec<_>>(), [5101, 5102]);
+    let clones = stage.sim.requests().iter().filter(|line| format!("{line:?}").contains("/clone")).count();
+    assert_eq!(clones, 2, "each machine was made once");
+    stage.hl("l2-apply dev").exits(0).says(&["no changes"]);
+    stage.is_clean();
+}
+
+#[test]
+fn a_killed_apply_names_what_no_state_holds() {
+    if !sealed("interrupts::a_killed_apply_names_what_no_state_holds", "tofu") {
+        return;
+    }
+    let stage = Stage::slow(SLOW);
+    let child = stage.hl("l2-apply dev --yes").spawn();
+    stage.waits_for("/clone");
+    for _ in 0..3 {
+        signal(&child, Signal::INT);
+        std::thread::sleep(Duration::from_millis(400));
+    }
+    let output = child.wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(130), "{said}");
+    assert!(said.contains("VM 5101 `") && said.contains("is in no state"), "{said}");
+    assert!(said.contains("qm destroy 5101 --purge"), "{said}");
+    // And the next apply refuses to adopt it.
+    std::thread::sleep(SLOW);
+    stage.hl("l2-apply dev --yes").exits(69).says(&["vmid 5101 of `web-1` is held by"]);
+}

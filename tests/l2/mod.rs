@@ -1,0 +1,8 @@
+//! L2 with the real OpenTofu and the real provider against the simulator, each
+//! test in a network namespace of its own: a machine's address is probed, and
+//! nothing must answer for it but what the test put there.
+
+mod applies;
+mod guards;
+mod interrupts;
+mod stage;
