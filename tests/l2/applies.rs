@@ -17,7 +17,10 @@ fn a_whole_life(stage: &Stage) {
     assert_eq!(config["ciuser"], "ops");
     assert_eq!(config["tags"], "dev;hl;web");
     assert!(config["scsi0"].contains("size=10G"), "{config:?}");
-    assert!(config["ipconfig0"].contains("ip=192.168.1.51/24"), "{config:?}");
+    assert!(
+        config["ipconfig0"].contains("ip=192.168.1.51/24"),
+        "{config:?}"
+    );
     let vms = outputs(stage);
     assert_eq!(vms["vms"]["web-1"]["address"], "192.168.1.51");
     assert_eq!(vms["vms"]["app-1"]["groups"][0], "app");
@@ -44,22 +47,37 @@ fn a_whole_life(stage: &Stage) {
     // One machine is renewed, from the new template, and its host key forgotten.
     let keys = "192.168.1.51 ssh-ed25519 AAAA\n192.168.1.52 ssh-ed25519 BBBB\n";
     stage.lab.write("state/known_hosts", keys);
-    stage
-        .hl("l2-apply dev --replace web-1")
-        .exits(77)
-        .says(&["web-1", "destroy VM 5101 and create it again: as asked by --replace"]);
+    stage.hl("l2-apply dev --replace web-1").exits(77).says(&[
+        "web-1",
+        "destroy VM 5101 and create it again: as asked by --replace",
+    ]);
     assert_eq!(stage.lab.read("state/known_hosts"), keys);
-    stage.hl("l2-apply dev --replace web-1 --yes").exits(0).says(&["1 replaced"]);
-    assert_eq!(stage.lab.read("state/known_hosts"), "192.168.1.52 ssh-ed25519 BBBB\n");
+    stage
+        .hl("l2-apply dev --replace web-1 --yes")
+        .exits(0)
+        .says(&["1 replaced"]);
+    assert_eq!(
+        stage.lab.read("state/known_hosts"),
+        "192.168.1.52 ssh-ed25519 BBBB\n"
+    );
     assert_eq!(stage.vms().len(), 2);
     stage.is_clean();
 
-    stage.hl("l2-destroy dev").exits(77).says(&["destroy VM 5102"]);
+    stage
+        .hl("l2-destroy dev")
+        .exits(77)
+        .says(&["destroy VM 5102"]);
     assert_eq!(stage.vms().len(), 2);
-    stage.hl("l2-destroy dev --yes").exits(0).says(&["2 destroyed"]);
+    stage
+        .hl("l2-destroy dev --yes")
+        .exits(0)
+        .says(&["2 destroyed"]);
     assert!(stage.vms().is_empty());
     assert!(!stage.lab.path(".build/l2/dev-pve/outputs.json").exists());
-    stage.hl("l2-outputs dev").exits(66).says(&["no machines", "hl l2-apply dev"]);
+    stage
+        .hl("l2-outputs dev")
+        .exits(66)
+        .says(&["no machines", "hl l2-apply dev"]);
     stage.is_clean();
 }
 
@@ -75,31 +93,61 @@ fn a_whole_life_with_terraform() {
     if sealed("applies::a_whole_life_with_terraform", "terraform") {
         let stage = Stage::new();
         let config = stage.lab.read("hl.toml");
-        assert!(!config.contains("[tools]\ntofu"));
-        stage.lab.write("hl.toml", &format!("{config}\n[tools]\ntofu = \"terraform\"\n"));
+        let (before, tools) = config.split_once("[tools]\n").unwrap();
+        stage.lab.write(
+            "hl.toml",
+            &format!("{before}[tools]\ntofu = \"terraform\"\n{tools}"),
+        );
         a_whole_life(&stage);
     }
 }
 
 #[test]
 fn nothing_happens_without_a_yes_and_nothing_at_all_in_a_dry_run() {
-    if !sealed("applies::nothing_happens_without_a_yes_and_nothing_at_all_in_a_dry_run", "tofu") {
+    if !sealed(
+        "applies::nothing_happens_without_a_yes_and_nothing_at_all_in_a_dry_run",
+        "tofu",
+    ) {
         return;
     }
     let stage = Stage::new();
     let before = stage.files();
-    stage.hl("l2-apply dev --dry-run").exits(0).says(&["create VM 5101 on pve", "2 to add"]);
-    let new: Vec<_> = stage.files().into_iter().filter(|path| !before.contains(path)).collect();
+    stage
+        .hl("l2-apply dev --dry-run")
+        .exits(0)
+        .says(&["create VM 5101 on pve", "2 to add"]);
+    let new: Vec<_> = stage
+        .files()
+        .into_iter()
+        .filter(|path| !before.contains(path))
+        .collect();
     let (state, bundle) = (stage.lab.path("state"), stage.lab.path(".build/ca.pem"));
-    assert!(new.iter().all(|path| path.starts_with(&state) || *path == bundle), "{new:#?}");
-    let summary = new.iter().find(|path| path.ends_with("tofu-dev-pve-plan.txt")).unwrap();
-    assert!(std::fs::read_to_string(summary).unwrap().contains("2 to add"));
+    assert!(
+        new.iter()
+            .all(|path| path.starts_with(&state) || *path == bundle),
+        "{new:#?}"
+    );
+    let summary = new
+        .iter()
+        .find(|path| path.ends_with("tofu-dev-pve-plan.txt"))
+        .unwrap();
+    assert!(
+        std::fs::read_to_string(summary)
+            .unwrap()
+            .contains("2 to add")
+    );
     assert_eq!(stage.sim.write_count(), 0);
 
     let asked = stage.hl("l2-apply dev").exits(77);
-    asked.says(&["create VM 5101 on pve from template 9000, 192.168.1.51/24", "2 to add"]);
+    asked.says(&[
+        "create VM 5101 on pve from template 9000, 192.168.1.51/24",
+        "2 to add",
+    ]);
     assert_eq!(stage.sim.write_count(), 0);
-    let plan = stage.files().into_iter().find(|path| path.extension().is_some_and(|e| e == "tfplan"));
+    let plan = stage
+        .files()
+        .into_iter()
+        .find(|path| path.extension().is_some_and(|e| e == "tfplan"));
     if let Some(plan) = plan {
         assert_eq!(mode(&plan), 0o600);
     }
@@ -107,7 +155,10 @@ fn nothing_happens_without_a_yes_and_nothing_at_all_in_a_dry_run() {
 
 #[test]
 fn what_only_l1_makes_is_not_planned_and_live_it_is_named() {
-    if !sealed("applies::what_only_l1_makes_is_not_planned_and_live_it_is_named", "tofu") {
+    if !sealed(
+        "applies::what_only_l1_makes_is_not_planned_and_live_it_is_named",
+        "tofu",
+    ) {
         return;
     }
     let stage = Stage::new();
@@ -116,27 +167,33 @@ fn what_only_l1_makes_is_not_planned_and_live_it_is_named() {
         .hl("plan l2-apply dev")
         .exits(0)
         .says(&["needs template debian-13, which L1 would build", "valid"]);
-    stage
-        .hl("l2-apply dev --yes")
-        .exits(1)
-        .says(&["template debian-13 is not built", "hl l1-template debian-13"]);
+    stage.hl("l2-apply dev --yes").exits(1).says(&[
+        "template debian-13 is not built",
+        "hl l1-template debian-13",
+    ]);
     assert_eq!(stage.sim.write_count(), 0);
 }
 
 #[test]
 fn changes_are_told_with_their_values_and_made_in_place() {
-    if !sealed("applies::changes_are_told_with_their_values_and_made_in_place", "tofu") {
+    if !sealed(
+        "applies::changes_are_told_with_their_values_and_made_in_place",
+        "tofu",
+    ) {
         return;
     }
     let stage = Stage::new();
     stage.applied();
     let env = stage.lab.read("site/envs/dev.yaml");
-    let bigger = env.replacen("memory: 1024", "memory: 2048", 1).replacen("disk: 10", "disk: 12", 1);
+    let bigger = env
+        .replacen("memory: 1024", "memory: 2048", 1)
+        .replacen("disk: 10", "disk: 12", 1);
     stage.lab.write("site/envs/dev.yaml", &bigger);
-    stage
-        .hl("l2-apply dev --yes")
-        .exits(0)
-        .says(&["memory.dedicated 1024 -> 2048", "disk.size 10 -> 12", "1 changed"]);
+    stage.hl("l2-apply dev --yes").exits(0).says(&[
+        "memory.dedicated 1024 -> 2048",
+        "disk.size 10 -> 12",
+        "1 changed",
+    ]);
     let config = stage.sim.world().vms[&5101].config.clone();
     assert_eq!(config["memory"], "2048");
     assert!(config["scsi0"].contains("size=12G"), "{config:?}");
@@ -150,7 +207,10 @@ fn changes_are_told_with_their_values_and_made_in_place() {
         .hl("l2-apply dev")
         .exits(77)
         .says(&["destroy VM 5102: no longer in the environment"]);
-    stage.hl("l2-apply dev --yes").exits(0).says(&["1 destroyed"]);
+    stage
+        .hl("l2-apply dev --yes")
+        .exits(0)
+        .says(&["1 destroyed"]);
     assert_eq!(stage.vms().into_keys().collect::<Vec<_>>(), [5101]);
     stage.is_clean();
 }

@@ -10,7 +10,10 @@ use super::stage::{Stage, sealed};
 
 #[test]
 fn a_foreign_machine_with_the_id_is_not_adopted() {
-    if !sealed("guards::a_foreign_machine_with_the_id_is_not_adopted", "tofu") {
+    if !sealed(
+        "guards::a_foreign_machine_with_the_id_is_not_adopted",
+        "tofu",
+    ) {
         return;
     }
     let stage = Stage::new();
@@ -35,7 +38,9 @@ fn an_address_that_answers_is_named() {
         return;
     }
     let stage = Stage::new();
-    let added = Command::new("ip").args(["addr", "add", "192.168.1.52/32", "dev", "lo"]).status();
+    let added = Command::new("ip")
+        .args(["addr", "add", "192.168.1.52/32", "dev", "lo"])
+        .status();
     assert!(added.unwrap().success());
     let _somebody = TcpListener::bind("192.168.1.52:22").unwrap();
     stage
@@ -48,12 +53,17 @@ fn an_address_that_answers_is_named() {
 
 #[test]
 fn a_template_that_is_none_or_gone_or_too_large_is_named() {
-    if !sealed("guards::a_template_that_is_none_or_gone_or_too_large_is_named", "tofu") {
+    if !sealed(
+        "guards::a_template_that_is_none_or_gone_or_too_large_is_named",
+        "tofu",
+    ) {
         return;
     }
     let stage = Stage::new();
     // The builder may say that it made a template, and have made none.
-    stage.sim.change(|world| world.vms.get_mut(&9000).unwrap().config.remove("template"));
+    stage
+        .sim
+        .change(|world| world.vms.get_mut(&9000).unwrap().config.remove("template"));
     stage.promote("ubuntu-24.04", 9999);
     stage.hl("l2-apply dev --yes").exits(69).says(&[
         "VM 9000 on `pve`, said to be template `debian-13`, is no template",
@@ -61,26 +71,41 @@ fn a_template_that_is_none_or_gone_or_too_large_is_named() {
         "hl l1-template debian-13",
     ]);
     let stage = Stage::new();
-    let env = stage.lab.read("site/envs/dev.yaml").replacen("disk: 10", "disk: 2", 1);
+    let env = stage
+        .lab
+        .read("site/envs/dev.yaml")
+        .replacen("disk: 10", "disk: 2", 1);
     stage.lab.write("site/envs/dev.yaml", &env);
-    stage
-        .hl("l2-apply dev --yes")
-        .exits(69)
-        .says(&["disk of `web-1` has 2 GB, less than the 3 GB of template `debian-13`", "disk: 3"]);
+    stage.hl("l2-apply dev --yes").exits(69).says(&[
+        "disk of `web-1` has 2 GB, less than the 3 GB of template `debian-13`",
+        "disk: 3",
+    ]);
     assert_eq!(stage.sim.write_count(), 0);
 }
 
 #[test]
 fn a_disk_does_not_shrink_and_an_id_is_not_handed_over() {
-    if !sealed("guards::a_disk_does_not_shrink_and_an_id_is_not_handed_over", "tofu") {
+    if !sealed(
+        "guards::a_disk_does_not_shrink_and_an_id_is_not_handed_over",
+        "tofu",
+    ) {
         return;
     }
     let stage = Stage::new();
     stage.applied();
     let env = stage.lab.read("site/envs/dev.yaml");
-    stage.lab.write("site/envs/dev.yaml", &env.replacen("disk: 10", "disk: 8", 1));
-    stage.hl("l2-apply dev --yes").exits(69).says(&["`web-1` would shrink from 10 to 8 GB"]);
-    stage.lab.write("site/envs/dev.yaml", &env.replacen("name: web-1", "name: www-1", 1));
+    stage.lab.write(
+        "site/envs/dev.yaml",
+        &env.replacen("disk: 10", "disk: 8", 1),
+    );
+    stage
+        .hl("l2-apply dev --yes")
+        .exits(69)
+        .says(&["`web-1` would shrink from 10 to 8 GB"]);
+    stage.lab.write(
+        "site/envs/dev.yaml",
+        &env.replacen("name: web-1", "name: www-1", 1),
+    );
     stage
         .hl("l2-apply dev --yes")
         .exits(69)
@@ -117,7 +142,10 @@ impl Guests for Mute {
 
 #[test]
 fn no_address_behind_a_good_end_is_an_error_that_says_why() {
-    if !sealed("guards::no_address_behind_a_good_end_is_an_error_that_says_why", "tofu") {
+    if !sealed(
+        "guards::no_address_behind_a_good_end_is_an_error_that_says_why",
+        "tofu",
+    ) {
         return;
     }
     let stage = Stage::with(Latency::default(), Arc::new(Mute));

@@ -10,13 +10,20 @@ const SLOW: Duration = Duration::from_secs(4);
 
 /// The log of the apply in all runs.
 fn apply_logs(stage: &Stage) -> String {
-    let logs = stage.files().into_iter().filter(|path| path.ends_with("l2-apply-apply.log"));
-    logs.map(|path| std::fs::read_to_string(path).unwrap()).collect()
+    let logs = stage
+        .files()
+        .into_iter()
+        .filter(|path| path.ends_with("l2-apply-apply.log"));
+    logs.map(|path| std::fs::read_to_string(path).unwrap())
+        .collect()
 }
 
 #[test]
 fn one_interrupt_ends_well_and_the_next_run_goes_on() {
-    if !sealed("interrupts::one_interrupt_ends_well_and_the_next_run_goes_on", "tofu") {
+    if !sealed(
+        "interrupts::one_interrupt_ends_well_and_the_next_run_goes_on",
+        "tofu",
+    ) {
         return;
     }
     let stage = Stage::slow(SLOW);
@@ -33,7 +40,10 @@ fn one_interrupt_ends_well_and_the_next_run_goes_on() {
     stage.is_clean();
     let held = stage.lab.read(".states/dev-pve/terraform.tfstate");
     for id in stage.vms().keys() {
-        assert!(held.contains(&format!("\"vm_id\": {id}")), "{id} is in no state: {said}");
+        assert!(
+            held.contains(&format!("\"vm_id\": {id}")),
+            "{id} is in no state: {said}"
+        );
     }
     let made = stage.vms().len();
     stage.hl("l2-apply dev --yes").exits(0);
@@ -54,7 +64,12 @@ fn the_death_of_hl_loses_nothing() {
     // The next one waits for the tofu that goes on.
     stage.hl("l2-apply dev --yes").exits(0);
     assert_eq!(stage.vms().into_keys().collect::<Vec<_>>(), [5101, 5102]);
-    let clones = stage.sim.requests().iter().filter(|line| format!("{line:?}").contains("/clone")).count();
+    let clones = stage
+        .sim
+        .requests()
+        .iter()
+        .filter(|line| format!("{line:?}").contains("/clone"))
+        .count();
     assert_eq!(clones, 2, "each machine was made once");
     stage.hl("l2-apply dev").exits(0).says(&["no changes"]);
     stage.is_clean();
@@ -62,7 +77,10 @@ fn the_death_of_hl_loses_nothing() {
 
 #[test]
 fn a_killed_apply_names_what_no_state_holds() {
-    if !sealed("interrupts::a_killed_apply_names_what_no_state_holds", "tofu") {
+    if !sealed(
+        "interrupts::a_killed_apply_names_what_no_state_holds",
+        "tofu",
+    ) {
         return;
     }
     let stage = Stage::slow(SLOW);
@@ -75,9 +93,15 @@ fn a_killed_apply_names_what_no_state_holds() {
     let output = child.wait_with_output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(130), "{said}");
-    assert!(said.contains("VM 5101 `") && said.contains("is in no state"), "{said}");
+    assert!(
+        said.contains("VM 5101 `") && said.contains("is in no state"),
+        "{said}"
+    );
     assert!(said.contains("qm destroy 5101 --purge"), "{said}");
     // And the next apply refuses to adopt it.
     std::thread::sleep(SLOW);
-    stage.hl("l2-apply dev --yes").exits(69).says(&["vmid 5101 of `web-1` is held by"]);
+    stage
+        .hl("l2-apply dev --yes")
+        .exits(69)
+        .says(&["vmid 5101 of `web-1` is held by"]);
 }

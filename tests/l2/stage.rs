@@ -50,13 +50,21 @@ pub(crate) fn sealed(test: &str, program: &str) -> bool {
         .args(namespace)
         .args(["sh", "-euc", script, "sh"])
         .arg(env::current_exe().unwrap())
-        .args(["--exact", &format!("l2::{test}"), "--nocapture", "--test-threads=1"])
+        .args([
+            "--exact",
+            &format!("l2::{test}"),
+            "--nocapture",
+            "--test-threads=1",
+        ])
         .env(SEALED, "1")
         .output()
         .unwrap();
     let said = String::from_utf8_lossy(&output.stdout).into_owned()
         + &String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success() && said.contains("1 passed"), "{said}");
+    assert!(
+        output.status.success() && said.contains("1 passed"),
+        "{said}"
+    );
     false
 }
 
@@ -98,15 +106,23 @@ impl Stage {
     /// A node on which a clone takes its time.
     pub(crate) fn slow(clone: Duration) -> Self {
         let tasks = BTreeMap::from([("clone".to_owned(), clone)]);
-        let latency = Latency { tasks, ..Latency::default() };
+        let latency = Latency {
+            tasks,
+            ..Latency::default()
+        };
         Self::with(latency, Arc::new(NoGuests))
     }
 
     pub(crate) fn with(latency: Latency, guests: Arc<dyn Guests>) -> Self {
-        rustls::crypto::ring::default_provider().install_default().ok();
+        rustls::crypto::ring::default_provider()
+            .install_default()
+            .ok();
         let mut seed = Seed::default();
         seed.tokens.push(SeedToken::administrator(TOKEN_ID, CANARY));
-        seed.vms.extend([template(9000, "debian-13", 3), template(9001, "ubuntu-24.04", 3)]);
+        seed.vms.extend([
+            template(9000, "debian-13", 3),
+            template(9001, "ubuntu-24.04", 3),
+        ]);
         let sim = Server::start(ServerConfig {
             listen: vec!["127.0.0.1:0".parse().unwrap()],
             tls: Tls::Authority(vec!["127.0.0.1".to_owned()]),
@@ -120,7 +136,9 @@ impl Stage {
         lab.write("ca.pem", sim.ca_pem());
         lab.write(".ssh/id_ed25519.pub", "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIFG7YvXM6cXkAyOfyLKgJ2tQ8Ll9UqtRz2Pss2V1n4Yb me@desk\n");
         let stage = Self { lab, sim };
-        stage.promote("debian-13", 9000).promote("ubuntu-24.04", 9001);
+        stage
+            .promote("debian-13", 9000)
+            .promote("ubuntu-24.04", 9001);
         stage
     }
 
@@ -132,8 +150,11 @@ impl Stage {
             "created_at": "2026-01-01T00:00:00Z", "description": "", "inputs_digest": "0",
         });
         let file = format!("vm-template-20260101-{vmid:06}.json");
-        self.lab.write(&format!("{dir}/artifacts/{file}"), &manifest.to_string());
-        let stable = self.lab.path(&format!("{dir}/spec/vm-template-stable.json"));
+        self.lab
+            .write(&format!("{dir}/artifacts/{file}"), &manifest.to_string());
+        let stable = self
+            .lab
+            .path(&format!("{dir}/spec/vm-template-stable.json"));
         std::fs::create_dir_all(stable.parent().unwrap()).unwrap();
         std::fs::remove_file(&stable).ok();
         std::os::unix::fs::symlink(format!("../artifacts/{file}"), stable).unwrap();
@@ -141,7 +162,10 @@ impl Stage {
     }
 
     pub(crate) fn add_template(&self, vmid: u32, name: &str) {
-        let seed = Seed { vms: vec![template(vmid, name, 3)], ..Seed::default() };
+        let seed = Seed {
+            vms: vec![template(vmid, name, 3)],
+            ..Seed::default()
+        };
         let mut world = World::seeded(&seed);
         self.sim.change(|now| {
             now.vms.append(&mut world.vms);
@@ -182,8 +206,17 @@ impl Stage {
     #[track_caller]
     pub(crate) fn waits_for(&self, call: &str) {
         let until = Instant::now() + Duration::from_secs(60);
-        while !self.sim.requests().iter().any(|line| format!("{line:?}").contains(call)) {
-            assert!(Instant::now() < until, "no `{call}`: {:#?}", self.sim.requests());
+        while !self
+            .sim
+            .requests()
+            .iter()
+            .any(|line| format!("{line:?}").contains(call))
+        {
+            assert!(
+                Instant::now() < until,
+                "no `{call}`: {:#?}",
+                self.sim.requests()
+            );
             std::thread::sleep(Duration::from_millis(50));
         }
     }
@@ -217,9 +250,15 @@ impl Stage {
                 "a state outside .states: {}",
                 path.display()
             );
-            assert!(!name.ends_with(".tfplan"), "a plan is left: {}", path.display());
+            assert!(
+                !name.ends_with(".tfplan"),
+                "a plan is left: {}",
+                path.display()
+            );
             let bytes = std::fs::read(&path).unwrap_or_default();
-            let found = bytes.windows(CANARY.len()).any(|window| window == CANARY.as_bytes());
+            let found = bytes
+                .windows(CANARY.len())
+                .any(|window| window == CANARY.as_bytes());
             assert!(!found, "the token's secret is in {}", path.display());
         }
         let state = states.join("dev-pve/terraform.tfstate");
@@ -228,8 +267,16 @@ impl Stage {
             assert_eq!(mode(&states), 0o700);
         }
         let checkout = self.lab.path("layers/l2-instantiate/tofu/vms");
-        let names: Vec<_> = std::fs::read_dir(checkout).unwrap().map(|entry| entry.unwrap().file_name()).collect();
-        assert!(names.iter().all(|name| name.to_string_lossy().ends_with(".tf")), "{names:?}");
+        let names: Vec<_> = std::fs::read_dir(checkout)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name())
+            .collect();
+        assert!(
+            names
+                .iter()
+                .all(|name| name.to_string_lossy().ends_with(".tf")),
+            "{names:?}"
+        );
     }
 }
 

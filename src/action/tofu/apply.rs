@@ -15,7 +15,7 @@ use super::state::State;
 use super::summary::{Kind, Summary};
 use super::tool::Tool;
 use super::workspace::{Target, Workspace};
-use crate::action::{Action, Approval, Done, Instead, StepContext, StepError, known_hosts};
+use crate::action::{Action, Approval, Cause, Done, Instead, StepContext, StepError, known_hosts};
 use crate::plan::EventKind;
 
 /// `tofu.apply`
@@ -262,26 +262,40 @@ fn explain(mut error: StepError, events: &Events, ctx: &StepContext<'_>) -> Step
     ))
 }
 
-/// Names every machine that this apply may have lost.
+/// Names every machine that this apply may have lost: as part of the error,
+/// or, when the user stopped it and there is no error to show, as warnings.
 fn lost(ctx: &StepContext<'_>, job: &Job, mut error: StepError) -> StepError {
-    match orphans::find(ctx, &job.space, &job.target.env, &job.summary) {
-        Ok(found) => {
-            for orphan in found {
-                error.tail.push(orphan.words());
-                error = error.help(orphan.help());
-            }
-        }
+    let findings: Vec<(String, String)> = match orphans::find(
+        ctx,
+        &job.space,
+        &job.target.env,
+        &job.summary,
+    ) {
+        Ok(found) => found
+            .iter()
+            .map(|orphan| (orphan.words(), orphan.help()))
+            .collect(),
         Err(why) => {
-            let ids: Vec<String> = orphans::planned(&job.summary)
-                .map(|id| id.to_string())
-                .collect();
-            if !ids.is_empty() {
-                error.tail.push(format!(
-                    "the node could not be compared with the state: {why}"
-                ));
-                let ids = ids.join(", ");
-                error = error.help(format!("look on the node for VMs {ids}: one that the state does not hold is lost to tofu"));
+            let ids = orphans::planned(&job.summary).map(|id| id.to_string());
+            let ids: Vec<String> = ids.collect();
+            if ids.is_empty() {
+                return error;
             }
+            let ids = ids.join(", ");
+            vec![(
+                format!("the node could not be compared with the state: {why}"),
+                format!(
+                    "look on the node for VMs {ids}: one that the state does not hold is lost to tofu"
+                ),
+            )]
+        }
+    };
+    for (what, help) in findings {
+        if error.cause == Cause::Cancelled {
+            ctx.warn(format!("{what}; {help}"));
+        } else {
+            error.tail.push(what);
+            error = error.help(help);
         }
     }
     error

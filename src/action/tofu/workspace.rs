@@ -130,6 +130,7 @@ impl Workspace {
         if let Some(states) = self.state.parent().filter(|dir| dir.is_dir()) {
             files::private(states)?;
         }
+        self.protect_state()?;
         let kept = self.build.join("tool");
         let same = std::fs::read_to_string(&kept).is_ok_and(|name| name == tool.flavor.name());
         let keep: &[&str] = if same { &[".terraform.lock.hcl"] } else { &[] };
