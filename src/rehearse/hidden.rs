@@ -4,7 +4,7 @@
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use super::guest;
+use super::{guest, inside};
 
 /// Runs a hidden verb when the arguments (without the program's name) begin with
 /// one; `None` for everything that people type. To be asked before anything else
@@ -12,6 +12,7 @@ use super::guest;
 pub fn hidden_verb(args: &[OsString]) -> Option<ExitCode> {
     let (verb, rest) = args.split_first()?;
     match verb.to_str()? {
+        "__inside" => Some(inside::main()),
         "__guest" => Some(guest::sandbox_main(rest)),
         "__guest-init" => Some(guest::init_main()),
         "__systemctl" => Some(guest::systemctl_main(rest)),

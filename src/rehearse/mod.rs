@@ -1,8 +1,18 @@
 //! Rehearsal: the user's lab, run for real where nothing real can be reached.
+//!
+//! [`run`] makes a sealed network (`seal`), in which a holder (`inside`) boots the
+//! kept world (`world`) of simulated node and real [`guest`]s, and runs the very
+//! same `hl` with the user's recipe. All that it writes is in `state/rehearsal/`.
 
 pub mod guest;
 mod hidden;
+mod inside;
+mod run;
+mod seal;
 mod seed;
+mod world;
 
 pub use hidden::hidden_verb;
+pub use run::{NotRun, Rehearsal, run};
+pub use seal::{Refusal, network_of, possible, prove_sealed};
 pub use seed::{invent_secret, seed};

@@ -259,8 +259,9 @@ impl GuestHost {
 }
 
 /// Ends what a killed holder left: by recorded process and start time only.
-fn clean_up(run_dir: &Path) -> Result<(), String> {
-    let entries = fs::read_dir(run_dir).map_err(|e| e.to_string())?;
+pub(in crate::rehearse) fn clean_up(run_dir: &Path) -> Result<(), String> {
+    let entries =
+        fs::read_dir(run_dir).map_err(|e| format!("cannot read `{}`: {e}", run_dir.display()))?;
     for dir in entries.filter_map(|e| e.ok().map(|e| e.path())) {
         let state = dir.join("state.json");
         record::kill_all(&record::load(&state));

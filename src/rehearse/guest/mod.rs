@@ -40,5 +40,7 @@ pub use network::veth_works;
 pub use skeleton::STAND_INS;
 
 pub(super) use client::main as systemctl_main;
+pub(super) use host::clean_up;
 pub(super) use init::main as init_main;
+pub(super) use network::ip;
 pub(super) use sandbox::main as sandbox_main;

@@ -10,27 +10,26 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal};
 use serde::{Deserialize, Serialize};
 
+use crate::lab::Process;
+
 /// A process that cannot be mistaken for another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Record {
-    pid: i32,
-    /// Clock ticks after boot, field 22 of `/proc/PID/stat`.
-    started: u64,
+    pid: u32,
+    start: u64,
 }
 
 impl Record {
     /// The process that has this id now.
     pub(super) fn of(pid: u32) -> Option<Self> {
-        let pid = i32::try_from(pid).ok()?;
-        Some(Self {
-            pid,
-            started: started(pid)?,
-        })
+        let Process { pid, start } = Process::of(pid)?;
+        Some(Self { pid, start })
     }
 
     /// Whether it still runs.
     pub(super) fn alive(self) -> bool {
-        started(self.pid) == Some(self.started)
+        let Self { pid, start } = self;
+        Process { pid, start }.is_alive()
     }
 
     /// Kills it and waits until it is gone.
@@ -38,7 +37,7 @@ impl Record {
         if !self.alive() {
             return;
         }
-        if let Some(pid) = Pid::from_raw(self.pid) {
+        if let Some(pid) = i32::try_from(self.pid).ok().and_then(Pid::from_raw) {
             rustix::process::kill_process(pid, Signal::KILL).ok();
         }
         let until = Instant::now() + Duration::from_secs(5);
@@ -55,7 +54,7 @@ impl Record {
     }
 
     /// Process id.
-    pub(super) fn pid(self) -> i32 {
+    pub(super) fn pid(self) -> u32 {
         self.pid
     }
 }
@@ -74,16 +73,6 @@ pub(super) fn kill_all(records: &[Record]) {
         thread::sleep(Duration::from_millis(5));
     }
     unshare.kill();
-}
-
-/// Start time of a process that is not a zombie.
-fn started(pid: i32) -> Option<u64> {
-    let text = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    let mut fields = text.rsplit_once(')')?.1.split_whitespace();
-    if fields.next()? == "Z" {
-        return None;
-    }
-    fields.nth(18)?.parse().ok()
 }
 
 /// Writes the processes of a guest.
@@ -110,7 +99,7 @@ mod tests {
         let mut child = Command::new("sleep").arg("60").spawn().unwrap();
         let record = Record::of(child.id()).unwrap();
         let other = Record {
-            started: record.started + 1,
+            start: record.start + 1,
             ..record
         };
         other.kill();

@@ -2,7 +2,6 @@
 //! network namespace that each test makes for itself.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -11,59 +10,7 @@ use std::time::{Duration, Instant};
 use hl::rehearse::guest::{GuestHost, GuestHostConfig, Network};
 use hl::sim::{GuestSpec, Guests as _};
 
-/// Set in the copy of the test that runs inside the namespaces.
-const INSIDE: &str = "HL_TEST_INSIDE";
-
-#[expect(clippy::print_stderr, reason = "a skip is said")]
-/// Runs the test `name` again, as `body`, in new network, mount and process
-/// namespaces in which every address is local, and only what the test started is seen. Needs root: elsewhere than in CI it says that it
-/// skips.
-fn in_namespaces(name: &str, body: impl FnOnce()) {
-    if std::env::var_os(INSIDE).is_some() {
-        body();
-        return;
-    }
-    if !rustix::process::geteuid().is_root() {
-        assert!(std::env::var_os("CI").is_none(), "CI must run this as root");
-        eprintln!("skipped: guests need root");
-        return;
-    }
-    let script = "ip link set lo up && ip route add local 0.0.0.0/0 dev lo && \"$@\"";
-    let status = Command::new("unshare")
-        .args(["--net", "--mount", "--propagation", "private"])
-        .args(["--pid", "--fork", "--mount-proc", "--kill-child", "--"])
-        .args(["sh", "-ec", script, "sh"])
-        .arg(std::env::current_exe().unwrap())
-        .args([
-            "--exact",
-            &format!("rehearse::{name}"),
-            "--nocapture",
-            "--test-threads=1",
-        ])
-        .env(INSIDE, "1")
-        .status()
-        .unwrap();
-    assert!(status.success(), "{name} failed inside its namespaces");
-}
-
-/// The apt repository of `scripts/tools`.
-fn apt_repo() -> PathBuf {
-    let found = std::env::var_os("HL_GUEST_APT")
-        .map(PathBuf::from)
-        .or_else(|| {
-            let cache = std::env::var_os("XDG_CACHE_HOME")
-                .map(PathBuf::from)
-                .or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cache")))?;
-            Some(cache.join("hl/tools/apt"))
-        });
-    let repo = found.unwrap();
-    assert!(
-        repo.join("Packages").is_file(),
-        "no guest packages in {}: run `scripts/tools guest-packages`",
-        repo.display()
-    );
-    repo
-}
+use super::{apt_repo, in_namespaces, run};
 
 struct Room {
     dir: tempfile::TempDir,
@@ -156,16 +103,6 @@ fn host(dir: &Path) -> GuestHost {
         network: Network::Own,
     })
     .unwrap()
-}
-
-fn run<S: AsRef<OsStr>>(program: &str, args: impl IntoIterator<Item = S>) -> String {
-    let output = Command::new(program).args(args).output().unwrap();
-    assert!(
-        output.status.success(),
-        "{program}: {}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
 /// Everything of the host that a guest could disturb, as one text.
@@ -434,7 +371,11 @@ fn guests_of_a_killed_holder_end() {
         let before = (leftovers(), links());
         let dir = tempfile::tempdir().unwrap();
         let mut holder = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", &format!("rehearse::{name}"), "--nocapture"])
+            .args([
+                "--exact",
+                &format!("rehearse::guests::{name}"),
+                "--nocapture",
+            ])
             .env(HOLDER, dir.path())
             .stdout(Stdio::null())
             .spawn()

@@ -1,0 +1,316 @@
+//! `hl __inside`: the holder of a rehearsal. It seals the network, is the
+//! simulated world while the user's recipe runs in it, and leaves nothing.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io::{self, BufRead as _, Read as _, Write as _};
+use std::net::SocketAddr;
+use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitCode, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::guest::{GuestHost, GuestHostConfig, Network, STAND_INS, veth_works};
+use super::run::{self, Orders};
+use super::seal;
+use super::world::Room;
+use crate::diag::{Exit, Failure, render};
+use crate::lab::{Lab, Paths, Process, Signal, Watch};
+use crate::runs;
+use crate::sim::{Guests, Latency, Server, ServerConfig, Tls};
+
+/// The longest grace that a tool has: a tofu that lost its `hl` works on that long.
+const GRACE: Duration = Duration::from_hours(1);
+
+/// Runs until the recipe is over; the exit code is that of the inner `hl`.
+pub(super) fn main() -> ExitCode {
+    match hold() {
+        Ok(exit) => ExitCode::from(exit.code()),
+        Err(failure) => {
+            if !failure.diagnostics.is_empty() {
+                writeln!(io::stderr(), "{}", render(&failure, false).trim_end()).ok();
+            }
+            ExitCode::from(failure.exit.code())
+        }
+    }
+}
+
+fn failed(message: impl Into<String>) -> Failure {
+    Failure::message(Exit::Several, message)
+}
+
+fn hold() -> Result<Exit, Failure> {
+    // Before anything else: a signal must find somebody who cleans up.
+    let mut watch =
+        Watch::start().map_err(|e| failed(format!("cannot listen for signals: {e}")))?;
+    let mut line = String::new();
+    io::stdin()
+        .lock()
+        .read_line(&mut line)
+        .map_err(|e| failed(format!("no orders: {e}")))?;
+    let orders: Orders =
+        serde_json::from_str(&line).map_err(|e| failed(format!("no orders: {e}")))?;
+    let alone = watch_outer();
+
+    let paths = Paths::live(orders.root.clone()).rehearsal();
+    let room = Room::open(&paths, &orders.identity, orders.fresh)?;
+    let run_dir = room.dir.join("run");
+    seal::close(&orders.hosts(), run_dir.as_std_path())
+        .map_err(|e| failed(format!("the network cannot be sealed: {e}")))?;
+    seal::prove_sealed(&orders.outer).map_err(|e| {
+        failed(format!(
+            "the network is not sealed, nothing was started: {e}"
+        ))
+    })?;
+    say(
+        &orders,
+        "Sealed",
+        "a network in which every address is this machine's own",
+    );
+
+    let guests = Arc::new(guest_host(&orders, &room).map_err(failed)?);
+    let server = Server::start(ServerConfig {
+        listen: vec![SocketAddr::new(orders.address, orders.port)],
+        tls: Tls::Given(room.certificate.clone()),
+        world: room.world.clone(),
+        guests: Arc::clone(&guests) as Arc<dyn Guests>,
+        latency: Latency::default(),
+        save_to: Some(room.dir.join("world.json").into_std_path_buf()),
+    })
+    .map_err(|e| failed(format!("the simulator cannot start: {e}")))?;
+    let age = if room.new {
+        "new"
+    } else {
+        "kept from the last rehearsal"
+    };
+    say(
+        &orders,
+        "Simulating",
+        &format!(
+            "`{}` on {} ({age})",
+            orders.identity.node,
+            SocketAddr::new(orders.address, orders.port)
+        ),
+    );
+
+    let exit = perform(&orders, &room, &mut watch, &alone);
+    end_strangers();
+    let ended = server.stop();
+    guests.stop_all();
+    if let Err(error) = ended {
+        writeln!(io::stderr(), "warning: {error}").ok();
+    }
+    exit
+}
+
+/// Guests with a network of their own each, where this kernel can.
+fn guest_host(orders: &Orders, room: &Room) -> Result<GuestHost, String> {
+    let apt_repo = orders
+        .variables
+        .get("HL_GUEST_APT")
+        .map(PathBuf::from)
+        .or_else(|| std::env::var_os("HL_GUEST_APT").map(PathBuf::from))
+        .filter(|repo| repo.join("Packages").is_file());
+    let stubs = apt_repo
+        .as_ref()
+        .and_then(|repo| fs::read_to_string(repo.join("stubs.txt")).ok())
+        .unwrap_or_default();
+    let stubs: Vec<&str> = stubs.split_whitespace().collect();
+    let names: Vec<&str> = STAND_INS.iter().map(|(name, _)| *name).collect();
+    say(
+        orders,
+        "Guests",
+        &format!(
+            "run this machine's userland ({}); not the real thing in them: {}, {}",
+            release(),
+            names.join(", "),
+            stubs.join(", ")
+        ),
+    );
+    if apt_repo.is_none() {
+        say(
+            orders,
+            "Guests",
+            "can install nothing: `HL_GUEST_APT` names no repository (eval \"$(scripts/tools --print-env)\")",
+        );
+    }
+    let network = if veth_works() {
+        Network::Own
+    } else {
+        Network::Shared
+    };
+    if network == Network::Shared {
+        say(
+            orders,
+            "Guests",
+            "share one network: this kernel has no veth pairs",
+        );
+    }
+    GuestHost::new(&GuestHostConfig {
+        disks_dir: room.dir.join("disks").into_std_path_buf(),
+        run_dir: room.dir.join("run").into_std_path_buf(),
+        apt_repo,
+        exe: orders.exe.clone(),
+        network,
+    })
+}
+
+/// `PRETTY_NAME` of this machine.
+fn release() -> String {
+    fs::read_to_string("/etc/os-release")
+        .unwrap_or_default()
+        .lines()
+        .find_map(|line| line.strip_prefix("PRETTY_NAME="))
+        .map_or_else(
+            || "unknown".to_owned(),
+            |name| name.trim_matches('"').to_owned(),
+        )
+}
+
+/// Runs the inner `hl`, and what a killed one left behind, to their ends.
+fn perform(
+    orders: &Orders,
+    room: &Room,
+    watch: &mut Watch,
+    alone: &Arc<AtomicBool>,
+) -> Result<Exit, Failure> {
+    let mut command = Command::new(&orders.exe);
+    command
+        .args(&orders.command)
+        .env_clear()
+        .envs(run::surroundings())
+        .envs(&orders.variables)
+        .env("HL_LAB", &orders.root)
+        .env("HL_REHEARSAL", "1")
+        .env("DOPPLER", "0")
+        .env("PM_TOKEN_SECRET", &room.secret)
+        .env("PVE_CA_FILE", room.dir.join("ca.pem"))
+        .stdin(Stdio::null())
+        .process_group(0);
+    let mut inner = command
+        .spawn()
+        .map_err(|e| failed(format!("cannot run `{}`: {e}", orders.exe.display())))?;
+    let told = AtomicBool::new(false);
+    let status = loop {
+        if let Some(status) = step(&mut inner, watch) {
+            break status;
+        }
+        // The terminal's `hl` was killed: the run ends as by SIGTERM.
+        if alone.load(Ordering::Relaxed) && !told.swap(true, Ordering::Relaxed) {
+            run::pass_on(inner.id(), Signal::Terminate);
+        }
+    };
+    if status.signal().is_some() {
+        outlast(orders, watch);
+    }
+    Ok(run::exit(status))
+}
+
+fn step(inner: &mut Child, watch: &mut Watch) -> Option<std::process::ExitStatus> {
+    if let Ok(Some(status)) = inner.try_wait() {
+        return Some(status);
+    }
+    while let Some(signal) = watch.arrived() {
+        run::pass_on(inner.id(), signal);
+    }
+    thread::sleep(Duration::from_millis(20));
+    None
+}
+
+/// The inner `hl` was killed, and its tools may still run: they talk to our
+/// simulator, and end well if it stays. The first signal interrupts them, as by
+/// Ctrl-C; the second gives up.
+fn outlast(orders: &Orders, watch: &mut Watch) {
+    let Ok(config) = crate::lab::find(&orders.root, Some(&orders.root)) else {
+        return;
+    };
+    let lab = Lab {
+        paths: config.paths.rehearsal(),
+        config: config.config,
+    };
+    let until = Instant::now() + GRACE;
+    let mut asked = false;
+    let mut named = false;
+    loop {
+        let left = runs::survivors(&lab);
+        if left.is_empty() || Instant::now() > until {
+            return;
+        }
+        if !named {
+            named = true;
+            let programs: Vec<&str> = left.iter().map(|s| s.program.as_str()).collect();
+            say(
+                orders,
+                "Waiting",
+                &format!("for {}, which `hl` left behind", programs.join(", ")),
+            );
+        }
+        if watch.arrived().is_some() {
+            if asked {
+                return;
+            }
+            asked = true;
+            for survivor in &left {
+                run::pass_on(survivor.process.pid, Signal::Interrupt);
+            }
+        }
+        thread::sleep(Duration::from_millis(100));
+    }
+}
+
+/// Ends what the recipe left running in this network: nobody else can be in it.
+fn end_strangers() {
+    for signal in [rustix::process::Signal::TERM, rustix::process::Signal::KILL] {
+        let strangers = strangers();
+        for process in &strangers {
+            let pid = i32::try_from(process.pid).ok();
+            if let Some(pid) = pid.and_then(rustix::process::Pid::from_raw) {
+                rustix::process::kill_process(pid, signal).ok();
+            }
+        }
+        let until = Instant::now() + Duration::from_secs(2);
+        while Instant::now() < until && strangers.iter().any(|p| p.is_alive()) {
+            thread::sleep(Duration::from_millis(10));
+        }
+    }
+}
+
+/// Processes in our network and mount namespaces besides this one. Guests have
+/// mounts of their own.
+fn strangers() -> BTreeSet<Process> {
+    let spaces = |pid: &str| {
+        let of =
+            |kind: &str| fs::read_link(Path::new("/proc").join(pid).join("ns").join(kind)).ok();
+        Some((of("net")?, of("mnt")?))
+    };
+    let ours = spaces("self");
+    fs::read_dir("/proc")
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+        .filter(|name| ours.is_some() && spaces(name) == ours)
+        .filter_map(|name| Process::of(name.parse().ok()?))
+        .filter(|process| process.pid != std::process::id())
+        .collect()
+}
+
+/// Becomes true when the outer `hl` is gone: its end of our standard input closes.
+fn watch_outer() -> Arc<AtomicBool> {
+    let gone = Arc::new(AtomicBool::new(false));
+    let told = Arc::clone(&gone);
+    thread::spawn(move || {
+        let mut rest = Vec::new();
+        io::stdin().lock().read_to_end(&mut rest).ok();
+        told.store(true, Ordering::Relaxed);
+    });
+    gone
+}
+
+fn say(orders: &Orders, verb: &str, text: &str) {
+    if !orders.quiet {
+        writeln!(io::stderr(), "{verb:>12} {text}").ok();
+    }
+}

@@ -1,0 +1,322 @@
+//! `hl rehearse`, seen from outside: what the sealed process is told, and what
+//! the user's signals do.
+//!
+//! Three processes: this one, which stays outside and only waits; the holder
+//! (`hl __inside`, see `inside`), which is sealed, is the simulated world, and
+//! cleans up; and in it the very same `hl` with the user's recipe. The inner two
+//! are out of the terminal's foreground group, so each signal that this process
+//! gets reaches the innermost exactly once, passed on from one to the next.
+
+use std::collections::BTreeMap;
+use std::io::Write as _;
+use std::net::{IpAddr, Ipv4Addr};
+use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
+use std::path::PathBuf;
+use std::process::{Child, ExitStatus, Stdio};
+use std::thread;
+use std::time::Duration;
+
+use camino::Utf8PathBuf;
+use rustix::process::Pid;
+use serde::{Deserialize, Serialize};
+
+use super::seal::{self, Refusal};
+use super::world::Identity;
+use crate::diag::{Exit, Failure};
+use crate::lab::{Environment, Lab, Signal, Watch};
+use crate::pve::Endpoint;
+use crate::pve::rights::Objects;
+
+/// Where a node lives whose name is not an address: documentation's own network
+/// (RFC 5737), which no machine has.
+const NAMED_NODE: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 10);
+/// Token of the simulated node when the lab names none.
+const TOKEN_ID: &str = "hl@pve!hl";
+
+/// Variables that must not come along: they lead out, or they name what is real.
+const LEFT_OUT: [&str; 16] = [
+    "PVE_FINGERPRINT",
+    "PVE_TLS_INSECURE",
+    "DOPPLER_TOKEN",
+    "FORCE_DOPPLER",
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "ALL_PROXY",
+    "NO_PROXY",
+    "http_proxy",
+    "https_proxy",
+    "all_proxy",
+    "no_proxy",
+    "HL_LAB",
+    "PROXMOX_TOKEN",
+    "PROXMOX_VE_API_TOKEN",
+    "PROXMOX_VE_ENDPOINT",
+];
+
+/// A rehearsal that is to be run.
+#[derive(Debug)]
+pub struct Rehearsal<'a> {
+    /// The lab, with its live paths.
+    pub lab: &'a Lab,
+    /// Its resolved environment. The token's secret in it is not used: the
+    /// simulated node has one of its own.
+    pub env: &'a Environment,
+    /// Recipe or verb with its arguments; empty: `up --yes`.
+    pub command: &'a [String],
+    /// Whether the world of earlier rehearsals is removed first.
+    pub fresh: bool,
+    /// This very `hl`.
+    pub exe: PathBuf,
+    /// Whether nothing is narrated beside what the inner `hl` says.
+    pub quiet: bool,
+}
+
+/// What the holder is told, as one line of JSON on its standard input. The pipe
+/// stays open: when it closes, the outer process is gone.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Orders {
+    /// Root of the lab.
+    pub(super) root: Utf8PathBuf,
+    /// What the inner `hl` is called with.
+    pub(super) command: Vec<String>,
+    /// `--fresh`
+    pub(super) fresh: bool,
+    /// The `hl` to run.
+    pub(super) exe: PathBuf,
+    /// The network that must not be this one.
+    pub(super) outer: PathBuf,
+    /// Address and port of the node.
+    pub(super) address: IpAddr,
+    /// Port of the API.
+    pub(super) port: u16,
+    /// The node and who may use it.
+    pub(super) identity: Identity,
+    /// The lab's variables.
+    pub(super) variables: BTreeMap<String, String>,
+    /// No narration.
+    pub(super) quiet: bool,
+}
+
+impl Orders {
+    /// Names that lead to the node's address.
+    pub(super) fn hosts(&self) -> Vec<(IpAddr, String)> {
+        let names = self.identity.names.iter();
+        names
+            .filter(|name| name.parse::<IpAddr>().is_err())
+            .map(|name| (self.address, name.clone()))
+            .collect()
+    }
+}
+
+/// Why there is no rehearsal.
+#[derive(Debug)]
+pub enum NotRun {
+    /// It cannot be sealed here. The caller may fall back to less, and must say so.
+    Refused(Refusal),
+    /// Something is wrong with the lab or the disk.
+    Failed(Failure),
+}
+
+impl From<Failure> for NotRun {
+    fn from(failure: Failure) -> Self {
+        Self::Failed(failure)
+    }
+}
+
+/// Runs a rehearsal to its end, and gives the exit code of the inner `hl`.
+///
+/// # Errors
+/// It was not even begun. What goes wrong later, the holder prints itself.
+pub fn run(rehearsal: &Rehearsal<'_>) -> Result<Exit, NotRun> {
+    seal::possible().map_err(NotRun::Refused)?;
+    let orders = orders(rehearsal)?;
+    let text = serde_json::to_string(&orders).map_err(|e| bug(e.to_string()))?;
+    let mut watch = Watch::start().map_err(|e| bug(format!("cannot listen for signals: {e}")))?;
+    let mut holder = seal::unshare()
+        .arg(&rehearsal.exe)
+        .arg("__inside")
+        .stdin(Stdio::piped())
+        .process_group(0)
+        .spawn()
+        .map_err(|e| bug(format!("cannot run `unshare`: {e}")))?;
+    let Some(mut life) = holder.stdin.take() else {
+        return Err(bug("a pipe is missing".to_owned()).into());
+    };
+    // A holder that cannot even read has said why, and its code says it again.
+    writeln!(life, "{text}").ok();
+    let status = follow(&mut holder, &mut watch);
+    drop(life);
+    Ok(exit(status))
+}
+
+fn bug(message: String) -> Failure {
+    Failure::message(Exit::Bug, message)
+}
+
+fn orders(rehearsal: &Rehearsal<'_>) -> Result<Orders, Failure> {
+    let env = rehearsal.env;
+    let host = env.get("PVE_ACCESS_HOST").ok_or_else(|| {
+        Failure::message(Exit::Runway, "`PVE_ACCESS_HOST` is not set").help("set it in .env")
+    })?;
+    let endpoint = Endpoint::parse(host)
+        .map_err(|e| Failure::message(Exit::Definition, format!("`PVE_ACCESS_HOST`: {e}")))?;
+    let address = endpoint
+        .host()
+        .parse::<IpAddr>()
+        .unwrap_or(IpAddr::V4(NAMED_NODE));
+    let mut names = vec![endpoint.host().to_owned()];
+    if address.to_string() != endpoint.host() {
+        names.push(address.to_string());
+    }
+    let objects = Objects::from_env(env);
+    let fresh = Objects::default();
+    let or = |value: String, default: String| if value.is_empty() { default } else { value };
+    let identity = Identity {
+        node: or(objects.node, fresh.node),
+        storage_vm: or(objects.storage_vm, fresh.storage_vm),
+        storage_iso: objects.storage_iso,
+        storage_import: objects.storage_import,
+        bridge: objects.bridge,
+        token_id: env.get("PM_TOKEN_ID").unwrap_or(TOKEN_ID).to_owned(),
+        names,
+    };
+    let mut variables: BTreeMap<String, String> = env
+        .iter()
+        .map(|(name, var)| (name.to_owned(), var.value.clone()))
+        .filter(|(name, _)| !LEFT_OUT.contains(&name.as_str()))
+        .collect();
+    for (name, value) in [
+        ("PVE_NODE", &identity.node),
+        ("PVE_STORAGE_VM", &identity.storage_vm),
+        ("PM_TOKEN_ID", &identity.token_id),
+    ] {
+        variables.insert(name.to_owned(), value.clone());
+    }
+    let command = if rehearsal.command.is_empty() {
+        vec!["up".to_owned(), "--yes".to_owned()]
+    } else {
+        rehearsal.command.to_vec()
+    };
+    Ok(Orders {
+        root: rehearsal.lab.paths.root().to_owned(),
+        command,
+        fresh: rehearsal.fresh,
+        exe: rehearsal.exe.clone(),
+        outer: seal::network_of("self").ok_or_else(|| bug("`/proc` is not mounted".to_owned()))?,
+        address,
+        port: endpoint.port(),
+        identity,
+        variables,
+        quiet: rehearsal.quiet,
+    })
+}
+
+/// The variables of this process that the inner `hl` gets; the lab's own come on top.
+pub(super) fn surroundings() -> impl Iterator<Item = (std::ffi::OsString, std::ffi::OsString)> {
+    std::env::vars_os().filter(|(name, _)| !LEFT_OUT.iter().any(|out| name == out))
+}
+
+/// Waits for a process and passes signals on to it.
+pub(super) fn follow(child: &mut Child, watch: &mut Watch) -> ExitStatus {
+    loop {
+        match child.try_wait() {
+            Ok(Some(status)) => return status,
+            // Nobody else waits for it: it cannot be gone unseen.
+            Err(_) => return ExitStatus::from_raw(0xff00),
+            Ok(None) => {}
+        }
+        while let Some(signal) = watch.arrived() {
+            pass_on(child.id(), signal);
+        }
+        thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// Sends a signal of the user to one process.
+pub(super) fn pass_on(pid: u32, signal: Signal) {
+    let signal = match signal {
+        Signal::Interrupt => rustix::process::Signal::INT,
+        Signal::Terminate => rustix::process::Signal::TERM,
+        Signal::Hangup => rustix::process::Signal::HUP,
+    };
+    if let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) {
+        rustix::process::kill_process(pid, signal).ok();
+    }
+}
+
+/// How a process ended, as a shell would say it.
+pub(super) fn exit(status: ExitStatus) -> Exit {
+    let code = status.code().or(status.signal().map(|signal| 128 + signal));
+    match code.and_then(|code| u8::try_from(code).ok()) {
+        Some(0) => Exit::Ok,
+        Some(code) => Exit::Child(code),
+        None => Exit::Bug,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lab::{Config, Paths, Provenance, Var};
+
+    fn told(vars: &[(&str, &str)]) -> Result<Orders, Failure> {
+        let vars = vars
+            .iter()
+            .map(|(name, value)| {
+                let var = Var {
+                    value: (*value).to_owned(),
+                    from: Provenance::Process,
+                    secret: false,
+                };
+                ((*name).to_owned(), var)
+            })
+            .collect();
+        let lab = Lab {
+            paths: Paths::live("/lab"),
+            config: Config::default(),
+        };
+        orders(&Rehearsal {
+            lab: &lab,
+            env: &Environment::new(vars),
+            command: &[],
+            fresh: false,
+            exe: PathBuf::from("/hl"),
+            quiet: false,
+        })
+    }
+
+    #[test]
+    fn a_node_with_an_address_keeps_it_and_one_with_a_name_gets_one() {
+        let o = told(&[("PVE_ACCESS_HOST", "https://10.1.2.3:443")]).unwrap();
+        assert_eq!((o.address.to_string().as_str(), o.port), ("10.1.2.3", 443));
+        assert_eq!(o.identity.names, ["10.1.2.3"]);
+        assert!(o.hosts().is_empty());
+        let o = told(&[("PVE_ACCESS_HOST", "pve.lab")]).unwrap();
+        assert_eq!(o.identity.names, ["pve.lab", "192.0.2.10"]);
+        assert_eq!(o.hosts(), [(IpAddr::V4(NAMED_NODE), "pve.lab".to_owned())]);
+        assert_eq!(o.command, ["up", "--yes"]);
+    }
+
+    #[test]
+    fn nothing_that_leads_out_comes_along() {
+        let o = told(&[
+            ("PVE_ACCESS_HOST", "pve"),
+            ("HTTPS_PROXY", "http://proxy"),
+            ("PVE_FINGERPRINT", "AA"),
+            ("TF_VAR_x", "1"),
+        ])
+        .unwrap();
+        assert!(o.variables.contains_key("TF_VAR_x"));
+        assert!(!o.variables.contains_key("HTTPS_PROXY"));
+        assert!(!o.variables.contains_key("PVE_FINGERPRINT"));
+        assert_eq!(o.variables["PM_TOKEN_ID"], TOKEN_ID);
+        assert!(told(&[]).is_err());
+    }
+
+    #[test]
+    fn endings_become_codes() {
+        assert_eq!(exit(ExitStatus::from_raw(0)), Exit::Ok);
+        assert_eq!(exit(ExitStatus::from_raw(69 << 8)), Exit::Child(69));
+        assert_eq!(exit(ExitStatus::from_raw(9)), Exit::Child(137));
+    }
+}

@@ -1,0 +1,266 @@
+//! Whole rehearsals: sealed, with the simulator inside, run by the real `hl`.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use camino::Utf8Path;
+use hl::diag::Exit;
+use hl::lab::{Environment, Provenance, Var};
+use hl::rehearse::{Rehearsal, network_of, prove_sealed};
+
+use super::{is_root, run};
+use crate::support::TestLab;
+
+/// Set in the process that is the outer `hl` of a rehearsal: the lab's root.
+const OUTER: &str = "HL_TEST_OUTER";
+const NODE: &str = "pve.rehearsal.test";
+
+fn lab(recipes: &[(&str, &str)]) -> TestLab {
+    let lab = TestLab::empty();
+    let mut layer =
+        "[layer]\nid = \"l2\"\nname = \"T\"\ndoc = \"t\"\ndefault = \"look\"\n".to_owned();
+    for (name, script) in recipes {
+        lab.write(&format!("{name}.sh"), script);
+        layer.push_str(&format!(
+            "[[recipe]]\nname = \"{name}\"\ndoc = \"d\"\n[[recipe.step]]\nid = \"s\"\nuse = \"command\"\n\
+             with = {{ argv = [\"sh\", \"{}\"] }}\n",
+            lab.path(&format!("{name}.sh")).display()
+        ));
+    }
+    lab.write("layers/l2-t/layer.toml", &layer);
+    lab
+}
+
+/// What the command line would resolve.
+fn environment(root: &Path) -> Environment {
+    let vars: BTreeMap<String, Var> = [
+        ("PVE_ACCESS_HOST", NODE),
+        ("PM_TOKEN_SECRET", "the-real-secret"),
+        ("PVE_NODE", "n1"),
+        ("HTTPS_PROXY", "http://127.0.0.1:1"),
+        ("LAB", root.to_str().unwrap()),
+    ]
+    .into_iter()
+    .map(|(name, value)| {
+        let var = Var {
+            value: value.to_owned(),
+            from: Provenance::Process,
+            secret: false,
+        };
+        (name.to_owned(), var)
+    })
+    .collect();
+    Environment::new(vars)
+}
+
+fn rehearse(root: &Path, command: &[&str], fresh: bool) -> Exit {
+    let root = Utf8Path::from_path(root).unwrap();
+    let lab = hl::lab::find(root, Some(root)).unwrap();
+    let command: Vec<String> = command.iter().map(|&word| word.to_owned()).collect();
+    let exe = PathBuf::from(env!("CARGO_BIN_EXE_hl"));
+    hl::rehearse::run(&Rehearsal {
+        lab: &lab,
+        env: &environment(root.as_std_path()),
+        command: &command,
+        fresh,
+        exe,
+        quiet: false,
+    })
+    .unwrap()
+}
+
+const ASK: &str = "curl -sS --cacert \"$PVE_CA_FILE\" -H \"Authorization: PVEAPIToken=$PM_TOKEN_ID=$PM_TOKEN_SECRET\" https://pve.rehearsal.test:8006/api2/json";
+
+/// Processes whose environment names this lab.
+fn of_lab(root: &Path) -> Vec<(u32, String)> {
+    let mark = format!("LAB={}", root.display());
+    fs::read_dir("/proc")
+        .unwrap()
+        .flatten()
+        .filter_map(|entry| {
+            let pid = entry.file_name().to_str()?.parse().ok()?;
+            let env = fs::read(entry.path().join("environ")).ok()?;
+            let marked = env.split(|b| *b == 0).any(|v| v == mark.as_bytes());
+            let line = fs::read(entry.path().join("cmdline")).ok()?;
+            marked.then(|| (pid, String::from_utf8_lossy(&line).replace('\0', " ")))
+        })
+        .collect()
+}
+
+fn mounts() -> String {
+    fs::read_to_string("/proc/self/mounts").unwrap()
+}
+
+#[test]
+fn the_network_of_the_tests_is_not_sealed_and_one_with_a_way_out_neither() {
+    let own = network_of("self").unwrap();
+    assert!(
+        prove_sealed(&own)
+            .unwrap_err()
+            .contains("the machine itself")
+    );
+}
+
+#[test]
+fn a_recipe_runs_where_only_the_simulator_answers() {
+    if !is_root() {
+        return;
+    }
+    let look = format!(
+        "set -eu; cd \"$LAB/seen\"\n\
+         {ASK}/version >version.json\n\
+         {ASK}/nodes >nodes.json\n\
+         readlink /proc/self/ns/net >net\n\
+         cat /proc/net/dev | grep -c : >links\n\
+         printf '%s\\n' \"$PM_TOKEN_SECRET\" >secret\n\
+         env >env\n\
+         if curl -sS -m 5 http://198.51.100.7/ 2>public; then exit 9; fi\n\
+         if curl -sS -m 5 http://example.org/ 2>name; then exit 9; fi\n\
+         setsid sleep 300 >/dev/null 2>&1 &\n"
+    );
+    let lab = lab(&[("look", &look)]);
+    lab.write("seen/x", "")
+        .write("state/runs/old.yaml", "live\n")
+        .write("templates/a/spec/x", "live");
+    let live = || {
+        run(
+            "sh",
+            [
+                "-c",
+                "cd \"$0\" && find . -path ./state/rehearsal -prune -o -path ./seen -prune -o -type f -exec sha256sum {} +",
+                lab.root().to_str().unwrap(),
+            ],
+        )
+    };
+    let (before, mounted, hosts) = (
+        live(),
+        mounts(),
+        run("sha256sum", ["/etc/hosts", "/etc/resolv.conf"]),
+    );
+    assert_eq!(rehearse(lab.root(), &["look"], false), Exit::Ok);
+    assert!(lab.read("seen/version.json").contains("\"version\""));
+    assert!(lab.read("seen/nodes.json").contains("\"n1\""));
+    assert_ne!(
+        Path::new(lab.read("seen/net").trim()),
+        network_of("self").unwrap()
+    );
+    let env = lab.read("seen/env");
+    assert!(
+        !env.contains("the-real-secret") && !env.contains("HTTPS_PROXY"),
+        "{env}"
+    );
+    for file in ["seen/public", "seen/name"] {
+        println!("{}", lab.read(file));
+    }
+    assert_eq!(of_lab(lab.root()), [], "nothing is left running");
+    assert_eq!(
+        (before, mounted, hosts),
+        (
+            live(),
+            mounts(),
+            run("sha256sum", ["/etc/hosts", "/etc/resolv.conf"])
+        )
+    );
+    assert!(lab.path("state/rehearsal/world/world.json").exists());
+
+    // Again, as a new process would: the same world; then an empty one.
+    let secret = lab.read("seen/secret");
+    assert_eq!(rehearse(lab.root(), &["look"], false), Exit::Ok);
+    assert_eq!(secret, lab.read("seen/secret"));
+    assert_eq!(rehearse(lab.root(), &["look"], true), Exit::Ok);
+    assert_ne!(secret, lab.read("seen/secret"));
+    assert_eq!(rehearse(lab.root(), &["nonsense"], false), Exit::Child(66));
+}
+
+/// Starts a rehearsal whose outer process is a copy of this test.
+fn outer(test: &str, lab: &TestLab) -> Child {
+    Command::new(std::env::current_exe().unwrap())
+        .args([
+            "--exact",
+            &format!("rehearse::sealed::{test}"),
+            "--nocapture",
+        ])
+        .env(OUTER, lab.root())
+        .stdin(Stdio::null())
+        .spawn()
+        .unwrap()
+}
+
+/// In the copy: the rehearsal, whose exit code goes to a file.
+fn be_outer() -> bool {
+    let Some(root) = std::env::var_os(OUTER) else {
+        return false;
+    };
+    let exit = rehearse(Path::new(&root), &["look"], false);
+    fs::write(Path::new(&root).join("code"), exit.code().to_string()).unwrap();
+    true
+}
+
+#[track_caller]
+fn wait_for(what: &str, mut there: impl FnMut() -> bool) {
+    let until = Instant::now() + Duration::from_secs(60);
+    while !there() {
+        assert!(Instant::now() < until, "{what} did not come");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+#[test]
+fn one_interrupt_reaches_the_tool_once() {
+    if be_outer() || !is_root() {
+        return;
+    }
+    let look = "cd \"$LAB\"; trap 'echo int >>ints; kill $!; sleep 0.5; exit 130' INT\n: >up; sleep 300 & wait\n";
+    let lab = lab(&[("look", look)]);
+    let mut child = outer("one_interrupt_reaches_the_tool_once", &lab);
+    wait_for("the step", || lab.path("up").exists());
+    run("kill", ["-INT", &child.id().to_string()]);
+    child.wait().unwrap();
+    assert_eq!(lab.read("ints"), "int\n");
+    assert_eq!(lab.read("code"), "130");
+    assert_eq!(of_lab(lab.root()), []);
+}
+
+/// The inner `hl` of a lab.
+fn inner(root: &Path) -> u32 {
+    let found = of_lab(root).into_iter().find(|(pid, line)| {
+        line.trim_end().ends_with("hl look")
+            && fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|c| c.trim() == "hl")
+    });
+    found.unwrap().0
+}
+
+#[test]
+fn tools_of_a_killed_hl_keep_their_simulator() {
+    if be_outer() || !is_root() {
+        return;
+    }
+    let look = format!("cd \"$LAB\"; : >up; sleep 3; {ASK}/version >after.json");
+    let lab = lab(&[("look", &look)]);
+    let mut child = outer("tools_of_a_killed_hl_keep_their_simulator", &lab);
+    wait_for("the step", || lab.path("up").exists());
+    run("kill", ["-KILL", &inner(lab.root()).to_string()]);
+    child.wait().unwrap();
+    assert!(lab.read("after.json").contains("\"version\""));
+    assert_eq!(lab.read("code"), "137");
+    assert_eq!(of_lab(lab.root()), []);
+}
+
+#[test]
+fn without_its_outer_process_a_rehearsal_ends() {
+    if be_outer() || !is_root() {
+        return;
+    }
+    let look = "cd \"$LAB\"; : >up; exec sleep 300\n";
+    let lab = lab(&[("look", look)]);
+    let mut child = outer("without_its_outer_process_a_rehearsal_ends", &lab);
+    wait_for("the step", || lab.path("up").exists());
+    child.kill().unwrap();
+    child.wait().unwrap();
+    wait_for("the end", || of_lab(lab.root()).is_empty());
+    lab.write("look.sh", "true");
+    assert_eq!(rehearse(lab.root(), &["look"], false), Exit::Ok);
+}
