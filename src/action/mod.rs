@@ -13,6 +13,7 @@ mod error;
 mod exec;
 mod fault;
 pub mod known_hosts;
+mod probe;
 mod registry;
 mod runway;
 mod ssh_wait;

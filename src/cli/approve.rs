@@ -1,6 +1,7 @@
 //! Who says yes: `--yes`, a person, or nobody.
 
-use inquire::{Confirm, Text};
+use inquire::{Confirm, InquireError, Text};
+use rustix::process::{Signal, getpid, kill_process};
 
 use crate::action::Approval;
 
@@ -26,16 +27,22 @@ impl Approve {
     }
 }
 
-/// Asks; Ctrl-C, Escape and a closed terminal mean no.
+/// Asks; Escape and a closed terminal mean no. While a question is open Ctrl-C
+/// is a key like others: it is given back its meaning, so that the run ends as
+/// it would anywhere else.
 fn ask(approval: &Approval) -> bool {
-    match &approval.type_word {
+    let answer = match &approval.type_word {
         Some(word) => Text::new(&approval.question)
             .with_help_message(&format!("type `{word}` to go on, anything else to stop"))
             .prompt()
-            .is_ok_and(|answer| answer.trim() == word),
+            .map(|answer| answer.trim() == word),
         None => Confirm::new(&approval.question)
             .with_default(false)
-            .prompt()
-            .unwrap_or(false),
+            .prompt(),
+    };
+    if matches!(answer, Err(InquireError::OperationInterrupted)) {
+        // It cannot fail for the own process; if it did, the answer is still no.
+        drop(kill_process(getpid(), Signal::INT));
     }
+    answer.unwrap_or(false)
 }

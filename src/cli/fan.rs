@@ -1,5 +1,5 @@
-//! One event, several listeners: the journal first, because what it does not
-//! hold did not happen.
+//! What the command line listens with, beside the journal: the tally, the JSON
+//! stream, the terminal.
 
 use std::io::Write;
 
@@ -7,9 +7,8 @@ use crate::diag::{Exit, Failure};
 use crate::plan::{Event, EventKind, Listener};
 use crate::report::{Tally, Terminal};
 
-/// The listeners of a run.
+/// Tally, stream and terminal as one listener.
 pub(super) struct Fan {
-    pub journal: Option<Box<dyn Listener>>,
     pub terminal: Option<Terminal>,
     /// JSON Lines on stdout.
     pub stream: bool,
@@ -18,9 +17,6 @@ pub(super) struct Fan {
 
 impl Listener for Fan {
     fn event(&mut self, event: &Event) -> Result<(), Failure> {
-        if let Some(journal) = &mut self.journal {
-            journal.event(event)?;
-        }
         self.tally.take(event);
         if self.stream {
             write_line(event)?;

@@ -85,10 +85,8 @@ pub(super) fn run(session: &Session, job: &Job<'_>) -> Result<Ended, Failure> {
     if leaves_traces && !job.dry_run {
         settle(session, job.lab, &redactor)?;
     }
-    let journal: Option<Box<dyn Listener>> = leaves_traces
-        .then(|| Box::new(Journal::new(&job.lab.paths, flags(session))) as Box<dyn Listener>);
+    let mut journal = leaves_traces.then(|| Journal::new(&job.lab.paths, flags(session)));
     let mut fan = Fan {
-        journal,
         terminal: Some(Terminal::new(
             job.plan.clone(),
             session.mode(),
@@ -124,7 +122,13 @@ pub(super) fn run(session: &Session, job: &Job<'_>) -> Result<Ended, Failure> {
             color: session.palette().color,
         },
     };
-    let result = engine::run(&job.plan, &setup, &mut [&mut fan]);
+    // The journal first: what it does not hold did not happen.
+    let mut listeners: Vec<&mut dyn Listener> = Vec::new();
+    if let Some(journal) = &mut journal {
+        listeners.push(journal);
+    }
+    listeners.push(&mut fan);
+    let result = engine::run(&job.plan, &setup, &mut listeners);
     drop(lock);
     if globals.json && globals.events.is_none() {
         let run = leaves_traces.then_some(run_id);

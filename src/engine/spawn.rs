@@ -1,5 +1,6 @@
 //! A child's program, variables and working directory.
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs::File;
 use std::io;
@@ -11,6 +12,7 @@ use duct::{Handle, cmd};
 use super::setup::Setup;
 use crate::action::{ChildSpec, StepError};
 use crate::diag::Exit;
+use crate::lab::Environment;
 
 /// Starts a child in a process group of its own, with nothing to read.
 pub(super) fn spawn(
@@ -21,37 +23,53 @@ pub(super) fn spawn(
 ) -> Result<Handle, StepError> {
     let cwd = cwd(setup, spec)?;
     let program = program(setup, spec, &cwd)?;
-    let mut child = cmd(program.as_std_path(), &spec.args)
+    cmd(program.as_std_path(), &spec.args)
         .dir(&cwd)
         .stdin_null()
         .stdout_file(stdout)
         .stderr_file(stderr)
         .unchecked()
+        // One map, and nothing inherited beside it: of two `env` calls for one
+        // name, duct lets the first win.
+        .full_env(variables(
+            setup.env,
+            spec,
+            setup.options.color,
+            &setup.options.run_id,
+        ))
         .before_spawn(|command| {
             command.process_group(0);
             Ok(())
-        });
-    for (name, var) in setup.env.iter() {
-        child = child.env(name, &var.value);
-    }
-    let (on, off) = if setup.options.color {
-        (("CLICOLOR_FORCE", "1"), "NO_COLOR")
-    } else {
-        (("NO_COLOR", "1"), "CLICOLOR_FORCE")
-    };
-    child = child
-        .env_remove(off)
-        .env(on.0, on.1)
-        .env("HL_RUN_ID", &setup.options.run_id);
-    for (name, value) in &spec.env {
-        child = child.env(name, value);
-    }
-    for name in &spec.env_remove {
-        child = child.env_remove(name);
-    }
-    child
+        })
         .start()
         .map_err(|error| cannot_start(&spec.program, &program, &error))
+}
+
+/// What a child gets: the environment (which holds that of the process), then
+/// ours, then what the action gives and takes away.
+fn variables(
+    env: &Environment,
+    spec: &ChildSpec,
+    color: bool,
+    run_id: &str,
+) -> BTreeMap<String, String> {
+    let mut all: BTreeMap<String, String> = env
+        .iter()
+        .map(|(name, var)| (name.to_owned(), var.value.clone()))
+        .collect();
+    let (on, off) = if color {
+        ("CLICOLOR_FORCE", "NO_COLOR")
+    } else {
+        ("NO_COLOR", "CLICOLOR_FORCE")
+    };
+    all.remove(off);
+    all.insert(on.to_owned(), "1".to_owned());
+    all.insert("HL_RUN_ID".to_owned(), run_id.to_owned());
+    all.extend(spec.env.clone());
+    for name in &spec.env_remove {
+        all.remove(name);
+    }
+    all
 }
 
 fn cwd(setup: &Setup<'_>, spec: &ChildSpec) -> Result<Utf8PathBuf, StepError> {
@@ -104,4 +122,38 @@ fn not_found(wanted: &str, name: &str) -> StepError {
 
 fn cannot_start(wanted: &str, program: &Utf8Path, error: &io::Error) -> StepError {
     StepError::new(format!("cannot start `{wanted}` (`{program}`): {error}")).exit(Exit::Runway)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lab::{Provenance, Var};
+
+    #[test]
+    fn an_action_wins_over_the_environment_and_takes_away() {
+        let mut env = Environment::default();
+        for (name, value) in [
+            ("SSL_CERT_FILE", "/system"),
+            ("TF_WORKSPACE", "x"),
+            ("NO_COLOR", "1"),
+        ] {
+            env.set(
+                name,
+                Var {
+                    value: value.to_owned(),
+                    from: Provenance::Process,
+                    secret: false,
+                },
+            );
+        }
+        let mut spec = ChildSpec::new("tofu", ["plan"]).env("SSL_CERT_FILE", "/lab/ca.pem");
+        spec.env_remove = vec!["TF_WORKSPACE".to_owned()];
+        let all = variables(&env, &spec, true, "r");
+        assert_eq!(
+            all.get("SSL_CERT_FILE").map(String::as_str),
+            Some("/lab/ca.pem")
+        );
+        assert!(!all.contains_key("TF_WORKSPACE") && !all.contains_key("NO_COLOR"));
+        assert_eq!(all.get("CLICOLOR_FORCE").map(String::as_str), Some("1"));
+    }
 }

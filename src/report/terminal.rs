@@ -1,7 +1,7 @@
 //! A run as a person watches it: one line a step on stderr, progress below it
 //! on a terminal, a sign of life each minute elsewhere.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -53,6 +53,8 @@ struct Screen {
     running: BTreeMap<StepId, Running>,
     tally: Tally,
     quiet_now: bool,
+    /// Notes that are on the screen.
+    notes: BTreeSet<String>,
 }
 
 /// The listener for people.
@@ -90,6 +92,7 @@ impl Terminal {
             running: BTreeMap::new(),
             tally: Tally::default(),
             quiet_now: false,
+            notes: BTreeSet::new(),
         }));
         let over = Arc::new(AtomicBool::new(false));
         let ticker = spawn({
@@ -185,7 +188,9 @@ impl Screen {
                 self.line(&text);
             }
             (EventKind::ApprovalAsked { summary }, _) => {
-                for line in summary {
+                // A plan that was just shown is not shown twice.
+                let shown = summary.iter().all(|line| self.notes.contains(line));
+                for line in summary.iter().filter(|_| !shown) {
                     let text = format!("{:>12} {}", "", sanitize(line));
                     self.line(&text);
                 }
@@ -201,6 +206,12 @@ impl Screen {
                     };
                     let text = format!("{} {step} ({by})", self.palette.verb(paint, verb));
                     self.line(&text);
+                    if !approved && by != "terminal" {
+                        let again = self.again.as_deref().unwrap_or("hl");
+                        let text =
+                            format!("{:>12} to approve what is shown above: `{again} --yes`", "");
+                        self.line(&text);
+                    }
                 }
             }
             (
@@ -290,6 +301,7 @@ impl Screen {
             }
             Mode::Steps | Mode::Quiet => {
                 if stream == Stream::Note && self.mode == Mode::Steps {
+                    self.notes.insert(line.clone());
                     let text = format!("{:>12} {line}", "");
                     self.line(&text);
                 }

@@ -77,7 +77,10 @@ output "version" { value = data.proxmox_virtual_environment_version.it.version }
     assert!(init.status.success(), "{}", text(&init));
     let plan = run(&scene, "tofu", &["plan", "-no-color", "-input=false"]);
     let said = text(&plan);
-    assert!(plan.status.success() && said.contains("\"9.1.2\""), "{said}");
+    assert!(
+        plan.status.success() && said.contains("\"9.1.2\""),
+        "{said}"
+    );
     assert!(scene.sim.request_count() > 0);
 }
 

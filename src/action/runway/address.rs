@@ -1,9 +1,10 @@
 //! The build address: set, well-formed, and nobody's.
 
 use std::io::ErrorKind;
-use std::net::{IpAddr, SocketAddr, TcpStream, UdpSocket};
+use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
+use crate::action::probe::refusal_counts;
 use crate::action::{Done, StepContext, StepError};
 use crate::pve::BuildAddress;
 
@@ -42,7 +43,7 @@ pub(super) fn check(ctx: &StepContext<'_>) -> Result<Done, StepError> {
 
 /// The port on which somebody answered.
 fn answering(address: BuildAddress) -> Option<u16> {
-    let refusals_count = !everything_is_here(address);
+    let refusals_count = refusal_counts(address.ip);
     std::thread::scope(|scope| {
         let probes: Vec<_> = PORTS
             .iter()
@@ -73,14 +74,6 @@ fn probe(target: SocketAddr) -> Answer {
         Err(error) if error.kind() == ErrorKind::ConnectionRefused => Answer::Refused,
         Err(_) => Answer::None,
     }
-}
-
-/// On loopback, and in a rehearsal's network, every address is this machine's
-/// own: then its kernel refuses for all of them, and a refusal says nothing.
-/// Told by the gateway, which is never this machine's own otherwise.
-fn everything_is_here(address: BuildAddress) -> bool {
-    let own = |ip: IpAddr| UdpSocket::bind(SocketAddr::new(ip, 0)).is_ok();
-    own(address.ip) && own(address.gateway)
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::state::{self, State};
 use super::summary::{Change, Kind, Summary, Vm};
+use crate::action::probe::refusal_counts;
 use crate::action::{ChildSpec, StepContext, StepError};
 use crate::diag::Exit;
 use crate::pve;
@@ -272,14 +273,12 @@ fn addresses(
             (before != Some(after)).then_some((change.name.as_str(), cidr.address.into()))
         })
         .collect();
-    // In a rehearsal every address is local, and this machine refuses for all:
-    // only somebody who listens is somebody.
-    let refusal_counts = !ctx.lab.paths.is_rehearsal();
     let answers: Vec<bool> = std::thread::scope(|scope| {
         let probes: Vec<_> = wanted
             .iter()
             .map(|(_, address)| {
-                scope.spawn(move || answers(SocketAddr::new(*address, 22), refusal_counts))
+                scope
+                    .spawn(move || answers(SocketAddr::new(*address, 22), refusal_counts(*address)))
             })
             .collect();
         let joined = probes
@@ -288,7 +287,7 @@ fn addresses(
         joined.collect()
     });
     for ((name, address), answered) in wanted.iter().zip(answers) {
-        let answered = answered || (refusal_counts && pings(ctx, *address));
+        let answered = answered || (refusal_counts(*address) && pings(ctx, *address));
         if answered {
             problems.add(
                 format!("address {address} of `{name}` answers already"),
