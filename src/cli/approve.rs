@@ -42,7 +42,7 @@ fn ask(approval: &Approval) -> bool {
     };
     if matches!(answer, Err(InquireError::OperationInterrupted)) {
         // It cannot fail for the own process; if it did, the answer is still no.
-        drop(kill_process(getpid(), Signal::INT));
+        kill_process(getpid(), Signal::INT).unwrap_or_default();
     }
     answer.unwrap_or(false)
 }

@@ -31,6 +31,7 @@ pub(super) struct Cli {
 /// Flags that every verb and every recipe takes.
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Flags everywhere")]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub(super) struct Globals {
     /// The lab: a directory with hl.toml [default: found upward from here]
     #[arg(
@@ -164,7 +165,7 @@ pub(super) enum OutputMode {
 /// `--color`
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum ColorWhen {
-    /// On a terminal, unless NO_COLOR is set
+    /// On a terminal, unless `NO_COLOR` is set
     Auto,
     /// Always
     Always,
@@ -250,7 +251,7 @@ pub(super) struct PlanArgs {
 pub(super) struct UpArgs {
     /// Environment of L2 to L4 [default: `env` in hl.toml]
     pub environment: Option<String>,
-    /// Proxmox node [default: PVE_NODE]
+    /// Proxmox node [default: `PVE_NODE`]
     #[arg(long)]
     pub node: Option<String>,
     /// First layer

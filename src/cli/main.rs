@@ -9,7 +9,7 @@ use clap::error::ErrorKind;
 
 use super::args::{Cli, Globals, ListArgs, Verb};
 use super::session::Session;
-use super::{clean, completion, graph, list, recipe, schema, show, sim};
+use super::{clean, completion, graph, list, recipe, rehearse, schema, show, sim};
 use crate::diag::{Diagnostic, Exit, Failure, render};
 use crate::rehearse::hidden_verb;
 
@@ -98,6 +98,7 @@ fn dispatch(session: &Session, cli: Cli) -> Result<Exit, Failure> {
         Verb::Plan(args) => recipe::plan(session, &args),
         Verb::Up(args) => recipe::up(session, &args),
         Verb::Graph(args) => graph::graph(session, &args).map(|()| Exit::Ok),
+        Verb::Rehearse(args) => rehearse::rehearse(session, &args),
         Verb::Sim(args) => sim::sim(session, &args),
         Verb::Clean => clean::clean(session),
         Verb::Completions(args) => completion::completions(session, &args).map(|()| Exit::Ok),

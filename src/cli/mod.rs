@@ -9,6 +9,7 @@ mod graph;
 mod list;
 mod main;
 mod recipe;
+mod rehearse;
 mod run;
 mod schema;
 mod session;

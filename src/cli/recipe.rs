@@ -6,7 +6,7 @@ use super::session::Session;
 use super::target::{Ready, Target, parse};
 use crate::diag::{Exit, Failure};
 
-/// `hl RECIPE ...`
+/// `hl RECIPE ...`; `up` among the recipes is for those who call with words.
 pub(super) fn recipe(session: &Session, words: &[String]) -> Result<Exit, Failure> {
     match parse(session, words)? {
         Some((session, target)) => {

@@ -6,6 +6,7 @@ use std::io::{IsTerminal, Write, stderr, stdout};
 use camino::Utf8PathBuf;
 
 use super::args::{ColorWhen, Globals, OutputMode};
+use super::rehearse::own_keys;
 use crate::diag::{Diagnostic, Exit, Failure, render};
 use crate::lab::environment::{LoadOptions, load};
 use crate::lab::{Environment, Lab, Redactor, find};
@@ -66,6 +67,7 @@ impl Session {
         let mut lab = find(&self.cwd, self.globals.lab.as_deref())?;
         if self.rehearsing() {
             lab.paths = lab.paths.rehearsal();
+            own_keys(&mut lab)?;
         }
         Ok(lab)
     }

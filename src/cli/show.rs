@@ -10,7 +10,7 @@ use super::target::{Ready, parse};
 use crate::diag::Failure;
 use crate::lab::environment;
 use crate::layers::{self, ArgSource, Compiled};
-use crate::plan::{Step, sanitize, short_duration};
+use crate::plan::{Step, StepId, sanitize, short_duration};
 use crate::report::Paint;
 
 pub(super) fn show(session: &Session, args: &ShowArgs) -> Result<(), Failure> {
@@ -101,7 +101,7 @@ fn step_text(step: &Step, palette: crate::report::Palette, line: &mut impl FnMut
         palette.paint(Paint::Dim, format_args!("({})", about.join(", ")))
     ));
     if !step.needs.is_empty() {
-        let needs: Vec<_> = step.needs.iter().map(|id| id.as_str()).collect();
+        let needs: Vec<_> = step.needs.iter().map(StepId::as_str).collect();
         line(format!("      after {}", needs.join(", ")));
     }
     if let Some(when) = &step.when {

@@ -163,7 +163,7 @@ impl Ready {
             .iter()
             .filter(|(tool, _)| match self.lab.config.tools.get(*tool) {
                 Some(program) => !found(program),
-                None => !found(tool) && !(*tool == "tofu" && found("terraform")),
+                None => !(found(tool) || *tool == "tofu" && found("terraform")),
             })
             .collect();
         if missing.is_empty() {

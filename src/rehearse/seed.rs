@@ -54,10 +54,8 @@ pub fn seed(objects: &Objects, token_id: &str, secret: &str) -> Seed {
 pub fn invent_secret() -> String {
     let mut bytes = [0u8; 16];
     // Without random numbers it is a constant: of a simulated token, that is fine.
-    drop(rustix::rand::getrandom(
-        &mut bytes[..],
-        rustix::rand::GetRandomFlags::empty(),
-    ));
+    rustix::rand::getrandom(&mut bytes[..], rustix::rand::GetRandomFlags::empty())
+        .unwrap_or_default();
     let hex: Vec<String> = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
     let part = |range: std::ops::Range<usize>| hex[range].concat();
     [

@@ -72,9 +72,8 @@ impl EventFile {
             && file.seek(SeekFrom::Start(self.read)).is_ok()
         {
             // A read that fails half-way keeps what it got; the next one goes on there.
-            self.read += file
-                .read_to_end(&mut fresh)
-                .map_or_else(|_| fresh.len(), |n| n) as u64;
+            drop(file.read_to_end(&mut fresh));
+            self.read += fresh.len() as u64;
         }
         self.rest.append(&mut fresh);
         let Some(end) = self.rest.iter().rposition(|byte| *byte == b'\n') else {

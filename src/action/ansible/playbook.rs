@@ -9,7 +9,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::events::{CALLBACK, Counts, EventFile, PlaybookEvent, judge};
-use crate::action::{Action, ChildSpec, Done, StepContext, StepError};
+use crate::action::{Action, ChildExit, ChildSpec, Done, StepContext, StepError};
 use crate::diag::Exit;
 use crate::lab;
 
@@ -109,6 +109,10 @@ impl Action for PlaybookAction {
         };
         let verdict = judge(&stats);
         if !verdict.bad.is_empty() {
+            let exit = match outcome.exit {
+                ChildExit::Code(code) if code > 0 => Exit::Child(u8::try_from(code).unwrap_or(1)),
+                ChildExit::Code(_) | ChildExit::Signal(_) => Exit::Child(2),
+            };
             let limit = verdict
                 .bad
                 .iter()
@@ -117,12 +121,7 @@ impl Action for PlaybookAction {
                 .join(",");
             return Err(
                 StepError::new(format!("not converged: {}", verdict.bad.join(", ")))
-                    .exit(match outcome.exit {
-                        crate::action::ChildExit::Code(code @ 1..) => {
-                            Exit::Child(u8::try_from(code).unwrap_or(1))
-                        }
-                        _ => Exit::Child(2),
-                    })
+                    .exit(exit)
                     .help(format!(
                         "to go on with these hosts only: `hl {} --limit {limit}`",
                         ctx.step.recipe

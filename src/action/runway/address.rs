@@ -83,7 +83,6 @@ mod tests {
     #[test]
     fn on_loopback_only_who_accepts_is_there() {
         let free = BuildAddress::parse("127.77.9.9/24,gw=127.77.9.1").unwrap();
-        assert!(everything_is_here(free));
         assert_eq!(answering(free), None);
     }
 

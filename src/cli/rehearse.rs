@@ -1,0 +1,210 @@
+//! `hl rehearse`: the lab's own recipes, where nothing real can be reached.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+
+use camino::Utf8Path;
+use duct::cmd;
+
+use super::args::{Globals, RehearseArgs};
+use super::recipe;
+use super::session::Session;
+use crate::diag::{Exit, Failure};
+use crate::lab::environment::{example, list};
+use crate::lab::{self, Environment, Lab, Provenance};
+use crate::pve::rights::Objects;
+use crate::rehearse::{self, NotRun, Refusal, Rehearsal, invent_secret, seed};
+use crate::report::Paint;
+use crate::sim::{Latency, NoGuests, Server, ServerConfig, Tls, World};
+
+pub(super) fn rehearse(session: &Session, args: &RehearseArgs) -> Result<Exit, Failure> {
+    let lab = session.lab()?;
+    let mut env = session.environment(&lab, args.doppler)?;
+    fill(session, &lab, &mut env)?;
+    let mut command = if args.recipe.is_empty() {
+        vec!["up".to_owned()]
+    } else {
+        args.recipe.clone()
+    };
+    command.extend(flags(&session.globals));
+    let exe = std::env::current_exe().map_err(|error| {
+        Failure::message(
+            Exit::Bug,
+            format!("cannot find the program of this process: {error}"),
+        )
+    })?;
+    let rehearsal = Rehearsal {
+        lab: &lab,
+        env: &env,
+        command: &command,
+        fresh: args.fresh,
+        exe,
+        quiet: session.globals.quiet || session.globals.json || session.globals.events.is_some(),
+    };
+    match rehearse::run(&rehearsal) {
+        Ok(exit) => Ok(exit),
+        Err(NotRun::Failed(failure)) => Err(failure),
+        Err(NotRun::Refused(refusal)) => less(session, &lab, &env, &refusal, args),
+    }
+}
+
+/// What is missing is taken from `env.example`, and said.
+fn fill(session: &Session, lab: &Lab, env: &mut Environment) -> Result<(), Failure> {
+    let mut taken = Vec::new();
+    for (name, var) in example(lab)? {
+        let missing = env.get(&name).is_none();
+        // What has a default is complete without the example.
+        if missing && !var.value.is_empty() {
+            if !var.secret {
+                taken.push(name.clone());
+            }
+            env.set(name, var);
+        }
+    }
+    if !taken.is_empty() {
+        let verb = session.palette().verb(Paint::Active, "Environment");
+        session.note(&format!(
+            "{verb} {} from env.example; the token is invented",
+            taken.join(", ")
+        ));
+    }
+    Ok(())
+}
+
+/// The flags that the inner `hl` is to have too. It is given `--yes`: nothing
+/// that it changes is real.
+fn flags(globals: &Globals) -> Vec<String> {
+    let mut flags: Vec<String> = Vec::new();
+    if !globals.no_input {
+        flags.push("--yes".to_owned());
+    }
+    for (set, flag) in [
+        (globals.dry_run, "--dry-run"),
+        (globals.no_input, "--no-input"),
+        (globals.keep_going, "--keep-going"),
+        (globals.json, "--json"),
+        (globals.quiet, "--quiet"),
+    ] {
+        if set {
+            flags.push(flag.to_owned());
+        }
+    }
+    flags.extend(std::iter::repeat_n(
+        "--verbose".to_owned(),
+        usize::from(globals.verbose),
+    ));
+    let name = |value: &dyn std::fmt::Debug| format!("{value:?}").to_lowercase();
+    let valued = [
+        ("--jobs", globals.jobs.map(|n| n.to_string())),
+        ("--timeout", globals.timeout.clone()),
+        ("--events", globals.events.map(|v| name(&v))),
+        ("--output", globals.output.map(|v| name(&v))),
+        ("--color", globals.color.map(|v| name(&v))),
+    ];
+    for (flag, value) in valued {
+        flags.extend(value.into_iter().flat_map(|value| [flag.to_owned(), value]));
+    }
+    flags
+}
+
+/// Keys of a rehearsal's own: the user's private key stays outside, and a lab
+/// without any key can be rehearsed.
+pub(super) fn own_keys(lab: &mut Lab) -> Result<(), Failure> {
+    let key = lab.paths.state().join("ssh/id_ed25519");
+    if !key.is_file() {
+        lab::create_dir(key.parent().unwrap_or(Utf8Path::new(".")))?;
+        cmd!(
+            "ssh-keygen",
+            "-q",
+            "-t",
+            "ed25519",
+            "-N",
+            "",
+            "-C",
+            "rehearsal",
+            "-f",
+            key.as_str()
+        )
+        .stdin_null()
+        .stdout_null()
+        .stderr_capture()
+        .run()
+        .map_err(|error| {
+            Failure::message(
+                Exit::Runway,
+                format!("cannot make a key for the rehearsal: {error}"),
+            )
+            .help("is `ssh-keygen` installed? it is in the package `openssh-client`")
+        })?;
+    }
+    lab.config.ssh.public_keys.push(format!("{key}.pub"));
+    lab.config.ssh.identity = Some(key.into_string());
+    Ok(())
+}
+
+/// Without a sealed network: a simulator on loopback, and a dry run against it.
+/// L0 checks it, L1 and L2 are validated, L3 and L4 are checked for syntax.
+fn less(
+    session: &Session,
+    lab: &Lab,
+    env: &Environment,
+    refusal: &Refusal,
+    args: &RehearseArgs,
+) -> Result<Exit, Failure> {
+    let palette = session.palette();
+    session.say(&format!(
+        "{} no full rehearsal: {refusal}",
+        palette.verb(Paint::Warn, "Less")
+    ));
+    session.say(&format!("{:>12} instead, a dry run against a simulator on loopback: nothing is built, nothing is converged", ""));
+    let token_id = env.get("PM_TOKEN_ID").unwrap_or("hl@pve!hl").to_owned();
+    let secret = invent_secret();
+    let objects = Objects::from_env(env);
+    let running = Server::start(ServerConfig {
+        listen: vec![SocketAddr::from((Ipv4Addr::LOCALHOST, 0))],
+        tls: Tls::Authority(vec!["127.0.0.1".to_owned()]),
+        world: World::seeded(&seed(&objects, &token_id, &secret)),
+        guests: Arc::new(NoGuests),
+        latency: Latency::default(),
+        save_to: None,
+    })
+    .map_err(|error| Failure::message(Exit::CannotWrite, error.to_string()))?;
+    let ca = lab.paths.rehearsal().state().join("loopback-ca.pem");
+    lab::write(&ca, running.ca_pem(), 0o644)?;
+    let mut globals = session.globals.clone();
+    globals.dry_run = true;
+    let mut inner = session.with(globals);
+    // The strongest source, so that nothing of the real lab is left.
+    for row in list(env, []) {
+        if let Some(var) = env
+            .var(&row.name)
+            .filter(|var| var.from != Provenance::Process)
+        {
+            inner.process.insert(row.name, var.value.clone());
+        }
+    }
+    let ours = [
+        ("PVE_ACCESS_HOST", format!("https://{}", running.addr())),
+        ("PVE_CA_FILE", ca.to_string()),
+        ("PVE_FINGERPRINT", String::new()),
+        ("PVE_TLS_INSECURE", String::new()),
+        ("PM_TOKEN_ID", token_id),
+        ("PM_TOKEN_SECRET", secret),
+        ("PVE_BUILD_ADDRESS", "127.0.0.9/8,gw=127.0.0.1".to_owned()),
+        ("DOPPLER", "0".to_owned()),
+        (super::session::REHEARSAL, "1".to_owned()),
+    ];
+    inner
+        .process
+        .extend(ours.map(|(name, value)| (name.to_owned(), value)));
+    let words = if args.recipe.is_empty() {
+        vec!["up".to_owned()]
+    } else {
+        args.recipe.clone()
+    };
+    let exit = recipe::recipe(&inner, &words);
+    running
+        .stop()
+        .map_err(|error| Failure::message(Exit::CannotWrite, error.to_string()))?;
+    exit
+}
