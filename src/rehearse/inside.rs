@@ -118,16 +118,18 @@ fn guest_host(orders: &Orders, room: &Room) -> Result<GuestHost, String> {
         .as_ref()
         .and_then(|repo| fs::read_to_string(repo.join("stubs.txt")).ok())
         .unwrap_or_default();
-    let stubs: Vec<&str> = stubs.split_whitespace().collect();
-    let names: Vec<&str> = STAND_INS.iter().map(|(name, _)| *name).collect();
+    let names: Vec<&str> = STAND_INS
+        .iter()
+        .map(|(name, _)| *name)
+        .chain(stubs.split_whitespace())
+        .collect();
     say(
         orders,
         "Guests",
         &format!(
-            "run this machine's userland ({}); not the real thing in them: {}, {}",
+            "run this machine's userland ({}); not the real thing in them: {}",
             release(),
-            names.join(", "),
-            stubs.join(", ")
+            names.join(", ")
         ),
     );
     if apt_repo.is_none() {

@@ -11,7 +11,7 @@ use hl::diag::Exit;
 use hl::lab::{Environment, Provenance, Var};
 use hl::rehearse::{Rehearsal, network_of, prove_sealed};
 
-use super::{is_root, run};
+use super::{apt_repo, is_root, run};
 use crate::support::TestLab;
 
 /// Set in the process that is the outer `hl` of a rehearsal: the lab's root.
@@ -24,11 +24,12 @@ fn lab(recipes: &[(&str, &str)]) -> TestLab {
         "[layer]\nid = \"l2\"\nname = \"T\"\ndoc = \"t\"\ndefault = \"look\"\n".to_owned();
     for (name, script) in recipes {
         lab.write(&format!("{name}.sh"), script);
-        layer.push_str(&format!(
+        let file = lab.path(&format!("{name}.sh"));
+        layer += &format!(
             "[[recipe]]\nname = \"{name}\"\ndoc = \"d\"\n[[recipe.step]]\nid = \"s\"\nuse = \"command\"\n\
              with = {{ argv = [\"sh\", \"{}\"] }}\n",
-            lab.path(&format!("{name}.sh")).display()
-        ));
+            file.display()
+        );
     }
     lab.write("layers/l2-t/layer.toml", &layer);
     lab
@@ -42,6 +43,7 @@ fn environment(root: &Path) -> Environment {
         ("PVE_NODE", "n1"),
         ("HTTPS_PROXY", "http://127.0.0.1:1"),
         ("LAB", root.to_str().unwrap()),
+        ("HL_GUEST_APT", apt_repo().to_str().unwrap()),
     ]
     .into_iter()
     .map(|(name, value)| {
@@ -201,7 +203,7 @@ fn be_outer() -> bool {
 
 #[track_caller]
 fn wait_for(what: &str, mut there: impl FnMut() -> bool) {
-    let until = Instant::now() + Duration::from_secs(60);
+    let until = Instant::now() + Duration::from_mins(1);
     while !there() {
         assert!(Instant::now() < until, "{what} did not come");
         std::thread::sleep(Duration::from_millis(20));
@@ -263,4 +265,88 @@ fn without_its_outer_process_a_rehearsal_ends() {
     wait_for("the end", || of_lab(lab.root()).is_empty());
     lab.write("look.sh", "true");
     assert_eq!(rehearse(lab.root(), &["look"], false), Exit::Ok);
+}
+
+const MACHINES: &str = r#"set -eu; cd "$LAB/vm"
+api() { method=$1 path=$2; shift 2; curl -fsS -X "$method" --cacert "$PVE_CA_FILE" -H "Authorization: PVEAPIToken=$PM_TOKEN_ID=$PM_TOKEN_SECRET" "$@" "https://pve.rehearsal.test:8006/api2/json/nodes/n1/$path"; echo; }
+task() { # runs an API call and waits for its task
+  upid=$(api "$@" | sed 's/.*"data":"\(UPID[^"]*\)".*/\1/')
+  for i in $(seq 600); do
+    case $(api GET "tasks/$upid/status") in *'"exitstatus":"OK"'*) return 0 ;; *'"exitstatus"'*) api GET "tasks/$upid/log" >&2; exit 1 ;; esac
+    sleep 0.1
+  done
+  exit 1
+}
+guest() { at=$1; shift; ssh -F none -o BatchMode=yes -o ConnectTimeout=5 -o StrictHostKeyChecking=accept-new -o UserKnownHostsFile="$LAB/vm/known" -i "$LAB/vm/key" "ops@$at" "$@"; }
+"#;
+
+/// A task's exit status and a script's end say whether all of it worked.
+#[test]
+fn virtual_machines_are_guests_and_come_back_with_their_world() {
+    if !is_root() {
+        return;
+    }
+    let first = r#"
+keys=$(sed 's/ /%20/g; s/+/%2B/g; s,/,%2F,g; s/=/%3D/g' key.pub | tr -d '\n')
+task POST storage/local/download-url -d url=https://cloud.example/debian.qcow2 -d content=import -d filename=debian.qcow2
+task POST qemu -d vmid=100 -d name=base -d cores=1 -d memory=512 -d net0=virtio,bridge=vmbr0 -d agent=1 -d scsihw=virtio-scsi-pci \
+  -d scsi0=local-lvm:0,import-from=local:import/debian.qcow2 -d ide2=local-lvm:cloudinit -d boot=order=scsi0 -d ciuser=ops \
+  --data-urlencode "sshkeys=$keys" -d ipconfig0=ip=192.168.9.50/24,gw=192.168.9.1
+task POST qemu/100/status/start
+guest 192.168.9.50 'hostname; echo baked | sudo tee /srv/baked; sudo apt-get -qq update; sudo DEBIAN_FRONTEND=noninteractive apt-get -qq -y install qemu-guest-agent >/dev/null; sudo rm -f /etc/ssh/ssh_host_*'
+api GET qemu/100/agent/network-get-interfaces >agent.json
+task POST qemu/100/status/shutdown -d forceStop=1
+task POST qemu/100/template
+task POST qemu/100/clone -d newid=101 -d name=web-1 -d full=1 -d storage=local-lvm
+task POST qemu/101/config -d ipconfig0=ip=192.168.9.51/24,gw=192.168.9.1
+task POST qemu/101/status/start
+guest 192.168.9.51 'hostname; cat /srv/baked; echo kept | sudo tee /var/lib/kept' >clone.txt
+"#;
+    let second = "\nguest 192.168.9.51 'hostname; cat /var/lib/kept; systemctl is-active qemu-guest-agent' >again.txt\n\
+                  task POST qemu/101/status/stop\ntask DELETE qemu/101\n";
+    let lab = lab(&[
+        ("look", &format!("{MACHINES}{first}")),
+        ("again", &format!("{MACHINES}{second}")),
+    ]);
+    lab.write("vm/x", "");
+    let key = lab.path("vm/key");
+    run(
+        "ssh-keygen",
+        ["-q", "-t", "ed25519", "-N", "", "-f", key.to_str().unwrap()],
+    );
+    let (mounted, spaces) = (mounts(), run("ip", ["-o", "link"]));
+    assert_eq!(
+        rehearse(lab.root(), &["look"], false),
+        Exit::Ok,
+        "{}",
+        step_log(&lab)
+    );
+    assert!(lab.read("vm/agent.json").contains("192.168.9.50"));
+    assert_eq!(lab.read("vm/clone.txt"), "web-1\nbaked\nkept\n");
+    assert_eq!(of_lab(lab.root()), []);
+    assert_eq!(
+        rehearse(lab.root(), &["again"], false),
+        Exit::Ok,
+        "{}",
+        step_log(&lab)
+    );
+    assert_eq!(lab.read("vm/again.txt"), "web-1\nkept\nactive\n");
+    let disks: Vec<_> = fs::read_dir(lab.path("state/rehearsal/world/disks"))
+        .unwrap()
+        .map(|e| e.unwrap().file_name().into_string().unwrap())
+        .collect();
+    assert!(!disks.iter().any(|d| d.contains("101")), "{disks:?}");
+    assert_eq!((mounted, spaces), (mounts(), run("ip", ["-o", "link"])));
+}
+
+/// What the steps of all runs wrote.
+fn step_log(lab: &TestLab) -> String {
+    run(
+        "sh",
+        [
+            "-c",
+            "cat \"$0\"/state/rehearsal/state/logs/*/*.log",
+            lab.root().to_str().unwrap(),
+        ],
+    )
 }
