@@ -3,6 +3,7 @@
 use std::net::TcpListener;
 use std::process::Command;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use hl::sim::{GuestSpec, Guests, Latency};
 
@@ -113,10 +114,16 @@ fn a_disk_does_not_shrink_and_an_id_is_not_handed_over() {
     assert_eq!(stage.vms().len(), 2);
 }
 
-/// Guests without an agent.
-struct Mute;
+/// Guests that do not do what they should.
+#[derive(Default)]
+struct Odd {
+    /// No agent answers.
+    mute: bool,
+    /// How many starts fail before one succeeds.
+    stillborn: AtomicU32,
+}
 
-impl Guests for Mute {
+impl Guests for Odd {
     fn create_disk(&self, _: &str, _: Option<&str>) -> Result<(), String> {
         Ok(())
     }
@@ -129,15 +136,57 @@ impl Guests for Mute {
     fn remove_disk(&self, _: &str) -> Result<(), String> {
         Ok(())
     }
-    fn start(&self, _: &GuestSpec) -> Result<(), String> {
+    fn start(&self, guest: &GuestSpec) -> Result<(), String> {
+        let left = self.stillborn.load(Ordering::SeqCst);
+        if guest.vmid == 5101 && left > 0 {
+            self.stillborn.store(left - 1, Ordering::SeqCst);
+            return Err("kvm: no".to_owned());
+        }
         Ok(())
     }
     fn stop(&self, _: u32) -> Result<(), String> {
         Ok(())
     }
     fn agent_ready(&self, _: u32) -> bool {
-        false
+        !self.mute
     }
+}
+
+#[test]
+fn a_machine_that_did_not_start_is_made_again_only_with_a_yes() {
+    if !sealed(
+        "guards::a_machine_that_did_not_start_is_made_again_only_with_a_yes",
+        "tofu",
+    ) {
+        return;
+    }
+    let odd = Odd {
+        stillborn: AtomicU32::new(1),
+        ..Odd::default()
+    };
+    let stage = Stage::with(Latency::default(), Arc::new(odd));
+    let failed = stage.hl("l2-apply dev --yes").exits(1);
+    failed.says(&["kvm: no", "plans what is left and asks again"]);
+    assert!(
+        !failed.stderr.contains("is in no state"),
+        "{}",
+        failed.stderr
+    );
+    stage.is_clean();
+    stage
+        .hl("l2-outputs dev")
+        .exits(1)
+        .says(&["did not come to its end"]);
+    stage
+        .hl("l2-apply dev")
+        .exits(77)
+        .says(&["destroy VM 5101 and create it again: its last creation did not end well"]);
+    stage
+        .hl("l2-apply dev --yes")
+        .exits(0)
+        .says(&["1 replaced"]);
+    stage.hl("l2-apply dev").exits(0).says(&["no changes"]);
+    stage.is_clean();
 }
 
 #[test]
@@ -148,7 +197,13 @@ fn no_address_behind_a_good_end_is_an_error_that_says_why() {
     ) {
         return;
     }
-    let stage = Stage::with(Latency::default(), Arc::new(Mute));
+    let stage = Stage::with(
+        Latency::default(),
+        Arc::new(Odd {
+            mute: true,
+            ..Odd::default()
+        }),
+    );
     let file = "layers/l2-instantiate/tofu/vms/variables.tf";
     let text = stage.lab.read(file);
     assert!(text.contains("\"10m\""));

@@ -8,9 +8,8 @@ use std::process::{Child, Command};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use hl::sim::{
-    Guests, Latency, NoGuests, Running, Seed, SeedToken, SeedVm, Server, ServerConfig, Tls, World,
-};
+use hl::pve::rights::Objects;
+use hl::sim::{Guests, Latency, NoGuests, Running, Seed, SeedVm, Server, ServerConfig, Tls, World};
 
 use crate::support::{Hl, Ran, TestLab};
 
@@ -20,6 +19,7 @@ pub(crate) const TOKEN_ID: &str = "hl@pve!hl";
 pub(crate) const CANARY: &str = "c0ffee00-dead-4bee-8bad-0123456789ab";
 
 /// What is missing is a failure where everything has to be there.
+#[expect(clippy::print_stderr, reason = "whoever runs the tests has to know")]
 fn skip(what: &str) {
     assert!(
         env::var_os("HL_TESTS_NEED_ALL").is_none() && env::var_os("CI").is_none(),
@@ -69,7 +69,7 @@ pub(crate) fn sealed(test: &str, program: &str) -> bool {
 }
 
 /// What `scripts/tools --print-env` sets.
-fn tools() -> &'static BTreeMap<String, String> {
+pub(crate) fn tools() -> &'static BTreeMap<String, String> {
     static FOUND: OnceLock<BTreeMap<String, String>> = OnceLock::new();
     FOUND.get_or_init(|| {
         let script = "eval \"$(bash scripts/tools --print-env)\"; env -0";
@@ -114,18 +114,29 @@ impl Stage {
     }
 
     pub(crate) fn with(latency: Latency, guests: Arc<dyn Guests>) -> Self {
+        let tls = Tls::Authority(vec!["127.0.0.1".to_owned()]);
+        Self::over(tls, latency, guests)
+    }
+
+    /// A node that signed its certificate itself, as freshly installed ones do.
+    pub(crate) fn self_signed() -> Self {
+        let tls = Tls::SelfSigned(vec!["127.0.0.1".to_owned()]);
+        Self::over(tls, Latency::default(), Arc::new(NoGuests))
+    }
+
+    fn over(tls: Tls, latency: Latency, guests: Arc<dyn Guests>) -> Self {
         rustls::crypto::ring::default_provider()
             .install_default()
             .ok();
-        let mut seed = Seed::default();
-        seed.tokens.push(SeedToken::administrator(TOKEN_ID, CANARY));
+        // The token has exactly the rights that L0 checks.
+        let mut seed = hl::rehearse::seed(&Objects::default(), TOKEN_ID, CANARY);
         seed.vms.extend([
             template(9000, "debian-13", 3),
             template(9001, "ubuntu-24.04", 3),
         ]);
         let sim = Server::start(ServerConfig {
             listen: vec!["127.0.0.1:0".parse().unwrap()],
-            tls: Tls::Authority(vec!["127.0.0.1".to_owned()]),
+            tls,
             world: World::seeded(&seed),
             guests,
             latency,
@@ -169,7 +180,7 @@ impl Stage {
         let mut world = World::seeded(&seed);
         self.sim.change(|now| {
             now.vms.append(&mut world.vms);
-            now.volumes.extend(world.volumes.into_iter());
+            now.volumes.extend(world.volumes);
         });
     }
 
@@ -205,7 +216,7 @@ impl Stage {
     /// Waits until the node has begun a task of this kind (`qmclone`).
     #[track_caller]
     pub(crate) fn waits_for(&self, call: &str) {
-        let until = Instant::now() + Duration::from_secs(60);
+        let until = Instant::now() + Duration::from_mins(1);
         while !self
             .sim
             .requests()

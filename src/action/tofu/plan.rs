@@ -79,14 +79,17 @@ impl Action for MakePlan {
     }
 
     fn preview(&self, ctx: &StepContext<'_>) -> Result<Done, StepError> {
-        let (space, summary) = plan(ctx)?;
+        let result = plan(ctx);
+        // The working copy of a dry run is for this dry run alone.
+        let inputs: Inputs = ctx.inputs()?;
+        files::remove_dir(&Workspace::of(ctx, &inputs.target)?.build)?;
+        let (space, summary) = result?;
         let file = ctx
             .lab
             .paths
             .logs(ctx.run_id)
             .join(format!("tofu-{}-plan.txt", space.key));
         lab::write(&file, format!("{}\n", summary.lines().join("\n")), 0o600)?;
-        files::remove_dir(&space.build)?;
         Ok(done(&summary, &space).output("plan_summary", file.as_str()))
     }
 

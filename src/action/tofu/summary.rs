@@ -259,6 +259,16 @@ impl Kind {
 }
 
 impl Change {
+    /// The provider shuts a running machine down to give it other hardware.
+    fn restarts(&self) -> bool {
+        let hardware = |detail: &&String| {
+            ["memory.", "cpu."]
+                .iter()
+                .any(|part| detail.starts_with(part))
+        };
+        self.details.iter().any(|detail| hardware(&detail))
+    }
+
     fn what(&self) -> String {
         let vm = self.before.as_ref().or(self.after.as_ref());
         let id = vm.map_or_else(|| self.address.clone(), Vm::id);
@@ -281,6 +291,7 @@ impl Change {
                 }
                 text
             }
+            Kind::Change if self.restarts() => format!("change and restart {id}{details}"),
             Kind::Change => format!("change {id}{details}"),
             Kind::Replace => format!("destroy {id} and create it again{details}"),
             Kind::Destroy => format!("destroy {id}{details}"),
@@ -504,7 +515,7 @@ mod tests {
             summary.lines(),
             [
                 "+ web-1  create VM 5101 on pve from template 9000, 10.0.0.5/24",
-                "~ a      change VM 5102: memory.dedicated 1024 -> 2048",
+                "~ a      change and restart VM 5102: memory.dedicated 1024 -> 2048",
                 "! b      destroy VM 5103 and create it again: vm_id 5103 -> 5109",
                 "! c      destroy VM 5104 and create it again: its last creation did not end well",
                 "- d      destroy VM 5105: no longer in the environment",
