@@ -316,6 +316,26 @@ fn is_mac(text: &str) -> bool {
 mod tests {
     use super::*;
 
+    proptest::proptest! {
+        #[test]
+        fn what_is_printed_is_read_again(
+            file in "[a-z][a-z-]{0,8}:[a-z0-9/.-]{1,20}",
+            ssd: bool,
+            size in 1_u64..1 << 50,
+        ) {
+            let text = format!("file={file},ssd={ssd},size={size},");
+            let drive = Drive::parse(&text).unwrap();
+            proptest::prop_assert_eq!(&Drive::parse(&drive.print()).unwrap(), &drive);
+            proptest::prop_assert_eq!(drive.size(), Some(size));
+        }
+
+        #[test]
+        fn odd_texts_are_refused_or_read(text: String) {
+            Drive::parse(&text).ok();
+            Net::parse(&text).ok();
+        }
+    }
+
     #[test]
     fn drives_as_the_clients_write_them() {
         let cloud = Drive::parse("file=local-lvm:cloudinit,").unwrap();

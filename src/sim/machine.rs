@@ -32,6 +32,13 @@ pub struct Latency {
 }
 
 impl Latency {
+    /// The same, and tasks of this name (`clone`, `start`, `*`) take this long.
+    #[must_use]
+    pub fn with(mut self, task: &str, takes: Duration) -> Self {
+        self.tasks.insert(task.to_owned(), takes);
+        self
+    }
+
     /// How long a task of this type (`qmclone`) takes.
     pub fn of(&self, kind: &str) -> Duration {
         let short = kind.strip_prefix("qm").unwrap_or(kind);

@@ -45,6 +45,18 @@ pub(super) fn print(bytes: u64) -> String {
 mod tests {
     use super::*;
 
+    proptest::proptest! {
+        #[test]
+        fn what_is_printed_is_read(bytes: u64) {
+            proptest::prop_assert_eq!(parse(&print(bytes)), Some(bytes));
+        }
+
+        #[test]
+        fn no_text_is_too_odd(text: String) {
+            parse(&text);
+        }
+    }
+
     #[test]
     fn sizes_round_trip() {
         for text in ["10G", "3584M", "4M", "1T", "513", "2K"] {

@@ -63,6 +63,9 @@ mod tests {
         let mut world = World::seeded(&seed);
         save(&world, &path).unwrap();
         assert_eq!(World::load(&path).unwrap(), world);
+        let mode =
+            std::os::unix::fs::PermissionsExt::mode(&fs::metadata(&path).unwrap().permissions());
+        assert_eq!(mode & 0o777, 0o600, "it holds secrets");
         world
             .tasks
             .push(Task::new("pve", 1, 1, "qmclone", "9000", "hl@pve!hl"));

@@ -8,11 +8,7 @@ use serde_json::json;
 use super::support::{Setup, lab, seed, template};
 
 fn slow(task: &str, millis: u64) -> Latency {
-    let mut latency = Latency::default();
-    latency
-        .tasks
-        .insert(task.to_owned(), Duration::from_millis(millis));
-    latency
+    Latency::default().with(task, Duration::from_millis(millis))
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! The real tofu with the bpg provider, and the real packer, against the
 //! simulator. They are found by `scripts/tools`.
 
+#![expect(clippy::print_stderr, reason = "a skipped test says so")]
+
 mod packer;
 mod tofu;
 mod tools;

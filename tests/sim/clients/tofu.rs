@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::time::Duration;
 
+use hl::sim::{Grant, Latency, SeedUser};
 use serde_json::json;
 
 use super::tools::{Ran, run, with};
-use crate::sim::support::{Lab, lab, seed, template};
+use crate::sim::support::{Lab, Setup, lab, seed, template};
 
 const HEAD: &str = r#"
 terraform {
@@ -100,7 +102,12 @@ impl Tofu<'_> {
 #[test]
 fn clones_are_made_changed_grown_and_destroyed() {
     let Some(env) = with("tofu") else { return };
-    let lab = lab(&seed());
+    // Slow enough that the provider meets a running task and a locked VM.
+    let lab = Setup {
+        latency: Latency::default().with("clone", Duration::from_millis(1200)),
+        ..Setup::default()
+    }
+    .start();
     template(&lab, 9000);
     let folder = tempfile::tempdir().unwrap();
     let tofu = Tofu {
@@ -212,4 +219,46 @@ data "proxmox_virtual_environment_datastores" "all" {{ node_name = "pve" }}
     let world = lab.server().world();
     assert!(world.vms.is_empty() && world.volumes.is_empty());
     assert_eq!(lab.get("/cluster/resources?type=vm").data(), json!([]));
+}
+
+#[test]
+fn a_password_serves_instead_of_a_token() {
+    let Some(mut env) = with("tofu") else { return };
+    let mut seed = seed();
+    seed.users.push(SeedUser {
+        id: "me@pve".to_owned(),
+        password: Some("pass word".to_owned()),
+        grants: vec![Grant::role("/", "Administrator")],
+    });
+    let lab = lab(&seed);
+    let folder = tempfile::tempdir().unwrap();
+    env.insert("PROXMOX_VE_USERNAME".to_owned(), "me@pve".to_owned());
+    env.insert("PROXMOX_VE_PASSWORD".to_owned(), "pass word".to_owned());
+    let tofu = Tofu {
+        env,
+        lab: &lab,
+        folder: folder.path(),
+    };
+    tofu.write(&format!(
+        "{HEAD}
+resource \"proxmox_virtual_environment_vm\" \"bare\" {{
+  name      = \"bare\"
+  node_name = \"pve\"
+  vm_id     = 140
+  started   = false
+  cpu {{ cores = 1 }}
+  memory {{ dedicated = 512 }}
+  operating_system {{ type = \"l26\" }}
+}}
+"
+    ));
+    let init = tofu.run(&["init", "-input=false", "-no-color"]);
+    assert_eq!(init.code, 0, "{}", init.text);
+    tofu.apply();
+    let lines = lab.server().requests();
+    let made = lines
+        .iter()
+        .find(|line| line.method == "POST" && line.path == "/nodes/pve/qemu")
+        .unwrap();
+    assert_eq!(made.who, "me@pve");
 }

@@ -46,24 +46,28 @@ pub(super) struct Ran {
 
 /// Runs a tool in a folder; it trusts the server's authority and nothing else.
 pub(super) fn run(
-    env: &BTreeMap<String, String>,
+    variables: &BTreeMap<String, String>,
     server: &Running,
     folder: &Path,
     argv: &[&str],
 ) -> Ran {
     let ca = folder.join("ca.pem");
     std::fs::write(&ca, server.ca_pem()).unwrap();
-    let (program, args) = argv.split_first().unwrap();
+    let mut login = BTreeMap::new();
+    if !variables.contains_key("PROXMOX_VE_PASSWORD") {
+        login.insert("PROXMOX_VE_API_TOKEN", crate::sim::support::TOKEN);
+    }
+    let (program, rest) = argv.split_first().unwrap();
     let out = Command::new(program)
-        .args(args)
+        .args(rest)
         .current_dir(folder)
         .env_clear()
-        .envs(env)
+        .envs(variables)
+        .envs(login)
         .env("SSL_CERT_FILE", &ca)
         .env("CHECKPOINT_DISABLE", "1")
         .env("TMPDIR", folder)
         .env("PROXMOX_VE_ENDPOINT", format!("https://{}/", server.addr()))
-        .env("PROXMOX_VE_API_TOKEN", crate::sim::support::TOKEN)
         .stdin(Stdio::null())
         .output()
         .unwrap();
