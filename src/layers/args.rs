@@ -187,3 +187,62 @@ fn were(count: usize) -> String {
         n => format!("{n} were"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use camino::Utf8Path;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::diag::Source;
+    use crate::layers::parse::parse;
+
+    fn recipe() -> Recipe {
+        let text = "[layer]\nid = \"l2\"\nname = \"x\"\n[[recipe]]\nname = \"r\"\nparams = [{ name = \"a\" }, { name = \"b\", default = \"\" }, { name = \"long_name\", option = true }, { name = \"flag\", option = true, type = \"bool\" }]\n";
+        let source = Source::new("layers/l2-x/layer.toml", text);
+        let (mut layer, findings) = parse(source, Utf8Path::new("layers/l2-x"));
+        assert!(findings.is_empty());
+        layer.recipes.remove(0)
+    }
+
+    fn bound(words: &[&str]) -> Result<Vec<Option<String>>, ArgError> {
+        let words: Vec<Word> = words.iter().map(|word| Word::typed(word)).collect();
+        bind(&recipe(), &words)
+    }
+
+    #[test]
+    fn options_stand_anywhere() {
+        let all = [Some("x"), None, Some("v"), Some("true")].map(|v| v.map(str::to_owned));
+        for words in [
+            ["x", "--long-name", "v", "--flag"].as_slice(),
+            &["--flag", "--long-name=v", "x"],
+            &["--long-name", "v", "--flag=true", "--", "x"],
+        ] {
+            assert_eq!(bound(words).unwrap(), all);
+        }
+        assert_eq!(
+            bound(&["-", "--", "--flag"]).unwrap()[1].as_deref(),
+            Some("--flag")
+        );
+        for wrong in [
+            ["--flag"].as_slice(),
+            &["x", "--long-name", "--flag"],
+            &["x", "--flag", "--flag"],
+            &["x", "y", "z"],
+            &["x", "-z"],
+        ] {
+            assert!(bound(wrong).is_err(), "{wrong:?}");
+        }
+    }
+
+    proptest! {
+        /// A value that comes out of a template is never taken for an option.
+        #[test]
+        fn values_of_templates_stay_values(a in ".*", b in ".*", v in ".*") {
+            let value = |text: &str| Word { text: text.to_owned(), opaque: true };
+            let words = [value(&a), Word::typed("--long-name"), value(&v), value(&b)];
+            let given = bind(&recipe(), &words).unwrap();
+            prop_assert_eq!(given, vec![Some(a), Some(b), Some(v), None]);
+        }
+    }
+}

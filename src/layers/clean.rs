@@ -119,6 +119,11 @@ pub fn scan(lab: &Lab, book: Option<&Book>) -> Result<Clean, Failure> {
             }
         })
         .collect();
+    // The run that removes makes its lock, if it is not there.
+    let lock = Utf8Path::new("state/lock");
+    if !remove.is_empty() && !keep.iter().any(|kept| kept.path == lock) {
+        name(lock.as_std_path(), &[], &mut keep);
+    }
     others(&around, &remove, &mut keep)?;
     keep.sort_by(|a, b| a.path.cmp(&b.path));
     Ok(Clean { remove, keep })

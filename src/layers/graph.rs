@@ -36,18 +36,21 @@ fn told(step: &Step, above: Option<&Step>) -> String {
     let mut text = format!("{} ({})", local(&step.id), step.action);
     let only_above = above.is_some_and(|above| step.needs.as_slice() == [above.id.clone()]);
     if !step.needs.is_empty() && !only_above {
-        let here = instance(&step.id);
-        let names: Vec<&str> = step
+        let (own, foreign): (Vec<&StepId>, Vec<&StepId>) = step
             .needs
             .iter()
-            .map(|need| {
-                if instance(need) == here {
-                    local(need)
-                } else {
-                    need.as_str()
+            .partition(|need| instance(need) == instance(&step.id));
+        let mut names: Vec<String> = own.iter().map(|need| local(need).to_owned()).collect();
+        // Many steps of one recipe are told as a number.
+        for chunk in foreign.chunk_by(|a, b| instance(a) == instance(b)) {
+            match chunk {
+                [one] => names.push(one.to_string()),
+                [first, ..] => {
+                    names.push(format!("{} steps of {}", chunk.len(), instance(first)));
                 }
-            })
-            .collect();
+                [] => {}
+            }
+        }
         text = format!("{text} after {}", names.join(", "));
     }
     if step.approve {

@@ -278,6 +278,14 @@ impl<'a> Instances<'a> {
                         .to_owned()
                 }),
             ),
+            Unrendered::Computed(output) => findings.error(
+                span.clone(),
+                format!(
+                    "template works with `{output}`, which is known only when the step has run"
+                ),
+                "outputs can be passed on, alone or inside a longer text",
+                Some("let the step publish what is wanted here".to_owned()),
+            ),
             Unrendered::Wrong(error) => {
                 let span = super::check::inner(&findings, span, text, error.range.as_ref());
                 findings.error(span, format!("template: {}", error.message), "", None);

@@ -5,20 +5,21 @@
 //! the templates and gives a [`crate::plan::Plan`]; nothing is run here.
 
 mod args;
+mod assemble;
 mod book;
+mod builder;
 mod check;
 pub mod clean;
-mod compile;
 pub mod embedded;
 mod fields;
 pub mod graph;
-mod inputs;
 mod instances;
 mod justfile;
 mod listing;
 mod model;
 mod needs;
 mod parse;
+mod request;
 mod schema;
 mod template;
 mod timeout;
@@ -26,10 +27,10 @@ mod verbs;
 mod words;
 
 pub use book::{Book, load, load_with};
-pub use compile::{Compiled, Request, RunRecipe, Scope, UpRequest};
 pub use instances::{Arg, ArgSource};
 pub use justfile::{VERBS as JUST_VERBS, justfile};
 pub use listing::{ListedLayer, ListedParam, ListedRecipe, usage};
 pub use model::{Layer, Node, NodeKind, Param, ParamType, Recipe, RetryDef, StepDef, Text};
+pub use request::{Compiled, Request, RunRecipe, Scope, UpRequest};
 pub use schema::{hl_schema, layer_schema};
 pub use verbs::{RESERVED, is_reserved};

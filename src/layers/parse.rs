@@ -235,6 +235,17 @@ fn param(
         }
     }
     let option = fields.flag("option", findings);
+    if let Some(name) = name
+        .as_ref()
+        .filter(|name| option && name.get_ref() == "help")
+    {
+        findings.error(
+            name.span(),
+            "`--help` is an option of `hl` itself",
+            "cannot be an option of a recipe",
+            None,
+        );
+    }
     let kind = fields
         .word(
             "type",
@@ -344,5 +355,48 @@ fn retry(table: &DeTable<'_>, span: std::ops::Range<usize>, findings: &mut Findi
                 findings,
             )
             .unwrap_or_default(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const TEXT: &str = "[layer]\nid = \"l2\"\nname = \"ä {{ x }}\"\n[[recipe]]\nname = \"a\"\nparams = [{ name = \"p\", type = \"int\", default = 3 }]\ndeps = [\"b 'c d' {{ p }}\"]\n[[recipe.step]]\nid = \"s\"\nuse = \"command\"\nwith = { argv = [\"x\", 1.5, 2026-01-01] }\nretry = { times = 2 }\n";
+
+    fn judged(text: &str) -> Vec<Diagnostic> {
+        let source = Source::new("layers/l2-x/layer.toml", text);
+        let (_, findings) = parse(source, Utf8Path::new("layers/l2-x"));
+        for finding in &findings {
+            let span = &finding.place.as_ref().unwrap().span;
+            assert!(span.start <= span.end && span.end <= text.len(), "{span:?}");
+            assert!(
+                finding
+                    .message
+                    .chars()
+                    .next()
+                    .is_some_and(|c| !c.is_uppercase())
+            );
+            assert!(!finding.message.ends_with('.'), "{}", finding.message);
+        }
+        findings
+    }
+
+    #[test]
+    fn a_file_cut_anywhere_is_judged() {
+        assert_eq!(judged(TEXT).len(), 0);
+        for (at, _) in TEXT.char_indices() {
+            judged(TEXT.get(..at).unwrap());
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_in_between_is_judged(at in 0usize..TEXT.len(), insert in "[\\[\\]{}=\"'a-z0-9\n., #]{0,6}") {
+            let at = (at..).find(|at| TEXT.is_char_boundary(*at)).unwrap();
+            let (before, after) = TEXT.split_at(at);
+            judged(&format!("{before}{insert}{after}"));
+        }
     }
 }

@@ -78,6 +78,8 @@ pub(super) struct Lookups {
     pub(super) steps: BTreeSet<String>,
     /// Steps that there are not.
     pub(super) unknown_steps: BTreeSet<String>,
+    /// Outputs, as they are referred to in the plan.
+    pub(super) outputs: BTreeSet<String>,
 }
 
 type Shared = Arc<Mutex<Lookups>>;
@@ -99,6 +101,8 @@ pub(super) enum Unrendered {
     Secret(BTreeSet<String>),
     /// It uses outputs of steps that there are not.
     UnknownStep(String),
+    /// It works with an output (`${steps.ID.KEY}`) that only a run knows.
+    Computed(String),
     /// These variables are not set.
     Missing(BTreeSet<String>),
 }
@@ -177,7 +181,7 @@ impl<'e> Renderer<'e> {
             return Ok(text.to_owned());
         }
         let result = self.engine.render_str(text, &self.context);
-        self.judge(result)
+        self.judge(result, |text, output| text.contains(output))
     }
 
     /// The value of a string: a single `{{ expression }}` keeps its type.
@@ -196,7 +200,7 @@ impl<'e> Renderer<'e> {
             .engine
             .compile_expression(inner)
             .and_then(|expression| expression.eval(&self.context));
-        let value = self.judge(value)?;
+        let value = self.judge(value, |value, output| value.to_string().contains(output))?;
         serde_json::to_value(&value).map_err(|error| {
             Unrendered::Wrong(TemplateError {
                 message: error.to_string(),
@@ -210,8 +214,16 @@ impl<'e> Renderer<'e> {
         std::mem::take(&mut self.lock().steps)
     }
 
-    fn judge<T>(&self, result: Result<T, Error>) -> Result<T, Unrendered> {
+    /// What a result is worth. An output that was looked up must be `in_it` as
+    /// it is: whatever else a template does with it works on its name, not on
+    /// its value.
+    fn judge<T>(
+        &self,
+        result: Result<T, Error>,
+        in_it: impl Fn(&T, &str) -> bool,
+    ) -> Result<T, Unrendered> {
         let mut lookups = self.lock();
+        let outputs = std::mem::take(&mut lookups.outputs);
         let missing = std::mem::take(&mut lookups.missing);
         let refused = std::mem::take(&mut lookups.refused);
         let unknown = std::mem::take(&mut lookups.unknown_steps);
@@ -219,7 +231,10 @@ impl<'e> Renderer<'e> {
             return Err(Unrendered::Secret(refused));
         }
         match result {
-            Ok(done) => Ok(done),
+            Ok(done) => match outputs.into_iter().find(|output| !in_it(&done, output)) {
+                Some(output) => Err(Unrendered::Computed(output)),
+                None => Ok(done),
+            },
             Err(error) => Err(if let Some(step) = unknown.into_iter().next() {
                 Unrendered::UnknownStep(step)
             } else if missing.is_empty() {
@@ -280,7 +295,10 @@ impl Object for Steps {
             return None;
         };
         lookups.steps.insert(step.clone());
-        Some(Value::from_object(Outputs { step: step.clone() }))
+        Some(Value::from_object(Outputs {
+            step: step.clone(),
+            lookups: Arc::clone(&self.lookups),
+        }))
     }
 }
 
@@ -288,11 +306,15 @@ impl Object for Steps {
 #[derive(Debug)]
 struct Outputs {
     step: String,
+    lookups: Shared,
 }
 
 impl Object for Outputs {
     fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {
         let key = key.as_str()?;
-        Some(Value::from(format!("${{steps.{}.{key}}}", self.step)))
+        let output = format!("${{steps.{}.{key}}}", self.step);
+        let mut lookups = self.lookups.lock().unwrap_or_else(PoisonError::into_inner);
+        lookups.outputs.insert(output.clone());
+        Some(Value::from(output))
     }
 }

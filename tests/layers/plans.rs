@@ -208,3 +208,37 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn outputs_are_passed_on_and_not_worked_with() {
+    let with = |value: &str| {
+        let text = layer(&format!(
+            "[[recipe]]\nname = \"x\"\n[[recipe.step]]\nid = \"a\"\nuse = \"note\"\n[[recipe.step]]\nid = \"b\"\nuse = \"note\"\nwith = {{ v = \"{value}\" }}\n"
+        ));
+        Fixture::new(&[("l2-b", &text)]).plan("x")
+    };
+    for (template, plain) in [
+        ("{{ steps.a.n }}", "${steps.x/a.n}"),
+        (
+            "{{ steps.a.n }}/{{ steps.a.m }}",
+            "${steps.x/a.n}/${steps.x/a.m}",
+        ),
+        ("{{ steps.a.n ~ '/y' }}", "${steps.x/a.n}/y"),
+    ] {
+        let plan = with(template).unwrap();
+        assert_eq!(plan.steps[1].with["v"], plain);
+    }
+    for template in [
+        "{{ steps.a.n | upper }}",
+        "{{ steps.a.n == 'x' }}",
+        "{% if steps.a.n %}y{% endif %}",
+        "{{ 'y' if steps.a.n else 'z' }}",
+    ] {
+        let failure = with(template).unwrap_err();
+        let message = failure.to_string();
+        assert!(
+            message.contains("known only when the step has run"),
+            "{template}: {message}"
+        );
+    }
+}

@@ -4,10 +4,10 @@ use std::ops::Range;
 
 use serde_json::{Map, Value};
 
-use super::check::is_literal;
-use super::fields::{Findings, either};
-use super::model::{Node, NodeKind, StepDef, Text};
 use crate::diag::did_you_mean;
+use crate::layers::fields::{Findings, either, join};
+use crate::layers::model::{Node, NodeKind, StepDef, Text};
+use crate::layers::template::is_template;
 
 /// Reports unknown keys, missing ones, and literals of the wrong type.
 pub(super) fn check(schema: &schemars::Schema, step: &StepDef, findings: &mut Findings) {
@@ -78,7 +78,7 @@ impl<'a> Walk<'a> {
         if !missing.is_empty() {
             findings.error(
                 span.clone(),
-                format!("{what} needs {}", super::fields::join(&missing, "and")),
+                format!("{what} needs {}", join(&missing, "and")),
                 "missing in `with`",
                 None,
             );
@@ -239,4 +239,9 @@ fn kind(kind: &NodeKind) -> &'static str {
         NodeKind::Array(_) => "a list",
         NodeKind::Table(_) => "a table",
     }
+}
+
+/// Whether a node is written without templates.
+fn is_literal(kind: &NodeKind) -> bool {
+    !matches!(kind, NodeKind::String(text) if is_template(text))
 }

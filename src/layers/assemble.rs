@@ -1,0 +1,110 @@
+//! Instances of recipes to one plan.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
+
+use super::builder::Builder;
+use super::instances::Instances;
+use super::request::{Compiled, RunRecipe, Scope};
+use crate::diag::{Exit, Failure};
+use crate::lab::variables::is_secret;
+use crate::lab::{Environment, Redactor};
+use crate::plan::{Plan, order};
+
+/// Builds the plan that runs `roots` one after the other.
+pub(super) fn assemble(
+    mut instances: Instances<'_>,
+    roots: &[usize],
+    text: String,
+    scope: &Scope<'_>,
+) -> Result<Compiled, Failure> {
+    let names = instances.names();
+    wanted(&mut instances, scope.env);
+    let mut builder = Builder {
+        names: &names,
+        scope,
+        steps: Vec::new(),
+        leaves: BTreeMap::new(),
+        instances,
+    };
+    let mut after = BTreeSet::new();
+    for root in roots {
+        let leaves = builder.emit(*root, &after);
+        after.extend(leaves);
+    }
+    let Builder {
+        steps, instances, ..
+    } = builder;
+    if !instances.findings.is_empty() {
+        return Err(Failure::many(Exit::Definition, instances.findings));
+    }
+    let mut plan = Plan::new(text, steps);
+    if let [root] = roots {
+        plan.on_failure = instances.list[*root].recipe.on_failure;
+    }
+    order(&plan).map_err(|cycle| Failure::message(Exit::Definition, cycle.to_string()))?;
+    refuse_secrets(&plan, scope.env)?;
+    let mut tools: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    let mut recipes = Vec::new();
+    for (instance, name) in instances.list.iter().zip(&names) {
+        let recipe = instance.recipe;
+        for tool in instance.layer.tools.iter().chain(&recipe.tools) {
+            tools
+                .entry(tool.get_ref().clone())
+                .or_default()
+                .insert(recipe.name.get_ref().clone());
+        }
+        let env = instance.layer.env.iter().chain(&recipe.env);
+        recipes.push(RunRecipe {
+            layer: instance.layer.id.get_ref().clone(),
+            name: recipe.name.get_ref().clone(),
+            instance: name.clone(),
+            text: instance.text.clone(),
+            doc: recipe.doc.clone(),
+            args: instance.args.clone(),
+            env: env.map(|name| name.get_ref().clone()).collect(),
+        });
+    }
+    Ok(Compiled {
+        plan,
+        recipes,
+        missing: instances.missing,
+        tools,
+    })
+}
+
+/// Notes the declared variables that are not set.
+fn wanted(instances: &mut Instances<'_>, env: &Environment) {
+    let declared: Vec<_> = instances
+        .list
+        .iter()
+        .flat_map(|instance| {
+            let names = instance.layer.env.iter().chain(&instance.recipe.env);
+            names.map(move |name| (name.get_ref().clone(), instance.recipe))
+        })
+        .filter(|(name, _)| env.get(name).is_none())
+        .collect();
+    for (name, recipe) in declared {
+        instances.want(&name, recipe);
+    }
+}
+
+/// No secret's value may be in a plan, not even by an argument.
+fn refuse_secrets(plan: &Plan, env: &Environment) -> Result<(), Failure> {
+    let text = serde_json::to_string(plan).unwrap_or_default();
+    for (name, var) in env.iter().filter(|(name, _)| is_secret(name)) {
+        let escaped = Value::String(var.value.clone()).to_string();
+        let value = escaped.trim_matches('"');
+        if !Redactor::is_too_short(value) && text.contains(value) {
+            return Err(Failure::message(
+                Exit::Usage,
+                format!("the value of the secret variable `{name}` would be written into the plan"),
+            )
+            .help(
+                "leave it out of arguments: every step's tools get the variable by environment",
+            ));
+        }
+    }
+    Ok(())
+}

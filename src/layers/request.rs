@@ -1,0 +1,203 @@
+//! What a user asks for, and the plan that comes of it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Serialize;
+
+use super::Book;
+use super::assemble::assemble;
+use super::instances::{Arg, Instances, missing_failure};
+use super::template::{Renderer, engine};
+use crate::action::Registry;
+use crate::diag::{Diagnostic, Exit, Failure};
+use crate::lab::{Environment, Lab};
+use crate::plan::Plan;
+
+/// A recipe that a user asks for.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Request {
+    /// A recipe's name, or a layer's id for its default recipe.
+    pub recipe: String,
+    /// What was typed after it.
+    pub args: Vec<String>,
+}
+
+/// What is run by `hl up`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct UpRequest {
+    /// First layer; the lab's first when absent.
+    pub from: Option<String>,
+    /// Last layer; the lab's last when absent.
+    pub to: Option<String>,
+    /// Given to every recipe that has a parameter `env`.
+    pub env: Option<String>,
+    /// Given to every recipe that has a parameter `node`.
+    pub node: Option<String>,
+}
+
+/// What plans are made in.
+#[derive(Debug, Clone, Copy)]
+pub struct Scope<'a> {
+    /// The lab.
+    pub lab: &'a Lab,
+    /// Its resolved environment.
+    pub env: &'a Environment,
+    /// The actions there are.
+    pub registry: &'a Registry,
+}
+
+/// A plan, and what is known of it besides.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Compiled {
+    /// The plan. Where a variable is missing it holds `<NAME>` instead.
+    pub plan: Plan,
+    /// The recipes it runs, in order, with their arguments.
+    pub recipes: Vec<RunRecipe>,
+    /// Variables that are not set, each with the recipes that want it.
+    pub missing: BTreeMap<String, BTreeSet<String>>,
+    /// Programs, each with the recipes that want it.
+    pub tools: BTreeMap<String, BTreeSet<String>>,
+}
+
+/// A recipe of a plan.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct RunRecipe {
+    /// Its layer.
+    pub layer: String,
+    /// Its name.
+    pub name: String,
+    /// Its name in step ids, with arguments where it runs more than once.
+    pub instance: String,
+    /// The call: `l1-ensure debian-13`.
+    pub text: String,
+    /// Its doc line.
+    pub doc: String,
+    /// Its arguments.
+    pub args: Vec<Arg>,
+    /// Variables it declares, with its layer's.
+    pub env: Vec<String>,
+}
+
+impl Book {
+    /// The plan of a recipe and all it depends on. Invalid definitions are
+    /// [`Exit::Definition`], an unknown recipe [`Exit::Unknown`], wrong
+    /// arguments [`Exit::Usage`], missing variables [`Exit::Runway`].
+    pub fn plan(&self, request: &Request, scope: &Scope<'_>) -> Result<Plan, Failure> {
+        self.compile(request, scope)?.ready()
+    }
+
+    /// [`Book::plan`] that also works when variables are missing.
+    pub fn compile(&self, request: &Request, scope: &Scope<'_>) -> Result<Compiled, Failure> {
+        // Known first: a slip in the name is the likelier wish to be helped with.
+        self.find(&request.recipe)?;
+        self.check(scope.registry, &scope.lab.config)?;
+        let engine = engine();
+        let mut instances = Instances::new(self, Renderer::new(&engine, scope.lab, scope.env));
+        let root = instances.ask(&request.recipe, &request.args)?;
+        let name = instances.list[root].text.clone();
+        assemble(instances, &[root], name, scope)
+    }
+
+    /// The plan of `hl up`: each layer's default recipe, from the first to the last.
+    pub fn up(&self, request: &UpRequest, scope: &Scope<'_>) -> Result<Plan, Failure> {
+        self.compile_up(request, scope)?.ready()
+    }
+
+    /// [`Book::up`] that also works when variables are missing.
+    pub fn compile_up(&self, request: &UpRequest, scope: &Scope<'_>) -> Result<Compiled, Failure> {
+        let first = match &request.from {
+            Some(id) => self.find_layer(id)?,
+            None => 0,
+        };
+        let last = match &request.to {
+            Some(id) => self.find_layer(id)?,
+            None => self.layers.len().saturating_sub(1),
+        };
+        let layers = self.layers.get(first..=last).unwrap_or_default();
+        if layers.is_empty() {
+            let id = |index: usize| self.layers.get(index).map_or("", |l| l.id.get_ref());
+            return Err(Failure::message(
+                Exit::Usage,
+                format!("`--from {}` comes after `--to {}`", id(first), id(last)),
+            )
+            .help("layers run upwards, `--from` the lower one"));
+        }
+        self.check(scope.registry, &scope.lab.config)?;
+        let engine = engine();
+        let mut instances = Instances::new(self, Renderer::new(&engine, scope.lab, scope.env));
+        let mut roots = Vec::new();
+        for layer in layers {
+            let id = layer.id.get_ref();
+            if layer.default.is_none() {
+                return Err(Failure::new(
+                    Exit::Definition,
+                    Diagnostic::error(format!("layer `{id}` has no default recipe to run"))
+                        .at(layer.source.at(layer.id.span(), "this layer"))
+                        .help("add `default = \"RECIPE\"` to its `[layer]`"),
+                ));
+            }
+            let (layer, recipe) = self.find(id)?;
+            let given = recipe
+                .params
+                .iter()
+                .map(|param| match param.name.get_ref().as_str() {
+                    "env" => request.env.clone(),
+                    "node" => request.node.clone(),
+                    _ => None,
+                })
+                .collect::<Vec<_>>();
+            let lacking = recipe.params.iter().zip(&given);
+            if let Some((param, _)) = lacking
+                .into_iter()
+                .find(|(p, g)| p.required() && g.is_none())
+            {
+                return Err(Failure::new(
+                    Exit::Definition,
+                    Diagnostic::error(format!(
+                        "`up` runs `{}`, whose parameter `{}` has no default",
+                        recipe.name.get_ref(),
+                        param.name.get_ref()
+                    ))
+                    .at(layer.source.at(param.name.span(), "needs a default")),
+                ));
+            }
+            roots.push(instances.ask_bound(layer, recipe, given)?);
+        }
+        assemble(instances, &roots, up_text(request), scope)
+    }
+
+    /// Variables that the request needs and that are not set.
+    pub fn missing_env(
+        &self,
+        request: &Request,
+        scope: &Scope<'_>,
+    ) -> Result<Vec<String>, Failure> {
+        Ok(self.compile(request, scope)?.missing.into_keys().collect())
+    }
+}
+
+impl Compiled {
+    /// The plan, unless variables are missing: then one error names them all.
+    pub fn ready(self) -> Result<Plan, Failure> {
+        if self.missing.is_empty() {
+            Ok(self.plan)
+        } else {
+            Err(missing_failure(&self.missing))
+        }
+    }
+}
+
+fn up_text(request: &UpRequest) -> String {
+    let mut text = "up".to_owned();
+    let mut add = |prefix: &str, value: &Option<String>| {
+        if let Some(value) = value {
+            text.push_str(prefix);
+            text.push_str(value);
+        }
+    };
+    add(" ", &request.env);
+    add(" --node ", &request.node);
+    add(" --from ", &request.from);
+    add(" --to ", &request.to);
+    text
+}
