@@ -4,7 +4,14 @@ use std::collections::BTreeMap;
 
 use super::clean::CleanRemove;
 use super::runway::{PveCheck, ToolCheck};
-use super::{Action, Command, InventoryAction, PlaybookAction, Script, SshWait, tofu};
+use super::template::{
+    IsoFetch, TemplateCheck, TemplateImage, TemplatePromote, TemplatePrune, TemplatePublish,
+    TemplateRollback,
+};
+use super::{
+    Action, Command, InventoryAction, PackerBuild, PackerValidate, PlaybookAction, Script, SshWait,
+    tofu,
+};
 
 /// The actions that plans may use.
 #[derive(Default)]
@@ -45,9 +52,18 @@ pub fn builtin() -> Registry {
         .with(ToolCheck)
         .with(Command)
         .with(InventoryAction)
+        .with(IsoFetch)
+        .with(PackerBuild)
+        .with(PackerValidate)
         .with(PlaybookAction)
         .with(Script)
         .with(SshWait)
+        .with(TemplateCheck)
+        .with(TemplateImage)
+        .with(TemplatePromote)
+        .with(TemplatePrune)
+        .with(TemplatePublish)
+        .with(TemplateRollback)
         .with(tofu::Tfvars)
         .with(tofu::Init)
         .with(tofu::Validate)

@@ -1,0 +1,202 @@
+//! `template.check`: is a template there, and is it what its files say? What
+//! was lost here and is known to the node is written again.
+
+use schemars::{JsonSchema, Schema, schema_for};
+use serde::Deserialize;
+
+use super::call;
+use super::digest::inputs_digest;
+use super::fetch::Web;
+use super::known::Known;
+use super::manifest::IsoManifest;
+use super::node;
+use super::pin::Pin;
+use super::shelf::Shelf;
+use super::source::Template;
+use crate::action::{Action, Done, StepContext, StepError};
+use crate::lab::Paths;
+
+/// `template.check`
+#[derive(Debug, Clone, Copy)]
+pub struct TemplateCheck;
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Inputs {
+    /// Name of the template: a folder of `layers/l1-templates`.
+    name: String,
+    /// Proxmox node.
+    node: String,
+    /// It is to be built in any case.
+    #[serde(default)]
+    force: bool,
+    /// Take the vendor's newest image.
+    #[serde(default)]
+    update_image: bool,
+}
+
+impl Action for TemplateCheck {
+    fn name(&self) -> &'static str {
+        "template.check"
+    }
+
+    fn doc(&self) -> &'static str {
+        "find out whether a template has to be built; publishes `stale` and `reason`"
+    }
+
+    fn inputs(&self) -> Schema {
+        schema_for!(Inputs)
+    }
+
+    fn preview(&self, ctx: &StepContext<'_>) -> Result<Done, StepError> {
+        check(ctx, false)
+    }
+
+    fn run(&self, ctx: &StepContext<'_>) -> Result<Done, StepError> {
+        check(ctx, true)
+    }
+}
+
+fn check(ctx: &StepContext<'_>, write: bool) -> Result<Done, StepError> {
+    let inputs: Inputs = ctx.inputs()?;
+    let template = call::template(ctx, &inputs.name)?;
+    let client = call::client(ctx)?;
+    let found = node::templates(&client)?;
+    let mut known = Known::read(&ctx.lab.paths, &inputs.name, &found)?;
+    let mut restored = Vec::new();
+    if write {
+        restored = known.restore()?;
+        if !restored.is_empty() {
+            ctx.note(format!(
+                "written again from the node's notes: {}",
+                restored.join(", ")
+            ));
+        }
+    }
+    if inputs.update_image {
+        renew(ctx, &template, &mut known, write)?;
+    }
+    let pin = pin_in_use(&ctx.lab.paths, &template, known.pin.as_ref())?;
+    let digest = inputs_digest(&template, pin.as_ref())
+        .map_err(|error| StepError::io("read the files of", &template.dir, &error))?;
+    let reason = if inputs.force {
+        Some("asked for".to_owned())
+    } else {
+        known.stale(&inputs.node, Some(&digest))
+    };
+    let mut done = match (&reason, known.newest(&inputs.node)) {
+        (None, Some(newest)) => {
+            let manifest = &newest.manifest;
+            let promoted = known.stable.as_ref() == Some(&manifest.stamp);
+            let promoted = if promoted { ", stable" } else { "" };
+            Done::new(format!(
+                "up to date: VM {} of {}{promoted}",
+                manifest.vmid, manifest.stamp
+            ))
+            .output("vmid", manifest.vmid)
+            .output("stamp", manifest.stamp.as_str())
+        }
+        (reason, _) => {
+            let verb = if write { "to be built" } else { "would build" };
+            Done::new(format!("{verb}: {}", reason.as_deref().unwrap_or_default()))
+        }
+    };
+    done = done
+        .changed(!restored.is_empty())
+        .output("stale", reason.is_some())
+        .output("reason", reason.clone().unwrap_or_default());
+    for warning in concerns(&known, &inputs.node, reason.is_some()) {
+        done = done.warn(warning);
+    }
+    for vm in node::leftovers(&client, &inputs.node, &inputs.name)? {
+        done = done.warn(format!(
+            "VM {} is left of an interrupted build; remove it, on `{}`: `qm stop {}; qm destroy {} --purge`",
+            vm.vmid, vm.node, vm.vmid, vm.vmid
+        ));
+    }
+    Ok(done)
+}
+
+/// Looks the image up again and moves the pin when there is a newer one.
+fn renew(
+    ctx: &StepContext<'_>,
+    template: &Template,
+    known: &mut Known,
+    write: bool,
+) -> Result<(), StepError> {
+    let Some(image) = &template.spec.image else {
+        ctx.note("made from an ISO: `hl l1-iso NAME --update-image` brings a newer one");
+        return Ok(());
+    };
+    if ctx.lab.paths.is_rehearsal() {
+        ctx.note("a rehearsal fetches nothing: the image stays the simulated one");
+        return Ok(());
+    }
+    if !write {
+        ctx.note(format!("would look for a newer image in {}", image.sums));
+        return Ok(());
+    }
+    let fresh = Pin::fetch(&image.url, &image.sums, &Web::new()?)?;
+    let same = known
+        .pin
+        .as_ref()
+        .is_some_and(|pin| pin.url == fresh.url && pin.checksum() == fresh.checksum());
+    if same {
+        ctx.note("the pinned image is the vendor's newest");
+    } else {
+        fresh.write(known.shelf.dir())?;
+        ctx.note(format!("pinned {} ({})", fresh.url, fresh.checksum()));
+        known.pin = Some(fresh);
+    }
+    Ok(())
+}
+
+/// The image that a build would be made of, as far as it is known: the pin
+/// while the definition still means it; for an installer, the stable ISO's.
+pub(in crate::action) fn pin_in_use(
+    paths: &Paths,
+    template: &Template,
+    pin: Option<&Pin>,
+) -> Result<Option<Pin>, StepError> {
+    match (&template.spec.image, &template.spec.iso) {
+        (Some(image), _) => Ok(match pin {
+            Some(pin) if pin.fits(&image.url) => Some(pin.clone()),
+            _ if paths.is_rehearsal() => Some(Pin::simulated(&image.url)),
+            _ => None,
+        }),
+        (None, Some(iso)) => Ok(stable_iso(paths, &iso.name)?.map(|iso| iso.image)),
+        (None, None) => Ok(None),
+    }
+}
+
+/// The promoted ISO of that name.
+pub(in crate::action) fn stable_iso(
+    paths: &Paths,
+    name: &str,
+) -> Result<Option<IsoManifest>, StepError> {
+    let shelf = Shelf::new(paths.template(name));
+    let Some(stamp) = shelf.stable::<IsoManifest>()? else {
+        return Ok(None);
+    };
+    let records = shelf.records::<IsoManifest>()?;
+    Ok(records.into_iter().find(|iso| iso.stamp == stamp))
+}
+
+/// What the user should know of a template that will not be promoted anew.
+fn concerns(known: &Known, node: &str, will_build: bool) -> Vec<String> {
+    let name = &known.name;
+    if will_build {
+        return Vec::new();
+    }
+    match (known.promoted(), known.newest(node)) {
+        (None, Some(newest)) => vec![format!(
+            "no stable `{name}` yet: `hl templates promote {name} {}`",
+            newest.manifest.stamp
+        )],
+        (Some(stable), Some(newest)) if stable.vm.is_none() => vec![format!(
+            "the stable `{name}`, VM {}, is gone from `{}`: `hl templates promote {name} {}`",
+            stable.manifest.vmid, stable.manifest.node, newest.manifest.stamp
+        )],
+        _ => Vec::new(),
+    }
+}

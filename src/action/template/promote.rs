@@ -1,0 +1,233 @@
+//! `template.promote` and `template.rollback`: which build is stable, here and
+//! in the node's notes.
+
+use schemars::{JsonSchema, Schema, schema_for};
+use serde::Deserialize;
+
+use super::call;
+use super::known::{Entry, Known};
+use super::manifest::{Manifest, Stamp};
+use super::node::{self, Found};
+use super::notes::Notes;
+use super::shelf::Shelf;
+use crate::action::{Action, Done, StepContext, StepError};
+use crate::diag::{Exit, did_you_mean};
+use crate::pve::Client;
+
+/// `template.promote`
+#[derive(Debug, Clone, Copy)]
+pub struct TemplatePromote;
+
+/// `template.rollback`
+#[derive(Debug, Clone, Copy)]
+pub struct TemplateRollback;
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct PromoteInputs {
+    /// Name of the template.
+    name: String,
+    /// Which build: `YYYYMMDD-HHMMSS`.
+    stamp: String,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct RollbackInputs {
+    /// Name of the template.
+    name: String,
+}
+
+impl Action for TemplatePromote {
+    fn name(&self) -> &'static str {
+        "template.promote"
+    }
+
+    fn doc(&self) -> &'static str {
+        "make one build of a template the stable one"
+    }
+
+    fn inputs(&self) -> Schema {
+        schema_for!(PromoteInputs)
+    }
+
+    fn preview(&self, ctx: &StepContext<'_>) -> Result<Done, StepError> {
+        Self::apply(ctx, false)
+    }
+
+    fn run(&self, ctx: &StepContext<'_>) -> Result<Done, StepError> {
+        Self::apply(ctx, true)
+    }
+}
+
+impl TemplatePromote {
+    fn apply(ctx: &StepContext<'_>, write: bool) -> Result<Done, StepError> {
+        let inputs: PromoteInputs = ctx.inputs()?;
+        choose(ctx, &inputs.name, write, |known| {
+            let stamps = known.entries.iter().map(|e| e.manifest.stamp.as_str());
+            known
+                .entries
+                .iter()
+                .find(|e| e.manifest.stamp.as_str() == inputs.stamp)
+                .ok_or_else(|| {
+                    let help = did_you_mean(&inputs.stamp, stamps).unwrap_or_else(|| {
+                        format!("build it first: `hl l1-template {}`", inputs.name)
+                    });
+                    StepError::new(format!(
+                        "there is no build `{}` of template `{}`",
+                        inputs.stamp, inputs.name
+                    ))
+                    .exit(Exit::Unknown)
+                    .help(help)
+                })
+        })
+    }
+}
+
+impl Action for TemplateRollback {
+    fn name(&self) -> &'static str {
+        "template.rollback"
+    }
+
+    fn doc(&self) -> &'static str {
+        "make the build before the stable one the stable one"
+    }
+
+    fn inputs(&self) -> Schema {
+        schema_for!(RollbackInputs)
+    }
+
+    fn preview(&self, ctx: &StepContext<'_>) -> Result<Done, StepError> {
+        Self::apply(ctx, false)
+    }
+
+    fn run(&self, ctx: &StepContext<'_>) -> Result<Done, StepError> {
+        Self::apply(ctx, true)
+    }
+}
+
+impl TemplateRollback {
+    fn apply(ctx: &StepContext<'_>, write: bool) -> Result<Done, StepError> {
+        let inputs: RollbackInputs = ctx.inputs()?;
+        choose(ctx, &inputs.name, write, |known| {
+            before_stable(known).ok_or_else(|| {
+                StepError::new(format!(
+                    "there is nothing to roll `{}` back to: no older build is on the node",
+                    inputs.name
+                ))
+                .exit(Exit::Unknown)
+                .help(format!(
+                    "`hl templates show {}` lists its builds",
+                    inputs.name
+                ))
+            })
+        })
+    }
+}
+
+/// The newest build older than the stable one that is still there.
+fn before_stable(known: &Known) -> Option<&Entry> {
+    let stable = known.stable.as_ref()?;
+    let mut newest_first = known.entries.iter().rev();
+    newest_first.find(|e| e.manifest.stamp < *stable && e.vm.is_some())
+}
+
+fn choose(
+    ctx: &StepContext<'_>,
+    name: &str,
+    write: bool,
+    pick: impl Fn(&Known) -> Result<&Entry, StepError>,
+) -> Result<Done, StepError> {
+    let client = call::client(ctx)?;
+    let found = node::templates(&client)?;
+    let mut known = Known::read(&ctx.lab.paths, name, &found)?;
+    if write {
+        known.restore()?;
+    }
+    let chosen = pick(&known)?;
+    let manifest = chosen.manifest.clone();
+    let stamp = manifest.stamp.clone();
+    if chosen.vm.is_none() {
+        return Err(StepError::new(format!(
+            "build `{stamp}` of `{name}` cannot be stable: its VM {} is gone from `{}`",
+            manifest.vmid, manifest.node
+        ))
+        .exit(Exit::Unknown)
+        .help(format!("`hl templates show {name}` lists what is there")));
+    }
+    let before = known.stable.clone();
+    if before.as_ref() == Some(&stamp) && !known.pointer_lost {
+        return Ok(done(
+            Done::new(format!("`{name}` {stamp} is stable already")),
+            &manifest,
+            &stamp,
+        )
+        .changed(false));
+    }
+    let was = before.map_or_else(String::new, |before| format!(", was {before}"));
+    if write {
+        promote(ctx, &client, &manifest)?;
+    }
+    let verb = if write { "is now" } else { "would be" };
+    Ok(done(
+        Done::new(format!(
+            "`{name}` {stamp} (VM {}) {verb} stable{was}",
+            manifest.vmid
+        )),
+        &manifest,
+        &stamp,
+    )
+    .changed(true))
+}
+
+fn done(done: Done, manifest: &Manifest, stamp: &Stamp) -> Done {
+    done.output("name", manifest.name.as_str())
+        .output("stamp", stamp.as_str())
+        .output("vmid", manifest.vmid)
+}
+
+/// Marks the manifest's VM as stable in its notes, moves the pointer, takes the
+/// mark from the others. Stopped in between, the pointer decides, and without
+/// it the newest mark.
+pub(super) fn promote(
+    ctx: &StepContext<'_>,
+    client: &Client,
+    manifest: &Manifest,
+) -> Result<(), StepError> {
+    let found = node::templates(client)?;
+    mark(client, manifest, true)?;
+    Shelf::new(ctx.lab.paths.template(&manifest.name)).point::<Manifest>(&manifest.stamp)?;
+    for other in others(&found, manifest) {
+        if let Err(error) = mark(client, &other, false) {
+            ctx.warn(format!(
+                "the notes of VM {} still say `stable=yes`: {error}; change them to `stable=no`, or promote again",
+                other.vmid
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// Other builds of that template that are marked.
+fn others(found: &[Found], manifest: &Manifest) -> Vec<Manifest> {
+    found
+        .iter()
+        .filter(|vm| vm.notes.as_ref().is_some_and(|notes| notes.stable))
+        .filter_map(Found::manifest)
+        .filter(|other| other.name == manifest.name && other.stamp != manifest.stamp)
+        .collect()
+}
+
+/// Sets or takes the mark; lines that people added stay.
+fn mark(client: &Client, manifest: &Manifest, stable: bool) -> Result<(), StepError> {
+    let (node, vmid) = (manifest.node.as_str(), manifest.vmid);
+    let old = client
+        .vm_config(node, vmid)?
+        .text("description")
+        .unwrap_or_default();
+    let new = Notes::of(manifest, stable).over(&old);
+    if new.trim() != old.trim() {
+        client.set_vm_config(node, vmid, &[("description", &new)])?;
+    }
+    Ok(())
+}

@@ -1,0 +1,240 @@
+//! `template.prune`: removes old builds, on the node and here. Never the
+//! stable one, never one that linked clones live on.
+
+use schemars::{JsonSchema, Schema, schema_for};
+use serde::Deserialize;
+
+use super::call;
+use super::known::{Entry, Known};
+use super::manifest::Manifest;
+use super::node;
+use crate::action::{Action, Done, StepContext, StepError};
+use crate::pve::{Client, Error, Volume};
+
+/// `template.prune`
+#[derive(Debug, Clone, Copy)]
+pub struct TemplatePrune;
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Inputs {
+    /// Name of the template.
+    name: String,
+    /// How many of the newest builds stay, besides the stable one.
+    keep: u32,
+}
+
+impl Action for TemplatePrune {
+    fn name(&self) -> &'static str {
+        "template.prune"
+    }
+
+    fn doc(&self) -> &'static str {
+        "remove old builds of a template from the node; never the stable one"
+    }
+
+    fn inputs(&self) -> Schema {
+        schema_for!(Inputs)
+    }
+
+    fn preview(&self, ctx: &StepContext<'_>) -> Result<Done, StepError> {
+        prune(ctx, false)
+    }
+
+    fn run(&self, ctx: &StepContext<'_>) -> Result<Done, StepError> {
+        prune(ctx, true)
+    }
+}
+
+fn prune(ctx: &StepContext<'_>, write: bool) -> Result<Done, StepError> {
+    let inputs: Inputs = ctx.inputs()?;
+    let client = call::client(ctx)?;
+    let found = node::templates(&client)?;
+    let mut known = Known::read(&ctx.lab.paths, &inputs.name, &found)?;
+    if write {
+        known.restore()?;
+    }
+    if known.stable.is_none() && !known.entries.is_empty() {
+        ctx.warn(format!(
+            "no build of `{}` is stable: only the newest {} stay; `hl templates promote` protects one",
+            inputs.name, inputs.keep
+        ));
+    }
+    let mut done = Done::default();
+    let mut removed = Vec::new();
+    for entry in surplus(&known, usize::try_from(inputs.keep).unwrap_or(usize::MAX)) {
+        let manifest = &entry.manifest;
+        if let Some(vm) = &entry.vm {
+            let clones = clones(&client, manifest)?;
+            if !clones.is_empty() {
+                done = done.warn(format!(
+                    "build {} stays: VM {} lives on its disk; clone that fully, or remove it first",
+                    manifest.stamp,
+                    clones
+                        .iter()
+                        .map(u32::to_string)
+                        .collect::<Vec<_>>()
+                        .join(", VM ")
+                ));
+                continue;
+            }
+            let protected = vm.config.text("protection").as_deref() == Some("1");
+            if protected {
+                done = done.warn(format!(
+                    "build {} stays: VM {} is protected on the node",
+                    manifest.stamp, manifest.vmid
+                ));
+                continue;
+            }
+            if write {
+                ctx.progress(format!("removing VM {}", manifest.vmid));
+                node::remove(&client, &manifest.node, manifest.vmid)?;
+            }
+        }
+        if write {
+            known.shelf.remove::<Manifest>(&manifest.stamp)?;
+        }
+        let gone = if entry.vm.is_some() {
+            ""
+        } else {
+            ", gone before"
+        };
+        removed.push(format!("{} (VM {}{gone})", manifest.stamp, manifest.vmid));
+    }
+    let verb = if write { "removed" } else { "would remove" };
+    done.summary = if removed.is_empty() {
+        "nothing to remove".to_owned()
+    } else {
+        format!("{verb} {}", removed.join(", "))
+    };
+    let count = removed.len();
+    Ok(done.changed(count > 0).output("removed", removed))
+}
+
+/// What may go: all but the stable one and the newest `keep` that are there.
+/// Records of VMs that are gone are of no use to anyone.
+fn surplus(known: &Known, keep: usize) -> Vec<&Entry> {
+    let mut kept = 0;
+    let mut surplus: Vec<&Entry> = known
+        .entries
+        .iter()
+        .rev()
+        .filter(|entry| {
+            if known.stable.as_ref() == Some(&entry.manifest.stamp) {
+                return false;
+            }
+            if entry.vm.is_some() && kept < keep {
+                kept += 1;
+                return false;
+            }
+            true
+        })
+        .collect();
+    surplus.reverse();
+    surplus
+}
+
+/// VMs whose disks are linked to the template's.
+pub(super) fn clones(client: &Client, manifest: &Manifest) -> Result<Vec<u32>, Error> {
+    let volumes = client.storage_content(&manifest.node, &manifest.storage, Some("images"))?;
+    let mut clones: Vec<u32> = volumes
+        .iter()
+        .filter(|volume| is_linked(volume, manifest.vmid))
+        .filter_map(|volume| volume.vmid.filter(|vmid| *vmid != manifest.vmid))
+        .collect();
+    clones.sort_unstable();
+    clones.dedup();
+    Ok(clones)
+}
+
+/// `base-101-disk-0` is the parent (LVM-thin, ZFS, RBD), or is in the volume's
+/// name: `local:101/base-101-disk-0.qcow2/110/vm-110-disk-0.qcow2`.
+fn is_linked(volume: &Volume, vmid: u32) -> bool {
+    let base = format!("base-{vmid}-disk-");
+    let parent = volume.parent.as_deref().unwrap_or_default();
+    let (before, _) = volume.volid.rsplit_once('/').unwrap_or(("", ""));
+    parent.contains(&base) || before.contains(&base)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::manifest::{Stamp, sample};
+    use super::super::node::Found;
+    use super::super::shelf::Shelf;
+    use super::*;
+    use serde_json::json;
+
+    fn known(present: &[bool], stable: Option<&str>) -> Known {
+        let entries = present
+            .iter()
+            .enumerate()
+            .map(|(i, there)| {
+                let manifest = sample(
+                    &format!("2026010{}-120000", i + 1),
+                    100 + u32::try_from(i).unwrap(),
+                );
+                let vm = there.then(|| Found {
+                    vm: serde_json::from_value(json!({"vmid": manifest.vmid, "node": "pve"}))
+                        .unwrap(),
+                    config: crate::pve::VmConfig::default(),
+                    notes: None,
+                });
+                Entry {
+                    manifest,
+                    vm,
+                    only_on_node: false,
+                }
+            })
+            .collect();
+        Known {
+            name: "debian-13".to_owned(),
+            shelf: Shelf::new("/nowhere"),
+            entries,
+            stable: stable.and_then(Stamp::parse),
+            pointer_lost: false,
+            pin: None,
+            pin_lost: false,
+        }
+    }
+
+    #[test]
+    fn the_stable_and_the_newest_stay() {
+        let numbers = |known: &Known, keep| -> Vec<u32> {
+            surplus(known, keep)
+                .iter()
+                .map(|e| e.manifest.vmid)
+                .collect()
+        };
+        let all = known(&[true, true, true, true], Some("20260101-120000"));
+        assert_eq!(numbers(&all, 1), [101, 102]);
+        assert_eq!(numbers(&all, 0), [101, 102, 103]);
+        assert_eq!(numbers(&all, 9), Vec::<u32>::new());
+        // One that is gone does not count as kept, and its record goes.
+        let gone = known(&[true, true, false], None);
+        assert_eq!(numbers(&gone, 1), [100, 102]);
+        // Not even the stable one's record, when its VM is gone.
+        let lost = known(&[false, true], Some("20260101-120000"));
+        assert_eq!(numbers(&lost, 1), Vec::<u32>::new());
+    }
+
+    #[test]
+    fn linked_clones_are_seen_on_every_kind_of_storage() {
+        let volume = |volid: &str, parent: Option<&str>| -> Volume {
+            serde_json::from_value(json!({"volid": volid, "vmid": 110, "parent": parent})).unwrap()
+        };
+        for (volid, parent) in [
+            (
+                "local:101/base-101-disk-0.qcow2/110/vm-110-disk-0.qcow2",
+                None,
+            ),
+            ("tank:base-101-disk-0/vm-110-disk-0", None),
+            ("local-lvm:vm-110-disk-0", Some("base-101-disk-0")),
+            ("rbd:vm-110-disk-0", Some("base-101-disk-0@__base__")),
+        ] {
+            assert!(is_linked(&volume(volid, parent), 101), "{volid}");
+            assert!(!is_linked(&volume(volid, parent), 10), "{volid}");
+        }
+        assert!(!is_linked(&volume("local-lvm:base-101-disk-0", None), 101));
+        assert!(!is_linked(&volume("local-lvm:vm-110-disk-0", None), 101));
+    }
+}

@@ -1,0 +1,189 @@
+//! `template.publish`: proof that the VM is a template, what belongs to the
+//! build taken out of it, its manifest written, and the pointer moved.
+
+use schemars::{JsonSchema, Schema, schema_for};
+use serde::Deserialize;
+
+use super::call;
+use super::check::pin_in_use;
+use super::manifest::{Manifest, Stamp, VERSION};
+use super::node;
+use super::notes::Notes;
+use super::pin::{self, Pin};
+use super::promote::promote;
+use super::shelf::Shelf;
+use crate::action::{Action, Done, Instead, StepContext, StepError};
+use crate::diag::Exit;
+use crate::pve::{Param, VmConfig};
+
+/// `template.publish`
+#[derive(Debug, Clone, Copy)]
+pub struct TemplatePublish;
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Inputs {
+    /// Name of the template: a folder of `layers/l1-templates`.
+    name: String,
+    /// Proxmox node.
+    node: String,
+    /// What packer made.
+    vmid: u32,
+    /// When the build began: `YYYYMMDD-HHMMSS`.
+    stamp: String,
+    /// Digest of what it was built from.
+    digest: String,
+}
+
+/// Settings of the build's one boot. In a template they would be those of every
+/// clone: the same address twice, a user and a key that nobody asked for.
+const OF_THE_BUILD: [&str; 4] = ["cipassword", "ciuser", "ipconfig0", "sshkeys"];
+
+impl Action for TemplatePublish {
+    fn name(&self) -> &'static str {
+        "template.publish"
+    }
+
+    fn doc(&self) -> &'static str {
+        "prove that packer made a template, write its manifest, move the stable pointer"
+    }
+
+    fn inputs(&self) -> Schema {
+        schema_for!(Inputs)
+    }
+
+    fn preview(&self, _ctx: &StepContext<'_>) -> Result<Done, StepError> {
+        Ok(Done {
+            instead: Some(Instead::NotPlanned("there is no build yet".to_owned())),
+            ..Done::default()
+        })
+    }
+
+    fn run(&self, ctx: &StepContext<'_>) -> Result<Done, StepError> {
+        let inputs: Inputs = ctx.inputs()?;
+        let stamp = Stamp::parse(&inputs.stamp).ok_or_else(|| {
+            StepError::new(format!(
+                "`{}` is not a stamp, expected YYYYMMDD-HHMMSS",
+                inputs.stamp
+            ))
+            .exit(Exit::Definition)
+        })?;
+        let template = call::template(ctx, &inputs.name)?;
+        let client = call::client(ctx)?;
+        let (node, vmid) = (inputs.node.as_str(), inputs.vmid);
+        ctx.progress(format!("looking at VM {vmid}"));
+        let config = node::prove(&client, node, vmid, ctx.cancel)?;
+        let store = Shelf::new(ctx.lab.paths.template(&inputs.name));
+        let pin = pin_in_use(&ctx.lab.paths, &template, Pin::read(store.dir())?.as_ref())?;
+        let storage = node::storage(&config).ok_or_else(|| {
+            StepError::new(format!("template {vmid} on `{node}` has no disk")).help(format!(
+                "remove it, on `{node}`: `qm destroy {vmid} --purge`, and build again"
+            ))
+        })?;
+        let manifest = Manifest {
+            version: VERSION,
+            name: inputs.name.clone(),
+            stamp,
+            node: node.to_owned(),
+            vmid,
+            vm_name: config.text("name").unwrap_or_default(),
+            storage,
+            created_at: pin::now(),
+            description: template.spec.description.clone(),
+            inputs_digest: inputs.digest,
+            image: pin,
+        };
+        let notes = Notes::of(&manifest, false).render();
+        client.set_vm_config(node, vmid, &changes(&config, &notes, &delete(&config)))?;
+        let config = client.vm_config(node, vmid)?;
+        let left = delete(&config);
+        if !left.is_empty() {
+            return Err(StepError::new(format!(
+                "template {vmid} on `{node}` still has {left} of its build"
+            ))
+            .help(format!(
+                "remove them, on `{node}`: `qm set {vmid} --delete {left}`"
+            )));
+        }
+        // The token needs VM.Audit to see it again; a record of what cannot be
+        // seen would be stale at once.
+        let path = store.write(&manifest)?;
+        ctx.note(format!("wrote {}", ctx.lab.paths.show(&path)));
+        let stable = call::update_stable(ctx);
+        if stable {
+            promote(ctx, &client, &manifest)?;
+        }
+        let how = if stable {
+            "now stable".to_owned()
+        } else {
+            format!(
+                "stable stays: `UPDATE_STABLE` is not `yes`; `hl templates promote {} {}`",
+                manifest.name, manifest.stamp
+            )
+        };
+        Ok(
+            Done::new(format!("template {vmid} of {}, {how}", manifest.stamp))
+                .changed(true)
+                .output("vmid", vmid)
+                .output("stamp", manifest.stamp.as_str())
+                .output("manifest", ctx.lab.paths.show(&path).as_str())
+                .output("stable", stable),
+        )
+    }
+}
+
+/// The keys of the build that a configuration holds, as `delete` wants them.
+fn delete(config: &VmConfig) -> String {
+    let held: Vec<&str> = OF_THE_BUILD
+        .into_iter()
+        .filter(|key| config.0.contains_key(*key))
+        .collect();
+    held.join(",")
+}
+
+/// What is changed in the template: notes, keys that go, and the installer's
+/// disc, which is taken out of its drive.
+fn changes<'a>(config: &VmConfig, notes: &'a str, delete: &'a str) -> Vec<Param<'a>> {
+    const DRIVES: [&str; 4] = ["ide0", "ide1", "ide2", "ide3"];
+    let mut changes = vec![("description", notes)];
+    if !delete.is_empty() {
+        changes.push(("delete", delete));
+    }
+    for drive in DRIVES {
+        if config
+            .text(drive)
+            .is_some_and(|text| text.contains(":iso/"))
+        {
+            changes.push((drive, "none,media=cdrom"));
+        }
+    }
+    changes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn what_is_of_the_build_goes_and_the_rest_stays() {
+        let config: VmConfig = serde_json::from_value(json!({
+            "ciuser": "debian", "ipconfig0": "ip=10.0.0.9/24,gw=10.0.0.1", "sshkeys": "k", "name": "x",
+            "ide2": "local-lvm:vm-101-cloudinit,media=cdrom", "ide0": "local:iso/debian.iso,media=cdrom,size=700M",
+        }))
+        .unwrap();
+        assert_eq!(delete(&config), "ciuser,ipconfig0,sshkeys");
+        assert_eq!(
+            changes(&config, "n", "ciuser"),
+            [
+                ("description", "n"),
+                ("delete", "ciuser"),
+                ("ide0", "none,media=cdrom")
+            ]
+        );
+        assert_eq!(
+            changes(&VmConfig::default(), "n", ""),
+            [("description", "n")]
+        );
+    }
+}
