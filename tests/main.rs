@@ -13,5 +13,6 @@ mod l2;
 mod layers;
 mod rehearse;
 mod runway;
+mod shipped;
 mod sim;
 mod support;

@@ -92,7 +92,7 @@ pub(super) fn run(session: &Session, job: &Job<'_>) -> Result<Ended, Failure> {
             session.mode(),
             session.palette(),
             session.draws(),
-            Some(format!("hl {}", session.command.join(" "))),
+            Some(again(session)),
             Box::new(std::io::stderr()),
         )),
         stream: globals.events.is_some(),
@@ -168,6 +168,21 @@ fn flags(session: &Session) -> BTreeMap<String, Value> {
         flags.insert("jobs".to_owned(), Value::from(jobs));
     }
     flags
+}
+
+/// The command that runs this again, as its user would type it.
+fn again(session: &Session) -> String {
+    let words = session.command.join(" ");
+    if !session.rehearsing() {
+        return format!("hl {words}");
+    }
+    // `hl rehearse` runs `up --yes` unless told otherwise.
+    let words = words.replace(" --yes", "");
+    if words == "up" {
+        "hl rehearse".to_owned()
+    } else {
+        format!("hl rehearse {words}")
+    }
 }
 
 fn operator(session: &Session) -> String {

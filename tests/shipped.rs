@@ -1,0 +1,189 @@
+//! The shipped lab and what is said about it: the justfile, the README, the docs.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::process::Command;
+
+use crate::support::TestLab;
+
+fn file(name: &str) -> String {
+    std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(name)).unwrap()
+}
+
+/// Text between two marks, without a code fence.
+fn between<'a>(text: &'a str, from: &str, to: &str) -> &'a str {
+    let inside = text.split(from).nth(1).unwrap().split(to).next().unwrap();
+    inside
+        .trim()
+        .trim_start_matches("```sh")
+        .trim_end_matches("```")
+        .trim()
+}
+
+/// The real just in a lab; `None` where it is not installed and need not be.
+fn just(lab: &TestLab, args: &[&str]) -> Option<std::process::Output> {
+    let mut command = lab.hl("").command();
+    let program = which::which("just");
+    if program.is_err() {
+        assert!(
+            std::env::var_os("HL_TESTS_NEED_ALL").is_none(),
+            "just is not installed; run scripts/tools"
+        );
+        println!("skipped: just not installed");
+        return None;
+    }
+    let mut just = Command::new(program.unwrap());
+    just.args(args).current_dir(lab.root()).env_clear();
+    for (name, value) in command.env("HL_BIN", env!("CARGO_BIN_EXE_hl")).get_envs() {
+        just.env(name, value.unwrap());
+    }
+    Some(just.output().unwrap())
+}
+
+#[test]
+fn just_forwards_every_recipe() {
+    let lab = TestLab::shipped();
+    let Some(summary) = just(&lab, &["--summary"]) else {
+        return;
+    };
+    let forwarded: BTreeSet<String> = String::from_utf8(summary.stdout)
+        .unwrap()
+        .split_whitespace()
+        .map(str::to_owned)
+        .collect();
+    let mut wanted: BTreeSet<String> = ["up", "rehearse", "clean"].map(str::to_owned).into();
+    for layer in lab.hl("list --json").exits(0).json()["layers"]
+        .as_array()
+        .unwrap()
+    {
+        wanted.insert(layer["id"].as_str().unwrap().to_owned());
+        wanted.extend(
+            layer["recipes"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|r| r["name"].as_str().unwrap().to_owned()),
+        );
+    }
+    assert_eq!(forwarded, wanted);
+}
+
+#[test]
+fn the_console_lines_of_the_specification_work_as_they_are() {
+    let lab = TestLab::shipped();
+    // Nothing is set: L0 says what is missing, through just, with its own code.
+    let Some(ran) = just(&lab, &["l0-runway"]) else {
+        return;
+    };
+    let said = String::from_utf8_lossy(&ran.stderr);
+    assert_eq!(ran.status.code(), Some(69), "{said}");
+    for name in [
+        "PVE_ACCESS_HOST",
+        "PM_TOKEN_ID",
+        "PM_TOKEN_SECRET",
+        "PVE_NODE",
+        "PVE_STORAGE_VM",
+    ] {
+        assert!(said.contains(name), "{name} is not in\n{said}");
+    }
+    lab.write(".build/x", "rendered");
+    let cleaned = just(&lab, &["clean"]).unwrap();
+    assert_eq!(
+        cleaned.status.code(),
+        Some(0),
+        "{}",
+        String::from_utf8_lossy(&cleaned.stderr)
+    );
+    assert!(!lab.path(".build").exists() && lab.path("hl.toml").exists());
+}
+
+#[test]
+fn the_readme_makes_a_token_with_exactly_the_rights_that_l0_checks() {
+    let readme = file("README.md");
+    let commands = hl::pve::rights::setup_commands(&hl::pve::rights::Objects::default(), 9);
+    assert_eq!(
+        between(&readme, "<!-- pveum -->", "<!-- /pveum -->"),
+        commands.join("\n")
+    );
+}
+
+#[test]
+fn the_example_recipe_of_the_docs_is_a_recipe() {
+    let lab = TestLab::shipped();
+    let docs = file("docs/recipes.md");
+    let recipe = docs
+        .split("```toml")
+        .nth(1)
+        .unwrap()
+        .split("```")
+        .next()
+        .unwrap();
+    lab.write(
+        "layers/l5-backup/layer.toml",
+        &format!("[layer]\nid = \"l5\"\nname = \"Backup\"\ndoc = \"From the docs\"\n{recipe}"),
+    );
+    lab.write("layers/l5-backup/dump.sh", "#!/bin/sh\n");
+    lab.hl("show backup prod --keep 14 --env PVE_NODE=pve")
+        .exits(0)
+        .says(&["backup/dump", "+14"]);
+}
+
+#[test]
+fn every_page_of_the_docs_is_there_and_linked() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let index = file("docs/README.md");
+    for link in index
+        .split("](")
+        .skip(1)
+        .filter_map(|rest| rest.split(')').next())
+    {
+        assert!(
+            root.join("docs").join(link).is_file(),
+            "docs/{link} is missing"
+        );
+    }
+    for dir in ["docs", "docs/layers", "docs/reference"] {
+        for entry in std::fs::read_dir(root.join(dir)).unwrap() {
+            let path = entry.unwrap().path();
+            let relative = path
+                .strip_prefix(root.join("docs"))
+                .unwrap()
+                .display()
+                .to_string();
+            if path.extension().is_some_and(|e| e == "md") && relative != "README.md" {
+                assert!(
+                    index.contains(&format!("]({relative})")),
+                    "docs/README.md does not link {relative}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn exit_codes_are_those_of_the_page() {
+    let page = file("docs/reference/exit-codes.md");
+    use hl::diag::Exit;
+    for exit in [
+        Exit::Ok,
+        Exit::Several,
+        Exit::Usage,
+        Exit::Definition,
+        Exit::Unknown,
+        Exit::Runway,
+        Exit::Bug,
+        Exit::CannotWrite,
+        Exit::Busy,
+        Exit::Newer,
+        Exit::NotApproved,
+        Exit::ChangesPending,
+        Exit::Timeout,
+        Exit::Interrupted,
+        Exit::Terminated,
+    ] {
+        assert!(
+            page.contains(&format!("| {} |", exit.code())),
+            "{exit:?} is not on the page"
+        );
+    }
+}
