@@ -11,6 +11,7 @@ mod engine;
 mod environment;
 mod l2;
 mod layers;
+mod pve;
 mod rehearse;
 mod runway;
 mod shipped;

@@ -117,3 +117,20 @@ build { sources = ["source.proxmox-clone.x"] }
         .any(|line| line.path == "/cluster/resources" && line.status == 200);
     assert!(found, "{said}\n{asked:?}");
 }
+
+#[test]
+fn with_the_real_tools_it_is_cleared_and_leaves_nothing_in_the_home() {
+    if !["tofu", "packer", "ansible-playbook", "ssh"]
+        .iter()
+        .all(|program| there(program))
+    {
+        return;
+    }
+    let scene = super::scene::scene(&super::scene::seed());
+    scene
+        .lab
+        .hl("l0-runway")
+        .exits(0)
+        .says(&["`tofu` 1.", "`packer` 1.", "`ansible-playbook` 2."]);
+    scene.nothing_was_written();
+}

@@ -1,10 +1,13 @@
 //! `tool.check`: a tool of the later layers is there, and recent enough.
 
+use std::fs;
+
+use camino::Utf8Path;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::version::Version;
-use crate::action::{Action, ChildSpec, Done, Instead, StepContext, StepError};
+use crate::action::{Action, Captured, ChildSpec, Done, Instead, StepContext, StepError};
 use crate::diag::Exit;
 use crate::lab::Provenance;
 
@@ -85,10 +88,7 @@ fn check(ctx: &StepContext<'_>, inputs: &Inputs) -> Result<Done, StepError> {
             return Err(missing(ctx, also));
         }
     }
-    let asked = ctx
-        .exec
-        .capture(&question(&program, tool))
-        .map_err(|error| install(error, tool))?;
+    let asked = ask(ctx, &program, tool).map_err(|error| install(error, tool))?;
     let text = String::from_utf8_lossy(&asked.stdout);
     let Some(version) = Version::find(&text).or_else(|| Version::find(&asked.stderr)) else {
         let said = asked
@@ -160,17 +160,42 @@ fn install(error: StepError, tool: &str) -> StepError {
     )
 }
 
-/// Asks for the version, and for nothing else: no look for updates, no files
-/// in the user's home.
-fn question(program: &str, tool: &str) -> ChildSpec {
+/// Asks for the version, and leaves nothing behind: no look for updates, and
+/// what tools write when they only say their version goes to a directory that
+/// is removed. `HOME` stays, because version managers find their tools by it.
+fn ask(ctx: &StepContext<'_>, program: &str, tool: &str) -> Result<Captured, StepError> {
     let argument = match tool {
         "tofu" | "packer" => "version",
         "ssh" => "-V",
         _ => "--version",
     };
-    let temp = std::env::temp_dir();
-    ChildSpec::new(program, [argument])
+    let scratch = tempfile::tempdir().map_err(|error| {
+        StepError::io(
+            "make a directory in",
+            std::env::temp_dir().display(),
+            &error,
+        )
+    })?;
+    let mut child = ChildSpec::new(program, [argument])
         .env("CHECKPOINT_DISABLE", "1")
-        .env("ANSIBLE_LOCAL_TEMP", temp.to_string_lossy())
-        .env("DOPPLER_ENABLE_VERSION_CHECK", "false")
+        .env("DOPPLER_ENABLE_VERSION_CHECK", "false");
+    for name in [
+        "ANSIBLE_HOME",
+        "ANSIBLE_LOCAL_TEMP",
+        "PACKER_CACHE_DIR",
+        "PACKER_CONFIG_DIR",
+    ] {
+        child = child.env(name, scratch.path().to_string_lossy());
+    }
+    let config = ctx
+        .env
+        .get("HOME")
+        .map(|home| Utf8Path::new(home).join(".terraform.d"));
+    let new = config.filter(|dir| tool == "tofu" && !dir.exists());
+    let asked = ctx.exec.capture(&child);
+    if let Some(dir) = new {
+        // tofu has no variable for it. It is empty, or somebody else uses it.
+        fs::remove_dir(dir).unwrap_or_default();
+    }
+    asked
 }

@@ -1,0 +1,178 @@
+//! What a connection can do to a call: break, hang, answer something else.
+
+use std::io::{Read, Write};
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use camino::Utf8Path;
+use hl::lab::{Cancel, Environment, Paths, Provenance, Var};
+use hl::pve::{Client, Error};
+use hl::sim::certs;
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
+use rustls_pki_types::pem::PemObject;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+
+/// What a server does with a request.
+#[derive(Clone, Copy)]
+enum Act {
+    /// Closes the connection without a word.
+    Break,
+    /// Says nothing for a long time.
+    Hang,
+    /// Status line and body.
+    Say(&'static str, &'static str),
+}
+
+struct Wire {
+    client: Client,
+    requests: Arc<AtomicUsize>,
+    _dir: tempfile::TempDir,
+}
+
+/// A server that does these things in turn, one a connection, and the last one
+/// for ever.
+fn wire(acts: &[Act]) -> Wire {
+    let certificate = certs::self_signed(&["127.0.0.1".to_owned()]).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let chain: Vec<_> = CertificateDer::pem_slice_iter(certificate.cert_pem.as_bytes())
+        .collect::<Result<_, _>>()
+        .unwrap();
+    let key = PrivateKeyDer::from_pem_slice(certificate.key_pem.as_bytes()).unwrap();
+    let config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(chain, key)
+        .unwrap();
+    let config = Arc::new(config);
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let addr = listener.local_addr().unwrap();
+    let requests = Arc::new(AtomicUsize::new(0));
+    let (acts, count) = (acts.to_vec(), requests.clone());
+    std::thread::spawn(move || {
+        for socket in listener.incoming() {
+            let session = ServerConnection::new(config.clone()).unwrap();
+            let mut stream = StreamOwned::new(session, socket.unwrap());
+            let mut head = Vec::new();
+            let mut byte = [0];
+            while !head.ends_with(b"\r\n\r\n") && stream.read(&mut byte).is_ok_and(|n| n == 1) {
+                head.push(byte[0]);
+            }
+            let index = count.fetch_add(1, Ordering::SeqCst);
+            match acts.get(index).or(acts.last()).copied().unwrap() {
+                Act::Break => drop(stream),
+                Act::Hang => {
+                    std::thread::spawn(move || {
+                        std::thread::sleep(Duration::from_mins(1));
+                        drop(stream);
+                    });
+                }
+                Act::Say(status, body) => {
+                    let text = format!(
+                        "HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
+                        body.len()
+                    );
+                    stream.write_all(text.as_bytes()).unwrap();
+                    stream.conn.send_close_notify();
+                    stream.flush().unwrap();
+                }
+            }
+        }
+    });
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("ca.pem"), &certificate.ca_pem).unwrap();
+    let mut env = Environment::default();
+    for (name, value) in [
+        ("PVE_ACCESS_HOST", addr.to_string()),
+        ("PM_TOKEN_ID", "hl@pve!hl".to_owned()),
+        ("PM_TOKEN_SECRET", "secret".to_owned()),
+        ("PVE_CA_FILE", "ca.pem".to_owned()),
+    ] {
+        let var = Var {
+            value,
+            from: Provenance::Process,
+            secret: false,
+        };
+        env.set(name, var);
+    }
+    let paths = Paths::live(Utf8Path::from_path(dir.path()).unwrap());
+    Wire {
+        client: Client::new(&env, &paths).unwrap(),
+        requests,
+        _dir: dir,
+    }
+}
+
+impl Wire {
+    fn requests(&self) -> usize {
+        self.requests.load(Ordering::SeqCst)
+    }
+}
+
+const VERSION: Act = Act::Say("200 OK", r#"{"data":{"version":"9.1.2"}}"#);
+
+#[test]
+fn a_read_is_tried_again_after_a_broken_connection() {
+    let wire = wire(&[Act::Break, VERSION]);
+    assert_eq!(wire.client.version().unwrap().version, "9.1.2");
+    assert_eq!(wire.requests(), 2);
+}
+
+#[test]
+fn a_read_gives_up_in_the_end() {
+    let wire = wire(&[Act::Break]);
+    let error = wire.client.version().unwrap_err();
+    assert!(matches!(error, Error::Unreachable { .. }), "{error}");
+    assert!(error.is_transient());
+    assert_eq!(wire.requests(), 3);
+}
+
+#[test]
+fn a_write_is_sent_once() {
+    let wire = wire(&[Act::Break, Act::Say("200 OK", r#"{"data":"UPID:x"}"#)]);
+    let error = wire.client.start_vm("pve", 100).unwrap_err();
+    assert!(matches!(error, Error::Unreachable { .. }), "{error}");
+    assert_eq!(wire.requests(), 1);
+}
+
+#[test]
+fn a_node_that_its_peers_lost_for_a_moment_is_asked_again() {
+    let wire = wire(&[Act::Say("596 Broken pipe", ""), VERSION]);
+    assert_eq!(wire.client.version().unwrap().version, "9.1.2");
+}
+
+#[test]
+fn a_stop_does_not_wait_for_an_answer() {
+    let wire = wire(&[Act::Hang]);
+    let cancel = Cancel::default();
+    let client = wire.client.clone().with_cancel(&cancel);
+    let begun = Instant::now();
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            std::thread::sleep(Duration::from_millis(200));
+            cancel.cancel();
+        });
+        assert_eq!(client.version().unwrap_err(), Error::Cancelled);
+    });
+    assert!(begun.elapsed() < Duration::from_secs(2));
+}
+
+#[test]
+fn the_status_line_speaks() {
+    let wire = wire(&[Act::Say(
+        "500 can't lock file '/var/lock/qemu-server/lock-100.conf' - got timeout",
+        "{\"data\":null}",
+    )]);
+    let error = wire.client.start_vm("pve", 100).unwrap_err();
+    assert!(error.to_string().contains("can't lock file"), "{error}");
+    assert!(error.is_transient());
+}
+
+#[test]
+fn a_web_page_is_not_the_api() {
+    let wire = wire(&[Act::Say("200 OK", "<!doctype html><title>router</title>")]);
+    let error = wire.client.version().unwrap_err();
+    assert!(error.to_string().contains("a web page"), "{error}");
+}
