@@ -394,7 +394,7 @@ mod tests {
     proptest! {
         #[test]
         fn any_text_in_between_is_judged(at in 0usize..TEXT.len(), insert in "[\\[\\]{}=\"'a-z0-9\n., #]{0,6}") {
-            let at = (at..).find(|at| TEXT.is_char_boundary(*at)).unwrap();
+            let at = (at..=TEXT.len()).find(|at| TEXT.is_char_boundary(*at)).unwrap();
             let (before, after) = TEXT.split_at(at);
             judged(&format!("{before}{insert}{after}"));
         }

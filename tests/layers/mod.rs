@@ -5,3 +5,4 @@ mod fixture;
 mod plans;
 mod reports;
 mod shipped;
+mod verbs;

@@ -7,8 +7,9 @@ use std::process::Command;
 use camino::{Utf8Path, Utf8PathBuf};
 use hl::action::builtin;
 use hl::diag::{Exit, render};
-use hl::lab::Lab;
-use hl::layers::{embedded, load};
+use hl::lab::{Environment, Lab};
+use hl::layers::{Request, Scope, embedded, load};
+use hl::plan::StepId;
 
 fn checkout() -> &'static Utf8Path {
     Utf8Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -86,4 +87,35 @@ fn nothing_that_git_ignores_is_in_it() {
             "{file} is ignored by git"
         );
     }
+}
+
+#[test]
+fn the_recipe_of_the_manual_works() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = Utf8PathBuf::from_path_buf(dir.path().join("lab")).unwrap();
+    embedded::write(&root).unwrap();
+    let manual = fs::read_to_string(checkout().join("docs/recipes.md")).unwrap();
+    let (_, after) = manual.split_once("```toml\n").unwrap();
+    let (block, _) = after.split_once("```").unwrap();
+    let file = root.join("layers/l2-instantiate/layer.toml");
+    let text = fs::read_to_string(&file).unwrap();
+    fs::write(&file, format!("{text}\n{block}")).unwrap();
+    let lab = Lab::read(&root).unwrap();
+    let scope = Scope {
+        lab: &lab,
+        env: &Environment::default(),
+        registry: &builtin(),
+    };
+    let request = Request {
+        recipe: "backup".to_owned(),
+        args: ["prod", "--keep", "14"].map(str::to_owned).to_vec(),
+    };
+    let compiled = load(&lab.paths).unwrap().compile(&request, &scope);
+    let compiled = compiled.unwrap_or_else(|failure| panic!("{}", render(&failure, false)));
+    let prune = compiled.plan.step(&StepId::from("backup/prune")).unwrap();
+    assert_eq!(
+        prune.with["argv"],
+        serde_json::json!(["find", "backups", "-mtime", "+14", "-delete"])
+    );
+    assert_eq!(prune.needs, [StepId::from("backup/dump")]);
 }
