@@ -19,7 +19,7 @@ use super::world::World;
 const SETTLE: Duration = Duration::from_secs(2);
 
 /// How many tasks are remembered.
-const TASKS_KEPT: usize = 2000;
+const TASKS_KEPT: usize = 500;
 
 /// How much slower than at once the simulator is.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
