@@ -123,10 +123,10 @@ fn nothing_happens_without_a_yes_and_nothing_at_all_in_a_dry_run() {
         .into_iter()
         .filter(|path| !before.contains(path))
         .collect();
-    let (state, bundle) = (stage.lab.path("state"), stage.lab.path(".build/ca.pem"));
+    let (written, bundle) = (stage.lab.path("state"), stage.lab.path(".build/ca.pem"));
     assert!(
         new.iter()
-            .all(|path| path.starts_with(&state) || *path == bundle),
+            .all(|path| path.starts_with(&written) || *path == bundle),
         "{new:#?}"
     );
     let summary = new
