@@ -197,7 +197,9 @@ fn what_only_l1_makes_is_not_planned_and_live_it_is_named() {
         return;
     }
     let stage = Stage::new();
+    // Neither a record here nor notes on the node.
     std::fs::remove_dir_all(stage.lab.path("templates/debian-13")).unwrap();
+    let vm = stage.sim.change(|world| world.vms.remove(&9000));
     stage
         .hl("plan l2-apply dev")
         .exits(0)

@@ -8,6 +8,7 @@ use std::process::{Child, Command};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
+use hl::action::template::{Manifest, Notes, Shelf, Stamp};
 use hl::pve::rights::Objects;
 use hl::sim::{Guests, Latency, NoGuests, Running, Seed, SeedVm, Server, ServerConfig, Tls, World};
 
@@ -155,20 +156,11 @@ impl Stage {
 
     /// Makes a VM the stable template of a name, as L1 does.
     pub(crate) fn promote(&self, name: &str, vmid: u32) -> &Self {
-        let dir = format!("templates/{name}");
-        let manifest = serde_json::json!({
-            "name": name, "node": "pve", "vmid": vmid, "storage": "local-lvm",
-            "created_at": "2026-01-01T00:00:00Z", "description": "", "inputs_digest": "0",
-        });
-        let file = format!("vm-template-20260101-{vmid:06}.json");
-        self.lab
-            .write(&format!("{dir}/artifacts/{file}"), &manifest.to_string());
-        let stable = self
-            .lab
-            .path(&format!("{dir}/spec/vm-template-stable.json"));
-        std::fs::create_dir_all(stable.parent().unwrap()).unwrap();
-        std::fs::remove_file(&stable).ok();
-        std::os::unix::fs::symlink(format!("../artifacts/{file}"), stable).unwrap();
+        let manifest = manifest(name, vmid);
+        let root = camino::Utf8Path::from_path(self.lab.root()).unwrap();
+        let shelf = Shelf::new(root.join("templates").join(name));
+        shelf.write(&manifest).unwrap();
+        shelf.point::<Manifest>(&manifest.stamp).unwrap();
         self
     }
 
@@ -301,9 +293,29 @@ pub(crate) fn signal(child: &Child, signal: rustix::process::Signal) {
     rustix::process::kill_process(pid, signal).unwrap();
 }
 
+fn manifest(name: &str, vmid: u32) -> Manifest {
+    Manifest {
+        version: 1,
+        name: name.to_owned(),
+        stamp: Stamp::parse(&format!("20260101-{:06}", vmid % 60)).unwrap(),
+        node: "pve".to_owned(),
+        vmid,
+        vm_name: name.to_owned(),
+        storage: "local-lvm".to_owned(),
+        created_at: "2026-01-01T00:00:00Z".to_owned(),
+        description: "a template".to_owned(),
+        inputs_digest: "0".to_owned(),
+        image: None,
+    }
+}
+
 fn template(vmid: u32, name: &str, gib: u32) -> SeedVm {
     let pairs = [
         ("name", name.to_owned()),
+        (
+            "description",
+            Notes::of(&manifest(name, vmid), true).render(),
+        ),
         ("template", "1".to_owned()),
         ("scsi0", format!("local-lvm:base-{vmid}-disk-0,size={gib}G")),
         ("scsihw", "virtio-scsi-single".to_owned()),

@@ -1,7 +1,7 @@
 //! `site.tfvars`: an environment as variables of the module, with the vmid of
 //! each machine's template.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use camino::Utf8Path;
 use schemars::{JsonSchema, Schema, schema_for};
@@ -10,9 +10,10 @@ use serde::{Deserialize, Serialize};
 use super::files;
 use super::state::State;
 use super::workspace::{Target, Workspace};
-use crate::action::{Action, Done, Instead, StepContext, StepError};
-use crate::diag::Exit;
+use crate::action::{Action, Done, Instead, StepContext, StepError, template};
+use crate::diag::{Exit, did_you_mean};
 use crate::lab::{self, Lab, ssh};
+use crate::pve;
 use crate::site::{self, Env, Ip, Vm};
 
 /// The bridge when neither the machine nor `PVE_BRIDGE` names one.
@@ -58,8 +59,8 @@ struct Machine {
     groups: Vec<String>,
 }
 
-/// What L1 wrote about a template; other keys are for people.
-#[derive(Debug, Clone, Deserialize)]
+/// What a machine is cloned from.
+#[derive(Debug, Clone)]
 struct Template {
     node: String,
     vmid: u32,
@@ -87,7 +88,7 @@ impl Action for Tfvars {
         let space = Workspace::of(ctx, &inputs.target)?;
         let state = State::read(&space.state)?;
         let env = environment(ctx.lab, &inputs, &state)?;
-        let mut missing = BTreeSet::new();
+        let mut missing = BTreeMap::new();
         let mut vms = BTreeMap::new();
         for vm in &env.vms {
             let template = if inputs.destroy {
@@ -95,13 +96,14 @@ impl Action for Tfvars {
                     node: inputs.target.node.clone(),
                     vmid: 0,
                 })
-            } else if let Some(template) =
-                template(ctx.lab, &vm.image)?.or_else(|| known(vm, &state))
-            {
-                template
             } else {
-                missing.insert(vm.image.clone());
-                continue;
+                match stable(ctx, vm, &state)? {
+                    Ok(template) => template,
+                    Err(help) => {
+                        missing.insert(vm.image.clone(), help);
+                        continue;
+                    }
+                }
             };
             let bridge = ctx.env.get("PVE_BRIDGE").unwrap_or(BRIDGE);
             vms.insert(vm.name.clone(), machine(&env.name, vm, template, bridge));
@@ -148,21 +150,44 @@ fn environment(lab: &Lab, inputs: &Inputs, state: &State) -> Result<Env, StepErr
     }
 }
 
-/// The stable template of an image, when L1 has one.
-fn template(lab: &Lab, image: &str) -> Result<Option<Template>, StepError> {
-    let path = lab
-        .paths
-        .template(image)
-        .join("spec/vm-template-stable.json");
-    let shown = lab.paths.show(&path);
-    let Ok(text) = std::fs::read_to_string(&path) else {
-        return Ok(None);
+/// The stable template of a machine's image: of L1's record, else of the node's
+/// notes, else what the machine was made from. `Ok(Err(help))`: there is none.
+fn stable(
+    ctx: &StepContext<'_>,
+    vm: &Vm,
+    state: &State,
+) -> Result<Result<Template, Vec<String>>, StepError> {
+    let paths = &ctx.lab.paths;
+    let client = pve::Client::new(ctx.env, paths)?.with_cancel(ctx.cancel);
+    let image = &vm.image;
+    let error = match template::stable(paths, &client, image, !ctx.dry_run) {
+        Ok(manifest) => {
+            return Ok(Ok(Template {
+                node: manifest.node,
+                vmid: manifest.vmid,
+            }));
+        }
+        Err(error) => error,
     };
-    serde_json::from_str(&text).map(Some).map_err(|error| {
-        StepError::new(format!("template manifest `{shown}` is invalid: {error}"))
-            .exit(Exit::Definition)
-            .help(format!("`hl templates show {image}` lists what there is; `hl l1-template {image}` builds anew"))
-    })
+    if let Some(template) = known(vm, state) {
+        return Ok(Ok(template));
+    }
+    if error.exit != Exit::Unknown {
+        return Err(error);
+    }
+    let defined = template::templates(paths);
+    if defined.contains(image) {
+        return Ok(Err(error.help));
+    }
+    let mut unknown = StepError::new(format!(
+        "`{}` wants template `{image}`, which the lab does not define",
+        vm.name
+    ))
+    .exit(Exit::Definition);
+    if let Some(help) = did_you_mean(image, defined.iter().map(String::as_str)) {
+        unknown = unknown.help(help);
+    }
+    Err(unknown)
 }
 
 /// The template that an existing machine was made from: what L1 wrote may be
@@ -206,14 +231,14 @@ fn machine(env: &str, vm: &Vm, template: Template, bridge: &str) -> Machine {
 fn not_built(
     ctx: &StepContext<'_>,
     space: &Workspace,
-    missing: &BTreeSet<String>,
+    missing: &BTreeMap<String, Vec<String>>,
 ) -> Result<Done, StepError> {
     let word = if missing.len() == 1 {
         "template"
     } else {
         "templates"
     };
-    let names: Vec<&str> = missing.iter().map(String::as_str).collect();
+    let names: Vec<&str> = missing.keys().map(String::as_str).collect();
     let names = names.join(", ");
     if ctx.dry_run {
         files::remove_dir(&space.build)?;
@@ -225,8 +250,8 @@ fn not_built(
     }
     let is = if missing.len() == 1 { "is" } else { "are" };
     let mut error = StepError::new(format!("{word} {names} {is} not built"));
-    for name in missing {
-        error = error.help(format!("`hl l1-template {name}` builds it"));
+    for help in missing.values().flatten() {
+        error = error.help(help);
     }
     Err(error)
 }
