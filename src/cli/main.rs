@@ -9,7 +9,7 @@ use clap::error::ErrorKind;
 
 use super::args::{Cli, Globals, ListArgs, Verb};
 use super::session::Session;
-use super::{clean, completion, graph, list, recipe, rehearse, schema, show, sim};
+use super::{clean, completion, graph, list, new, recipe, rehearse, schema, show, sim, templates};
 use crate::diag::{Diagnostic, Exit, Failure, render};
 use crate::rehearse::hidden_verb;
 
@@ -99,13 +99,14 @@ fn dispatch(session: &Session, cli: Cli) -> Result<Exit, Failure> {
         Verb::Up(args) => recipe::up(session, &args),
         Verb::Graph(args) => graph::graph(session, &args).map(|()| Exit::Ok),
         Verb::Rehearse(args) => rehearse::rehearse(session, &args),
+        Verb::Templates(args) => templates::templates(session, &args),
+        Verb::New(args) => new::new(session, &args).map(|()| Exit::Ok),
         Verb::Sim(args) => sim::sim(session, &args),
         Verb::Clean => clean::clean(session),
         Verb::Completions(args) => completion::completions(session, &args).map(|()| Exit::Ok),
         Verb::Man => schema::man(session).map(|()| Exit::Ok),
         Verb::Schema(args) => schema::schema(session, &args).map(|()| Exit::Ok),
         Verb::Recipe(words) => recipe::recipe(session, &words),
-        _ => Err(Failure::message(Exit::Usage, "pending")),
     }
 }
 

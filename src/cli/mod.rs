@@ -8,6 +8,7 @@ mod fan;
 mod graph;
 mod list;
 mod main;
+mod new;
 mod recipe;
 mod rehearse;
 mod run;
@@ -17,5 +18,6 @@ mod show;
 mod sim;
 mod tail;
 mod target;
+mod templates;
 
 pub use main::main;

@@ -8,7 +8,7 @@ use super::call;
 use super::known::{Entry, Known};
 use super::manifest::Manifest;
 use super::node;
-use crate::action::{Action, Done, StepContext, StepError};
+use crate::action::{Action, Approval, Done, StepContext, StepError};
 use crate::pve::{Client, Error, Volume};
 
 /// `template.prune`
@@ -35,6 +35,15 @@ impl Action for TemplatePrune {
 
     fn inputs(&self) -> Schema {
         schema_for!(Inputs)
+    }
+
+    fn approval(&self, ctx: &StepContext<'_>) -> Result<Option<Approval>, StepError> {
+        let would = prune(ctx, false)?;
+        Ok((would.changed == Some(true)).then(|| Approval {
+            summary: vec![would.summary],
+            question: "remove these builds from the node?".to_owned(),
+            type_word: None,
+        }))
     }
 
     fn preview(&self, ctx: &StepContext<'_>) -> Result<Done, StepError> {

@@ -1,0 +1,128 @@
+//! `hl templates`: what was built, what is on the node, and what is stable.
+
+use std::fmt::Write as _;
+
+use serde_json::{Map, Value, json};
+
+use super::args::{TemplatesArgs, TemplatesVerb};
+use super::run::{Job, run};
+use super::session::Session;
+use crate::action::template::{self, TemplateRow};
+use crate::action::{StepError, builtin};
+use crate::diag::{Diagnostic, Exit, Failure, render};
+use crate::lab::{Environment, Lab};
+use crate::plan::{Plan, Step, sanitize};
+use crate::pve::Client;
+use crate::report::{Paint, Palette};
+
+pub(super) fn templates(session: &Session, args: &TemplatesArgs) -> Result<Exit, Failure> {
+    let lab = session.lab()?;
+    let env = session.environment(&lab, true)?;
+    let (verb, with) = match &args.verb {
+        None | Some(TemplatesVerb::List) => {
+            let rows = template::list(&lab.paths, &env, client(session, &lab, &env).as_ref())
+                .map_err(failure)?;
+            return show(session, &rows).map(|()| Exit::Ok);
+        }
+        Some(TemplatesVerb::Show { name }) => {
+            let row = template::show(&lab.paths, &env, client(session, &lab, &env).as_ref(), name)
+                .map_err(failure)?;
+            return show(session, &[row]).map(|()| Exit::Ok);
+        }
+        Some(TemplatesVerb::Promote { name, stamp }) => {
+            ("promote", json!({ "name": name, "stamp": stamp }))
+        }
+        Some(TemplatesVerb::Rollback { name }) => ("rollback", json!({ "name": name })),
+        Some(TemplatesVerb::Prune { name, keep }) => {
+            ("prune", json!({ "name": name, "keep": keep }))
+        }
+    };
+    let mut step = Step::new(format!("templates/{verb}"), format!("template.{verb}"));
+    step.with = with
+        .as_object()
+        .cloned()
+        .unwrap_or_else(Map::<String, Value>::new);
+    step.approve = verb == "prune";
+    let job = Job {
+        lab: &lab,
+        env: &env,
+        registry: &builtin(),
+        plan: Plan::new(format!("templates {verb}"), vec![step]),
+        dry_run: session.globals.dry_run,
+        journal: true,
+    };
+    Ok(run(session, &job)?.exit)
+}
+
+/// What an action would have failed with, outside of a run.
+fn failure(error: StepError) -> Failure {
+    let mut diagnostic = Diagnostic::error(error.message);
+    diagnostic.help = error.help;
+    Failure::new(error.exit, diagnostic)
+}
+
+/// The node's API, where the environment says how to reach it. Lists work
+/// without, and then do not know what still exists.
+fn client(session: &Session, lab: &Lab, env: &Environment) -> Option<Client> {
+    match Client::new(env, &lab.paths) {
+        Ok(client) => Some(client),
+        Err(error) => {
+            let warning = Diagnostic::warning(format!("the node is not asked: {error}"))
+                .note("what still exists there is not known");
+            session.note(&render(
+                &Failure::new(Exit::Ok, warning),
+                session.palette().color,
+            ));
+            None
+        }
+    }
+}
+
+fn show(session: &Session, rows: &[TemplateRow]) -> Result<(), Failure> {
+    if session.globals.json {
+        return session.json(&json!({ "schema": "hl.templates/1", "templates": rows }));
+    }
+    let palette = session.data_palette();
+    let mut out = String::new();
+    for row in rows {
+        text(row, palette, &mut out);
+    }
+    session.data(&out)
+}
+
+fn text(row: &TemplateRow, palette: Palette, out: &mut String) {
+    // Writing to a String cannot fail.
+    let mut line = |text: String| writeln!(out, "{}", text.trim_end()).unwrap_or_default();
+    let state = match (&row.stale, row.defined) {
+        (_, false) => palette.paint(Paint::Dim, "not defined in this lab"),
+        (Some(why), _) => palette.paint(Paint::Warn, sanitize(why)),
+        (None, _) => String::new(),
+    };
+    line(format!(
+        "{}  {}  {state}",
+        palette.paint(Paint::Bold, &row.name),
+        palette.paint(Paint::Dim, sanitize(&row.description))
+    ));
+    for build in &row.builds {
+        let mark = if build.stable {
+            palette.paint(Paint::Good, "stable")
+        } else {
+            "      ".to_owned()
+        };
+        let there = match build.exists {
+            Some(true) => String::new(),
+            Some(false) => palette.paint(Paint::Bad, "gone from the node"),
+            None => palette.paint(Paint::Dim, "not asked"),
+        };
+        let clones: Vec<String> = build.linked_clones.iter().map(u32::to_string).collect();
+        let clones = if clones.is_empty() {
+            String::new()
+        } else {
+            format!("linked clones: {}", clones.join(", "))
+        };
+        line(format!(
+            "  {mark} {}  VM {} on {} ({})  {there} {clones}",
+            build.stamp, build.vmid, build.node, build.storage
+        ));
+    }
+}
