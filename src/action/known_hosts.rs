@@ -4,14 +4,25 @@
 
 use std::io::{ErrorKind, Write};
 use std::os::unix::fs::PermissionsExt;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use camino::Utf8Path;
 
 use super::StepError;
 
+/// Held from reading the file to having replaced it: hosts are learnt at once,
+/// and none may lose another's key. Other processes are kept out by the lab's lock.
+static ONE_WRITER: Mutex<()> = Mutex::new(());
+
+fn one_writer() -> MutexGuard<'static, ()> {
+    // It guards no data that a panic could have left half-made.
+    ONE_WRITER.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// Adds lines as `ssh-keyscan` prints them (`host type key`), leaving out what
 /// is there already. Returns how many were new. Comments are not kept.
 pub fn learn(path: &Utf8Path, lines: &str) -> Result<usize, StepError> {
+    let _writing = one_writer();
     let mut kept = read(path)?;
     let mut new = 0;
     for line in lines.lines().map(str::trim) {
@@ -37,6 +48,7 @@ pub fn knows(path: &Utf8Path, host: &str) -> Result<bool, StepError> {
 
 /// Takes all keys of these hosts away. Returns how many lines changed.
 pub fn forget(path: &Utf8Path, hosts: &[&str]) -> Result<usize, StepError> {
+    let _writing = one_writer();
     let lines = read(path)?;
     let mut changed = 0;
     let mut kept = Vec::with_capacity(lines.len());
@@ -141,6 +153,21 @@ mod tests {
         assert!(!knows(&path, "10.0.0.5").unwrap() && knows(&path, "10.0.0.50").unwrap());
         let mode = path.metadata().unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
+    }
+
+    #[test]
+    fn hosts_learnt_at_once_are_all_known() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = file(&dir);
+        std::thread::scope(|scope| {
+            for host in 0..16 {
+                let path = &path;
+                scope.spawn(move || learn(path, &format!("10.0.0.{host} ssh-ed25519 AAAA")));
+            }
+        });
+        for host in 0..16 {
+            assert!(knows(&path, &format!("10.0.0.{host}")).unwrap(), "{host}");
+        }
     }
 
     #[test]
