@@ -1,33 +1,28 @@
 //! The token may do all that L1 and L2 do.
 
 use super::check::client;
+use super::storage::could_hold;
 use crate::action::{Done, StepContext, StepError};
 use crate::diag::closest;
 use crate::pve::rights::{self, Objects};
-use crate::pve::{Permissions, Settings};
+use crate::pve::{Client, Network, Permissions, Settings, Storage};
 
 /// Compares what the token holds on each path with what the layers use.
 pub(super) fn check(ctx: &StepContext<'_>) -> Result<Done, StepError> {
     let settings = Settings::read(ctx.env, &ctx.lab.paths)?;
     let client = client(ctx)?;
     let (major, _) = client.version()?.major_minor();
-    let required = rights::required(&Objects::from_env(ctx.env), major);
+    let objects = Objects::from_env(ctx.env);
+    let required = rights::required(&objects, major);
     let mut granted = Permissions::new();
     for path in required.keys().map(String::as_str).chain(["/"]) {
         granted.extend(client.permissions(Some(path))?);
     }
     let mut missing = rights::missing(&required, &granted);
-    let objects = Objects::from_env(ctx.env);
-    // A storage that cannot be seen, and is called almost like one that can,
-    // is most likely misspelt: its own check says so, and has both remedies.
-    let seen = client.storages(&objects.node).unwrap_or_default();
-    missing.retain(|path, _| {
-        let Some(name) = path.strip_prefix("/storage/") else {
-            return true;
-        };
-        let names = || seen.iter().map(|storage| storage.storage.as_str());
-        names().any(|other| other == name) || closest(name, names()).is_none()
-    });
+    if !missing.is_empty() {
+        let seen = Seen::of(&client, &objects);
+        missing.retain(|path, _| !seen.has_another_fault(path, &objects));
+    }
     if missing.is_empty() {
         let count: usize = required.values().map(std::collections::BTreeSet::len).sum();
         return Ok(Done::new(format!(
@@ -52,4 +47,46 @@ pub(super) fn check(ctx: &StepContext<'_>) -> Result<Done, StepError> {
         .help
         .extend(rights::grant_commands(&missing, &settings.token_id));
     Err(error)
+}
+
+/// What the token sees of the objects on the node.
+struct Seen {
+    storages: Vec<Storage>,
+    networks: Vec<Network>,
+}
+
+impl Seen {
+    fn of(client: &Client, objects: &Objects) -> Self {
+        Self {
+            storages: client.storages(&objects.node).unwrap_or_default(),
+            networks: client.networks(&objects.node).unwrap_or_default(),
+        }
+    }
+
+    /// Whether the object is not the one that is meant: misspelt, or a storage
+    /// that can only take other things. Rights on it would be the wrong remedy, and its
+    /// own check has the right one.
+    fn has_another_fault(&self, path: &str, objects: &Objects) -> bool {
+        if let Some(name) = path.strip_prefix("/storage/") {
+            return match self.storages.iter().find(|s| s.storage == name) {
+                None => {
+                    let names = self.storages.iter().map(|s| s.storage.as_str());
+                    closest(name, names).is_some()
+                }
+                Some(storage) => [
+                    (&objects.storage_iso, "iso"),
+                    (&objects.storage_import, "import"),
+                ]
+                .iter()
+                .any(|(named, content)| *named == name && !could_hold(storage, content)),
+            };
+        }
+        if path.starts_with("/sdn/") {
+            let bridges: Vec<_> = self.networks.iter().filter(|n| n.is_bridge()).collect();
+            let names = || bridges.iter().map(|bridge| bridge.iface.as_str());
+            return !names().any(|name| name == objects.bridge)
+                && closest(&objects.bridge, names()).is_some();
+        }
+        false
+    }
 }

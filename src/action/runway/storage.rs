@@ -98,6 +98,11 @@ fn files(
     )))
 }
 
+/// Whether a storage of that type can be told to take that content.
+pub(super) fn could_hold(storage: &Storage, content: &str) -> bool {
+    content == "images" || FILES.contains(&storage.kind.as_str())
+}
+
 /// The storage, when it is there, on, active, and for that content.
 fn usable(
     ctx: &StepContext<'_>,
@@ -136,8 +141,7 @@ fn usable(
         .filter(|other| other.active && other.holds(purpose.content))
         .map(|other| format!("`{}={}`", purpose.variable, other.storage))
         .collect();
-    let can = purpose.content == "images" || FILES.contains(&storage.kind.as_str());
-    let error = if can {
+    let error = if could_hold(&storage, purpose.content) {
         let mut content = storage.content.clone();
         content.push(purpose.content.to_owned());
         error.help(format!(
