@@ -100,6 +100,10 @@ impl Session {
     }
 
     /// Writes narration to stderr. A closed stderr is nobody's problem.
+    #[expect(
+        clippy::unused_self,
+        reason = "all output of an invocation goes through its session"
+    )]
     pub(super) fn say(&self, text: &str) {
         drop(writeln!(stderr(), "{}", text.trim_end()));
     }
@@ -112,6 +116,10 @@ impl Session {
     }
 
     /// Writes data to stdout.
+    #[expect(
+        clippy::unused_self,
+        reason = "all output of an invocation goes through its session"
+    )]
     pub(super) fn data(&self, text: &str) -> Result<(), Failure> {
         let mut out = stdout().lock();
         let newline = if text.is_empty() || text.ends_with('\n') {
