@@ -209,6 +209,33 @@ fn what_only_l1_makes_is_not_planned_and_live_it_is_named() {
         "hl l1-template debian-13",
     ]);
     assert_eq!(stage.sim.write_count(), 0);
+    // A slip is no template that L1 could build.
+    let env = stage.lab.read("site/envs/dev.yaml");
+    let slip = env.replace("debian-13", "debain-13");
+    stage.lab.write("site/envs/dev.yaml", &slip);
+    stage
+        .hl("plan l2-apply dev")
+        .exits(65)
+        .says(&["wants template `debain-13`", "did you mean `debian-13`?"]);
+    stage.lab.write("site/envs/dev.yaml", &env);
+    // The node's notes are enough, and the record is written again.
+    stage
+        .sim
+        .change(|world| world.vms.insert(9000, vm.unwrap()));
+    stage.hl("plan l2-apply dev").exits(0).says(&["2 to add"]);
+    assert!(!stage.lab.path("templates/debian-13").exists());
+    stage.applied();
+    let pointer = stage
+        .lab
+        .path("templates/debian-13/spec/vm-template-stable.json");
+    assert!(pointer.exists());
+    // After a clean everything comes back, and nothing is made anew.
+    stage.hl("clean --yes").exits(0);
+    assert!(!pointer.exists() && !stage.lab.path(".build").exists());
+    stage.hl("l2-apply dev").exits(0).says(&["no changes"]);
+    assert!(pointer.exists());
+    assert!(stage.lab.path(".build/l2/dev-pve/outputs.json").exists());
+    stage.is_clean();
 }
 
 #[test]

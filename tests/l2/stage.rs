@@ -158,9 +158,9 @@ impl Stage {
     pub(crate) fn promote(&self, name: &str, vmid: u32) -> &Self {
         let manifest = manifest(name, vmid);
         let root = camino::Utf8Path::from_path(self.lab.root()).unwrap();
-        let shelf = Shelf::new(root.join("templates").join(name));
-        shelf.write(&manifest).unwrap();
-        shelf.point::<Manifest>(&manifest.stamp).unwrap();
+        let records = Shelf::new(root.join("templates").join(name));
+        records.write(&manifest).unwrap();
+        records.point::<Manifest>(&manifest.stamp).unwrap();
         self
     }
 
