@@ -7,6 +7,7 @@
 //! `.states/ENV-NODE/`, everything else in `.build/l2/ENV-NODE/`.
 
 mod apply;
+mod delta;
 mod events;
 mod files;
 mod follow;

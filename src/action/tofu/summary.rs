@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::delta::{Delta, differences, segment};
 use crate::action::StepError;
 
 /// The type of the provider's virtual machines.
@@ -134,21 +135,6 @@ struct ResourceChange {
 #[derive(Deserialize)]
 struct Actions {
     actions: Vec<String>,
-}
-
-#[derive(Deserialize)]
-struct Delta {
-    actions: Vec<String>,
-    #[serde(default)]
-    before: Value,
-    #[serde(default)]
-    after: Value,
-    #[serde(default)]
-    before_sensitive: Value,
-    #[serde(default)]
-    after_sensitive: Value,
-    #[serde(default)]
-    replace_paths: Vec<Vec<Value>>,
 }
 
 impl Summary {
@@ -359,101 +345,12 @@ fn reasons(resource: &ResourceChange) -> Vec<String> {
     }
 }
 
-fn segment(value: &Value) -> String {
-    value
-        .as_str()
-        .map_or_else(|| value.to_string(), str::to_owned)
-}
-
-/// At most this many changed values are written out.
-const SHOWN: usize = 6;
-
-/// The values that differ, by path, without those only known after the apply.
-fn differences(delta: &Delta) -> Vec<String> {
-    let (mut before, mut after) = (BTreeMap::new(), BTreeMap::new());
-    leaves(&delta.before, String::new(), &mut before);
-    leaves(&delta.after, String::new(), &mut after);
-    let hidden = |path: &str| {
-        let top = path.split('.').next().unwrap_or_default();
-        [&delta.before_sensitive, &delta.after_sensitive]
-            .into_iter()
-            .filter_map(|marks| marks.get(top))
-            .any(holds_true)
-    };
-    let mut all: Vec<String> = Vec::new();
-    for path in before
-        .keys()
-        .chain(after.keys().filter(|path| !before.contains_key(*path)))
-    {
-        let (old, new) = (before.get(path), after.get(path));
-        if old == new {
-            continue;
-        }
-        let show = |value: Option<&String>| match value {
-            None => "nothing".to_owned(),
-            Some(_) if hidden(path) => "(secret)".to_owned(),
-            Some(value) => value.clone(),
-        };
-        // `memory.0.dedicated` reads as `memory.dedicated`.
-        let words: Vec<&str> = path
-            .split('.')
-            .filter(|word| word.parse::<u32>().is_err())
-            .collect();
-        all.push(format!(
-            "{} {} -> {}",
-            words.join("."),
-            show(old),
-            show(new)
-        ));
-    }
-    if all.len() > SHOWN {
-        let more = all.len() - SHOWN;
-        all.truncate(SHOWN);
-        all.push(format!("and {more} more"));
-    }
-    all
-}
-
-fn leaves(value: &Value, path: String, into: &mut BTreeMap<String, String>) {
-    let below = |key: &str| {
-        if path.is_empty() {
-            key.to_owned()
-        } else {
-            format!("{path}.{key}")
-        }
-    };
-    match value {
-        Value::Null => {}
-        Value::Array(items) => {
-            for (index, item) in items.iter().enumerate() {
-                leaves(item, below(&index.to_string()), into);
-            }
-        }
-        Value::Object(map) => {
-            for (key, item) in map {
-                leaves(item, below(key), into);
-            }
-        }
-        Value::Bool(_) | Value::Number(_) | Value::String(_) => {
-            into.insert(path, segment(value));
-        }
-    }
-}
-
-fn holds_true(marks: &Value) -> bool {
-    match marks {
-        Value::Bool(mark) => *mark,
-        Value::Array(items) => items.iter().any(holds_true),
-        Value::Object(map) => map.values().any(holds_true),
-        Value::Null | Value::Number(_) | Value::String(_) => false,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::action::tofu::delta::SHOWN;
 
     fn vm(vmid: u32, memory: u32) -> Value {
         json!({
@@ -548,6 +445,18 @@ mod tests {
         let lines = plan(&[one("a", &delta, "")]).lines().join("\n");
         assert!(!lines.contains("hunter"), "{lines}");
         assert!(lines.contains("password (secret) -> (secret)"), "{lines}");
+    }
+
+    #[test]
+    fn what_is_known_only_after_the_apply_is_no_difference() {
+        let delta = json!({
+            "actions": ["update"],
+            "before": {"node_name": "pve", "ipv4_addresses": [["127.0.0.1"], ["10.0.0.5"]], "cpu": [{"cores": 1, "units": 100}]},
+            "after": {"node_name": "pve", "cpu": [{"cores": 2}]},
+            "after_unknown": {"ipv4_addresses": true, "cpu": [{"units": true}]},
+        });
+        let summary = plan(&[one("a", &delta, "")]);
+        assert_eq!(summary.changes[0].details, ["cpu.cores 1 -> 2"]);
     }
 
     #[test]
