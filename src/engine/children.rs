@@ -99,8 +99,8 @@ impl Children {
 
     /// A child has ended but is not reaped yet, so that its process group is
     /// still its own. `reap` is called with the table locked: nobody can
-    /// signal a pid that has been given to someone else.
-    pub(super) fn remove<T>(&self, key: Key, reap: impl FnOnce() -> T) -> (Fate, T) {
+    /// signal a pid that has been given to someone else. `died`: by a signal.
+    pub(super) fn remove<T>(&self, key: Key, died: bool, reap: impl FnOnce() -> T) -> (Fate, T) {
         self.with(|entries| {
             let position = entries.iter().position(|e| key == e.key());
             let entry = position.map(|position| entries.swap_remove(position));
@@ -114,6 +114,11 @@ impl Children {
                     Sent::Kill => entry.signal(Signal::KILL),
                     Sent::Int | Sent::Term if entry.child.takes_sigterm => {
                         entry.signal(Signal::TERM);
+                    }
+                    // A tofu that was killed leaves its provider behind, which
+                    // would go on for minutes without a state (measured).
+                    Sent::Nothing | Sent::Int | Sent::Term if died => {
+                        entry.signal(Signal::KILL);
                     }
                     Sent::Nothing | Sent::Int | Sent::Term => {}
                 }

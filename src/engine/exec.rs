@@ -98,9 +98,12 @@ impl<'r, 'a> StepExec<'r, 'a> {
 
     /// Reaps a child that has ended.
     fn reap(&self, started: &Started) -> Result<(Fate, ExitStatus), StepError> {
-        let (fate, status) = self.run.children.remove(started.key, || {
-            started.handle.wait().map(|output| output.status)
-        });
+        let (fate, status) = self
+            .run
+            .children
+            .remove(started.key, died(started.child.pid), || {
+                started.handle.wait().map(|output| output.status)
+            });
         let status = status
             .map_err(|e| StepError::new(format!("cannot wait for a child: {e}")).exit(Exit::Bug))?;
         Ok((fate, status))
@@ -324,6 +327,13 @@ fn has_ended(pid: Pid) -> bool {
         Ok(status) => status.is_some(),
         Err(error) => error != rustix::io::Errno::INTR,
     }
+}
+
+/// Whether it was a signal that ended it; not reaped yet.
+fn died(pid: Pid) -> bool {
+    let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+    let status = waitid(WaitId::Pid(pid), options).ok().flatten();
+    status.is_some_and(|status| status.killed() || status.dumped())
 }
 
 /// Waits until the child ends, at most so long.

@@ -105,3 +105,50 @@ fn a_killed_apply_names_what_no_state_holds() {
         .exits(69)
         .says(&["vmid 5101 of `web-1` is held by"]);
 }
+
+/// Processes whose program is named so, of this test's own making: in its
+/// namespace there are no others.
+fn running(program: &str) -> Vec<rustix::process::Pid> {
+    let own = std::fs::read_link("/proc/self/ns/net").unwrap();
+    let entries = std::fs::read_dir("/proc").unwrap().flatten();
+    let ours = entries.filter(|entry| {
+        let path = entry.path();
+        let name = std::fs::read_to_string(path.join("comm")).unwrap_or_default();
+        let net = std::fs::read_link(path.join("ns/net")).unwrap_or_default();
+        net == own && name.trim().starts_with(program)
+    });
+    ours.filter_map(|entry| {
+        rustix::process::Pid::from_raw(entry.file_name().to_str()?.parse().ok()?)
+    })
+    .collect()
+}
+
+#[test]
+fn a_tofu_that_died_is_told_with_what_it_lost_and_leaves_no_provider() {
+    if !sealed(
+        "interrupts::a_tofu_that_died_is_told_with_what_it_lost_and_leaves_no_provider",
+        "tofu",
+    ) {
+        return;
+    }
+    let stage = Stage::slow(SLOW);
+    let child = stage.hl("l2-apply dev --yes").spawn();
+    stage.waits_for("/clone");
+    let tofu = running("tofu");
+    assert_eq!(tofu.len(), 1, "{tofu:?}");
+    rustix::process::kill_process(tofu[0], Signal::KILL).unwrap();
+    let output = child.wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(137), "{said}");
+    assert!(
+        said.contains("VM 5101 `") && said.contains("is in no state"),
+        "{said}"
+    );
+    assert!(said.contains("qm destroy 5101 --purge"), "{said}");
+    assert_eq!(
+        running("terraform-provi"),
+        [],
+        "the provider went on: {said}"
+    );
+    stage.is_clean();
+}
