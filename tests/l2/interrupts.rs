@@ -94,7 +94,7 @@ fn a_killed_apply_names_what_no_state_holds() {
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(130), "{said}");
     assert!(
-        said.contains("VM 5101 `") && said.contains("is in no state"),
+        said.contains("VM 5101 ") && said.contains("is in no state"),
         "{said}"
     );
     assert!(said.contains("qm destroy 5101 --purge"), "{said}");
@@ -141,7 +141,7 @@ fn a_tofu_that_died_is_told_with_what_it_lost_and_leaves_no_provider() {
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(137), "{said}");
     assert!(
-        said.contains("VM 5101 `") && said.contains("is in no state"),
+        said.contains("VM 5101 ") && said.contains("is in no state"),
         "{said}"
     );
     assert!(said.contains("qm destroy 5101 --purge"), "{said}");

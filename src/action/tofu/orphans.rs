@@ -32,7 +32,13 @@ impl Orphan {
             .lock
             .as_ref()
             .map_or_else(String::new, |lock| format!(", locked: {lock}"));
-        format!("VM {vmid} `{name}` on `{node}` is in no state ({status}{lock})")
+        // A machine that is just being cloned has no name yet.
+        let name = if name.is_empty() {
+            String::new()
+        } else {
+            format!(" `{name}`")
+        };
+        format!("VM {vmid}{name} on `{node}` is in no state ({status}{lock})")
     }
 
     /// What to do.
