@@ -4,6 +4,11 @@
     clippy::panic,
     reason = "a test fails by panicking"
 )]
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a test that cannot run here says that it is skipped"
+)]
 
 mod arch;
 mod cli;
@@ -12,6 +17,7 @@ mod environment;
 mod l2;
 mod layers;
 mod pve;
+mod reference;
 mod rehearse;
 mod runway;
 mod shipped;

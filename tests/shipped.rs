@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::Command;
 
+use hl::diag::Exit;
+
 use crate::support::TestLab;
 
 fn file(name: &str) -> String {
@@ -163,7 +165,6 @@ fn every_page_of_the_docs_is_there_and_linked() {
 #[test]
 fn exit_codes_are_those_of_the_page() {
     let page = file("docs/reference/exit-codes.md");
-    use hl::diag::Exit;
     for exit in [
         Exit::Ok,
         Exit::Several,

@@ -5,6 +5,8 @@ use super::run::{Job, run};
 use super::session::Session;
 use super::target::{Ready, Target, parse};
 use crate::diag::{Exit, Failure};
+use crate::engine::reads_only;
+use crate::report::Paint;
 
 /// `hl RECIPE ...`; `up` among the recipes is for those who call with words.
 pub(super) fn recipe(session: &Session, words: &[String]) -> Result<Exit, Failure> {
@@ -51,6 +53,17 @@ fn start(session: &Session, target: &Target, dry_run: bool) -> Result<(Exit, boo
         ready.require_tools(&compiled)?;
     }
     let plan = compiled.ready()?;
+    if ready
+        .env
+        .get("PVE_TLS_INSECURE")
+        .is_some_and(|value| value == "1")
+        && !reads_only(&plan, &ready.registry)
+    {
+        let verb = session.palette().verb(Paint::Warn, "Warning");
+        session.note(&format!(
+            "{verb} `PVE_TLS_INSECURE=1`: whoever answers at `PVE_ACCESS_HOST` gets the token; pin the certificate instead, `hl l0-runway` says how"
+        ));
+    }
     let job = Job {
         lab: &ready.lab,
         env: &ready.env,

@@ -204,6 +204,12 @@ pub const ALL: &[Variable] = &[
         "",
         "`--keep-going`: go on with what does not depend on a failure",
     ),
+    flag(
+        "HL_INTERRUPT",
+        "0",
+        "",
+        "`--interrupt`: stop what a killed run left behind instead of waiting for it",
+    ),
     flag("HL_TIMEOUT", "", "30m", "`--timeout`: for each step"),
     flag("HL_JSON", "0", "", "`--json`: data for machines on stdout"),
     flag(

@@ -1,6 +1,7 @@
 //! Whole rehearsals: sealed, with the simulator inside, run by the real `hl`.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -25,11 +26,13 @@ fn lab(recipes: &[(&str, &str)]) -> TestLab {
     for (name, script) in recipes {
         lab.write(&format!("{name}.sh"), script);
         let file = lab.path(&format!("{name}.sh"));
-        layer += &format!(
+        write!(
+            layer,
             "[[recipe]]\nname = \"{name}\"\ndoc = \"d\"\n[[recipe.step]]\nid = \"s\"\nuse = \"command\"\n\
              with = {{ argv = [\"sh\", \"{}\"] }}\n",
             file.display()
-        );
+        )
+        .unwrap();
     }
     lab.write("layers/l2-t/layer.toml", &layer);
     lab

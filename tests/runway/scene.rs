@@ -100,12 +100,14 @@ impl Scene {
     pub(super) fn set(&self, name: &str, value: &str) {
         let path = self.lab.path(".env");
         let old = fs::read_to_string(&path).unwrap_or_default();
-        let others: String = old
+        let assigned = format!("{name}=");
+        let mut lines: Vec<&str> = old
             .lines()
-            .filter(|line| !line.starts_with(&format!("{name}=")))
-            .map(|line| format!("{line}\n"))
+            .filter(|line| !line.starts_with(&assigned))
             .collect();
-        fs::write(path, format!("{others}{name}='{value}'\n")).unwrap();
+        let new = format!("{name}='{value}'\n");
+        lines.push(&new);
+        fs::write(path, lines.join("\n")).unwrap();
     }
 
     /// Programs that say a version and can do nothing else.
