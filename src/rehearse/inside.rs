@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::guest::{GuestHost, GuestHostConfig, Network, STAND_INS, veth_works};
+use super::guest::{GuestHost, GuestHostConfig, Network, STAND_INS, overlay_works, veth_works};
 use super::run::{self, Orders};
 use super::seal;
 use super::world::Room;
@@ -108,6 +108,7 @@ fn hold() -> Result<Exit, Failure> {
 
 /// Guests with a network of their own each, where this kernel can.
 fn guest_host(orders: &Orders, room: &Room) -> Result<GuestHost, String> {
+    overlay_works(room.dir.as_std_path())?;
     let apt_repo = orders
         .variables
         .get("HL_GUEST_APT")

@@ -40,6 +40,14 @@ impl Room {
         Self { dir, host }
     }
 
+    /// One whose guests share the network they are started in.
+    fn shared() -> Self {
+        let Self { dir, host } = Self::new();
+        drop(host);
+        let host = host_in(dir.path(), Network::Shared);
+        Self { dir, host }
+    }
+
     fn spec(&self, vmid: u32, address: &str) -> GuestSpec {
         let key = fs::read_to_string(self.dir.path().join("key.pub")).unwrap();
         GuestSpec {
@@ -95,12 +103,16 @@ impl Room {
 }
 
 fn host(dir: &Path) -> GuestHost {
+    host_in(dir, Network::Own)
+}
+
+fn host_in(dir: &Path, network: Network) -> GuestHost {
     GuestHost::new(&GuestHostConfig {
         disks_dir: dir.join("disks"),
         run_dir: dir.join("run"),
         apt_repo: Some(apt_repo()),
         exe: PathBuf::from(env!("CARGO_BIN_EXE_hl")),
-        network: Network::Own,
+        network,
     })
     .unwrap()
 }
@@ -171,7 +183,7 @@ fn links() -> String {
 
 #[test]
 fn a_guest_installs_and_runs_real_packages() {
-    in_namespaces("a_guest_installs_and_runs_real_packages", || {
+    in_namespaces("guests::a_guest_installs_and_runs_real_packages", || {
         let room = Room::new();
         let at = "192.168.7.50";
         let before = host_fingerprint();
@@ -249,9 +261,122 @@ fn a_guest_installs_and_runs_real_packages() {
     });
 }
 
+const UNITS: &str = r#"set -e; cd /etc/systemd/system; sudo mkdir loop.service.d
+sudo tee loop.service >/dev/null <<'UNIT'
+[Service]
+ExecStart=/bin/sh -c "echo said ${WORD}; exec sleep 1000"
+Restart=always
+RestartSec=50ms
+User=ops
+[Install]
+WantedBy=multi-user.target
+UNIT
+sudo tee loop.service.d/w.conf >/dev/null <<'UNIT'
+[Service]
+Environment=WORD=from-drop-in
+UNIT
+sudo tee bad.service >/dev/null <<'UNIT'
+[Service]
+Type=oneshot
+ExecStart=/bin/false
+UNIT
+sudo systemctl daemon-reload; sudo systemctl enable --now loop"#;
+
+#[test]
+fn a_guest_is_administered_as_any_machine() {
+    in_namespaces("guests::a_guest_is_administered_as_any_machine", || {
+        let room = Room::new();
+        let at = "192.168.7.55";
+        room.host
+            .create_disk("s:vm-55-disk-0", Some("debian.qcow2"))
+            .unwrap();
+        room.host.start(&room.spec(55, at)).unwrap();
+        assert_eq!(
+            room.shell(at, "sudo hostnamectl set-hostname other; hostname; hostnamectl hostname; cat /etc/hostname"),
+            "other\nother\nother\n"
+        );
+        room.shell(
+            at,
+            "sudo sed -i 's/127.0.1.1.*/127.0.1.1 other/' /etc/hosts",
+        );
+        assert_eq!(
+            room.shell(at, "sudo timedatectl set-timezone Asia/Tokyo; date +%Z; cat /etc/timezone; timedatectl show -p Timezone --value"),
+            "JST\nAsia/Tokyo\nAsia/Tokyo\n"
+        );
+        assert_eq!(
+            room.shell(at, "echo 'vm.swappiness = 11' | sudo tee /etc/sysctl.d/9.conf >/dev/null; sudo sysctl --system >/dev/null && sudo sysctl -n vm.swappiness; ! sudo sysctl -w no.such.key=1 2>&1"),
+            "11\nsysctl: cannot stat /proc/sys/no/such/key: No such file or directory\n"
+        );
+        // A unit of one's own: oneshot, failing, restarted when it dies, with a drop-in.
+        room.shell(at, UNITS);
+        let pid = "systemctl show -p MainPID --value loop";
+        let before = room.shell(
+            at,
+            &format!("ps -o user= -p $({pid}); {pid}; journalctl -u loop"),
+        );
+        assert!(
+            before.starts_with("ops\n") && before.contains("from-drop-in"),
+            "{before}"
+        );
+        let after = room.shell(
+            at,
+            &format!("sudo kill -9 $({pid}); sleep 1; systemctl is-active loop; {pid}"),
+        );
+        assert!(after.starts_with("active\n"), "{after}");
+        assert_ne!(before.lines().nth(1), after.lines().nth(1));
+        assert_eq!(
+            room.shell(
+                at,
+                "sudo systemctl start bad 2>/dev/null || echo $?; systemctl is-failed bad"
+            ),
+            "1\nfailed\n"
+        );
+        assert_eq!(room.shell(at, "systemctl start nope 2>&1 || systemctl is-enabled loop; sudo systemctl start nope 2>&1 || echo $?"), "Interactive authentication required.\nenabled\nFailed to start nope.service: Unit nope.service not found.\n5\n");
+        // A reboot is a new boot of the same disk.
+        let id = "cat /proc/sys/kernel/random/boot_id";
+        let first = room.shell(at, &format!("{id}; touch /tmp/x"));
+        room.ssh(at, "sudo reboot");
+        let until = Instant::now() + Duration::from_secs(30);
+        let second = loop {
+            let output = room.ssh(
+                at,
+                &format!("{id}; ls /tmp; systemctl is-active loop; hostname"),
+            );
+            let text = String::from_utf8_lossy(&output.stdout).into_owned();
+            if output.status.success() && !text.starts_with(&first) {
+                break text;
+            }
+            assert!(Instant::now() < until, "no new boot: {text}");
+            std::thread::sleep(Duration::from_millis(200));
+        };
+        assert_eq!(
+            second.lines().skip(1).collect::<Vec<_>>(),
+            ["active", "other"]
+        );
+        assert!(!room.ssh(at, "sudo poweroff").status.success());
+        room.host.stop(55).unwrap();
+    });
+}
+
+#[test]
+fn guests_that_share_a_network_have_their_own_door() {
+    in_namespaces(
+        "guests::guests_that_share_a_network_have_their_own_door",
+        || {
+            let room = Room::shared();
+            for (vmid, at) in [(56, "192.168.7.56"), (57, "192.168.7.57")] {
+                let disk = format!("s:vm-{vmid}-disk-0");
+                room.host.create_disk(&disk, Some("debian.qcow2")).unwrap();
+                room.host.start(&room.spec(vmid, at)).unwrap();
+                assert_eq!(room.shell(at, "hostname"), format!("guest-{vmid}\n"));
+            }
+        },
+    );
+}
+
 #[test]
 fn clones_are_instances_of_their_own() {
-    in_namespaces("clones_are_instances_of_their_own", || {
+    in_namespaces("guests::clones_are_instances_of_their_own", || {
         let room = Room::new();
         let (a, b, c) = ("192.168.7.61", "192.168.7.62", "192.168.7.63");
         room.host
@@ -307,7 +432,7 @@ fn clones_are_instances_of_their_own() {
 
 #[test]
 fn nothing_is_left_of_guests() {
-    in_namespaces("nothing_is_left_of_guests", || {
+    in_namespaces("guests::nothing_is_left_of_guests", || {
         let room = Room::new();
         let (before, links_before) = (leftovers(), links());
         room.host
@@ -367,7 +492,7 @@ fn guests_of_a_killed_holder_end() {
         std::thread::sleep(Duration::from_mins(5));
         return;
     }
-    in_namespaces(name, || {
+    in_namespaces(&format!("guests::{name}"), || {
         let before = (leftovers(), links());
         let dir = tempfile::tempdir().unwrap();
         let mut holder = Command::new(std::env::current_exe().unwrap())

@@ -25,7 +25,7 @@ fn is_root() -> bool {
     root
 }
 
-/// Runs the test `name` of `guests` again, as `body`, in new network, mount and
+/// Runs the test `name` (with its module, `guests::x`) again, as `body`, in new network, mount and
 /// process namespaces in which every address is local, and only what the test
 /// started is seen.
 fn in_namespaces(name: &str, body: impl FnOnce()) {
@@ -42,7 +42,7 @@ fn in_namespaces(name: &str, body: impl FnOnce()) {
         .args(["--pid", "--fork", "--mount-proc", "--kill-child", "--"])
         .args(["sh", "-ec", script, "sh"])
         .arg(std::env::current_exe().unwrap())
-        .args(["--exact", &format!("rehearse::guests::{name}")])
+        .args(["--exact", &format!("rehearse::{name}")])
         .args(["--nocapture", "--test-threads=1"])
         .env(INSIDE, "1")
         .status()

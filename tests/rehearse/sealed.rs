@@ -99,14 +99,47 @@ fn mounts() -> String {
     fs::read_to_string("/proc/self/mounts").unwrap()
 }
 
+/// Set in the copy that looks whether its own network is sealed: where it came from.
+const PROVE: &str = "HL_TEST_PROVE";
+
 #[test]
-fn the_network_of_the_tests_is_not_sealed_and_one_with_a_way_out_neither() {
+fn a_network_with_a_way_out_is_not_sealed() {
+    if let Some(outer) = std::env::var_os(PROVE) {
+        let said = prove_sealed(Path::new(&outer)).err().unwrap_or_default();
+        fs::write(std::env::var_os(OUTER).unwrap(), said).unwrap();
+        return;
+    }
     let own = network_of("self").unwrap();
     assert!(
         prove_sealed(&own)
             .unwrap_err()
             .contains("the machine itself")
     );
+    if !is_root() {
+        return;
+    }
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let local = "ip link set lo up; ip route add local 0.0.0.0/0 dev lo";
+    let link = "ip link add hlt0 type veth peer name hlt1";
+    let way = "ip link set lo up; ip link add hlt0 type veth peer name hlt1; ip link set hlt0 up; ip address add 10.0.0.1/24 dev hlt0";
+    for (setup, expected) in [(local, ""), (link, "a link"), (way, "a link")] {
+        let status = Command::new("unshare")
+            .args(["--net", "sh", "-ec", &format!("{setup}; exec \"$@\""), "sh"])
+            .arg(std::env::current_exe().unwrap())
+            .args([
+                "--exact",
+                "rehearse::sealed::a_network_with_a_way_out_is_not_sealed",
+            ])
+            .env(PROVE, &own)
+            .env(OUTER, file.path())
+            .stdout(Stdio::null())
+            .status()
+            .unwrap();
+        assert!(status.success(), "{setup}");
+        let said = fs::read_to_string(file.path()).unwrap();
+        assert_eq!(said.is_empty(), expected.is_empty(), "{setup}: {said}");
+        assert!(said.contains(expected), "{setup}: {said}");
+    }
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::path::{Path, PathBuf};
 
-use super::boot::Boot;
+use super::boot::{Boot, Network};
 use super::init::run;
 use super::services::Services;
 
@@ -37,6 +37,7 @@ pub(super) fn apply(boot: &Boot, services: &Services) -> Result<(), String> {
     let name = fs::read_to_string("/etc/hostname").unwrap_or_else(|_| boot.name.clone());
     rustix::system::sethostname(name.trim().as_bytes())
         .map_err(|e| format!("cannot set the hostname: {e}"))?;
+    listen_address(boot)?;
     if !any_host_key() {
         run(services, "/usr/bin/ssh-keygen", &["-A"])?;
     }
@@ -93,6 +94,20 @@ fn machine_id(boot: &Boot) -> Result<(), String> {
         write("/etc/machine-id", &format!("{id}\n"), 0o444)?;
     }
     Ok(())
+}
+
+/// In a network that guests share, port 22 of each address is another guest's.
+fn listen_address(boot: &Boot) -> Result<(), String> {
+    let path = "/etc/ssh/sshd_config.d/00-rehearsal.conf";
+    match (boot.network, &boot.address) {
+        (Network::Shared, Some(address)) => {
+            write(path, &format!("ListenAddress {}\n", address.ip), 0o644)
+        }
+        _ => {
+            fs::remove_file(path).ok();
+            Ok(())
+        }
+    }
 }
 
 fn hostname_files(boot: &Boot) -> Result<(), String> {

@@ -121,6 +121,39 @@ impl Disks {
     }
 }
 
+/// Whether disks in this directory can be laid over `/usr`: its file system must
+/// be able to hold an overlay's upper directory (another overlay cannot, which is
+/// what the root of a container often is).
+///
+/// # Errors
+/// What the kernel said.
+pub fn overlay_works(dir: &Path) -> Result<(), String> {
+    let probe = tempfile::tempdir_in(dir).map_err(|e| cannot("write to", dir, &e))?;
+    let script = "mkdir upper work top && mount -t overlay overlay \
+                  -o lowerdir=/usr,upperdir=upper,workdir=work,index=off,metacopy=off top";
+    let output = Command::new("unshare")
+        .args([
+            "--mount",
+            "--propagation",
+            "private",
+            "--",
+            "sh",
+            "-ec",
+            script,
+        ])
+        .current_dir(probe.path())
+        .output()
+        .map_err(|e| format!("cannot run `unshare`: {e}"))?;
+    if output.status.success() {
+        return Ok(());
+    }
+    Err(format!(
+        "`{}` cannot hold the disks of guests (ext4, xfs and btrfs can): {}",
+        dir.display(),
+        String::from_utf8_lossy(&output.stderr).trim()
+    ))
+}
+
 fn cannot(verb: &str, path: &Path, error: &io::Error) -> String {
     format!("cannot {verb} `{}`: {error}", path.display())
 }

@@ -9,6 +9,7 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
 use std::sync::Arc;
+use std::sync::mpsc::{self, Sender};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -25,6 +26,8 @@ use super::units::Lookup;
 
 /// Where the sandbox leaves the boot file for PID 1.
 pub(super) const BOOT_FILE: &str = "/run/hl/boot.json";
+/// What `/proc/sys/kernel/random/boot_id` shows.
+pub(super) const BOOT_ID: &str = "/run/hl/boot_id";
 /// The line that tells the holder that the guest is up.
 pub(super) const READY: &str = "ready";
 
@@ -61,16 +64,70 @@ fn boot() -> Result<(), String> {
     let listener =
         UnixListener::bind(SOCKET).map_err(|e| format!("cannot bind `{SOCKET}`: {e}"))?;
     fs::set_permissions(SOCKET, Permissions::from_mode(0o666)).map_err(|e| e.to_string())?;
+    let (wishes, wish) = mpsc::channel();
     let server = Arc::clone(&services);
-    thread::spawn(move || serve(&server, &listener));
-    cloud_init::apply(&boot, &services)?;
-    start_enabled(&services, boot.agent);
-    writeln!(io::stdout(), "{READY}").map_err(|e| e.to_string())?;
+    let asked = wishes.clone();
+    thread::spawn(move || serve(&server, &listener, &asked));
     // The holder's end of this pipe closes when it stops the guest, and when it dies.
-    let mut rest = Vec::new();
-    io::stdin().lock().read_to_end(&mut rest).ok();
-    stop_everything();
-    Ok(())
+    thread::spawn(move || {
+        let mut rest = Vec::new();
+        io::stdin().lock().read_to_end(&mut rest).ok();
+        wishes.send(Wish::End).ok();
+    });
+    let mut first = true;
+    loop {
+        cloud_init::apply(&boot, &services)?;
+        start_enabled(&services, boot.agent);
+        if std::mem::take(&mut first) {
+            writeln!(io::stdout(), "{READY}").map_err(|e| e.to_string())?;
+        }
+        match wish.recv() {
+            Ok(Wish::Reboot) => {
+                // Whoever asked gets the answer first.
+                thread::sleep(Duration::from_millis(200));
+                services.forget_all();
+                stop_everything();
+                empty_run();
+                new_boot_id();
+            }
+            Ok(Wish::End) | Err(_) => {
+                services.forget_all();
+                stop_everything();
+                return Ok(());
+            }
+        }
+    }
+}
+
+/// What PID 1 is to do next.
+#[derive(Debug, Clone, Copy)]
+enum Wish {
+    Reboot,
+    End,
+}
+
+/// `/run` and `/tmp` do not outlive a boot; what is ours in there stays.
+fn empty_run() {
+    const OURS: [&str; 5] = ["hl", "lock", "sshd", "systemd", "user"];
+    for dir in ["/run", "/tmp"] {
+        for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
+            if dir == "/run" && OURS.iter().any(|name| entry.file_name() == *name) {
+                continue;
+            }
+            if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                fs::remove_dir_all(entry.path()).ok();
+            } else {
+                fs::remove_file(entry.path()).ok();
+            }
+        }
+    }
+}
+
+/// Programs that wait for a reboot look whether this has changed.
+fn new_boot_id() {
+    if let Ok(id) = fs::read_to_string("/proc/sys/kernel/random/uuid") {
+        fs::write(BOOT_ID, id).ok();
+    }
 }
 
 fn start_enabled(services: &Arc<Services>, agent: bool) {
@@ -98,44 +155,72 @@ fn stop_everything() {
     while Instant::now() < until && !children::all().is_empty() {
         thread::sleep(Duration::from_millis(10));
     }
+    for pid in children::all() {
+        children::signal(pid, Signal::KILL);
+    }
 }
 
-fn serve(services: &Arc<Services>, listener: &UnixListener) {
+fn serve(services: &Arc<Services>, listener: &UnixListener, wishes: &Sender<Wish>) {
     for stream in listener.incoming().filter_map(Result::ok) {
         let services = Arc::clone(services);
+        let wishes = wishes.clone();
         thread::spawn(move || {
-            if let Err(error) = converse(&services, stream) {
+            if let Err(error) = converse(&services, stream, &wishes) {
                 writeln!(io::stderr(), "warning: a request failed: {error}").ok();
             }
         });
     }
 }
 
-fn converse(services: &Arc<Services>, mut stream: UnixStream) -> io::Result<()> {
+fn converse(
+    services: &Arc<Services>,
+    mut stream: UnixStream,
+    wishes: &Sender<Wish>,
+) -> io::Result<()> {
     let mut text = String::new();
     stream.read_to_string(&mut text)?;
     let root = rustix::net::sockopt::socket_peercred(&stream).is_ok_and(|c| c.uid.is_root());
     let reply = match serde_json::from_str::<Request>(&text) {
-        Ok(request) => dispatch(services, &request, root),
+        Ok(request) => dispatch(services, &request, root, wishes),
         Err(error) => Reply::fail(1, error.to_string()),
     };
     stream.write_all(serde_json::to_string(&reply)?.as_bytes())?;
     stream.shutdown(Shutdown::Both)
 }
 
-fn dispatch(services: &Arc<Services>, request: &Request, root: bool) -> Reply {
+fn dispatch(
+    services: &Arc<Services>,
+    request: &Request,
+    root: bool,
+    wishes: &Sender<Wish>,
+) -> Reply {
+    let has = |word: &str| request.args.iter().any(|arg| arg == word);
     match request.program.as_str() {
+        "systemctl" if has("reboot") => reboot(root, wishes),
+        "systemctl" if has("poweroff") || has("halt") => Reply::fail(1, NO_POWER_OFF),
+        "reboot" => reboot(root, wishes),
+        "shutdown" if has("-r") || has("--reboot") => reboot(root, wishes),
         "systemctl" => systemctl::answer(services, &request.args, root),
         "hostnamectl" => hostnamectl(&request.args, root),
         "runlevel" => Reply {
             out: "N 5\n".to_owned(),
             ..Reply::default()
         },
-        name @ ("halt" | "poweroff" | "reboot" | "shutdown" | "init" | "telinit") => Reply::fail(
-            1,
-            format!("{name}: a rehearsal guest is started and stopped through the Proxmox API"),
-        ),
+        "halt" | "poweroff" | "shutdown" | "init" | "telinit" => Reply::fail(1, NO_POWER_OFF),
         other => Reply::fail(1, format!("`{other}` is not part of a rehearsal guest")),
+    }
+}
+
+const NO_POWER_OFF: &str = "a rehearsal guest is switched off through the Proxmox API only";
+
+/// Ends all processes and boots again; the disk, the address and PID 1 stay.
+fn reboot(root: bool, wishes: &Sender<Wish>) -> Reply {
+    if !root {
+        return Reply::fail(1, "Interactive authentication required.");
+    }
+    match wishes.send(Wish::Reboot) {
+        Ok(()) => Reply::default(),
+        Err(error) => Reply::fail(1, error.to_string()),
     }
 }
 

@@ -35,6 +35,7 @@ mod unit;
 mod units;
 
 pub use boot::Network;
+pub use disk::overlay_works;
 pub use host::{GuestHost, GuestHostConfig};
 pub use network::veth_works;
 pub use skeleton::STAND_INS;

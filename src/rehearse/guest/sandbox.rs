@@ -20,7 +20,7 @@ use rustix::mount::{
 
 use super::boot::{Address, Boot, Network};
 use super::disk::PARTS;
-use super::init::BOOT_FILE;
+use super::init::{BOOT_FILE, BOOT_ID};
 
 /// The line that the holder writes when the guest's `eth0` is there.
 pub(super) const NETWORK_READY: &str = "network";
@@ -263,7 +263,7 @@ fn harden_proc(boot: &Boot) -> Result<(), String> {
         }
     }
     // Each start is a boot of its own: programs that wait for a reboot look here.
-    let id = root.join("run/hl/boot_id");
+    let id = root.join(BOOT_ID.trim_start_matches('/'));
     fs::write(&id, format!("{}\n", boot.id)).map_err(|e| e.to_string())?;
     let path = root.join("proc/sys/kernel/random/boot_id");
     if path.exists() {

@@ -554,6 +554,12 @@ impl Services {
         });
     }
 
+    /// All units are as before the first start: their processes are about to end.
+    pub(super) fn forget_all(&self) {
+        self.table().clear();
+        self.changed.notify_all();
+    }
+
     /// The processes of a unit.
     pub(super) fn processes(&self, name: &str) -> Vec<i32> {
         let runtime = self.runtime(name);

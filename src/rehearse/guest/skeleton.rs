@@ -35,8 +35,8 @@ pub const STAND_INS: [(&str, &str); 9] = [
         "shows what services wrote since the guest's start",
     ),
     (
-        "reboot, shutdown",
-        "refused: a guest is started and stopped through the API",
+        "reboot",
+        "ends all processes and starts the enabled services again; power off through the API",
     ),
 ];
 
