@@ -99,15 +99,11 @@ fn machine_id(boot: &Boot) -> Result<(), String> {
 /// In a network that guests share, port 22 of each address is another guest's.
 fn listen_address(boot: &Boot) -> Result<(), String> {
     let path = "/etc/ssh/sshd_config.d/00-rehearsal.conf";
-    match (boot.network, &boot.address) {
-        (Network::Shared, Some(address)) => {
-            write(path, &format!("ListenAddress {}\n", address.ip), 0o644)
-        }
-        _ => {
-            fs::remove_file(path).ok();
-            Ok(())
-        }
+    if let (Network::Shared, Some(address)) = (boot.network, &boot.address) {
+        return write(path, &format!("ListenAddress {}\n", address.ip), 0o644);
     }
+    fs::remove_file(path).ok();
+    Ok(())
 }
 
 fn hostname_files(boot: &Boot) -> Result<(), String> {

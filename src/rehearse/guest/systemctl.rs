@@ -8,8 +8,9 @@ use std::sync::Arc;
 use rustix::process::Signal;
 use serde::{Deserialize, Serialize};
 
-use super::children::{self, Ended};
+use super::children;
 use super::services::{Services, State};
+use super::show;
 use super::units::{Enablement, Lookup, Units};
 
 /// The verbs that are open to every user.
@@ -68,18 +69,18 @@ impl Reply {
     clippy::struct_excessive_bools,
     reason = "they are switches of a command line"
 )]
-struct Line {
-    verb: String,
-    names: Vec<String>,
-    properties: Vec<String>,
-    kind: Option<String>,
-    states: Vec<String>,
-    signal: Option<String>,
-    now: bool,
-    quiet: bool,
-    value: bool,
-    all: bool,
-    legend: bool,
+pub(super) struct Line {
+    pub(super) verb: String,
+    pub(super) names: Vec<String>,
+    pub(super) properties: Vec<String>,
+    pub(super) kind: Option<String>,
+    pub(super) states: Vec<String>,
+    pub(super) signal: Option<String>,
+    pub(super) now: bool,
+    pub(super) quiet: bool,
+    pub(super) value: bool,
+    pub(super) all: bool,
+    pub(super) legend: bool,
 }
 
 fn parse(args: &[String]) -> Line {
@@ -185,8 +186,8 @@ pub(super) fn answer(services: &Arc<Services>, args: &[String], root: bool) -> R
             change(services, &line, &names)
         }
         "is-active" | "is-failed" | "is-enabled" => judge(services, &line, &names),
-        "status" => status(services, &names),
-        "show" => show(services, &line, &names),
+        "status" => show::status(services, &names),
+        "show" => show::show(services, &line, &names),
         "cat" => each_text(&names, |n| {
             let found = services.load(n)?;
             let mut text = String::new();
@@ -196,8 +197,8 @@ pub(super) fn answer(services: &Arc<Services>, args: &[String], root: bool) -> R
             }
             Ok(text)
         }),
-        "list-units" | "failed" => list_units(services, &line),
-        "list-unit-files" => list_unit_files(services, &line, &names),
+        "list-units" | "failed" => show::list_units(services, &line),
+        "list-unit-files" => show::list_unit_files(services, &line, &names),
         "kill" => each(&|n| {
             let signal = line.signal.as_deref().map_or(Signal::TERM, signal_named);
             for pid in services.processes(&real(services, n)) {
@@ -348,246 +349,6 @@ fn judge(services: &Services, line: &Line, names: &[String]) -> Reply {
         (false, _) => 1,
     };
     reply
-}
-
-fn status(services: &Services, names: &[String]) -> Reply {
-    let mut reply = Reply::default();
-    for name in names {
-        let Lookup::Found(found) = services.units.find(name) else {
-            reply.code = 4;
-            writeln!(reply.err, "Unit {name} could not be found.").ok();
-            continue;
-        };
-        let name = &found.unit.name;
-        let runtime = services.runtime(name);
-        let text = found.unit.last("Unit", "Description").unwrap_or(name);
-        let service = name.ends_with(".service");
-        writeln!(
-            reply.out,
-            "● {name} - {text}\n     Loaded: loaded ({}; {})\n     Active: {} ({})",
-            found.path.display(),
-            services.units.enabled(name).text(),
-            runtime.state.active(),
-            runtime.state.sub(service),
-        )
-        .ok();
-        if let Some(main) = runtime.main {
-            writeln!(reply.out, "   Main PID: {main}").ok();
-        }
-        let log = fs::read_to_string(format!("{}/{name}.log", super::service::LOGS));
-        let log = log.unwrap_or_default();
-        let lines: Vec<&str> = log.lines().rev().take(10).collect();
-        if !lines.is_empty() {
-            reply.out.push('\n');
-        }
-        for line in lines.iter().rev() {
-            writeln!(reply.out, "{line}").ok();
-        }
-        if !runtime.state.is_active() && reply.code == 0 {
-            reply.code = 3;
-        }
-    }
-    reply
-}
-
-fn show(services: &Services, line: &Line, names: &[String]) -> Reply {
-    let mut out = String::new();
-    for (index, name) in names.iter().enumerate() {
-        if index > 0 {
-            out.push('\n');
-        }
-        for (key, value) in properties(services, name) {
-            let wanted = line.properties.is_empty() || line.properties.iter().any(|p| p == key);
-            if wanted && line.value {
-                writeln!(out, "{value}").ok();
-            } else if wanted {
-                writeln!(out, "{key}={value}").ok();
-            }
-        }
-    }
-    Reply {
-        out,
-        ..Reply::default()
-    }
-}
-
-fn properties(services: &Services, name: &str) -> Vec<(&'static str, String)> {
-    let lookup = services.units.find(name);
-    let load = match &lookup {
-        Lookup::Found(_) => "loaded",
-        Lookup::Masked => "masked",
-        Lookup::Missing => "not-found",
-    };
-    let real = match &lookup {
-        Lookup::Found(found) => found.unit.name.clone(),
-        Lookup::Masked | Lookup::Missing => name.to_owned(),
-    };
-    let runtime = services.runtime(&real);
-    let service = real.ends_with(".service");
-    let (status, code) = match runtime.ended {
-        Some(Ended::Code(status)) => (status, 1),
-        Some(Ended::Signal(signal)) => (signal, 2),
-        None => (0, 0),
-    };
-    let result = if runtime.state == State::Failed {
-        "exit-code"
-    } else {
-        "success"
-    };
-    let main = runtime.main.unwrap_or(0).to_string();
-    let mut all = vec![
-        ("Id", real.clone()),
-        (
-            "Names",
-            if real == name {
-                real.clone()
-            } else {
-                format!("{real} {name}")
-            },
-        ),
-        ("LoadState", load.to_owned()),
-        ("ActiveState", runtime.state.active().to_owned()),
-        ("SubState", runtime.state.sub(service).to_owned()),
-        ("NeedDaemonReload", "no".to_owned()),
-        ("Result", result.to_owned()),
-        ("MainPID", main.clone()),
-        ("ExecMainPID", main),
-        ("ExecMainStatus", status.to_string()),
-        ("ExecMainCode", code.to_string()),
-    ];
-    if let Lookup::Found(found) = lookup {
-        let unit = &found.unit;
-        let drop_ins: Vec<String> = found
-            .drop_ins
-            .iter()
-            .map(|p| p.display().to_string())
-            .collect();
-        let yes_no = |yes: bool| if yes { "yes" } else { "no" }.to_owned();
-        all.extend([
-            (
-                "Description",
-                unit.last("Unit", "Description").unwrap_or(&real).to_owned(),
-            ),
-            ("FragmentPath", found.path.display().to_string()),
-            ("DropInPaths", drop_ins.join(" ")),
-            (
-                "UnitFileState",
-                services.units.enabled(&real).text().to_owned(),
-            ),
-            ("UnitFilePreset", "enabled".to_owned()),
-            (
-                "Type",
-                unit.last("Service", "Type").unwrap_or("simple").to_owned(),
-            ),
-            (
-                "Restart",
-                unit.last("Service", "Restart").unwrap_or("no").to_owned(),
-            ),
-            (
-                "User",
-                unit.last("Service", "User").unwrap_or_default().to_owned(),
-            ),
-            ("CanStart", "yes".to_owned()),
-            ("CanStop", "yes".to_owned()),
-            (
-                "CanReload",
-                yes_no(!unit.all("Service", "ExecReload").is_empty()),
-            ),
-            (
-                "RefuseManualStart",
-                yes_no(unit.flag("Unit", "RefuseManualStart")),
-            ),
-        ]);
-    }
-    all
-}
-
-fn wanted_kind(line: &Line, name: &str) -> bool {
-    line.kind.as_deref().is_none_or(|kinds| {
-        kinds
-            .split(',')
-            .any(|kind| name.rsplit_once('.').is_some_and(|(_, k)| k == kind))
-    })
-}
-
-fn list_units(services: &Services, line: &Line) -> Reply {
-    let mut out = String::new();
-    let mut names: Vec<String> = services.known();
-    if line.all {
-        names.extend(
-            services
-                .units
-                .names()
-                .into_iter()
-                .filter(|n| !n.contains("@.")),
-        );
-        names.sort();
-        names.dedup();
-    }
-    if line.legend {
-        out.push_str("  UNIT LOAD ACTIVE SUB DESCRIPTION\n");
-    }
-    let mut count = 0;
-    for name in names.iter().filter(|n| wanted_kind(line, n)) {
-        let Lookup::Found(found) = services.units.find(name) else {
-            continue;
-        };
-        if found.unit.name != *name {
-            continue;
-        }
-        let state = services.runtime(name).state;
-        let sub = state.sub(name.ends_with(".service"));
-        let shown = if line.verb == "failed" {
-            state == State::Failed
-        } else if line.states.is_empty() {
-            line.all || state != State::Inactive
-        } else {
-            line.states.iter().any(|s| s == state.active() || s == sub)
-        };
-        if shown {
-            count += 1;
-            let text = found.unit.last("Unit", "Description").unwrap_or(name);
-            writeln!(out, "  {name} loaded {} {sub} {text}", state.active()).ok();
-        }
-    }
-    if line.legend {
-        writeln!(out, "\n{count} loaded units listed.").ok();
-    }
-    Reply {
-        out,
-        ..Reply::default()
-    }
-}
-
-fn list_unit_files(services: &Services, line: &Line, names: &[String]) -> Reply {
-    let mut out = String::new();
-    if line.legend {
-        out.push_str("UNIT FILE STATE PRESET\n");
-    }
-    let mut count = 0;
-    for name in services.units.names() {
-        let asked = names.is_empty()
-            || names.iter().any(|n| {
-                let pattern = n.trim_end_matches(".service").trim_end_matches('*');
-                *n == name || (n.contains('*') && name.starts_with(pattern))
-            });
-        let state = services.units.enabled(&name).text();
-        if asked
-            && wanted_kind(line, &name)
-            && (line.states.is_empty() || line.states.iter().any(|s| s == state))
-        {
-            count += 1;
-            writeln!(out, "{name} {state} enabled").ok();
-        }
-    }
-    if line.legend {
-        writeln!(out, "\n{count} unit files listed.").ok();
-    }
-    Reply {
-        code: u8::from(count == 0 && !names.is_empty()),
-        out,
-        err: String::new(),
-    }
 }
 
 #[cfg(test)]
