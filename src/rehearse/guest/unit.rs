@@ -316,7 +316,7 @@ mod tests {
             "a.service",
             "[Service]\nExecStart=/a \\\n  b\n# no\nExecStart=/c\nType=forking\n",
         );
-        assert_eq!(u.all("Service", "ExecStart"), ["/a    b", "/c"]);
+        assert_eq!(u.all("Service", "ExecStart"), ["/a  b", "/c"]);
         u.merge("[Service]\nExecStart=\nExecStart=/d\nType=notify");
         assert_eq!(u.all("Service", "ExecStart"), ["/d"]);
         assert_eq!(u.last("Service", "Type"), Some("notify"));
