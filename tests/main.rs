@@ -14,6 +14,7 @@ mod arch;
 mod cli;
 mod engine;
 mod environment;
+mod l1;
 mod l2;
 mod layers;
 mod pve;

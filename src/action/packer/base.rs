@@ -188,7 +188,9 @@ fn create(
         match client.create_vm(node, vmid, keys) {
             Ok(task) => {
                 let imported = client.watch_task(&task, ctx.cancel, IMPORT, &mut |line| {
-                    ctx.note(line);
+                    if line != "TASK OK" {
+                        ctx.note(line);
+                    }
                 });
                 return match imported {
                     Ok(_) => Ok(base),

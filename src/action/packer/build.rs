@@ -165,9 +165,8 @@ impl Run<'_> {
 
 /// Refuses a build address that somebody holds: packer would log in there.
 fn nobody_answers(ctx: &StepContext<'_>, address: &BuildAddress) -> Result<(), StepError> {
-    let ssh = SocketAddr::new(address.ip, 22);
     ctx.progress(format!("is {} free?", address.ip));
-    if TcpStream::connect_timeout(&ssh, Duration::from_secs(1)).is_err() {
+    if !answers(SocketAddr::new(address.ip, 22)) {
         return Ok(());
     }
     Err(StepError::new(format!(
@@ -176,6 +175,10 @@ fn nobody_answers(ctx: &StepContext<'_>, address: &BuildAddress) -> Result<(), S
     ))
     .exit(Exit::Runway)
     .help("stop that machine, or set `PVE_BUILD_ADDRESS` to a free address"))
+}
+
+fn answers(address: SocketAddr) -> bool {
+    TcpStream::connect_timeout(&address, Duration::from_secs(1)).is_ok()
 }
 
 /// `==> hl.proxmox-clone.template: Starting VM` gives `Starting VM`.
@@ -259,6 +262,15 @@ mod tests {
             None
         );
         assert_eq!(stage("==> Wait completed after 3 seconds"), None);
+    }
+
+    #[test]
+    fn an_address_that_answers_is_not_free() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        assert!(answers(address));
+        drop(listener);
+        assert!(!answers(address));
     }
 
     #[test]

@@ -178,7 +178,9 @@ pub(super) fn download(
 
 fn watch(ctx: &StepContext<'_>, client: &Client, task: &Upid) -> Result<(), Error> {
     let mut on_line = |line: &str| {
-        ctx.note(line);
+        if line != "TASK OK" {
+            ctx.note(line);
+        }
         // wget's dots: ` 51200K ........ 12% 10.5M 1m3s`
         if let Some(percent) = line.split_whitespace().find(|word| word.ends_with('%')) {
             ctx.progress(format!("downloading, {percent}"));

@@ -80,13 +80,15 @@ impl Action for TemplatePublish {
                 "remove it, on `{node}`: `qm destroy {vmid} --purge`, and build again"
             ))
         })?;
+        // packer ignores it when the node refuses to rename the template.
+        let vm_name = format!("{}-{stamp}", inputs.name);
         let manifest = Manifest {
             version: VERSION,
             name: inputs.name.clone(),
             stamp,
             node: node.to_owned(),
             vmid,
-            vm_name: config.text("name").unwrap_or_default(),
+            vm_name,
             storage,
             created_at: pin::now(),
             description: template.spec.description.clone(),
@@ -94,7 +96,10 @@ impl Action for TemplatePublish {
             image: pin,
         };
         let notes = Notes::of(&manifest, false).render();
-        client.set_vm_config(node, vmid, &changes(&config, &notes, &delete(&config)))?;
+        let going = delete(&config);
+        let mut keys = changes(&config, &notes, &going);
+        keys.push(("name", &manifest.vm_name));
+        client.set_vm_config(node, vmid, &keys)?;
         let config = client.vm_config(node, vmid)?;
         let left = delete(&config);
         if !left.is_empty() {
