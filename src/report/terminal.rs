@@ -179,14 +179,7 @@ impl Screen {
                     running.message = message;
                 }
             }
-            (EventKind::Warning { message }, _) if self.mode != Mode::Quiet => {
-                let text = format!(
-                    "{} {}",
-                    self.palette.verb(Paint::Warn, "Warning"),
-                    sanitize_lines(message)
-                );
-                self.line(&text);
-            }
+            (EventKind::Warning { message }, _) => self.warn(message),
             (EventKind::ApprovalAsked { summary }, _) => {
                 // A plan that was just shown is not shown twice.
                 let shown = summary.iter().all(|line| self.notes.contains(line));
@@ -242,14 +235,29 @@ impl Screen {
                     status,
                     summary,
                     duration_ms,
+                    warnings,
                     ..
                 },
                 Some(step),
             ) => {
                 self.finished(step, *status, summary, Duration::from_millis(*duration_ms));
+                for warning in warnings {
+                    self.warn(warning);
+                }
             }
             (EventKind::RunFinished { .. }, _) => self.over(),
             _ => {}
+        }
+    }
+
+    fn warn(&mut self, message: &str) {
+        if self.mode != Mode::Quiet {
+            let text = format!(
+                "{} {}",
+                self.palette.verb(Paint::Warn, "Warning"),
+                sanitize_lines(message)
+            );
+            self.line(&text);
         }
     }
 
