@@ -260,7 +260,7 @@ impl Stage {
     /// Waits until the node was called so.
     #[track_caller]
     pub(crate) fn waits_for(&self, call: &str) {
-        let until = Instant::now() + Duration::from_secs(60);
+        let until = Instant::now() + Duration::from_mins(1);
         let called = || {
             let requests = self.sim.requests();
             requests
