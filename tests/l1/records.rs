@@ -111,7 +111,7 @@ fn old_builds_go_but_never_the_stable_one_nor_one_with_clones() {
     assert_eq!(stage.stamps(), stamps);
     stage.hl("prune 1").exits(0).says(&[
         &format!("removed {}", stamps[2]),
-        &format!("build {} stays: VM 900 lives on its disk", stamps[1]),
+        &format!("build {} stays: its disk is the base of VM 900", stamps[1]),
     ]);
     assert_eq!(
         stage.stamps(),

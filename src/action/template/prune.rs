@@ -9,6 +9,7 @@ use super::known::{Entry, Known};
 use super::manifest::Manifest;
 use super::node;
 use crate::action::{Action, Approval, Done, StepContext, StepError};
+use crate::diag::Exit;
 use crate::pve::{Client, Error, Volume};
 
 /// `template.prune`
@@ -38,86 +39,135 @@ impl Action for TemplatePrune {
     }
 
     fn approval(&self, ctx: &StepContext<'_>) -> Result<Option<Approval>, StepError> {
-        let would = prune(ctx, false)?;
-        Ok((would.changed == Some(true)).then(|| Approval {
-            summary: vec![would.summary],
-            question: "remove these builds from the node?".to_owned(),
+        let inputs: Inputs = ctx.inputs()?;
+        let look = look(ctx, &inputs)?;
+        let summary: Vec<String> = look
+            .going
+            .iter()
+            .map(|going| format!("remove {going}"))
+            .collect();
+        if summary.is_empty() {
+            return Ok(None);
+        }
+        let plural = if summary.len() == 1 {
+            "build"
+        } else {
+            "builds"
+        };
+        Ok(Some(Approval {
+            question: format!("remove {} {plural} of `{}`?", summary.len(), inputs.name),
+            summary,
             type_word: None,
         }))
     }
 
     fn preview(&self, ctx: &StepContext<'_>) -> Result<Done, StepError> {
-        prune(ctx, false)
+        let look = look(ctx, &ctx.inputs()?)?;
+        Ok(look.done("would remove"))
     }
 
     fn run(&self, ctx: &StepContext<'_>) -> Result<Done, StepError> {
-        prune(ctx, true)
-    }
-}
-
-fn prune(ctx: &StepContext<'_>, write: bool) -> Result<Done, StepError> {
-    let inputs: Inputs = ctx.inputs()?;
-    let client = call::client(ctx)?;
-    let found = node::templates(&client)?;
-    let mut known = Known::read(&ctx.lab.paths, &inputs.name, &found)?;
-    if write {
-        known.restore()?;
-    }
-    if known.stable.is_none() && !known.entries.is_empty() {
-        ctx.warn(format!(
-            "no build of `{}` is stable: only the newest {} stay; `hl templates promote` protects one",
-            inputs.name, inputs.keep
-        ));
-    }
-    let mut done = Done::default();
-    let mut removed = Vec::new();
-    for entry in surplus(&known, usize::try_from(inputs.keep).unwrap_or(usize::MAX)) {
-        let manifest = &entry.manifest;
-        if let Some(vm) = &entry.vm {
-            let clones = clones(&client, manifest)?;
-            if !clones.is_empty() {
-                done = done.warn(format!(
-                    "build {} stays: VM {} lives on its disk; clone that fully, or remove it first",
-                    manifest.stamp,
-                    clones
-                        .iter()
-                        .map(u32::to_string)
-                        .collect::<Vec<_>>()
-                        .join(", VM ")
-                ));
-                continue;
-            }
-            let protected = vm.config.text("protection").as_deref() == Some("1");
-            if protected {
-                done = done.warn(format!(
-                    "build {} stays: VM {} is protected on the node",
-                    manifest.stamp, manifest.vmid
-                ));
-                continue;
-            }
-            if write {
+        let mut look = look(ctx, &ctx.inputs()?)?;
+        look.known.restore()?;
+        let client = call::client(ctx)?;
+        for Going { manifest, there } in &look.going {
+            if *there {
                 ctx.progress(format!("removing VM {}", manifest.vmid));
                 node::remove(&client, &manifest.node, manifest.vmid)?;
             }
+            look.known.shelf.remove::<Manifest>(&manifest.stamp)?;
         }
-        if write {
-            known.shelf.remove::<Manifest>(&manifest.stamp)?;
-        }
-        let gone = if entry.vm.is_some() {
-            ""
-        } else {
-            ", gone before"
-        };
-        removed.push(format!("{} (VM {}{gone})", manifest.stamp, manifest.vmid));
+        Ok(look.done("removed"))
     }
-    let verb = if write { "removed" } else { "would remove" };
-    done.summary = if removed.is_empty() {
-        "nothing to remove".to_owned()
-    } else {
-        format!("{verb} {}", removed.join(", "))
+}
+
+/// What would go, and what stays that might have gone.
+struct Look {
+    known: Known,
+    going: Vec<Going>,
+    warnings: Vec<String>,
+}
+
+struct Going {
+    manifest: Manifest,
+    /// Its VM is on the node.
+    there: bool,
+}
+
+impl std::fmt::Display for Going {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let gone = if self.there { "" } else { ", gone before" };
+        let Manifest { stamp, vmid, .. } = &self.manifest;
+        write!(f, "{stamp} (VM {vmid}{gone})")
+    }
+}
+
+impl Look {
+    fn done(self, verb: &str) -> Done {
+        let going: Vec<String> = self.going.iter().map(ToString::to_string).collect();
+        let summary = if going.is_empty() {
+            "nothing to remove".to_owned()
+        } else {
+            format!("{verb} {}", going.join(", "))
+        };
+        let mut done = Done::new(summary)
+            .changed(!going.is_empty())
+            .output("removed", going);
+        done.warnings = self.warnings;
+        done
+    }
+}
+
+fn look(ctx: &StepContext<'_>, inputs: &Inputs) -> Result<Look, StepError> {
+    let client = call::client(ctx)?;
+    let found = node::templates(&client)?;
+    let known = Known::read(&ctx.lab.paths, &inputs.name, &found)?;
+    if known.entries.is_empty() {
+        return Err(
+            StepError::new(format!("there is no build of `{}`", inputs.name))
+                .exit(Exit::Unknown)
+                .help("`hl templates` lists what there is"),
+        );
+    }
+    let mut warnings = Vec::new();
+    if known.stable.is_none() {
+        warnings.push(format!(
+            "no build of `{}` is stable: only the newest are kept; `hl templates promote` protects one",
+            inputs.name
+        ));
+    }
+    let mut going = Vec::new();
+    for entry in surplus(&known, usize::try_from(inputs.keep).unwrap_or(usize::MAX)) {
+        match held_by(&client, entry)? {
+            Some(why) => warnings.push(format!("build {} stays: {why}", entry.manifest.stamp)),
+            None => going.push(Going {
+                manifest: entry.manifest.clone(),
+                there: entry.vm.is_some(),
+            }),
+        }
+    }
+    Ok(Look {
+        known,
+        going,
+        warnings,
+    })
+}
+
+/// Why a build cannot go; nothing when it can.
+fn held_by(client: &Client, entry: &Entry) -> Result<Option<String>, Error> {
+    let (manifest, Some(vm)) = (&entry.manifest, &entry.vm) else {
+        return Ok(None);
     };
-    let count = removed.len();
-    Ok(done.changed(count > 0).output("removed", removed))
+    let clones = clones(client, manifest)?;
+    if !clones.is_empty() {
+        let clones: Vec<String> = clones.iter().map(|vmid| format!("VM {vmid}")).collect();
+        return Ok(Some(format!(
+            "its disk is the base of {}; clone that fully, or remove it first",
+            clones.join(", ")
+        )));
+    }
+    let protected = vm.config.text("protection").as_deref() == Some("1");
+    Ok(protected.then(|| format!("VM {} is protected on the node", manifest.vmid)))
 }
 
 /// What may go: all but the stable one and the newest `keep` that are there.
