@@ -24,7 +24,7 @@ fn from_a_clean_checkout_the_node_tells_what_there_is() {
         stage.lab.read("templates/small/image.lock"),
     );
     stage
-        .hl(&format!("promote {}", stamps[0]))
+        .hl(&format!("templates promote small {}", stamps[0]))
         .exits(0)
         .says(&["is now stable, was"]);
     assert_ne!(stage.stable(), stable);
@@ -58,31 +58,66 @@ fn from_a_clean_checkout_the_node_tells_what_there_is() {
 }
 
 #[test]
+fn what_was_built_is_listed_with_what_is_left_of_it() {
+    if !has_packer() {
+        return;
+    }
+    let stage = built(2);
+    let gone = *stage.vms().first_key_value().unwrap().0;
+    stage.sim.change(|world| {
+        world.vms.remove(&gone);
+    });
+    let ran = stage.hl("templates show small --json").exits(0);
+    let shown: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
+    let row = &shown["templates"][0];
+    assert_eq!(row["name"], "small");
+    assert_eq!(row["stable"].as_str(), stage.stable().as_deref());
+    assert_eq!(row.get("stale"), None, "the newest is as its files say");
+    let builds = row["builds"].as_array().unwrap();
+    let there: Vec<_> = builds
+        .iter()
+        .map(|build| build["exists"].as_bool())
+        .collect();
+    assert_eq!(there, [Some(true), Some(false)], "newest first");
+    let ran = stage.hl("templates").exits(0);
+    ran.says(&["debian-13", "`pve` has none", "gone from the node"]);
+    stage
+        .hl("templates show smal")
+        .exits(66)
+        .says(&["did you mean `small`?"]);
+}
+
+#[test]
 fn the_pointer_moves_back_and_forth() {
     if !has_packer() {
         return;
     }
     let stage = built(2);
     let stamps = stage.stamps();
-    stage.hl("rollback").exits(0).says(&["is now stable"]);
+    stage
+        .hl("templates rollback small")
+        .exits(0)
+        .says(&["is now stable"]);
     assert_eq!(stage.stable().as_ref(), stamps.first());
     stage
-        .hl("rollback")
+        .hl("templates rollback small")
         .exits(66)
         .says(&["nothing to roll `small` back to"]);
     stage
-        .hl(&format!("promote {} --dry-run", stamps[1]))
+        .hl(&format!("templates promote small {} --dry-run", stamps[1]))
         .exits(0)
         .says(&["would be stable"]);
     assert_eq!(stage.stable().as_ref(), stamps.first());
-    stage.hl(&format!("promote {}", stamps[1])).exits(0);
     stage
-        .hl(&format!("promote {}", stamps[1]))
+        .hl(&format!("templates promote small {}", stamps[1]))
+        .exits(0);
+    stage
+        .hl(&format!("templates promote small {}", stamps[1]))
         .exits(0)
         .says(&["is stable already"]);
     assert_eq!(stage.stable().as_ref(), stamps.last());
     stage
-        .hl("promote 20200101-000000")
+        .hl("templates promote small 20200101-000000")
         .exits(66)
         .says(&["there is no build `20200101-000000`"]);
 }
@@ -95,31 +130,42 @@ fn old_builds_go_but_never_the_stable_one_nor_one_with_clones() {
     let stage = built(4);
     let stamps = stage.stamps();
     let numbers: Vec<u32> = stage.vms().into_keys().collect();
-    stage.hl(&format!("promote {}", stamps[0])).exits(0);
+    stage
+        .hl(&format!("templates promote small {}", stamps[0]))
+        .exits(0);
     // A linked clone of the second.
     let script = format!(
         "curl -sSf --cacert \"$PVE_CA_FILE\" -H \"Authorization: PVEAPIToken=$PM_TOKEN_ID=$PM_TOKEN_SECRET\" -d newid=900 -d full=0 $PVE_ACCESS_HOST/api2/json/nodes/pve/qemu/{}/clone",
         numbers[1]
     );
-    stage.lab.write("clone.sh", &script);
-    let layer = stage.lab.read("layers/l9-mine/layer.toml")
-        + "\n[[recipe]]\nname = \"link\"\n[[recipe.step]]\nid = \"s\"\nuse = \"command\"\nwith = { argv = [\"sh\", \"clone.sh\"] }\n";
-    stage.lab.write("layers/l9-mine/layer.toml", &layer);
+    stage.lab.write("link.sh", &script);
     stage.hl("link").exits(0);
-    let dry = stage.hl("prune 1 --dry-run").exits(0);
+    stage
+        .hl("templates prune small --keep 1")
+        .exits(77)
+        .says(&[&format!("remove {} (VM", stamps[2])]);
+    let dry = stage
+        .hl("templates prune small --keep 1 --dry-run")
+        .exits(0);
     dry.says(&["would remove", &stamps[2]]);
     assert_eq!(stage.stamps(), stamps);
-    stage.hl("prune 1").exits(0).says(&[
-        &format!("removed {}", stamps[2]),
-        &format!("build {} stays: its disk is the base of VM 900", stamps[1]),
-    ]);
+    stage
+        .hl("templates prune small --keep 1 --yes")
+        .exits(0)
+        .says(&[
+            &format!("removed {}", stamps[2]),
+            &format!("build {} stays: its disk is the base of VM 900", stamps[1]),
+        ]);
     assert_eq!(
         stage.stamps(),
         [stamps[0].clone(), stamps[1].clone(), stamps[3].clone()]
     );
     let left: Vec<u32> = stage.vms().into_keys().collect();
     assert_eq!(left, [numbers[0], numbers[1], numbers[3], 900]);
-    stage.hl("prune 1").exits(0).says(&["nothing to remove"]);
+    stage
+        .hl("templates prune small --keep 1 --yes")
+        .exits(0)
+        .says(&["nothing to remove"]);
     assert_eq!(stage.stable().as_ref(), stamps.first());
 }
 

@@ -74,27 +74,11 @@ name = "Mine"
 doc = "what the test needs"
 
 [[recipe]]
-name = "promote"
-params = [{ name = "stamp" }]
+name = "link"
 [[recipe.step]]
-id = "promote"
-use = "template.promote"
-with = { name = "small", stamp = "{{ stamp }}" }
-
-[[recipe]]
-name = "rollback"
-[[recipe.step]]
-id = "rollback"
-use = "template.rollback"
-with = { name = "small" }
-
-[[recipe]]
-name = "prune"
-params = [{ name = "keep", type = "int" }]
-[[recipe.step]]
-id = "prune"
-use = "template.prune"
-with = { name = "small", keep = "{{ keep }}" }
+id = "s"
+use = "command"
+with = { argv = ["sh", "link.sh"] }
 "#;
 
 /// What `scripts/tools --print-env` sets.
