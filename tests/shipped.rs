@@ -99,6 +99,61 @@ fn the_console_lines_of_the_specification_work_as_they_are() {
     assert!(!lab.path(".build").exists() && lab.path("hl.toml").exists());
 }
 
+/// What the shipped recipes need to become plans.
+const NODE: &[(&str, &str)] = &[
+    ("PVE_ACCESS_HOST", "127.0.0.1:1"),
+    ("PM_TOKEN_ID", "hl@pve!hl"),
+    ("PM_TOKEN_SECRET", "00000000-0000-4000-8000-000000000000"),
+    ("PVE_NODE", "pve"),
+    ("PVE_STORAGE_VM", "local-lvm"),
+    ("PVE_BUILD_ADDRESS", "127.0.0.9/8,gw=127.0.0.1"),
+];
+
+#[test]
+fn every_recipe_becomes_a_plan_with_all_its_options() {
+    let lab = TestLab::shipped();
+    let list = lab.hl("list --json").exits(0).json();
+    let layers = list["layers"].as_array().unwrap();
+    for recipe in layers.iter().flat_map(|l| l["recipes"].as_array().unwrap()) {
+        let mut hl = lab.hl("plan --json").arg(recipe["name"].as_str().unwrap());
+        for param in recipe["params"].as_array().unwrap() {
+            let flag = format!("--{}", param["name"].as_str().unwrap().replace('_', "-"));
+            hl = match (param["option"].as_bool(), param["type"].as_str()) {
+                (Some(true), Some("bool")) => hl.arg(flag),
+                (Some(true), _) => hl.arg(format!("{flag}=x")),
+                _ => hl.arg("debian-13"),
+            };
+        }
+        let hl = NODE.iter().fold(hl, |hl, (name, value)| hl.env(name, *value));
+        assert!(hl.exits(0).json()["steps"][0]["id"].is_string());
+    }
+}
+
+#[test]
+fn a_template_is_built_when_asked_for_and_steps_have_short_names() {
+    let lab = TestLab::shipped();
+    let plan = |words: &str| {
+        let hl = NODE
+            .iter()
+            .fold(lab.hl(words), |hl, (name, value)| hl.env(name, *value));
+        hl.exits(0).json()
+    };
+    let check = plan("plan l1-template debian-13 --json")["steps"][0].clone();
+    assert_eq!(check["id"], "l1-ensure/check");
+    assert_eq!(
+        (&check["with"]["force"], &check["with"]["update_image"]),
+        (&true.into(), &false.into())
+    );
+    let ids: Vec<String> = plan("plan l1-templates --json")["steps"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|step| step["id"].as_str().unwrap().to_owned())
+        .collect();
+    assert_eq!(ids.first().unwrap(), "l1-ensure(debian-13)/check");
+    assert_eq!(ids.last().unwrap(), "l1-ensure(ubuntu-24.04)/publish");
+}
+
 #[test]
 fn the_readme_makes_a_token_with_exactly_the_rights_that_l0_checks() {
     let readme = file("README.md");

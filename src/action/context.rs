@@ -59,10 +59,20 @@ impl StepContext<'_> {
         });
     }
 
-    /// Writes a line to the step's log and to whoever listens.
+    /// Tells a result worth a line of its own: to the step's log and to whoever
+    /// listens.
     pub fn note(&self, line: impl Into<String>) {
         (self.emit)(EventKind::Output {
             stream: crate::plan::Stream::Note,
+            line: line.into(),
+        });
+    }
+
+    /// Writes a line of a tool's own talk: to the step's log, and to those who
+    /// want to see all output.
+    pub fn output(&self, line: impl Into<String>) {
+        (self.emit)(EventKind::Output {
+            stream: crate::plan::Stream::Stdout,
             line: line.into(),
         });
     }

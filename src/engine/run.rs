@@ -33,7 +33,8 @@ pub(super) struct Run<'a> {
     /// Where logs and spools go; `None` when nothing may be written.
     pub(super) logs: Option<Utf8PathBuf>,
     pub(super) published: Mutex<Published>,
-    pub(super) statuses: Mutex<BTreeMap<StepId, Status>>,
+    /// How steps ended, and what they said.
+    pub(super) results: Mutex<BTreeMap<StepId, (Status, String)>>,
     /// Held while a person is being asked.
     pub(super) asking: Mutex<()>,
     plan: &'a Plan,
@@ -64,7 +65,7 @@ pub fn run(plan: &Plan, setup: &Setup<'_>, listeners: &mut [&mut dyn Listener]) 
         children: Children::default(),
         logs,
         published: Mutex::default(),
-        statuses: Mutex::default(),
+        results: Mutex::default(),
         asking: Mutex::new(()),
         plan,
         slugs: slugs(plan),
@@ -199,9 +200,9 @@ impl Loop<'_, '_> {
     fn finished(&mut self, index: usize, end: End) {
         let run = self.run;
         let id = &run.plan.steps[index].id;
-        let mut statuses = run.statuses.lock().unwrap_or_else(PoisonError::into_inner);
-        statuses.insert(id.clone(), end.status);
-        drop(statuses);
+        let mut results = run.results.lock().unwrap_or_else(PoisonError::into_inner);
+        results.insert(id.clone(), (end.status, end.summary.clone()));
+        drop(results);
         if end.error.is_none() && !end.done.outputs.is_empty() {
             let mut published = run.published.lock().unwrap_or_else(PoisonError::into_inner);
             published.insert(id.clone(), end.done.outputs.clone());

@@ -13,7 +13,7 @@ use super::run::Run;
 use super::voice::Voice;
 use crate::action::{Action, Approval, Cause, Done, Instead, StepContext, StepError, Stop};
 use crate::diag::Exit;
-use crate::plan::{EventKind, Missing, Retry, RetryOn, Status, Step, resolve, short_duration};
+use crate::plan::{EventKind, Missing, Retry, RetryOn, Status, Step, references, resolve, short_duration};
 
 /// The longest wait between two attempts.
 const LONGEST_BACKOFF: Duration = Duration::from_mins(5);
@@ -120,7 +120,7 @@ fn inputs(run: &Run<'_>, step: &Step) -> Result<Value, Box<End>> {
         {
             text if text == "true" => {}
             text if text == "false" => {
-                return Err(Box::new(End::new(Status::Skipped, "its `when` is false")));
+                return Err(Box::new(End::new(Status::Skipped, why_not(run, when))));
             }
             text => {
                 let error = StepError::new(format!(
@@ -134,6 +134,16 @@ fn inputs(run: &Run<'_>, step: &Step) -> Result<Value, Box<End>> {
     resolve(&Value::Object(step.with.clone()), &published).map_err(missing)
 }
 
+/// Why a step is not needed: what the step said whose output its `when` reads.
+fn why_not(run: &Run<'_>, when: &str) -> String {
+    let results = run.results.lock().unwrap_or_else(PoisonError::into_inner);
+    references(&Value::String(when.to_owned()))
+        .iter()
+        .find_map(|(step, _)| Some(results.get(step)?.1.clone()))
+        .filter(|summary| !summary.is_empty())
+        .unwrap_or_else(|| "its `when` is false".to_owned())
+}
+
 /// What becomes of a step that uses a value which nobody published.
 fn unresolved(run: &Run<'_>, step: &Step, missing: &Missing) -> End {
     let Missing { step: from, key } = missing;
@@ -141,8 +151,8 @@ fn unresolved(run: &Run<'_>, step: &Step, missing: &Missing) -> End {
         let reason = format!("needs `{key}` of {from}, known when it has run");
         return End::new(Status::NotPlanned, reason);
     }
-    let statuses = run.statuses.lock().unwrap_or_else(PoisonError::into_inner);
-    let status = statuses.get(from).copied();
+    let results = run.results.lock().unwrap_or_else(PoisonError::into_inner);
+    let status = results.get(from).map(|(status, _)| *status);
     if step.finally && status != Some(Status::Succeeded) {
         let reason = format!("needs `{key}` of {from}, which did not succeed");
         return End::new(Status::Skipped, reason);

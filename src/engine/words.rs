@@ -10,7 +10,7 @@ pub(super) fn first(deeds: &[Deed], steps: &[StepId], finally: bool) -> String {
         .iter()
         .map(|deed| {
             format!(
-                "{} (asked to stop, has {})",
+                "{}, which may take up to {}",
                 name(&deed.child),
                 short_duration(deed.child.grace)
             )
@@ -85,7 +85,7 @@ pub(super) fn timeout(deeds: &[Deed]) -> String {
         .iter()
         .map(|deed| {
             format!(
-                "{} (asked to stop, has {})",
+                "{}, which may take up to {}",
                 name(&deed.child),
                 short_duration(deed.child.grace)
             )
@@ -113,7 +113,7 @@ pub(super) fn overdue(deed: &Deed) -> String {
 
 fn name(child: &Child) -> String {
     format!(
-        "`{}` (process {}, step `{}`)",
-        child.program, child.pid, child.step
+        "`{}` of `{}` (process {})",
+        child.program, child.step, child.pid
     )
 }

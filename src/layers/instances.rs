@@ -315,14 +315,14 @@ impl<'a> Instances<'a> {
         let mut names: Vec<String> = Vec::with_capacity(self.list.len());
         for instance in &self.list {
             let recipe = instance.recipe.name.get_ref();
-            let twins = self
+            let twins: Vec<_> = self
                 .list
                 .iter()
                 .filter(|other| other.recipe.name == instance.recipe.name)
-                .count();
+                .collect();
             let mut name = recipe.clone();
-            if twins > 1 {
-                name = format!("{recipe}({})", distinguishing(instance).join(","));
+            if twins.len() > 1 {
+                name = format!("{recipe}({})", distinguishing(instance, &twins).join(","));
             }
             let mut number = 1;
             let wanted = name.clone();
@@ -336,8 +336,9 @@ impl<'a> Instances<'a> {
     }
 }
 
-/// Positional values, and options that are not empty.
-fn distinguishing(instance: &Instance<'_>) -> Vec<String> {
+/// The values in which an instance differs from its twins; options that are
+/// empty are left out.
+fn distinguishing(instance: &Instance<'_>, twins: &[&Instance<'_>]) -> Vec<String> {
     let clean = |value: &Value| -> String {
         value
             .to_string()
@@ -350,8 +351,10 @@ fn distinguishing(instance: &Instance<'_>) -> Vec<String> {
     };
     let params = instance.recipe.params.iter().zip(&instance.values);
     params
-        .filter(|(param, value)| !param.option || value.is_true())
-        .map(|(param, value)| {
+        .enumerate()
+        .filter(|(index, (_, value))| twins.iter().any(|twin| twin.values[*index] != **value))
+        .filter(|(_, (param, value))| !param.option || value.is_true())
+        .map(|(_, (param, value))| {
             if param.option {
                 format!("{}={}", param.name.get_ref(), clean(value))
             } else {

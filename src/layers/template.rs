@@ -6,8 +6,8 @@ use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use minijinja::syntax::SyntaxConfig;
-use minijinja::value::{Object, Value};
-use minijinja::{Environment as Engine, Error, UndefinedBehavior};
+use minijinja::value::{Object, Value, ValueKind};
+use minijinja::{Environment as Engine, Error, UndefinedBehavior, escape_formatter};
 
 use super::model::Layer;
 use crate::lab::variables::is_secret;
@@ -28,6 +28,14 @@ pub(super) fn engine() -> Engine<'static> {
             .build()
             .unwrap_or_default(),
     );
+    // Booleans read as TOML, `when` and flags write them.
+    engine.set_formatter(|out, state, value| {
+        if value.kind() == ValueKind::Bool {
+            out.write_str(if value.is_true() { "true" } else { "false" })?;
+            return Ok(());
+        }
+        escape_formatter(out, state, value)
+    });
     engine
 }
 

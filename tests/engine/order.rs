@@ -67,6 +67,21 @@ fn values_flow_and_skipped_needs_count() {
 }
 
 #[test]
+fn a_skipped_step_says_what_the_step_found_that_it_asks() {
+    let world = World::new().with(fake("check", |_| {
+        Ok(Done::new("up to date: VM 101").output("stale", false))
+    }));
+    let mut build = script("build", "echo built", &["check"]);
+    build.when = Some("${steps.r/check.stale}".to_owned());
+    let (result, _) = world.run(&plan([step("check", "check", &[]), build]));
+    let ends = statuses(&result);
+    assert_eq!(
+        (ends[1].1, ends[1].2.as_str()),
+        (Status::Skipped, "up to date: VM 101")
+    );
+}
+
+#[test]
 fn a_value_of_a_skipped_step_is_a_clear_failure_live_and_not_planned_dry() {
     let mut first = script("first", "true", &[]);
     first.when = Some("false".to_owned());

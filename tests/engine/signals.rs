@@ -51,7 +51,7 @@ fn one_ctrl_c_is_one_sigint_and_cleaning_up_still_runs() {
     stage.until_line("ready");
     let message = stage.interrupt(Signal::INT);
     assert!(
-        message.contains("`sh`") && message.contains("has 10s"),
+        message.contains("`sh`") && message.contains("up to 10s"),
         "{message}"
     );
     let (result, events) = stage.end();

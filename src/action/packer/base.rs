@@ -188,9 +188,7 @@ fn create(
         match client.create_vm(node, vmid, keys) {
             Ok(task) => {
                 let imported = client.watch_task(&task, ctx.cancel, IMPORT, &mut |line| {
-                    if line != "TASK OK" {
-                        ctx.note(line);
-                    }
+                    ctx.output(line);
                 });
                 return match imported {
                     Ok(_) => Ok(base),

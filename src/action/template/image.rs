@@ -178,9 +178,7 @@ pub(super) fn download(
 
 fn watch(ctx: &StepContext<'_>, client: &Client, task: &Upid) -> Result<(), Error> {
     let mut on_line = |line: &str| {
-        if line != "TASK OK" {
-            ctx.note(line);
-        }
+        ctx.output(line);
         // wget's dots: ` 51200K ........ 12% 10.5M 1m3s`
         if let Some(percent) = line.split_whitespace().find(|word| word.ends_with('%')) {
             ctx.progress(format!("downloading, {percent}"));
@@ -189,7 +187,7 @@ fn watch(ctx: &StepContext<'_>, client: &Client, task: &Upid) -> Result<(), Erro
     let end = client.watch_task(task, ctx.cancel, DOWNLOAD, &mut on_line)?;
     if let Some(warnings) = end.warnings {
         ctx.warn(format!(
-            "the node's task ended with {warnings}; its log is above"
+            "the node's task ended with {warnings}; what it said is in this step's log"
         ));
     }
     Ok(())

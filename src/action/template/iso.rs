@@ -237,7 +237,7 @@ fn upload(
         .map_err(|error| StepError::io("write", &link, &error))?;
     ctx.progress(format!("uploading {local}"));
     let task = client.upload(node, storage, "iso", &link, pin.for_node())?;
-    client.watch_task(&task, ctx.cancel, PLACING, &mut |line| ctx.note(line))?;
+    client.watch_task(&task, ctx.cancel, PLACING, &mut |line| ctx.output(line))?;
     Ok(())
 }
 

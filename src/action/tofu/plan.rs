@@ -90,13 +90,18 @@ impl Action for MakePlan {
             .logs(ctx.run_id)
             .join(format!("tofu-{}-plan.txt", space.key));
         lab::write(&file, format!("{}\n", summary.lines().join("\n")), 0o600)?;
-        Ok(done(&summary, &space).output("plan_summary", file.as_str()))
+        Ok(done(&summary, &space)
+            .changed(!summary.is_empty())
+            .output("plan_summary", file.as_str()))
     }
 
     fn run(&self, ctx: &StepContext<'_>) -> Result<Done, StepError> {
         let (space, summary) = plan(ctx)?;
         let file = space.plan_file(ctx.run_id);
-        Ok(done(&summary, &space).output("plan_file", file.as_str()))
+        // Nothing has changed yet; the apply says what did.
+        Ok(done(&summary, &space)
+            .changed(false)
+            .output("plan_file", file.as_str()))
     }
 }
 
@@ -189,7 +194,6 @@ fn explain(error: StepError, space: &Workspace, ctx: &StepContext<'_>) -> StepEr
 
 fn done(summary: &Summary, space: &Workspace) -> Done {
     Done::new(summary.counts())
-        .changed(!summary.is_empty())
         .output("empty", summary.is_empty())
         .output("added", summary.names(Kind::Add))
         .output("changed", summary.names(Kind::Change))

@@ -85,7 +85,9 @@ fn run(expression: &duct::Expression, timeout: Duration) -> io::Result<Option<Ou
 }
 
 fn read(output: &Output) -> Result<Answer, Problem> {
+    // It colours what it says, also where no terminal is.
     let said = String::from_utf8_lossy(&output.stderr);
+    let said = anstream::adapter::strip_str(&said).to_string();
     let mut errors = said
         .lines()
         .filter_map(|line| line.trim().strip_prefix("Doppler Error: "))
@@ -146,6 +148,13 @@ mod tests {
         );
         assert_eq!(answer.values["CHECK"], "false");
         assert_eq!(answer.fallback, None);
+    }
+
+    #[test]
+    fn its_reason_is_found_under_the_colours() {
+        let script = r"printf '\033[31mDoppler Error:\033[0m you must provide a token\n' >&2; exit 1";
+        let problem = stand_in(script, Duration::from_secs(10)).unwrap_err();
+        assert_eq!(problem, Problem::NoLogin);
     }
 
     #[test]
