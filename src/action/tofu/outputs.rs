@@ -119,12 +119,15 @@ impl Action for ReadOutputs {
         let text = serde_json::to_string_pretty(&outputs)
             .map_err(|error| StepError::new(error.to_string()).exit(Exit::Bug))?;
         lab::write(&path, format!("{text}\n"), 0o600)?;
-        let width = outputs.vms.keys().map(String::len).max().unwrap_or(0);
-        for (name, vm) in &outputs.vms {
-            ctx.note(format!(
-                "{name:width$}  {}  {}  {}",
-                vm.vmid, vm.node, vm.address
-            ));
+        // The layers above only use them.
+        if ctx.step.layer.as_deref() == Some("l2") {
+            let width = outputs.vms.keys().map(String::len).max().unwrap_or(0);
+            for (name, vm) in &outputs.vms {
+                ctx.note(format!(
+                    "{name:width$}  {}  {}  {}",
+                    vm.vmid, vm.node, vm.address
+                ));
+            }
         }
         let mut done = Done::new(count(&outputs))
             .changed(false)
