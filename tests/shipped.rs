@@ -124,7 +124,9 @@ fn every_recipe_becomes_a_plan_with_all_its_options() {
                 _ => hl.arg("debian-13"),
             };
         }
-        let hl = NODE.iter().fold(hl, |hl, (name, value)| hl.env(name, *value));
+        let hl = NODE
+            .iter()
+            .fold(hl, |hl, (name, value)| hl.env(name, *value));
         assert!(hl.exits(0).json()["steps"][0]["id"].is_string());
     }
 }

@@ -13,7 +13,9 @@ use super::run::Run;
 use super::voice::Voice;
 use crate::action::{Action, Approval, Cause, Done, Instead, StepContext, StepError, Stop};
 use crate::diag::Exit;
-use crate::plan::{EventKind, Missing, Retry, RetryOn, Status, Step, references, resolve, short_duration};
+use crate::plan::{
+    EventKind, Missing, Retry, RetryOn, Status, Step, references, resolve, short_duration,
+};
 
 /// The longest wait between two attempts.
 const LONGEST_BACKOFF: Duration = Duration::from_mins(5);

@@ -308,8 +308,11 @@ impl Screen {
                 }
             }
             Mode::Steps | Mode::Quiet => {
-                if stream == Stream::Note && self.mode == Mode::Steps {
-                    self.notes.insert(line.clone());
+                // What is on the screen already is not said again by a later step.
+                if stream == Stream::Note
+                    && self.mode == Mode::Steps
+                    && self.notes.insert(line.clone())
+                {
                     let text = format!("{:>12} {line}", "");
                     self.line(&text);
                 }

@@ -8,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 /// and what `scripts/tools --print-env` sets.
 #[derive(Debug, Clone)]
 #[must_use]
-pub struct Hl {
+pub(crate) struct Hl {
     dir: PathBuf,
     args: Vec<String>,
     env: BTreeMap<String, String>,
@@ -16,10 +16,10 @@ pub struct Hl {
 
 /// What an invocation did.
 #[derive(Debug)]
-pub struct Ran {
-    pub stdout: String,
-    pub stderr: String,
-    pub code: i32,
+pub(crate) struct Ran {
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+    pub(crate) code: i32,
 }
 
 /// Variables that the tools need to work without a network.
@@ -33,7 +33,7 @@ const TOOLS: &[&str] = &[
 
 impl Hl {
     /// `hl` started in `dir`, with `dir` as its home.
-    pub fn new(dir: &Path) -> Self {
+    pub(crate) fn new(dir: &Path) -> Self {
         let mut env: BTreeMap<String, String> = TOOLS
             .iter()
             .filter_map(|name| Some(((*name).to_owned(), std::env::var(name).ok()?)))
@@ -50,32 +50,32 @@ impl Hl {
     }
 
     /// Words of the command line, split at spaces.
-    pub fn cmd(mut self, words: &str) -> Self {
+    pub(crate) fn cmd(mut self, words: &str) -> Self {
         self.args
             .extend(words.split_whitespace().map(str::to_owned));
         self
     }
 
     /// One argument as it is.
-    pub fn arg(mut self, arg: impl Into<String>) -> Self {
+    pub(crate) fn arg(mut self, arg: impl Into<String>) -> Self {
         self.args.push(arg.into());
         self
     }
 
     /// Sets a variable.
-    pub fn env(mut self, name: &str, value: impl Into<String>) -> Self {
+    pub(crate) fn env(mut self, name: &str, value: impl Into<String>) -> Self {
         self.env.insert(name.to_owned(), value.into());
         self
     }
 
     /// Takes a variable away.
-    pub fn without(mut self, name: &str) -> Self {
+    pub(crate) fn without(mut self, name: &str) -> Self {
         self.env.remove(name);
         self
     }
 
     /// The command, for tests that talk to the process themselves.
-    pub fn command(&self) -> Command {
+    pub(crate) fn command(&self) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_hl"));
         command
             .args(&self.args)
@@ -86,7 +86,7 @@ impl Hl {
     }
 
     /// Starts it and returns at once; output goes to pipes.
-    pub fn spawn(&self) -> Child {
+    pub(crate) fn spawn(&self) -> Child {
         self.command()
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -96,7 +96,7 @@ impl Hl {
     }
 
     /// Runs it to its end.
-    pub fn run(&self) -> Ran {
+    pub(crate) fn run(&self) -> Ran {
         let output = self.command().stdin(Stdio::null()).output().unwrap();
         Ran {
             stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
@@ -107,7 +107,7 @@ impl Hl {
 
     /// Runs it and expects this exit code.
     #[track_caller]
-    pub fn exits(&self, code: i32) -> Ran {
+    pub(crate) fn exits(&self, code: i32) -> Ran {
         let ran = self.run();
         assert_eq!(
             ran.code,
@@ -125,7 +125,7 @@ impl Hl {
 impl Ran {
     /// stderr and stdout hold every one of these.
     #[track_caller]
-    pub fn says(&self, parts: &[&str]) -> &Self {
+    pub(crate) fn says(&self, parts: &[&str]) -> &Self {
         for part in parts {
             assert!(
                 self.stderr.contains(part) || self.stdout.contains(part),
@@ -139,7 +139,7 @@ impl Ran {
 
     /// stdout as JSON.
     #[track_caller]
-    pub fn json(&self) -> serde_json::Value {
+    pub(crate) fn json(&self) -> serde_json::Value {
         serde_json::from_str(&self.stdout)
             .unwrap_or_else(|e| panic!("stdout is not JSON: {e}\n{}", self.stdout))
     }

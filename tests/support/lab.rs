@@ -9,13 +9,13 @@ use super::Hl;
 
 /// A lab in a temporary directory.
 #[derive(Debug)]
-pub struct TestLab {
+pub(crate) struct TestLab {
     dir: TempDir,
 }
 
 impl TestLab {
     /// An empty lab: `hl.toml` only.
-    pub fn empty() -> Self {
+    pub(crate) fn empty() -> Self {
         let lab = Self {
             dir: TempDir::new().unwrap(),
         };
@@ -24,7 +24,7 @@ impl TestLab {
     }
 
     /// The lab that is shipped: copies of `layers/`, `site/`, `hl.toml` and `env.example`.
-    pub fn shipped() -> Self {
+    pub(crate) fn shipped() -> Self {
         let lab = Self {
             dir: TempDir::new().unwrap(),
         };
@@ -36,17 +36,17 @@ impl TestLab {
     }
 
     /// Its root.
-    pub fn root(&self) -> &Path {
+    pub(crate) fn root(&self) -> &Path {
         self.dir.path()
     }
 
     /// A path in it.
-    pub fn path(&self, relative: &str) -> PathBuf {
+    pub(crate) fn path(&self, relative: &str) -> PathBuf {
         self.dir.path().join(relative)
     }
 
     /// Writes a file, with its directories.
-    pub fn write(&self, relative: &str, text: &str) -> &Self {
+    pub(crate) fn write(&self, relative: &str, text: &str) -> &Self {
         let path = self.path(relative);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, text).unwrap();
@@ -55,18 +55,18 @@ impl TestLab {
 
     /// Reads a file.
     #[track_caller]
-    pub fn read(&self, relative: &str) -> String {
+    pub(crate) fn read(&self, relative: &str) -> String {
         fs::read_to_string(self.path(relative)).unwrap_or_else(|e| panic!("{relative}: {e}"))
     }
 
     /// `hl` in this lab.
-    pub fn hl(&self, words: &str) -> Hl {
+    pub(crate) fn hl(&self, words: &str) -> Hl {
         Hl::new(self.root()).cmd(words)
     }
 }
 
 /// Copies a file or a whole directory.
-pub fn copy(from: &Path, to: &Path) {
+pub(crate) fn copy(from: &Path, to: &Path) {
     if from.is_dir() {
         fs::create_dir_all(to).unwrap();
         for entry in fs::read_dir(from).unwrap() {

@@ -1,7 +1,7 @@
 //! Runs the real `hl` in a scrubbed environment and looks at what it did.
 
-pub mod hl;
-pub mod lab;
+pub(crate) mod hl;
+pub(crate) mod lab;
 
-pub use hl::{Hl, Ran};
-pub use lab::TestLab;
+pub(crate) use hl::{Hl, Ran};
+pub(crate) use lab::TestLab;

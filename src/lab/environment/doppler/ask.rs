@@ -152,7 +152,8 @@ mod tests {
 
     #[test]
     fn its_reason_is_found_under_the_colours() {
-        let script = r"printf '\033[31mDoppler Error:\033[0m you must provide a token\n' >&2; exit 1";
+        let script =
+            r"printf '\033[31mDoppler Error:\033[0m you must provide a token\n' >&2; exit 1";
         let problem = stand_in(script, Duration::from_secs(10)).unwrap_err();
         assert_eq!(problem, Problem::NoLogin);
     }
