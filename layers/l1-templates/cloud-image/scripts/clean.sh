@@ -12,6 +12,10 @@ rm -f /etc/ssh/ssh_host_*_key /etc/ssh/ssh_host_*_key.pub
 rm -f /var/lib/dbus/machine-id
 ln -s /etc/machine-id /var/lib/dbus/machine-id 2>/dev/null || true
 rm -f /var/lib/systemd/random-seed /etc/hostname
+rm -f /etc/netplan/50-cloud-init.yaml /etc/network/interfaces.d/50-cloud-init*
+
+# The user of this build stays, locked, and may no more than any other.
+rm -f /etc/sudoers.d/90-cloud-init-users
 
 # The key of this build opens no clone.
 for home in /root /home/*; do
