@@ -1,12 +1,11 @@
 //! `hl __inside`: the holder of a rehearsal. It seals the network, is the
 //! simulated world while the user's recipe runs in it, and leaves nothing.
 
-use std::collections::BTreeSet;
 use std::fs;
 use std::io::{self, BufRead as _, Read as _, Write as _};
 use std::net::SocketAddr;
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, ExitCode, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,9 +15,10 @@ use std::time::{Duration, Instant};
 use super::guest::{GuestHost, GuestHostConfig, Network, STAND_INS, overlay_works, veth_works};
 use super::run::{self, Orders};
 use super::seal;
+use super::strangers::Spaces;
 use super::world::Room;
 use crate::diag::{Exit, Failure, render};
-use crate::lab::{Lab, Paths, Process, Signal, Watch};
+use crate::lab::{Lab, Paths, Signal, Watch};
 use crate::runs;
 use crate::sim::{Guests, Latency, Server, ServerConfig, Tls};
 
@@ -97,7 +97,9 @@ fn hold() -> Result<Exit, Failure> {
     );
 
     let exit = perform(&orders, &room, &mut watch, &alone);
-    end_strangers();
+    if let Some(spaces) = Spaces::of("self") {
+        spaces.end_all();
+    }
     let ended = server.stop();
     guests.stop_all();
     if let Err(error) = ended {
@@ -180,8 +182,11 @@ fn perform(
     watch: &mut Watch,
     alone: &Arc<AtomicBool>,
 ) -> Result<Exit, Failure> {
-    let mut command = Command::new(&orders.exe);
+    // When this process is killed, the recipe has lost its world and must stop.
+    let mut command = Command::new("setpriv");
     command
+        .args(["--pdeathsig", "TERM", "--"])
+        .arg(&orders.exe)
         .args(&orders.command)
         .env_clear()
         .envs(run::surroundings())
@@ -262,42 +267,6 @@ fn outlast(orders: &Orders, watch: &mut Watch) {
         }
         thread::sleep(Duration::from_millis(100));
     }
-}
-
-/// Ends what the recipe left running in this network: nobody else can be in it.
-fn end_strangers() {
-    for signal in [rustix::process::Signal::TERM, rustix::process::Signal::KILL] {
-        let strangers = strangers();
-        for process in &strangers {
-            let pid = i32::try_from(process.pid).ok();
-            if let Some(pid) = pid.and_then(rustix::process::Pid::from_raw) {
-                rustix::process::kill_process(pid, signal).ok();
-            }
-        }
-        let until = Instant::now() + Duration::from_secs(2);
-        while Instant::now() < until && strangers.iter().any(|p| p.is_alive()) {
-            thread::sleep(Duration::from_millis(10));
-        }
-    }
-}
-
-/// Processes in our network and mount namespaces besides this one. Guests have
-/// mounts of their own.
-fn strangers() -> BTreeSet<Process> {
-    let spaces = |pid: &str| {
-        let of =
-            |kind: &str| fs::read_link(Path::new("/proc").join(pid).join("ns").join(kind)).ok();
-        Some((of("net")?, of("mnt")?))
-    };
-    let ours = spaces("self");
-    fs::read_dir("/proc")
-        .into_iter()
-        .flatten()
-        .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
-        .filter(|name| ours.is_some() && spaces(name) == ours)
-        .filter_map(|name| Process::of(name.parse().ok()?))
-        .filter(|process| process.pid != std::process::id())
-        .collect()
 }
 
 /// Becomes true when the outer `hl` is gone: its end of our standard input closes.

@@ -10,6 +10,7 @@ mod inside;
 mod run;
 mod seal;
 mod seed;
+mod strangers;
 mod world;
 
 pub use hidden::hidden_verb;

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::net::{IpAddr, Ipv4Addr};
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ExitStatus, Stdio};
 use std::thread;
 use std::time::Duration;
@@ -21,6 +21,7 @@ use rustix::process::Pid;
 use serde::{Deserialize, Serialize};
 
 use super::seal::{self, Refusal};
+use super::strangers::Spaces;
 use super::world::Identity;
 use crate::diag::{Exit, Failure};
 use crate::lab::{Environment, Lab, Signal, Watch};
@@ -144,9 +145,26 @@ pub fn run(rehearsal: &Rehearsal<'_>) -> Result<Exit, NotRun> {
     };
     // A holder that cannot even read has said why, and its code says it again.
     writeln!(life, "{text}").ok();
+    let spaces = spaces_of(&mut holder, &orders.outer);
     let status = follow(&mut holder, &mut watch);
     drop(life);
+    // A holder that was killed cleaned nothing up. Its guests end without it.
+    if let (Some(spaces), true) = (spaces, status.signal().is_some()) {
+        spaces.end_all();
+    }
     Ok(exit(status))
+}
+
+/// The namespaces of the holder, as soon as it has its own.
+fn spaces_of(holder: &mut Child, outer: &Path) -> Option<Spaces> {
+    let process = holder.id().to_string();
+    while let Ok(None) = holder.try_wait() {
+        if seal::network_of(&process)? != outer {
+            return Spaces::of(&process);
+        }
+        thread::sleep(Duration::from_millis(2));
+    }
+    None
 }
 
 fn bug(message: String) -> Failure {

@@ -55,6 +55,7 @@ pub fn possible() -> Result<(), Refusal> {
     }
     for (tool, package) in [
         ("unshare", "util-linux"),
+        ("setpriv", "util-linux"),
         ("ip", "iproute2"),
         ("sshd", "openssh-server"),
         ("ssh-keygen", "openssh-client"),

@@ -288,6 +288,24 @@ fn tools_of_a_killed_hl_keep_their_simulator() {
 }
 
 #[test]
+fn a_killed_holder_leaves_nothing_that_runs() {
+    if be_outer() || !is_root() {
+        return;
+    }
+    let look = "cd \"$LAB\"; : >up; trap '' TERM INT; while :; do sleep 1; done\n";
+    let lab = lab(&[("look", look)]);
+    let mut child = outer("a_killed_holder_leaves_nothing_that_runs", &lab);
+    wait_for("the step", || lab.path("up").exists());
+    let holder = run("pgrep", ["-P", &child.id().to_string()]);
+    run("kill", ["-KILL", holder.trim()]);
+    child.wait().unwrap();
+    assert_eq!(lab.read("code"), "137");
+    assert_eq!(of_lab(lab.root()), []);
+    lab.write("look.sh", "true");
+    assert_eq!(rehearse(lab.root(), &["look"], false), Exit::Ok);
+}
+
+#[test]
 fn without_its_outer_process_a_rehearsal_ends() {
     if be_outer() || !is_root() {
         return;
