@@ -2,6 +2,7 @@
 //! needs no SSH, and the traps of packer and its plugin.
 
 mod builds;
+mod guests;
 mod pins;
 mod records;
 mod stage;

@@ -82,7 +82,7 @@ with = { argv = ["sh", "link.sh"] }
 "#;
 
 /// What `scripts/tools --print-env` sets.
-fn tools() -> &'static BTreeMap<String, String> {
+pub(crate) fn tools() -> &'static BTreeMap<String, String> {
     static FOUND: OnceLock<BTreeMap<String, String>> = OnceLock::new();
     FOUND.get_or_init(|| {
         let script = "eval \"$(bash scripts/tools --print-env)\"; env -0";
@@ -94,7 +94,15 @@ fn tools() -> &'static BTreeMap<String, String> {
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
         let pairs = text.split('\0').filter_map(|pair| pair.split_once('='));
         pairs
-            .filter(|(name, _)| ["PATH", "PACKER_PLUGIN_PATH", "CHECKPOINT_DISABLE"].contains(name))
+            .filter(|(name, _)| {
+                [
+                    "PATH",
+                    "PACKER_PLUGIN_PATH",
+                    "CHECKPOINT_DISABLE",
+                    "HL_GUEST_APT",
+                ]
+                .contains(name)
+            })
             .map(|(name, value)| (name.to_owned(), value.to_owned()))
             .collect()
     })
