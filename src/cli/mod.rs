@@ -4,6 +4,7 @@ mod approve;
 mod args;
 mod clean;
 mod completion;
+mod echo;
 mod fan;
 mod graph;
 mod list;

@@ -7,6 +7,7 @@ use camino::Utf8Path;
 use duct::cmd;
 
 use super::args::{Globals, RehearseArgs};
+use super::echo::Unechoed;
 use super::recipe;
 use super::session::Session;
 use crate::diag::{Exit, Failure};
@@ -41,6 +42,8 @@ pub(super) fn rehearse(session: &Session, args: &RehearseArgs) -> Result<Exit, F
         exe,
         quiet: session.globals.quiet || session.globals.json || session.globals.events.is_some(),
     };
+    // The `hl` inside is not in the foreground: this one sees to the terminal.
+    let _unechoed = session.look(String::new()).bars.then(Unechoed::new);
     match rehearse::run(&rehearsal) {
         Ok(exit) => Ok(exit),
         Err(NotRun::Failed(failure)) => Err(failure),

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::approve::Approve;
+use super::echo::Unechoed;
 use super::fan::Fan;
 use super::session::{Session, usage};
 use crate::action::{Approval, Registry};
@@ -13,7 +14,7 @@ use crate::diag::{Exit, Failure};
 use crate::engine::{self, Answer, Approver, Options, Setup};
 use crate::lab::timeouts::parse_duration;
 use crate::lab::{Environment, Lab, Lock, Redactor};
-use crate::plan::{Listener, Plan, Status, Step};
+use crate::plan::{Listener, Plan, Status, Step, quoted};
 use crate::report::{Document, Paint, Tally, Terminal};
 use crate::runs::{self, Journal};
 
@@ -86,13 +87,12 @@ pub(super) fn run(session: &Session, job: &Job<'_>) -> Result<Ended, Failure> {
         settle(session, job.lab, &redactor)?;
     }
     let mut journal = leaves_traces.then(|| Journal::new(&job.lab.paths, flags(session)));
+    let look = session.look(again(session));
+    let _unechoed = look.bars.then(Unechoed::new);
     let mut fan = Fan {
         terminal: Some(Terminal::new(
             job.plan.clone(),
-            session.mode(),
-            session.palette(),
-            session.draws(),
-            Some(again(session)),
+            look,
             Box::new(std::io::stderr()),
         )),
         stream: globals.events.is_some(),
@@ -172,17 +172,18 @@ fn flags(session: &Session) -> BTreeMap<String, Value> {
 
 /// The command that runs this again, as its user would type it.
 fn again(session: &Session) -> String {
-    let words = session.command.join(" ");
-    if !session.rehearsing() {
-        return format!("hl {words}");
+    let rehearsing = session.rehearsing();
+    let mut words = vec!["hl".to_owned()];
+    if rehearsing {
+        words.push("rehearse".to_owned());
     }
     // `hl rehearse` runs `up --yes` unless told otherwise.
-    let words = words.replace(" --yes", "");
-    if words == "up" {
-        "hl rehearse".to_owned()
-    } else {
-        format!("hl rehearse {words}")
+    let typed = session.command.iter().map(|word| quoted(word));
+    words.extend(typed.filter(|word| !rehearsing || word != "--yes"));
+    if words == ["hl", "rehearse", "up"] {
+        words.pop();
     }
+    words.join(" ")
 }
 
 fn operator(session: &Session) -> String {

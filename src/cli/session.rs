@@ -10,7 +10,7 @@ use super::rehearse::own_keys;
 use crate::diag::{Diagnostic, Exit, Failure, render};
 use crate::lab::environment::{LoadOptions, load};
 use crate::lab::{Environment, Lab, Redactor, find};
-use crate::report::{Mode, Palette};
+use crate::report::{Look, Mode, Palette};
 
 /// Set by `hl rehearse` for the `hl` that it runs inside: all that is written
 /// goes under `state/rehearsal/`.
@@ -180,15 +180,21 @@ impl Session {
         !self.globals.no_input && std::io::stdin().is_terminal() && stderr().is_terminal()
     }
 
-    /// Whether progress bars make sense.
-    pub(super) fn draws(&self) -> bool {
-        stderr().is_terminal()
-            && !self.process.contains_key("CI")
-            && self.process.get("TERM").is_none_or(|t| t != "dumb")
+    /// How a run is shown; `again` is the command that runs it again.
+    pub(super) fn look(&self, again: String) -> Look {
+        let terminal = stderr().is_terminal();
+        let dumb = self.process.get("TERM").is_some_and(|term| term == "dumb");
+        Look {
+            mode: self.mode(),
+            palette: self.palette(),
+            bars: terminal && !dumb && !self.process.contains_key("CI"),
+            width: if terminal { columns } else { || None },
+            again: Some(again),
+        }
     }
 
     /// What is shown of the tools' output.
-    pub(super) fn mode(&self) -> Mode {
+    fn mode(&self) -> Mode {
         if self.globals.quiet {
             return Mode::Quiet;
         }
@@ -208,6 +214,12 @@ impl Session {
             self.say(&render(failure, self.palette().color));
         }
     }
+}
+
+/// Columns of the terminal behind stderr, now: it may be resized.
+fn columns() -> Option<usize> {
+    let size = rustix::termios::tcgetwinsize(stderr()).ok()?;
+    (size.ws_col > 0).then_some(usize::from(size.ws_col))
 }
 
 /// A finding as a plain usage error.

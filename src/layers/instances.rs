@@ -12,6 +12,7 @@ use super::model::{Layer, NodeKind, Param, ParamType, Recipe};
 use super::template::{Renderer, Unrendered};
 use super::{Book, words};
 use crate::diag::{Diagnostic, Exit, Failure};
+use crate::plan::quoted;
 
 /// Where an argument's value came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
@@ -382,16 +383,6 @@ fn asked(recipe: &Recipe, given: &[Option<String>]) -> String {
     }
     words.extend(options);
     words.join(" ")
-}
-
-/// A word as a shell takes it.
-fn quoted(text: &str) -> String {
-    let plain = |c: char| c.is_alphanumeric() || "._:@+=/,<>-".contains(c);
-    if !text.is_empty() && text.chars().all(plain) {
-        text.to_owned()
-    } else {
-        format!("'{}'", text.replace('\'', "'\\''"))
-    }
 }
 
 fn usage_failure(error: ArgError) -> Failure {

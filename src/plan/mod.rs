@@ -13,4 +13,4 @@ pub use listener::Listener;
 pub use order::{Cycle, order};
 pub use reference::{Missing, Published, references, resolve};
 pub use step::{OnFailure, PLAN_VERSION, Plan, Retry, RetryOn, Step, StepId, Timeout};
-pub use text::{sanitize, short_duration};
+pub use text::{quoted, sanitize, short_duration};

@@ -13,6 +13,16 @@ pub fn short_duration(duration: Duration) -> String {
     }
 }
 
+/// A word as a shell takes it: in quotes where it needs them.
+pub fn quoted(text: &str) -> String {
+    let plain = |c: char| c.is_alphanumeric() || "._:@+=/,<>-".contains(c);
+    if !text.is_empty() && text.chars().all(plain) {
+        text.to_owned()
+    } else {
+        format!("'{}'", text.replace('\'', "'\\''"))
+    }
+}
+
 /// Text from tools and files with what could steer a terminal removed:
 /// escape sequences, control characters except tab, and characters that
 /// reorder or hide text.
@@ -64,6 +74,14 @@ mod tests {
         assert_eq!(
             [text(0.42), text(12.9), text(185.0), text(3720.0)],
             ["0.4s", "12s", "3m 05s", "1h 02m"]
+        );
+    }
+
+    #[test]
+    fn words_are_quoted_where_a_shell_needs_it() {
+        assert_eq!(
+            ["dev", "--tags=a,b", "it's", "a b", ""].map(quoted),
+            ["dev", "--tags=a,b", r"'it'\''s'", "'a b'", "''"]
         );
     }
 

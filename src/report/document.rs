@@ -118,3 +118,79 @@ fn step(plan: &Plan, ended: &Ended) -> StepReport {
         log: ended.log.clone(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{ended, over, plan};
+    use super::*;
+    use crate::plan::EventKind;
+
+    #[test]
+    fn it_holds_every_step_the_verdict_and_the_first_failure() {
+        let plan = plan(&["l0-r/a", "l2-b/apply", "l2-b/outputs"]);
+        let mut first = ended(10, "l0-r/a", Status::Succeeded, 10, "fine");
+        if let EventKind::StepFinished { outputs, .. } = &mut first.kind {
+            outputs.insert("version".to_owned(), "9.1".into());
+        }
+        let mut tally = Tally::default();
+        for event in [
+            first,
+            ended(30, "l2-b/apply", Status::Failed, 20, "it broke"),
+            ended(30, "l2-b/outputs", Status::Blocked, 0, "needs `l2-b/apply`"),
+            over(30, Outcome::Failed, 7),
+        ] {
+            tally.take(&event);
+        }
+        let document = Document::new(&plan, &tally, None, false);
+        insta::assert_snapshot!(serde_json::to_string_pretty(&document).unwrap(), @r#"
+        {
+          "schema": "hl.run/1",
+          "scenario": "up",
+          "dry_run": false,
+          "success": false,
+          "outcome": "failed",
+          "exit": 7,
+          "duration_seconds": 0.03,
+          "runway": "cleared",
+          "phases": [
+            {
+              "name": "l0-r/a",
+              "layer": "l0",
+              "status": "succeeded",
+              "message": "fine",
+              "help": [],
+              "warnings": [],
+              "tail": [],
+              "duration": 0.01
+            },
+            {
+              "name": "l2-b/apply",
+              "layer": "l2",
+              "status": "failed",
+              "message": "it broke",
+              "help": [],
+              "warnings": [],
+              "tail": [],
+              "duration": 0.02
+            },
+            {
+              "name": "l2-b/outputs",
+              "layer": "l2",
+              "status": "blocked",
+              "message": "needs `l2-b/apply`",
+              "help": [],
+              "warnings": [],
+              "tail": [],
+              "duration": 0.0
+            }
+          ],
+          "context": {
+            "l0-r/a": {
+              "version": "9.1"
+            }
+          },
+          "error": "step `l2-b/apply` failed: it broke"
+        }
+        "#);
+    }
+}

@@ -70,3 +70,42 @@ fn line(out: &mut String, text: &str) {
     // Writing to a String cannot fail.
     writeln!(out, "{text}").unwrap_or_default();
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::Tally;
+    use super::super::testing::ended;
+    use super::*;
+    use crate::plan::{EventKind, Status};
+
+    #[test]
+    fn it_says_which_how_the_last_lines_what_helps_the_log_and_how_to_go_on() {
+        let mut end = ended(
+            61_000,
+            "l2-b/apply",
+            Status::Failed,
+            61_000,
+            "it\u{7} broke",
+        );
+        if let EventKind::StepFinished {
+            help, tail, log, ..
+        } = &mut end.kind
+        {
+            help.push("first line\nsecond line".to_owned());
+            tail.push("  indented".to_owned());
+            *log = Some("state/logs/r/l2-b-apply.log".to_owned());
+        }
+        let mut tally = Tally::default();
+        tally.take(&end);
+        let text = |again| failed_step(&tally.ended[0], again, Palette { color: false });
+        insta::assert_snapshot!(text(Some("hl up 'a b'")), @r"
+        error: step `l2-b/apply` failed after 1m 01s: it broke
+          |   indented
+          = help: first line
+                  second line
+          = note: full log: state/logs/r/l2-b-apply.log
+          = help: then run `hl up 'a b'` again
+        ");
+        assert!(!text(None).contains("again"));
+    }
+}

@@ -1,16 +1,22 @@
 //! Listens to events: what a person reads on a terminal, and what a machine
 //! reads as JSON. Nothing here runs anything.
 
+mod bars;
 mod document;
 mod failure;
+mod screen;
 mod style;
 mod summary;
 mod tally;
 mod terminal;
+#[cfg(test)]
+mod testing;
+mod unstarted;
+mod wrap;
 
 pub use document::{Document, StepReport};
 pub use failure::failed_step;
 pub use style::{Paint, Palette};
 pub use summary::summary;
 pub use tally::{Ended, Tally};
-pub use terminal::{Mode, Terminal};
+pub use terminal::{Look, Mode, Terminal};

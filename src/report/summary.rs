@@ -1,14 +1,13 @@
 //! The end of a run: one line a layer, then one line for all.
 
-use std::fmt::Write as _;
-use std::time::Duration;
-
 use super::{Ended, Paint, Palette, Tally};
-use crate::plan::{Outcome, Plan, Status, short_duration};
+use crate::plan::{Outcome, Plan, RunInfo, Status, short_duration};
+
+/// The layer whose steps are checks.
+const RUNWAY: &str = "l0";
 
 /// The summary of a finished run, for people.
-pub fn summary(plan: &Plan, tally: &Tally, dry_run: bool, palette: Palette) -> String {
-    let mut out = String::new();
+pub fn summary(plan: &Plan, tally: &Tally, info: &RunInfo, palette: Palette) -> String {
     let mut layers: Vec<Option<&str>> = Vec::new();
     for step in &plan.steps {
         let layer = step.layer.as_deref();
@@ -16,44 +15,96 @@ pub fn summary(plan: &Plan, tally: &Tally, dry_run: bool, palette: Palette) -> S
             layers.push(layer);
         }
     }
-    let rule = palette.paint(Paint::Dim, "────────────");
-    writeln!(out, "{rule}").unwrap_or_default();
+    let mut lines = vec![palette.paint(Paint::Dim, "────────────")];
+    let verdict = runway_verdict(plan, tally);
     if layers.len() > 1 {
-        for layer in &layers {
-            let steps: Vec<_> = tally.of_layer(plan, *layer).collect();
-            writeln!(out, "{}", layer_line(*layer, &steps, dry_run, palette)).unwrap_or_default();
-        }
+        let rows: Vec<Row> = layers
+            .iter()
+            .map(|layer| Row::new(plan, tally, *layer, verdict, info.dry_run))
+            .collect();
+        let width = rows.iter().map(|row| row.word.len()).max().unwrap_or(0);
+        lines.extend(rows.iter().map(|row| row.text(width, palette)));
     }
-    let (outcome, duration) = tally.finished.map_or(
-        (Outcome::Failed, Duration::ZERO),
-        |(outcome, _, duration)| (outcome, duration),
-    );
+    let (outcome, _, duration) = tally.finished.unwrap_or_default();
     let (paint, verb) = match outcome {
-        Outcome::Succeeded => (Paint::Good, if dry_run { "Planned" } else { "Finished" }),
+        Outcome::Succeeded if info.dry_run => (Paint::Good, "Planned"),
+        Outcome::Succeeded if info.rehearsal => (Paint::Good, "Rehearsed"),
+        Outcome::Succeeded => (Paint::Good, "Finished"),
         Outcome::Failed => (Paint::Bad, "Failed"),
         Outcome::Cancelled => (Paint::Warn, "Cancelled"),
     };
+    let verdict = match verdict {
+        Some(verdict) if layers.len() == 1 => format!("{verdict}, "),
+        _ => String::new(),
+    };
     let all: Vec<_> = tally.ended.iter().collect();
-    let runway = runway_verdict(plan, tally)
-        .map(|verdict| format!(": {verdict}"))
-        .unwrap_or_default();
-    let nothing = if dry_run { ", nothing was changed" } else { "" };
-    writeln!(
-        out,
-        "{} `{}` in {}: {}{runway}{nothing}",
+    let counts = counts(&all, info.dry_run && layers != [Some(RUNWAY)]);
+    let nothing = if info.dry_run {
+        ", nothing was changed"
+    } else {
+        ""
+    };
+    lines.push(format!(
+        "{} `{}` in {}: {verdict}{counts}{nothing}",
         palette.verb(paint, verb),
         plan.recipe,
         short_duration(duration),
-        counts(&all, dry_run)
-    )
-    .unwrap_or_default();
-    out
+    ));
+    lines.join("\n")
+}
+
+/// One layer of the summary.
+struct Row {
+    name: String,
+    paint: Paint,
+    word: &'static str,
+    took: String,
+    counts: String,
+}
+
+impl Row {
+    fn new(
+        plan: &Plan,
+        tally: &Tally,
+        layer: Option<&str>,
+        verdict: Option<&'static str>,
+        dry_run: bool,
+    ) -> Self {
+        let runway = layer == Some(RUNWAY);
+        let steps: Vec<_> = tally.of_layer(plan, layer).collect();
+        let (paint, word) = state(&steps, dry_run);
+        let took = Tally::span(steps.iter().copied());
+        Self {
+            name: layer.map_or_else(|| "other".to_owned(), str::to_uppercase),
+            paint,
+            word: match verdict {
+                Some(verdict) if runway && word != "cancelled" => verdict,
+                _ => word,
+            },
+            took: if took.is_zero() {
+                String::new()
+            } else {
+                short_duration(took)
+            },
+            counts: counts(&steps, dry_run && !runway),
+        }
+    }
+
+    fn text(&self, width: usize, palette: Palette) -> String {
+        format!(
+            "{} {} {:>7}  {}",
+            palette.verb(Paint::Bold, &self.name),
+            palette.paint(self.paint, format_args!("{:<width$}", self.word)),
+            self.took,
+            self.counts
+        )
+    }
 }
 
 /// What L0 promises, where it ran: `cleared`, `cleared with warnings`, or
 /// `not cleared`.
 pub(super) fn runway_verdict(plan: &Plan, tally: &Tally) -> Option<&'static str> {
-    let steps: Vec<_> = tally.of_layer(plan, Some("l0")).collect();
+    let steps: Vec<_> = tally.of_layer(plan, Some(RUNWAY)).collect();
     if steps.is_empty() {
         return None;
     }
@@ -71,10 +122,9 @@ pub(super) fn runway_verdict(plan: &Plan, tally: &Tally) -> Option<&'static str>
     )
 }
 
-fn layer_line(layer: Option<&str>, steps: &[&Ended], dry_run: bool, palette: Palette) -> String {
-    let name = layer.map_or_else(|| "other".to_owned(), str::to_uppercase);
+fn state(steps: &[&Ended], dry_run: bool) -> (Paint, &'static str) {
     let has = |status| steps.iter().any(|e| e.status == status);
-    let (paint, word) = if steps.is_empty() {
+    if steps.is_empty() {
         (Paint::Dim, "not reached")
     } else if has(Status::Failed) {
         (Paint::Bad, "failed")
@@ -85,26 +135,11 @@ fn layer_line(layer: Option<&str>, steps: &[&Ended], dry_run: bool, palette: Pal
     } else if has(Status::NotPlanned) {
         (Paint::Warn, "not planned")
     } else if steps.iter().any(|e| e.changed == Some(true)) {
-        (
-            Paint::Good,
-            if dry_run { "would change" } else { "changed" },
-        )
+        let word = if dry_run { "would change" } else { "changed" };
+        (Paint::Good, word)
     } else {
         (Paint::Good, "ok")
-    };
-    let took: Duration = steps.iter().map(|e| e.duration).sum();
-    let took = if took.is_zero() {
-        String::new()
-    } else {
-        short_duration(took)
-    };
-    format!(
-        "{} {} {:>8}  {}",
-        palette.verb(Paint::Bold, &name),
-        palette.paint(paint, format_args!("{word:<12}")),
-        took,
-        counts(steps, dry_run)
-    )
+    }
 }
 
 /// `12 done, 1 skipped`, leaving out what is zero.
@@ -142,5 +177,82 @@ fn counts(steps: &[&Ended], dry_run: bool) -> String {
         "nothing was run".to_owned()
     } else {
         parts.join(", ")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{ended, info, over, plan};
+    use super::*;
+    use crate::plan::{Event, EventKind};
+
+    fn changed(mut event: Event) -> Event {
+        if let EventKind::StepFinished { changed, .. } = &mut event.kind {
+            *changed = Some(true);
+        }
+        event
+    }
+
+    fn text(plan: &Plan, info: &RunInfo, events: &[Event]) -> String {
+        let mut tally = Tally::default();
+        for event in events {
+            tally.take(event);
+        }
+        summary(plan, &tally, info, Palette { color: false })
+    }
+
+    #[test]
+    fn layers_have_a_line_each_and_what_ran_at_once_counts_once() {
+        let plan = plan(&["l0-r/a", "l0-r/b", "l2-x/plan", "l2-x/apply", "l3-y/go"]);
+        let events = [
+            ended(1500, "l0-r/a", Status::Succeeded, 1500, ""),
+            ended(1600, "l0-r/b", Status::Skipped, 1400, ""),
+            ended(2600, "l2-x/plan", Status::Succeeded, 1000, ""),
+            changed(ended(9600, "l2-x/apply", Status::Succeeded, 7000, "")),
+            ended(9600, "l3-y/go", Status::Failed, 0, ""),
+            over(9600, Outcome::Failed, 2),
+        ];
+        insta::assert_snapshot!(text(&plan, &info(), &events), @r"
+        ────────────
+                  L0 cleared    1.6s  1 done, 1 skipped
+                  L2 changed    8.0s  2 done, 1 changed
+                  L3 failed           1 failed
+              Failed `up` in 9.6s: 3 done, 1 changed, 1 skipped, 1 failed
+        ");
+    }
+
+    #[test]
+    fn a_dry_run_says_what_is_pending_and_that_nothing_was_changed() {
+        let plan = plan(&["l0-r/a", "l2-x/plan", "l3-y/go"]);
+        let mut info = info();
+        info.dry_run = true;
+        let events = [
+            ended(100, "l0-r/a", Status::Succeeded, 100, ""),
+            changed(ended(900, "l2-x/plan", Status::Succeeded, 800, "")),
+            ended(900, "l3-y/go", Status::NotPlanned, 0, ""),
+            over(900, Outcome::Succeeded, 0),
+        ];
+        insta::assert_snapshot!(text(&plan, &info, &events), @r"
+        ────────────
+                  L0 cleared         0.1s  1 done
+                  L2 would change    0.8s  1 planned, 1 would change
+                  L3 not planned           1 not planned
+             Planned `up` in 0.9s: 2 planned, 1 would change, 1 not planned, nothing was changed
+        ");
+    }
+
+    #[test]
+    fn the_runway_alone_gives_its_verdict_at_once() {
+        let plan = plan(&["l0-r/a"]);
+        let verdict = |status, warning: &str| {
+            let mut end = ended(5, "l0-r/a", status, 5, "");
+            if let EventKind::StepFinished { warnings, .. } = &mut end.kind {
+                warnings.extend((!warning.is_empty()).then(|| warning.to_owned()));
+            }
+            text(&plan, &info(), &[end, over(5, Outcome::Succeeded, 0)])
+        };
+        assert!(verdict(Status::Succeeded, "").contains(": cleared, 1 done"));
+        assert!(verdict(Status::Succeeded, "x").contains(": cleared with warnings, 1 done"));
+        assert!(verdict(Status::Blocked, "").contains(": not cleared, 1 not run"));
     }
 }

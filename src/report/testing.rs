@@ -1,0 +1,114 @@
+//! Made-up runs for the tests of this room.
+
+use std::io::Write;
+use std::sync::{Arc, Mutex};
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::screen::Screen;
+use super::{Look, Mode, Palette};
+use crate::plan::{Event, EventKind, Outcome, Plan, RunInfo, Status, Step, StepId};
+
+/// A plan of `recipe/step` names; the layer is the part before the first `-`.
+pub(super) fn plan(steps: &[&str]) -> Plan {
+    let steps = steps.iter().map(|id| {
+        let mut step = Step::new(*id, "act");
+        step.layer = id.split_once('-').map(|(layer, _)| layer.to_owned());
+        step
+    });
+    Plan::new("up".to_owned(), steps.collect())
+}
+
+pub(super) fn info() -> RunInfo {
+    RunInfo {
+        id: "20260101-000000-abcd".to_owned(),
+        recipe: "up".to_owned(),
+        command: vec!["hl".to_owned(), "up".to_owned()],
+        dry_run: false,
+        rehearsal: false,
+        steps: 0,
+        version: "0.1.0".to_owned(),
+        pid: 1,
+        pid_start: 1,
+        operator: "me@here".to_owned(),
+        plan_digest: String::new(),
+    }
+}
+
+/// What happened so many milliseconds after the start.
+pub(super) fn event(ms: i64, step: &str, kind: EventKind) -> Event {
+    let start: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
+    Event {
+        time: (start + SignedDuration::from_millis(ms)).to_string(),
+        step: (!step.is_empty()).then(|| StepId::from(step)),
+        kind,
+    }
+}
+
+pub(super) fn started(ms: i64, step: &str) -> Event {
+    event(ms, step, EventKind::StepStarted { attempt: 1 })
+}
+
+/// An end `duration` milliseconds after the start of the step.
+pub(super) fn ended(ms: i64, step: &str, status: Status, duration_ms: u64, summary: &str) -> Event {
+    let kind = EventKind::StepFinished {
+        status,
+        changed: None,
+        duration_ms,
+        summary: summary.to_owned(),
+        outputs: std::collections::BTreeMap::new(),
+        warnings: Vec::new(),
+        help: Vec::new(),
+        tail: Vec::new(),
+        exit: None,
+        log: None,
+    };
+    event(ms, step, kind)
+}
+
+pub(super) fn over(ms: i64, outcome: Outcome, exit: u8) -> Event {
+    let duration_ms = u64::try_from(ms).unwrap();
+    let kind = EventKind::RunFinished {
+        outcome,
+        exit,
+        duration_ms,
+    };
+    event(ms, "", kind)
+}
+
+/// A writer whose text can be read.
+#[derive(Clone, Default)]
+struct Paper(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Paper {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// What a person reads of these events.
+pub(super) fn shown(plan: &Plan, mode: Mode, width: Option<usize>, events: &[Event]) -> String {
+    let paper = Paper::default();
+    let look = Look {
+        mode,
+        palette: Palette { color: false },
+        bars: false,
+        width: if width.is_some() {
+            || Some(60)
+        } else {
+            || None
+        },
+        again: Some("hl up".to_owned()),
+    };
+    let mut screen = Screen::new(plan.clone(), look, Box::new(paper.clone()));
+    for event in events {
+        screen.event(event);
+    }
+    let bytes = paper.0.lock().unwrap().clone();
+    String::from_utf8(bytes).unwrap()
+}
