@@ -23,4 +23,5 @@ mod rehearse;
 mod runway;
 mod shipped;
 mod sim;
+mod sim_verb;
 mod support;

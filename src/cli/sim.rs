@@ -1,6 +1,8 @@
 //! `hl sim`: the Proxmox VE simulator on loopback, for trying things by hand.
 
 use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,10 +14,12 @@ use super::session::{Session, usage};
 use crate::diag::{Exit, Failure};
 use crate::lab::timeouts::parse_duration;
 use crate::lab::{self, Watch};
+use crate::plan::sanitize;
 use crate::pve::rights::Objects;
-use crate::rehearse::{invent_secret, seed};
+use crate::rehearse::guest::{GuestHost, GuestHostConfig, Network, overlay_works};
+use crate::rehearse::{OnLoopback, invent_secret, seed};
 use crate::report::Paint;
-use crate::sim::{Latency, NoGuests, Server, ServerConfig, World, certs};
+use crate::sim::{Guests, Latency, NoGuests, Server, ServerConfig, World, certs};
 
 /// What a kept world needs besides itself to be the same again.
 #[derive(Debug, Serialize, Deserialize)]
@@ -56,6 +60,7 @@ pub(super) fn sim(session: &Session, args: &SimArgs) -> Result<Exit, Failure> {
     };
     let ca_file = dir.join("ca.pem");
     lab::write(&ca_file, &keys.ca_pem, 0o644)?;
+    let (guests, about) = guests(session, &dir);
     let config = ServerConfig {
         listen: vec![args.listen],
         tls: crate::sim::Tls::Given(certs::Certificate {
@@ -64,7 +69,7 @@ pub(super) fn sim(session: &Session, args: &SimArgs) -> Result<Exit, Failure> {
             key_pem: keys.key_pem.clone(),
         }),
         world,
-        guests: Arc::new(NoGuests),
+        guests: Arc::clone(&guests),
         latency: latency(&args.slow)?,
         save_to: Some(world_file.into_std_path_buf()),
     };
@@ -90,7 +95,7 @@ pub(super) fn sim(session: &Session, args: &SimArgs) -> Result<Exit, Failure> {
     session.data(&lines.join("\n"))?;
     let palette = session.palette();
     session.note(&format!(
-        "{} a simulated Proxmox VE on {}; its VMs have no systems inside (`hl rehearse` has). Ctrl-C ends it",
+        "{} a simulated Proxmox VE on {}; {about}. Ctrl-C ends it",
         palette.verb(Paint::Active, "Serving"),
         running.addr()
     ));
@@ -106,6 +111,59 @@ pub(super) fn sim(session: &Session, args: &SimArgs) -> Result<Exit, Failure> {
         palette.verb(Paint::Good, "Stopped")
     ));
     Ok(Exit::Ok)
+}
+
+/// Real SSH guests where this machine allows them, and what is said of them.
+fn guests(session: &Session, dir: &Utf8Path) -> (Arc<dyn Guests>, String) {
+    let none = |why: String| {
+        (
+            Arc::new(NoGuests) as Arc<dyn Guests>,
+            format!("its VMs have no systems inside: {why}"),
+        )
+    };
+    if !rustix::process::geteuid().is_root() {
+        return none("only root can make them".to_owned());
+    }
+    if let Err(why) = overlay_works(dir.as_std_path()) {
+        return none(why);
+    }
+    let config = GuestHostConfig {
+        disks_dir: dir.join("disks").into_std_path_buf(),
+        run_dir: dir.join("run").into_std_path_buf(),
+        apt_repo: session
+            .process
+            .get("HL_GUEST_APT")
+            .map(PathBuf::from)
+            .filter(|repo| repo.join("Packages").is_file()),
+        exe: match std::env::current_exe() {
+            Ok(exe) => exe,
+            Err(error) => return none(error.to_string()),
+        },
+        network: Network::Shared,
+    };
+    let (palette, quiet) = (session.palette(), session.globals.quiet);
+    match GuestHost::new(&config) {
+        Ok(host) => {
+            let guests = OnLoopback::new(host, move |guest, address| {
+                if !quiet {
+                    let user = guest.user.as_deref().unwrap_or("root");
+                    let verb = palette.verb(Paint::Good, "Started");
+                    let line = format!(
+                        "{verb} VM {} `{}`: ssh {user}@{address}",
+                        guest.vmid,
+                        sanitize(&guest.name)
+                    );
+                    // A closed stderr must not stop a guest.
+                    drop(writeln!(std::io::stderr(), "{line}"));
+                }
+            });
+            (
+                Arc::new(guests),
+                "its VMs are SSH guests on 127.77.x.y".to_owned(),
+            )
+        }
+        Err(why) => none(why),
+    }
 }
 
 /// The node as the surrounding variables describe it, else a fresh installation.

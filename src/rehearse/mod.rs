@@ -7,6 +7,7 @@
 pub mod guest;
 mod hidden;
 mod inside;
+mod loopback;
 mod run;
 mod seal;
 mod seed;
@@ -14,6 +15,7 @@ mod strangers;
 mod world;
 
 pub use hidden::hidden_verb;
+pub use loopback::OnLoopback;
 pub use run::{NotRun, Rehearsal, run};
 pub use seal::{Refusal, network_of, possible, prove_sealed};
 pub use seed::{invent_secret, seed};

@@ -1,0 +1,92 @@
+//! Guests of a simulator that is not sealed: each has its sshd on a loopback
+//! address of its own, because its real address belongs to somebody's network.
+
+use std::net::Ipv4Addr;
+
+use super::guest::GuestHost;
+use crate::sim::{GuestSpec, Guests};
+
+/// Called with a VM and its loopback address when it runs.
+type Started = dyn Fn(&GuestSpec, Ipv4Addr) + Send + Sync;
+
+/// Guests on 127.77.x.y.
+pub struct OnLoopback {
+    host: GuestHost,
+    started: Box<Started>,
+}
+
+impl std::fmt::Debug for OnLoopback {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("OnLoopback")
+            .field("host", &self.host)
+            .finish_non_exhaustive()
+    }
+}
+
+impl OnLoopback {
+    /// Guests of `host`, which must share this machine's network
+    /// ([`super::guest::Network::Shared`]). `started` is told of each.
+    pub fn new(
+        host: GuestHost,
+        started: impl Fn(&GuestSpec, Ipv4Addr) + Send + Sync + 'static,
+    ) -> Self {
+        Self {
+            host,
+            started: Box::new(started),
+        }
+    }
+
+    /// Ends all that still run.
+    pub fn stop_all(&self) {
+        self.host.stop_all();
+    }
+}
+
+/// Where the VM of that number answers: two VMs meet only when their numbers
+/// are 65536 apart.
+fn address(vmid: u32) -> Ipv4Addr {
+    let [_, _, high, low] = vmid.to_be_bytes();
+    Ipv4Addr::new(127, 77, high, low)
+}
+
+impl Guests for OnLoopback {
+    fn create_disk(&self, volume: &str, image: Option<&str>) -> Result<(), String> {
+        self.host.create_disk(volume, image)
+    }
+    fn clone_disk(&self, from: &str, to: &str) -> Result<(), String> {
+        self.host.clone_disk(from, to)
+    }
+    fn rename_disk(&self, from: &str, to: &str) -> Result<(), String> {
+        self.host.rename_disk(from, to)
+    }
+    fn remove_disk(&self, volume: &str) -> Result<(), String> {
+        self.host.remove_disk(volume)
+    }
+    fn start(&self, guest: &GuestSpec) -> Result<(), String> {
+        let address = address(guest.vmid);
+        let here = GuestSpec {
+            ipconfig: Some(format!("ip={address}/8")),
+            ..guest.clone()
+        };
+        self.host.start(&here)?;
+        (self.started)(guest, address);
+        Ok(())
+    }
+    fn stop(&self, vmid: u32) -> Result<(), String> {
+        self.host.stop(vmid)
+    }
+    fn agent_ready(&self, vmid: u32) -> bool {
+        self.host.agent_ready(vmid)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_number_has_its_address() {
+        assert_eq!(address(100), Ipv4Addr::new(127, 77, 0, 100));
+        assert_eq!(address(5101), Ipv4Addr::new(127, 77, 19, 237));
+    }
+}

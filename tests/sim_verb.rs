@@ -1,0 +1,177 @@
+//! `hl sim` as a user starts it: export lines, the API behind them, and a VM
+//! that is an SSH guest on loopback.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use reqwest::blocking::{Client, RequestBuilder};
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::support::TestLab;
+
+struct Sim {
+    child: Child,
+    exports: BTreeMap<String, String>,
+    client: Client,
+}
+
+impl Sim {
+    fn start(lab: &TestLab) -> Self {
+        let mut child = lab.hl("sim --listen 127.0.0.1:0 --world world").spawn();
+        let lines = BufReader::new(child.stdout.take().unwrap())
+            .lines()
+            .map(Result::unwrap);
+        let exports: BTreeMap<String, String> = lines
+            .map(|line| {
+                let (name, value) = line
+                    .strip_prefix("export ")
+                    .unwrap()
+                    .split_once('=')
+                    .unwrap();
+                (name.to_owned(), value.trim_matches('\'').to_owned())
+            })
+            .take_while(|(name, _)| name != "DOPPLER")
+            .collect();
+        // Another test may have been first.
+        rustls::crypto::ring::default_provider()
+            .install_default()
+            .ok();
+        let ca = std::fs::read(&exports["PVE_CA_FILE"]).unwrap();
+        let ca = reqwest::Certificate::from_pem(&ca).unwrap();
+        let client = Client::builder()
+            .tls_certs_only([ca])
+            .timeout(Duration::from_mins(1))
+            .build()
+            .unwrap();
+        Self {
+            child,
+            exports,
+            client,
+        }
+    }
+
+    fn call(
+        &self,
+        request: impl Fn(&Client, String) -> RequestBuilder,
+        path: &str,
+    ) -> serde_json::Value {
+        let url = format!("{}/api2/json{path}", self.exports["PVE_ACCESS_HOST"]);
+        let token = format!(
+            "PVEAPIToken={}={}",
+            self.exports["PM_TOKEN_ID"], self.exports["PM_TOKEN_SECRET"]
+        );
+        let answer = request(&self.client, url)
+            .header("Authorization", token)
+            .send()
+            .unwrap();
+        assert!(answer.status().is_success(), "{path}: {}", answer.status());
+        answer.json::<serde_json::Value>().unwrap()["data"].clone()
+    }
+
+    fn post(&self, path: &str, form: &[(&str, &str)]) -> serde_json::Value {
+        self.call(|client, url| client.post(url).form(form), path)
+    }
+}
+
+impl Drop for Sim {
+    fn drop(&mut self) {
+        let pid = Pid::from_raw(i32::try_from(self.child.id()).unwrap()).unwrap();
+        kill_process(pid, Signal::TERM).unwrap_or_default();
+        self.child.wait().unwrap();
+    }
+}
+
+#[test]
+fn a_started_machine_is_an_ssh_guest_on_loopback() {
+    if !rustix::process::geteuid().is_root()
+        || which::which("sshd").is_err() && !std::path::Path::new("/usr/sbin/sshd").exists()
+    {
+        assert!(
+            std::env::var_os("HL_TESTS_NEED_ALL").is_none(),
+            "this test needs root and sshd"
+        );
+        println!("skipped: not root, or sshd not installed");
+        return;
+    }
+    let lab = TestLab::empty();
+    let key = lab.path("key");
+    let made = Command::new("ssh-keygen")
+        .args(["-q", "-t", "ed25519", "-N", "", "-f"])
+        .arg(&key)
+        .status()
+        .unwrap();
+    assert!(made.success());
+    let public = lab.read("key.pub");
+    let encoded: String = public
+        .trim()
+        .bytes()
+        .fold(String::new(), |text, byte| format!("{text}%{byte:02X}"));
+
+    let sim = Sim::start(&lab);
+    let node = "/nodes/pve";
+    sim.post(
+        &format!("{node}/storage/local/download-url"),
+        &[
+            ("url", "https://images.example/d.qcow2"),
+            ("content", "import"),
+            ("filename", "d.qcow2"),
+        ],
+    );
+    sim.post(
+        &format!("{node}/qemu"),
+        &[
+            ("vmid", "61234"),
+            ("name", "guest"),
+            ("memory", "512"),
+            ("scsi0", "local-lvm:0,import-from=local:import/d.qcow2"),
+            ("ide2", "local-lvm:cloudinit"),
+            ("net0", "virtio,bridge=vmbr0"),
+            ("ciuser", "ops"),
+            ("sshkeys", &encoded),
+            ("ipconfig0", "ip=192.168.1.77/24,gw=192.168.1.1"),
+        ],
+    );
+    sim.post(&format!("{node}/qemu/61234/status/start"), &[]);
+
+    // 61234 is 0xEF32.
+    let until = Instant::now() + Duration::from_mins(2);
+    let said = loop {
+        let ssh = Command::new("ssh")
+            .args([
+                "-o",
+                "BatchMode=yes",
+                "-o",
+                "StrictHostKeyChecking=accept-new",
+                "-o",
+                "IdentitiesOnly=yes",
+            ])
+            .arg("-o")
+            .arg(format!(
+                "UserKnownHostsFile={}",
+                lab.path("known_hosts").display()
+            ))
+            .arg("-i")
+            .arg(&key)
+            .args(["ops@127.77.239.50", "hostname; sudo -n id -u"])
+            .stdin(Stdio::null())
+            .output()
+            .unwrap();
+        if ssh.status.success() {
+            break String::from_utf8(ssh.stdout).unwrap();
+        }
+        assert!(
+            Instant::now() < until,
+            "{}",
+            String::from_utf8_lossy(&ssh.stderr)
+        );
+        std::thread::sleep(Duration::from_millis(300));
+    };
+    assert_eq!(said, "guest\n0\n");
+    drop(sim);
+    assert!(
+        std::net::TcpStream::connect(("127.77.239.50", 22)).is_err(),
+        "the guest outlived the simulator"
+    );
+}
