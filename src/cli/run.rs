@@ -87,12 +87,12 @@ pub(super) fn run(session: &Session, job: &Job<'_>) -> Result<Ended, Failure> {
         settle(session, job.lab, &redactor)?;
     }
     let mut journal = leaves_traces.then(|| Journal::new(&job.lab.paths, flags(session)));
-    let look = session.look(again(session));
-    let _unechoed = look.bars.then(Unechoed::new);
+    let view = session.look(again(session));
+    let _unechoed = view.bars.then(Unechoed::new);
     let mut fan = Fan {
         terminal: Some(Terminal::new(
             job.plan.clone(),
-            look,
+            view,
             Box::new(std::io::stderr()),
         )),
         stream: globals.events.is_some(),
