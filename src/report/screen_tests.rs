@@ -1,0 +1,329 @@
+//! What the screen shows of runs, as it would be read.
+
+use super::super::testing::{ended, event, info, over, plan, shown, started};
+use super::*;
+
+fn begun() -> Event {
+    event(0, "", EventKind::RunStarted(info()))
+}
+
+fn note(step: &str, line: &str) -> Event {
+    let kind = EventKind::Output {
+        stream: Stream::Note,
+        line: line.to_owned(),
+    };
+    event(0, step, kind)
+}
+
+fn talk(step: &str, line: &str) -> Event {
+    let kind = EventKind::Output {
+        stream: Stream::Stdout,
+        line: line.to_owned(),
+    };
+    event(0, step, kind)
+}
+
+#[test]
+fn a_run_is_told_line_by_line() {
+    let plan = plan(&[
+        "l0-runway/tls",
+        "l1-ensure/check",
+        "l1-ensure/build",
+        "l1-ensure/publish",
+    ]);
+    let events = [
+        begun(),
+        started(0, "l0-runway/tls"),
+        ended(
+            10,
+            "l0-runway/tls",
+            Status::Succeeded,
+            10,
+            "the certificate is trusted",
+        ),
+        started(10, "l1-ensure/check"),
+        talk("l1-ensure/check", "TASK OK"),
+        ended(
+            1210,
+            "l1-ensure/check",
+            Status::Succeeded,
+            1200,
+            "up to date: VM 101",
+        ),
+        ended(
+            1210,
+            "l1-ensure/build",
+            Status::Skipped,
+            0,
+            "up to date: VM 101",
+        ),
+        ended(
+            1210,
+            "l1-ensure/publish",
+            Status::Skipped,
+            0,
+            "up to date: VM 101",
+        ),
+        over(1210, Outcome::Succeeded, 0),
+    ];
+    insta::assert_snapshot!(shown(&plan, Mode::Steps, None, &events), @r"
+             Running `up` as run 20260101-000000-abcd
+             Checked         (1/4) l0-runway/tls  the certificate is trusted
+                Done    1.2s (2/4) l1-ensure/check  up to date: VM 101
+             Skipped         (4/4) l1-ensure: build, publish  up to date: VM 101
+        ────────────
+                  L0 cleared    0.0s  1 done
+                  L1 ok         1.2s  1 done, 2 skipped
+            Finished `up` in 1.2s: 2 done, 2 skipped
+        ");
+}
+
+#[test]
+fn a_failure_comes_last_with_what_helps_and_the_crowd_behind_it_is_short() {
+    let plan = plan(&["l1-a/build", "l1-a/publish", "l2-b/plan", "l2-b/apply"]);
+    let mut failed = ended(
+        2000,
+        "l1-a/build",
+        Status::Failed,
+        2000,
+        "`packer build` exited with code 1",
+    );
+    if let EventKind::StepFinished {
+        help, tail, log, ..
+    } = &mut failed.kind
+    {
+        help.push("look at the console".to_owned());
+        tail.push("no such\u{1b}[31m disk".to_owned());
+        *log = Some("state/logs/x/l1-a-build.log".to_owned());
+    }
+    let events = [
+        begun(),
+        started(0, "l1-a/build"),
+        failed,
+        ended(
+            2000,
+            "l1-a/publish",
+            Status::Blocked,
+            0,
+            "needs `l1-a/build`, which failed",
+        ),
+        ended(
+            2000,
+            "l2-b/plan",
+            Status::Blocked,
+            0,
+            "needs `l1-a/publish`, blocked by `l1-a/build`, which failed",
+        ),
+        ended(
+            2000,
+            "l2-b/apply",
+            Status::Blocked,
+            0,
+            "needs `l2-b/plan`, blocked by `l1-a/build`, which failed",
+        ),
+        over(2000, Outcome::Failed, 1),
+    ];
+    insta::assert_snapshot!(shown(&plan, Mode::Steps, None, &events), @r"
+             Running `up` as run 20260101-000000-abcd
+              Failed    2.0s (1/4) l1-a/build  `packer build` exited with code 1
+             Blocked         (2/4) l1-a/publish  needs `l1-a/build`, which failed
+             Blocked         (4/4) l2-b: plan, apply  needs `l1-a/publish`, blocked by `l1-a/build`, which failed
+
+        error: step `l1-a/build` failed after 2.0s: `packer build` exited with code 1
+          | no such disk
+          = help: look at the console
+          = note: full log: state/logs/x/l1-a-build.log
+          = help: then run `hl up` again
+        ────────────
+                  L1 failed         2.0s  1 failed, 1 not run
+                  L2 not reached          2 not run
+              Failed `up` in 2.0s: 1 failed, 3 not run
+        ");
+    let quiet = shown(&plan, Mode::Quiet, None, &events);
+    assert!(
+        quiet.trim_start().starts_with("error: step") && !quiet.contains("Blocked"),
+        "{quiet}"
+    );
+}
+
+#[test]
+fn a_stopped_run_says_how_to_go_on() {
+    let plan = plan(&["l1-a/build", "l1-a/publish"]);
+    let events = [
+        begun(),
+        started(0, "l1-a/build"),
+        event(
+            900,
+            "",
+            EventKind::Interrupted {
+                signal: "SIGINT".to_owned(),
+                message: "stopping, waiting for `packer`".to_owned(),
+            },
+        ),
+        ended(
+            900,
+            "l1-a/publish",
+            Status::Cancelled,
+            0,
+            "the run was stopped before it started",
+        ),
+        ended(
+            1500,
+            "l1-a/build",
+            Status::Cancelled,
+            1500,
+            "`packer build` was stopped",
+        ),
+        over(1500, Outcome::Cancelled, 130),
+    ];
+    insta::assert_snapshot!(shown(&plan, Mode::Steps, None, &events), @r"
+             Running `up` as run 20260101-000000-abcd
+              SIGINT stopping, waiting for `packer`
+           Cancelled         (1/2) l1-a/publish  the run was stopped before it started
+           Cancelled    1.5s (2/2) l1-a/build  `packer build` was stopped
+        ────────────
+           Cancelled `up` in 1.5s: 2 cancelled
+                     to go on: `hl up`
+        ");
+}
+
+#[test]
+fn a_plan_is_shown_once_and_a_refusal_names_the_way() {
+    let plan = plan(&["l2-b/plan", "l2-b/apply"]);
+    let asked = |lines: &[&str]| {
+        let summary = lines.iter().map(|l| (*l).to_owned()).collect();
+        event(10, "l2-b/apply", EventKind::ApprovalAsked { summary })
+    };
+    let refused = || {
+        let by = "no terminal and no --yes".to_owned();
+        event(
+            10,
+            "l2-b/apply",
+            EventKind::ApprovalGiven {
+                approved: false,
+                by,
+            },
+        )
+    };
+    let run = |summary: &[&str]| {
+        [
+            started(0, "l2-b/plan"),
+            note("l2-b/plan", "+ web-1"),
+            note("l2-b/plan", "1 to add"),
+            ended(10, "l2-b/plan", Status::Succeeded, 10, "1 to add"),
+            started(10, "l2-b/apply"),
+            asked(summary),
+            refused(),
+        ]
+    };
+    let same = shown(&plan, Mode::Steps, None, &run(&["+ web-1", "1 to add"]));
+    insta::assert_snapshot!(same, @r"
+                     + web-1
+                     1 to add
+                Done         (1/2) l2-b/plan  1 to add
+        Not approved l2-b/apply (no terminal and no --yes)
+                     to approve what is shown above: `hl up --yes`
+        ");
+    for mode in [Mode::Live, Mode::Prefix, Mode::Quiet] {
+        let text = shown(&plan, mode, None, &run(&["+ web-1", "1 to add"]));
+        assert_eq!(text.matches("+ web-1").count(), 1, "{mode:?}: {text}");
+        assert!(text.contains("hl up --yes"), "{mode:?}: {text}");
+    }
+    let other = shown(&plan, Mode::Steps, None, &run(&["- db-1 is destroyed"]));
+    assert!(other.contains("- db-1 is destroyed"), "{other}");
+}
+
+#[test]
+fn one_table_that_three_steps_read_is_shown_once() {
+    let plan = plan(&["l2-b/outputs", "l3-c/outputs"]);
+    let events = [
+        started(0, "l2-b/outputs"),
+        note("l2-b/outputs", "web-1  10.0.0.1"),
+        started(0, "l3-c/outputs"),
+        note("l3-c/outputs", "web-1  10.0.0.1"),
+    ];
+    let text = shown(&plan, Mode::Steps, None, &events);
+    assert_eq!(text.matches("web-1").count(), 1, "{text}");
+}
+
+#[test]
+fn output_is_shown_as_asked() {
+    let plan = plan(&["l2-b/plan"]);
+    let events = [
+        started(0, "l2-b/plan"),
+        talk("l2-b/plan", "Reading\u{1b}[2J..."),
+        ended(10, "l2-b/plan", Status::Succeeded, 10, ""),
+    ];
+    let text = |mode| shown(&plan, mode, None, &events);
+    insta::assert_snapshot!(text(Mode::Live), @r"
+        Reading...
+                Done         (1/1) l2-b/plan
+        ");
+    insta::assert_snapshot!(text(Mode::Prefix), @r"
+        l2-b/plan │ Reading...
+                Done         (1/1) l2-b/plan
+        ");
+    insta::assert_snapshot!(text(Mode::Group), @r"
+          │ Reading...
+                Done         (1/1) l2-b/plan
+        ");
+    assert!(!text(Mode::Steps).contains("Reading"));
+    assert_eq!(text(Mode::Quiet), "");
+}
+
+#[test]
+fn warnings_are_told_when_they_come_and_when_a_step_ends_with_them() {
+    let plan = plan(&["l0-runway/tls"]);
+    let mut end = ended(10, "l0-runway/tls", Status::Succeeded, 10, "trusted");
+    if let EventKind::StepFinished { warnings, .. } = &mut end.kind {
+        warnings.push("the certificate is not verified".to_owned());
+    }
+    let events = [
+        begun(),
+        started(0, "l0-runway/tls"),
+        event(
+            5,
+            "l0-runway/tls",
+            EventKind::Warning {
+                message: "old\nsecond line".to_owned(),
+            },
+        ),
+        end,
+        over(10, Outcome::Succeeded, 0),
+    ];
+    insta::assert_snapshot!(shown(&plan, Mode::Steps, None, &events), @r"
+             Running `up` as run 20260101-000000-abcd
+             Warning old
+                     second line
+             Checked         (1/1) l0-runway/tls  trusted
+             Warning the certificate is not verified
+        ────────────
+            Finished `up` in 0.0s: cleared with warnings, 1 done, 2 warnings
+        ");
+}
+
+#[test]
+fn long_lines_are_continued_under_their_text_on_a_terminal() {
+    let plan = plan(&["l2-b/plan"]);
+    let events = [
+        started(0, "l2-b/plan"),
+        note(
+            "l2-b/plan",
+            "downloading https://cloud.debian.org/images/cloud/trixie/ to local",
+        ),
+        ended(
+            10,
+            "l2-b/plan",
+            Status::Succeeded,
+            10,
+            "a result that is longer than one line can be",
+        ),
+    ];
+    insta::assert_snapshot!(shown(&plan, Mode::Steps, Some(60), &events), @r"
+                     downloading
+                       https://cloud.debian.org/images/cloud/trixie/
+                       to local
+                Done         (1/1) l2-b/plan  a result that is
+                             longer than one line can be
+        ");
+}
