@@ -122,6 +122,63 @@ fn slips_get_a_suggestion() {
 }
 
 #[test]
+fn flags_of_a_verb_may_stand_behind_the_recipe() {
+    let lab = lab();
+    lab.hl("graph make --format dot")
+        .exits(0)
+        .says(&["digraph plan"]);
+    lab.hl("plan make thing --exit-code").exits(0);
+    lab.hl("show make --env").exits(0).says(&["PVE_BRIDGE"]);
+    lab.hl("plan up --help")
+        .exits(0)
+        .says(&["Usage: hl up", "--from"]);
+    assert!(!lab.path("out.txt").exists());
+}
+
+#[test]
+fn a_verb_that_was_meant_is_named() {
+    let lab = lab();
+    lab.hl("lst").exits(66).says(&["did you mean `hl list`?"]);
+    lab.hl("resume")
+        .exits(66)
+        .says(&["`resume` is a verb that this version of `hl` does not have yet"]);
+    lab.hl("help").exits(0).says(&["Verbs:", "Exit codes"]);
+    lab.hl("help make").exits(0).says(&["Usage: hl make"]);
+    lab.hl("version").exits(0).says(&["hl 0."]);
+}
+
+#[test]
+fn a_bad_value_names_the_variable_that_it_came_from() {
+    lab()
+        .hl("list")
+        .env("HL_JOBS", "many")
+        .exits(2)
+        .says(&["`many` is not a value of `--jobs`", "`HL_JOBS`"]);
+}
+
+#[test]
+fn variables_are_told_also_where_doppler_gives_nothing() {
+    let lab = lab();
+    lab.write(".env", "PVE_NODE=pve1\n");
+    let ran = lab
+        .hl("show --env")
+        .without("DOPPLER")
+        .env("PATH", "/usr/bin:/bin")
+        .exits(0);
+    ran.says(&[
+        "warning: Doppler is on, but `doppler` is not installed",
+        "# .env:1",
+    ]);
+    let shown = lab.hl("show make").exits(0).stdout;
+    insta::assert_snapshot!(shown, @r#"
+    make  # Make a thing
+        what = thing  # default
+      make/write (command)
+          argv: ["sh","-c","echo made thing | tee out.txt"]
+    "#);
+}
+
+#[test]
 fn a_broken_layer_is_reported_whole_before_anything_runs() {
     let lab = lab();
     lab.write(

@@ -1,8 +1,9 @@
 //! The command line as clap sees it.
 
 use camino::Utf8PathBuf;
-use clap::builder::BoolishValueParser;
-use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use super::flags::{Globals, Overlay};
 
 /// Run a Proxmox VE home lab in layers, and rehearse it before it is real.
 #[derive(Debug, Parser)]
@@ -10,10 +11,11 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
     name = "hl",
     version,
     disable_help_subcommand = true,
-    subcommand_value_name = "VERB or RECIPE",
+    override_usage = "hl [FLAGS] [VERB or RECIPE] [ARGUMENTS]",
+    subcommand_help_heading = "Verbs",
     allow_external_subcommands = true,
     max_term_width = 100,
-    after_help = "Any other first word is a recipe of the lab: `hl list` shows them.\n\
+    after_help = "Any other first word is a recipe of the lab: `hl list` shows them, `hl RECIPE --help` explains one.\n\
                   Every flag has a variable: --dry-run is HL_DRY_RUN, --jobs is HL_JOBS, ...\n\
                   Exit codes: 0 ok, 2 usage, 65 invalid definition, 66 unknown name, 69 runway or preflight,\n\
                   73 cannot write, 75 lab is busy, 77 not approved, 80 changes pending, 124 timeout, 130 Ctrl-C."
@@ -26,151 +28,6 @@ pub(super) struct Cli {
     pub list: bool,
     #[command(subcommand)]
     pub verb: Option<Verb>,
-}
-
-/// Flags that every verb and every recipe takes.
-#[derive(Debug, Clone, Default, Args)]
-#[command(next_help_heading = "Flags everywhere")]
-#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
-pub(super) struct Globals {
-    /// The lab: a directory with hl.toml [default: found upward from here]
-    #[arg(
-        long,
-        global = true,
-        value_name = "DIR",
-        env = "HL_LAB",
-        hide_env = true
-    )]
-    pub lab: Option<Utf8PathBuf>,
-    /// Change nothing: validate, read, and show what would happen
-    #[arg(short = 'n', long, global = true, env = "HL_DRY_RUN", hide_env = true, value_parser = BoolishValueParser::new(), action = ArgAction::SetTrue)]
-    pub dry_run: bool,
-    /// Answer yes to every approval
-    #[arg(short, long, global = true, env = "HL_YES", hide_env = true, value_parser = BoolishValueParser::new(), action = ArgAction::SetTrue)]
-    pub yes: bool,
-    /// Never ask: what needs an answer ends with exit code 77
-    #[arg(long, global = true, env = "HL_NO_INPUT", hide_env = true, value_parser = BoolishValueParser::new(), action = ArgAction::SetTrue)]
-    pub no_input: bool,
-    /// How many steps may run at once [default: 4]
-    #[arg(short, long, global = true, value_name = "N", env = "HL_JOBS", hide_env = true, value_parser = clap::value_parser!(u16).range(1..))]
-    pub jobs: Option<u16>,
-    /// After a failure, go on with what does not depend on it
-    #[arg(short, long, global = true, env = "HL_KEEP_GOING", hide_env = true, value_parser = BoolishValueParser::new(), action = ArgAction::SetTrue)]
-    pub keep_going: bool,
-    /// Interrupt what a killed run left behind once, instead of waiting for it
-    #[arg(long, global = true, env = "HL_INTERRUPT", hide_env = true, value_parser = BoolishValueParser::new(), action = ArgAction::SetTrue)]
-    pub interrupt: bool,
-    /// Limit for every step instead of its own, e.g. 90s, 30m
-    #[arg(
-        long,
-        global = true,
-        value_name = "TIME",
-        env = "HL_TIMEOUT",
-        hide_env = true
-    )]
-    pub timeout: Option<String>,
-    /// One JSON document on stdout instead of text
-    #[arg(long, global = true, env = "HL_JSON", hide_env = true, value_parser = BoolishValueParser::new(), action = ArgAction::SetTrue)]
-    pub json: bool,
-    /// Every event as a line on stdout while it happens
-    #[arg(
-        long,
-        global = true,
-        value_name = "FORMAT",
-        env = "HL_EVENTS",
-        hide_env = true
-    )]
-    pub events: Option<EventsFormat>,
-    /// What to show of the tools' own output
-    #[arg(
-        long,
-        global = true,
-        value_name = "MODE",
-        env = "HL_OUTPUT",
-        hide_env = true
-    )]
-    pub output: Option<OutputMode>,
-    /// When to use colours
-    #[arg(
-        long,
-        global = true,
-        value_name = "WHEN",
-        env = "HL_COLOR",
-        hide_env = true
-    )]
-    pub color: Option<ColorWhen>,
-    /// Only errors, and the data that was asked for
-    #[arg(short, long, global = true, env = "HL_QUIET", hide_env = true, value_parser = BoolishValueParser::new(), action = ArgAction::SetTrue)]
-    pub quiet: bool,
-    /// Show the tools' output as it comes
-    #[arg(short, long, global = true, action = ArgAction::Count, env = "HL_VERBOSE", hide_env = true)]
-    pub verbose: u8,
-    /// Set a variable, stronger than every other source
-    #[arg(long = "env", global = true, value_name = "KEY=VALUE", value_parser = pair)]
-    pub env: Vec<(String, String)>,
-}
-
-impl Globals {
-    /// These flags, with those given after a recipe's name laid over them.
-    pub(super) fn overlaid(mut self, later: Self) -> Self {
-        self.lab = later.lab.or(self.lab);
-        self.dry_run |= later.dry_run;
-        self.yes |= later.yes;
-        self.no_input |= later.no_input;
-        self.jobs = later.jobs.or(self.jobs);
-        self.keep_going |= later.keep_going;
-        self.interrupt |= later.interrupt;
-        self.timeout = later.timeout.or(self.timeout);
-        self.json |= later.json;
-        self.events = later.events.or(self.events);
-        self.output = later.output.or(self.output);
-        self.color = later.color.or(self.color);
-        self.quiet |= later.quiet;
-        self.verbose = self.verbose.max(later.verbose);
-        self.env.extend(later.env);
-        self
-    }
-}
-
-/// `KEY=VALUE`
-fn pair(text: &str) -> Result<(String, String), String> {
-    match text.split_once('=') {
-        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
-        _ => Err("expected KEY=VALUE".to_owned()),
-    }
-}
-
-/// `--events`
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(super) enum EventsFormat {
-    /// JSON Lines, see `hl schema event`
-    Json,
-}
-
-/// `--output`
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(super) enum OutputMode {
-    /// A progress line on a terminal, steps only elsewhere; all output is in the logs
-    Auto,
-    /// Lines as they come
-    Live,
-    /// Lines as they come, each behind its step's name
-    Prefix,
-    /// A step's lines together when it ends
-    Group,
-    /// Nothing but failures
-    Quiet,
-}
-
-/// `--color`
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(super) enum ColorWhen {
-    /// On a terminal, unless `NO_COLOR` is set
-    Auto,
-    /// Always
-    Always,
-    /// Never
-    Never,
 }
 
 /// Verbs: they win over recipes.
@@ -218,9 +75,8 @@ pub(super) struct ListArgs {
 /// `hl show`
 #[derive(Debug, Args)]
 pub(super) struct ShowArgs {
-    /// Every variable and where its value came from, also `--env`; secrets are not shown
-    #[arg(long)]
-    pub variables: bool,
+    #[command(flatten)]
+    pub flags: ShowFlags,
     /// The recipe and its arguments
     #[arg(
         trailing_var_arg = true,
@@ -230,12 +86,27 @@ pub(super) struct ShowArgs {
     pub recipe: Vec<String>,
 }
 
+/// Flags of `hl show`.
+#[derive(Debug, Clone, Copy, Default, Args)]
+pub(super) struct ShowFlags {
+    /// Every variable and where its value came from, also `--env`; secrets are not shown
+    #[arg(long)]
+    pub variables: bool,
+}
+
+impl Overlay for ShowFlags {
+    fn overlaid(self, later: Self) -> Self {
+        Self {
+            variables: self.variables | later.variables,
+        }
+    }
+}
+
 /// `hl plan`
 #[derive(Debug, Args)]
 pub(super) struct PlanArgs {
-    /// Exit with 80 when changes are pending
-    #[arg(long)]
-    pub exit_code: bool,
+    #[command(flatten)]
+    pub flags: PlanFlags,
     /// The recipe and its arguments, or `up`
     #[arg(
         trailing_var_arg = true,
@@ -246,10 +117,27 @@ pub(super) struct PlanArgs {
     pub recipe: Vec<String>,
 }
 
+/// Flags of `hl plan`.
+#[derive(Debug, Clone, Copy, Default, Args)]
+pub(super) struct PlanFlags {
+    /// Exit with 80 when changes are pending
+    #[arg(long)]
+    pub exit_code: bool,
+}
+
+impl Overlay for PlanFlags {
+    fn overlaid(self, later: Self) -> Self {
+        Self {
+            exit_code: self.exit_code | later.exit_code,
+        }
+    }
+}
+
 /// `hl up`
 #[derive(Debug, Clone, Args)]
 pub(super) struct UpArgs {
     /// Environment of L2 to L4 [default: `env` in hl.toml]
+    #[arg(value_name = "ENV")]
     pub environment: Option<String>,
     /// Proxmox node [default: `PVE_NODE`]
     #[arg(long)]
@@ -265,12 +153,8 @@ pub(super) struct UpArgs {
 /// `hl rehearse`
 #[derive(Debug, Args)]
 pub(super) struct RehearseArgs {
-    /// Empty the simulated world first
-    #[arg(long)]
-    pub fresh: bool,
-    /// Ask Doppler for what the lab's variables are
-    #[arg(long)]
-    pub doppler: bool,
+    #[command(flatten)]
+    pub flags: RehearseFlags,
     /// The recipe and its arguments [default: up]
     #[arg(
         trailing_var_arg = true,
@@ -278,6 +162,26 @@ pub(super) struct RehearseArgs {
         value_name = "RECIPE"
     )]
     pub recipe: Vec<String>,
+}
+
+/// Flags of `hl rehearse`.
+#[derive(Debug, Clone, Copy, Default, Args)]
+pub(super) struct RehearseFlags {
+    /// Empty the simulated world first
+    #[arg(long)]
+    pub fresh: bool,
+    /// Ask Doppler for the lab's variables too
+    #[arg(long)]
+    pub doppler: bool,
+}
+
+impl Overlay for RehearseFlags {
+    fn overlaid(self, later: Self) -> Self {
+        Self {
+            fresh: self.fresh | later.fresh,
+            doppler: self.doppler | later.doppler,
+        }
+    }
 }
 
 /// `hl templates`
@@ -322,9 +226,8 @@ pub(super) enum TemplatesVerb {
 /// `hl graph`
 #[derive(Debug, Args)]
 pub(super) struct GraphArgs {
-    /// How to draw it
-    #[arg(long, value_enum, default_value = "tree")]
-    pub format: GraphFormat,
+    #[command(flatten)]
+    pub flags: GraphFlags,
     /// The recipe and its arguments, or `up`
     #[arg(
         trailing_var_arg = true,
@@ -333,6 +236,22 @@ pub(super) struct GraphArgs {
         required = true
     )]
     pub recipe: Vec<String>,
+}
+
+/// Flags of `hl graph`.
+#[derive(Debug, Clone, Copy, Default, Args)]
+pub(super) struct GraphFlags {
+    /// How to draw it: tree, dot (Graphviz) or mermaid [default: tree]
+    #[arg(long, value_enum, hide_possible_values = true)]
+    pub format: Option<GraphFormat>,
+}
+
+impl Overlay for GraphFlags {
+    fn overlaid(self, later: Self) -> Self {
+        Self {
+            format: later.format.or(self.format),
+        }
+    }
 }
 
 /// `--format` of `hl graph`
@@ -370,14 +289,16 @@ pub(super) struct SimArgs {
 /// `hl completions`
 #[derive(Debug, Args)]
 pub(super) struct CompletionsArgs {
-    /// The shell
+    /// The shell: bash, zsh, fish, elvish or powershell
+    #[arg(hide_possible_values = true)]
     pub shell: clap_complete::Shell,
 }
 
 /// `hl schema`
 #[derive(Debug, Args)]
 pub(super) struct SchemaArgs {
-    /// Of what
+    /// Of what: layer (layer.toml), hl (hl.toml), event (`--events json`) or plan (`hl plan --json`)
+    #[arg(hide_possible_values = true)]
     pub name: SchemaName,
 }
 

@@ -6,7 +6,8 @@ use clap::{Arg, ArgAction, Command, CommandFactory};
 use clap_complete::CompleteEnv;
 use clap_complete::env::Shells;
 
-use super::args::{Cli, CompletionsArgs, Globals};
+use super::args::{Cli, CompletionsArgs};
+use super::flags::Globals;
 use super::session::Session;
 use crate::diag::{Exit, Failure};
 use crate::layers::{self, ListedRecipe};

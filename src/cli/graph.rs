@@ -2,12 +2,18 @@
 
 use super::args::{GraphArgs, GraphFormat};
 use super::session::Session;
-use super::target::{Ready, parse};
+use super::target::{Parsed, Ready, parse};
 use crate::diag::Failure;
 use crate::layers::graph as draw;
 
 pub(super) fn graph(session: &Session, args: &GraphArgs) -> Result<(), Failure> {
-    let Some((session, target)) = parse(session, &args.recipe)? else {
+    let Some(Parsed {
+        session,
+        target,
+        flags,
+        ..
+    }) = parse(session, &args.recipe, args.flags)?
+    else {
         return Ok(());
     };
     // The shape of a plan is known without secrets, so Doppler is not asked.
@@ -15,7 +21,7 @@ pub(super) fn graph(session: &Session, args: &GraphArgs) -> Result<(), Failure> 
     if session.globals.json {
         return session.json(&draw::json(&plan));
     }
-    session.data(&match args.format {
+    session.data(&match flags.format.unwrap_or(GraphFormat::Tree) {
         GraphFormat::Tree => draw::tree(&plan),
         GraphFormat::Dot => draw::dot(&plan),
         GraphFormat::Mermaid => draw::mermaid(&plan),

@@ -7,10 +7,13 @@ use std::process::ExitCode;
 use clap::Parser;
 use clap::error::ErrorKind;
 
-use super::args::{Cli, Globals, ListArgs, Verb};
+use super::args::{Cli, ListArgs, Verb};
+use super::flags::Globals;
 use super::session::Session;
-use super::{clean, completion, graph, list, new, recipe, rehearse, schema, show, sim, templates};
-use crate::diag::{Diagnostic, Exit, Failure, render};
+use super::{
+    clean, completion, graph, list, mistake, new, recipe, rehearse, schema, show, sim, templates,
+};
+use crate::diag::{Exit, Failure, render};
 use crate::rehearse::hidden_verb;
 
 /// Parses, runs, and gives the exit code.
@@ -39,12 +42,25 @@ pub fn main() -> ExitCode {
                 list::list(session, &ListArgs::default()).map(|()| Exit::Ok)
             })
         }
-        _ => match Cli::try_parse_from(shown_variables(&args)) {
+        _ => match Cli::try_parse_from(shown_variables(&asked_for(args))) {
             Ok(cli) => with_session(cli.globals.clone(), words, |session| dispatch(session, cli)),
             Err(error) => parse_failed(&error),
         },
     };
     ExitCode::from(result.code())
+}
+
+/// `hl help VERB` and `hl version`, as people type them too.
+fn asked_for(mut args: Vec<OsString>) -> Vec<OsString> {
+    match args.get(1).and_then(|word| word.to_str()) {
+        Some("help") => {
+            args.remove(1);
+            args.push(OsString::from("--help"));
+        }
+        Some("version") => args[1] = OsString::from("--version"),
+        _ => {}
+    }
+    args
 }
 
 /// `hl show --env` asks for the variables; everywhere else, and with a
@@ -120,23 +136,7 @@ fn parse_failed(error: &clap::Error) -> Exit {
         drop(error.print());
         return Exit::Ok;
     }
-    let text = error.render().to_string();
-    let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
-    let message = lines
-        .next()
-        .unwrap_or_default()
-        .trim_start_matches("error: ")
-        .to_owned();
-    let mut diagnostic = Diagnostic::error(message);
-    for line in lines.filter(|line| {
-        line.starts_with("tip:") || line.starts_with("Usage:") || line.starts_with('[')
-    }) {
-        diagnostic = diagnostic.help(line.trim_start_matches("tip: ").replace("Usage:", "usage:"));
-    }
-    let failure = Failure::new(
-        Exit::Usage,
-        diagnostic.help("`hl --help`, or `hl list` for the recipes"),
-    );
-    drop(writeln!(std::io::stderr(), "{}", render(&failure, false)));
-    Exit::Usage
+    with_session(Globals::default(), Vec::new(), |_| {
+        Err(mistake::failure(error))
+    })
 }

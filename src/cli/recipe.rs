@@ -1,20 +1,53 @@
 //! Running: recipes, `up`, `plan`.
 
-use super::args::{PlanArgs, UpArgs};
+use clap::CommandFactory;
+
+use super::args::{Cli, PlanArgs, UpArgs};
 use super::run::{Job, run};
 use super::session::Session;
-use super::target::{Ready, Target, parse};
-use crate::diag::{Exit, Failure};
+use super::target::{Parsed, Ready, Target, parse};
+use crate::diag::{Exit, Failure, closest};
 use crate::engine::reads_only;
+use crate::layers::is_reserved;
 use crate::report::Paint;
 
 /// `hl RECIPE ...`; `up` among the recipes is for those who call with words.
 pub(super) fn recipe(session: &Session, words: &[String]) -> Result<Exit, Failure> {
-    match parse(session, words)? {
-        Some((session, target)) => {
-            start(&session, &target, session.globals.dry_run).map(|(exit, _)| exit)
-        }
+    let parsed = parse(session, words, ()).map_err(|failure| not_a_verb(failure, words))?;
+    match parsed {
+        Some(Parsed {
+            session, target, ..
+        }) => start(&session, &target, session.globals.dry_run).map(|(exit, _)| exit),
         None => Ok(Exit::Ok),
+    }
+}
+
+/// A word that is no recipe may have been meant as a verb.
+fn not_a_verb(failure: Failure, words: &[String]) -> Failure {
+    let word = words.first().map(String::as_str).unwrap_or_default();
+    let suggests = |help: &String| help.starts_with("did you mean");
+    let suggested = failure
+        .diagnostics
+        .iter()
+        .flat_map(|d| &d.help)
+        .any(suggests);
+    if failure.to_string() != format!("there is no recipe `{word}`") || suggested {
+        return failure;
+    }
+    if is_reserved(word) {
+        return Failure::message(
+            Exit::Unknown,
+            format!("`{word}` is a verb that this version of `hl` does not have yet"),
+        )
+        .help("`hl --help` lists the verbs that it has");
+    }
+    let command = Cli::command();
+    let verbs = command.get_subcommands().map(clap::Command::get_name);
+    match closest(word, verbs) {
+        Some(verb) => Failure::message(Exit::Unknown, failure.to_string())
+            .help(format!("did you mean `hl {verb}`?"))
+            .help("`hl list` shows all recipes, `hl --help` all verbs"),
+        None => failure,
     }
 }
 
@@ -25,21 +58,17 @@ pub(super) fn up(session: &Session, args: &UpArgs) -> Result<Exit, Failure> {
 
 /// `hl plan ...`: a dry run, or with `--json` the plan itself.
 pub(super) fn plan(session: &Session, args: &PlanArgs) -> Result<Exit, Failure> {
-    let mut words = args.recipe.clone();
-    // `--exit-code` may also stand behind the recipe.
-    let before = words.len();
-    words.retain(|word| word != "--exit-code");
-    let exit_code = args.exit_code || words.len() != before;
-    let Some((session, target)) = parse(session, &words)? else {
+    let Some(parsed) = parse(session, &args.recipe, args.flags)? else {
         return Ok(Exit::Ok);
     };
+    let (session, target) = (parsed.session, parsed.target);
     if session.globals.json {
         let ready = Ready::new(&session, true)?;
         session.json(&ready.compile(&target)?.ready()?)?;
         return Ok(Exit::Ok);
     }
     let (exit, pending) = start(&session, &target, true)?;
-    Ok(if exit == Exit::Ok && exit_code && pending {
+    Ok(if exit == Exit::Ok && parsed.flags.exit_code && pending {
         Exit::ChangesPending
     } else {
         exit

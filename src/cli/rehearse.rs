@@ -6,10 +6,12 @@ use std::sync::Arc;
 use camino::Utf8Path;
 use duct::cmd;
 
-use super::args::{Globals, RehearseArgs};
+use super::args::RehearseArgs;
 use super::echo::Unechoed;
+use super::flags::Globals;
 use super::recipe;
 use super::session::Session;
+use super::target::parse;
 use crate::diag::{Exit, Failure};
 use crate::lab::environment::{example, list};
 use crate::lab::{self, Environment, Lab, Provenance};
@@ -19,15 +21,21 @@ use crate::report::Paint;
 use crate::sim::{Latency, NoGuests, Server, ServerConfig, Tls, World};
 
 pub(super) fn rehearse(session: &Session, args: &RehearseArgs) -> Result<Exit, Failure> {
-    let lab = session.lab()?;
-    let mut env = session.environment(&lab, args.doppler)?;
-    fill(session, &lab, &mut env)?;
-    let mut command = if args.recipe.is_empty() {
+    let words = if args.recipe.is_empty() {
         vec!["up".to_owned()]
     } else {
         args.recipe.clone()
     };
-    command.extend(flags(&session.globals));
+    let Some(parsed) = parse(session, &words, args.flags)? else {
+        return Ok(Exit::Ok);
+    };
+    // Flags in front of the recipe; those behind it are among its words.
+    let mut command = parsed.words.clone();
+    command.splice(1..1, flags(&session.globals));
+    let session = &parsed.session;
+    let lab = session.lab()?;
+    let mut env = session.environment(&lab, parsed.flags.doppler)?;
+    fill(session, &lab, &mut env)?;
     let exe = std::env::current_exe().map_err(|error| {
         Failure::message(
             Exit::Bug,
@@ -38,7 +46,7 @@ pub(super) fn rehearse(session: &Session, args: &RehearseArgs) -> Result<Exit, F
         lab: &lab,
         env: &env,
         command: &command,
-        fresh: args.fresh,
+        fresh: parsed.flags.fresh,
         exe,
         quiet: session.globals.quiet || session.globals.json || session.globals.events.is_some(),
     };
@@ -47,7 +55,7 @@ pub(super) fn rehearse(session: &Session, args: &RehearseArgs) -> Result<Exit, F
     match rehearse::run(&rehearsal) {
         Ok(exit) => Ok(exit),
         Err(NotRun::Failed(failure)) => Err(failure),
-        Err(NotRun::Refused(refusal)) => less(session, &lab, &env, &refusal, args),
+        Err(NotRun::Refused(refusal)) => less(session, &lab, &env, &refusal, &parsed.words),
     }
 }
 
@@ -152,7 +160,7 @@ fn less(
     lab: &Lab,
     env: &Environment,
     refusal: &Refusal,
-    args: &RehearseArgs,
+    words: &[String],
 ) -> Result<Exit, Failure> {
     let palette = session.palette();
     session.say(&format!(
@@ -200,12 +208,7 @@ fn less(
     inner
         .process
         .extend(ours.map(|(name, value)| (name.to_owned(), value)));
-    let words = if args.recipe.is_empty() {
-        vec!["up".to_owned()]
-    } else {
-        args.recipe.clone()
-    };
-    let exit = recipe::recipe(&inner, &words);
+    let exit = recipe::recipe(&inner, words);
     running
         .stop()
         .map_err(|error| Failure::message(Exit::CannotWrite, error.to_string()))?;

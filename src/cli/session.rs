@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::io::{IsTerminal, Write, stderr, stdout};
+use std::os::fd::AsFd;
 
 use camino::Utf8PathBuf;
 
-use super::args::{ColorWhen, Globals, OutputMode};
+use super::flags::{ColorWhen, Globals, OutputMode, Overlay};
 use super::rehearse::own_keys;
 use crate::diag::{Diagnostic, Exit, Failure, render};
 use crate::lab::environment::{LoadOptions, load};
@@ -157,6 +158,11 @@ impl Session {
         }
     }
 
+    /// Columns of the terminal behind stdout.
+    pub(super) fn data_width() -> Option<usize> {
+        stdout().is_terminal().then(|| columns(stdout()))?
+    }
+
     /// `--color`, then `NO_COLOR`, then `CLICOLOR_FORCE`, then the terminal.
     fn color(&self, terminal: bool) -> bool {
         let set = |name: &str| {
@@ -188,7 +194,11 @@ impl Session {
             mode: self.mode(),
             palette: self.palette(),
             bars: terminal && !dumb && !self.process.contains_key("CI"),
-            width: if terminal { columns } else { || None },
+            width: if terminal {
+                || columns(stderr())
+            } else {
+                || None
+            },
             again: Some(again),
         }
     }
@@ -216,9 +226,9 @@ impl Session {
     }
 }
 
-/// Columns of the terminal behind stderr, now: it may be resized.
-fn columns() -> Option<usize> {
-    let size = rustix::termios::tcgetwinsize(stderr()).ok()?;
+/// Columns of a terminal, now: it may be resized.
+fn columns(terminal: impl AsFd) -> Option<usize> {
+    let size = rustix::termios::tcgetwinsize(terminal).ok()?;
     (size.ws_col > 0).then_some(usize::from(size.ws_col))
 }
 

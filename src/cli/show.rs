@@ -6,43 +6,54 @@ use serde_json::{Value, json};
 
 use super::args::ShowArgs;
 use super::session::{Session, usage};
-use super::target::{Ready, parse};
+use super::target::{Parsed, Ready, parse};
+use super::variables::variables;
 use crate::diag::Failure;
-use crate::lab::environment;
-use crate::layers::{self, ArgSource, Compiled};
+use crate::lab::Environment;
+use crate::layers::{ArgSource, Compiled};
 use crate::plan::{Step, StepId, sanitize, short_duration};
 use crate::report::Paint;
 
 pub(super) fn show(session: &Session, args: &ShowArgs) -> Result<(), Failure> {
-    if args.variables {
+    if args.recipe.is_empty() && args.flags.variables {
         return variables(session);
     }
     if args.recipe.is_empty() {
         return Err(usage("no recipe is named")
             .help("`hl list` shows them; `hl show --env` shows the variables"));
     }
-    let Some((session, target)) = parse(session, &args.recipe)? else {
+    let Some(Parsed {
+        session,
+        target,
+        flags,
+        ..
+    }) = parse(session, &args.recipe, args.flags)?
+    else {
         return Ok(());
     };
+    if flags.variables {
+        return variables(&session);
+    }
     // What a recipe does is known without secrets, so Doppler is not asked.
     let ready = Ready::new(&session, false)?;
     let compiled = ready.compile(&target)?;
     if session.globals.json {
         return session.json(&json!({ "schema": "hl.show/1", "recipe": compiled }));
     }
-    session.data(&text(&session, &compiled))
+    session.data(&text(&session, &compiled, &ready.env))
 }
 
-fn text(session: &Session, compiled: &Compiled) -> String {
+fn text(session: &Session, compiled: &Compiled, env: &Environment) -> String {
     let palette = session.data_palette();
+    let dim = |text: &str| palette.paint(Paint::Dim, format_args!("# {}", sanitize(text)));
     let mut out = String::new();
     // Writing to a String cannot fail.
-    let mut line = |text: String| writeln!(out, "{text}").unwrap_or_default();
+    let mut line = |text: String| writeln!(out, "{}", text.trim_end()).unwrap_or_default();
     for recipe in &compiled.recipes {
         line(format!(
             "{}  {}",
             palette.paint(Paint::Bold, sanitize(&recipe.text)),
-            palette.paint(Paint::Dim, sanitize(&recipe.doc))
+            dim(&recipe.doc)
         ));
         for arg in &recipe.args {
             let from = match arg.from {
@@ -54,31 +65,64 @@ fn text(session: &Session, compiled: &Compiled) -> String {
                 "    {} = {}  {}",
                 arg.name,
                 plain(&arg.value),
-                palette.paint(Paint::Dim, format_args!("# {from}"))
+                dim(from)
             ));
         }
-        for step in compiled
-            .plan
-            .steps
+        let vars = recipe.env.iter().map(|name| {
+            let from = env.var(name).map(|var| var.from.to_string());
+            format!("{name} ({})", from.as_deref().unwrap_or("not set"))
+        });
+        listed("variables", &vars.collect::<Vec<_>>(), &mut line);
+        let tools = compiled
+            .tools
             .iter()
-            .filter(|step| step.id.as_str().split('/').next() == Some(&recipe.instance))
-        {
+            .filter(|(_, of)| of.contains(&recipe.name));
+        let tools: Vec<String> = tools.map(|(tool, _)| tool.clone()).collect();
+        listed("tools", &tools, &mut line);
+        let own = |step: &&Step| recipe_of(&step.id) == recipe.instance;
+        for step in compiled.plan.steps.iter().filter(own) {
             step_text(step, palette, &mut line);
         }
     }
     if !compiled.missing.is_empty() {
+        let names: Vec<&str> = compiled.missing.keys().map(String::as_str).collect();
         line(String::new());
-        for (name, recipes) in &compiled.missing {
-            let recipes: Vec<&str> = recipes.iter().map(String::as_str).collect();
-            line(format!(
-                "{} {name} is not set; needed by {}",
-                palette.paint(Paint::Warn, "missing:"),
-                recipes.join(", ")
-            ));
-        }
-        line("`hl show --env` shows every variable and where it comes from".to_owned());
+        line(format!(
+            "{} {}",
+            palette.paint(Paint::Warn, "not set:"),
+            names.join(", ")
+        ));
+        line(
+            "`hl show --env` tells where each variable comes from, and asks Doppler where it is on"
+                .to_owned(),
+        );
     }
     out
+}
+
+fn listed(what: &str, names: &[String], line: &mut impl FnMut(String)) {
+    if !names.is_empty() {
+        line(format!("    {what}: {}", names.join(", ")));
+    }
+}
+
+/// The recipe's part of a step's name.
+fn recipe_of(step: &StepId) -> &str {
+    step.as_str().split('/').next().unwrap_or_default()
+}
+
+/// The steps that are waited for; many of one recipe are counted.
+fn after(needs: &[StepId]) -> String {
+    let mut parts: Vec<String> = Vec::new();
+    for group in needs.chunk_by(|a, b| recipe_of(a) == recipe_of(b)) {
+        match group {
+            [_, _, _, ..] => {
+                parts.push(format!("{} steps of {}", group.len(), recipe_of(&group[0])));
+            }
+            few => parts.extend(few.iter().map(ToString::to_string)),
+        }
+    }
+    parts.join(", ")
 }
 
 fn step_text(step: &Step, palette: crate::report::Palette, line: &mut impl FnMut(String)) {
@@ -101,8 +145,7 @@ fn step_text(step: &Step, palette: crate::report::Palette, line: &mut impl FnMut
         palette.paint(Paint::Dim, format_args!("({})", about.join(", ")))
     ));
     if !step.needs.is_empty() {
-        let needs: Vec<_> = step.needs.iter().map(StepId::as_str).collect();
-        line(format!("      after {}", needs.join(", ")));
+        line(format!("      after {}", after(&step.needs)));
     }
     if let Some(when) = &step.when {
         line(format!("      when {}", sanitize(when)));
@@ -114,43 +157,4 @@ fn step_text(step: &Step, palette: crate::report::Palette, line: &mut impl FnMut
 
 fn plain(value: &Value) -> String {
     sanitize(value.as_str().unwrap_or(&value.to_string()))
-}
-
-fn variables(session: &Session) -> Result<(), Failure> {
-    let lab = session.lab()?;
-    let env = session.environment(&lab, true)?;
-    let book = layers::load(&lab.paths)?;
-    let named: Vec<&str> = book
-        .layers()
-        .iter()
-        .flat_map(|l| l.env.iter().chain(&l.optional_env))
-        .map(|n| n.get_ref().as_str())
-        .collect();
-    let rows = environment::list(&env, named);
-    if session.globals.json {
-        return session.json(&json!({ "schema": "hl.env/1", "variables": rows }));
-    }
-    let palette = session.data_palette();
-    let width =
-        |text: fn(&environment::Listed) -> usize| rows.iter().map(text).max().unwrap_or(0).min(40);
-    let (left, middle) = (
-        width(|r| r.name.len()),
-        width(|r| r.value.as_ref().map_or(7, String::len)),
-    );
-    let mut out = String::new();
-    for row in &rows {
-        let value = sanitize(row.value.as_deref().unwrap_or("not set"));
-        let about = row
-            .from
-            .as_ref()
-            .map_or_else(|| row.doc.to_owned(), ToString::to_string);
-        writeln!(
-            out,
-            "{:<left$}  {value:<middle$}  {}",
-            row.name,
-            palette.paint(Paint::Dim, format_args!("# {about}"))
-        )
-        .unwrap_or_default();
-    }
-    session.data(&out)
 }

@@ -1,71 +1,87 @@
 //! What follows a recipe's name: the recipe's own arguments, and flags that
 //! every verb takes. `hl l2-apply dev --yes` must mean what it says.
 
-use clap::{Args, Command, FromArgMatches, error::ErrorKind};
+use clap::{ArgMatches, Args, Command};
 
-use super::args::Globals;
-use crate::diag::{Exit, Failure};
+use super::flags::Globals;
+use super::mistake;
+use crate::diag::Failure;
 
 /// Arguments behind a recipe's name, sorted by whose they are.
-#[derive(Debug, Default)]
-pub(super) struct Tail {
+#[derive(Debug)]
+pub(super) struct Tail<F> {
     /// The recipe's own, in order.
     pub args: Vec<String>,
     /// Flags of `hl`.
     pub globals: Globals,
+    /// Flags of the verb in front of the recipe.
+    pub flags: F,
+    /// All words but the verb's flags.
+    pub rest: Vec<String>,
     /// `-h` or `--help` was among them.
     pub help: bool,
 }
 
-/// Sorts the arguments. `own_options` are the long names that the recipe
-/// itself takes: they win. Everything behind `--` is the recipe's.
-pub(super) fn split(args: &[String], own_options: &[String]) -> Result<Tail, Failure> {
-    let command = Globals::augment_args(
+/// Sorts the arguments behind a recipe's name; `F` are the flags of the verb
+/// in front of it. `own_options` are the long names that the recipe itself
+/// takes: they win. Everything behind `--` is the recipe's.
+pub(super) fn split<F: Args>(args: &[String], own_options: &[String]) -> Result<Tail<F>, Failure> {
+    let command = || {
         Command::new("hl")
             .no_binary_name(true)
-            .disable_help_flag(true),
-    );
-    let mut tail = Tail::default();
-    let mut flags = Vec::new();
+            .disable_help_flag(true)
+    };
+    let everywhere = Globals::augment_args(command());
+    let verb = F::augment_args(command());
+    let (mut own, mut global, mut verbs, mut rest) = (vec![], vec![], vec![], vec![]);
+    let mut help = false;
     let mut words = args.iter();
     while let Some(word) = words.next() {
         if word == "--" {
-            tail.args.extend(words.cloned());
+            rest.push(word.clone());
+            rest.extend(words.as_slice().iter().cloned());
+            own.extend(words.cloned());
             break;
         }
         if word == "-h" || word == "--help" {
-            tail.help = true;
+            help = true;
             continue;
         }
-        match takes(&command, word, own_options) {
-            Takes::NotOurs => tail.args.push(word.clone()),
-            Takes::Alone => flags.push(word.clone()),
-            Takes::Value => {
-                flags.push(word.clone());
-                flags.extend(words.next().cloned());
-            }
+        let of_verb = takes(&verb, word, own_options);
+        let of_all = takes(&everywhere, word, own_options);
+        let mut flag = vec![word.clone()];
+        if of_verb == Takes::Value || of_all == Takes::Value {
+            flag.extend(words.next().cloned());
+        }
+        if of_verb != Takes::NotOurs {
+            verbs.extend(flag);
+            continue;
+        }
+        rest.extend(flag.iter().cloned());
+        if of_all == Takes::NotOurs {
+            own.extend(flag);
+        } else {
+            global.extend(flag);
         }
     }
-    let matches = command
-        .try_get_matches_from(flags)
-        .and_then(|m| Globals::from_arg_matches(&m));
-    tail.globals = matches.map_err(|error| {
-        let text = error.to_string();
-        let first = text
-            .lines()
-            .next()
-            .unwrap_or_default()
-            .trim_start_matches("error: ");
-        let exit = if error.kind() == ErrorKind::DisplayHelp {
-            Exit::Ok
-        } else {
-            Exit::Usage
-        };
-        Failure::message(exit, first).help("`hl --help` lists the flags that every recipe takes")
-    })?;
-    Ok(tail)
+    Ok(Tail {
+        args: own,
+        globals: read(everywhere, global)?,
+        flags: read(verb, verbs)?,
+        rest,
+        help,
+    })
 }
 
+fn read<T: Args>(command: Command, flags: Vec<String>) -> Result<T, Failure> {
+    command
+        .try_get_matches_from(flags)
+        .and_then(|matches: ArgMatches| T::from_arg_matches(&matches))
+        .map_err(|error| mistake::failure(&error))
+}
+
+/// What a word is to a command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Takes {
     NotOurs,
     Alone,
@@ -112,7 +128,9 @@ fn takes(command: &Command, word: &str, own_options: &[String]) -> Takes {
 
 #[cfg(test)]
 mod tests {
+    use super::super::args::{GraphFlags, GraphFormat, PlanFlags};
     use super::*;
+    use crate::diag::Exit;
 
     fn words(text: &str) -> Vec<String> {
         text.split_whitespace().map(str::to_owned).collect()
@@ -120,7 +138,8 @@ mod tests {
 
     #[test]
     fn flags_are_taken_out_wherever_they_are() {
-        let tail = split(&words("dev --yes --node pve2 -j 2 -kn --tags a,b"), &[]).unwrap();
+        let tail: Tail<()> =
+            split(&words("dev --yes --node pve2 -j 2 -kn --tags a,b"), &[]).unwrap();
         assert_eq!(tail.args, words("dev --node pve2 --tags a,b"));
         assert!(tail.globals.yes && tail.globals.keep_going && tail.globals.dry_run);
         assert_eq!(tail.globals.jobs, Some(2));
@@ -128,14 +147,25 @@ mod tests {
 
     #[test]
     fn a_recipes_own_option_wins_and_two_dashes_end_it() {
-        let tail = split(&words("--timeout 5 -- --yes"), &["timeout".to_owned()]).unwrap();
+        let tail: Tail<()> =
+            split(&words("--timeout 5 -- --yes"), &["timeout".to_owned()]).unwrap();
         assert_eq!(tail.args, words("--timeout 5 --yes"));
+        assert_eq!(tail.rest, words("--timeout 5 -- --yes"));
         assert!(!tail.globals.yes);
     }
 
     #[test]
+    fn flags_of_the_verb_may_stand_behind_the_recipe() {
+        let tail: Tail<GraphFlags> = split(&words("dev --format dot -q"), &[]).unwrap();
+        assert_eq!(tail.flags.format, Some(GraphFormat::Dot));
+        assert_eq!((tail.args, tail.rest), (words("dev"), words("dev -q")));
+        let tail: Tail<PlanFlags> = split(&words("--exit-code"), &["exit-code".into()]).unwrap();
+        assert!(!tail.flags.exit_code, "the recipe's own option wins");
+    }
+
+    #[test]
     fn a_bad_flag_value_is_a_usage_error() {
-        let failure = split(&words("-j many"), &[]).unwrap_err();
+        let failure = split::<()>(&words("-j many"), &[]).unwrap_err();
         assert_eq!(failure.exit, Exit::Usage);
         assert!(failure.to_string().contains("many"), "{failure}");
     }

@@ -6,8 +6,10 @@ use std::collections::BTreeMap;
 use clap::{Args, Command, FromArgMatches};
 
 use super::args::UpArgs;
+use super::flags::Overlay;
+use super::help::help;
 use super::session::{Session, usage};
-use super::tail;
+use super::{mistake, tail};
 use crate::action::{Registry, builtin};
 use crate::diag::{Diagnostic, Exit, Failure};
 use crate::lab::{Environment, Lab};
@@ -39,84 +41,79 @@ pub(super) struct Ready {
     pub book: Book,
 }
 
+/// What the words behind a verb say.
+pub(super) struct Parsed<F> {
+    /// The session with the flags among them.
+    pub session: Session,
+    /// What is to be run.
+    pub target: Target,
+    /// The verb's own flags.
+    pub flags: F,
+    /// The words without those.
+    pub words: Vec<String>,
+}
+
 /// Reads the words behind a verb: a recipe or `up`, its arguments, and flags
-/// of ours among them. `None` when its help was asked for and given.
-pub(super) fn parse(
+/// of `hl` and of the verb among them. `None` when its help was asked for and
+/// given.
+pub(super) fn parse<F: Args + Overlay>(
     session: &Session,
     words: &[String],
-) -> Result<Option<(Session, Target)>, Failure> {
+    flags: F,
+) -> Result<Option<Parsed<F>>, Failure> {
     let Some((name, rest)) = words.split_first() else {
         return Err(usage("no recipe is named").help("`hl list` shows them"));
     };
-    if name == "up" {
-        let tail = tail::split(rest, &["from".into(), "to".into(), "node".into()])?;
-        let command = UpArgs::augment_args(Command::new("hl up").no_binary_name(true));
-        let args = command
-            .try_get_matches_from(&tail.args)
-            .and_then(|m| UpArgs::from_arg_matches(&m))
-            .map_err(|error| {
-                usage(
-                    error
-                        .to_string()
-                        .lines()
-                        .next()
-                        .unwrap_or_default()
-                        .trim_start_matches("error: "),
-                )
-                .help("usage: hl up [ENVIRONMENT] [--node NODE] [--from LAYER] [--to LAYER]")
-            })?;
-        return Ok(Some((session.with(tail.globals), Target::from(&args))));
-    }
-    let lab = session.lab()?;
-    let book = layers::load(&lab.paths)?;
-    let (_, recipe) = book.find(name)?;
-    let own: Vec<String> = recipe
-        .params
-        .iter()
-        .filter(|p| p.option)
-        .map(|p| p.flag().trim_start_matches('-').to_owned())
-        .collect();
-    let tail = tail::split(rest, &own)?;
+    let up = (name == "up").then(up_command);
+    let book;
+    let mut recipe = None;
+    let own: Vec<String> = if let Some(up) = &up {
+        let options = up.get_arguments().filter_map(clap::Arg::get_long);
+        options.map(str::to_owned).collect()
+    } else {
+        book = layers::load(&session.lab()?.paths)?;
+        let found = book.find(name)?.1;
+        recipe = Some(found);
+        let options = found.params.iter().filter(|param| param.option);
+        let flags = options.map(|param| param.flag().trim_start_matches('-').to_owned());
+        flags.collect()
+    };
+    let tail = tail::split::<F>(rest, &own)?;
     if tail.help {
-        session.data(&help(recipe))?;
+        session.data(&match (up, recipe) {
+            (Some(mut up), _) => up.render_help().to_string(),
+            (None, recipe) => recipe
+                .map(|recipe| help(&layers::listed(recipe)))
+                .unwrap_or_default(),
+        })?;
         return Ok(None);
     }
-    let request = Request {
-        recipe: name.clone(),
-        args: tail.args,
+    let target = match up {
+        Some(up) => {
+            let args = up
+                .try_get_matches_from(&tail.args)
+                .and_then(|matches| UpArgs::from_arg_matches(&matches))
+                .map_err(|error| mistake::failure(&error))?;
+            Target::from(&args)
+        }
+        None => Target::Recipe(Request {
+            recipe: name.clone(),
+            args: tail.args,
+        }),
     };
-    Ok(Some((session.with(tail.globals), Target::Recipe(request))))
+    let mut words = vec![name.clone()];
+    words.extend(tail.rest);
+    Ok(Some(Parsed {
+        session: session.with(tail.globals),
+        target,
+        flags: flags.overlaid(tail.flags),
+        words,
+    }))
 }
 
-/// `hl RECIPE --help`
-fn help(recipe: &layers::Recipe) -> String {
-    let mut lines = vec![
-        recipe.doc.clone(),
-        String::new(),
-        format!("Usage: hl {}", layers::usage(recipe)),
-    ];
-    if !recipe.params.is_empty() {
-        lines.push(String::new());
-    }
-    for param in &recipe.params {
-        let name = if param.option {
-            param.flag()
-        } else {
-            param.name.get_ref().to_uppercase()
-        };
-        let values: Vec<&str> = param.values.iter().map(|v| v.get_ref().as_str()).collect();
-        let values = if values.is_empty() {
-            String::new()
-        } else {
-            format!(" [{}]", values.join(", "))
-        };
-        lines.push(format!("  {name:<16} {}{values}", param.doc));
-    }
-    lines.push(String::new());
-    lines.push(
-        "Flags that every recipe takes: `hl --help`. What it would run: `hl show`.".to_owned(),
-    );
-    lines.join("\n")
+fn up_command() -> Command {
+    UpArgs::augment_args(Command::new("hl up").no_binary_name(true))
+        .about("Run the layers in order, L0 to L4")
 }
 
 impl Ready {
@@ -141,14 +138,7 @@ impl Ready {
             registry: &self.registry,
         };
         match target {
-            Target::Recipe(request) => self.book.compile(request, &scope).map_err(|failure| {
-                match self.book.get(&request.recipe) {
-                    Some((_, recipe)) if failure.exit == Exit::Usage => {
-                        failure.help(format!("usage: hl {}", layers::usage(recipe)))
-                    }
-                    _ => failure,
-                }
-            }),
+            Target::Recipe(request) => self.book.compile(request, &scope),
             Target::Up(request) => self.book.compile_up(request, &scope),
         }
     }

@@ -1,6 +1,9 @@
 //! Findings as text, in rustc's look.
 
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
+use std::fmt::Write as _;
+
+use anstyle::{AnsiColor, Style};
 
 use super::{Diagnostic, Failure, Severity};
 
@@ -17,45 +20,75 @@ fn one(diagnostic: &Diagnostic, color: bool) -> String {
         Severity::Warning => Level::WARNING,
     };
     let title = level.primary_title(diagnostic.message.as_str());
-    let path = diagnostic
-        .place
-        .as_ref()
-        .map(|place| place.path().to_string());
-    let mut group = match (&diagnostic.place, &path) {
-        (Some(place), Some(path)) => {
-            let text: &str = &place.source.text;
-            let start = place.span.start.min(text.len());
-            let end = place.span.end.clamp(start, text.len());
-            let mut annotation = AnnotationKind::Primary.span(start..end);
-            if !place.label.is_empty() {
-                annotation = annotation.label(place.label.as_str());
-            }
-            Group::with_title(title).element(
-                Snippet::source(text)
-                    .path(path.as_str())
-                    .annotation(annotation),
-            )
-        }
-        _ => Group::with_title(title),
+    let renderer = if color {
+        Renderer::styled()
+    } else {
+        Renderer::plain()
     };
+    let Some(place) = &diagnostic.place else {
+        let title = renderer.render(&[Group::with_title(title)]);
+        return remarks(title, diagnostic, color);
+    };
+    let text: &str = &place.source.text;
+    let start = place.span.start.min(text.len());
+    let end = place.span.end.clamp(start, text.len());
+    let mut annotation = AnnotationKind::Primary.span(start..end);
+    if !place.label.is_empty() {
+        annotation = annotation.label(place.label.as_str());
+    }
+    let mut group = Group::with_title(title).element(
+        Snippet::source(text)
+            .path(place.path().as_str())
+            .annotation(annotation),
+    );
     for note in &diagnostic.notes {
         group = group.element(Level::NOTE.message(note.as_str()));
     }
     for help in &diagnostic.help {
         group = group.element(Level::HELP.message(help.as_str()));
     }
-    let renderer = if color {
-        Renderer::styled()
+    renderer.render(&[group])
+}
+
+/// Notes and help below a title without a source, in the look of a failed step.
+fn remarks(title: String, diagnostic: &Diagnostic, color: bool) -> String {
+    let style = if color {
+        Style::new().bold().fg_color(Some(AnsiColor::Cyan.into()))
     } else {
-        Renderer::plain()
+        Style::new()
     };
-    renderer.render(&[group]).clone()
+    let mut out = title;
+    let notes = diagnostic.notes.iter().map(|text| ("note", text));
+    let help = diagnostic.help.iter().map(|text| ("help", text));
+    for (name, text) in notes.chain(help) {
+        let text = text.replace('\n', "\n          ");
+        // Writing to a String cannot fail.
+        write!(out, "\n  {style}= {name}:{style:#} {text}").unwrap_or_default();
+    }
+    out
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::diag::{Exit, Source};
+
+    #[test]
+    fn without_a_place_notes_and_help_follow_at_once() {
+        let failure = Failure::new(
+            Exit::Unknown,
+            Diagnostic::error("there is no recipe `l2-aply`")
+                .note("two\nlines")
+                .help("did you mean `l2-apply`?"),
+        );
+        insta::assert_snapshot!(render(&failure, false), @r"
+        error: there is no recipe `l2-aply`
+          = note: two
+                  lines
+          = help: did you mean `l2-apply`?
+        ");
+        assert!(render(&failure, true).contains("\u{1b}["));
+    }
 
     #[test]
     fn a_place_is_underlined_and_help_follows() {

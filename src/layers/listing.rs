@@ -76,7 +76,8 @@ pub(super) fn list(book: &Book) -> Vec<ListedLayer> {
         .collect()
 }
 
-fn listed(recipe: &Recipe) -> ListedRecipe {
+/// A recipe as it is listed.
+pub fn listed(recipe: &Recipe) -> ListedRecipe {
     ListedRecipe {
         name: recipe.name.get_ref().clone(),
         doc: recipe.doc.clone(),

@@ -29,7 +29,7 @@ mod words;
 pub use book::{Book, load, load_with};
 pub use instances::{Arg, ArgSource};
 pub use justfile::{VERBS as JUST_VERBS, justfile};
-pub use listing::{ListedLayer, ListedParam, ListedRecipe, usage};
+pub use listing::{ListedLayer, ListedParam, ListedRecipe, listed, usage};
 pub use model::{Layer, Node, NodeKind, Param, ParamType, Recipe, RetryDef, StepDef, Text};
 pub use request::{Compiled, Request, RunRecipe, Scope, UpRequest};
 pub use schema::{hl_schema, layer_schema};

@@ -20,3 +20,4 @@ pub use style::{Paint, Palette};
 pub use summary::summary;
 pub use tally::{Ended, Tally};
 pub use terminal::{Look, Mode, Terminal};
+pub use wrap::wrap;

@@ -6,7 +6,7 @@ pub(super) const TEXT: usize = 13;
 /// The text, which begins in column `first`, with a break before each word
 /// that does not fit into `width`; continued in column `indent`. A word longer
 /// than a line is left whole, so that it can be copied. No width: no breaks.
-pub(super) fn wrap(text: &str, first: usize, indent: usize, width: Option<usize>) -> String {
+pub fn wrap(text: &str, first: usize, indent: usize, width: Option<usize>) -> String {
     let Some(width) = width.filter(|width| *width > indent + 20) else {
         return text.to_owned();
     };

@@ -107,7 +107,7 @@ fn env_example_lists_every_variable() {
 
 #[test]
 fn every_flag_of_the_command_line_is_in_the_table() {
-    let text = fs::read_to_string(root().join("src/cli/args.rs")).unwrap();
+    let text = fs::read_to_string(root().join("src/cli/flags.rs")).unwrap();
     let read: BTreeSet<&str> = text
         .split('"')
         .filter(|word| word.starts_with("HL_"))

@@ -310,9 +310,8 @@ fn missing_variables_are_one_error() {
     insta::assert_snapshot!(fixture.report("l2-apply"), @r#"
     exit 69
     error: `PM_TOKEN_SECRET` and `PVE_NODE` are not set
-     |
-     = note: wanted by `l2-apply`
-     = help: set them in `.env` (`env.example` explains each), in Doppler, or in the environment
+      = note: wanted by `l2-apply`
+      = help: set them in `.env` (`env.example` explains each), in Doppler, or in the environment
     "#);
     let request = Request {
         recipe: "l2-apply".to_owned(),
@@ -350,28 +349,24 @@ fn wrong_calls_show_the_usage() {
     $ hl l2-aply
     exit 66
     error: there is no recipe `l2-aply`
-     |
-     = help: did you mean `l2-apply`?
-     = help: `hl list` shows all recipes
+      = help: did you mean `l2-apply`?
+      = help: `hl list` shows all recipes
 
     $ hl l2-apply a b
     exit 2
     error: recipe `l2-apply` takes at most 1 argument, but 2 were given
-     |
-     = help: usage: hl l2-apply [ENV] [--node NODE] [--parallelism PARALLELISM] [--dry]
+      = help: usage: hl l2-apply [ENV] [--node NODE] [--parallelism PARALLELISM] [--dry]
 
     $ hl l2-apply --nod x
     exit 2
     error: recipe `l2-apply` has no option `--nod`
-     |
-     = help: did you mean `--node`?
-     = help: usage: hl l2-apply [ENV] [--node NODE] [--parallelism PARALLELISM] [--dry]
+      = help: did you mean `--node`?
+      = help: usage: hl l2-apply [ENV] [--node NODE] [--parallelism PARALLELISM] [--dry]
 
     $ hl l2-apply --node
     exit 2
     error: `--node` needs a value
-     |
-     = help: usage: hl l2-apply [ENV] [--node NODE] [--parallelism PARALLELISM] [--dry]
+      = help: usage: hl l2-apply [ENV] [--node NODE] [--parallelism PARALLELISM] [--dry]
 
     $ hl l2-apply --parallelism many
     exit 2
@@ -380,20 +375,17 @@ fn wrong_calls_show_the_usage() {
     $ hl l1-ensure
     exit 2
     error: recipe `l1-ensure` takes 1 argument, but none was given: `NAME` is missing
-     |
-     = help: usage: hl l1-ensure NAME
+      = help: usage: hl l1-ensure NAME
 
     $ hl l1-ensure debian-12
     exit 2
     error: `name` cannot be `debian-12`, expected `debian-13` or `ubuntu-24.04`
-     |
-     = help: did you mean `debian-13`?
+      = help: did you mean `debian-13`?
 
     $ hl l9
     exit 66
     error: there is no recipe `l9`
-     |
-     = help: did you mean `l1`?
-     = help: `hl list` shows all recipes
+      = help: did you mean `l1`?
+      = help: `hl list` shows all recipes
     "#);
 }

@@ -10,7 +10,7 @@ fn every_verb_is_reserved() {
     let help = Hl::new(dir.path()).cmd("--help").exits(0).stdout;
     let verbs: Vec<&str> = help
         .lines()
-        .skip_while(|line| *line != "Commands:")
+        .skip_while(|line| *line != "Verbs:")
         .skip(1)
         .take_while(|line| !line.trim().is_empty())
         .filter_map(|line| line.strip_prefix("  ")?.split_whitespace().next())

@@ -1,0 +1,173 @@
+//! Flags that every verb and every recipe takes.
+
+use camino::Utf8PathBuf;
+use clap::builder::BoolishValueParser;
+use clap::{ArgAction, Args, ValueEnum};
+
+use crate::lab::timeouts::parse_duration;
+
+/// Flags that may stand before a recipe's name and behind it.
+pub(super) trait Overlay {
+    /// These, with later ones laid over them.
+    #[must_use]
+    fn overlaid(self, later: Self) -> Self;
+}
+
+/// A verb without flags of its own.
+impl Overlay for () {
+    fn overlaid(self, (): Self) -> Self {}
+}
+
+/// Flags that every verb and every recipe takes.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Flags everywhere")]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
+pub(super) struct Globals {
+    /// The lab: a directory with hl.toml [default: found upward from here]
+    #[arg(
+        long,
+        global = true,
+        value_name = "DIR",
+        env = "HL_LAB",
+        hide_env = true
+    )]
+    pub lab: Option<Utf8PathBuf>,
+    /// Change nothing: validate, read, and show what would happen
+    #[arg(short = 'n', long, global = true, env = "HL_DRY_RUN", hide_env = true, value_parser = BoolishValueParser::new(), action = ArgAction::SetTrue)]
+    pub dry_run: bool,
+    /// Answer yes to every approval
+    #[arg(short, long, global = true, env = "HL_YES", hide_env = true, value_parser = BoolishValueParser::new(), action = ArgAction::SetTrue)]
+    pub yes: bool,
+    /// Never ask: what needs an answer ends with exit code 77
+    #[arg(long, global = true, env = "HL_NO_INPUT", hide_env = true, value_parser = BoolishValueParser::new(), action = ArgAction::SetTrue)]
+    pub no_input: bool,
+    /// How many steps may run at once [default: 4]
+    #[arg(short, long, global = true, value_name = "N", env = "HL_JOBS", hide_env = true, value_parser = jobs)]
+    pub jobs: Option<u16>,
+    /// After a failure, go on with what does not depend on it
+    #[arg(short, long, global = true, env = "HL_KEEP_GOING", hide_env = true, value_parser = BoolishValueParser::new(), action = ArgAction::SetTrue)]
+    pub keep_going: bool,
+    /// Interrupt what a killed run left behind once, instead of waiting for it
+    #[arg(long, global = true, env = "HL_INTERRUPT", hide_env = true, value_parser = BoolishValueParser::new(), action = ArgAction::SetTrue)]
+    pub interrupt: bool,
+    /// Limit for every step instead of its own, e.g. 90s, 30m
+    #[arg(long, global = true, value_name = "TIME", env = "HL_TIMEOUT", hide_env = true, value_parser = time)]
+    pub timeout: Option<String>,
+    /// One JSON document on stdout instead of text
+    #[arg(long, global = true, env = "HL_JSON", hide_env = true, value_parser = BoolishValueParser::new(), action = ArgAction::SetTrue)]
+    pub json: bool,
+    /// Every event as a line on stdout while it happens: json (`hl schema event`)
+    #[arg(
+        long,
+        global = true,
+        value_name = "FORMAT",
+        env = "HL_EVENTS",
+        hide_env = true,
+        hide_possible_values = true
+    )]
+    pub events: Option<EventsFormat>,
+    /// What to show of the tools' own output: auto, live, prefix, group or quiet
+    #[arg(
+        long,
+        global = true,
+        value_name = "MODE",
+        env = "HL_OUTPUT",
+        hide_env = true,
+        hide_possible_values = true
+    )]
+    pub output: Option<OutputMode>,
+    /// When to use colours: auto, always or never
+    #[arg(
+        long,
+        global = true,
+        value_name = "WHEN",
+        env = "HL_COLOR",
+        hide_env = true,
+        hide_possible_values = true
+    )]
+    pub color: Option<ColorWhen>,
+    /// Only errors, and the data that was asked for
+    #[arg(short, long, global = true, env = "HL_QUIET", hide_env = true, value_parser = BoolishValueParser::new(), action = ArgAction::SetTrue)]
+    pub quiet: bool,
+    /// Show the tools' output as it comes, each line behind its step's name
+    #[arg(short, long, global = true, action = ArgAction::Count, env = "HL_VERBOSE", hide_env = true)]
+    pub verbose: u8,
+    /// Set a variable, stronger than every other source
+    #[arg(long = "env", global = true, value_name = "KEY=VALUE", value_parser = pair)]
+    pub env: Vec<(String, String)>,
+}
+
+impl Overlay for Globals {
+    fn overlaid(mut self, later: Self) -> Self {
+        self.lab = later.lab.or(self.lab);
+        self.dry_run |= later.dry_run;
+        self.yes |= later.yes;
+        self.no_input |= later.no_input;
+        self.jobs = later.jobs.or(self.jobs);
+        self.keep_going |= later.keep_going;
+        self.interrupt |= later.interrupt;
+        self.timeout = later.timeout.or(self.timeout);
+        self.json |= later.json;
+        self.events = later.events.or(self.events);
+        self.output = later.output.or(self.output);
+        self.color = later.color.or(self.color);
+        self.quiet |= later.quiet;
+        self.verbose = self.verbose.max(later.verbose);
+        self.env.extend(later.env);
+        self
+    }
+}
+
+/// `KEY=VALUE`
+fn pair(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err("expected KEY=VALUE".to_owned()),
+    }
+}
+
+fn jobs(text: &str) -> Result<u16, String> {
+    let jobs = text.parse().ok().filter(|jobs| *jobs > 0);
+    jobs.ok_or_else(|| "expected a number from 1".to_owned())
+}
+
+/// Kept as it is written: a rehearsal hands it on.
+fn time(text: &str) -> Result<String, String> {
+    match parse_duration(text) {
+        Some(_) => Ok(text.to_owned()),
+        None => Err("expected a time such as 90s, 30m or 2h".to_owned()),
+    }
+}
+
+/// `--events`
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum EventsFormat {
+    /// JSON Lines
+    Json,
+}
+
+/// `--output`
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum OutputMode {
+    /// A progress line on a terminal, steps only elsewhere; all output is in the logs
+    Auto,
+    /// Lines as they come
+    Live,
+    /// Lines as they come, each behind its step's name
+    Prefix,
+    /// A step's lines together when it ends
+    Group,
+    /// Nothing but failures
+    Quiet,
+}
+
+/// `--color`
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum ColorWhen {
+    /// On a terminal, unless `NO_COLOR` is set
+    Auto,
+    /// Always
+    Always,
+    /// Never
+    Never,
+}
