@@ -3,17 +3,25 @@
 use std::fmt::Write as _;
 
 use super::run::{Job, run};
-use super::session::Session;
+use super::session::{Session, usage};
 use crate::action::builtin;
 use crate::diag::{Exit, Failure};
 use crate::lab::{Environment, Lock};
 use crate::layers;
 use crate::layers::clean::{Clean, plan, scan};
 use crate::plan::sanitize;
+use crate::rehearse;
 use crate::report::Paint;
 
 pub(super) fn clean(session: &Session) -> Result<Exit, Failure> {
+    if session.rehearsing() {
+        // Its paths are the live lab's, which a rehearsal must not touch.
+        return Err(usage("`hl clean` cannot be rehearsed")
+            .help("`hl clean --dry-run` lists what it would remove")
+            .help("`hl rehearse --fresh` begins with an empty world"));
+    }
     let lab = session.lab()?;
+    let _no_rehearsal = rehearse::hold(&lab.paths.rehearsal())?;
     if let Some(holder) = Lock::holder(&lab.paths) {
         let who = holder.map_or_else(String::new, |h| {
             format!(": run {}, process {}", h.run, h.pid)

@@ -19,3 +19,4 @@ pub use loopback::OnLoopback;
 pub use run::{NotRun, Rehearsal, run};
 pub use seal::{Refusal, network_of, possible, prove_sealed};
 pub use seed::{invent_secret, seed};
+pub use world::hold;

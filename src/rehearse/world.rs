@@ -166,6 +166,19 @@ fn take(paths: &Paths) -> Result<File, Failure> {
     }
 }
 
+/// Keeps rehearsals out while the file that it gives lives; `paths` are those of
+/// the rehearsal. Where none ever was, there is nothing to keep.
+///
+/// # Errors
+/// One is running (75).
+pub fn hold(paths: &Paths) -> Result<Option<File>, Failure> {
+    if paths.out().join("lock").exists() {
+        take(paths).map(Some)
+    } else {
+        Ok(None)
+    }
+}
+
 fn read(path: &Utf8Path) -> Result<Keys, Failure> {
     let text = fs::read_to_string(path).map_err(|error| cannot("read", path, &error))?;
     serde_json::from_str(&text).map_err(|error| {

@@ -16,6 +16,7 @@ pub fn protected(path: &Path) -> Option<&'static str> {
         })
         .collect();
     match parts.as_slice() {
+        ["state", "rehearsal", "lock"] => Some("the rehearsals' lock"),
         ["state", "rehearsal", ..] => None,
         [".git", ..] => Some("the repository"),
         ["hl.toml"] => Some("the lab's settings"),
@@ -50,6 +51,7 @@ mod tests {
     #[case("state/runs/latest.env", false)]
     #[case("state/legacy/deployment-state.yaml", true)]
     #[case("state/rehearsal/state/known_hosts", false)]
+    #[case("state/rehearsal/lock", true)]
     #[case("state/known_hosts", true)]
     #[case("site/envs/dev.yaml", true)]
     #[case("templates/debian-13/image.lock", true)]

@@ -1,9 +1,12 @@
 //! `packer.validate`: `packer init` and `packer validate` of a template.
 
+use std::collections::BTreeMap;
+
 use schemars::{Schema, schema_for};
 
 use super::variables::{Build, variables};
 use super::workspace::Workspace;
+use crate::action::template::Template;
 use crate::action::template::call::{self, Named};
 use crate::action::{Action, Done, StepContext, StepError};
 use crate::pve::BuildAddress;
@@ -46,22 +49,36 @@ fn validate(ctx: &StepContext<'_>) -> Result<Done, StepError> {
     };
     let variables = variables(ctx, &template, &inputs.node, &address, &Build::SAMPLE)?;
     let workspace = Workspace::prepare(ctx, &template)?;
-    let mut told = workspace.validate(ctx, &variables, None)?;
+    let done = with_packer(ctx, &template, &workspace, &variables);
+    if ctx.dry_run {
+        workspace.discard();
+    }
+    done?;
+    Ok(Done::new(format!("packer's files of `{}` are valid", inputs.name)).changed(false))
+}
+
+fn with_packer(
+    ctx: &StepContext<'_>,
+    template: &Template,
+    workspace: &Workspace,
+    variables: &BTreeMap<String, String>,
+) -> Result<(), StepError> {
+    let mut told = workspace.validate(ctx, variables, None)?;
     let text = format!("{}{}", String::from_utf8_lossy(&told.stdout), told.stderr);
     if told.code != 0 && wants_init(&text) {
         ctx.progress("packer init");
         // A dry run installs nothing for good.
         let scratch = ctx.lab.paths.logs(ctx.run_id).join("packer-plugins");
         let plugins = ctx.dry_run.then_some(&scratch);
-        workspace.init(ctx, &variables, plugins)?;
-        told = workspace.validate(ctx, &variables, plugins)?;
+        workspace.init(ctx, variables, plugins)?;
+        told = workspace.validate(ctx, variables, plugins)?;
     }
     if told.code != 0 {
         let shown = ctx.lab.paths.show(&template.packer_dir());
         return Err(Workspace::failed("packer validate", &told)
             .help(format!("correct the files in `{shown}`")));
     }
-    Ok(Done::new(format!("packer's files of `{}` are valid", inputs.name)).changed(false))
+    Ok(())
 }
 
 /// packer's words for a plugin that is not installed.

@@ -61,6 +61,11 @@ impl Workspace {
         Ok(())
     }
 
+    /// Takes the copy away. What cannot be removed is found by `hl clean`.
+    pub(super) fn discard(&self) {
+        fs::remove_dir_all(&self.dir).unwrap_or_default();
+    }
+
     /// Where packer writes its manifest: a file of this run alone, because
     /// packer adds to one that is there.
     pub(super) fn manifest(&self, stamp: &str) -> Result<Utf8PathBuf, StepError> {
