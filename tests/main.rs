@@ -12,6 +12,7 @@
 
 mod arch;
 mod cli;
+mod e2e;
 mod engine;
 mod environment;
 mod l1;

@@ -1,0 +1,23 @@
+//! The real `hl` from end to end, with real packer, tofu and ansible.
+
+mod fresh;
+mod lock;
+mod tree;
+
+/// Whether these programs are there, and root where it is wanted. Where all has
+/// to be there, what is missing is a failure; elsewhere it is said.
+#[expect(clippy::print_stderr, reason = "a skip is said")]
+fn ready(root: bool, programs: &[&str]) -> bool {
+    let missing = programs.iter().find(|name| which::which(name).is_err());
+    let missing = match missing {
+        Some(name) => format!("{name} is not on PATH: eval \"$(scripts/tools --print-env)\""),
+        None if root && !rustix::process::geteuid().is_root() => "this needs root".to_owned(),
+        None => return true,
+    };
+    assert!(
+        std::env::var_os("HL_TESTS_NEED_ALL").is_none() && std::env::var_os("CI").is_none(),
+        "{missing}"
+    );
+    eprintln!("skipped: {missing}");
+    false
+}
