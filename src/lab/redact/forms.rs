@@ -163,12 +163,18 @@ fn base64(bytes: &[u8], forms: &mut Vec<String>) {
             URL_SAFE_NO_PAD.encode(&padded),
         ] {
             forms.push(encoded.chars().skip(first).take(whole - first).collect());
+            // At the end of what was encoded the last character is the secret's alone.
+            let end: String = encoded.chars().skip(first).collect();
+            forms.push(format!("{end}{}", "=".repeat((4 - encoded.len() % 4) % 4)));
+            forms.push(end);
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use base64::engine::general_purpose::STANDARD;
+
     use super::*;
 
     fn has(secret: &str, form: &str) -> bool {
@@ -204,6 +210,18 @@ mod tests {
                 let header = engine.encode(format!("{user}{secret}:rest"));
                 assert!(forms.iter().any(|f| header.contains(f)), "{header}");
             }
+        }
+    }
+
+    #[test]
+    fn base64_of_the_secret_alone_is_masked_to_its_end() {
+        for secret in ["canary", "canary1", "canary12"] {
+            assert!(has(secret, &STANDARD_NO_PAD.encode(secret)), "{secret}");
+            assert!(has(secret, &STANDARD.encode(secret)), "{secret}");
+            assert!(has(
+                secret,
+                STANDARD.encode(format!("me:{secret}")).split_at(4).1
+            ));
         }
     }
 
