@@ -204,6 +204,10 @@ fn less(
         ("PVE_BUILD_ADDRESS", "127.0.0.9/8,gw=127.0.0.1".to_owned()),
         ("DOPPLER", "0".to_owned()),
         (super::session::REHEARSAL, "1".to_owned()),
+        (
+            super::session::HIDDEN,
+            env.secret_names().collect::<Vec<_>>().join(","),
+        ),
     ];
     inner
         .process

@@ -17,6 +17,10 @@ use crate::report::{Look, Mode, Palette};
 /// goes under `state/rehearsal/`.
 pub(super) const REHEARSAL: &str = "HL_REHEARSAL";
 
+/// Beside it, the names of the variables whose values are secret, separated by
+/// commas: inside, all of them come from the process environment.
+pub(super) const HIDDEN: &str = "HL_REHEARSAL_HIDDEN";
+
 /// One invocation.
 #[derive(Debug)]
 pub(super) struct Session {
@@ -82,7 +86,10 @@ impl Session {
 
     /// The environment of the lab's tools; warnings go to stderr.
     pub(super) fn environment(&self, lab: &Lab, ask_doppler: bool) -> Result<Environment, Failure> {
+        let hidden = self.process.get(HIDDEN).filter(|_| self.rehearsing());
+        let hidden = hidden.map(String::as_str).unwrap_or_default();
         let options = LoadOptions {
+            secret_names: hidden.split(',').map(str::to_owned).collect(),
             flags: self.globals.env.clone(),
             process: self.process.clone(),
             ask_doppler,

@@ -193,6 +193,7 @@ fn perform(
         .envs(&orders.variables)
         .env("HL_LAB", &orders.root)
         .env("HL_REHEARSAL", "1")
+        .env("HL_REHEARSAL_HIDDEN", orders.hidden.join(","))
         .env("DOPPLER", "0")
         .env("PM_TOKEN_SECRET", &room.secret)
         .env("PVE_CA_FILE", room.dir.join("ca.pem"))

@@ -94,6 +94,8 @@ pub(super) struct Orders {
     pub(super) identity: Identity,
     /// The lab's variables.
     pub(super) variables: BTreeMap<String, String>,
+    /// Names of those that are secret.
+    pub(super) hidden: Vec<String>,
     /// No narration.
     pub(super) quiet: bool,
 }
@@ -225,6 +227,7 @@ fn orders(rehearsal: &Rehearsal<'_>) -> Result<Orders, Failure> {
         port: endpoint.port(),
         identity,
         variables,
+        hidden: env.secret_names().map(str::to_owned).collect(),
         quiet: rehearsal.quiet,
     })
 }

@@ -75,6 +75,7 @@ impl World {
                 flags: Vec::new(),
                 process: self.process.clone(),
                 ask_doppler,
+                ..LoadOptions::default()
             },
         );
         let shown = match &loaded {

@@ -1,6 +1,6 @@
 //! From the places where people put variables to one [`Environment`].
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::doppler::Decision;
 use super::files::Files;
@@ -20,6 +20,9 @@ pub struct LoadOptions {
     /// Whether Doppler may be asked at all: commands that do not need the
     /// environment never wait for it.
     pub ask_doppler: bool,
+    /// Names that are secret, whatever they are called: an `hl` that started
+    /// this one knows where their values came from.
+    pub secret_names: BTreeSet<String>,
 }
 
 /// What came of Doppler.
@@ -85,6 +88,7 @@ pub fn load(lab: &Lab, options: &LoadOptions) -> Result<Loaded, Failure> {
 /// All sources but Doppler, strongest first.
 fn merge(lab: &Lab, options: &LoadOptions, files: &Files) -> BTreeMap<String, Var> {
     let mut vars = BTreeMap::new();
+    let is_secret = |name: &str| variables::is_secret(name) || options.secret_names.contains(name);
     let mut add = |name: &str, value: &str, from: Provenance, secret: bool| {
         vars.entry(name.to_owned()).or_insert_with(|| Var {
             value: value.to_owned(),
@@ -93,21 +97,20 @@ fn merge(lab: &Lab, options: &LoadOptions, files: &Files) -> BTreeMap<String, Va
         });
     };
     for (name, value) in options.flags.iter().rev() {
-        add(name, value, Provenance::Flag, variables::is_secret(name));
+        add(name, value, Provenance::Flag, is_secret(name));
     }
     for (name, value) in &options.process {
-        add(name, value, Provenance::Process, variables::is_secret(name));
+        add(name, value, Provenance::Process, is_secret(name));
     }
     for file in &files.all {
         for entry in file.entries.iter().rev() {
             let name = &entry.name;
-            let secret =
-                variables::is_secret(name) || file.secret && variables::find(name).is_none();
+            let secret = is_secret(name) || file.secret && variables::find(name).is_none();
             add(name, &entry.value, file.at(entry), secret);
         }
     }
     for (name, value) in &lab.config.env {
-        add(name, value, Provenance::Config, variables::is_secret(name));
+        add(name, value, Provenance::Config, is_secret(name));
     }
     vars
 }
@@ -189,6 +192,7 @@ mod tests {
             load(
                 &Lab::read(&self.root).unwrap(),
                 &LoadOptions {
+                    secret_names: ["TOLD".to_owned()].into(),
                     flags: flags.iter().map(pair).collect(),
                     process: process.iter().map(pair).collect(),
                     ask_doppler: false,
@@ -256,8 +260,12 @@ mod tests {
                 "ANYTHING=b\nPVE_STORAGE_VM=local-lvm\n",
             ),
         ]);
-        let loaded = world.load(&[], &[("GH_TOKEN", "c")]).unwrap();
+        let process = [("GH_TOKEN", "c"), ("TOLD", "told")];
+        let loaded = world.load(&[], &process).unwrap();
         let env = loaded.env;
+        assert!(env.var("TOLD").unwrap().secret);
+        let names: Vec<&str> = env.secret_names().collect();
+        assert_eq!(names, ["ANYTHING", "GH_TOKEN", "PM_TOKEN_SECRET", "TOLD"]);
         let secret = |name: &str| env.var(name).unwrap().secret;
         assert!(secret("PM_TOKEN_SECRET") && secret("ANYTHING") && secret("GH_TOKEN"));
         assert!(!secret("PVE_NODE") && !secret("PVE_STORAGE_VM"));

@@ -96,6 +96,13 @@ impl Environment {
         self.vars.iter().map(|(name, var)| (name.as_str(), var))
     }
 
+    /// The names of those that are secret.
+    pub fn secret_names(&self) -> impl Iterator<Item = &str> {
+        self.iter()
+            .filter(|(_, var)| var.secret)
+            .map(|(name, _)| name)
+    }
+
     /// The values that no sink may show.
     pub fn secrets(&self) -> impl Iterator<Item = &str> {
         self.vars
