@@ -1,8 +1,13 @@
 //! The real `hl` from end to end, with real packer, tofu and ansible.
 
+mod clean;
 mod fresh;
 mod lock;
+mod rehearsal;
+mod trace;
 mod tree;
+
+use std::process::Command;
 
 /// Whether these programs are there, and root where it is wanted. Where all has
 /// to be there, what is missing is a failure; elsewhere it is said.
@@ -20,4 +25,16 @@ fn ready(root: bool, programs: &[&str]) -> bool {
     );
     eprintln!("skipped: {missing}");
     false
+}
+
+/// What a program prints; it has to succeed.
+#[track_caller]
+fn output(command: &mut Command) -> String {
+    let output = command.output().unwrap();
+    assert!(
+        output.status.success(),
+        "{command:?}: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    String::from_utf8(output.stdout).unwrap()
 }
