@@ -29,9 +29,9 @@ pub(super) fn rehearse(session: &Session, args: &RehearseArgs) -> Result<Exit, F
     let Some(parsed) = parse(session, &words, args.flags)? else {
         return Ok(Exit::Ok);
     };
-    // Flags in front of the recipe; those behind it are among its words.
-    let mut command = parsed.words.clone();
-    command.splice(1..1, flags(&session.globals));
+    // In front: those behind the recipe are among its words, and `--yes` may be.
+    let mut command = flags(&session.globals);
+    command.extend(parsed.words.iter().cloned());
     let session = &parsed.session;
     let lab = session.lab()?;
     let mut env = session.environment(&lab, parsed.flags.doppler)?;
