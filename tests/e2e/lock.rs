@@ -89,8 +89,9 @@ fn a_rehearsal_keeps_others_and_a_clean_out() {
     lab.hl("plan nap").exits(0);
     end(&lab, first);
 
-    // It would be the live lab that is cleaned.
-    lab.hl("rehearse clean")
+    // A recipe that calls it in a rehearsal would have the live lab cleaned.
+    lab.hl("clean")
+        .env("HL_REHEARSAL", "1")
         .exits(2)
         .says(&["`hl clean` cannot be rehearsed"]);
     assert!(lab.path(".build/live").exists());

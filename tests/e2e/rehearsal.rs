@@ -299,7 +299,7 @@ fn new_templates(rehearsed: &Rehearsed) {
     assert_ne!(second, first);
     assert_eq!(manifests(), 3);
     rehearsed
-        .hl("rehearse plan l2-apply dev")
+        .hl("rehearse l2-apply dev --dry-run")
         .exits(0)
         .says(&["no changes"]);
     let run = rehearsed.hl("rehearse l2-apply dev --yes").exits(0);
