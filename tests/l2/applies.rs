@@ -32,6 +32,14 @@ fn a_whole_life(stage: &Stage) {
     // Nothing to do asks nothing.
     let writes = stage.sim.write_count();
     stage.hl("l2-apply dev").exits(0).says(&["no changes"]);
+    // And a plan of it has nothing pending; one that renews a machine has.
+    stage
+        .hl("plan l2-apply dev --exit-code")
+        .exits(0)
+        .says(&["no changes"]);
+    stage
+        .hl("plan l2-apply dev --replace web-1 --exit-code")
+        .exits(80);
     assert_eq!(stage.sim.write_count(), writes);
 
     // A new template is for new machines.

@@ -84,8 +84,12 @@ impl Action for Apply {
         Ok(approval(&job.summary, &job.target))
     }
 
+    /// Reached only when the plan is empty: any other is known when it was made.
     fn preview(&self, _: &StepContext<'_>) -> Result<Done, StepError> {
-        Ok(Done::new("not applied: dry run").changed(false))
+        Ok(Done {
+            instead: Some(Instead::Skipped("no changes".to_owned())),
+            ..Done::new("no changes").changed(false)
+        })
     }
 
     fn run(&self, ctx: &StepContext<'_>) -> Result<Done, StepError> {

@@ -90,9 +90,15 @@ impl Action for MakePlan {
             .logs(ctx.run_id)
             .join(format!("tofu-{}-plan.txt", space.key));
         lab::write(&file, format!("{}\n", summary.lines().join("\n")), 0o600)?;
-        Ok(done(&summary, &space)
+        let done = done(&summary, &space)
             .changed(!summary.is_empty())
-            .output("plan_summary", file.as_str()))
+            .output("plan_summary", file.as_str());
+        // With nothing to apply, the step that would apply it is known too.
+        Ok(if summary.is_empty() {
+            done.output("plan_file", "")
+        } else {
+            done
+        })
     }
 
     fn run(&self, ctx: &StepContext<'_>) -> Result<Done, StepError> {
