@@ -12,8 +12,10 @@ pub(super) enum Approve {
     Yes,
     /// A person at a terminal.
     Ask,
-    /// No terminal, or `--no-input`.
-    Nobody,
+    /// Nobody is there.
+    NoTerminal,
+    /// `--no-input`
+    NoInput,
 }
 
 impl Approve {
@@ -21,7 +23,8 @@ impl Approve {
     pub(super) fn answer(self, approval: &Approval) -> (bool, &'static str) {
         match self {
             Self::Yes => (true, "--yes"),
-            Self::Nobody => (false, "no terminal and no --yes"),
+            Self::NoTerminal => (false, "no terminal and no --yes"),
+            Self::NoInput => (false, "--no-input and no --yes"),
             Self::Ask => (ask(approval), "terminal"),
         }
     }

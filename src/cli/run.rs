@@ -98,10 +98,14 @@ pub(super) fn run(session: &Session, job: &Job<'_>) -> Result<Ended, Failure> {
         stream: globals.events.is_some(),
         tally: Tally::default(),
     };
-    let approver = By(match (globals.yes, session.interactive()) {
-        (true, _) => Approve::Yes,
-        (false, true) => Approve::Ask,
-        (false, false) => Approve::Nobody,
+    let approver = By(if globals.yes {
+        Approve::Yes
+    } else if globals.no_input {
+        Approve::NoInput
+    } else if session.interactive() {
+        Approve::Ask
+    } else {
+        Approve::NoTerminal
     });
     let setup = Setup {
         lab: job.lab,

@@ -190,7 +190,7 @@ impl Session {
 
     /// Whether a person can be asked.
     pub(super) fn interactive(&self) -> bool {
-        !self.globals.no_input && std::io::stdin().is_terminal() && stderr().is_terminal()
+        std::io::stdin().is_terminal() && stderr().is_terminal()
     }
 
     /// How a run is shown; `again` is the command that runs it again.

@@ -1,12 +1,13 @@
 //! Progress below the text, one line for each running step.
 
 use std::collections::BTreeMap;
+use std::fmt::Write;
 use std::time::Duration;
 
-use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
 use super::{Paint, Palette};
-use crate::plan::StepId;
+use crate::plan::{StepId, short_duration};
 
 /// Redraws in a second.
 const RATE: u8 = 10;
@@ -30,8 +31,15 @@ impl Bars {
     pub(super) fn start(&mut self, step: &StepId) {
         let bar = self.all.add(ProgressBar::new_spinner());
         bar.set_style(
-            ProgressStyle::with_template("{prefix} {elapsed:>5} {wide_msg}")
-                .unwrap_or_else(|_| ProgressStyle::default_spinner()),
+            ProgressStyle::with_template("{prefix} {took} {wide_msg}")
+                .unwrap_or_else(|_| ProgressStyle::default_spinner())
+                .with_key("took", |state: &ProgressState, out: &mut dyn Write| {
+                    // Whole seconds: they do not flicker.
+                    let took = Duration::from_secs(state.elapsed().as_secs());
+                    // What cannot be drawn is drawn the next time.
+                    write!(out, "{:>6}", short_duration(took).replace(".0s", "s"))
+                        .unwrap_or_default();
+                }),
         );
         let verb = self.palette.verb(Paint::Active, "Running");
         bar.set_prefix(format!("{verb} {step}"));

@@ -216,7 +216,9 @@ impl Screen {
         for text in std::mem::take(&mut self.held) {
             self.print(&text);
         }
-        if approved && self.look.mode == Mode::Quiet {
+        // Whoever just said no knows it.
+        let said_no = !approved && by == "terminal";
+        if said_no || (approved && self.look.mode == Mode::Quiet) {
             return;
         }
         let (paint, verb) = if approved {
@@ -225,7 +227,7 @@ impl Screen {
             (Paint::Warn, "Not approved")
         };
         self.line(paint, verb, &format!("{step} ({by})"));
-        if !approved && by != "terminal" {
+        if !approved {
             let again = self.look.again.as_deref().unwrap_or("hl");
             let how = format!("to approve what is shown above: `{again} --yes`");
             self.line(paint, "", &how);

@@ -43,8 +43,6 @@ struct Hook {
     resource: Resource,
     #[serde(default)]
     action: String,
-    #[serde(default)]
-    elapsed_seconds: f64,
 }
 
 #[derive(Deserialize)]
@@ -108,10 +106,9 @@ impl Events {
                 self.running.insert(name);
                 Some(text)
             }
+            // Its `elapsed_seconds` are those since the last such event.
             ("apply_progress", Some(hook), _) => {
-                let name = hook.resource.name();
-                let seconds = hook.elapsed_seconds;
-                Some(format!("{} {name}, {seconds:.0}s", doing(&hook.action)))
+                Some(format!("{} {}", doing(&hook.action), hook.resource.name()))
             }
             ("apply_complete", Some(hook), _) => {
                 let name = hook.resource.name().to_owned();
@@ -212,7 +209,7 @@ mod tests {
                 "destroying web-1",
                 "destroyed web-1",
                 "creating web-1",
-                "creating web-1, 10s",
+                "creating web-1",
                 "created web-1"
             ]
         );
