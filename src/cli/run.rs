@@ -102,7 +102,7 @@ pub(super) fn run(session: &Session, job: &Job<'_>) -> Result<Ended, Failure> {
         Approve::Yes
     } else if globals.no_input {
         Approve::NoInput
-    } else if session.interactive() {
+    } else if Session::interactive() {
         Approve::Ask
     } else {
         Approve::NoTerminal

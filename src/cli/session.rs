@@ -189,7 +189,7 @@ impl Session {
     }
 
     /// Whether a person can be asked.
-    pub(super) fn interactive(&self) -> bool {
+    pub(super) fn interactive() -> bool {
         std::io::stdin().is_terminal() && stderr().is_terminal()
     }
 
