@@ -524,6 +524,11 @@ fn guests_of_a_killed_holder_end() {
         );
         let host = host(dir.path());
         assert!(!Path::new("/proc").join(&init).exists());
+        // The kernel takes the pair away when it gets round to the namespace that ended.
+        let until = Instant::now() + Duration::from_secs(10);
+        while before.1 != links() && Instant::now() < until {
+            std::thread::sleep(Duration::from_millis(20));
+        }
         assert_eq!(before, (leftovers(), links()));
         // And its disk can be started again.
         let spec = GuestSpec {
