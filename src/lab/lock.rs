@@ -127,7 +127,7 @@ fn busy(holder: Option<&Holder>) -> Failure {
     )
     .help("wait until it is over, then try again")
     .help(format!(
-        "`hl runs show {}` says what it does; `kill -INT {}` stops it as Ctrl-C does",
+        "what it does is in `state/logs/{}`; `kill {}` stops it in order",
         holder.run, holder.pid
     ))
 }

@@ -74,7 +74,7 @@ fn choose<'a>(ids: &'a [String], piece: &str) -> Result<&'a str, Failure> {
         [id] if !piece.is_empty() => Ok(id),
         [] => Err(
             Failure::message(Exit::Unknown, format!("there is no run `{piece}`"))
-                .help("`hl runs` lists them"),
+                .help("they are the files of `state/runs`"),
         ),
         several => {
             let newest: Vec<String> = several

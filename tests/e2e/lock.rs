@@ -54,7 +54,7 @@ fn the_second_run_is_told_who_holds_the_lab() {
     let first = begun(&lab, &lab.hl("nap"));
     let holder = format!("(process {}", first.id());
     let second = lab.hl("nap").exits(75);
-    second.says(&["run `", &holder, "holds the lab", "kill -INT"]);
+    second.says(&["run `", &holder, "holds the lab", "`kill "]);
     // A dry run writes a journal too; reading does not wait.
     lab.hl("plan nap").exits(75).says(&[&holder]);
     lab.hl("show nap").exits(0);
