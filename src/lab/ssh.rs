@@ -41,11 +41,7 @@ pub fn public_keys(lab: &Lab, home: Option<&Utf8Path>) -> Result<Vec<String>, Fa
         }
         return read(&public);
     }
-    let own = home.into_iter().flat_map(|home| {
-        OWN.iter()
-            .map(move |name| home.join(".ssh").join(format!("{name}.pub")))
-    });
-    match own.into_iter().find(|path| path.is_file()) {
+    match own(home, ".pub") {
         Some(path) => read(&path),
         None => Err(wrong("there is no SSH key to give to new machines")
             .help("make one: `ssh-keygen -t ed25519`")
@@ -77,6 +73,25 @@ pub fn identity(lab: &Lab, home: Option<&Utf8Path>) -> Result<Option<Utf8PathBuf
         .help("or change `identity` in `[ssh]` of `hl.toml`"))
 }
 
+/// Whether neither the lab nor its user has a key yet: nothing is named in
+/// `[ssh]`, and `HOME/.ssh` holds none.
+pub fn is_keyless(lab: &Lab, home: Option<&Utf8Path>) -> bool {
+    let settings = &lab.config.ssh;
+    let named = settings.identity.as_deref().unwrap_or_default();
+    settings.public_keys.is_empty() && named.trim().is_empty() && own(home, ".pub").is_none()
+}
+
+/// The user's own private key in `HOME/.ssh`, which OpenSSH tries by itself.
+pub fn own_identity(home: Option<&Utf8Path>) -> Option<Utf8PathBuf> {
+    own(home, "")
+}
+
+fn own(home: Option<&Utf8Path>, suffix: &str) -> Option<Utf8PathBuf> {
+    let dir = home?.join(".ssh");
+    let mut paths = OWN.iter().map(|name| dir.join(format!("{name}{suffix}")));
+    paths.find(|path| path.is_file())
+}
+
 fn locate(path: &str, lab: &Lab, home: Option<&Utf8Path>) -> Result<Utf8PathBuf, Failure> {
     match (path.strip_prefix("~/"), home) {
         (Some(rest), Some(home)) => Ok(home.join(rest)),
@@ -89,8 +104,10 @@ fn locate(path: &str, lab: &Lab, home: Option<&Utf8Path>) -> Result<Utf8PathBuf,
 }
 
 fn read(path: &Utf8Path) -> Result<Vec<String>, Failure> {
-    let text = fs::read_to_string(path)
-        .map_err(|error| wrong(format!("cannot read the public key `{path}`: {error}")))?;
+    let text = fs::read_to_string(path).map_err(|error| {
+        wrong(format!("cannot read the public key `{path}`: {error}"))
+            .help("correct `public_keys` in `[ssh]` of `hl.toml`: keys, or files that hold them")
+    })?;
     if text.contains("PRIVATE KEY") {
         return Err(wrong(format!("`{path}` is a private key"))
             .help(format!("name its public part: `{path}.pub`")));
@@ -103,7 +120,8 @@ fn read(path: &Utf8Path) -> Result<Vec<String>, Failure> {
         }
     }
     if keys.is_empty() {
-        return Err(wrong(format!("`{path}` holds no public key")));
+        return Err(wrong(format!("`{path}` holds no public key"))
+            .help("a public key is one line: `ssh-ed25519 AAAA... comment`"));
     }
     Ok(keys)
 }
@@ -205,6 +223,8 @@ mod tests {
     #[test]
     fn without_a_key_the_remedy_is_named() {
         let world = World::new(&[]);
+        assert!(is_keyless(&world.lab(&[], None), Some(&world.root)));
+        assert!(!is_keyless(&world.lab(&["x.pub"], None), Some(&world.root)));
         let failure = world.keys(&[], None).unwrap_err();
         assert_eq!(failure.exit, Exit::Definition);
         assert!(failure.diagnostics[0].help[0].contains("ssh-keygen -t ed25519"));

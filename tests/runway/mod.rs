@@ -3,6 +3,7 @@
 
 mod connection;
 mod docs;
+mod key;
 mod objects;
 mod real_tools;
 mod scene;

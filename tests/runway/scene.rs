@@ -17,6 +17,10 @@ use crate::support::{Hl, TestLab};
 pub(super) const TOKEN_ID: &str = "hl@pve!hl";
 pub(super) const SECRET: &str = "11111111-2222-3333-4444-555555555555";
 
+/// A public key: nobody has the private one.
+pub(super) const KEY: &str =
+    "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIFG7YvXM6cXkAyOfyLKgJ2tQ8Ll9UqtRz2Pss2V1n4Yb me@desk";
+
 /// A lab and the node that its `.env` names.
 pub(super) struct Scene {
     pub(super) lab: TestLab,
@@ -77,6 +81,8 @@ fn start(seed: &Seed, tls: Tls) -> Scene {
         "layers/l0-runway/layer.toml",
         &fs::read_to_string(layer).unwrap(),
     );
+    lab.write(".ssh/id_ed25519", "");
+    lab.write(".ssh/id_ed25519.pub", &format!("{KEY}\n"));
     let scene = Scene { lab, sim };
     scene.only_versions();
     for (name, value) in [
@@ -169,7 +175,7 @@ impl Scene {
             .filter(|name| name != "ca.pem")
             .collect();
         names.sort();
-        assert_eq!(names, [".env", "bin", "hl.toml", "layers"]);
+        assert_eq!(names, [".env", ".ssh", "bin", "hl.toml", "layers"]);
     }
 }
 

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{address, connection, environment, host, rights, storage};
+use super::{address, connection, environment, host, key, rights, storage};
 use crate::action::{Action, Done, StepContext, StepError};
 use crate::diag::Exit;
 use crate::pve::Client;
@@ -46,6 +46,8 @@ enum Check {
     Bridge,
     /// `PVE_BUILD_ADDRESS` is set, and nobody has it.
     BuildAddress,
+    /// There is an SSH key for new machines, and one to log in with.
+    SshKey,
 }
 
 impl Action for PveCheck {
@@ -83,6 +85,7 @@ impl Action for PveCheck {
             Check::ImportStorage => storage::import(ctx),
             Check::Bridge => host::bridge(ctx),
             Check::BuildAddress => address::check(ctx),
+            Check::SshKey => key::check(ctx),
         };
         // Whatever stands in the way stands in the way of the runway.
         done.map(|done| done.changed(false))

@@ -8,6 +8,7 @@ mod check;
 mod connection;
 mod environment;
 mod host;
+mod key;
 mod rights;
 mod storage;
 mod tool;
