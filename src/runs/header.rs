@@ -47,6 +47,10 @@ pub struct Header {
     pub pid_start: u64,
     /// The boot of the machine that these are of.
     pub boot_id: String,
+    /// Where the file is, relative to the lab, that a run of an older tool was
+    /// taken over from; absent for runs of `hl`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub migrated_from: Option<String>,
 }
 
 impl Header {
@@ -70,7 +74,14 @@ impl Header {
             pid: info.pid,
             pid_start: info.pid_start,
             boot_id: boot_id(),
+            migrated_from: None,
         }
+    }
+
+    /// Whether an older tool made the run: it has no plan, and nothing of it
+    /// can be run again.
+    pub fn is_legacy(&self) -> bool {
+        self.migrated_from.is_some()
     }
 
     /// The header as YAML, up to and with the line `events:`.
