@@ -18,6 +18,7 @@ mod environment;
 mod l1;
 mod l2;
 mod layers;
+mod publish;
 mod pve;
 mod reference;
 mod rehearse;

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use super::dry::Dry;
 use super::run::{Job, run};
 use super::session::{Session, usage};
 use crate::action::builtin;
@@ -21,6 +22,7 @@ pub(super) fn clean(session: &Session) -> Result<Exit, Failure> {
             .help("`hl rehearse --fresh` begins with an empty world"));
     }
     let lab = session.lab()?;
+    let dry = Dry::decide(session, &lab)?;
     let _no_rehearsal = rehearse::hold(&lab.paths.rehearsal())?;
     if let Some(holder) = Lock::holder(&lab.paths) {
         let who = holder.map_or_else(String::new, |h| {
@@ -34,8 +36,10 @@ pub(super) fn clean(session: &Session) -> Result<Exit, Failure> {
     // A broken layer file must not keep anyone from cleaning up.
     let book = layers::load(&lab.paths).ok();
     let found = scan(&lab, book.as_ref())?;
-    if session.globals.dry_run {
-        return show(session, &found).map(|()| Exit::Ok);
+    if dry.on {
+        show(session, &found)?;
+        dry.tell(session);
+        return Ok(Exit::Ok);
     }
     let exit = if found.remove.is_empty() {
         session.note("nothing to remove");

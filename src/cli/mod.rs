@@ -4,6 +4,7 @@ mod approve;
 mod args;
 mod clean;
 mod completion;
+mod dry;
 mod echo;
 mod fan;
 mod flags;

@@ -3,6 +3,7 @@
 use clap::CommandFactory;
 
 use super::args::{Cli, PlanArgs, UpArgs};
+use super::dry::Dry;
 use super::run::{Job, run};
 use super::session::Session;
 use super::target::{Parsed, Ready, Target, parse};
@@ -17,7 +18,7 @@ pub(super) fn recipe(session: &Session, words: &[String]) -> Result<Exit, Failur
     match parsed {
         Some(Parsed {
             session, target, ..
-        }) => start(&session, &target, session.globals.dry_run).map(|(exit, _)| exit),
+        }) => start(&session, &target, None).map(|(exit, _)| exit),
         None => Ok(Exit::Ok),
     }
 }
@@ -53,7 +54,7 @@ fn not_a_verb(failure: Failure, words: &[String]) -> Failure {
 
 /// `hl up ...`
 pub(super) fn up(session: &Session, args: &UpArgs) -> Result<Exit, Failure> {
-    start(session, &Target::from(args), session.globals.dry_run).map(|(exit, _)| exit)
+    start(session, &Target::from(args), None).map(|(exit, _)| exit)
 }
 
 /// `hl plan ...`: a dry run, or with `--json` the plan itself.
@@ -67,7 +68,7 @@ pub(super) fn plan(session: &Session, args: &PlanArgs) -> Result<Exit, Failure> 
         session.json(&ready.compile(&target)?.ready()?)?;
         return Ok(Exit::Ok);
     }
-    let (exit, pending) = start(&session, &target, true)?;
+    let (exit, pending) = start(&session, &target, Some(Dry::plainly(true)))?;
     Ok(if exit == Exit::Ok && parsed.flags.exit_code && pending {
         Exit::ChangesPending
     } else {
@@ -75,7 +76,12 @@ pub(super) fn plan(session: &Session, args: &PlanArgs) -> Result<Exit, Failure> 
     })
 }
 
-fn start(session: &Session, target: &Target, dry_run: bool) -> Result<(Exit, bool), Failure> {
+/// Runs it; `dry` is decided by flags, variable and settings when not given.
+fn start(session: &Session, target: &Target, dry: Option<Dry>) -> Result<(Exit, bool), Failure> {
+    let dry = match dry {
+        Some(dry) => dry,
+        None => Dry::decide(session, &session.lab()?)?,
+    };
     let ready = Ready::new(session, true)?;
     let compiled = ready.compile(target)?;
     if compiled.missing.is_empty() {
@@ -98,9 +104,10 @@ fn start(session: &Session, target: &Target, dry_run: bool) -> Result<(Exit, boo
         env: &ready.env,
         registry: &ready.registry,
         plan,
-        dry_run,
+        dry_run: dry.on,
         journal: true,
     };
     let ended = run(session, &job)?;
+    dry.tell(session);
     Ok((ended.exit, ended.pending()))
 }

@@ -7,6 +7,7 @@ use camino::Utf8Path;
 use duct::cmd;
 
 use super::args::RehearseArgs;
+use super::dry::Dry;
 use super::echo::Unechoed;
 use super::flags::Globals;
 use super::recipe;
@@ -14,7 +15,7 @@ use super::session::Session;
 use super::target::parse;
 use crate::diag::{Exit, Failure};
 use crate::lab::environment::{example, list};
-use crate::lab::{self, Environment, Lab, Provenance};
+use crate::lab::{self, Environment, Lab, Provenance, Var};
 use crate::pve::rights::Objects;
 use crate::rehearse::{self, NotRun, Refusal, Rehearsal, invent_secret, seed};
 use crate::report::Paint;
@@ -29,13 +30,16 @@ pub(super) fn rehearse(session: &Session, args: &RehearseArgs) -> Result<Exit, F
     let Some(parsed) = parse(session, &words, args.flags)? else {
         return Ok(Exit::Ok);
     };
+    let lab = parsed.session.lab()?;
+    let dry = Dry::decide(&parsed.session, &lab)?;
     // In front: those behind the recipe are among its words, and `--yes` may be.
-    let mut command = flags(&session.globals);
+    let mut command = flags(&session.globals, dry.on);
     command.extend(parsed.words.iter().cloned());
     let session = &parsed.session;
-    let lab = session.lab()?;
     let mut env = session.environment(&lab, parsed.flags.doppler)?;
     fill(session, &lab, &mut env)?;
+    // It was decided here; the `hl` inside reads the same settings.
+    env.set("DRY_RUN", decided(&dry));
     let exe = std::env::current_exe().map_err(|error| {
         Failure::message(
             Exit::Bug,
@@ -52,11 +56,13 @@ pub(super) fn rehearse(session: &Session, args: &RehearseArgs) -> Result<Exit, F
     };
     // The `hl` inside is not in the foreground: this one sees to the terminal.
     let _unechoed = session.look(String::new()).bars.then(Unechoed::new);
-    match rehearse::run(&rehearsal) {
-        Ok(exit) => Ok(exit),
-        Err(NotRun::Failed(failure)) => Err(failure),
-        Err(NotRun::Refused(refusal)) => less(session, &lab, &env, &refusal, &parsed.words),
-    }
+    let exit = match rehearse::run(&rehearsal) {
+        Ok(exit) => exit,
+        Err(NotRun::Failed(failure)) => return Err(failure),
+        Err(NotRun::Refused(refusal)) => less(session, &lab, &env, &refusal, &parsed.words)?,
+    };
+    dry.tell(session);
+    Ok(exit)
 }
 
 /// What is missing is taken from `env.example`, and said.
@@ -82,15 +88,23 @@ fn fill(session: &Session, lab: &Lab, env: &mut Environment) -> Result<(), Failu
     Ok(())
 }
 
+fn decided(dry: &Dry) -> Var {
+    Var {
+        value: dry.on.to_string(),
+        from: Provenance::Flag,
+        secret: false,
+    }
+}
+
 /// The flags that the inner `hl` is to have too. It is given `--yes`: nothing
 /// that it changes is real.
-fn flags(globals: &Globals) -> Vec<String> {
+fn flags(globals: &Globals, dry_run: bool) -> Vec<String> {
     let mut flags: Vec<String> = Vec::new();
     if !globals.no_input {
         flags.push("--yes".to_owned());
     }
     for (set, flag) in [
-        (globals.dry_run, "--dry-run"),
+        (dry_run, "--dry-run"),
         (globals.no_input, "--no-input"),
         (globals.keep_going, "--keep-going"),
         (globals.json, "--json"),

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use serde_json::{Map, Value, json};
 
 use super::args::{TemplatesArgs, TemplatesVerb};
+use super::dry::Dry;
 use super::run::{Job, run};
 use super::session::Session;
 use crate::action::template::{self, TemplateRow};
@@ -37,6 +38,7 @@ pub(super) fn templates(session: &Session, args: &TemplatesArgs) -> Result<Exit,
             ("prune", json!({ "name": name, "keep": keep }))
         }
     };
+    let dry = Dry::decide(session, &lab)?;
     let mut step = Step::new(format!("templates/{verb}"), format!("template.{verb}"));
     step.with = with
         .as_object()
@@ -48,10 +50,12 @@ pub(super) fn templates(session: &Session, args: &TemplatesArgs) -> Result<Exit,
         env: &env,
         registry: &builtin(),
         plan: Plan::new(format!("templates {verb}"), vec![step]),
-        dry_run: session.globals.dry_run,
+        dry_run: dry.on,
         journal: true,
     };
-    Ok(run(session, &job)?.exit)
+    let exit = run(session, &job)?.exit;
+    dry.tell(session);
+    Ok(exit)
 }
 
 /// What an action would have failed with, outside of a run.

@@ -52,6 +52,11 @@ impl Paths {
         self.root.join("hl.toml")
     }
 
+    /// `config/settings.env`. A rehearsal reads the live one.
+    pub fn settings(&self) -> Utf8PathBuf {
+        self.root.join("config/settings.env")
+    }
+
     /// `.env`.
     pub fn dotenv(&self) -> Utf8PathBuf {
         self.root.join(".env")

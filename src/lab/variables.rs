@@ -186,6 +186,12 @@ pub const ALL: &[Variable] = &[
         "`--dry-run`: nothing changes anywhere",
     ),
     flag(
+        "DRY_RUN",
+        "",
+        "true",
+        "`true` or `false`: wins over `dry_run` in `config/settings.env`, yields to `--dry-run`",
+    ),
+    flag(
         "HL_YES",
         "0",
         "",

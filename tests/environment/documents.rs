@@ -112,7 +112,10 @@ fn every_flag_of_the_command_line_is_in_the_table() {
         .split('"')
         .filter(|word| word.starts_with("HL_"))
         .collect();
-    let known = ALL.iter().filter(|v| v.group == Group::Flag);
+    // `DRY_RUN` is no flag's variable: it wins over the settings, not over a flag.
+    let known = ALL
+        .iter()
+        .filter(|v| v.group == Group::Flag && v.name != "DRY_RUN");
     assert_eq!(read, known.map(|v| v.name).collect());
 }
 

@@ -14,13 +14,13 @@ use crate::diag::{Diagnostic, Exit, Failure, Source};
 
 /// One assignment.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Entry {
+pub(in crate::lab) struct Entry {
     /// Variable's name.
-    pub(super) name: String,
+    pub(in crate::lab) name: String,
     /// Its value.
-    pub(super) value: String,
+    pub(in crate::lab) value: String,
     /// Line on which the assignment begins, from 1.
-    pub(super) line: usize,
+    pub(in crate::lab) line: usize,
 }
 
 /// The assignments of the file at `path`, in its order; none when there is no
@@ -28,7 +28,7 @@ pub(super) struct Entry {
 ///
 /// # Errors
 /// It cannot be read, or a line is no assignment (65).
-pub(super) fn read(path: &Utf8Path, shown: &Utf8Path) -> Result<Vec<Entry>, Failure> {
+pub(in crate::lab) fn read(path: &Utf8Path, shown: &Utf8Path) -> Result<Vec<Entry>, Failure> {
     match fs::read_to_string(path) {
         Ok(text) => parse(&text, shown),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),

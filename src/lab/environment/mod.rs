@@ -7,7 +7,7 @@
 //! sources, and counts as not set.
 
 mod doppler;
-mod dotenv;
+pub(super) mod dotenv;
 mod example;
 mod files;
 mod listing;

@@ -1,0 +1,4 @@
+//! What a lab keeps of its runs beside the journal, and the switch that makes
+//! them dry.
+
+mod settings;
