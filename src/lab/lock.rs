@@ -42,6 +42,7 @@ impl Lock {
                 Exit::CannotWrite,
                 format!("cannot lock `{}`: {error}", paths.show(&path)),
             )
+            .help("make `state` and what is in it writable for this user; was `hl` run with sudo before?")
         };
         create_dir(&paths.state())?;
         let mut file = open(&path).map_err(|e| cannot(&e))?;

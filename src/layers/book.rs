@@ -79,7 +79,8 @@ fn folders(paths: &Paths, folder: &Utf8Path) -> Result<Vec<Utf8PathBuf>, Failure
             return Err(Failure::message(
                 Exit::Definition,
                 format!("cannot read `{path}`: {error}"),
-            ));
+            )
+            .help("make it readable for this user; was `hl` run with sudo before?"));
         }
     };
     let mut found = Vec::new();

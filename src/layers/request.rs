@@ -99,6 +99,7 @@ impl Book {
     }
 
     /// The plan of `hl up`: each layer's default recipe, from the first to the last.
+    /// A layer without one has no part in it.
     pub fn up(&self, request: &UpRequest, scope: &Scope<'_>) -> Result<Plan, Failure> {
         self.compile_up(request, scope)?.ready()
     }
@@ -128,7 +129,12 @@ impl Book {
         let mut roots = Vec::new();
         for layer in layers {
             let id = layer.id.get_ref();
+            let named = [&request.from, &request.to];
             if layer.default.is_none() {
+                // A folder of recipes to call by name has no part in `up`.
+                if !named.contains(&&Some(id.clone())) {
+                    continue;
+                }
                 return Err(Failure::new(
                     Exit::Definition,
                     Diagnostic::error(format!("layer `{id}` has no default recipe to run"))
@@ -162,6 +168,13 @@ impl Book {
                 ));
             }
             roots.push(instances.ask_bound(layer, recipe, given)?);
+        }
+        if roots.is_empty() {
+            return Err(Failure::message(
+                Exit::Definition,
+                "`up` has nothing to run: no layer has a default recipe",
+            )
+            .help("add `default = \"RECIPE\"` to the `[layer]` of each that has a part in it"));
         }
         assemble(instances, &roots, up_text(request), scope)
     }

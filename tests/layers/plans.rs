@@ -121,6 +121,31 @@ fn up_may_be_cut() {
 }
 
 #[test]
+fn a_layer_without_a_default_has_no_part_in_up() {
+    let text = layer(
+        "[[recipe]]\nname = \"x\"\n[[recipe.step]]\nid = \"s\"\nuse = \"note\"\n[[recipe]]\nname = \"y\"\n[[recipe.step]]\nid = \"s\"\nuse = \"note\"\n",
+    );
+    let other = text.replace("\"l2\"", "\"l3\"").replace("\"y\"", "\"z\"");
+    let other = other.replace("\"x\"", "\"w\"");
+    let with = other.replace("name = \"Instantiate\"", "name = \"I\"\ndefault = \"z\"");
+    let up = |third: &str, from: Option<&str>| {
+        let fixture = Fixture::new(&[("l2-b", &text), ("l3-c", third)]);
+        let request = UpRequest {
+            from: from.map(str::to_owned),
+            ..UpRequest::default()
+        };
+        let book = fixture.load().unwrap();
+        book.up(&request, &fixture.scope())
+    };
+    assert_eq!(edges(&up(&with, None).unwrap()), "z/s <- ");
+    // Whoever names it is told.
+    let named = up(&with, Some("l2")).unwrap_err();
+    assert!(named.to_string().contains("`l2` has no default recipe"));
+    let nothing = up(&other, None).unwrap_err();
+    assert!(nothing.to_string().contains("nothing to run"));
+}
+
+#[test]
 fn no_secret_gets_into_a_plan() {
     let text = layer(
         "[[recipe]]\nname = \"x\"\nparams = [{ name = \"a\", default = \"\" }]\n[[recipe.step]]\nid = \"s\"\nuse = \"note\"\nwith = { a = \"{{ a }}\", b = \"{{ var.ODD }}\" }\n",
