@@ -86,7 +86,7 @@ pub(super) fn run(session: &Session, job: &Job<'_>) -> Result<Ended, Failure> {
     if leaves_traces && !job.dry_run {
         settle(session, job.lab, &redactor)?;
     }
-    let mut journal = leaves_traces.then(|| Journal::new(&job.lab.paths, flags(session)));
+    let mut journal = leaves_traces.then(|| Journal::new(&job.lab.paths, flags(session), None));
     let view = session.look(again(session));
     let _unechoed = view.bars.then(Unechoed::new);
     let mut fan = Fan {

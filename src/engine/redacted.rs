@@ -4,17 +4,17 @@
 use serde_json::Value;
 
 use crate::lab::Redactor;
-use crate::plan::{EventKind, RunInfo};
+use crate::plan::{EventKind, Resumed, RunInfo};
 
 /// The same event with every secret masked.
 pub(super) fn redacted(kind: EventKind, redactor: &Redactor) -> EventKind {
     let text = |text: String| redactor.text(&text);
     let texts = |list: Vec<String>| list.iter().map(|t| redactor.text(t)).collect();
     match kind {
-        EventKind::RunStarted(info) => EventKind::RunStarted(RunInfo {
-            command: texts(info.command),
-            recipe: text(info.recipe),
-            ..info
+        EventKind::RunStarted(info) => EventKind::RunStarted(run_info(info, redactor)),
+        EventKind::Resumed(resumed) => EventKind::Resumed(Resumed {
+            info: run_info(resumed.info, redactor),
+            ..resumed
         }),
         EventKind::Output { stream, line } => EventKind::Output {
             stream,
@@ -50,6 +50,7 @@ pub(super) fn redacted(kind: EventKind, redactor: &Redactor) -> EventKind {
             duration_ms,
             summary,
             outputs,
+            fingerprint,
             warnings,
             help,
             tail,
@@ -64,6 +65,7 @@ pub(super) fn redacted(kind: EventKind, redactor: &Redactor) -> EventKind {
                 .into_iter()
                 .map(|(key, v)| (key, value(v, redactor)))
                 .collect(),
+            fingerprint,
             warnings: texts(warnings),
             help: texts(help),
             tail: texts(tail),
@@ -92,7 +94,15 @@ pub(super) fn redacted(kind: EventKind, redactor: &Redactor) -> EventKind {
     }
 }
 
-fn value(value_: Value, redactor: &Redactor) -> Value {
+fn run_info(info: RunInfo, redactor: &Redactor) -> RunInfo {
+    RunInfo {
+        command: info.command.iter().map(|t| redactor.text(t)).collect(),
+        recipe: redactor.text(&info.recipe),
+        ..info
+    }
+}
+
+pub(super) fn value(value_: Value, redactor: &Redactor) -> Value {
     match value_ {
         Value::String(text) => Value::String(redactor.text(&text)),
         Value::Array(items) => items.into_iter().map(|v| value(v, redactor)).collect(),
@@ -149,6 +159,7 @@ mod tests {
                 duration_ms: 1,
                 summary: s(),
                 outputs: [("k".to_owned(), json!({"x": [s()], s(): 1}))].into(),
+                fingerprint: None,
                 warnings: list(),
                 help: list(),
                 tail: list(),

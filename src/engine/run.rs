@@ -216,6 +216,7 @@ impl Loop<'_, '_> {
                 duration_ms: millis(end.duration),
                 summary: end.summary.clone(),
                 outputs: end.done.outputs.clone(),
+                fingerprint: None,
                 warnings: end.done.warnings.clone(),
                 help: error.map(|e| e.help.clone()).unwrap_or_default(),
                 tail: error.map(|e| e.tail.clone()).unwrap_or_default(),

@@ -80,6 +80,20 @@ pub struct RunInfo {
     pub plan_digest: String,
 }
 
+/// What is known of an interrupted or failed run when it goes on.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Resumed {
+    /// The process that goes on with it, its command line and its plan; `id`,
+    /// `recipe` and `dry_run` are those of the run.
+    #[serde(flatten)]
+    pub info: RunInfo,
+    /// The boot of the machine that `pid` and `pid_start` are of.
+    pub boot_id: String,
+    /// Flags of the new command that change what it does, by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub flags: BTreeMap<String, Value>,
+}
+
 /// One thing that happened.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Event {
@@ -99,6 +113,8 @@ pub struct Event {
 pub enum EventKind {
     /// The run begins.
     RunStarted(RunInfo),
+    /// The run goes on in another process.
+    Resumed(Resumed),
     /// A step begins its attempt, counted from 1.
     StepStarted {
         /// Attempt, from 1.
@@ -185,6 +201,10 @@ pub enum EventKind {
         /// What it published for later steps.
         #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
         outputs: BTreeMap<String, Value>,
+        /// What its result rests on, see [`super::Fingerprint`]; absent when it
+        /// did not run, or when `outputs` are not all that it published.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        fingerprint: Option<String>,
         /// Warnings it ended with.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         warnings: Vec<String>,
@@ -217,4 +237,15 @@ pub enum EventKind {
         /// Milliseconds.
         duration_ms: u64,
     },
+}
+
+impl EventKind {
+    /// What a part of a run says when it begins: the first one, or one that
+    /// resumes it.
+    pub fn begins(&self) -> Option<&RunInfo> {
+        if let Self::RunStarted(info) | Self::Resumed(Resumed { info, .. }) = self {
+            return Some(info);
+        }
+        None
+    }
 }

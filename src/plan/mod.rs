@@ -8,7 +8,7 @@ mod reference;
 mod step;
 mod text;
 
-pub use event::{Event, EventKind, Outcome, RunInfo, Status, Stream};
+pub use event::{Event, EventKind, Outcome, Resumed, RunInfo, Status, Stream};
 pub use listener::Listener;
 pub use order::{Cycle, order};
 pub use reference::{Missing, Published, references, resolve};

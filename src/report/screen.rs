@@ -10,7 +10,8 @@ use super::wrap::{TEXT, wrap};
 use super::{Look, Mode, Paint, Tally, failed_step, summary};
 use crate::diag::Exit;
 use crate::plan::{
-    Event, EventKind, Outcome, Plan, RunInfo, Status, StepId, Stream, sanitize, short_duration,
+    Event, EventKind, Outcome, Plan, Resumed, RunInfo, Status, StepId, Stream, sanitize,
+    short_duration,
 };
 
 /// A step is announced when it takes longer than this.
@@ -66,7 +67,9 @@ impl Screen {
     pub(super) fn event(&mut self, event: &Event) {
         self.tally.take(event);
         match (&event.kind, &event.step) {
-            (EventKind::RunStarted(info), _) => self.begun(info),
+            (EventKind::RunStarted(info) | EventKind::Resumed(Resumed { info, .. }), _) => {
+                self.begun(info);
+            }
             (EventKind::StepStarted { .. }, Some(step)) => self.started(step),
             (EventKind::Output { stream, line }, Some(step)) => self.output(step, *stream, line),
             (

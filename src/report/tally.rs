@@ -71,6 +71,7 @@ impl Tally {
             duration_ms,
             summary,
             outputs,
+            fingerprint: _,
             warnings,
             help,
             tail,

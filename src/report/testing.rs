@@ -57,6 +57,7 @@ pub(super) fn ended(ms: i64, step: &str, status: Status, duration_ms: u64, summa
         duration_ms,
         summary: summary.to_owned(),
         outputs: std::collections::BTreeMap::new(),
+        fingerprint: None,
         warnings: Vec::new(),
         help: Vec::new(),
         tail: Vec::new(),

@@ -6,6 +6,7 @@ use std::fmt::Write;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::Asked;
 use crate::lab::boot_id;
 use crate::plan::RunInfo;
 
@@ -29,6 +30,9 @@ pub struct Header {
     pub command: Vec<String>,
     /// What was asked for.
     pub recipe: String,
+    /// The same as data, where the run can be built again from it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request: Option<Asked>,
     /// Flags that change what a run does, by name.
     pub flags: BTreeMap<String, Value>,
     /// Nothing was changed.
@@ -55,7 +59,12 @@ pub struct Header {
 
 impl Header {
     /// The header of a run that starts now.
-    pub(super) fn new(info: &RunInfo, started_at: &str, flags: BTreeMap<String, Value>) -> Self {
+    pub(super) fn new(
+        info: &RunInfo,
+        started_at: &str,
+        flags: BTreeMap<String, Value>,
+        request: Option<Asked>,
+    ) -> Self {
         let host = info.operator.rsplit_once('@').map(|(_, host)| host);
         Self {
             version: FORMAT,
@@ -65,6 +74,7 @@ impl Header {
             host: host.unwrap_or_default().to_owned(),
             command: info.command.clone(),
             recipe: info.recipe.clone(),
+            request,
             flags,
             dry_run: info.dry_run,
             rehearsal: info.rehearsal,
@@ -111,6 +121,9 @@ fn place(key: &str) -> Option<usize> {
         "command",
         "started_at",
         "operator",
+        "host",
+        "dry_run",
+        "flags",
     ];
     first.iter().position(|name| *name == key)
 }

@@ -1,6 +1,6 @@
 //! Lists runs, and finds one by a piece of its id.
 
-use camino::{Utf8Path, Utf8PathBuf};
+use camino::Utf8PathBuf;
 
 use super::{Run, is_id, read};
 use crate::diag::{Exit, Failure};
@@ -35,7 +35,7 @@ pub fn ids(paths: &Paths) -> Vec<String> {
 pub fn list(paths: &Paths) -> Listing {
     let mut listing = Listing::default();
     for id in ids(paths).iter().rev() {
-        let path = file(&paths.runs(), id);
+        let path = file_of(paths, id);
         match read(&path) {
             Ok(run) => listing.runs.push(run),
             Err(failure) => listing.unreadable.push((path, failure)),
@@ -48,11 +48,12 @@ pub fn list(paths: &Paths) -> Listing {
 /// or `latest`. Errors: none or several have it (66), or it cannot be read.
 pub fn find(paths: &Paths, piece: &str) -> Result<Run, Failure> {
     let ids = ids(paths);
-    read(&file(&paths.runs(), choose(&ids, piece)?))
+    read(&file_of(paths, choose(&ids, piece)?))
 }
 
-fn file(runs: &Utf8Path, id: &str) -> Utf8PathBuf {
-    runs.join(format!("{id}.yaml"))
+/// Where the file of a run is, or will be.
+pub(super) fn file_of(paths: &Paths, id: &str) -> Utf8PathBuf {
+    paths.runs().join(format!("{id}.yaml"))
 }
 
 fn choose<'a>(ids: &'a [String], piece: &str) -> Result<&'a str, Failure> {

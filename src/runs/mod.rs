@@ -3,6 +3,7 @@
 //!
 //! | file | about |
 //! |---|---|
+//! | `asked` | what a run was asked for, as data |
 //! | `header` | what stands at the top of a run file |
 //! | `journal` | writes a run file, event by event |
 //! | `read` | reads one, however it was cut off |
@@ -10,6 +11,7 @@
 //! | `id` | ids |
 //! | `survivors` | children that outlived their run, and the spools they left |
 
+mod asked;
 mod header;
 mod history;
 mod id;
@@ -17,9 +19,11 @@ mod journal;
 mod read;
 mod survivors;
 
+pub use asked::Asked;
 pub use header::{FORMAT, Header};
+use history::file_of;
 pub use history::{Listing, find, ids, list};
 pub use id::{is_id, new_id};
-pub use journal::Journal;
+pub use journal::{Journal, archive};
 pub use read::{Ending, Run, parse, read};
 pub use survivors::{Notice, Survivor, settle, survivors};

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use super::header::{FORMAT, Header};
 use crate::diag::{Exit, Failure};
 use crate::lab::{Process, boot_id};
-use crate::plan::{Event, EventKind, Outcome};
+use crate::plan::{Event, EventKind, Outcome, Resumed};
 
 /// A run as its file tells it.
 #[derive(Debug, Clone, PartialEq)]
@@ -59,11 +59,7 @@ pub fn read(path: &Utf8Path) -> Result<Run, Failure> {
 /// Reads the content of a run file. A last line without its newline is
 /// dropped: it was torn when the process died.
 pub fn parse(bytes: &[u8]) -> Result<Run, Failure> {
-    let whole = bytes
-        .iter()
-        .rposition(|byte| *byte == b'\n')
-        .map_or(0, |last| last + 1);
-    let text = std::str::from_utf8(bytes.get(..whole).unwrap_or_default())
+    let text = std::str::from_utf8(bytes.get(..whole_lines(bytes)).unwrap_or_default())
         .map_err(|error| not_a_run(&error.to_string()))?;
     let Some((top, lines)) = text.split_once("\nevents:\n") else {
         return Err(not_a_run("it has no `events:`"));
@@ -89,6 +85,12 @@ pub fn parse(bytes: &[u8]) -> Result<Run, Failure> {
     })
 }
 
+/// Bytes up to and with the last newline.
+pub(super) fn whole_lines(bytes: &[u8]) -> usize {
+    let newline = bytes.iter().rposition(|byte| *byte == b'\n');
+    newline.map_or(0, |last| last + 1)
+}
+
 fn header(text: &str) -> Result<Header, Failure> {
     #[derive(Deserialize)]
     struct Version {
@@ -107,34 +109,38 @@ fn header(text: &str) -> Result<Header, Failure> {
     serde_saphyr::from_str(text).map_err(|error| not_a_run(&error.to_string()))
 }
 
+/// Judged from the last part of the run: how it ended, or whether the process
+/// that began it still runs.
 fn ending(header: &Header, events: &[Event]) -> Ending {
-    let end = events.iter().rev().find_map(|event| {
+    let mut process = process_of(header.pid, header.pid_start, &header.boot_id);
+    for event in events.iter().rev() {
         if let EventKind::RunFinished {
             outcome,
             exit,
             duration_ms,
         } = event.kind
         {
-            Some(Ending::Finished {
+            return Ending::Finished {
                 outcome,
                 exit,
                 duration_ms,
-            })
-        } else {
-            None
+            };
         }
-    });
-    end.unwrap_or_else(|| {
-        let process = Process {
-            pid: header.pid,
-            start: header.pid_start,
-        };
-        if header.boot_id == boot_id() && process.is_alive() {
-            Ending::Running
-        } else {
-            Ending::Interrupted
+        if let EventKind::Resumed(Resumed { info, boot_id, .. }) = &event.kind {
+            process = process_of(info.pid, info.pid_start, boot_id);
+            break;
         }
-    })
+    }
+    if process.is_some_and(Process::is_alive) {
+        Ending::Running
+    } else {
+        Ending::Interrupted
+    }
+}
+
+/// A process that was written down, unless it was of another boot.
+pub(super) fn process_of(pid: u32, start: u64, boot: &str) -> Option<Process> {
+    (boot == boot_id()).then_some(Process { pid, start })
 }
 
 fn not_a_run(why: &str) -> Failure {
@@ -187,6 +193,7 @@ mod tests {
                     duration_ms: 12,
                     summary,
                     outputs: [("k".to_owned(), json!({ word: [number, null, 1.5] }))].into(),
+                    fingerprint: Some("aa-bb".to_owned()),
                     warnings: Vec::new(),
                     help: Vec::new(),
                     tail: Vec::new(),
@@ -211,7 +218,7 @@ mod tests {
         let paths = Paths::live(Utf8Path::from_path(dir.path()).unwrap());
         let id = "20260102-030405-abcd";
         let flags = [("jobs".to_owned(), Value::from(4))].into();
-        let mut journal = Journal::new(&paths, flags);
+        let mut journal = Journal::new(&paths, flags, None);
         let mut events = vec![event(None, EventKind::RunStarted(info(id)))];
         events.extend(kinds.into_iter().map(|kind| event(Some("r/a b"), kind)));
         for event in &events {

@@ -12,9 +12,10 @@ use std::time::{Duration, Instant};
 use camino::{Utf8Path, Utf8PathBuf};
 use rustix::process::{Pid, Signal as Kill, kill_process_group};
 
+use super::read::process_of;
 use super::{Ending, ids, read};
 use crate::diag::{Exit, Failure};
-use crate::lab::{Lab, Process, Redactor, Signal, Watch, boot_id, spool};
+use crate::lab::{Lab, Process, Redactor, Signal, Watch, spool};
 use crate::plan::{EventKind, StepId, short_duration};
 
 /// How often the waiting looks.
@@ -122,7 +123,11 @@ fn find(lab: &Lab) -> (Vec<Survivor>, Vec<Utf8PathBuf>) {
             continue;
         }
         let mut journaled = Vec::new();
+        let mut boot = run.header.boot_id.as_str();
         for event in &run.events {
+            if let EventKind::Resumed(resumed) = &event.kind {
+                boot = &resumed.boot_id;
+            }
             if let EventKind::ChildStarted {
                 pid,
                 pid_start,
@@ -131,11 +136,9 @@ fn find(lab: &Lab) -> (Vec<Survivor>, Vec<Utf8PathBuf>) {
             } = &event.kind
             {
                 journaled.extend(spool.iter().map(|path| lab.paths.root().join(path)));
-                let process = Process {
-                    pid: *pid,
-                    start: *pid_start,
-                };
-                if run.header.boot_id == boot_id() && process.is_alive() {
+                if let Some(process) = process_of(*pid, *pid_start, boot)
+                    && process.is_alive()
+                {
                     survivors.push(Survivor {
                         run: id.clone(),
                         step: event.step.clone(),

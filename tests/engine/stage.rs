@@ -67,7 +67,7 @@ fn run(lab: &Lab) -> RunResult {
     world.options = options(RUN);
     world.redactor = Redactor::new([SECRET]);
     let _lock = Lock::take(&lab.paths, RUN).unwrap();
-    let mut journal = Journal::new(&lab.paths, std::collections::BTreeMap::new());
+    let mut journal = Journal::new(&lab.paths, std::collections::BTreeMap::new(), None);
     let mut lines = Lines(File::create(root.join("events")).unwrap());
     world.run_with(&plan, &mut [&mut journal, &mut lines])
 }
