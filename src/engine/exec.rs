@@ -68,7 +68,8 @@ impl<'r, 'a> StepExec<'r, 'a> {
 
     /// Starts a child and enters it into the table.
     fn start(&self, spec: &ChildSpec, out: File, err: File) -> Result<Started, StepError> {
-        let handle = spawn(self.run.setup, spec, out, err)?;
+        let node = self.voice.step.node.as_deref();
+        let handle = spawn(self.run.setup, node, spec, out, err)?;
         let raw = handle.pids().first().copied().unwrap_or_default();
         let pid = i32::try_from(raw).ok().and_then(Pid::from_raw);
         let pid = pid.ok_or_else(|| {

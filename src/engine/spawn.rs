@@ -14,15 +14,18 @@ use crate::action::{ChildSpec, StepError};
 use crate::diag::Exit;
 use crate::lab::Environment;
 
-/// Starts a child in a process group of its own, with nothing to read.
+/// Starts a child in a process group of its own, with nothing to read and the
+/// variables of that node.
 pub(super) fn spawn(
     setup: &Setup<'_>,
+    node: Option<&str>,
     spec: &ChildSpec,
     stdout: File,
     stderr: File,
 ) -> Result<Handle, StepError> {
     let cwd = cwd(setup, spec)?;
     let program = program(setup, spec, &cwd)?;
+    let env = setup.env.on(node)?;
     cmd(program.as_std_path(), &spec.args)
         .dir(&cwd)
         .stdin_null()
@@ -32,7 +35,7 @@ pub(super) fn spawn(
         // One map, and nothing inherited beside it: of two `env` calls for one
         // name, duct lets the first win.
         .full_env(variables(
-            setup.env,
+            &env,
             spec,
             setup.options.color,
             &setup.options.run_id,

@@ -222,9 +222,10 @@ impl Attempts<'_, '_> {
         });
         self.control.clock(limit);
         let emit = |kind| self.voice.emit(kind);
+        let env = self.run.setup.env.on(self.step.node.as_deref())?;
         let ctx = StepContext {
             lab: self.run.setup.lab,
-            env: self.run.setup.env,
+            env: &env,
             step: self.step,
             with: self.with.clone(),
             run_id: &self.run.setup.options.run_id,

@@ -1,5 +1,6 @@
 //! Instances of recipes to one plan.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
@@ -20,7 +21,7 @@ pub(super) fn assemble(
     scope: &Scope<'_>,
 ) -> Result<Compiled, Failure> {
     let names = instances.names();
-    wanted(&mut instances, scope.env);
+    wanted(&mut instances);
     let mut builder = Builder {
         names: &names,
         scope,
@@ -75,16 +76,20 @@ pub(super) fn assemble(
 }
 
 /// Notes the declared variables that are not set.
-fn wanted(instances: &mut Instances<'_>, env: &Environment) {
-    let declared: Vec<_> = instances
-        .list
-        .iter()
-        .flat_map(|instance| {
-            let names = instance.layer.env.iter().chain(&instance.recipe.env);
-            names.map(move |name| (name.get_ref().clone(), instance.recipe))
-        })
-        .filter(|(name, _)| env.get(name).is_none())
-        .collect();
+fn wanted(instances: &mut Instances<'_>) {
+    let mut declared = Vec::new();
+    for instance in &instances.list {
+        // One that is contradicted is reported as that.
+        let Ok(env) = instances.env.on(instance.node.as_deref()) else {
+            continue;
+        };
+        // A group of others does nothing itself; they say what they need.
+        let does = !instance.recipe.steps.is_empty();
+        let of_layer = instance.layer.env.iter().filter(|_| does);
+        let names = of_layer.chain(&instance.recipe.env);
+        let unset = names.filter(|name| env.get(name.get_ref()).is_none());
+        declared.extend(unset.map(|name| (name.get_ref().clone(), instance.recipe)));
+    }
     for (name, recipe) in declared {
         instances.want(&name, recipe);
     }
@@ -93,7 +98,14 @@ fn wanted(instances: &mut Instances<'_>, env: &Environment) {
 /// No secret's value may be in a plan, not even by an argument.
 fn refuse_secrets(plan: &Plan, env: &Environment) -> Result<(), Failure> {
     let text = serde_json::to_string(plan).unwrap_or_default();
-    for (name, var) in env.iter().filter(|(name, _)| is_secret(name)) {
+    let nodes = plan.steps.iter().filter_map(|step| step.node.as_deref());
+    let nodes: BTreeSet<&str> = nodes.collect();
+    let of_nodes = nodes.into_iter().filter_map(|node| env.on(Some(node)).ok());
+    let all: Vec<_> = std::iter::once(Cow::Borrowed(env))
+        .chain(of_nodes)
+        .collect();
+    let vars = all.iter().flat_map(|env| env.iter());
+    for (name, var) in vars.filter(|(name, _)| is_secret(name)) {
         let escaped = Value::String(var.value.clone()).to_string();
         let value = escaped.trim_matches('"');
         if !Redactor::is_too_short(value) && text.contains(value) {

@@ -112,6 +112,7 @@ impl Builder<'_, '_> {
         };
         step.layer = Some(layer.id.get_ref().clone());
         step.recipe.clone_from(&self.instances.list[index].text);
+        step.node.clone_from(&self.instances.list[index].node);
         if let Some(doc) = &def.doc {
             let text = doc.get_ref();
             step.doc = self

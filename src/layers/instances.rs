@@ -12,6 +12,7 @@ use super::model::{Layer, NodeKind, Param, ParamType, Recipe};
 use super::template::{Renderer, Unrendered};
 use super::{Book, words};
 use crate::diag::{Diagnostic, Exit, Failure};
+use crate::lab::Environment;
 use crate::plan::quoted;
 
 /// Where an argument's value came from.
@@ -46,6 +47,8 @@ pub(super) struct Instance<'a> {
     pub(super) args: Vec<Arg>,
     pub(super) deps: Vec<usize>,
     pub(super) renderer: Renderer<'a>,
+    /// The node that it works on: the value of its parameter `node`.
+    pub(super) node: Option<String>,
     values: Vec<Value>,
 }
 
@@ -53,6 +56,7 @@ pub(super) struct Instance<'a> {
 pub(super) struct Instances<'a> {
     pub(super) book: &'a Book,
     pub(super) base: Renderer<'a>,
+    pub(super) env: &'a Environment,
     pub(super) list: Vec<Instance<'a>>,
     /// Unset variables, each with the recipes that want it.
     pub(super) missing: BTreeMap<String, BTreeSet<String>>,
@@ -66,10 +70,11 @@ fn placeholder(names: &BTreeSet<String>) -> String {
 }
 
 impl<'a> Instances<'a> {
-    pub(super) fn new(book: &'a Book, base: Renderer<'a>) -> Self {
+    pub(super) fn new(book: &'a Book, base: Renderer<'a>, env: &'a Environment) -> Self {
         Self {
             book,
             base,
+            env,
             list: Vec::new(),
             missing: BTreeMap::new(),
             findings: Vec::new(),
@@ -136,6 +141,13 @@ impl<'a> Instances<'a> {
             return known;
         }
         let index = self.list.len();
+        let node = args.iter().find(|arg| arg.name == "node");
+        let node = node.and_then(|arg| arg.value.as_str());
+        let node = node.filter(|node| !node.is_empty()).map(str::to_owned);
+        match self.env.on(node.as_deref()) {
+            Ok(env) => renderer.set_env(&env),
+            Err(failure) => self.contradicted(failure),
+        }
         self.list.push(Instance {
             layer,
             recipe,
@@ -143,6 +155,7 @@ impl<'a> Instances<'a> {
             args,
             deps: Vec::new(),
             renderer: renderer.clone(),
+            node,
             values,
         });
         let deps = recipe
@@ -152,6 +165,16 @@ impl<'a> Instances<'a> {
             .collect();
         self.list[index].deps = deps;
         index
+    }
+
+    /// A node's file and a variable contradict each other: told once, however
+    /// many recipes work on that node.
+    fn contradicted(&mut self, failure: Failure) {
+        for found in failure.diagnostics {
+            if !self.findings.iter().any(|f| f.message == found.message) {
+                self.findings.push(found);
+            }
+        }
     }
 
     fn dep(

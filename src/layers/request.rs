@@ -92,7 +92,11 @@ impl Book {
         self.find(&request.recipe)?;
         self.check(scope.registry, &scope.lab.config)?;
         let engine = engine();
-        let mut instances = Instances::new(self, Renderer::new(&engine, scope.lab, scope.env));
+        let mut instances = Instances::new(
+            self,
+            Renderer::new(&engine, scope.lab, scope.env),
+            scope.env,
+        );
         let root = instances.ask(&request.recipe, &request.args)?;
         let name = instances.list[root].text.clone();
         assemble(instances, &[root], name, scope)
@@ -125,7 +129,11 @@ impl Book {
         }
         self.check(scope.registry, &scope.lab.config)?;
         let engine = engine();
-        let mut instances = Instances::new(self, Renderer::new(&engine, scope.lab, scope.env));
+        let mut instances = Instances::new(
+            self,
+            Renderer::new(&engine, scope.lab, scope.env),
+            scope.env,
+        );
         let mut roots = Vec::new();
         for layer in layers {
             let id = layer.id.get_ref();

@@ -119,13 +119,7 @@ impl<'e> Renderer<'e> {
     /// A renderer that knows `var`, `lab` and `paths`.
     pub(super) fn new(engine: &'e Engine<'static>, lab: &Lab, env: &Environment) -> Self {
         let lookups = Shared::default();
-        let vars = Vars {
-            values: env
-                .iter()
-                .map(|(name, var)| (name.to_owned(), (var.value.clone(), var.secret)))
-                .collect(),
-            lookups: Arc::clone(&lookups),
-        };
+        let vars = Vars::of(env, &lookups);
         let paths = &lab.paths;
         let show = |path: camino::Utf8PathBuf| Value::from(paths.show(&path).into_string());
         let context = BTreeMap::from([
@@ -167,6 +161,12 @@ impl<'e> Renderer<'e> {
         let about = about.map(|(key, text)| (key, Value::from(text)));
         renderer.set("layer", Value::from_pairs(about));
         renderer
+    }
+
+    /// Makes these the variables: those of the node that a recipe works on.
+    pub(super) fn set_env(&mut self, env: &Environment) {
+        let vars = Vars::of(env, &self.lookups);
+        self.set("var", Value::from_object(vars));
     }
 
     /// Adds a parameter's value.
@@ -263,6 +263,18 @@ impl<'e> Renderer<'e> {
 struct Vars {
     values: BTreeMap<String, (String, bool)>,
     lookups: Shared,
+}
+
+impl Vars {
+    fn of(env: &Environment, lookups: &Shared) -> Self {
+        let values = env
+            .iter()
+            .map(|(name, var)| (name.to_owned(), (var.value.clone(), var.secret)));
+        Self {
+            values: values.collect(),
+            lookups: Arc::clone(lookups),
+        }
+    }
 }
 
 impl Object for Vars {

@@ -89,6 +89,10 @@ pub struct Step {
     pub layer: Option<String>,
     /// The recipe it comes from, with its arguments as typed (`l1-template debian-13`).
     pub recipe: String,
+    /// The node it works on, where its recipe has a parameter `node`: its
+    /// variables are those of that node.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub node: Option<String>,
     /// One line for people; empty when the id says it all.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub doc: String,
@@ -160,6 +164,7 @@ impl Step {
             id: StepId(id),
             layer: None,
             recipe,
+            node: None,
             doc: String::new(),
             action: action.into(),
             with: Map::new(),

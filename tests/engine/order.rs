@@ -1,11 +1,14 @@
 //! Needs, jobs, failures, approval, retries, dry runs.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use hl::action::{Approval, Cause, Done, Instead, StepError};
 use hl::diag::{Exit, Failure};
+use hl::lab::environment::Nodes;
+use hl::lab::{Environment, Provenance, Redactor, Var};
 use hl::plan::{Event, EventKind, Listener, Outcome, Retry, RetryOn, Status, StepId};
 
 use super::support::{Fake, World, fake, lines, plan, script, statuses, step};
@@ -295,4 +298,57 @@ fn a_plan_in_a_circle_is_refused_before_anything_is_said() {
     let (result, events) = World::new().run(&plan([a, step("b", "sh", &["a"])]));
     assert_eq!((result.exit, events.len()), (Exit::Definition, 0));
     assert!(result.failure.unwrap().to_string().contains("circle"));
+}
+
+#[test]
+fn a_step_and_its_children_have_the_variables_of_its_node() {
+    let vars = |storage: &str, secret: &str| {
+        let var = |value: &str, secret| Var {
+            value: value.to_owned(),
+            from: Provenance::Default,
+            secret,
+        };
+        let path = std::env::var("PATH").unwrap();
+        BTreeMap::from([
+            ("PATH".to_owned(), var(&path, false)),
+            ("STORAGE".to_owned(), var(storage, false)),
+            ("MY_TOKEN".to_owned(), var(secret, true)),
+        ])
+    };
+    let mut world = World::new().with(fake("own", |ctx| {
+        let storage = ctx.env.get("STORAGE").unwrap_or("none").to_owned();
+        Ok(Done::new(storage.clone()).output("storage", storage))
+    }));
+    let nodes = Nodes {
+        of: [
+            ("n1".to_owned(), Ok(vars("tank", "first-secret"))),
+            ("n2".to_owned(), Ok(vars("pool", "second-secret"))),
+        ]
+        .into(),
+        ..Nodes::default()
+    };
+    world.env = Environment::new(vars("base", "base-secret")).with_nodes(nodes);
+    world.redactor = Redactor::new(world.env.secrets());
+    let own = |id: &str, node: Option<&str>| {
+        let mut step = step(id, "own", &[]);
+        step.node = node.map(str::to_owned);
+        step
+    };
+    let child = |id: &str, node: &str, before: &str| {
+        let text = format!("echo $STORAGE ${{steps.r/{before}.storage}} $MY_TOKEN");
+        let mut step = script(id, &text, &[before]);
+        step.node = Some(node.to_owned());
+        step
+    };
+    let (result, events) = world.run(&plan([
+        own("a", None),
+        own("b", Some("n1")),
+        own("c", Some("n2")),
+        child("d", "n1", "b"),
+        child("e", "n2", "c"),
+    ]));
+    assert_eq!(result.outcome, Outcome::Succeeded);
+    let mut said = lines(&events);
+    said.sort();
+    assert_eq!(said, ["pool pool (secret)", "tank tank (secret)"]);
 }

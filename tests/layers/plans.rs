@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::fs;
 
-use hl::diag::Exit;
+use hl::diag::{Exit, Failure};
+use hl::lab::environment::Nodes;
+use hl::lab::{Environment, Provenance, Var};
 use hl::layers::UpRequest;
 use hl::plan::{Plan, StepId, order};
 use proptest::prelude::*;
@@ -24,6 +26,7 @@ fn a_plan_has_every_input_resolved() {
           "id": "l2-apply/resolve",
           "layer": "l2",
           "recipe": "l2-apply prod --parallelism 7 --dry",
+          "node": "polaris",
           "action": "note",
           "with": {
             "key": "prod-polaris"
@@ -33,12 +36,14 @@ fn a_plan_has_every_input_resolved() {
           "id": "l2-apply/wait-lock",
           "layer": "l2",
           "recipe": "l2-apply prod --parallelism 7 --dry",
+          "node": "polaris",
           "action": "note"
         },
         {
           "id": "l2-apply/apply",
           "layer": "l2",
           "recipe": "l2-apply prod --parallelism 7 --dry",
+          "node": "polaris",
           "action": "tofu.apply",
           "with": {
             "count": 7,
@@ -60,6 +65,7 @@ fn a_plan_has_every_input_resolved() {
           "id": "l2-apply/unlock",
           "layer": "l2",
           "recipe": "l2-apply prod --parallelism 7 --dry",
+          "node": "polaris",
           "action": "note",
           "finally": true
         }
@@ -266,4 +272,60 @@ fn outputs_are_passed_on_and_not_worked_with() {
             "{template}: {message}"
         );
     }
+}
+
+#[test]
+fn recipes_on_two_nodes_have_the_variables_of_each() {
+    const TEXT: &str = r#"
+env = ["PVE_STORAGE_VM"]
+[[recipe]]
+name = "both"
+deps = ["one a --node=n1", "one b --node=n2"]
+parallel = true
+[[recipe]]
+name = "one"
+params = [{ name = "env" }, { name = "node", option = true, default = "{{ var.PVE_NODE }}" }]
+[[recipe.step]]
+id = "make"
+use = "note"
+with = { storage = "{{ var.PVE_STORAGE_VM }}", node = "{{ var.PVE_NODE }}" }
+"#;
+    let vars = |storage: &str| {
+        let pairs = [("PVE_STORAGE_VM", storage), ("PVE_NODE", "n")];
+        let var = |(name, value): (&str, &str)| {
+            let var = Var {
+                value: value.to_owned(),
+                from: Provenance::Default,
+                secret: false,
+            };
+            (name.to_owned(), var)
+        };
+        pairs.map(var).into()
+    };
+    let mut fixture = Fixture::new(&[("l2-x", &layer(TEXT))]);
+    let torn = Failure::message(Exit::Definition, "`PVE_STORAGE_VM` is two things");
+    let of = [
+        ("n1", Ok(vars("tank"))),
+        ("n2", Ok(vars("pool"))),
+        ("n3", Err(torn)),
+    ];
+    fixture.env = Environment::default().with_nodes(Nodes {
+        of: of.map(|(node, vars)| (node.to_owned(), vars)).into(),
+        ..Nodes::default()
+    });
+    let plan = fixture.plan("both").unwrap();
+    let steps: Vec<_> = plan
+        .steps
+        .iter()
+        .map(|step| (step.node.as_deref().unwrap(), step.with["storage"].clone()))
+        .collect();
+    assert_eq!(steps, [("n1", "tank".into()), ("n2", "pool".into())]);
+    // Without a file of its own a node has what everybody has, here nothing.
+    assert_eq!(
+        fixture.plan("one a --node n4").unwrap_err().exit,
+        Exit::Runway
+    );
+    let report = fixture.report("one a --node n3");
+    assert!(report.starts_with("exit 65\n"), "{report}");
+    assert!(report.contains("two things"), "{report}");
 }

@@ -18,4 +18,4 @@ mod resolved;
 pub use example::example;
 pub use listing::{Listed, list};
 pub use load::{DopplerUse, LoadOptions, Loaded, load};
-pub use resolved::{Environment, Provenance, Var, process};
+pub use resolved::{Environment, Nodes, Provenance, Var, process};

@@ -1,10 +1,13 @@
 //! The resolved environment: what every variable is, where it came from, and
 //! whether it must stay secret.
 
-use std::collections::BTreeMap;
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
 use std::{env, fmt};
 
 use serde::Serialize;
+
+use crate::diag::Failure;
 
 /// Where a variable's value came from, strongest first.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -62,15 +65,74 @@ pub fn process() -> BTreeMap<String, String> {
 }
 
 /// All variables of an invocation.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default)]
 pub struct Environment {
     vars: BTreeMap<String, Var>,
+    nodes: Nodes,
 }
+
+/// The variables by node, where the site says more of a node than they do.
+#[derive(Debug, Clone, Default)]
+pub struct Nodes {
+    /// The variables of each node that has a file; or why there are none.
+    pub of: BTreeMap<String, Result<BTreeMap<String, Var>, Failure>>,
+    /// What the variables are without any node's file.
+    pub plain: Option<BTreeMap<String, Var>>,
+    /// Values of files that no sink may show, whatever variable they are in.
+    pub hidden: BTreeSet<String>,
+}
+
+/// The variable that names the node.
+const NODE: &str = "PVE_NODE";
 
 impl Environment {
     /// An environment of these variables.
     pub fn new(vars: BTreeMap<String, Var>) -> Self {
-        Self { vars }
+        Self {
+            vars,
+            nodes: Nodes::default(),
+        }
+    }
+
+    /// The same with what is known of nodes.
+    #[must_use]
+    pub fn with_nodes(mut self, nodes: Nodes) -> Self {
+        self.nodes = nodes;
+        self
+    }
+
+    /// The variables for work on that node: its file's values where it has one,
+    /// and its name as `PVE_NODE`. Without a node, they are these.
+    ///
+    /// # Errors
+    /// The node's file and a variable contradict each other.
+    pub fn on(&self, node: Option<&str>) -> Result<Cow<'_, Self>, Failure> {
+        let Some(node) = node.filter(|node| !node.is_empty()) else {
+            return Ok(Cow::Borrowed(self));
+        };
+        let vars = match self.nodes.of.get(node) {
+            Some(Ok(vars)) => vars.clone(),
+            Some(Err(failure)) => return Err(failure.clone()),
+            None if self.nodes.plain.is_none() && self.get(NODE) == Some(node) => {
+                return Ok(Cow::Borrowed(self));
+            }
+            None => {
+                let mut vars = self.nodes.plain.as_ref().unwrap_or(&self.vars).clone();
+                if vars.get(NODE).is_none_or(|var| var.value != node) {
+                    let var = Var {
+                        value: node.to_owned(),
+                        from: Provenance::Flag,
+                        secret: false,
+                    };
+                    vars.insert(NODE.to_owned(), var);
+                }
+                vars
+            }
+        };
+        Ok(Cow::Owned(Self {
+            vars,
+            nodes: self.nodes.clone(),
+        }))
     }
 
     /// The value of a variable that is set and not empty.
@@ -103,11 +165,59 @@ impl Environment {
             .map(|(name, _)| name)
     }
 
-    /// The values that no sink may show.
+    /// The values that no sink may show, those for all nodes among them.
     pub fn secrets(&self) -> impl Iterator<Item = &str> {
-        self.vars
-            .values()
+        let of_nodes = self.nodes.of.values().flatten();
+        let all = std::iter::once(&self.vars).chain(of_nodes);
+        all.flat_map(BTreeMap::values)
             .filter(|var| var.secret)
             .map(|var| var.value.as_str())
+            .chain(self.nodes.hidden.iter().map(String::as_str))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diag::Exit;
+
+    fn vars(pairs: &[(&str, &str)]) -> BTreeMap<String, Var> {
+        let var = |(name, value): &(&str, &str)| {
+            let var = Var {
+                value: (*value).to_owned(),
+                from: Provenance::Process,
+                secret: *name == "PM_TOKEN_SECRET",
+            };
+            ((*name).to_owned(), var)
+        };
+        pairs.iter().map(var).collect()
+    }
+
+    #[test]
+    fn each_node_has_variables_of_its_own_and_others_have_none_of_them() {
+        let plain = vars(&[("PVE_NODE", "n1")]);
+        let first = vars(&[("PVE_NODE", "n1"), ("PVE_STORAGE_VM", "tank")]);
+        let second = vars(&[("PVE_NODE", "n2"), ("PM_TOKEN_SECRET", "canary")]);
+        let torn = Failure::message(Exit::Definition, "two places");
+        let env = Environment::new(first.clone()).with_nodes(Nodes {
+            of: [("n1", Ok(first)), ("n2", Ok(second)), ("n3", Err(torn))]
+                .map(|(name, vars)| (name.to_owned(), vars))
+                .into(),
+            plain: Some(plain),
+            hidden: ["crypt".to_owned()].into(),
+        });
+        let get = |node: &str, name: &str| {
+            let env = env.on(Some(node)).unwrap();
+            env.get(name).map(str::to_owned)
+        };
+        assert_eq!(get("", "PVE_STORAGE_VM").as_deref(), Some("tank"));
+        assert_eq!(get("n1", "PVE_STORAGE_VM").as_deref(), Some("tank"));
+        assert_eq!(get("n2", "PVE_STORAGE_VM"), None);
+        assert_eq!(get("n4", "PVE_NODE").as_deref(), Some("n4"));
+        assert_eq!(get("n4", "PVE_STORAGE_VM"), None);
+        assert_eq!(env.on(Some("n3")).unwrap_err().exit, Exit::Definition);
+        let secrets: Vec<&str> = env.secrets().collect();
+        assert_eq!(secrets, ["canary", "crypt"]);
+        assert!(matches!(env.on(None).unwrap(), Cow::Borrowed(_)));
     }
 }
