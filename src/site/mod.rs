@@ -4,6 +4,8 @@
 
 mod env;
 mod read;
+pub mod secrets;
+#[expect(dead_code, reason = "the resolver uses the rest")]
 mod yaml;
 
 pub use env::{Cidr, Env, Ip, Vm};

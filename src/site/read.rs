@@ -6,7 +6,7 @@ use std::collections::btree_map::Entry as Slot;
 use std::net::Ipv4Addr;
 
 use super::env::{Cidr, Env, Ip, Vm};
-use super::yaml::{Document, Entry, Node, Value};
+use super::yaml::{Document, Map, Node, Value};
 use crate::diag::{Diagnostic, Exit, Failure, Source, closest, did_you_mean};
 use crate::lab::Lab;
 
@@ -60,7 +60,7 @@ pub fn parse(name: &str, source: Source) -> Result<Env, Failure> {
     let document = Document::parse(source)?;
     let mut reader = Reader {
         document: &document,
-        findings: Vec::new(),
+        findings: document.faults().collect(),
         taken: BTreeMap::new(),
     };
     let vms = reader.env();
@@ -92,7 +92,7 @@ impl<'d> Reader<'d> {
         let entries = match &document.root.value {
             Value::Map(entries) => entries,
             Value::Null => return Vec::new(),
-            Value::Bool | Value::Integer(_) | Value::Float | Value::Text(_) | Value::List(_) => {
+            Value::Bool(_) | Value::Number(_) | Value::Text(_) | Value::List(_) => {
                 self.wrong(&document.root, "the file", "a mapping with `vms`");
                 return Vec::new();
             }
@@ -119,7 +119,7 @@ impl<'d> Reader<'d> {
         found
     }
 
-    fn vm(&mut self, item: &'d Node, entries: &'d [Entry], implied: Option<u64>) -> Option<Vm> {
+    fn vm(&mut self, item: &'d Node, entries: &'d Map, implied: Option<u64>) -> Option<Vm> {
         let before = self.findings.len();
         self.keys(entries, &VM_KEYS, "a virtual machine");
         let name = self.required(item, entries, "name");
@@ -196,7 +196,7 @@ impl<'d> Reader<'d> {
         })
     }
 
-    fn ip(&mut self, entries: &'d [Entry]) -> Ip {
+    fn ip(&mut self, entries: &'d Map) -> Ip {
         let Some(node) = field(entries, "ip") else {
             return Ip::Dhcp;
         };
@@ -204,7 +204,7 @@ impl<'d> Reader<'d> {
             Value::Null => return Ip::Dhcp,
             Value::Text(text) if text == "dhcp" => return Ip::Dhcp,
             Value::Text(text) => text,
-            Value::Bool | Value::Integer(_) | Value::Float | Value::List(_) | Value::Map(_) => {
+            Value::Bool(_) | Value::Number(_) | Value::List(_) | Value::Map(_) => {
                 let expected = "an address such as `192.168.1.51/24`, or `dhcp`";
                 self.wrong(node, "`ip`", expected);
                 return Ip::Dhcp;
@@ -224,7 +224,7 @@ impl<'d> Reader<'d> {
         }
     }
 
-    fn gateway(&mut self, entries: &'d [Entry], ip: Ip) -> Option<Ipv4Addr> {
+    fn gateway(&mut self, entries: &'d Map, ip: Ip) -> Option<Ipv4Addr> {
         let node = field(entries, "gateway").filter(|node| !matches!(node.value, Value::Null))?;
         let text = self.text(node, "gateway")?;
         let Ok(gateway) = text.parse::<Ipv4Addr>() else {
@@ -266,7 +266,7 @@ impl<'d> Reader<'d> {
 
     fn names(
         &mut self,
-        entries: &'d [Entry],
+        entries: &'d Map,
         key: &'static str,
         valid: fn(&str) -> bool,
         rule: &str,
@@ -314,8 +314,8 @@ impl<'d> Reader<'d> {
         }
     }
 
-    fn keys(&mut self, entries: &[Entry], known: &[&str], what: &str) {
-        for entry in entries {
+    fn keys(&mut self, entries: &Map, known: &[&str], what: &str) {
+        for entry in entries.iter() {
             let key = entry.key.as_str();
             if known.contains(&key) {
                 continue;
@@ -339,7 +339,7 @@ impl<'d> Reader<'d> {
     fn required(
         &mut self,
         item: &Node,
-        entries: &'d [Entry],
+        entries: &'d Map,
         key: &'static str,
     ) -> Option<(&'d Node, &'d str)> {
         if let Some(node) = field(entries, key) {
@@ -362,13 +362,11 @@ impl<'d> Reader<'d> {
     }
 
     fn number(&mut self, node: &Node, key: &str, low: u64, high: u64) -> Option<u64> {
-        let Value::Integer(number) = node.value else {
+        let Value::Number(number) = &node.value else {
             self.wrong(node, &format!("`{key}`"), "a whole number");
             return None;
         };
-        let fits = u64::try_from(number)
-            .ok()
-            .filter(|n| (low..=high).contains(n));
+        let fits = number.as_u64().filter(|n| (low..=high).contains(n));
         if fits.is_none() {
             self.finding(
                 node,
@@ -395,11 +393,8 @@ impl<'d> Reader<'d> {
     }
 }
 
-fn field<'d>(entries: &'d [Entry], key: &str) -> Option<&'d Node> {
-    entries
-        .iter()
-        .find(|entry| entry.key == key)
-        .map(|entry| &entry.value)
+fn field<'d>(entries: &'d Map, key: &str) -> Option<&'d Node> {
+    entries.get(key)
 }
 
 fn is_label(text: &str) -> bool {

@@ -1,0 +1,214 @@
+//! From the text of `secrets.yaml` to its values. No finding shows a value.
+
+use std::fs;
+use std::io::ErrorKind;
+
+use camino::Utf8Path;
+
+use super::model::{Keyed, Secret, Secrets};
+use crate::diag::{Diagnostic, Exit, Failure, Source, closest};
+use crate::site::yaml::{Document, Entry, Map, Node, Value};
+
+/// The file's name in a site-config.
+const FILE: &str = "secrets.yaml";
+
+const SECTIONS: [&str; 4] = ["api_tokens", "passwords", "ssh_keys", "auth"];
+const AUTH: [&str; 2] = ["site_token", "node_tokens"];
+
+impl Secrets {
+    /// Reads `secrets.yaml` of the site-config at `root`; nothing when it is
+    /// not there.
+    ///
+    /// # Errors
+    /// It cannot be read, or is invalid: 65 with every finding.
+    pub fn load(root: &Utf8Path) -> Result<Option<Self>, Failure> {
+        let path = root.join(FILE);
+        match fs::read_to_string(&path) {
+            Ok(text) => Self::parse(Source::new(path, text)).map(Some),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(Failure::message(
+                Exit::Definition,
+                format!("cannot read `{path}`: {error}"),
+            )),
+        }
+    }
+
+    /// Reads the clear text of a `secrets.yaml`.
+    ///
+    /// # Errors
+    /// It is invalid: 65 with every finding, none of which shows a value.
+    pub fn parse(source: Source) -> Result<Self, Failure> {
+        let document = Document::parse_secret(source)?;
+        let mut reader = Reader {
+            findings: document.faults().collect(),
+            document: &document,
+        };
+        let secrets = reader.secrets();
+        if reader.findings.is_empty() {
+            return Ok(secrets);
+        }
+        let mut findings = reader.findings;
+        findings.sort_by_key(|d| d.place.as_ref().map(|place| place.span.start));
+        Err(Failure::many(Exit::Definition, findings))
+    }
+}
+
+struct Reader<'d> {
+    document: &'d Document,
+    findings: Vec<Diagnostic>,
+}
+
+impl<'d> Reader<'d> {
+    fn secrets(&mut self) -> Secrets {
+        let root = &self.document.root;
+        let mut secrets = Secrets {
+            file: self.document.source().path.clone(),
+            ..Secrets::default()
+        };
+        let Some(map) = self.mapping(root, "the file") else {
+            return secrets;
+        };
+        self.known(map, &SECTIONS);
+        for entry in map.iter() {
+            match entry.key.as_str() {
+                "api_tokens" => secrets.api_tokens = self.keyed(entry),
+                "passwords" => secrets.passwords = self.keyed(entry),
+                "ssh_keys" => secrets.ssh_keys = self.keyed(entry),
+                "auth" => {
+                    let Some(auth) = self.mapping(&entry.value, "`auth`") else {
+                        continue;
+                    };
+                    self.known(auth, &AUTH);
+                    if let Some(entry) = auth.entry("site_token") {
+                        secrets.site_token = self.secret(entry);
+                    }
+                    if let Some(entry) = auth.entry("node_tokens") {
+                        secrets.node_tokens = self.keyed(entry);
+                    }
+                }
+                _ => {}
+            }
+        }
+        secrets
+    }
+
+    fn keyed(&mut self, entry: &'d Entry) -> Keyed {
+        let what = format!("`{}`", entry.key);
+        let Some(map) = self.mapping(&entry.value, &what) else {
+            return Keyed::default();
+        };
+        map.iter()
+            .filter_map(|entry| Some((entry.key.clone(), self.secret(entry)?)))
+            .collect()
+    }
+
+    /// A value: text, or nothing for one that is not set yet.
+    fn secret(&mut self, entry: &'d Entry) -> Option<Secret> {
+        match &entry.value.value {
+            Value::Text(text) => Some(Secret::new(text.clone(), entry.value.mark.line as usize)),
+            Value::Null => None,
+            Value::Bool(_) | Value::Number(_) | Value::List(_) | Value::Map(_) => {
+                let kind = entry.value.kind();
+                self.finding(entry, format!("`{}` is {kind}, expected text", entry.key))
+                    .help
+                    .push("put it in quotes".to_owned());
+                None
+            }
+        }
+    }
+
+    /// A mapping; nothing when it is `null`, and a finding when it is no such thing.
+    fn mapping(&mut self, node: &'d Node, what: &str) -> Option<&'d Map> {
+        match &node.value {
+            Value::Map(map) => Some(map),
+            Value::Null => None,
+            Value::Bool(_) | Value::Number(_) | Value::Text(_) | Value::List(_) => {
+                let message = format!("{what} is {}, expected a mapping", node.kind());
+                let finding = Diagnostic::error(message).at(self.document.at(node, ""));
+                self.findings.push(finding);
+                None
+            }
+        }
+    }
+
+    fn known(&mut self, map: &'d Map, known: &[&str]) {
+        for entry in map.iter().filter(|e| !known.contains(&e.key.as_str())) {
+            let help = closest(&entry.key, known.iter().copied()).map_or_else(
+                || format!("known: `{}`", known.join("`, `")),
+                |near| format!("did you mean `{near}`?"),
+            );
+            self.finding(entry, format!("unknown key `{}`", entry.key))
+                .help
+                .push(help);
+        }
+    }
+
+    fn finding(&mut self, entry: &Entry, message: String) -> &mut Diagnostic {
+        let finding = Diagnostic::error(message).at(self.document.at_key(entry, ""));
+        let at = self.findings.len();
+        self.findings.push(finding);
+        &mut self.findings[at]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diag::render;
+
+    fn parse(text: &str) -> Result<Secrets, Failure> {
+        Secrets::parse(Source::new("secrets.yaml", text))
+    }
+
+    #[test]
+    fn sections_are_read_in_order_and_debug_shows_nothing() {
+        let secrets = parse(
+            "api_tokens:\n  pve: root@pam!t=1\npasswords: {vm_root: p}\nssh_keys:\n  z@b: k1\n  a@b: k2\nauth:\n  site_token: s\n  node_tokens: {web: w}\n",
+        )
+        .unwrap();
+        assert_eq!(
+            secrets.api_tokens.get("pve").unwrap().reveal(),
+            "root@pam!t=1"
+        );
+        assert_eq!(secrets.api_tokens.get("pve").unwrap().line(), 2);
+        assert_eq!(secrets.ssh_keys.names().collect::<Vec<_>>(), ["z@b", "a@b"]);
+        assert_eq!(secrets.site_token.as_ref().unwrap().reveal(), "s");
+        assert_eq!(secrets.node_tokens.get("web").unwrap().reveal(), "w");
+        assert_eq!(secrets.values().count(), 6);
+        let debug = format!("{secrets:?}");
+        assert!(!debug.contains("pam!t") && debug.contains("(secret)"));
+    }
+
+    #[test]
+    fn sections_without_values_are_empty() {
+        let secrets = parse("api_tokens:\nauth: {site_token: ~}\n").unwrap();
+        assert_eq!(secrets.values().count(), 0);
+        assert_eq!(parse("").unwrap().values().count(), 0);
+    }
+
+    #[test]
+    fn findings_come_together_and_show_no_value() {
+        let failure = parse(
+            "api_token: {a: hunter2}\npasswords: [hunter2]\nauth:\n  site_tokne: hunter2\n  node_tokens: {x: 12345}\nauth: hunter2\n",
+        )
+        .unwrap_err();
+        assert_eq!(failure.exit, Exit::Definition);
+        let shown = render(&failure, false);
+        assert!(
+            !shown.contains("hunter2") && !shown.contains("12345"),
+            "{shown}"
+        );
+        insta::assert_snapshot!(shown);
+    }
+
+    #[test]
+    fn a_file_that_is_not_there_is_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = Utf8Path::from_path(dir.path()).unwrap();
+        assert!(Secrets::load(root).unwrap().is_none());
+        fs::write(root.join(FILE), "passwords: {vm_root: x}\n").unwrap();
+        assert!(Secrets::load(root).unwrap().is_some());
+        fs::write(root.join(FILE), "passwords: {vm_root: 'x\n").unwrap();
+        assert_eq!(Secrets::load(root).unwrap_err().exit, Exit::Definition);
+    }
+}

@@ -1,0 +1,227 @@
+//! Values with their marks.
+
+use std::collections::HashMap;
+use std::ops::Range;
+
+use serde_json::Number;
+
+/// Where something stands in its file.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(in crate::site) struct Mark {
+    /// First byte.
+    pub(super) start: u32,
+    /// The byte behind the last one.
+    pub(super) end: u32,
+    /// Line, from 1.
+    pub(in crate::site) line: u32,
+}
+
+impl Mark {
+    /// Its bytes.
+    pub(super) fn range(self) -> Range<usize> {
+        self.start as usize..self.end as usize
+    }
+}
+
+/// A value and where it is.
+#[derive(Debug, Clone)]
+pub(in crate::site) struct Node {
+    pub(in crate::site) value: Value,
+    pub(in crate::site) mark: Mark,
+}
+
+/// What a node holds.
+#[derive(Debug, Clone)]
+pub(in crate::site) enum Value {
+    Null,
+    Bool(bool),
+    Number(Number),
+    Text(String),
+    List(Vec<Node>),
+    Map(Map),
+}
+
+/// A key with its value.
+#[derive(Debug, Clone)]
+pub(in crate::site) struct Entry {
+    pub(in crate::site) key: String,
+    pub(in crate::site) key_mark: Mark,
+    pub(in crate::site) value: Node,
+}
+
+/// A mapping, in the order of the file.
+#[derive(Debug, Clone, Default)]
+pub(in crate::site) struct Map {
+    entries: Vec<Entry>,
+    /// Only of mappings that are too long to be searched from the front.
+    index: HashMap<String, usize>,
+}
+
+/// Mappings up to this length are searched from the front.
+const SHORT: usize = 16;
+
+impl Node {
+    /// What it is, for messages.
+    pub(in crate::site) fn kind(&self) -> &'static str {
+        match &self.value {
+            Value::Null => "nothing",
+            Value::Bool(_) => "true or false",
+            Value::Number(number) if number.is_f64() => "a number with a fraction",
+            Value::Number(_) => "a number",
+            Value::Text(text) if text.is_empty() => "empty text",
+            Value::Text(_) => "text",
+            Value::List(_) => "a list",
+            Value::Map(_) => "a mapping",
+        }
+    }
+
+    /// Whether it is `null`.
+    pub(in crate::site) fn is_null(&self) -> bool {
+        matches!(self.value, Value::Null)
+    }
+
+    /// Its text, when it is one.
+    pub(in crate::site) fn text(&self) -> Option<&str> {
+        if let Value::Text(text) = &self.value {
+            return Some(text);
+        }
+        None
+    }
+
+    /// Its entries, when it is a mapping.
+    pub(in crate::site) fn map(&self) -> Option<&Map> {
+        if let Value::Map(map) = &self.value {
+            return Some(map);
+        }
+        None
+    }
+
+    /// Its items; nothing when it is no list.
+    pub(in crate::site) fn items(&self) -> &[Node] {
+        if let Value::List(items) = &self.value {
+            return items;
+        }
+        &[]
+    }
+
+    /// The value of a key, when it is a mapping that has it.
+    pub(in crate::site) fn get(&self, key: &str) -> Option<&Node> {
+        self.map()?.get(key)
+    }
+
+    /// How many nodes it is, with all that is in it.
+    pub(super) fn count(&self) -> usize {
+        1 + match &self.value {
+            Value::List(items) => items.iter().map(Self::count).sum(),
+            Value::Map(map) => map.iter().map(|entry| 1 + entry.value.count()).sum(),
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::Text(_) => 0,
+        }
+    }
+}
+
+impl Map {
+    /// The entries, in order.
+    pub(in crate::site) fn iter(&self) -> std::slice::Iter<'_, Entry> {
+        self.entries.iter()
+    }
+
+    /// How many keys there are.
+    pub(in crate::site) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// The value of a key.
+    pub(in crate::site) fn get(&self, key: &str) -> Option<&Node> {
+        self.entry(key).map(|entry| &entry.value)
+    }
+
+    /// A key with its value.
+    pub(in crate::site) fn entry(&self, key: &str) -> Option<&Entry> {
+        self.position(key).and_then(|at| self.entries.get(at))
+    }
+
+    fn position(&self, key: &str) -> Option<usize> {
+        if self.entries.len() <= SHORT {
+            return self.entries.iter().position(|entry| entry.key == key);
+        }
+        self.index.get(key).copied()
+    }
+
+    /// Adds an entry and says so; one whose key is there already stays out.
+    pub(super) fn insert(&mut self, entry: Entry) -> bool {
+        if self.position(&entry.key).is_some() {
+            return false;
+        }
+        self.entries.push(entry);
+        let length = self.entries.len();
+        if length == SHORT + 1 {
+            let keys = self.entries.iter().enumerate();
+            self.index = keys.map(|(at, entry)| (entry.key.clone(), at)).collect();
+        } else if length > SHORT + 1
+            && let Some(last) = self.entries.last()
+        {
+            self.index.insert(last.key.clone(), length - 1);
+        }
+        true
+    }
+
+    /// Lays the entries of a merge key under these: they come first, and a key
+    /// that both have keeps the value that it has here.
+    pub(super) fn merged_under(self, sources: &[&Self]) -> Self {
+        let mut whole = Self::default();
+        for entry in sources.iter().flat_map(|source| source.iter()) {
+            let own = self.entry(&entry.key).unwrap_or(entry).clone();
+            // An earlier source wins, so one that is there already stays.
+            whole.insert(own);
+        }
+        for entry in self.entries {
+            whole.insert(entry);
+        }
+        whole
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn entry(key: &str, line: u32) -> Entry {
+        let mark = Mark {
+            line,
+            ..Mark::default()
+        };
+        Entry {
+            key: key.to_owned(),
+            key_mark: mark,
+            value: Node {
+                value: Value::Null,
+                mark,
+            },
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_map_of_any_length_finds_what_came_first(keys in prop::collection::vec("[a-e]{1,3}", 0..60)) {
+            let mut map = Map::default();
+            let mut first = Vec::new();
+            for (line, key) in keys.iter().enumerate() {
+                let line = u32::try_from(line).unwrap();
+                let is_new = map.insert(entry(key, line));
+                prop_assert_eq!(is_new, !first.iter().any(|(known, _)| known == key));
+                if is_new {
+                    first.push((key.clone(), line));
+                }
+            }
+            prop_assert_eq!(map.len(), first.len());
+            for (key, line) in &first {
+                prop_assert_eq!(map.get(key).unwrap().mark.line, *line);
+            }
+            prop_assert!(map.get("zzz").is_none());
+            let order: Vec<_> = map.iter().map(|entry| entry.key.clone()).collect();
+            prop_assert_eq!(order, first.into_iter().map(|(key, _)| key).collect::<Vec<_>>());
+        }
+    }
+}
