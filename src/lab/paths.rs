@@ -88,6 +88,11 @@ impl Paths {
         self.out.join("state")
     }
 
+    /// The snapshot of what is true now.
+    pub fn runtime(&self) -> Utf8PathBuf {
+        self.state().join("runtime.yaml")
+    }
+
     /// Run files.
     pub fn runs(&self) -> Utf8PathBuf {
         self.state().join("runs")

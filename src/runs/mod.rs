@@ -9,6 +9,7 @@
 //! | `read` | reads one, however it was cut off |
 //! | `history` | lists them, and finds one by a piece of its id |
 //! | `id` | ids |
+//! | `runtime` | `state/runtime.yaml`: what is true now |
 //! | `survivors` | children that outlived their run, and the spools they left |
 
 mod asked;
@@ -17,6 +18,7 @@ mod history;
 mod id;
 mod journal;
 mod read;
+mod runtime;
 mod survivors;
 
 pub use asked::Asked;
@@ -26,4 +28,5 @@ pub use history::{Listing, find, ids, list};
 pub use id::{is_id, new_id};
 pub use journal::{Journal, archive};
 pub use read::{Ending, Run, parse, read};
+pub use runtime::{LastRun, Made, RUNTIME_VERSION, Runtime, VmInfo};
 pub use survivors::{Notice, Survivor, settle, survivors};
