@@ -35,6 +35,8 @@ fn the_command_line_is_documented_as_it_is() {
         "templates",
         "templates promote",
         "templates prune",
+        "site",
+        "site where",
         "graph",
         "new",
         "sim",

@@ -4,6 +4,7 @@ use camino::Utf8PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::flags::{Globals, Overlay};
+use super::site::SiteArgs;
 
 /// Run a Proxmox VE home lab in layers, and rehearse it before it is real.
 #[derive(Debug, Parser)]
@@ -47,6 +48,8 @@ pub(super) enum Verb {
     Clean,
     /// Template and ISO manifests: list, show, promote, rollback, prune
     Templates(TemplatesArgs),
+    /// The site-config: where it is
+    Site(SiteArgs),
     /// A recipe's steps as a graph
     Graph(GraphArgs),
     /// Make a new lab from the layers inside this binary

@@ -21,6 +21,7 @@ mod schema;
 mod session;
 mod show;
 mod sim;
+mod site;
 mod tail;
 mod target;
 mod templates;

@@ -1,0 +1,15 @@
+//! `hl site`: the site-config, found, checked, listed and resolved. None of it
+//! needs a lab.
+//!
+//! | file | what is in it |
+//! |---|---|
+//! | `args` | the verbs as clap sees them |
+//! | `verb` | which verb runs; the site-config that it works on |
+//! | `place` | `hl site where` |
+
+mod args;
+mod place;
+mod verb;
+
+pub(super) use args::SiteArgs;
+pub(super) use verb::site;
