@@ -1,47 +1,26 @@
 //! From the text of `secrets.yaml` to its values. No finding shows a value.
 
-use std::fs;
-use std::io::ErrorKind;
-
-use camino::Utf8Path;
-
 use super::model::{Keyed, Secret, Secrets};
 use crate::diag::{Diagnostic, Exit, Failure, Source, closest};
 use crate::site::yaml::{Document, Entry, Map, Node, Value};
-
-/// The file's name in a site-config.
-const FILE: &str = "secrets.yaml";
 
 const SECTIONS: [&str; 4] = ["api_tokens", "passwords", "ssh_keys", "auth"];
 const AUTH: [&str; 2] = ["site_token", "node_tokens"];
 
 impl Secrets {
-    /// Reads `secrets.yaml` of the site-config at `root`; nothing when it is
-    /// not there.
-    ///
-    /// # Errors
-    /// It cannot be read, or is invalid: 65 with every finding.
-    pub fn load(root: &Utf8Path) -> Result<Option<Self>, Failure> {
-        let path = root.join(FILE);
-        match fs::read_to_string(&path) {
-            Ok(text) => Self::parse(Source::new(path, text)).map(Some),
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(Failure::message(
-                Exit::Definition,
-                format!("cannot read `{path}`: {error}"),
-            )),
-        }
-    }
-
     /// Reads the clear text of a `secrets.yaml`.
     ///
     /// # Errors
     /// It is invalid: 65 with every finding, none of which shows a value.
     pub fn parse(source: Source) -> Result<Self, Failure> {
-        let document = Document::parse_secret(source)?;
+        Self::of(&Document::parse_secret(source)?)
+    }
+
+    /// The same of a document that holds clear values already.
+    pub(super) fn of(document: &Document) -> Result<Self, Failure> {
         let mut reader = Reader {
             findings: document.faults().collect(),
-            document: &document,
+            document,
         };
         let secrets = reader.secrets();
         if reader.findings.is_empty() {
@@ -199,16 +178,5 @@ mod tests {
             "{shown}"
         );
         insta::assert_snapshot!(shown);
-    }
-
-    #[test]
-    fn a_file_that_is_not_there_is_nothing() {
-        let dir = tempfile::tempdir().unwrap();
-        let root = Utf8Path::from_path(dir.path()).unwrap();
-        assert!(Secrets::load(root).unwrap().is_none());
-        fs::write(root.join(FILE), "passwords: {vm_root: x}\n").unwrap();
-        assert!(Secrets::load(root).unwrap().is_some());
-        fs::write(root.join(FILE), "passwords: {vm_root: 'x\n").unwrap();
-        assert_eq!(Secrets::load(root).unwrap_err().exit, Exit::Definition);
     }
 }

@@ -125,6 +125,20 @@ impl Map {
         self.entries.iter()
     }
 
+    /// The entries, to be changed in place.
+    pub(in crate::site) fn iter_mut(&mut self) -> std::slice::IterMut<'_, Entry> {
+        self.entries.iter_mut()
+    }
+
+    /// The mapping without a key.
+    pub(in crate::site) fn without(self, key: &str) -> Self {
+        let mut rest = Self::default();
+        for entry in self.entries.into_iter().filter(|entry| entry.key != key) {
+            rest.insert(entry);
+        }
+        rest
+    }
+
     /// How many keys there are.
     pub(in crate::site) fn len(&self) -> usize {
         self.entries.len()
