@@ -15,6 +15,7 @@ mod cli;
 mod e2e;
 mod engine;
 mod environment;
+mod history;
 mod l1;
 mod l2;
 mod layers;

@@ -3,6 +3,7 @@
 use inquire::{Confirm, InquireError, Text};
 use rustix::process::{Signal, getpid, kill_process};
 
+use super::session::Session;
 use crate::action::Approval;
 
 /// How approvals are answered in this invocation.
@@ -19,6 +20,19 @@ pub(super) enum Approve {
 }
 
 impl Approve {
+    /// As the flags and the terminal have it.
+    pub(super) fn of(session: &Session) -> Self {
+        if session.globals.yes {
+            Self::Yes
+        } else if session.globals.no_input {
+            Self::NoInput
+        } else if Session::interactive() {
+            Self::Ask
+        } else {
+            Self::NoTerminal
+        }
+    }
+
     /// The answer to a question, and who gave it.
     pub(super) fn answer(self, approval: &Approval) -> (bool, &'static str) {
         match self {

@@ -46,6 +46,8 @@ pub(super) enum Verb {
     Rehearse(RehearseArgs),
     /// Remove what runs generate; state that holds resources stays
     Clean,
+    /// The runs so far, newest first; one in full, its logs, and removing old ones
+    Runs(RunsArgs),
     /// Template and ISO manifests: list, show, promote, rollback, prune
     Templates(TemplatesArgs),
     /// The site-config: where it is
@@ -187,6 +189,42 @@ impl Overlay for RehearseFlags {
     }
 }
 
+/// `hl runs`
+#[derive(Debug, Args)]
+pub(super) struct RunsArgs {
+    /// All of them, not only the newest 20
+    #[arg(long)]
+    pub all: bool,
+    /// Those of rehearsals
+    #[arg(long, global = true)]
+    pub rehearsal: bool,
+    #[command(subcommand)]
+    pub verb: Option<RunsVerb>,
+}
+
+/// `hl runs ...`
+#[derive(Debug, Subcommand)]
+pub(super) enum RunsVerb {
+    /// One run, step by step
+    Show {
+        /// Id, or a piece of it that no other run has [default: the latest]
+        run: Option<String>,
+    },
+    /// What its tools said, secrets left out; without a step, that of the failed ones or else of all
+    Logs {
+        /// Id, or a piece of it that no other run has [default: the latest]
+        run: Option<String>,
+        /// Step, e.g. l2-apply/plan or plan
+        step: Option<String>,
+    },
+    /// Remove old runs with their logs; never one that runs or that `hl resume` needs
+    Prune {
+        /// How many of the newest stay
+        #[arg(long, value_name = "N")]
+        keep: usize,
+    },
+}
+
 /// `hl templates`
 #[derive(Debug, Args)]
 pub(super) struct TemplatesArgs {
@@ -300,7 +338,8 @@ pub(super) struct CompletionsArgs {
 /// `hl schema`
 #[derive(Debug, Args)]
 pub(super) struct SchemaArgs {
-    /// Of what: layer (layer.toml), hl (hl.toml), event (`--events json`) or plan (`hl plan --json`)
+    /// Of what: layer (layer.toml), hl (hl.toml), event (`--events json`), plan (`hl plan --json`),
+    /// result (`--json` of anything that runs), runs (`hl runs --json`) or run (`hl runs show --json`)
     #[arg(hide_possible_values = true)]
     pub name: SchemaName,
 }
@@ -316,4 +355,10 @@ pub(super) enum SchemaName {
     Event,
     /// `hl plan --json`
     Plan,
+    /// `--json` of anything that runs
+    Result,
+    /// `hl runs --json`
+    Runs,
+    /// `hl runs show --json`
+    Run,
 }

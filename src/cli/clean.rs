@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use super::dry::Dry;
 use super::run::{Job, run};
 use super::session::{Session, usage};
+use super::size::size;
 use crate::action::builtin;
 use crate::diag::{Exit, Failure};
 use crate::lab::{Environment, Lock};
@@ -107,22 +108,4 @@ fn show(session: &Session, found: &Clean) -> Result<(), Failure> {
         size(total)
     ));
     Ok(())
-}
-
-/// `4.0 KiB`
-fn size(bytes: u64) -> String {
-    let mut value = bytes;
-    let mut rest = 0;
-    for unit in ["B", "KiB", "MiB", "GiB"] {
-        if value < 1024 || unit == "GiB" {
-            return if unit == "B" {
-                format!("{value} B")
-            } else {
-                format!("{value}.{} {unit}", rest * 10 / 1024)
-            };
-        }
-        rest = value % 1024;
-        value /= 1024;
-    }
-    format!("{bytes} B")
 }

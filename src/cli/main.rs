@@ -11,7 +11,7 @@ use super::args::{Cli, ListArgs, Verb};
 use super::flags::Globals;
 use super::session::Session;
 use super::{
-    clean, completion, graph, list, mistake, new, recipe, rehearse, schema, show, sim, site,
+    clean, completion, graph, list, mistake, new, recipe, rehearse, runs, schema, show, sim, site,
     templates,
 };
 use crate::diag::{Exit, Failure, render};
@@ -118,6 +118,7 @@ fn dispatch(session: &Session, cli: Cli) -> Result<Exit, Failure> {
         Verb::Rehearse(args) => rehearse::rehearse(session, &args),
         Verb::Templates(args) => templates::templates(session, &args),
         Verb::Site(args) => site::site(session, &args),
+        Verb::Runs(args) => runs::runs(session, &args).map(|()| Exit::Ok),
         Verb::New(args) => new::new(session, &args).map(|()| Exit::Ok),
         Verb::Sim(args) => sim::sim(session, &args),
         Verb::Clean => clean::clean(session),

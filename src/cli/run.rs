@@ -98,15 +98,7 @@ pub(super) fn run(session: &Session, job: &Job<'_>) -> Result<Ended, Failure> {
         stream: globals.events.is_some(),
         tally: Tally::default(),
     };
-    let approver = By(if globals.yes {
-        Approve::Yes
-    } else if globals.no_input {
-        Approve::NoInput
-    } else if Session::interactive() {
-        Approve::Ask
-    } else {
-        Approve::NoTerminal
-    });
+    let approver = By(Approve::of(session));
     let setup = Setup {
         lab: job.lab,
         env: job.env,

@@ -8,6 +8,7 @@ use super::session::Session;
 use crate::diag::{Exit, Failure};
 use crate::layers;
 use crate::plan::{Event, Plan};
+use crate::report::{Document, RunDocument, RunsDocument};
 
 pub(super) fn schema(session: &Session, args: &SchemaArgs) -> Result<(), Failure> {
     let schema = match args.name {
@@ -15,6 +16,9 @@ pub(super) fn schema(session: &Session, args: &SchemaArgs) -> Result<(), Failure
         SchemaName::Hl => layers::hl_schema(),
         SchemaName::Event => schema_for!(Event),
         SchemaName::Plan => schema_for!(Plan),
+        SchemaName::Result => schema_for!(Document),
+        SchemaName::Runs => schema_for!(RunsDocument),
+        SchemaName::Run => schema_for!(RunDocument),
     };
     session.json(&schema)
 }

@@ -12,7 +12,7 @@ use crate::plan::{Outcome, Plan, Status};
 /// A whole run. Everything in it is redacted.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Document {
-    /// `hl.run/1`
+    /// `hl.result/1`
     pub schema: &'static str,
     /// What was asked for.
     pub scenario: String,
@@ -77,7 +77,7 @@ impl Document {
     pub fn new(plan: &Plan, tally: &Tally, run: Option<String>, dry_run: bool) -> Self {
         let (outcome, exit, duration) = tally.finished.unwrap_or_default();
         Self {
-            schema: "hl.run/1",
+            schema: "hl.result/1",
             scenario: plan.recipe.clone(),
             run,
             dry_run,
@@ -144,7 +144,7 @@ mod tests {
         let document = Document::new(&plan, &tally, None, false);
         insta::assert_snapshot!(serde_json::to_string_pretty(&document).unwrap(), @r#"
         {
-          "schema": "hl.run/1",
+          "schema": "hl.result/1",
           "scenario": "up",
           "dry_run": false,
           "success": false,

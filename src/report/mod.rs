@@ -4,7 +4,9 @@
 mod bars;
 mod document;
 mod failure;
+mod history;
 mod screen;
+mod story;
 mod style;
 mod summary;
 mod tally;
@@ -16,6 +18,8 @@ mod wrap;
 
 pub use document::{Document, StepReport};
 pub use failure::failed_step;
+pub use history::{RunRow, RunState, RunsDocument, Unreadable};
+pub use story::{ResumeRow, RunDocument, StepRow, StepState};
 pub use style::{Paint, Palette};
 pub use summary::summary;
 pub use tally::{Ended, Tally};

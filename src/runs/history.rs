@@ -2,7 +2,7 @@
 
 use camino::Utf8PathBuf;
 
-use super::{Run, is_id, read};
+use super::{Run, index, read};
 use crate::diag::{Exit, Failure};
 use crate::lab::Paths;
 
@@ -17,16 +17,7 @@ pub struct Listing {
 
 /// The ids of all runs, oldest first.
 pub fn ids(paths: &Paths) -> Vec<String> {
-    let Ok(entries) = paths.runs().read_dir_utf8() else {
-        return Vec::new();
-    };
-    let mut ids: Vec<String> = entries
-        .filter_map(|entry| {
-            let entry = entry.ok()?;
-            let id = entry.file_name().strip_suffix(".yaml")?;
-            is_id(id).then(|| id.to_owned())
-        })
-        .collect();
+    let mut ids = index::names(&paths.runs());
     ids.sort_unstable();
     ids
 }
@@ -44,8 +35,9 @@ pub fn list(paths: &Paths) -> Listing {
     listing
 }
 
-/// The run that `piece` names: an id, any part of one that no other run has,
-/// or `latest`. Errors: none or several have it (66), or it cannot be read.
+/// The run that `piece` names: an id, its last part, any part of one that no
+/// other run has, or `latest`. Errors: none or several have it (66), or it
+/// cannot be read.
 pub fn find(paths: &Paths, piece: &str) -> Result<Run, Failure> {
     let ids = ids(paths);
     read(&file_of(paths, choose(&ids, piece)?))
@@ -66,16 +58,16 @@ fn choose<'a>(ids: &'a [String], piece: &str) -> Result<&'a str, Failure> {
     if let Some(id) = ids.iter().find(|id| *id == piece) {
         return Ok(id);
     }
-    let found: Vec<&str> = ids
-        .iter()
-        .map(String::as_str)
-        .filter(|id| id.contains(piece))
-        .collect();
+    // Four digits of a last part may also be in another one's date.
+    let mut found: Vec<&str> = having(ids, |id| index::tail(id) == piece);
+    if found.is_empty() {
+        found = having(ids, |id| id.contains(piece));
+    }
     match found.as_slice() {
         [id] if !piece.is_empty() => Ok(id),
         [] => Err(
             Failure::message(Exit::Unknown, format!("there is no run `{piece}`"))
-                .help("they are the files of `state/runs`"),
+                .help("`hl runs` lists them"),
         ),
         several => {
             let newest: Vec<String> = several
@@ -96,6 +88,13 @@ fn choose<'a>(ids: &'a [String], piece: &str) -> Result<&'a str, Failure> {
     }
 }
 
+fn having(ids: &[String], test: impl Fn(&str) -> bool) -> Vec<&str> {
+    ids.iter()
+        .map(String::as_str)
+        .filter(|id| test(id))
+        .collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -112,6 +111,8 @@ mod tests {
             Err("`3f9` is in the ids of 2 runs".to_owned())
         );
         assert_eq!(chosen("zz"), Err("there is no run `zz`".to_owned()));
+        let dated = ["20260101-000000-2026", "20260102-000000-3f9d"].map(str::to_owned);
+        assert_eq!(choose(&dated, "2026").unwrap(), "20260101-000000-2026");
         assert!(chosen("").is_err());
         assert_eq!(choose(&[], "latest").unwrap_err().exit, Exit::Unknown);
     }

@@ -9,6 +9,9 @@
 //! | `read` | reads one, however it was cut off |
 //! | `history` | lists them, and finds one by a piece of its id |
 //! | `id` | ids |
+//! | `index` | many at once, cheaply |
+//! | `prune` | which runs may go, and their going |
+//! | `timeline` | a run, step by step |
 //! | `runtime` | `state/runtime.yaml`: what is true now |
 //! | `survivors` | children that outlived their run, and the spools they left |
 
@@ -16,17 +19,23 @@ mod asked;
 mod header;
 mod history;
 mod id;
+mod index;
 mod journal;
+mod prune;
 mod read;
 mod runtime;
 mod survivors;
+mod timeline;
 
 pub use asked::Asked;
 pub use header::{FORMAT, Header};
 use history::file_of;
 pub use history::{Listing, find, ids, list};
 pub use id::{is_id, new_id};
+pub use index::{Entry, Page, Summary, page, short, summary};
 pub use journal::{Journal, archive};
+pub use prune::{Old, Pruning, Stays, pruning, remove};
 pub use read::{Ending, Run, parse, read};
 pub use runtime::{LastRun, Made, RUNTIME_VERSION, Runtime, VmInfo};
 pub use survivors::{Notice, Survivor, settle, survivors};
+pub use timeline::{State, StepEnd, StepRun};

@@ -1,0 +1,172 @@
+//! `hl runs logs`: what the tools of a run said. Logs are redacted when they
+//! are written.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader};
+
+use camino::Utf8PathBuf;
+use serde_json::json;
+
+use super::session::Session;
+use crate::diag::{Exit, Failure, did_you_mean};
+use crate::lab::{Paths, spool};
+use crate::plan::sanitize;
+use crate::report::Paint;
+use crate::runs::{self, Run, StepRun};
+
+/// Bytes that are written at once.
+const CHUNK: usize = 64 * 1024;
+
+/// A step and where its log is, or was.
+struct Log {
+    step: String,
+    path: Option<Utf8PathBuf>,
+}
+
+pub(super) fn logs(
+    session: &Session,
+    paths: &Paths,
+    piece: Option<&str>,
+    step: Option<&str>,
+) -> Result<(), Failure> {
+    let run = runs::find(paths, piece.unwrap_or("latest"))?;
+    let steps = run.timeline();
+    let chosen = match step {
+        Some(name) => vec![one(&run, &steps, name)?],
+        None if steps.iter().any(StepRun::failed) => {
+            steps.iter().filter(|step| step.failed()).collect()
+        }
+        None => steps.iter().collect(),
+    };
+    let logs: Vec<Log> = chosen.iter().map(|step| log(paths, &run, step)).collect();
+    if session.globals.json {
+        return document(session, paths, &run, &logs);
+    }
+    if let (Some(_), [log]) = (step, logs.as_slice()) {
+        let Some(path) = &log.path else {
+            session.note(&format!("step `{}` said nothing", log.step));
+            return Ok(());
+        };
+        return print(session, path).map_err(|error| cannot(paths, path, &error))?;
+    }
+    let mut said = false;
+    for log in &logs {
+        let Some(path) = &log.path else { continue };
+        let title = format!("==> {} <==", log.step);
+        let empty = if said { "\n" } else { "" };
+        said = true;
+        let title = session.data_palette().paint(Paint::Bold, title);
+        session.data(&format!("{empty}{title}\n"))?;
+        match print(session, path) {
+            Ok(printed) => printed?,
+            Err(error) => session.data(&format!("({})\n", cannot(paths, path, &error)))?,
+        }
+    }
+    if !said {
+        session.note(&format!("run {} left no logs", run.header.id));
+    }
+    Ok(())
+}
+
+/// The step of this name: all of it, or what is behind the recipe's.
+fn one<'a>(run: &Run, steps: &'a [StepRun], name: &str) -> Result<&'a StepRun, Failure> {
+    if let Some(step) = steps.iter().find(|step| step.step.as_str() == name) {
+        return Ok(step);
+    }
+    let short = |step: &StepRun| step.step.as_str().rsplit('/').next() == Some(name);
+    let found: Vec<&StepRun> = steps.iter().filter(|step| short(step)).collect();
+    let names = |steps: &[&StepRun]| {
+        let names: Vec<String> = steps.iter().map(|s| format!("`{}`", s.step)).collect();
+        names.join(", ")
+    };
+    match found.as_slice() {
+        [step] => Ok(step),
+        [] => {
+            let known = steps.iter().map(|step| step.step.as_str());
+            let failure = Failure::message(
+                Exit::Unknown,
+                format!("run {} has no step `{name}`", run.header.id),
+            );
+            Err(match did_you_mean(name, known) {
+                Some(help) => failure.help(help),
+                None => failure.help(format!("`hl runs show {}` lists its steps", run.header.id)),
+            })
+        }
+        several => Err(Failure::message(
+            Exit::Unknown,
+            format!("`{name}` is the name of {} steps", several.len()),
+        )
+        .help(format!("say which: {}", names(several)))),
+    }
+}
+
+/// The log that a step named when it ended; that of a step that did not end
+/// has its step's name.
+fn log(paths: &Paths, run: &Run, step: &StepRun) -> Log {
+    let path = if let Some(end) = &step.end {
+        end.log.as_ref().map(|log| paths.root().join(log))
+    } else {
+        let name = format!("{}.log", spool::slug(step.step.as_str()));
+        let path = paths.logs(&run.header.id).join(name);
+        path.is_file().then_some(path)
+    };
+    Log {
+        step: sanitize(step.step.as_str()),
+        path,
+    }
+}
+
+/// Writes a log to stdout, whatever its size. The outer error: it cannot be read.
+fn print(session: &Session, path: &Utf8PathBuf) -> std::io::Result<Result<(), Failure>> {
+    let mut chunk = String::new();
+    let mut written = Ok(());
+    lines(path, |line| {
+        chunk.push_str(&line);
+        chunk.push('\n');
+        if chunk.len() >= CHUNK && written.is_ok() {
+            written = session.data(&std::mem::take(&mut chunk));
+        }
+    })?;
+    Ok(written.and_then(|()| session.data(&chunk)))
+}
+
+fn lines(path: &Utf8PathBuf, mut take: impl FnMut(String)) -> std::io::Result<()> {
+    let mut reader = BufReader::new(File::open(path)?);
+    let mut line = Vec::new();
+    while reader.read_until(b'\n', &mut line)? > 0 {
+        // What steers a terminal is not for whoever reads it later.
+        take(sanitize(
+            String::from_utf8_lossy(&line).trim_end_matches(['\n', '\r']),
+        ));
+        line.clear();
+    }
+    Ok(())
+}
+
+fn cannot(paths: &Paths, path: &Utf8PathBuf, error: &std::io::Error) -> Failure {
+    let shown = paths.show(path);
+    if error.kind() == std::io::ErrorKind::NotFound {
+        return Failure::message(Exit::Unknown, format!("the log `{shown}` is gone"))
+            .help("`hl clean` and `hl runs prune` remove logs; what the run did is still in `hl runs show`");
+    }
+    Failure::message(
+        Exit::Unknown,
+        format!("cannot read the log `{shown}`: {error}"),
+    )
+}
+
+fn document(session: &Session, paths: &Paths, run: &Run, logs: &[Log]) -> Result<(), Failure> {
+    let logs: Vec<_> = logs
+        .iter()
+        .map(|log| {
+            let mut said = Vec::new();
+            let error = log.path.as_ref().and_then(|path| {
+                let failed = lines(path, |line| said.push(line)).err();
+                failed.map(|error| cannot(paths, path, &error).to_string())
+            });
+            let path = log.path.as_ref().map(|path| paths.show(path));
+            json!({ "step": log.step, "file": path, "lines": said, "error": error })
+        })
+        .collect();
+    session.json(&json!({ "schema": "hl.logs/1", "run": run.header.id, "logs": logs }))
+}

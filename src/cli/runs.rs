@@ -1,0 +1,139 @@
+//! `hl runs`: what was run here, and what became of it.
+
+use std::fmt::Write as _;
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use serde_json::json;
+
+use super::approve::Approve;
+use super::args::{RunsArgs, RunsVerb};
+use super::session::Session;
+use super::size::size;
+use super::{logs, session::usage};
+use crate::action::Approval;
+use crate::diag::{Exit, Failure};
+use crate::lab::{Lab, Lock, Paths};
+use crate::report::{Paint, Palette, RunDocument, RunsDocument};
+use crate::runs::{self, Pruning};
+
+/// How many runs a list has, unless `--all`.
+const PAGE: usize = 20;
+
+pub(super) fn runs(session: &Session, args: &RunsArgs) -> Result<(), Failure> {
+    let mut lab = session.lab()?;
+    if args.rehearsal && !lab.paths.is_rehearsal() {
+        lab.paths = lab.paths.rehearsal();
+    }
+    if args.all && args.verb.is_some() {
+        return Err(usage("`--all` is about the list").help("`hl runs --all`"));
+    }
+    match &args.verb {
+        None => list(session, &lab.paths, args),
+        Some(RunsVerb::Show { run }) => show(session, &lab.paths, run.as_deref()),
+        Some(RunsVerb::Logs { run, step }) => {
+            logs::logs(session, &lab.paths, run.as_deref(), step.as_deref())
+        }
+        Some(RunsVerb::Prune { keep }) => prune(session, &lab, *keep),
+    }
+}
+
+fn list(session: &Session, paths: &Paths, args: &RunsArgs) -> Result<(), Failure> {
+    let page = runs::page(paths, (!args.all).then_some(PAGE));
+    let document = RunsDocument::new(paths, &page, Timestamp::now());
+    if session.globals.json {
+        return session.json(&document);
+    }
+    if page.entries.is_empty() {
+        session.note("there is no run yet");
+        return Ok(());
+    }
+    session.data(&document.text(&TimeZone::system(), session.data_palette()))?;
+    if document.older > 0 {
+        let verb = if document.older == 1 { "is" } else { "are" };
+        session.note(&format!(
+            "{} older {verb} not shown: `hl runs --all`",
+            document.older
+        ));
+    }
+    Ok(())
+}
+
+fn show(session: &Session, paths: &Paths, piece: Option<&str>) -> Result<(), Failure> {
+    let run = runs::find(paths, piece.unwrap_or("latest"))?;
+    let short = runs::short(paths, &run.header.id);
+    let document = RunDocument::new(paths, &short, &run, Timestamp::now());
+    if session.globals.json {
+        return session.json(&document);
+    }
+    session.data(&document.text(&TimeZone::system(), session.data_palette()))
+}
+
+fn prune(session: &Session, lab: &Lab, keep: usize) -> Result<(), Failure> {
+    let dry = session.globals.dry_run;
+    // A run that starts meanwhile would be one that a list did not know.
+    let _lock = if dry || !lab.paths.runs().is_dir() {
+        None
+    } else {
+        Some(Lock::take(&lab.paths, "hl runs prune")?)
+    };
+    let pruning = runs::pruning(lab, keep);
+    let freed: u64 = pruning.remove.iter().map(|old| old.bytes).sum();
+    if dry && !session.globals.json {
+        session.data(&told(session.data_palette(), &pruning, "Would remove"))?;
+    } else {
+        session.note(&told(session.palette(), &pruning, "To remove"));
+    }
+    let count = match pruning.remove.len() {
+        1 => "1 run".to_owned(),
+        count => format!("{count} runs"),
+    };
+    if !dry && !pruning.remove.is_empty() {
+        approved(session, &format!("remove {count} ({})?", size(freed)))?;
+        for old in &pruning.remove {
+            runs::remove(&lab.paths, &old.id)?;
+        }
+    }
+    if session.globals.json {
+        return session.json(&json!({
+            "schema": "hl.prune/1", "dry_run": dry, "remove": pruning.remove, "stay": pruning.stay,
+        }));
+    }
+    session.note(&match (pruning.remove.is_empty(), dry) {
+        (true, _) => "nothing to remove".to_owned(),
+        (_, true) => format!("{count} would go, {} would be freed", size(freed)),
+        (_, false) => format!("{count} removed, {} freed", size(freed)),
+    });
+    Ok(())
+}
+
+fn told(palette: Palette, pruning: &Pruning, verb: &str) -> String {
+    let mut out = String::new();
+    for old in &pruning.remove {
+        let verb = palette.verb(Paint::Bad, verb);
+        // Writing to a String cannot fail.
+        writeln!(out, "{verb} {:>9}  {}", size(old.bytes), old.id).unwrap_or_default();
+    }
+    for stay in &pruning.stay {
+        let verb = palette.verb(Paint::Good, "Kept");
+        let reason = palette.paint(Paint::Dim, format_args!("# {}", stay.reason));
+        writeln!(out, "{verb} {:>9}  {}  {reason}", "", stay.id).unwrap_or_default();
+    }
+    out
+}
+
+fn approved(session: &Session, question: &str) -> Result<(), Failure> {
+    let approve = Approve::of(session);
+    let approval = Approval {
+        question: question.to_owned(),
+        ..Approval::default()
+    };
+    match approve.answer(&approval) {
+        (true, _) => Ok(()),
+        (false, by) => Err(Failure::message(
+            Exit::NotApproved,
+            format!("nothing was removed ({by})"),
+        )
+        .help("`--yes` removes them, `--dry-run` lists them")),
+    }
+}
