@@ -6,3 +6,4 @@ mod applies;
 mod guards;
 mod interrupts;
 mod stage;
+mod traps;

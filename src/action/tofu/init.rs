@@ -4,6 +4,7 @@ use schemars::{Schema, schema_for};
 use serde::Deserialize;
 
 use super::tool::Tool;
+use super::traps::{self, LOCK};
 use super::workspace::{Target, Workspace};
 use crate::action::{Action, Done, StepContext, StepError};
 use crate::diag::Exit;
@@ -37,19 +38,19 @@ impl Action for Init {
         let space = Workspace::of(ctx, &ctx.inputs()?)?;
         let tool = Tool::find(ctx)?;
         space.prepare(ctx, &tool)?;
-        let backend = format!("-backend-config=path={}", space.state);
-        let args = [
-            "init",
-            "-input=false",
-            "-no-color",
-            "-reconfigure",
-            &backend,
-        ];
+        traps::stray_state(ctx, &space)?;
         ctx.progress(format!("{} init", tool.program));
-        let outcome = ctx.exec.run(&space.child(ctx, &tool, args), &mut |_| {})?;
-        outcome
-            .check(&format!("{} init", tool.program))
-            .map_err(|error| explain(error, &space, ctx))?;
+        let first = init(ctx, &space, &tool);
+        let result = match first {
+            Err(error) if traps::is_stale_lock(&error) && traps::drop_lock(&space)? => {
+                ctx.note(
+                    "the module asks for another version of a provider than last time: chosen anew",
+                );
+                init(ctx, &space, &tool)
+            }
+            other => other,
+        };
+        result.map_err(|error| explain(error, &space, ctx))?;
         let (major, minor) = tool.version;
         Ok(Done::new(format!("{} {major}.{minor}", tool.flavor.name()))
             .output("workdir", space.module.as_str())
@@ -58,15 +59,32 @@ impl Action for Init {
     }
 }
 
+fn init(ctx: &StepContext<'_>, space: &Workspace, tool: &Tool) -> Result<(), StepError> {
+    let backend = format!("-backend-config=path={}", space.state);
+    let args = [
+        "init",
+        "-input=false",
+        "-no-color",
+        "-reconfigure",
+        &backend,
+    ];
+    let child = space.child(ctx, tool, args);
+    let outcome = ctx.exec.run(&child, &mut |_| {})?;
+    outcome.check(&format!("{} init", tool.program))
+}
+
 /// What to do about the ways in which an init fails most.
 fn explain(error: StepError, space: &Workspace, ctx: &StepContext<'_>) -> StepError {
     let said = error.tail.join("\n");
     let shows = |text: &str| said.contains(text);
+    if traps::is_stale_lock(&error) {
+        let module = ctx.lab.paths.show(&space.source);
+        return error.help(format!(
+            "`{module}/{LOCK}` is yours: remove it, or renew it there with `tofu init -upgrade -backend=false`"
+        ));
+    }
     if shows("checksum") {
-        let lock = ctx
-            .lab
-            .paths
-            .show(&space.module.join(".terraform.lock.hcl"));
+        let lock = ctx.lab.paths.show(&space.module.join(LOCK));
         return error.help(format!(
             "the provider is not the one of last time; remove `{lock}` if that is right"
         ));

@@ -20,6 +20,7 @@ mod state;
 mod summary;
 mod tfvars;
 mod tool;
+mod traps;
 mod workspace;
 
 pub use apply::Apply;

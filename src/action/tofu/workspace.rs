@@ -12,6 +12,7 @@ use serde::Deserialize;
 
 use super::files;
 use super::tool::Tool;
+use super::traps::LOCK;
 use crate::action::{ChildSpec, StepContext, StepError};
 use crate::diag::Exit;
 use crate::lab;
@@ -46,13 +47,13 @@ pub(super) struct Workspace {
     /// `dev-pve`
     pub(super) key: String,
     /// The module in the checkout.
-    source: Utf8PathBuf,
+    pub(super) source: Utf8PathBuf,
     /// `.build/l2/KEY`
     pub(super) build: Utf8PathBuf,
     /// Where tofu runs: the copy of the module.
     pub(super) module: Utf8PathBuf,
     /// `TF_DATA_DIR`
-    data: Utf8PathBuf,
+    pub(super) data: Utf8PathBuf,
     /// `.states/KEY/terraform.tfstate`
     pub(super) state: Utf8PathBuf,
     /// Shared by all environments, so that a provider is fetched once.
@@ -133,7 +134,7 @@ impl Workspace {
         self.protect_state()?;
         let kept = self.build.join("tool");
         let same = std::fs::read_to_string(&kept).is_ok_and(|name| name == tool.flavor.name());
-        let keep: &[&str] = if same { &[".terraform.lock.hcl"] } else { &[] };
+        let keep: &[&str] = if same { &[LOCK] } else { &[] };
         files::mirror(&self.source, &self.module, keep)?;
         lab::write(&kept, tool.flavor.name(), 0o600)?;
         Ok(())

@@ -1,0 +1,175 @@
+//! Two ways in which what an earlier run left stops the next `init`, and what
+//! is done about them.
+//!
+//! A state inside `TF_DATA_DIR`: that directory's `terraform.tfstate` is the
+//! backend's own record (format 3); a state there (format 4) is refused with
+//! "does not support state version 4" (opentofu/opentofu#3643).
+//!
+//! A lock file whose provider is not what the module asks for any more. Which
+//! versions fit is tofu's to say: constraints are no strings to compare.
+
+use std::fs;
+use std::io::ErrorKind;
+
+use camino::Utf8Path;
+use serde::Deserialize;
+
+use super::files;
+use super::workspace::Workspace;
+use crate::action::{StepContext, StepError};
+use crate::diag::Exit;
+
+/// The format of states; the backend's record has 3.
+const STATE: u32 = 4;
+
+#[derive(Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+struct Head {
+    version: u32,
+    serial: u64,
+    lineage: String,
+}
+
+impl Head {
+    /// Of a file that is there and is a state.
+    fn of(path: &Utf8Path) -> Result<Option<Self>, StepError> {
+        let text = match fs::read(path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(StepError::io("read", path, &error)),
+        };
+        let head: Option<Self> = serde_json::from_slice(&text).ok();
+        Ok(head.filter(|head| head.version == STATE))
+    }
+}
+
+/// What is to be done with a state in the data directory.
+#[derive(Debug, PartialEq, Eq)]
+enum Way {
+    /// It is the only one: it belongs where states are.
+    Take,
+    /// The one in its place goes on from it: an old copy.
+    Drop,
+    /// Both hold something that the other does not.
+    Refuse,
+}
+
+fn way(stray: &Head, own: Option<&Head>) -> Way {
+    match own {
+        None => Way::Take,
+        Some(own) if own.lineage == stray.lineage && own.serial >= stray.serial => Way::Drop,
+        Some(_) => Way::Refuse,
+    }
+}
+
+/// Puts a state that lies in the data directory where it belongs.
+pub(super) fn stray_state(ctx: &StepContext<'_>, space: &Workspace) -> Result<(), StepError> {
+    let place = space.data.join("terraform.tfstate");
+    let Some(stray) = Head::of(&place)? else {
+        return Ok(());
+    };
+    let show = |path: &Utf8Path| ctx.lab.paths.show(path).into_string();
+    let (from, to) = (show(&place), show(&space.state));
+    match way(&stray, Head::of(&space.state)?.as_ref()) {
+        Way::Take => {
+            fs::rename(&place, &space.state)
+                .map_err(|error| StepError::io("move", &place, &error))?;
+            files::private(&space.state)?;
+            ctx.note(format!(
+                "the state in `{from}` is now `{to}`, where it belongs"
+            ));
+        }
+        Way::Drop => {
+            let kept = files::beside(&space.state, ".from-data");
+            fs::rename(&place, &kept).map_err(|error| StepError::io("move", &place, &error))?;
+            files::private(&kept)?;
+            ctx.note(format!(
+                "an old copy of the state in `{from}` is now `{}`",
+                show(&kept)
+            ));
+        }
+        Way::Refuse => {
+            return Err(StepError::new(format!(
+                "there are two states, `{to}` and `{from}`, and neither is a copy of the other"
+            ))
+            .exit(Exit::Definition)
+            .help(format!(
+                "compare them: `tofu show {from}`, `tofu show {to}`"
+            ))
+            .help(format!(
+                "then remove the wrong one, or keep the other: `mv {from} {to}`"
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// Whether an init failed because the lock file holds another version of a
+/// provider than the module wants.
+pub(super) fn is_stale_lock(error: &StepError) -> bool {
+    let said = error.tail.join(" ");
+    let words: Vec<&str> = said.split_whitespace().collect();
+    let said = words.join(" ");
+    said.contains("locked provider") && said.contains("does not match configured version")
+}
+
+/// Takes a lock file away that `hl` keeps, so that the next init writes
+/// another; `false` when it is the checkout's own, which `hl` does not touch.
+pub(super) fn drop_lock(space: &Workspace) -> Result<bool, StepError> {
+    if space.source.join(LOCK).exists() {
+        return Ok(false);
+    }
+    files::remove(&space.module.join(LOCK))?;
+    Ok(true)
+}
+
+/// What tofu writes beside the module: the providers it chose.
+pub(super) const LOCK: &str = ".terraform.lock.hcl";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn head(serial: u64, lineage: &str) -> Head {
+        Head {
+            version: STATE,
+            serial,
+            lineage: lineage.to_owned(),
+        }
+    }
+
+    #[test]
+    fn a_state_is_taken_dropped_or_refused() {
+        assert_eq!(way(&head(3, "a"), None), Way::Take);
+        assert_eq!(way(&head(3, "a"), Some(&head(3, "a"))), Way::Drop);
+        assert_eq!(way(&head(3, "a"), Some(&head(2, "a"))), Way::Refuse);
+        assert_eq!(way(&head(3, "a"), Some(&head(9, "b"))), Way::Refuse);
+    }
+
+    #[test]
+    fn the_record_of_a_backend_is_no_state() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = Utf8Path::from_path(dir.path())
+            .unwrap()
+            .join("terraform.tfstate");
+        assert_eq!(Head::of(&path).unwrap(), None);
+        fs::write(&path, r#"{"version": 3, "backend": {"type": "local"}}"#).unwrap();
+        assert_eq!(Head::of(&path).unwrap(), None);
+        fs::write(&path, r#"{"version": 4, "serial": 7, "lineage": "x"}"#).unwrap();
+        assert_eq!(Head::of(&path).unwrap(), Some(head(7, "x")));
+    }
+
+    #[test]
+    fn a_stale_lock_is_known_by_what_tofu_says_however_it_is_wrapped() {
+        let said = |text: &str| {
+            let tail = text.lines().map(str::to_owned).collect();
+            is_stale_lock(&StepError::new("init").tail(tail))
+        };
+        assert!(said(
+            "Could not retrieve the list: locked\n  provider registry.opentofu.org/bpg/proxmox 0.111.1 does not match\n configured version constraint >= 0.120.0"
+        ));
+        assert!(!said(
+            "no available releases match the given constraints >= 9.0.0"
+        ));
+    }
+}
