@@ -10,7 +10,7 @@ use super::template::{
 };
 use super::{
     Action, Command, InventoryAction, PackerBuild, PackerValidate, PlaybookAction, Script, SshWait,
-    tofu,
+    VmStart, VmWait, tofu,
 };
 
 /// The actions that plans may use.
@@ -70,4 +70,6 @@ pub fn builtin() -> Registry {
         .with(tofu::MakePlan)
         .with(tofu::Apply)
         .with(tofu::ReadOutputs)
+        .with(VmStart)
+        .with(VmWait)
 }

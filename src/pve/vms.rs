@@ -36,6 +36,15 @@ impl Client {
         self.get(&vm(node, vmid, "/status/current"), &[])
     }
 
+    /// `GET .../agent/network-get-interfaces`, asked of the guest itself.
+    pub fn agent_interfaces<T: serde::de::DeserializeOwned>(
+        &self,
+        node: &str,
+        vmid: u32,
+    ) -> Result<T, Error> {
+        self.get(&vm(node, vmid, "/agent/network-get-interfaces"), &[])
+    }
+
     /// `POST /nodes/{node}/qemu`: a new VM with these keys.
     pub fn create_vm(&self, node: &str, vmid: u32, keys: &[Param<'_>]) -> Result<Upid, Error> {
         let vmid = vmid.to_string();

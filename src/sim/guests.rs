@@ -42,6 +42,11 @@ pub trait Guests: Send + Sync {
     fn stop(&self, vmid: u32) -> Result<(), String>;
     /// Whether its agent would answer: installed in the guest and running.
     fn agent_ready(&self, vmid: u32) -> bool;
+    /// Interfaces that the guest has besides its network card's: name and
+    /// address with prefix (`docker0`, `172.17.0.1/16`).
+    fn inner_interfaces(&self, _: u32) -> Vec<(String, String)> {
+        Vec::new()
+    }
 }
 
 /// No guests at all: VMs "run", nobody is at home.

@@ -206,13 +206,27 @@ fn no_address_behind_a_good_end_is_an_error_that_says_why() {
     );
     let file = "layers/l2-instantiate/tofu/vms/variables.tf";
     let text = stage.lab.read(file);
-    assert!(text.contains("\"10m\""));
-    stage.lab.write(file, &text.replace("\"10m\"", "\"2s\""));
+    assert!(text.contains("\"5m\""));
+    stage.lab.write(file, &text.replace("\"5m\"", "\"2s\""));
+    let layer = "layers/l2-instantiate/layer.toml";
+    let text = stage.lab.read(layer);
+    assert!(text.contains("patience = \"5m\""));
+    stage.lab.write(
+        layer,
+        &text.replace("patience = \"5m\"", "patience = \"3s\""),
+    );
     stage.hl("l2-apply dev --yes").exits(1).says(&[
+        "no address is known: 2 machines",
+        "`app-1` (VM 5102 on `pve`) told no address in 3.0s",
+        "QEMU guest agent is not running",
+        "qm terminal 5101",
+        "qemu-guest-agent",
+    ]);
+    assert_eq!(stage.vms().len(), 2);
+    stage.hl("l2-outputs dev").exits(1).says(&[
         "no address is known of `app-1`, `web-1`",
         "(VM 5101 on `pve`): its guest agent does not answer",
     ]);
-    assert_eq!(stage.vms().len(), 2);
     assert!(!stage.lab.path(".build/l2/dev-pve/outputs.json").exists());
     stage.is_clean();
 }

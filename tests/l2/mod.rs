@@ -5,5 +5,6 @@
 mod applies;
 mod guards;
 mod interrupts;
+mod machines;
 mod stage;
 mod traps;

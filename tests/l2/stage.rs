@@ -9,6 +9,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use hl::action::template::{Manifest, Notes, Shelf, Stamp};
+use hl::lab::{Environment, Paths, Provenance, Var};
 use hl::pve::rights::Objects;
 use hl::sim::{Guests, Latency, NoGuests, Running, Seed, SeedVm, Server, ServerConfig, Tls, World};
 
@@ -190,6 +191,27 @@ impl Stage {
             hl = hl.env(name, value);
         }
         hl
+    }
+
+    /// The API as the lab's token sees it.
+    pub(crate) fn client(&self) -> hl::pve::Client {
+        let mut env = Environment::default();
+        let ca = self.lab.path("ca.pem").display().to_string();
+        for (name, value) in [
+            ("PVE_ACCESS_HOST", format!("https://{}", self.sim.addr())),
+            ("PVE_CA_FILE", ca),
+            ("PM_TOKEN_ID", TOKEN_ID.to_owned()),
+            ("PM_TOKEN_SECRET", CANARY.to_owned()),
+        ] {
+            let var = Var {
+                value,
+                from: Provenance::Process,
+                secret: false,
+            };
+            env.set(name, var);
+        }
+        let root = camino::Utf8Path::from_path(self.lab.root()).unwrap();
+        hl::pve::Client::new(&env, &Paths::live(root)).unwrap()
     }
 
     /// The environment, made with `--yes`.

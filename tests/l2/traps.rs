@@ -14,18 +14,18 @@ fn a_state_in_the_data_directory_is_put_where_it_belongs() {
     }
     let stage = Stage::new();
     stage.applied();
-    let state = stage.lab.path(".states/dev-pve/terraform.tfstate");
+    let place = stage.lab.path(".states/dev-pve/terraform.tfstate");
     let stray = stage.lab.path(".states/dev-pve/data/terraform.tfstate");
-    let whole = fs::read_to_string(&state).unwrap();
+    let whole = fs::read_to_string(&place).unwrap();
     // As others keep it: it is the only one.
-    fs::rename(&state, &stray).unwrap();
+    fs::rename(&place, &stray).unwrap();
     stage
         .hl("l2-apply dev")
         .exits(0)
         .says(&["where it belongs", "no changes"]);
-    assert_eq!(mode(&state), 0o600);
+    assert_eq!(mode(&place), 0o600);
     // A copy of it is out of the way, and kept.
-    fs::copy(&state, &stray).unwrap();
+    fs::copy(&place, &stray).unwrap();
     stage
         .hl("l2-apply dev")
         .exits(0)
@@ -43,7 +43,7 @@ fn a_state_in_the_data_directory_is_put_where_it_belongs() {
         ".states/dev-pve/data/terraform.tfstate",
     ]);
     assert_eq!(fs::read_to_string(&stray).unwrap(), other);
-    assert_eq!(fs::read_to_string(&state).unwrap(), whole);
+    assert_eq!(fs::read_to_string(&place).unwrap(), whole);
     assert_eq!(stage.vms().len(), 2);
 }
 

@@ -3,6 +3,7 @@
 use camino::Utf8PathBuf;
 use schemars::{JsonSchema, Schema, schema_for};
 use serde::Deserialize;
+use serde_json::json;
 
 use super::events::Events;
 use super::files::{self, Once};
@@ -85,21 +86,17 @@ impl Action for Apply {
     }
 
     /// Reached only when the plan is empty: any other is known when it was made.
-    fn preview(&self, _: &StepContext<'_>) -> Result<Done, StepError> {
-        Ok(Done {
-            instead: Some(Instead::Skipped("no changes".to_owned())),
-            ..Done::new("no changes").changed(false)
-        })
+    fn preview(&self, ctx: &StepContext<'_>) -> Result<Done, StepError> {
+        let Inputs { target, .. } = ctx.inputs()?;
+        let state = State::read(&Workspace::of(ctx, &target)?.state)?;
+        Ok(unchanged(&state))
     }
 
     fn run(&self, ctx: &StepContext<'_>) -> Result<Done, StepError> {
         let job = Job::of(ctx)?;
         let _once = Once(job.file.clone());
         if job.summary.is_empty() && !job.summary.outputs_changed {
-            return Ok(Done {
-                instead: Some(Instead::Skipped("no changes".to_owned())),
-                ..Done::new("no changes").changed(false)
-            });
+            return Ok(unchanged(&State::read(&job.space.state)?));
         }
         let before = State::read(&job.space.state)?;
         // The question may have waited for hours.
@@ -114,13 +111,35 @@ impl Action for Apply {
             Ok(()) => {
                 let mut done = Done::new(counts(&job.summary)).changed(!job.summary.is_empty());
                 done.warnings = events.warnings;
-                Ok(done
+                Ok(provisioned(done, &after)
                     .output("state", job.space.state.as_str())
                     .output("workdir", job.space.module.as_str()))
             }
             Err(error) => Err(lost(ctx, &job, explain(error, &events, ctx))),
         }
     }
+}
+
+fn unchanged(state: &State) -> Done {
+    let done = Done {
+        instead: Some(Instead::Skipped("no changes".to_owned())),
+        ..Done::new("no changes").changed(false)
+    };
+    provisioned(done, state)
+}
+
+/// The contract of the specification: `NAME_vm_id` for each machine, and
+/// `provisioned_vms`, all of them.
+pub(super) fn provisioned(mut done: Done, state: &State) -> Done {
+    let mut all = Vec::new();
+    for (name, vm) in &state.vms {
+        let Some(vmid) = vm.vmid else { continue };
+        done = done.output(&format!("{name}_vm_id"), vmid);
+        all.push(json!({
+            "name": name, "vmid": vmid, "node": vm.node, "address": vm.address,
+        }));
+    }
+    done.output("provisioned_vms", all)
 }
 
 /// Runs it to its end: what it said, and how it ended.

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use camino::{Utf8Path, Utf8PathBuf};
-use schemars::{Schema, schema_for};
+use schemars::{JsonSchema, Schema, schema_for};
 use serde::{Deserialize, Serialize};
 
 use super::state::State;
@@ -68,6 +68,16 @@ pub fn read(path: &Utf8Path) -> Result<Outputs, StepError> {
 #[derive(Debug, Clone, Copy)]
 pub struct ReadOutputs;
 
+#[derive(Deserialize, JsonSchema)]
+struct Inputs {
+    #[serde(flatten)]
+    target: Target,
+    /// What the machines tell now, as `vm.wait` publishes it: addresses by
+    /// name. It stands for what the state remembers.
+    #[serde(default)]
+    addresses: BTreeMap<String, Vec<String>>,
+}
+
 impl Action for ReadOutputs {
     fn name(&self) -> &'static str {
         "tofu.outputs"
@@ -78,11 +88,11 @@ impl Action for ReadOutputs {
     }
 
     fn inputs(&self) -> Schema {
-        schema_for!(Target)
+        schema_for!(Inputs)
     }
 
     fn preview(&self, ctx: &StepContext<'_>) -> Result<Done, StepError> {
-        let target: Target = ctx.inputs()?;
+        let Inputs { target, addresses } = ctx.inputs()?;
         let key = target.key()?;
         let state = State::read(&ctx.lab.paths.tofu_state(&key).join("terraform.tfstate"))?;
         if state.vms.is_empty() {
@@ -92,7 +102,8 @@ impl Action for ReadOutputs {
                 ..Done::default()
             });
         }
-        let outputs = collect(&target, &state).map_err(|gap| gap.into_error(ctx, &target.env))?;
+        let outputs =
+            collect(&target, &state, &addresses).map_err(|gap| gap.into_error(ctx, &target.env))?;
         let mut done = Done::new(count(&outputs)).output("vms", names(&outputs));
         let path = file(ctx.lab, &key);
         if path.is_file() {
@@ -102,7 +113,7 @@ impl Action for ReadOutputs {
     }
 
     fn run(&self, ctx: &StepContext<'_>) -> Result<Done, StepError> {
-        let target: Target = ctx.inputs()?;
+        let Inputs { target, addresses } = ctx.inputs()?;
         let key = target.key()?;
         let state_file = ctx.lab.paths.tofu_state(&key).join("terraform.tfstate");
         let state = State::read(&state_file)?;
@@ -114,7 +125,8 @@ impl Action for ReadOutputs {
                     .help(format!("`hl l2-apply {env}` makes them")),
             );
         }
-        let outputs = collect(&target, &state).map_err(|gap| gap.into_error(ctx, &target.env))?;
+        let outputs =
+            collect(&target, &state, &addresses).map_err(|gap| gap.into_error(ctx, &target.env))?;
         let path = file(ctx.lab, &key);
         let text = serde_json::to_string_pretty(&outputs)
             .map_err(|error| StepError::new(error.to_string()).exit(Exit::Bug))?;
@@ -219,7 +231,11 @@ struct Raw {
     user: String,
 }
 
-fn collect(target: &Target, state: &State) -> Result<Outputs, Gap> {
+fn collect(
+    target: &Target,
+    state: &State,
+    told: &BTreeMap<String, Vec<String>>,
+) -> Result<Outputs, Gap> {
     let raw = state.outputs.get("vms").cloned().unwrap_or_default();
     let raw: BTreeMap<String, Raw> = serde_json::from_value(raw).unwrap_or_default();
     let unknown = state.vms.keys().filter(|name| !raw.contains_key(*name));
@@ -229,7 +245,10 @@ fn collect(target: &Target, state: &State) -> Result<Outputs, Gap> {
     }
     let mut silent = Vec::new();
     let mut vms = BTreeMap::new();
-    for (name, vm) in raw {
+    for (name, mut vm) in raw {
+        if let Some(now) = told.get(&name).filter(|now| !now.is_empty()) {
+            vm.addresses.clone_from(now);
+        }
         let fixed = vm
             .address
             .split_once('/')
@@ -319,11 +338,29 @@ mod tests {
         state
     }
 
+    fn none() -> BTreeMap<String, Vec<String>> {
+        BTreeMap::new()
+    }
+
+    #[test]
+    fn what_a_machine_tells_now_stands_for_what_the_state_remembers() {
+        let told = [("web-1".to_owned(), vec!["10.0.0.8".to_owned()])].into();
+        for remembered in [["10.0.0.9"].as_slice(), &[]] {
+            let outputs = collect(&target(), &state(remembered, "dhcp"), &told).unwrap();
+            assert_eq!(outputs.vms["web-1"].address, "10.0.0.8");
+        }
+    }
+
     #[test]
     fn a_fixed_address_wins_and_dhcp_takes_the_first() {
-        let fixed = collect(&target(), &state(&["10.0.0.9", "10.0.0.5"], "10.0.0.5/24")).unwrap();
+        let fixed = collect(
+            &target(),
+            &state(&["10.0.0.9", "10.0.0.5"], "10.0.0.5/24"),
+            &none(),
+        )
+        .unwrap();
         assert_eq!(fixed.vms["web-1"].address, "10.0.0.5");
-        let dhcp = collect(&target(), &state(&["10.0.0.9"], "dhcp")).unwrap();
+        let dhcp = collect(&target(), &state(&["10.0.0.9"], "dhcp"), &none()).unwrap();
         assert_eq!(dhcp.vms["web-1"].address, "10.0.0.9");
         let text = serde_json::to_string(&dhcp).unwrap();
         assert_eq!(serde_json::from_str::<Outputs>(&text).unwrap(), dhcp);
@@ -331,7 +368,7 @@ mod tests {
 
     #[test]
     fn no_address_is_an_error_even_for_a_fixed_one() {
-        let gap = collect(&target(), &state(&[], "10.0.0.5/24")).unwrap_err();
+        let gap = collect(&target(), &state(&[], "10.0.0.5/24"), &none()).unwrap_err();
         let Gap::Silent(silent) = gap else {
             panic!("{gap:?}")
         };
@@ -342,7 +379,7 @@ mod tests {
     fn a_machine_that_the_outputs_do_not_know_is_told() {
         let mut state = state(&["10.0.0.5"], "10.0.0.5/24");
         state.vms.insert("app-1".to_owned(), Vm::default());
-        let gap = collect(&target(), &state).unwrap_err();
+        let gap = collect(&target(), &state, &none()).unwrap_err();
         let Gap::Unfinished(names) = gap else {
             panic!("{gap:?}")
         };

@@ -36,6 +36,7 @@ fn ping(call: &Call<'_>) -> Answer {
 fn interfaces(call: &Call<'_>) -> Answer {
     audit(call)?;
     let (_, run) = answers(call)?;
+    let inner = call.sim.guests.inner_interfaces(call.vmid()?);
     let mut found = vec![json!({
         "name": "lo",
         "hardware-address": "00:00:00:00:00:00",
@@ -45,16 +46,16 @@ fn interfaces(call: &Call<'_>) -> Answer {
         ],
         "statistics": statistics(),
     })];
+    for (name, cidr) in inner {
+        found.push(json!({
+            "name": name,
+            "hardware-address": "02:42:00:00:00:01",
+            "ip-addresses": address(&cidr),
+            "statistics": statistics(),
+        }));
+    }
     if let Some(mac) = &run.mac {
-        let mut addresses: Vec<Value> = Vec::new();
-        let own = run.address.as_deref().and_then(|text| text.split_once('/'));
-        if let Some((address, prefix)) = own {
-            addresses.push(json!({
-                "ip-address": address,
-                "ip-address-type": if address.contains(':') { "ipv6" } else { "ipv4" },
-                "prefix": prefix.parse::<u8>().unwrap_or(32),
-            }));
-        }
+        let addresses = run.address.as_deref().map(address).unwrap_or_default();
         found.push(json!({
             "name": "eth0",
             "hardware-address": mac.to_lowercase(),
@@ -63,6 +64,19 @@ fn interfaces(call: &Call<'_>) -> Answer {
         }));
     }
     Ok(json!({"result": found}))
+}
+
+/// `10.0.0.5/24` as the agent tells it.
+fn address(cidr: &str) -> Vec<Value> {
+    let parts = cidr.split_once('/');
+    let told = parts.map(|(address, prefix)| {
+        json!({
+            "ip-address": address,
+            "ip-address-type": if address.contains(':') { "ipv6" } else { "ipv4" },
+            "prefix": prefix.parse::<u8>().unwrap_or(32),
+        })
+    });
+    told.into_iter().collect()
 }
 
 fn host_name(call: &Call<'_>) -> Answer {

@@ -24,9 +24,9 @@ variable "ssh_keys" {
 }
 
 variable "agent_timeout" {
-  description = "How long a virtual machine may take to report its addresses."
+  description = "How long the provider waits for a virtual machine's addresses; `vm.wait` goes on from there, and says who is silent."
   type        = string
-  default     = "10m"
+  default     = "5m"
 }
 
 variable "vms" {

@@ -1,0 +1,106 @@
+//! `vm.start`: machines that are stopped are started, all at once.
+
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::given::{Machine, count, each, together};
+use crate::action::{Action, Done, StepContext, StepError};
+use crate::pve;
+
+/// How long a node may take to start one.
+const PATIENCE: Duration = Duration::from_mins(2);
+
+/// `vm.start`
+#[derive(Debug, Clone, Copy)]
+pub struct VmStart;
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Inputs {
+    /// The machines, as `tofu.apply` publishes them in `provisioned_vms`.
+    vms: Vec<Machine>,
+}
+
+impl Action for VmStart {
+    fn name(&self) -> &'static str {
+        "vm.start"
+    }
+
+    fn doc(&self) -> &'static str {
+        "starts those of the machines that are stopped"
+    }
+
+    fn inputs(&self) -> schemars::Schema {
+        schemars::schema_for!(Inputs)
+    }
+
+    fn preview(&self, ctx: &StepContext<'_>) -> Result<Done, StepError> {
+        all(ctx, false)
+    }
+
+    fn run(&self, ctx: &StepContext<'_>) -> Result<Done, StepError> {
+        all(ctx, true)
+    }
+}
+
+fn all(ctx: &StepContext<'_>, start: bool) -> Result<Done, StepError> {
+    let Inputs { vms } = ctx.inputs()?;
+    if vms.is_empty() {
+        return Ok(Done::new("no machines").changed(false));
+    }
+    let client = pve::Client::new(ctx.env, &ctx.lab.paths)?.with_cancel(ctx.cancel);
+    let asked: Vec<&Machine> = vms.iter().collect();
+    let mut started = 0;
+    let mut failures = Vec::new();
+    for answer in each(&asked, |vm| one(ctx, &client, vm, start)) {
+        match answer {
+            Ok(true) => started += 1,
+            Ok(false) => {}
+            Err(error) => failures.push(error),
+        }
+    }
+    if !failures.is_empty() {
+        return Err(together("not started", failures));
+    }
+    let summary = match (started, start) {
+        (0, _) => format!("{} running", count(vms.len())),
+        (started, true) => format!("{} started", count(started)),
+        (started, false) => format!("would start {}", count(started)),
+    };
+    Ok(Done::new(summary).changed(started > 0))
+}
+
+/// Whether it was, or would be, started.
+fn one(
+    ctx: &StepContext<'_>,
+    client: &pve::Client,
+    vm: &Machine,
+    start: bool,
+) -> Result<bool, StepError> {
+    let Machine { node, vmid, .. } = vm;
+    let named = |error: pve::Error| {
+        let mut error = StepError::from(error);
+        error.message = format!("{}: {}", vm.words(), error.message);
+        error
+    };
+    let status = client.vm_status(node, *vmid).map_err(named)?;
+    if status.status == "running" {
+        return Ok(false);
+    }
+    if start {
+        ctx.note(format!("{} is {}: started", vm.words(), status.status));
+        let task = client.start_vm(node, *vmid).map_err(named)?;
+        client
+            .wait_task(&task, ctx.cancel, PATIENCE)
+            .map_err(named)?;
+    } else {
+        ctx.note(format!(
+            "{} is {}: would be started",
+            vm.words(),
+            status.status
+        ));
+    }
+    Ok(true)
+}

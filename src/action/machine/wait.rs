@@ -1,0 +1,303 @@
+//! `vm.wait`: every guest agent tells addresses that lead to its machine. All
+//! are asked in turn until they have, or until patience ends.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use super::address::Interfaces;
+use super::given::{Machine, count, each, together};
+use crate::action::{Action, Done, StepContext, StepError};
+use crate::diag::Exit;
+use crate::lab::timeouts;
+use crate::plan::EventKind;
+use crate::pve;
+
+/// How long a guest agent may take (300 s is what a slow first boot needs).
+const PATIENCE: &str = "5m";
+
+/// Between two rounds of questions.
+const PAUSE: Duration = Duration::from_secs(2);
+
+/// `vm.wait`
+#[derive(Debug, Clone, Copy)]
+pub struct VmWait;
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Inputs {
+    /// The machines, as `tofu.apply` publishes them in `provisioned_vms`.
+    vms: Vec<Machine>,
+    /// How long all of them together may take: a duration or a tier; `5m`
+    /// when absent.
+    #[serde(default)]
+    patience: Option<String>,
+}
+
+/// What one question brought.
+#[derive(Debug)]
+enum Answer {
+    /// Addresses that lead to it.
+    Addresses(Vec<String>),
+    /// Not yet; why.
+    NotYet(String),
+    /// Never: waiting does not change it.
+    Never(StepError),
+}
+
+impl Action for VmWait {
+    fn name(&self) -> &'static str {
+        "vm.wait"
+    }
+
+    fn doc(&self) -> &'static str {
+        "waits until every machine's guest agent tells an address; publishes `addresses`, `NAME_ip`, `vm_ip`"
+    }
+
+    fn inputs(&self) -> schemars::Schema {
+        schemars::schema_for!(Inputs)
+    }
+
+    /// Asks once: who does not answer yet is no failure of a dry run.
+    fn preview(&self, ctx: &StepContext<'_>) -> Result<Done, StepError> {
+        let Inputs { vms, .. } = ctx.inputs()?;
+        let mut told = BTreeMap::new();
+        let waiting: Vec<&Machine> = vms.iter().collect();
+        if !waiting.is_empty() {
+            let client = client(ctx)?;
+            for (vm, answer) in waiting.iter().zip(round(&client, &waiting)) {
+                if let Ok(Answer::Addresses(addresses)) = answer {
+                    told.insert(vm.name.clone(), addresses);
+                }
+            }
+        }
+        let silent = vms.len() - told.len();
+        let summary = match silent {
+            0 => format!("{} told their addresses", count(vms.len())),
+            silent => format!("would wait for {}", count(silent)),
+        };
+        Ok(published(Done::new(summary), &vms, &told))
+    }
+
+    fn run(&self, ctx: &StepContext<'_>) -> Result<Done, StepError> {
+        let inputs: Inputs = ctx.inputs()?;
+        let patience = patience(ctx, inputs.patience.as_deref().unwrap_or(PATIENCE))?;
+        if inputs.vms.is_empty() {
+            return Ok(published(Done::new("no machines"), &[], &BTreeMap::new()));
+        }
+        let told = wait(ctx, &inputs.vms, patience)?;
+        let done = Done::new(format!("{} told their addresses", count(told.len())));
+        Ok(published(done, &inputs.vms, &told))
+    }
+}
+
+fn client(ctx: &StepContext<'_>) -> Result<pve::Client, StepError> {
+    Ok(pve::Client::new(ctx.env, &ctx.lab.paths)?.with_cancel(ctx.cancel))
+}
+
+fn patience(ctx: &StepContext<'_>, text: &str) -> Result<Duration, StepError> {
+    timeouts::resolve(text, &ctx.lab.config.timeouts).ok_or_else(|| {
+        StepError::new(format!("`patience` cannot be `{text}`"))
+            .exit(Exit::Definition)
+            .help("give a duration such as `90s` or `5m`, or a tier")
+    })
+}
+
+/// Asks in rounds until all have told an address.
+fn wait(
+    ctx: &StepContext<'_>,
+    vms: &[Machine],
+    patience: Duration,
+) -> Result<BTreeMap<String, Vec<String>>, StepError> {
+    let client = client(ctx)?;
+    let until = Instant::now() + patience;
+    let mut told = BTreeMap::new();
+    let mut waiting: Vec<&Machine> = vms.iter().collect();
+    loop {
+        let mut silent: Vec<(&Machine, String)> = Vec::new();
+        let mut lost = Vec::new();
+        for (vm, answer) in waiting.iter().zip(round(&client, &waiting)) {
+            match answer? {
+                Answer::Addresses(addresses) => {
+                    told.insert(vm.name.clone(), addresses);
+                }
+                Answer::NotYet(why) => silent.push((vm, why)),
+                Answer::Never(error) => lost.push(error),
+            }
+        }
+        let late = Instant::now() + PAUSE > until;
+        if !lost.is_empty() || late && !silent.is_empty() {
+            lost.extend(silent.iter().map(|(vm, why)| timed_out(vm, why, patience)));
+            return Err(together("no address is known", lost));
+        }
+        if silent.is_empty() {
+            return Ok(told);
+        }
+        waiting = silent.into_iter().map(|(vm, _)| vm).collect();
+        let names: Vec<&str> = waiting.iter().map(|vm| vm.name.as_str()).collect();
+        (ctx.emit)(EventKind::Progress {
+            message: format!("waiting for the guest agent of {}", names.join(", ")),
+            done: u64::try_from(told.len()).ok(),
+            total: u64::try_from(vms.len()).ok(),
+        });
+        ctx.cancel.sleep(PAUSE)?;
+    }
+}
+
+fn round(client: &pve::Client, vms: &[&Machine]) -> Vec<Result<Answer, StepError>> {
+    each(vms, |vm| ask(client, vm))
+}
+
+fn ask(client: &pve::Client, vm: &Machine) -> Result<Answer, StepError> {
+    let Machine { node, vmid, .. } = vm;
+    match client.agent_interfaces::<Interfaces>(node, *vmid) {
+        Ok(interfaces) => {
+            let told = interfaces.told();
+            Ok(if !told.usable.is_empty() {
+                Answer::Addresses(told.usable)
+            } else if told.refused.is_empty() {
+                Answer::NotYet("it has no address".to_owned())
+            } else {
+                Answer::NotYet(format!(
+                    "it has only {}, which lead nowhere from here",
+                    told.refused.join(", ")
+                ))
+            })
+        }
+        Err(pve::Error::Cancelled) => Err(crate::action::Cancelled.into()),
+        Err(error) => Ok(not_answered(vm, &error)),
+    }
+}
+
+/// What an error says about the machine, and whether it may pass.
+fn not_answered(vm: &Machine, error: &pve::Error) -> Answer {
+    let Machine { vmid, node, .. } = vm;
+    let said = error.to_string();
+    let never = |what: String| StepError::new(format!("{}: {what}", vm.words()));
+    if let pve::Error::Forbidden { message, .. } = error {
+        let error = never(format!("the token may not ask its guest agent: {message}"))
+            .help("`hl l0-runway` names the right that the token lacks");
+        return Answer::Never(error);
+    }
+    if error.is_not_found() {
+        let error = never("it is gone".to_owned()).help(format!("`qm config {vmid}` on `{node}`"));
+        return Answer::Never(error);
+    }
+    if said.contains("No QEMU guest agent configured") {
+        let error = never("its guest agent is switched off".to_owned()).help(format!(
+            "on `{node}`: `qm set {vmid} --agent 1`, then `qm reboot {vmid}`"
+        ));
+        return Answer::Never(error);
+    }
+    Answer::NotYet(said)
+}
+
+fn timed_out(vm: &Machine, why: &str, patience: Duration) -> StepError {
+    let Machine { vmid, node, .. } = vm;
+    let error = StepError::new(format!(
+        "{} told no address in {}: {why}",
+        vm.words(),
+        crate::plan::short_duration(patience)
+    ));
+    if why.contains("is not running") && why.contains("VM ") {
+        return error.help(format!(
+            "on `{node}`: `qm start {vmid}`, and look why it stopped"
+        ));
+    }
+    if why.starts_with("it has") {
+        return error.help(format!(
+            "is there a DHCP server on its bridge? give `{}` an `ip` in the environment's file, or look with `qm terminal {vmid}` on `{node}`",
+            vm.name
+        ));
+    }
+    error.help(format!(
+        "look with `qm terminal {vmid}` on `{node}`: does it boot, and does `systemctl status qemu-guest-agent` say that it runs? its template must have the package `qemu-guest-agent`"
+    ))
+}
+
+/// The contract of the specification: `NAME_ip` for each, `vm_ip` of the
+/// first; and all of them by name. A fixed address stands for what was told.
+fn published(mut done: Done, vms: &[Machine], told: &BTreeMap<String, Vec<String>>) -> Done {
+    let mut addresses = Map::new();
+    for vm in vms {
+        let Some(all) = told.get(&vm.name) else {
+            continue;
+        };
+        let fixed = vm
+            .address
+            .as_deref()
+            .and_then(|text| text.split('/').next());
+        let fixed = fixed.filter(|text| text.parse::<std::net::IpAddr>().is_ok());
+        let Some(ip) = fixed.or_else(|| all.first().map(String::as_str)) else {
+            continue;
+        };
+        done = done.output(&format!("{}_ip", vm.name), ip);
+        if addresses.is_empty() {
+            done = done.output("vm_ip", ip);
+        }
+        addresses.insert(vm.name.clone(), Value::from(all.clone()));
+    }
+    done.changed(false).output("addresses", addresses)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn machine(name: &str, address: Option<&str>) -> Machine {
+        Machine {
+            name: name.to_owned(),
+            vmid: 5101,
+            node: "pve".to_owned(),
+            address: address.map(str::to_owned),
+        }
+    }
+
+    #[test]
+    fn names_stand_in_the_keys_as_they_are() {
+        let vms = [
+            machine("web-1", Some("10.0.0.5/24")),
+            machine("app", Some("dhcp")),
+        ];
+        let told = [
+            ("web-1".to_owned(), vec!["10.0.0.9".to_owned()]),
+            ("app".to_owned(), vec!["10.0.0.7".to_owned()]),
+        ];
+        let done = published(Done::new(""), &vms, &told.into());
+        assert_eq!(done.outputs["web-1_ip"], "10.0.0.5");
+        assert_eq!(done.outputs["app_ip"], "10.0.0.7");
+        assert_eq!(done.outputs["vm_ip"], "10.0.0.5");
+        assert_eq!(done.outputs["addresses"]["app"][0], "10.0.0.7");
+        let none = published(Done::new(""), &[], &BTreeMap::new());
+        assert!(!none.outputs.contains_key("vm_ip"));
+        assert!(none.outputs.contains_key("addresses"));
+    }
+
+    #[test]
+    fn what_waiting_does_not_change_is_not_waited_for() {
+        let api = |message: &str| pve::Error::Api {
+            status: 500,
+            message: message.to_owned(),
+            errors: BTreeMap::new(),
+        };
+        let vm = machine("web-1", None);
+        let answer = not_answered(&vm, &api("No QEMU guest agent configured"));
+        assert!(matches!(answer, Answer::Never(error) if error.help[0].contains("--agent 1")));
+        let answer = not_answered(&vm, &api("QEMU guest agent is not running"));
+        let Answer::NotYet(why) = answer else {
+            panic!("{answer:?}")
+        };
+        let error = timed_out(&vm, &why, Duration::from_mins(5));
+        assert!(
+            error
+                .message
+                .contains("`web-1` (VM 5101 on `pve`) told no address in 5m")
+        );
+        assert!(error.help[0].contains("qemu-guest-agent"));
+        let stopped = timed_out(&vm, "the API answered 500: VM 5101 is not running", PAUSE);
+        assert!(stopped.help[0].contains("qm start 5101"));
+    }
+}
