@@ -24,6 +24,7 @@ mod pve;
 mod reference;
 mod rehearse;
 mod runway;
+mod secrets;
 mod shipped;
 mod sim;
 mod sim_verb;

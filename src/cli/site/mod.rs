@@ -5,10 +5,12 @@
 //! |---|---|
 //! | `args` | the verbs as clap sees them |
 //! | `verb` | which verb runs; the site-config that it works on |
+//! | `secrets` | `hl site secrets` |
 //! | `place` | `hl site where` |
 
 mod args;
 mod place;
+mod secrets;
 mod verb;
 
 pub(super) use args::SiteArgs;

@@ -3,13 +3,16 @@
 use camino::Utf8Path;
 
 use super::args::{SiteArgs, SiteVerb};
-use super::place;
+use super::{place, secrets};
 use crate::cli::session::Session;
 use crate::diag::{Exit, Failure};
 use crate::site::{Found, SYSTEM, Search, discover};
 
 pub(in crate::cli) fn site(session: &Session, args: &SiteArgs) -> Result<Exit, Failure> {
     match &args.verb {
+        SiteVerb::Secrets(secrets) => {
+            secrets::secrets(session, &find(session, args)?.root, &secrets.verb)
+        }
         SiteVerb::Where => place::show(session, &find(session, args)?).map(|()| Exit::Ok),
     }
 }

@@ -14,12 +14,22 @@ use crate::diag::{Diagnostic, Exit, Failure, Source};
 use crate::lab::write;
 use crate::site::yaml::Document;
 
+/// How a file is written.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct How {
+    /// Replace what would be lost.
+    pub force: bool,
+    /// Find out everything, and write nothing.
+    pub dry: bool,
+}
+
 /// What was done.
 #[derive(Debug, Serialize)]
 pub struct Changed {
     /// The file that was asked for, as the user knows it.
     pub file: Utf8PathBuf,
-    /// Whether it was written; not when it held the same already.
+    /// Whether it was written, or would be in a dry run; not when it held the
+    /// same already.
     pub written: bool,
     /// Names of the values that are other than before; all of a new file.
     pub names: Vec<String>,
@@ -32,12 +42,12 @@ pub struct Changed {
 
 impl Vault<'_> {
     /// Writes `secrets.yaml`, 0600, from `secrets.yaml.enc`. One that is there
-    /// and holds other values is only replaced with `force`.
+    /// and holds other values is only replaced with [`How::force`].
     ///
     /// # Errors
     /// There is nothing to decrypt, or it cannot be opened (65, 69);
     /// `secrets.yaml` would be overwritten, or cannot be written (73).
-    pub fn decrypt_file(&self, force: bool) -> Result<Changed, Failure> {
+    pub fn decrypt_file(&self, how: How) -> Result<Changed, Failure> {
         let plain = self.find(PLAIN)?;
         let sealed = match (self.find(SEALED)?, &plain) {
             (Some(_), Some(plain)) if plain.form != Form::Plain => return Err(self.two()),
@@ -55,11 +65,11 @@ impl Vault<'_> {
             names = differing(&leaves(&plain.document.root), &now);
             if names.is_empty() && same_comments(&plain.text.0, &text.0) {
                 written = plain.open_to_others().is_some();
-            } else if !force {
+            } else if !how.force {
                 return Err(would_lose(plain, &names));
             }
         }
-        if written {
+        if written && !how.dry {
             write(&path, text.0.as_bytes(), 0o600)?;
         }
         Ok(Changed {
@@ -75,12 +85,12 @@ impl Vault<'_> {
     /// `age`; without any, for those that `.sops.yaml` names, or that the file
     /// was encrypted for before. When it holds the same already, it is left
     /// alone: encrypting again would only change every line. One that cannot
-    /// be opened here is only replaced with `force`.
+    /// be opened here is only replaced with [`How::force`].
     ///
     /// # Errors
     /// There is nothing to encrypt, or nobody to encrypt it for (65); SOPS is
     /// missing (69); the file cannot be written (73).
-    pub fn encrypt_file(&self, age: &[String], force: bool) -> Result<Changed, Failure> {
+    pub fn encrypt_file(&self, age: &[String], how: How) -> Result<Changed, Failure> {
         let plain = self.find(PLAIN)?.ok_or_else(|| self.nothing_clear())?;
         if plain.form != Form::Plain {
             return Err(Problem::Already.failure(&plain.shown, None, self.env()));
@@ -104,7 +114,7 @@ impl Vault<'_> {
                         return Ok(before.unchanged());
                     }
                 }
-                Err(failure) if !force => {
+                Err(failure) if !how.force => {
                     return Err(failure.help(format!(
                         "`hl site secrets encrypt --force` replaces `{shown}` unread"
                     )));
@@ -113,17 +123,16 @@ impl Vault<'_> {
             }
         }
         let text = self.seal(&plain, before.as_ref(), age)?;
-        write(&self.dir().join(SEALED), text.as_bytes(), 0o644)?;
-        let after = self.find(SEALED)?;
-        let (recipients, warnings) = after.as_ref().map_or_else(Default::default, |after| {
-            (after.recipients().to_vec(), self.doubts(after))
-        });
+        if !how.dry {
+            write(&self.dir().join(SEALED), text.as_bytes(), 0o644)?;
+        }
+        let after = Found::of(SEALED, self.dir(), self.shown(), text, 0o644)?;
         Ok(Changed {
             file: shown,
             written: true,
             names,
-            recipients,
-            warnings,
+            recipients: after.recipients().to_vec(),
+            warnings: self.doubts(&after),
         })
     }
 

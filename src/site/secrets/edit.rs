@@ -103,7 +103,10 @@ impl Vault<'_> {
                 command
             }
         };
-        command.env_clear().envs(self.env());
+        let env = self.env().iter();
+        command
+            .env_clear()
+            .envs(env.filter(|(name, value)| !(name.starts_with("SOPS_") && value.is_empty())));
         if let Some(editor) = self.editor() {
             command.env("SOPS_EDITOR", editor);
         }

@@ -25,13 +25,17 @@ pub(super) fn default_file(env: &BTreeMap<String, String>) -> Utf8PathBuf {
         .join("sops/age/keys.txt")
 }
 
-/// What names a key here, for a message: variables with their names only, and
-/// files with their paths.
-pub(super) fn named(env: &BTreeMap<String, String>) -> String {
-    places(env).into_iter().next().unwrap_or_else(|| {
-        let file = default_file(env);
-        format!("`{file}`")
-    })
+/// The place of a key that cannot be read, for a message: one that is not
+/// there first, else the first of all.
+pub(super) fn named(env: &BTreeMap<String, String>) -> Option<String> {
+    for name in VARIABLES.iter().filter(|name| name.ends_with("_FILE")) {
+        if let Some(file) = env.get(*name).filter(|file| !file.is_empty())
+            && !Utf8Path::new(file).is_file()
+        {
+            return Some(format!("`{file}` (`{name}`), which is not there,"));
+        }
+    }
+    places(env).into_iter().next()
 }
 
 /// Every place that would be tried.
@@ -70,9 +74,13 @@ mod tests {
             places(&env),
             ["`SOPS_AGE_KEY`", "`/keys/lab.txt` (`SOPS_AGE_KEY_FILE`)"]
         );
+        assert_eq!(
+            named(&env).unwrap(),
+            "`/keys/lab.txt` (`SOPS_AGE_KEY_FILE`), which is not there,"
+        );
         assert_eq!(default_file(&env), "/nowhere/.config/sops/age/keys.txt");
         let env = BTreeMap::from([("XDG_CONFIG_HOME".to_owned(), "/xdg".to_owned())]);
         assert_eq!(default_file(&env), "/xdg/sops/age/keys.txt");
-        assert_eq!(named(&env), "`/xdg/sops/age/keys.txt`");
+        assert_eq!(named(&env), None);
     }
 }

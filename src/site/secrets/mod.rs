@@ -36,7 +36,7 @@ mod read;
 mod sops;
 mod vault;
 
-pub use change::Changed;
+pub use change::{Changed, How};
 pub use check::{FileReport, Report};
 pub use git::Tracking;
 pub use model::{Keyed, Secret, Secrets};

@@ -87,7 +87,7 @@ impl Problem {
                     || has("failed to parse")
                     || has("failed to open")
                 {
-                    Self::BadKey(keys::named(env))
+                    keys::named(env).map_or(Self::NoKey, Self::BadKey)
                 } else {
                     Self::NoKey
                 }
@@ -155,7 +155,7 @@ impl Problem {
                 limit.as_secs()
             ),
             Self::NoKey => format!("there is no age key here that could open `{path}`"),
-            Self::BadKey(place) => format!("the age key in {place} cannot be read as a key"),
+            Self::BadKey(place) => format!("{place} cannot be read as an age key"),
             Self::WrongKey => {
                 format!("none of the age keys here opens `{path}`: it is encrypted for others")
             }
@@ -183,7 +183,7 @@ impl Problem {
 
     fn help(&self, path: &Utf8Path, env: &BTreeMap<String, String>) -> Vec<String> {
         let sops = "install it: https://github.com/getsops/sops/releases".to_owned();
-        let dir = path.parent().unwrap_or(Utf8Path::new("."));
+        let config = path.with_file_name(".sops.yaml");
         match self {
             Self::NotInstalled | Self::NotSops | Self::TooOld(_) => vec![sops],
             Self::NoKey => vec![format!(
@@ -197,7 +197,7 @@ impl Problem {
             Self::WrongKey => vec![
                 "name the file of the right key in `SOPS_AGE_KEY_FILE`".to_owned(),
                 format!(
-                    "or let somebody who has it add yours (`age-keygen -y KEYFILE` prints it) to `{dir}/.sops.yaml` and run `sops updatekeys {path}`"
+                    "or let somebody who has it add yours (`age-keygen -y KEYFILE` prints it) to `{config}` and run `sops updatekeys --input-type yaml {path}`"
                 ),
             ],
             Self::Service => vec![format!(
@@ -214,7 +214,7 @@ impl Problem {
             }
             Self::NoRecipient => vec![
                 "name one: `hl site secrets encrypt --age age1...`".to_owned(),
-                format!("or write a rule for `secrets.yaml` into `{dir}/.sops.yaml`"),
+                format!("or write a rule for `secrets.yaml` into `{config}`"),
             ],
             Self::BadRecipient => vec![
                 "expected `age1...`; `age-keygen -y KEYFILE` prints the public key of a private one"
@@ -295,15 +295,15 @@ mod tests {
             ),
             Problem::WrongKey
         );
+        let bad = format!(
+            "{head}load age identities. Errors while loading age\n      | identities: failed to open SOPS_AGE_KEY_FILE file"
+        );
+        let env = BTreeMap::from([("SOPS_AGE_KEY_FILE".to_owned(), "/nope".to_owned())]);
         assert!(matches!(
-            of(
-                128,
-                &format!(
-                    "{head}load age identities. Errors while loading age\n      | identities: failed to open SOPS_AGE_KEY_FILE file"
-                )
-            ),
+            Problem::of(Some(128), &bad, &env),
             Problem::BadKey(_)
         ));
+        assert_eq!(of(128, &bad), Problem::NoKey);
         assert_eq!(
             of(128, "Group 0: FAILED\n  1234ABCD: FAILED"),
             Problem::Service

@@ -97,6 +97,8 @@ impl<'a> Sops<'a> {
 
     fn run(&self, args: &[&str], input: Vec<u8>, dir: &Utf8Path) -> Result<Output, Problem> {
         let mut env = self.env.clone();
+        // It would take a name without a file for a file without a name.
+        env.retain(|name, value| !(name.starts_with("SOPS_") && value.is_empty()));
         // It would ask GitHub for a newer one.
         env.insert("SOPS_DISABLE_VERSION_CHECK".to_owned(), "true".to_owned());
         let expression = duct::cmd(&self.program, args)

@@ -116,27 +116,15 @@ impl<'a> Vault<'a> {
 
     /// One of the files, read and looked at.
     pub(super) fn find(&self, name: &'static str) -> Result<Option<Found>, Failure> {
-        let path = self.dir.join(name);
-        let shown = self.shown.join(name);
-        let read = read(&path).map_err(|error| {
+        let read = read(&self.dir.join(name)).map_err(|error| {
+            let shown = self.shown.join(name);
             Failure::message(
                 Exit::Definition,
                 format!("cannot read `{shown}`: {}", error.kind()),
             )
         })?;
-        let Some((text, mode)) = read else {
-            return Ok(None);
-        };
-        let document = Document::parse_secret(Source::new(shown.clone(), text.as_str()))?;
-        Ok(Some(Found {
-            name,
-            path,
-            shown,
-            mode,
-            form: Form::of(&document),
-            document,
-            text: Hidden(text),
-        }))
+        read.map(|(text, mode)| Found::of(name, self.dir, self.shown, text, mode))
+            .transpose()
     }
 
     /// The values of an encrypted file, in their places in it.
@@ -204,6 +192,27 @@ impl<'a> Vault<'a> {
 }
 
 impl Found {
+    /// A file of this text.
+    pub(super) fn of(
+        name: &'static str,
+        dir: &Utf8Path,
+        shown: &Utf8Path,
+        text: String,
+        mode: u32,
+    ) -> Result<Self, Failure> {
+        let shown = shown.join(name);
+        let document = Document::parse_secret(Source::new(shown.clone(), text.as_str()))?;
+        Ok(Self {
+            name,
+            path: dir.join(name),
+            shown,
+            mode,
+            form: Form::of(&document),
+            document,
+            text: Hidden(text),
+        })
+    }
+
     /// A clear file that others may read.
     pub(super) fn open_to_others(&self) -> Option<Diagnostic> {
         let mode = self.mode & 0o777;

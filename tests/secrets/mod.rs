@@ -1,0 +1,7 @@
+//! Secrets with the real sops and age: what opens, what does not, and that no
+//! value is seen anywhere.
+
+mod canary;
+mod editing;
+mod flow;
+mod world;
