@@ -6,7 +6,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use schemars::{JsonSchema, Schema, schema_for};
 use serde::Deserialize;
 
-use super::{Action, ChildSpec, Done, StepContext, StepError};
+use super::{Action, Basis, ChildSpec, Done, Reads, StepContext, StepError};
 use crate::diag::Exit;
 
 /// Runs a program with arguments. No shell is between.
@@ -65,6 +65,10 @@ impl Action for Command {
         schema_for!(CommandInputs)
     }
 
+    fn basis(&self, ctx: &StepContext<'_>) -> Result<Basis, StepError> {
+        Ok(Basis::On(reads(ctx, &Self::spec(ctx)?)))
+    }
+
     fn preview(&self, ctx: &StepContext<'_>) -> Result<Done, StepError> {
         Ok(show(ctx, &Self::spec(ctx)?))
     }
@@ -96,6 +100,10 @@ impl Action for Script {
 
     fn inputs(&self) -> Schema {
         schema_for!(ScriptInputs)
+    }
+
+    fn basis(&self, ctx: &StepContext<'_>) -> Result<Basis, StepError> {
+        Ok(Basis::On(reads(ctx, &Self::spec(ctx)?)))
     }
 
     fn preview(&self, ctx: &StepContext<'_>) -> Result<Done, StepError> {
@@ -161,6 +169,18 @@ fn spec(
         cwd,
         ..ChildSpec::new(program, args)
     }
+}
+
+/// The files of the lab that the words of its command line name.
+fn reads(ctx: &StepContext<'_>, child: &ChildSpec) -> Reads {
+    let root = ctx.lab.paths.root();
+    let cwd = child
+        .cwd
+        .as_ref()
+        .map_or(root.to_owned(), |cwd| root.join(cwd));
+    let words = std::iter::once(&child.program).chain(&child.args);
+    let files = words.map(|word| cwd.join(word));
+    Reads::paths(files.filter(|file| file.starts_with(root) && file.is_file()))
 }
 
 fn show(ctx: &StepContext<'_>, child: &ChildSpec) -> Done {

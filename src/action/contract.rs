@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::{StepContext, StepError};
+use super::{Basis, Reads, StepContext, StepError};
 
 /// What an action did.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -89,6 +89,29 @@ pub trait Action: Send + Sync {
     /// actions takes no lock and leaves no journal.
     fn reads_only(&self) -> bool {
         false
+    }
+
+    /// What the result rests on beside the inputs: in a resumed run it stands
+    /// as long as that is the same. Starts no child and asks nobody.
+    fn basis(&self, ctx: &StepContext<'_>) -> Result<Basis, StepError> {
+        let _ = ctx;
+        Ok(if self.reads_only() {
+            Basis::Never("it reads and checks")
+        } else {
+            Basis::On(Reads::default())
+        })
+    }
+
+    /// Whether what an earlier run of the step made is still there, where
+    /// outputs that are paths of the lab do not tell; the error is the reason,
+    /// as in `the template 9000 is gone`.
+    fn stands(
+        &self,
+        ctx: &StepContext<'_>,
+        outputs: &BTreeMap<String, Value>,
+    ) -> Result<(), String> {
+        let _ = (ctx, outputs);
+        Ok(())
     }
 
     /// What to ask before [`Action::run`] when the step has `approve`; `None`

@@ -5,6 +5,7 @@
 //! published, or a [`StepError`]. It never prints.
 
 mod ansible;
+mod basis;
 pub mod clean;
 mod command;
 mod context;
@@ -23,6 +24,7 @@ pub mod template;
 pub mod tofu;
 
 pub use ansible::{InventoryAction, PlaybookAction};
+pub use basis::{Basis, Reads};
 pub use command::{Command, Script};
 pub use context::{Emit, StepContext};
 pub use contract::{Action, Approval, Done, Instead};

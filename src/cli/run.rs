@@ -116,6 +116,8 @@ pub(super) fn run(session: &Session, job: &Job<'_>) -> Result<Ended, Failure> {
             keep_going: globals.keep_going,
             timeout,
             color: session.palette().color,
+            earlier: engine::Earlier::default(),
+            resumes: None,
         },
     };
     // The journal first: what it does not hold did not happen.

@@ -8,8 +8,8 @@ use sha2::{Digest, Sha256};
 use super::board::needs;
 use super::setup::Setup;
 use crate::diag::{Exit, Failure};
-use crate::lab::Process;
-use crate::plan::{Plan, RunInfo, StepId, order};
+use crate::lab::{Process, boot_id};
+use crate::plan::{EventKind, Plan, Resumed, RunInfo, StepId, order};
 
 /// Refuses a plan that cannot be executed to its end. Definitions are checked
 /// with places when they are read; this holds for plans from anywhere.
@@ -43,8 +43,20 @@ pub(super) fn check(plan: &Plan) -> Result<(), Failure> {
     Ok(())
 }
 
-/// What the first event says of the run.
-pub(super) fn info(plan: &Plan, setup: &Setup<'_>) -> RunInfo {
+/// The first event of the run, or of the part that goes on with it.
+pub(super) fn begins(plan: &Plan, setup: &Setup<'_>) -> EventKind {
+    let info = info(plan, setup);
+    match &setup.options.resumes {
+        None => EventKind::RunStarted(info),
+        Some(flags) => EventKind::Resumed(Resumed {
+            info,
+            boot_id: boot_id(),
+            flags: flags.clone(),
+        }),
+    }
+}
+
+fn info(plan: &Plan, setup: &Setup<'_>) -> RunInfo {
     let this = Process::this();
     let options = &setup.options;
     RunInfo {

@@ -14,6 +14,8 @@
 //! | `children` | all running children: one SIGINT each, grace, escalation |
 //! | `control` | how loop and step agree on stopping it |
 //! | `voice` | what a step says |
+//! | `reuse` | may the result that a step had in an earlier part of the run stand |
+//! | `explain` | which steps of a resumed run would run, and why |
 //! | `identity` | does the plan make sense, and what is the run called |
 //! | `log` | a step's log |
 //! | `words` | what is said when a run is stopped |
@@ -23,9 +25,11 @@ mod bus;
 mod children;
 mod control;
 mod exec;
+mod explain;
 mod identity;
 mod log;
 mod redacted;
+mod reuse;
 mod run;
 mod setup;
 mod spawn;
@@ -33,5 +37,7 @@ mod step;
 mod voice;
 mod words;
 
+pub use explain::{Expect, Forecast, explain};
+pub use reuse::with_dependents;
 pub use run::run;
-pub use setup::{Answer, Approver, Options, RunResult, Setup, StepResult, reads_only};
+pub use setup::{Answer, Approver, Earlier, Options, RunResult, Setup, StepResult, reads_only};

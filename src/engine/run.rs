@@ -7,19 +7,21 @@ use std::thread::{self, Scope};
 use std::time::{Duration, Instant};
 
 use camino::Utf8PathBuf;
+use serde_json::Value;
 
 use super::board::Board;
 use super::bus::Bus;
 use super::children::Children;
 use super::control::Control;
-use super::identity::{check, info};
+use super::identity::{begins, check};
 use super::log::slugs;
+use super::redacted::value;
 use super::setup::{RunResult, Setup, StepResult, reads_only};
 use super::step::{End, perform};
 use super::words;
 use crate::action::Stop;
 use crate::diag::{Exit, Failure, merge};
-use crate::lab::{Signal, Watch, create_dir};
+use crate::lab::{Redactor, Signal, Watch, create_dir};
 use crate::plan::{EventKind, Listener, Outcome, Plan, Published, Status, StepId};
 
 /// How often signals and clocks are looked at; a step's end is heard at once.
@@ -70,7 +72,7 @@ pub fn run(plan: &Plan, setup: &Setup<'_>, listeners: &mut [&mut dyn Listener]) 
         plan,
         slugs: slugs(plan),
     };
-    run.bus.emit(None, EventKind::RunStarted(info(plan, setup)));
+    run.bus.emit(None, begins(plan, setup));
     let mut result = thread::scope(|scope| {
         let (sender, inbox) = channel();
         Loop {
@@ -216,7 +218,7 @@ impl Loop<'_, '_> {
                 duration_ms: millis(end.duration),
                 summary: end.summary.clone(),
                 outputs: end.done.outputs.clone(),
-                fingerprint: None,
+                fingerprint: whole(&end, run.bus.redactor()),
                 warnings: end.done.warnings.clone(),
                 help: error.map(|e| e.help.clone()).unwrap_or_default(),
                 tail: error.map(|e| e.tail.clone()).unwrap_or_default(),
@@ -343,6 +345,14 @@ impl Loop<'_, '_> {
             failure,
         }
     }
+}
+
+/// What the result rests on, unless its outputs hold what is not written down.
+fn whole(end: &End, redactor: &Redactor) -> Option<String> {
+    let outputs = &end.done.outputs;
+    let same = |output: &Value| value(output.clone(), redactor) == *output;
+    let fingerprint = end.fingerprint.clone()?;
+    outputs.values().all(same).then_some(fingerprint)
 }
 
 /// What a step's end does to the exit code. A step that was only stopped does

@@ -1,6 +1,6 @@
 //! What a run is given, and what it gives back.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::action::{Approval, Registry, StepError};
 use crate::diag::{Exit, Failure};
 use crate::lab::{Environment, Lab, Redactor};
-use crate::plan::{Outcome, Plan, Status, Step, StepId};
+use crate::plan::{Outcome, Past, Plan, Status, Step, StepId};
 
 /// Everything a run needs besides its plan and its listeners.
 #[expect(missing_debug_implementations, reason = "holds trait objects")]
@@ -46,6 +46,19 @@ pub struct Options {
     pub timeout: Option<Duration>,
     /// Children may colour their output.
     pub color: bool,
+    /// What earlier parts of the run did.
+    pub earlier: Earlier,
+    /// The run goes on: the flags of the command that resumes it, by name.
+    pub resumes: Option<BTreeMap<String, Value>>,
+}
+
+/// What earlier parts of a run did: results that still stand are not made again.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Earlier {
+    /// Each step that was begun.
+    pub steps: BTreeMap<StepId, Past>,
+    /// Steps that run whatever was done.
+    pub forced: BTreeSet<StepId>,
 }
 
 /// Asks a person, or answers for one. Asked from the step's own thread, one

@@ -1,6 +1,7 @@
 //! One step, from its inputs to its result.
 
 use std::any::Any;
+use std::borrow::Cow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::PoisonError;
 use std::time::{Duration, Instant};
@@ -9,12 +10,17 @@ use serde_json::Value;
 
 use super::control::Control;
 use super::exec::StepExec;
+use super::reuse::{Ground, judge, reason};
 use super::run::Run;
 use super::voice::Voice;
-use crate::action::{Action, Approval, Cause, Done, Instead, StepContext, StepError, Stop};
+use crate::action::{
+    Action, Approval, Cancel, Cause, Done, Emit, Instead, StepContext, StepError, Stop,
+};
 use crate::diag::Exit;
+use crate::lab::Environment;
 use crate::plan::{
-    EventKind, Missing, Retry, RetryOn, Status, Step, references, resolve, short_duration,
+    DoneBefore, EventKind, Missing, Retry, RetryOn, Status, Step, references, resolve,
+    short_duration,
 };
 
 /// The longest wait between two attempts.
@@ -31,6 +37,8 @@ pub(super) struct End {
     pub(super) error: Option<StepError>,
     pub(super) duration: Duration,
     pub(super) log: Option<String>,
+    /// What its result rests on, when it has one.
+    pub(super) fingerprint: Option<String>,
 }
 
 impl End {
@@ -43,6 +51,20 @@ impl End {
             error: None,
             duration: Duration::ZERO,
             log: None,
+            fingerprint: None,
+        }
+    }
+
+    /// An earlier result that stands.
+    fn reused(before: &DoneBefore) -> Self {
+        let done = Done {
+            outputs: before.outputs.clone(),
+            ..Done::default()
+        };
+        Self {
+            done,
+            fingerprint: before.fingerprint.clone(),
+            ..Self::new(Status::Skipped, reason(before))
         }
     }
 
@@ -94,10 +116,17 @@ pub(super) fn perform(run: &Run<'_>, step: &Step, slug: &str, control: &Control)
         exec: StepExec::new(run, &voice, control),
         voice: &voice,
     };
+    let ground = attempts.ground();
+    if let Some(before) = attempts.before(&ground) {
+        return End::reused(before);
+    }
     let mut end = match attempts.all() {
         Ok(done) => End::done(done),
         Err(error) => End::failed(error),
     };
+    if end.error.is_none() && end.status != Status::NotPlanned {
+        end.fingerprint = ground.fingerprint.map(|print| print.to_string());
+    }
     if let Some(error) = &mut end.error
         && error.tail.is_empty()
         && end.status == Status::Failed
@@ -185,6 +214,58 @@ struct Attempts<'r, 'a> {
 }
 
 impl Attempts<'_, '_> {
+    /// The variables of the node that the step works on.
+    fn env(&self) -> Result<Cow<'_, Environment>, StepError> {
+        Ok(self.run.setup.env.on(self.step.node.as_deref())?)
+    }
+
+    fn context<'c>(
+        &'c self,
+        env: &'c Environment,
+        emit: &'c Emit<'c>,
+        cancel: &'c Cancel,
+    ) -> StepContext<'c> {
+        StepContext {
+            lab: self.run.setup.lab,
+            env,
+            step: self.step,
+            with: self.with.clone(),
+            run_id: &self.run.setup.options.run_id,
+            dry_run: self.run.setup.options.dry_run,
+            exec: &self.exec,
+            emit,
+            cancel,
+        }
+    }
+
+    /// What the result will rest on, read before anything is changed.
+    fn ground(&self) -> Ground {
+        let cancel = self.control.begin();
+        let emit = |kind| self.voice.emit(kind);
+        // What goes wrong in there is told when the action runs.
+        self.catch(|| {
+            let env = self.env()?;
+            let ctx = self.context(&env, &emit, &cancel);
+            Ok(Ground::of(self.action, &ctx, self.run.bus.redactor()))
+        })
+        .unwrap_or_default()
+    }
+
+    /// The result of an earlier part of the run, where it stands.
+    fn before(&self, ground: &Ground) -> Option<&DoneBefore> {
+        let setup = self.run.setup;
+        let earlier = &setup.options.earlier;
+        let before = judge(earlier, &self.step.id, ground, setup.lab).ok()?;
+        let cancel = self.control.begin();
+        let emit = |kind| self.voice.emit(kind);
+        let stands = self.catch(|| {
+            let env = self.env()?;
+            let ctx = self.context(&env, &emit, &cancel);
+            Ok(self.action.stands(&ctx, &before.outputs))
+        });
+        matches!(stands, Ok(Ok(()))).then_some(before)
+    }
+
     fn all(&self) -> Result<Done, StepError> {
         let mut approved = None;
         let mut attempt = 1;
@@ -222,18 +303,8 @@ impl Attempts<'_, '_> {
         });
         self.control.clock(limit);
         let emit = |kind| self.voice.emit(kind);
-        let env = self.run.setup.env.on(self.step.node.as_deref())?;
-        let ctx = StepContext {
-            lab: self.run.setup.lab,
-            env: &env,
-            step: self.step,
-            with: self.with.clone(),
-            run_id: &self.run.setup.options.run_id,
-            dry_run: self.run.setup.options.dry_run,
-            exec: &self.exec,
-            emit: &emit,
-            cancel: &cancel,
-        };
+        let env = self.env()?;
+        let ctx = self.context(&env, &emit, &cancel);
         let result = self.catch(|| {
             if ctx.dry_run {
                 return self.action.preview(&ctx);
@@ -298,7 +369,7 @@ impl Attempts<'_, '_> {
     }
 
     /// A panic is a bug of ours, and no reason to leave the others alone.
-    fn catch(&self, act: impl FnOnce() -> Result<Done, StepError>) -> Result<Done, StepError> {
+    fn catch<T>(&self, act: impl FnOnce() -> Result<T, StepError>) -> Result<T, StepError> {
         catch_unwind(AssertUnwindSafe(act)).unwrap_or_else(|payload| {
             Err(StepError::new(format!(
                 "a bug in action `{}`: {}",

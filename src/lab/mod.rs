@@ -7,6 +7,7 @@
 
 mod cancel;
 mod config;
+mod digest;
 pub mod environment;
 mod hl_toml;
 mod lock;
@@ -25,6 +26,7 @@ mod write;
 
 pub use cancel::{Cancel, Cancelled};
 pub use config::{Config, DopplerMode, DopplerSettings, LabSettings, SshSettings};
+pub use digest::digest;
 pub use environment::{Environment, Provenance, Var};
 pub use lock::{Holder, Lock};
 pub use paths::Paths;

@@ -2,15 +2,19 @@
 //! ([`Event`]). No I/O here; everything serialises.
 
 mod event;
+mod fingerprint;
 mod listener;
 mod order;
+mod past;
 mod reference;
 mod step;
 mod text;
 
 pub use event::{Event, EventKind, Outcome, Resumed, RunInfo, Status, Stream};
+pub use fingerprint::{Difference, Fingerprint};
 pub use listener::Listener;
 pub use order::{Cycle, order};
+pub use past::{DoneBefore, Past, past};
 pub use reference::{Missing, Published, references, resolve};
 pub use step::{OnFailure, PLAN_VERSION, Plan, Retry, RetryOn, Step, StepId, Timeout};
 pub use text::{quoted, sanitize, short_duration};

@@ -179,6 +179,8 @@ pub(super) fn options(id: &str) -> Options {
         keep_going: false,
         timeout: None,
         color: false,
+        earlier: hl::engine::Earlier::default(),
+        resumes: None,
     }
 }
 

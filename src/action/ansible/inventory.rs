@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use crate::action::{Action, Done, StepContext, StepError};
+use crate::action::{Action, Basis, Done, StepContext, StepError};
 use crate::diag::{Exit, Failure};
 use crate::lab;
 use crate::lab::ssh;
@@ -59,6 +59,10 @@ impl Action for InventoryAction {
 
     fn inputs(&self) -> schemars::Schema {
         schemars::schema_for!(Inputs)
+    }
+
+    fn basis(&self, _: &StepContext<'_>) -> Result<Basis, StepError> {
+        Ok(Basis::Never("it is made from the outputs of now"))
     }
 
     /// In a dry run the inventory goes to the run's logs, so that a live run's

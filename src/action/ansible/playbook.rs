@@ -9,7 +9,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::events::{CALLBACK, Counts, EventFile, PlaybookEvent, judge};
-use crate::action::{Action, ChildExit, ChildSpec, Done, StepContext, StepError};
+use crate::action::{Action, Basis, ChildExit, ChildSpec, Done, Reads, StepContext, StepError};
 use crate::diag::Exit;
 use crate::lab;
 
@@ -67,6 +67,19 @@ impl Action for PlaybookAction {
 
     fn inputs(&self) -> schemars::Schema {
         schemars::schema_for!(Inputs)
+    }
+
+    /// The playbook's whole directory: roles, templates and files beside it.
+    fn basis(&self, ctx: &StepContext<'_>) -> Result<Basis, StepError> {
+        let inputs: Inputs = ctx.inputs()?;
+        let root = ctx.lab.paths.root();
+        let playbook = root.join(&inputs.playbook);
+        let dir = playbook.parent().unwrap_or(&playbook).to_owned();
+        Ok(Basis::On(Reads::paths([
+            dir,
+            root.join("ansible.cfg"),
+            root.join(&inputs.inventory),
+        ])))
     }
 
     fn preview(&self, ctx: &StepContext<'_>) -> Result<Done, StepError> {

@@ -40,6 +40,10 @@ impl Action for CleanRemove {
         schema_for!(Inputs)
     }
 
+    fn basis(&self, _: &StepContext<'_>) -> Result<Basis, StepError> {
+        Ok(Basis::Never("it looks first, and removes what is there"))
+    }
+
     fn preview(&self, ctx: &StepContext<'_>) -> Result<Done, StepError> {
         let (_, remove) = judged(ctx)?;
         for (path, size) in &remove {

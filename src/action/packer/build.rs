@@ -1,10 +1,12 @@
 //! `packer.build`: a template from a template's files, and proof that it is one.
 
+use std::collections::BTreeMap;
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
 use schemars::{JsonSchema, Schema, schema_for};
 use serde::Deserialize;
+use serde_json::Value;
 
 use super::base::Base;
 use super::manifest;
@@ -14,7 +16,7 @@ use super::workspace::Workspace;
 use crate::action::template::{
     Manifest, Pin, Record, Shelf, Stamp, Template, call, inputs_digest, node, notes, pin_in_use,
 };
-use crate::action::{Action, Done, Instead, StepContext, StepError};
+use crate::action::{Action, Basis, Done, Instead, Reads, StepContext, StepError};
 use crate::diag::Exit;
 use crate::pve::{BuildAddress, tool_env};
 
@@ -44,6 +46,34 @@ impl Action for PackerBuild {
 
     fn inputs(&self) -> Schema {
         schema_for!(Inputs)
+    }
+
+    fn basis(&self, ctx: &StepContext<'_>) -> Result<Basis, StepError> {
+        let inputs: Inputs = ctx.inputs()?;
+        let template = call::template(ctx, &inputs.name)?;
+        let files = template
+            .files()
+            .map_err(|error| StepError::io("read the files of", &template.dir, &error))?;
+        Ok(Basis::On(Reads::paths(files.into_values()).on_the_node()))
+    }
+
+    fn stands(
+        &self,
+        ctx: &StepContext<'_>,
+        outputs: &BTreeMap<String, Value>,
+    ) -> Result<(), String> {
+        let look = || -> Result<bool, StepError> {
+            let inputs: Inputs = ctx.inputs()?;
+            let vmid = outputs.get("vmid").and_then(Value::as_u64);
+            let vmid = vmid.and_then(|vmid| u32::try_from(vmid).ok());
+            let config = call::client(ctx)?.vm_config(&inputs.node, vmid.unwrap_or_default())?;
+            Ok(config.is_template())
+        };
+        match look() {
+            Ok(true) => Ok(()),
+            Ok(false) => Err("what it made is no template any more".to_owned()),
+            Err(error) => Err(format!("the template cannot be found: {}", error.message)),
+        }
     }
 
     fn preview(&self, ctx: &StepContext<'_>) -> Result<Done, StepError> {

@@ -8,7 +8,7 @@ use super::variables::{Build, variables};
 use super::workspace::Workspace;
 use crate::action::template::Template;
 use crate::action::template::call::{self, Named};
-use crate::action::{Action, Done, StepContext, StepError};
+use crate::action::{Action, Basis, Done, StepContext, StepError};
 use crate::pve::BuildAddress;
 
 /// `packer.validate`
@@ -29,6 +29,10 @@ impl Action for PackerValidate {
 
     fn inputs(&self) -> Schema {
         schema_for!(Named)
+    }
+
+    fn basis(&self, _: &StepContext<'_>) -> Result<Basis, StepError> {
+        Ok(Basis::Never("it checks the files of now"))
     }
 
     fn preview(&self, ctx: &StepContext<'_>) -> Result<Done, StepError> {

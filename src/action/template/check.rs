@@ -13,7 +13,7 @@ use super::node;
 use super::pin::Pin;
 use super::shelf::Shelf;
 use super::source::Template;
-use crate::action::{Action, Done, StepContext, StepError};
+use crate::action::{Action, Basis, Done, StepContext, StepError};
 use crate::lab::Paths;
 
 /// `template.check`
@@ -46,6 +46,10 @@ impl Action for TemplateCheck {
 
     fn inputs(&self) -> Schema {
         schema_for!(Inputs)
+    }
+
+    fn basis(&self, _: &StepContext<'_>) -> Result<Basis, StepError> {
+        Ok(Basis::Never("it looks at the node and the files of now"))
     }
 
     fn preview(&self, ctx: &StepContext<'_>) -> Result<Done, StepError> {

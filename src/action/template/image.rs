@@ -10,7 +10,7 @@ use super::fetch::Web;
 use super::pin::Pin;
 use super::shelf::Shelf;
 use super::source::ImageSpec;
-use crate::action::{Action, Done, Instead, StepContext, StepError};
+use crate::action::{Action, Basis, Done, Instead, StepContext, StepError};
 use crate::pve::{Client, Download, Error, Upid};
 
 /// `template.image`
@@ -31,6 +31,12 @@ impl Action for TemplateImage {
 
     fn inputs(&self) -> Schema {
         schema_for!(Named)
+    }
+
+    fn basis(&self, _: &StepContext<'_>) -> Result<Basis, StepError> {
+        Ok(Basis::Never(
+            "it looks first, and fetches only what is missing",
+        ))
     }
 
     fn preview(&self, ctx: &StepContext<'_>) -> Result<Done, StepError> {

@@ -18,7 +18,7 @@ use super::manifest::{IsoManifest, Record, Stamp, VERSION};
 use super::pin::{self, Pin};
 use super::shelf::Shelf;
 use super::source::Iso;
-use crate::action::{Action, Done, Instead, StepContext, StepError};
+use crate::action::{Action, Basis, Done, Instead, StepContext, StepError};
 use crate::diag::Exit;
 use crate::pve::{Client, Download};
 
@@ -52,6 +52,12 @@ impl Action for IsoFetch {
 
     fn inputs(&self) -> Schema {
         schema_for!(Inputs)
+    }
+
+    fn basis(&self, _: &StepContext<'_>) -> Result<Basis, StepError> {
+        Ok(Basis::Never(
+            "it looks first, and fetches only what is missing",
+        ))
     }
 
     fn preview(&self, ctx: &StepContext<'_>) -> Result<Done, StepError> {

@@ -12,7 +12,7 @@ use super::notes::Notes;
 use super::pin::{self, Pin};
 use super::promote::promote;
 use super::shelf::Shelf;
-use crate::action::{Action, Done, Instead, StepContext, StepError};
+use crate::action::{Action, Basis, Done, Instead, Reads, StepContext, StepError};
 use crate::diag::Exit;
 use crate::pve::{Param, VmConfig};
 
@@ -50,6 +50,10 @@ impl Action for TemplatePublish {
 
     fn inputs(&self) -> Schema {
         schema_for!(Inputs)
+    }
+
+    fn basis(&self, _: &StepContext<'_>) -> Result<Basis, StepError> {
+        Ok(Basis::On(Reads::default().on_the_node()))
     }
 
     fn preview(&self, _ctx: &StepContext<'_>) -> Result<Done, StepError> {

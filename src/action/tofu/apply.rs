@@ -1,9 +1,11 @@
 //! `tofu.apply`: applies the very plan that was shown, once.
 
+use std::collections::BTreeMap;
+
 use camino::Utf8PathBuf;
 use schemars::{JsonSchema, Schema, schema_for};
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::events::Events;
 use super::files::{self, Once};
@@ -16,7 +18,9 @@ use super::state::State;
 use super::summary::{Kind, Summary};
 use super::tool::Tool;
 use super::workspace::{Target, Workspace};
-use crate::action::{Action, Approval, Cause, Done, Instead, StepContext, StepError, known_hosts};
+use crate::action::{
+    Action, Approval, Basis, Cause, Done, Instead, Reads, StepContext, StepError, known_hosts,
+};
 use crate::plan::EventKind;
 
 /// `tofu.apply`
@@ -83,6 +87,25 @@ impl Action for Apply {
     fn approval(&self, ctx: &StepContext<'_>) -> Result<Option<Approval>, StepError> {
         let job = Job::of(ctx)?;
         Ok(approval(&job.summary, &job.target))
+    }
+
+    /// The plan that it applies is made again, and says what is left to do.
+    fn basis(&self, ctx: &StepContext<'_>) -> Result<Basis, StepError> {
+        let inputs: Inputs = ctx.inputs()?;
+        let space = Workspace::of(ctx, &inputs.target)?;
+        let reads = Reads::paths([space.source.clone(), space.vars_file()]);
+        Ok(Basis::On(reads.on_the_node()))
+    }
+
+    fn stands(&self, ctx: &StepContext<'_>, _: &BTreeMap<String, Value>) -> Result<(), String> {
+        match Job::of(ctx) {
+            Ok(job) if job.summary.is_empty() && !job.summary.outputs_changed => {
+                let _once = Once(job.file);
+                Ok(())
+            }
+            Ok(_) => Err("the plan has changes".to_owned()),
+            Err(error) => Err(error.message),
+        }
     }
 
     /// Reached only when the plan is empty: any other is known when it was made.

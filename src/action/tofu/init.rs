@@ -6,7 +6,7 @@ use serde::Deserialize;
 use super::tool::Tool;
 use super::traps::{self, LOCK};
 use super::workspace::{Target, Workspace};
-use crate::action::{Action, Done, StepContext, StepError};
+use crate::action::{Action, Basis, Done, StepContext, StepError};
 use crate::diag::Exit;
 
 /// `tofu.init`
@@ -28,6 +28,12 @@ impl Action for Init {
 
     fn inputs(&self) -> Schema {
         schema_for!(Target)
+    }
+
+    fn basis(&self, _: &StepContext<'_>) -> Result<Basis, StepError> {
+        Ok(Basis::Never(
+            "it makes ready what the steps behind it work in",
+        ))
     }
 
     fn preview(&self, ctx: &StepContext<'_>) -> Result<Done, StepError> {
@@ -150,6 +156,10 @@ impl Action for Validate {
 
     fn inputs(&self) -> Schema {
         schema_for!(Target)
+    }
+
+    fn basis(&self, _: &StepContext<'_>) -> Result<Basis, StepError> {
+        Ok(Basis::Never("it checks what is there now"))
     }
 
     fn preview(&self, ctx: &StepContext<'_>) -> Result<Done, StepError> {

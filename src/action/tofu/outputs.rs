@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::state::State;
 use super::workspace::Target;
-use crate::action::{Action, Done, Instead, StepContext, StepError};
+use crate::action::{Action, Basis, Done, Instead, StepContext, StepError};
 use crate::diag::Exit;
 use crate::lab::{self, Lab};
 use crate::{pve, site};
@@ -89,6 +89,10 @@ impl Action for ReadOutputs {
 
     fn inputs(&self) -> Schema {
         schema_for!(Inputs)
+    }
+
+    fn basis(&self, _: &StepContext<'_>) -> Result<Basis, StepError> {
+        Ok(Basis::Never("it reads the state of now"))
     }
 
     fn preview(&self, ctx: &StepContext<'_>) -> Result<Done, StepError> {

@@ -11,7 +11,7 @@ use super::state::State;
 use super::summary::{Kind, Summary, VM_TYPE};
 use super::tool::Tool;
 use super::workspace::{Target, Workspace};
-use crate::action::{Action, ChildExit, Done, StepContext, StepError};
+use crate::action::{Action, Basis, ChildExit, Done, StepContext, StepError};
 use crate::diag::{Exit, did_you_mean};
 use crate::lab;
 
@@ -76,6 +76,12 @@ impl Action for MakePlan {
 
     fn inputs(&self) -> Schema {
         schema_for!(Inputs)
+    }
+
+    fn basis(&self, _: &StepContext<'_>) -> Result<Basis, StepError> {
+        Ok(Basis::Never(
+            "a plan is made from what is there now, and applied once",
+        ))
     }
 
     fn preview(&self, ctx: &StepContext<'_>) -> Result<Done, StepError> {

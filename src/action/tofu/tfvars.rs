@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::files;
 use super::state::State;
 use super::workspace::{Target, Workspace};
-use crate::action::{Action, Done, Instead, StepContext, StepError, template};
+use crate::action::{Action, Basis, Done, Instead, StepContext, StepError, template};
 use crate::diag::{Exit, did_you_mean};
 use crate::lab::{self, Lab, ssh};
 use crate::pve;
@@ -77,6 +77,10 @@ impl Action for Tfvars {
 
     fn inputs(&self) -> Schema {
         schema_for!(Inputs)
+    }
+
+    fn basis(&self, _: &StepContext<'_>) -> Result<Basis, StepError> {
+        Ok(Basis::Never("it looks up the templates of now"))
     }
 
     fn preview(&self, ctx: &StepContext<'_>) -> Result<Done, StepError> {

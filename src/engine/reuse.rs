@@ -1,0 +1,223 @@
+//! May the result that a step had in an earlier part of the run stand?
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use camino::Utf8Path;
+use serde_json::Value;
+
+use super::board::needs;
+use super::redacted::value;
+use super::setup::Earlier;
+use crate::action::{Action, Basis, Reads, StepContext};
+use crate::lab::{Lab, Redactor, digest};
+use crate::plan::{Difference, DoneBefore, Fingerprint, Past, Plan, StepId};
+
+/// What is known of a step's result before it runs.
+#[derive(Debug, Default)]
+pub(super) struct Ground {
+    /// What the result will rest on; absent when it cannot be told.
+    pub(super) fingerprint: Option<Fingerprint>,
+    /// Why no earlier result may stand.
+    pub(super) never: Option<&'static str>,
+}
+
+impl Ground {
+    pub(super) fn of(action: &dyn Action, ctx: &StepContext<'_>, redactor: &Redactor) -> Self {
+        // An action that cannot even say what it reads says why when it runs.
+        let Ok(basis) = action.basis(ctx) else {
+            return Self::default();
+        };
+        let (never, reads) = match basis {
+            Basis::Never(why) => (Some(why), Reads::default()),
+            Basis::On(reads) => (None, reads),
+        };
+        let mut variables = BTreeMap::new();
+        for name in reads.variables {
+            if let Some(var) = ctx.env.var(name).filter(|var| !var.secret) {
+                variables.insert(name.to_owned(), var.value.clone());
+            }
+        }
+        let mut files = BTreeMap::new();
+        for path in reads.paths {
+            let Ok(digest) = digest(&path) else {
+                return Self {
+                    fingerprint: None,
+                    never,
+                };
+            };
+            files.insert(path.into_string(), digest);
+        }
+        // No digest of a secret is written down either.
+        let inputs = value(ctx.with.clone(), redactor);
+        Self {
+            fingerprint: Some(Fingerprint::new(action.name(), &inputs, &variables, &files)),
+            never,
+        }
+    }
+}
+
+/// The earlier result that stands, or why the step runs.
+pub(super) fn judge<'e>(
+    earlier: &'e Earlier,
+    step: &StepId,
+    ground: &Ground,
+    lab: &Lab,
+) -> Result<&'e DoneBefore, String> {
+    if earlier.forced.contains(step) {
+        return Err("`--from` says so".to_owned());
+    }
+    let why = match earlier.steps.get(step) {
+        Some(Past::Done(done)) => match stands(done, ground, lab) {
+            Ok(()) => return Ok(done),
+            Err(why) => return Err(why),
+        },
+        Some(Past::Failed) => "it failed",
+        Some(Past::Stopped) => "it was stopped",
+        Some(Past::Killed) => "it was killed while it ran",
+        Some(Past::Skipped) => "it was not needed before",
+        Some(Past::NotPlanned) => "it was not planned before",
+        None => "it has not run yet",
+    };
+    Err(why.to_owned())
+}
+
+fn stands(done: &DoneBefore, ground: &Ground, lab: &Lab) -> Result<(), String> {
+    if let Some(why) = ground.never {
+        return Err(why.to_owned());
+    }
+    let Some(earlier) = &done.fingerprint else {
+        return Err("what it published was not all written down".to_owned());
+    };
+    let Some(now) = &ground.fingerprint else {
+        return Err("what it reads cannot be read".to_owned());
+    };
+    match now.differs(earlier) {
+        Some(Difference::Told) => return Err("its inputs have changed".to_owned()),
+        Some(Difference::Read) => return Err("a file that it reads has changed".to_owned()),
+        None => {}
+    }
+    match done.outputs.values().find_map(|value| gone(value, lab)) {
+        Some(path) => Err(format!("`{path}`, which it published, is gone")),
+        None => Ok(()),
+    }
+}
+
+/// A path of the lab among the outputs of which there is nothing any more.
+fn gone(value: &Value, lab: &Lab) -> Option<String> {
+    match value {
+        Value::String(text) => {
+            let path = Utf8Path::new(text);
+            let ours = path.is_absolute() && path.starts_with(lab.paths.root());
+            (ours && !path.exists()).then(|| lab.paths.show(path).into_string())
+        }
+        Value::Array(items) => items.iter().find_map(|item| gone(item, lab)),
+        Value::Object(map) => map.values().find_map(|item| gone(item, lab)),
+        Value::Null | Value::Bool(_) | Value::Number(_) => None,
+    }
+}
+
+/// Why a step is skipped whose earlier result stands.
+pub(super) fn reason(done: &DoneBefore) -> String {
+    let time = done.time.parse::<jiff::Timestamp>().map_or_else(
+        |_| done.time.clone(),
+        |time| time.strftime("%Y-%m-%d %H:%M:%S UTC").to_string(),
+    );
+    format!("done before, {time}; nothing that it rests on has changed")
+}
+
+/// A step and all that wait for it, directly or not.
+pub fn with_dependents(plan: &Plan, step: &StepId) -> BTreeSet<StepId> {
+    let mut found = BTreeSet::from([step.clone()]);
+    loop {
+        let more: Vec<StepId> = plan
+            .steps
+            .iter()
+            .filter(|step| !found.contains(&step.id))
+            .filter(|step| needs(step).iter().any(|need| found.contains(need)))
+            .map(|step| step.id.clone())
+            .collect();
+        if more.is_empty() {
+            return found;
+        }
+        found.extend(more);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lab::{Config, Paths};
+    use crate::plan::Step;
+    use serde_json::json;
+
+    fn verdict(past: Option<Past>, ground: &Ground, lab: &Lab) -> String {
+        let step = StepId::from("r/a");
+        let steps = past.map(|past| (step.clone(), past)).into_iter().collect();
+        let earlier = Earlier {
+            steps,
+            forced: BTreeSet::new(),
+        };
+        judge(&earlier, &step, ground, lab).map_or_else(|why| why, |_| "stands".to_owned())
+    }
+
+    #[test]
+    fn a_result_stands_only_while_all_that_it_rests_on_does() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = Utf8Path::from_path(dir.path()).unwrap();
+        let lab = Lab {
+            paths: Paths::live(root),
+            config: Config::default(),
+        };
+        let print = |inputs: Value, file: &str| {
+            let files = [("f".to_owned(), file.to_owned())].into();
+            Fingerprint::new("a", &inputs, &BTreeMap::new(), &files)
+        };
+        let ground = |inputs, file| Ground {
+            fingerprint: Some(print(inputs, file)),
+            never: None,
+        };
+        let made = root.join("made");
+        std::fs::write(&made, "").unwrap();
+        let done = |fingerprint: Option<String>| {
+            Some(Past::Done(DoneBefore {
+                fingerprint,
+                outputs: [("file".to_owned(), json!([made.as_str(), "/nowhere"]))].into(),
+                time: "2026-01-02T03:04:05.678Z".to_owned(),
+            }))
+        };
+        let whole = done(Some(print(json!({}), "x").to_string()));
+        let now = ground(json!({}), "x");
+        let judged = |past, ground| verdict(past, ground, &lab);
+        assert_eq!(judged(whole.clone(), &now), "stands");
+        assert_eq!(judged(None, &now), "it has not run yet");
+        assert_eq!(judged(Some(Past::Failed), &now), "it failed");
+        let other = ground(json!({"x": 1}), "x");
+        assert_eq!(judged(whole.clone(), &other), "its inputs have changed");
+        let other = ground(json!({}), "y");
+        assert!(judged(whole.clone(), &other).starts_with("a file"));
+        assert!(judged(done(None), &now).contains("not all written down"));
+        let blind = Ground::default();
+        assert!(judged(whole.clone(), &blind).contains("cannot be read"));
+        let always = Ground {
+            never: Some("it reads and checks"),
+            ..ground(json!({}), "x")
+        };
+        assert_eq!(judged(whole.clone(), &always), "it reads and checks");
+        std::fs::remove_file(&made).unwrap();
+        assert_eq!(judged(whole, &now), "`made`, which it published, is gone");
+    }
+
+    #[test]
+    fn what_uses_a_value_depends_on_it() {
+        let mut b = Step::new("r/b", "x");
+        b.with.insert("in".to_owned(), "${steps.r/a.out}".into());
+        let mut c = Step::new("r/c", "x");
+        c.needs.push(StepId::from("r/b"));
+        let plan = Plan::new(
+            "r",
+            vec![c, b, Step::new("r/a", "x"), Step::new("r/d", "x")],
+        );
+        let found = with_dependents(&plan, &StepId::from("r/a"));
+        assert_eq!(found, ["r/a", "r/b", "r/c"].map(StepId::from).into());
+    }
+}
