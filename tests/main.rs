@@ -23,6 +23,7 @@ mod publish;
 mod pve;
 mod reference;
 mod rehearse;
+mod resume;
 mod runway;
 mod secrets;
 mod shipped;

@@ -42,6 +42,8 @@ pub(super) enum Verb {
     Plan(PlanArgs),
     /// Run the layers in order, L0 to L4
     Up(UpArgs),
+    /// Go on with a run that did not succeed: what is done stays done
+    Resume(ResumeArgs),
     /// Run recipes (default: `up`) with the real tools against a simulated Proxmox VE
     Rehearse(RehearseArgs),
     /// Remove what runs generate; state that holds resources stays
@@ -153,6 +155,20 @@ pub(super) struct UpArgs {
     /// Last layer
     #[arg(long, value_name = "LAYER")]
     pub to: Option<String>,
+}
+
+/// `hl resume`
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+pub(super) struct ResumeArgs {
+    /// The run: its id or a piece of it [default: the newest that did not succeed]
+    #[arg(value_name = "RUN")]
+    pub run: Option<String>,
+    /// Say for each step whether it would run, and why; run nothing
+    #[arg(long)]
+    pub explain: bool,
+    /// Run this step and all that depend on it, whatever was done
+    #[arg(long, value_name = "STEP")]
+    pub from: Option<String>,
 }
 
 /// `hl rehearse`

@@ -53,6 +53,8 @@ pub(super) fn clean(session: &Session) -> Result<Exit, Failure> {
             plan: plan(&found),
             dry_run: false,
             journal: false,
+            asked: None,
+            resume: None,
         };
         run(session, &job)?.exit
     };

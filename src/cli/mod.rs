@@ -17,6 +17,7 @@ mod mistake;
 mod new;
 mod recipe;
 mod rehearse;
+mod resume;
 mod run;
 mod runs;
 mod schema;

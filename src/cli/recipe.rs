@@ -4,13 +4,16 @@ use clap::CommandFactory;
 
 use super::args::{Cli, PlanArgs, UpArgs};
 use super::dry::Dry;
-use super::run::{Job, run};
-use super::session::Session;
+use super::resume::resume;
+use super::run::{Job, Resume, run};
+use super::session::{Session, usage};
 use super::target::{Parsed, Ready, Target, parse};
 use crate::diag::{Exit, Failure, closest};
 use crate::engine::reads_only;
 use crate::layers::is_reserved;
+use crate::plan::Plan;
 use crate::report::Paint;
+use crate::runs::Asked;
 
 /// `hl RECIPE ...`; `up` among the recipes is for those who call with words.
 pub(super) fn recipe(session: &Session, words: &[String]) -> Result<Exit, Failure> {
@@ -63,6 +66,10 @@ pub(super) fn plan(session: &Session, args: &PlanArgs) -> Result<Exit, Failure> 
         return Ok(Exit::Ok);
     };
     let (session, target) = (parsed.session, parsed.target);
+    if matches!(target, Target::Resume(_)) {
+        return Err(usage("`resume` is no recipe")
+            .help("`hl resume --explain` says what would run, `hl resume --dry-run` tries it"));
+    }
     if session.globals.json {
         let ready = Ready::new(&session, true)?;
         session.json(&ready.compile(&target)?.ready()?)?;
@@ -77,17 +84,32 @@ pub(super) fn plan(session: &Session, args: &PlanArgs) -> Result<Exit, Failure> 
 }
 
 /// Runs it; `dry` is decided by flags, variable and settings when not given.
-fn start(session: &Session, target: &Target, dry: Option<Dry>) -> Result<(Exit, bool), Failure> {
+pub(super) fn start(
+    session: &Session,
+    target: &Target,
+    dry: Option<Dry>,
+) -> Result<(Exit, bool), Failure> {
+    if let Target::Resume(args) = target {
+        return resume(session, args).map(|exit| (exit, false));
+    }
     let dry = match dry {
         Some(dry) => dry,
         None => Dry::decide(session, &session.lab()?)?,
     };
     let ready = Ready::new(session, true)?;
-    let compiled = ready.compile(target)?;
-    if compiled.missing.is_empty() {
-        ready.require_tools(&compiled)?;
-    }
-    let plan = compiled.ready()?;
+    let plan = ready.plan(target)?;
+    go(session, &ready, plan, &dry, target.asked(), None)
+}
+
+/// Runs a plan that was built from what was asked for.
+pub(super) fn go(
+    session: &Session,
+    ready: &Ready,
+    plan: Plan,
+    dry: &Dry,
+    asked: Option<Asked>,
+    resume: Option<Resume>,
+) -> Result<(Exit, bool), Failure> {
     if ready
         .env
         .get("PVE_TLS_INSECURE")
@@ -106,6 +128,8 @@ fn start(session: &Session, target: &Target, dry: Option<Dry>) -> Result<(Exit, 
         plan,
         dry_run: dry.on,
         journal: true,
+        asked,
+        resume,
     };
     let ended = run(session, &job)?;
     dry.tell(session);

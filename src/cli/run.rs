@@ -1,7 +1,7 @@
 //! Runs a plan: lock, survivors of an unfinished run, journal, listeners,
 //! engine, exit code.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
@@ -9,14 +9,15 @@ use super::approve::Approve;
 use super::echo::Unechoed;
 use super::fan::Fan;
 use super::session::{Session, usage};
+use super::target::Ready;
 use crate::action::{Approval, Registry};
 use crate::diag::{Exit, Failure};
-use crate::engine::{self, Answer, Approver, Options, Setup};
+use crate::engine::{self, Answer, Approver, Earlier, Options, Setup};
 use crate::lab::timeouts::parse_duration;
-use crate::lab::{Environment, Lab, Lock, Redactor};
-use crate::plan::{Listener, Plan, Status, Step, quoted};
+use crate::lab::{Environment, Lab, Lock, Paths, Redactor};
+use crate::plan::{Listener, Outcome, Plan, Status, Step, StepId, past, quoted};
 use crate::report::{Document, Paint, Tally, Terminal};
-use crate::runs::{self, Journal};
+use crate::runs::{self, Asked, Ending, Journal};
 
 /// Steps at once, unless `--jobs` says otherwise.
 const JOBS: u16 = 4;
@@ -30,6 +31,21 @@ pub(super) struct Job<'a> {
     pub dry_run: bool,
     /// Whether the run is written down. `hl clean` takes its own traces away.
     pub journal: bool,
+    /// What the plan was built from, where it can be built again.
+    pub asked: Option<Asked>,
+    /// The run that is gone on with.
+    pub resume: Option<Resume>,
+}
+
+/// How an earlier run is gone on with.
+#[derive(Debug)]
+pub(super) struct Resume {
+    /// Its id.
+    pub id: String,
+    /// Its file is continued; else a run of its own takes over its results.
+    pub same: bool,
+    /// Steps that run whatever was done.
+    pub forced: BTreeSet<StepId>,
 }
 
 /// A run that is over and was reported.
@@ -67,10 +83,10 @@ pub(super) fn run(session: &Session, job: &Job<'_>) -> Result<Ended, Failure> {
     let redactor = Redactor::new(job.env.secrets());
     let changes = !engine::reads_only(&job.plan, job.registry);
     let leaves_traces = changes && job.journal;
-    let run_id = if leaves_traces {
-        runs::new_id()
-    } else {
-        String::new()
+    let run_id = match &job.resume {
+        Some(resume) if resume.same => resume.id.clone(),
+        _ if leaves_traces => runs::new_id(),
+        _ => String::new(),
     };
     let timeout = match globals.timeout.as_deref() {
         None => None,
@@ -86,8 +102,16 @@ pub(super) fn run(session: &Session, job: &Job<'_>) -> Result<Ended, Failure> {
     if leaves_traces && !job.dry_run {
         settle(session, job.lab, &redactor)?;
     }
-    let mut journal = leaves_traces.then(|| Journal::new(&job.lab.paths, flags(session), None));
-    let view = session.look(again(session));
+    // Read with the lab locked: another one may have gone on with it.
+    let earlier = match &job.resume {
+        Some(resume) => earlier(job.lab, resume)?,
+        None => Earlier::default(),
+    };
+    let asked = job.asked.clone().filter(|asked| is_plain(asked, &redactor));
+    let resumable = leaves_traces && !job.dry_run && asked.is_some();
+    let mut journal = leaves_traces.then(|| Journal::new(&job.lab.paths, flags(session), asked));
+    let mut view = session.look(again(session));
+    view.resume = resumable.then(|| resume_command(session, &job.lab.paths, &run_id));
     let _unechoed = view.bars.then(Unechoed::new);
     let mut fan = Fan {
         terminal: Some(Terminal::new(
@@ -116,8 +140,12 @@ pub(super) fn run(session: &Session, job: &Job<'_>) -> Result<Ended, Failure> {
             keep_going: globals.keep_going,
             timeout,
             color: session.palette().color,
-            earlier: engine::Earlier::default(),
-            resumes: None,
+            earlier,
+            resumes: job
+                .resume
+                .as_ref()
+                .filter(|r| r.same)
+                .map(|_| flags(session)),
         },
     };
     // The journal first: what it does not hold did not happen.
@@ -139,6 +167,46 @@ pub(super) fn run(session: &Session, job: &Job<'_>) -> Result<Ended, Failure> {
         exit: result.exit,
         tally: fan.tally,
     })
+}
+
+/// What the earlier parts of a run did.
+fn earlier(lab: &Lab, resume: &Resume) -> Result<Earlier, Failure> {
+    let run = runs::find(&lab.paths, &resume.id)?;
+    let finished = matches!(
+        run.ending,
+        Ending::Finished {
+            outcome: Outcome::Succeeded,
+            ..
+        }
+    );
+    if finished && resume.same && resume.forced.is_empty() {
+        return Err(Failure::message(
+            Exit::Busy,
+            format!(
+                "another `hl` has gone on with run {}, and it succeeded",
+                resume.id
+            ),
+        ));
+    }
+    Ok(Earlier {
+        steps: past(&run.events),
+        forced: resume.forced.clone(),
+    })
+}
+
+/// Whether what was asked for can be written down: no secret is in it.
+fn is_plain(asked: &Asked, redactor: &Redactor) -> bool {
+    serde_json::to_string(asked).is_ok_and(|text| redactor.text(&text) == text)
+}
+
+/// The command that goes on with a run.
+pub(super) fn resume_command(session: &Session, paths: &Paths, id: &str) -> String {
+    let rehearse = if session.rehearsing() {
+        " rehearse"
+    } else {
+        ""
+    };
+    format!("hl{rehearse} resume {}", runs::short_id(paths, id))
 }
 
 /// Children of an unfinished run may still work on the lab: they are named,
@@ -191,4 +259,33 @@ fn operator(session: &Session) -> String {
         .map_or("unknown", String::as_str);
     let host = rustix::system::uname();
     format!("{user}@{}", host.nodename().to_string_lossy())
+}
+
+/// What a run would be given, for a look ahead at which nothing runs.
+pub(super) fn setup_to_explain<'a>(
+    ready: &'a Ready,
+    redactor: &'a Redactor,
+    run_id: &str,
+    earlier: Earlier,
+    dry_run: bool,
+) -> Setup<'a> {
+    Setup {
+        lab: &ready.lab,
+        env: &ready.env,
+        registry: &ready.registry,
+        redactor,
+        approver: &By(Approve::NoInput),
+        options: Options {
+            run_id: run_id.to_owned(),
+            command: Vec::new(),
+            operator: String::new(),
+            dry_run,
+            jobs: 1,
+            keep_going: false,
+            timeout: None,
+            color: false,
+            earlier,
+            resumes: None,
+        },
+    }
 }

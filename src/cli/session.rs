@@ -207,6 +207,7 @@ impl Session {
                 || None
             },
             again: Some(again),
+            resume: None,
         }
     }
 

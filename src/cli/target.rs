@@ -1,11 +1,11 @@
-//! What is to be run: a recipe with its arguments, or `up`. From words to a
-//! plan.
+//! What is to be run: a recipe with its arguments, `up`, or a run to go on
+//! with. From words to a plan.
 
 use std::collections::BTreeMap;
 
 use clap::{Args, Command, FromArgMatches};
 
-use super::args::UpArgs;
+use super::args::{ResumeArgs, UpArgs};
 use super::flags::Overlay;
 use super::help::help;
 use super::session::{Session, usage};
@@ -14,12 +14,53 @@ use crate::action::{Registry, builtin};
 use crate::diag::{Diagnostic, Exit, Failure};
 use crate::lab::{Environment, Lab};
 use crate::layers::{self, Book, Compiled, Request, Scope, UpRequest};
+use crate::plan::Plan;
+use crate::runs::Asked;
 
-/// A recipe, or `up`.
+/// A recipe, `up`, or a run to go on with.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Target {
     Recipe(Request),
     Up(UpRequest),
+    Resume(ResumeArgs),
+}
+
+impl Target {
+    /// The same as the journal keeps it; `None` for what is not kept.
+    pub(super) fn asked(&self) -> Option<Asked> {
+        match self {
+            Self::Recipe(request) => Some(Asked::Recipe {
+                name: request.recipe.clone(),
+                args: request.args.clone(),
+            }),
+            Self::Up(request) => Some(Asked::Up {
+                env: request.env.clone(),
+                node: request.node.clone(),
+                from: request.from.clone(),
+                to: request.to.clone(),
+            }),
+            Self::Resume(_) => None,
+        }
+    }
+}
+
+impl From<&Asked> for Target {
+    fn from(asked: &Asked) -> Self {
+        match asked.clone() {
+            Asked::Recipe { name, args } => Self::Recipe(Request { recipe: name, args }),
+            Asked::Up {
+                env,
+                node,
+                from,
+                to,
+            } => Self::Up(UpRequest {
+                from,
+                to,
+                env,
+                node,
+            }),
+        }
+    }
 }
 
 impl From<&UpArgs> for Target {
@@ -64,11 +105,28 @@ pub(super) fn parse<F: Args + Overlay>(
     let Some((name, rest)) = words.split_first() else {
         return Err(usage("no recipe is named").help("`hl list` shows them"));
     };
-    let up = (name == "up").then(up_command);
+    let verb = match name.as_str() {
+        "up" => Some(
+            UpArgs::augment_args(Command::new("hl up").no_binary_name(true))
+                .about("Run the layers in order, L0 to L4"),
+        ),
+        "resume" => Some(
+            ResumeArgs::augment_args(Command::new("hl resume").no_binary_name(true))
+                .about("Go on with a run that did not succeed: what is done stays done"),
+        ),
+        _ => None,
+    };
     let book;
     let mut recipe = None;
-    let own: Vec<String> = if let Some(up) = &up {
-        let options = up.get_arguments().filter_map(clap::Arg::get_long);
+    let own: Vec<String> = if let Some(verb) = &verb {
+        // Those of the verb in front win: `hl rehearse up --fresh`.
+        let front = F::augment_args(Command::new("hl"));
+        let front: Vec<&str> = front
+            .get_arguments()
+            .filter_map(clap::Arg::get_long)
+            .collect();
+        let options = verb.get_arguments().filter_map(clap::Arg::get_long);
+        let options = options.filter(|option| !front.contains(option));
         options.map(str::to_owned).collect()
     } else {
         book = layers::load(&session.lab()?.paths)?;
@@ -80,21 +138,25 @@ pub(super) fn parse<F: Args + Overlay>(
     };
     let tail = tail::split::<F>(rest, &own)?;
     if tail.help {
-        session.data(&match (up, recipe) {
-            (Some(mut up), _) => up.render_help().to_string(),
+        session.data(&match (verb, recipe) {
+            (Some(mut verb), _) => verb.render_help().to_string(),
             (None, recipe) => recipe
                 .map(|recipe| help(&layers::listed(recipe)))
                 .unwrap_or_default(),
         })?;
         return Ok(None);
     }
-    let target = match up {
-        Some(up) => {
-            let args = up
-                .try_get_matches_from(&tail.args)
-                .and_then(|matches| UpArgs::from_arg_matches(&matches))
-                .map_err(|error| mistake::failure(&error))?;
-            Target::from(&args)
+    let target = match verb {
+        Some(verb) => {
+            let matches = verb.try_get_matches_from(&tail.args);
+            let target = matches.and_then(|matches| {
+                Ok(if name == "up" {
+                    Target::from(&UpArgs::from_arg_matches(&matches)?)
+                } else {
+                    Target::Resume(ResumeArgs::from_arg_matches(&matches)?)
+                })
+            });
+            target.map_err(|error| mistake::failure(&error))?
         }
         None => Target::Recipe(Request {
             recipe: name.clone(),
@@ -109,11 +171,6 @@ pub(super) fn parse<F: Args + Overlay>(
         flags: flags.overlaid(tail.flags),
         words,
     }))
-}
-
-fn up_command() -> Command {
-    UpArgs::augment_args(Command::new("hl up").no_binary_name(true))
-        .about("Run the layers in order, L0 to L4")
 }
 
 impl Ready {
@@ -140,11 +197,24 @@ impl Ready {
         match target {
             Target::Recipe(request) => self.book.compile(request, &scope),
             Target::Up(request) => self.book.compile_up(request, &scope),
+            Target::Resume(_) => {
+                Err(usage("`resume` is no recipe")
+                    .help("`hl resume --explain` says what it would do"))
+            }
         }
     }
 
+    /// The target's plan, once its variables and its tools are there.
+    pub(super) fn plan(&self, target: &Target) -> Result<Plan, Failure> {
+        let compiled = self.compile(target)?;
+        if compiled.missing.is_empty() {
+            self.require_tools(&compiled)?;
+        }
+        compiled.ready()
+    }
+
     /// Every program that the plan wants is there; else one error names all.
-    pub(super) fn require_tools(&self, compiled: &Compiled) -> Result<(), Failure> {
+    fn require_tools(&self, compiled: &Compiled) -> Result<(), Failure> {
         let path = self.env.get("PATH").unwrap_or_default();
         let found =
             |program: &str| which::which_in(program, Some(path), self.lab.paths.root()).is_ok();

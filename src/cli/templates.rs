@@ -52,6 +52,8 @@ pub(super) fn templates(session: &Session, args: &TemplatesArgs) -> Result<Exit,
         plan: Plan::new(format!("templates {verb}"), vec![step]),
         dry_run: dry.on,
         journal: true,
+        asked: None,
+        resume: None,
     };
     let exit = run(session, &job)?.exit;
     dry.tell(session);

@@ -38,6 +38,6 @@ mod voice;
 mod words;
 
 pub use explain::{Expect, Forecast, explain};
-pub use reuse::with_dependents;
+pub use reuse::{no_longer_apply, with_dependents};
 pub use run::run;
 pub use setup::{Answer, Approver, Earlier, Options, RunResult, Setup, StepResult, reads_only};

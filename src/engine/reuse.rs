@@ -125,6 +125,12 @@ pub(super) fn reason(done: &DoneBefore) -> String {
     format!("done before, {time}; nothing that it rests on has changed")
 }
 
+/// Steps that were begun earlier and are not in the plan any more.
+pub fn no_longer_apply<'e>(plan: &Plan, earlier: &'e Earlier) -> Vec<&'e StepId> {
+    let gone = earlier.steps.keys().filter(|id| plan.step(id).is_none());
+    gone.collect()
+}
+
 /// A step and all that wait for it, directly or not.
 pub fn with_dependents(plan: &Plan, step: &StepId) -> BTreeSet<StepId> {
     let mut found = BTreeSet::from([step.clone()]);

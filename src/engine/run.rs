@@ -16,6 +16,7 @@ use super::control::Control;
 use super::identity::{begins, check};
 use super::log::slugs;
 use super::redacted::value;
+use super::reuse::no_longer_apply;
 use super::setup::{RunResult, Setup, StepResult, reads_only};
 use super::step::{End, perform};
 use super::words;
@@ -73,6 +74,12 @@ pub fn run(plan: &Plan, setup: &Setup<'_>, listeners: &mut [&mut dyn Listener]) 
         slugs: slugs(plan),
     };
     run.bus.emit(None, begins(plan, setup));
+    for step in no_longer_apply(plan, &setup.options.earlier) {
+        let message = format!(
+            "step `{step}` of the earlier part no longer applies: the plan does not hold it any more"
+        );
+        run.bus.emit(None, EventKind::Warning { message });
+    }
     let mut result = thread::scope(|scope| {
         let (sender, inbox) = channel();
         Loop {

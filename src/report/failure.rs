@@ -7,8 +7,17 @@ use std::time::Duration;
 use super::{Ended, Paint, Palette};
 use crate::plan::{sanitize, short_duration};
 
-/// The block for a failed step; `again` is the command that continues.
-pub fn failed_step(ended: &Ended, again: Option<&str>, palette: Palette) -> String {
+/// How to go on after a failure.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum GoOn {
+    /// With the command that resumes the run.
+    Resume(String),
+    /// With the same command again.
+    Again(String),
+}
+
+/// The block for a failed step.
+pub fn failed_step(ended: &Ended, go_on: Option<&GoOn>, palette: Palette) -> String {
     let mut out = String::new();
     let after = if ended.duration < Duration::from_millis(50) {
         String::new()
@@ -54,15 +63,13 @@ pub fn failed_step(ended: &Ended, again: Option<&str>, palette: Palette) -> Stri
             &format!("  {} full log: {log}", palette.paint(Paint::Dim, "= note:")),
         );
     }
-    if let Some(again) = again {
-        line(
-            &mut out,
-            &format!(
-                "  {} then run `{again}` again",
-                palette.paint(Paint::Active, "= help:")
-            ),
-        );
-    }
+    let how = match go_on {
+        Some(GoOn::Resume(command)) => format!("then go on from here: `{command}`"),
+        Some(GoOn::Again(command)) => format!("then run `{command}` again"),
+        None => return out,
+    };
+    let help = palette.paint(Paint::Active, "= help:");
+    line(&mut out, &format!("  {help} {how}"));
     out
 }
 
@@ -97,8 +104,8 @@ mod tests {
         }
         let mut tally = Tally::default();
         tally.take(&end);
-        let text = |again| failed_step(&tally.ended[0], again, Palette { color: false });
-        insta::assert_snapshot!(text(Some("hl up 'a b'")), @r"
+        let text = |go_on| failed_step(&tally.ended[0], go_on, Palette { color: false });
+        insta::assert_snapshot!(text(Some(&GoOn::Again("hl up 'a b'".to_owned()))), @r"
         error: step `l2-b/apply` failed after 1m 01s: it broke
           |   indented
           = help: first line
@@ -106,6 +113,8 @@ mod tests {
           = note: full log: state/logs/r/l2-b-apply.log
           = help: then run `hl up 'a b'` again
         ");
-        assert!(!text(None).contains("again"));
+        let resume = GoOn::Resume("hl resume 3f9c".to_owned());
+        assert!(text(Some(&resume)).ends_with("= help: then go on from here: `hl resume 3f9c`\n"));
+        assert!(!text(None).contains("then"));
     }
 }

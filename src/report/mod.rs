@@ -17,7 +17,7 @@ mod unstarted;
 mod wrap;
 
 pub use document::{Document, StepReport};
-pub use failure::failed_step;
+pub use failure::{GoOn, failed_step};
 pub use history::{RunRow, RunState, RunsDocument, Unreadable};
 pub use story::{ResumeRow, RunDocument, StepRow, StepState};
 pub use style::{Paint, Palette};

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::bars::Bars;
 use super::unstarted::Unstarted;
 use super::wrap::{TEXT, wrap};
-use super::{Look, Mode, Paint, Tally, failed_step, summary};
+use super::{GoOn, Look, Mode, Paint, Tally, failed_step, summary};
 use crate::diag::Exit;
 use crate::plan::{
     Event, EventKind, Outcome, Plan, Resumed, RunInfo, Status, StepId, Stream, sanitize,
@@ -231,7 +231,8 @@ impl Screen {
         };
         self.line(paint, verb, &format!("{step} ({by})"));
         if !approved {
-            let again = self.look.again.as_deref().unwrap_or("hl");
+            let again = self.look.resume.as_deref();
+            let again = again.or(self.look.again.as_deref()).unwrap_or("hl");
             let how = format!("to approve what is shown above: `{again} --yes`");
             self.line(paint, "", &how);
         }
@@ -329,7 +330,7 @@ impl Screen {
             drop(bars);
         }
         let (outcome, exit, _) = self.tally.finished.unwrap_or_default();
-        let again = self.look.again.clone();
+        let go_on = self.look.go_on();
         let failed: Vec<_> = self
             .tally
             .ended
@@ -338,8 +339,8 @@ impl Screen {
             .cloned()
             .collect();
         for (index, ended) in failed.iter().enumerate() {
-            let again = again.as_deref().filter(|_| index + 1 == failed.len());
-            let text = failed_step(ended, again, self.look.palette);
+            let go_on = go_on.as_ref().filter(|_| index + 1 == failed.len());
+            let text = failed_step(ended, go_on, self.look.palette);
             self.print("");
             self.print(text.trim_end());
         }
@@ -350,7 +351,7 @@ impl Screen {
             let text = summary(&self.plan, &self.tally, info, self.look.palette);
             self.print(text.trim_end());
         }
-        if let Some(again) = again
+        if let Some(GoOn::Resume(again) | GoOn::Again(again)) = go_on
             && outcome == Outcome::Cancelled
             && exit != Exit::NotApproved.code()
         {

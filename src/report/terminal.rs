@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{JoinHandle, sleep, spawn};
 use std::time::Duration;
 
-use super::Palette;
 use super::screen::Screen;
+use super::{GoOn, Palette};
 use crate::plan::{Event, Plan};
 
 /// What is shown of the tools' own output.
@@ -39,6 +39,16 @@ pub struct Look {
     pub width: fn() -> Option<usize>,
     /// The command that runs this again.
     pub again: Option<String>,
+    /// The command that goes on where this stopped.
+    pub resume: Option<String>,
+}
+
+impl Look {
+    /// How to go on after a failure.
+    pub(super) fn go_on(&self) -> Option<GoOn> {
+        let resume = self.resume.clone().map(GoOn::Resume);
+        resume.or_else(|| self.again.clone().map(GoOn::Again))
+    }
 }
 
 /// The listener for people.

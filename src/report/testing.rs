@@ -105,6 +105,7 @@ pub(super) fn shown(plan: &Plan, mode: Mode, width: Option<usize>, events: &[Eve
             || None
         },
         again: Some("hl up".to_owned()),
+        resume: None,
     };
     let mut screen = Screen::new(plan.clone(), look, Box::new(paper.clone()));
     for event in events {

@@ -43,6 +43,18 @@ pub fn find(paths: &Paths, piece: &str) -> Result<Run, Failure> {
     read(&file_of(paths, choose(&ids, piece)?))
 }
 
+/// The shortest usual name of a run: the last piece of its id, where no other
+/// run has that in its id.
+pub fn short_id<'a>(paths: &Paths, id: &'a str) -> &'a str {
+    let last = id.rsplit('-').next().unwrap_or(id);
+    let mut others = ids(paths).into_iter().filter(|other| other != id);
+    if others.any(|other| other.contains(last)) {
+        id
+    } else {
+        last
+    }
+}
+
 /// Where the file of a run is, or will be.
 pub(super) fn file_of(paths: &Paths, id: &str) -> Utf8PathBuf {
     paths.runs().join(format!("{id}.yaml"))

@@ -30,7 +30,7 @@ mod timeline;
 pub use asked::Asked;
 pub use header::{FORMAT, Header};
 use history::file_of;
-pub use history::{Listing, find, ids, list};
+pub use history::{Listing, find, ids, list, short_id};
 pub use id::{is_id, new_id};
 pub use index::{Entry, Page, Summary, page, short, summary};
 pub use journal::{Journal, archive};

@@ -7,6 +7,7 @@ use std::time::Duration;
 use camino::Utf8Path;
 use schemars::JsonSchema;
 use serde::Deserialize;
+use serde_json::Map;
 
 use super::events::{CALLBACK, Counts, EventFile, PlaybookEvent, judge};
 use crate::action::{Action, Basis, ChildExit, ChildSpec, Done, Reads, StepContext, StepError};
@@ -69,17 +70,19 @@ impl Action for PlaybookAction {
         schemars::schema_for!(Inputs)
     }
 
-    /// The playbook's whole directory: roles, templates and files beside it.
+    /// The playbook's whole directory with roles, templates and files beside
+    /// it, and every file that an input names.
     fn basis(&self, ctx: &StepContext<'_>) -> Result<Basis, StepError> {
         let inputs: Inputs = ctx.inputs()?;
         let root = ctx.lab.paths.root();
         let playbook = root.join(&inputs.playbook);
         let dir = playbook.parent().unwrap_or(&playbook).to_owned();
-        Ok(Basis::On(Reads::paths([
-            dir,
-            root.join("ansible.cfg"),
-            root.join(&inputs.inventory),
-        ])))
+        let named = ctx.with.as_object().into_iter().flat_map(Map::values);
+        let named = named.filter_map(|value| Some(root.join(value.as_str()?)));
+        let files = named.filter(|file| file.is_file());
+        Ok(Basis::On(Reads::paths(
+            [dir, root.join("ansible.cfg")].into_iter().chain(files),
+        )))
     }
 
     fn preview(&self, ctx: &StepContext<'_>) -> Result<Done, StepError> {

@@ -10,7 +10,7 @@ use schemars::{JsonSchema, Schema, schema_for};
 use serde::Deserialize;
 
 use super::{Surroundings, survey};
-use crate::action::{Action, Done, Instead, StepContext, StepError};
+use crate::action::{Action, Basis, Done, Instead, StepContext, StepError};
 use crate::diag::{Exit, Failure};
 
 /// Removes files and directories of the lab that runs made.

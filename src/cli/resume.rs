@@ -1,0 +1,301 @@
+//! `hl resume`: go on with a run that did not succeed.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::args::ResumeArgs;
+use super::dry::Dry;
+use super::recipe::go;
+use super::run::{Resume, resume_command};
+use super::session::{Session, usage};
+use super::target::{Ready, Target};
+use crate::diag::{Exit, Failure, did_you_mean};
+use crate::engine::{self, Earlier, Expect, Forecast};
+use crate::lab::{Lab, Redactor};
+use crate::plan::{EventKind, Outcome, Plan, Status, StepId, past};
+use crate::report::Paint;
+use crate::runs::{self, Ending, Run};
+
+pub(super) fn resume(session: &Session, args: &ResumeArgs) -> Result<Exit, Failure> {
+    let lab = session.lab()?;
+    let Some(run) = choose(session, &lab, args)? else {
+        return Ok(Exit::Ok);
+    };
+    let dry = dry(session, &lab, &run)?;
+    let asked = run.header.request.clone().ok_or_else(|| no_request(&run))?;
+    let target = Target::from(&asked);
+    let ready = Ready::new(session, true)?;
+    let plan = ready.plan(&target)?;
+    let forced = match &args.from {
+        Some(name) => engine::with_dependents(&plan, &step(&plan, name)?),
+        None => BTreeSet::new(),
+    };
+    // A dry run of a live run must not be taken for a part of it.
+    let same = dry.on == run.header.dry_run;
+    if args.explain {
+        return explain(session, &ready, &run, &plan, forced, dry.on).map(|()| Exit::Ok);
+    }
+    announce(session, &run, same);
+    let resume = Resume {
+        id: run.header.id,
+        same,
+        forced,
+    };
+    go(session, &ready, plan, &dry, Some(asked), Some(resume)).map(|(exit, _)| exit)
+}
+
+/// The run that is meant. `None`: there is nothing to go on with, and that was
+/// said.
+fn choose(session: &Session, lab: &Lab, args: &ResumeArgs) -> Result<Option<Run>, Failure> {
+    let found = match &args.run {
+        Some(piece) => runs::find(&lab.paths, piece)?,
+        None => match newest_open(lab)? {
+            Newest::Open(run) => *run,
+            Newest::Done(id) => {
+                session.note(&format!("nothing to resume: run {id} succeeded"));
+                return Ok(None);
+            }
+            Newest::None => {
+                session.note("nothing to resume: there is no run yet; `hl up` makes the first");
+                return Ok(None);
+            }
+        },
+    };
+    if succeeded(&found) && args.from.is_none() {
+        session.note(&format!(
+            "nothing to resume: run {} (`{}`) succeeded; `--from STEP` runs a part of it again",
+            found.header.id, found.header.recipe
+        ));
+        return Ok(None);
+    }
+    Ok(Some(found))
+}
+
+/// The newest run that did not succeed.
+#[derive(Debug)]
+enum Newest {
+    Open(Box<Run>),
+    /// The newest one succeeded, and so has all that did not before it.
+    Done(String),
+    None,
+}
+
+/// The newest run that did not succeed, unless the same succeeded since. An
+/// unreadable newest run is an error: what it did is not known.
+fn newest_open(lab: &Lab) -> Result<Newest, Failure> {
+    let mut succeeded_since: Vec<(String, bool)> = Vec::new();
+    let mut newest_done = None;
+    for id in runs::ids(&lab.paths).iter().rev() {
+        let run = match runs::find(&lab.paths, id) {
+            Ok(run) => run,
+            Err(failure) if newest_done.is_none() => return Err(failure),
+            Err(_) => continue,
+        };
+        let name = (run.header.recipe.clone(), run.header.dry_run);
+        if succeeded(&run) {
+            newest_done.get_or_insert_with(|| id.clone());
+            succeeded_since.push(name);
+        } else if run.header.request.is_some() && !succeeded_since.contains(&name) {
+            return Ok(Newest::Open(Box::new(run)));
+        }
+    }
+    Ok(newest_done.map_or(Newest::None, Newest::Done))
+}
+
+pub(super) fn succeeded(run: &Run) -> bool {
+    matches!(
+        run.ending,
+        Ending::Finished {
+            outcome: Outcome::Succeeded,
+            ..
+        }
+    )
+}
+
+fn no_request(run: &Run) -> Failure {
+    let header = &run.header;
+    let why = if header.migrated_from.is_some() {
+        "it was made by an older tool"
+    } else {
+        "its file does not say what it was asked for, as when an argument is a secret"
+    };
+    Failure::message(
+        Exit::Definition,
+        format!(
+            "run {} (`{}`) cannot be resumed: {why}",
+            header.id, header.recipe
+        ),
+    )
+    .help("start anew: `hl up --fresh`, or the recipe again")
+}
+
+/// A dry run is resumed as one; a live run only when nothing asks for a dry one.
+fn dry(session: &Session, lab: &Lab, run: &Run) -> Result<Dry, Failure> {
+    if run.header.dry_run {
+        session.note(&format!(
+            "{} run {} was a dry run, and is resumed as one: nothing is changed",
+            session.palette().verb(Paint::Warn, "Dry run"),
+            run.header.id
+        ));
+        return Ok(Dry::plainly(true));
+    }
+    Dry::decide(session, lab)
+}
+
+/// The step that `--from` names: its id, or the end of it that no other has.
+fn step(plan: &Plan, name: &str) -> Result<StepId, Failure> {
+    let all = || plan.steps.iter().map(|step| &step.id);
+    if let Some(id) = all().find(|id| id.as_str() == name) {
+        return Ok(id.clone());
+    }
+    let end = format!("/{name}");
+    let ends: Vec<&StepId> = all().filter(|id| id.as_str().ends_with(&end)).collect();
+    match ends.as_slice() {
+        [id] => Ok((*id).clone()),
+        [] => {
+            let message = format!("there is no step `{name}` in `{}`", plan.recipe);
+            let failure = Failure::message(Exit::Unknown, message);
+            Err(match did_you_mean(name, all().map(StepId::as_str)) {
+                Some(help) => failure.help(help),
+                None => failure,
+            }
+            .help("`hl resume --explain` lists the steps"))
+        }
+        several => {
+            let names: Vec<String> = several.iter().map(|id| format!("`{id}`")).collect();
+            Err(
+                usage(format!("`{name}` is the end of {} steps", several.len()))
+                    .help(format!("say one of {}", names.join(", "))),
+            )
+        }
+    }
+}
+
+/// How the run ended, as in `failed at l3-converge/converge`.
+pub(super) fn how_it_ended(run: &Run) -> String {
+    let last = |wanted: Status| {
+        run.events.iter().rev().find_map(|event| match &event.kind {
+            EventKind::StepFinished { status, .. } if *status == wanted => event.step.clone(),
+            _ => None,
+        })
+    };
+    let at = |word: &str, step: Option<StepId>| match step {
+        Some(step) => format!("{word} at {step}"),
+        None => word.to_owned(),
+    };
+    match run.ending {
+        Ending::Finished { outcome, .. } => match outcome {
+            Outcome::Succeeded => "succeeded".to_owned(),
+            Outcome::Failed => at("failed", last(Status::Failed)),
+            Outcome::Cancelled => at("was cancelled", last(Status::Cancelled)),
+        },
+        Ending::Running => "still runs".to_owned(),
+        Ending::Interrupted => {
+            let open = run.events.iter().rev().find(|event| event.step.is_some());
+            at("was interrupted", open.and_then(|event| event.step.clone()))
+        }
+    }
+}
+
+fn announce(session: &Session, run: &Run, same: bool) {
+    let verb = session.palette().verb(Paint::Active, "Resuming");
+    let own = if same {
+        ""
+    } else {
+        ", as a dry run of its own"
+    };
+    session.note(&format!(
+        "{verb} run {} (`{}`), which {}{own}",
+        run.header.id,
+        run.header.recipe,
+        how_it_ended(run)
+    ));
+}
+
+/// `hl resume --explain --json`
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct Explained {
+    /// `hl.resume/1`
+    schema: &'static str,
+    /// The run.
+    run: String,
+    /// What it was asked for.
+    recipe: String,
+    /// Nothing would be changed.
+    dry_run: bool,
+    /// Every step of the plan, in the order in which they would run.
+    steps: Vec<Forecast>,
+    /// Steps of the earlier part that are not in the plan any more.
+    no_longer_apply: Vec<StepId>,
+}
+
+fn explain(
+    session: &Session,
+    ready: &Ready,
+    run: &Run,
+    plan: &Plan,
+    forced: BTreeSet<StepId>,
+    dry_run: bool,
+) -> Result<(), Failure> {
+    let redactor = Redactor::new(ready.env.secrets());
+    let earlier = Earlier {
+        steps: past(&run.events),
+        forced,
+    };
+    let gone: Vec<StepId> = engine::no_longer_apply(plan, &earlier)
+        .into_iter()
+        .cloned()
+        .collect();
+    let setup = super::run::setup_to_explain(ready, &redactor, &run.header.id, earlier, dry_run);
+    let steps = engine::explain(plan, &setup);
+    if session.globals.json {
+        return session.json(&Explained {
+            schema: "hl.resume/1",
+            run: run.header.id.clone(),
+            recipe: run.header.recipe.clone(),
+            dry_run,
+            steps,
+            no_longer_apply: gone,
+        });
+    }
+    let palette = session.data_palette();
+    let mut out = String::new();
+    // Writing to a String cannot fail.
+    let mut line = |paint, verb: &str, step: &StepId, reason: &str| {
+        writeln!(
+            out,
+            "{} {step}  {}",
+            palette.verb(paint, verb),
+            palette.paint(Paint::Dim, reason)
+        )
+        .unwrap_or_default();
+    };
+    for forecast in &steps {
+        let (paint, verb) = match forecast.expect {
+            Expect::Runs => (Paint::Active, "runs"),
+            Expect::Done => (Paint::Good, "done"),
+            Expect::Depends => (Paint::Warn, "depends"),
+        };
+        line(paint, verb, &forecast.step, &forecast.reason);
+    }
+    for step in &gone {
+        line(
+            Paint::Warn,
+            "gone",
+            step,
+            "no longer applies: the plan does not hold it any more",
+        );
+    }
+    session.data(&out)?;
+    session.note(&format!(
+        "run {} (`{}`) {}; to go on: `{}`",
+        run.header.id,
+        run.header.recipe,
+        how_it_ended(run),
+        resume_command(session, &ready.lab.paths, &run.header.id)
+    ));
+    Ok(())
+}

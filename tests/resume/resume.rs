@@ -1,0 +1,262 @@
+//! One failed run, gone on with in every way.
+
+use std::fs;
+
+use hl::plan::{EventKind, Outcome, Status};
+use hl::runs::{Ending, Run};
+use serde_json::Value;
+
+use super::lab::{files, kill, lab, log, script, start, the_run, wait_for};
+use crate::support::TestLab;
+
+/// A lab whose only run failed at its third step.
+fn failed() -> TestLab {
+    let lab = lab();
+    let ran = lab.hl("job").exits(7);
+    let id = the_run(&lab).header.id;
+    let short = id.rsplit('-').next().unwrap();
+    let last = ran.stderr.lines().rev().find(|line| line.contains("help:"));
+    assert!(
+        last.unwrap().ends_with(&format!("`hl resume {short}`")),
+        "{}",
+        ran.stderr
+    );
+    assert_eq!(log(&lab), ["one", "two", "three x"]);
+    lab
+}
+
+/// How each step ended in the last part of a run.
+fn ends(run: &Run) -> Vec<(String, Status, String)> {
+    let begins = |kind: &EventKind| kind.begins().is_some();
+    let part = run.events.iter().rposition(|event| begins(&event.kind));
+    run.events[part.unwrap()..]
+        .iter()
+        .filter_map(|event| match &event.kind {
+            EventKind::StepFinished {
+                status, summary, ..
+            } => Some((event.step.as_ref()?.to_string(), *status, summary.clone())),
+            _ => None,
+        })
+        .collect()
+}
+
+fn outcome(run: &Run) -> Option<Outcome> {
+    match run.ending {
+        Ending::Finished { outcome, .. } => Some(outcome),
+        Ending::Running | Ending::Interrupted => None,
+    }
+}
+
+#[test]
+fn what_is_done_stays_done_and_the_rest_is_done() {
+    let lab = failed();
+    let before = fs::read(&files(&lab)[0]).unwrap();
+    lab.write("go", "");
+    lab.hl("resume")
+        .exits(0)
+        .says(&["Resuming", "failed at job/three"]);
+    assert_eq!(log(&lab), ["one", "two", "three x", "three x", "four"]);
+    let run = the_run(&lab);
+    assert!(fs::read(&files(&lab)[0]).unwrap().starts_with(&before));
+    assert_eq!(outcome(&run), Some(Outcome::Succeeded));
+    let ends = ends(&run);
+    for end in &ends[..2] {
+        assert_eq!(end.1, Status::Skipped);
+        assert!(end.2.starts_with("done before, 20"), "{}", end.2);
+    }
+    assert_eq!(ends[2].1, Status::Succeeded);
+    lab.hl("resume").exits(0).says(&["nothing to resume"]);
+    let id = run.header.id;
+    lab.hl("resume")
+        .arg(&id)
+        .exits(0)
+        .says(&["nothing to resume"]);
+    assert_eq!(log(&lab).len(), 5);
+}
+
+#[test]
+fn a_step_runs_again_when_what_it_reads_has_changed() {
+    let lab = failed();
+    script(&lab, "two.sh", "echo two, corrected >> log");
+    lab.write("go", "");
+    let explained = lab.hl("resume --explain --json").exits(0).json();
+    let expect = |step: &str| {
+        let steps = explained["steps"].as_array().unwrap();
+        let found = steps.iter().find(|s| s["step"] == step).unwrap();
+        format!("{}: {}", found["expect"], found["reason"]).replace('"', "")
+    };
+    assert!(expect("job/one").starts_with("done: done before"));
+    assert_eq!(expect("job/two"), "runs: a file that it reads has changed");
+    assert_eq!(expect("job/three"), "runs: it failed");
+    assert_eq!(expect("job/four"), "runs: it has not run yet");
+    lab.hl("resume").exits(0);
+    let wanted = ["one", "two", "three x", "two, corrected", "three x", "four"];
+    assert_eq!(log(&lab), wanted);
+}
+
+#[test]
+fn explaining_leaves_no_trace() {
+    let lab = failed();
+    let tree = || {
+        let find = std::process::Command::new("find")
+            .args([".", "-printf", "%p %s %T@\n"])
+            .current_dir(lab.root())
+            .output();
+        let mut lines: Vec<String> = String::from_utf8(find.unwrap().stdout)
+            .unwrap()
+            .lines()
+            .map(str::to_owned)
+            .collect();
+        lines.sort();
+        lines
+    };
+    let before = tree();
+    lab.hl("resume --explain").exits(0).says(&[
+        "job/one  done before",
+        "job/three  it failed",
+        "to go on: `hl resume",
+    ]);
+    assert_eq!(tree(), before);
+}
+
+#[test]
+fn from_a_step_all_that_depends_on_it_runs() {
+    let lab = failed();
+    lab.write("go", "");
+    lab.hl("resume --from two").exits(0);
+    let wanted = ["one", "two", "three x", "two", "three x", "four"];
+    assert_eq!(log(&lab), wanted);
+    lab.hl("resume latest --from job/four").exits(0);
+    assert_eq!(log(&lab).len(), 7);
+    lab.hl("resume latest --from tow")
+        .exits(66)
+        .says(&["there is no step `tow`"]);
+    lab.hl("resume nope")
+        .exits(66)
+        .says(&["there is no run `nope`"]);
+}
+
+#[test]
+fn a_step_that_is_not_in_the_plan_any_more_is_reported() {
+    let lab = failed();
+    let toml = lab.read("layers/l1-test/layer.toml");
+    let renamed = toml.replace("id = \"three\"", "id = \"third\"");
+    lab.write("layers/l1-test/layer.toml", &renamed);
+    lab.write("go", "");
+    let explained = lab.hl("resume --explain --json").exits(0).json();
+    assert_eq!(
+        explained["no_longer_apply"],
+        serde_json::json!(["job/three"])
+    );
+    lab.hl("resume")
+        .exits(0)
+        .says(&["`job/three`", "no longer applies"]);
+    let run = the_run(&lab);
+    let told = run.events.iter().any(|event| {
+        matches!(&event.kind, EventKind::Warning { message } if message.contains("`job/three`"))
+    });
+    assert!(told, "it is in the journal");
+    assert_eq!(log(&lab).last().unwrap(), "four");
+}
+
+#[test]
+fn the_arguments_are_those_of_the_run() {
+    let lab = lab();
+    lab.hl("job").arg("it's: #1").exits(7);
+    lab.write("go", "");
+    lab.hl("resume").exits(0);
+    assert_eq!(log(&lab)[3], "three its: #1");
+}
+
+#[test]
+fn a_killed_run_is_interrupted_and_goes_on() {
+    let lab = lab();
+    script(
+        &lab,
+        "two.sh",
+        "echo two begins >> log; sleep 1; echo two >> log",
+    );
+    lab.write("go", "");
+    let hl = start(&lab.hl("job"));
+    wait_for("the second step begins", || log(&lab).len() == 2);
+    kill(hl);
+    let before = fs::read(&files(&lab)[0]).unwrap();
+    assert_eq!(the_run(&lab).ending, Ending::Interrupted);
+    lab.hl("resume --explain")
+        .exits(0)
+        .says(&["job/two  it was killed while it ran"]);
+    let ran = lab.hl("resume").exits(0);
+    ran.says(&["Waiting", "was interrupted at job/two"]);
+    let wanted = [
+        "one",
+        "two begins",
+        "two",
+        "two begins",
+        "two",
+        "three x",
+        "four",
+    ];
+    assert_eq!(log(&lab), wanted);
+    assert!(fs::read(&files(&lab)[0]).unwrap().starts_with(&before));
+    assert_eq!(outcome(&the_run(&lab)), Some(Outcome::Succeeded));
+}
+
+#[test]
+fn the_run_of_a_newer_hl_is_left_alone() {
+    let lab = failed();
+    let file = &files(&lab)[0];
+    let newer = fs::read_to_string(file)
+        .unwrap()
+        .replace("version: 1\n", "version: 2\n");
+    fs::write(file, &newer).unwrap();
+    lab.hl("resume").exits(76);
+    lab.hl("resume --explain").exits(76);
+    assert_eq!(fs::read_to_string(file).unwrap(), newer);
+    assert_eq!(log(&lab).len(), 3);
+}
+
+#[test]
+fn a_dry_run_goes_on_as_one_and_a_live_run_never_as_a_dry_one() {
+    let lab = lab();
+    fs::rename(lab.path("layers/l1-test/two.sh"), lab.path("two.sh")).unwrap();
+    lab.hl("job --dry-run").run();
+    assert_eq!(outcome(&the_run(&lab)), Some(Outcome::Failed));
+    fs::rename(lab.path("two.sh"), lab.path("layers/l1-test/two.sh")).unwrap();
+    lab.hl("resume").exits(0).says(&["was a dry run"]);
+    assert_eq!(log(&lab), Vec::<String>::new());
+    let first = the_run(&lab);
+    assert_eq!(outcome(&first), Some(Outcome::Succeeded));
+
+    lab.hl("job").exits(7);
+    let live = files(&lab)
+        .into_iter()
+        .find(|f| !f.as_str().contains(&first.header.id));
+    let live = live.unwrap();
+    let before = fs::read(&live).unwrap();
+    lab.hl("resume --dry-run")
+        .exits(0)
+        .says(&["as a dry run of its own"]);
+    assert_eq!(fs::read(&live).unwrap(), before);
+    assert_eq!(files(&lab).len(), 3);
+    assert_eq!(log(&lab).len(), 3);
+}
+
+#[test]
+fn with_nothing_to_resume_that_is_said() {
+    let lab = lab();
+    lab.hl("resume").exits(0).says(&["there is no run yet"]);
+    lab.write("go", "");
+    lab.hl("job").exits(0);
+    lab.hl("resume").exits(0).says(&["nothing to resume"]);
+    // What failed and then went well is nothing to go on with either.
+    fs::remove_file(lab.path("go")).unwrap();
+    lab.hl("job").exits(7);
+    lab.write("go", "");
+    lab.hl("job").exits(0);
+    lab.hl("resume").exits(0).says(&["nothing to resume"]);
+    let value: Value = lab
+        .hl("resume --explain --json latest --from one")
+        .exits(0)
+        .json();
+    assert_eq!(value["steps"].as_array().unwrap().len(), 4);
+}
