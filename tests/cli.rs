@@ -83,7 +83,7 @@ fn the_childs_code_is_ours_and_the_failure_says_what_to_do() {
         "exited with code 7",
         "| it broke",
         "full log: state/logs/",
-        "run `hl break` again",
+        "then go on from here: `hl resume ",
     ]);
     assert!(
         ran.stdout.is_empty(),
@@ -139,9 +139,9 @@ fn flags_of_a_verb_may_stand_behind_the_recipe() {
 fn a_verb_that_was_meant_is_named() {
     let lab = lab();
     lab.hl("lst").exits(66).says(&["did you mean `hl list`?"]);
-    lab.hl("resume")
+    lab.hl("serve")
         .exits(66)
-        .says(&["`resume` is a verb that this version of `hl` does not have yet"]);
+        .says(&["`serve` is a verb that this version of `hl` does not have yet"]);
     lab.hl("help").exits(0).says(&["Verbs:", "Exit codes"]);
     lab.hl("help make").exits(0).says(&["Usage: hl make"]);
     lab.hl("version").exits(0).says(&["hl 0."]);

@@ -177,9 +177,10 @@ fn step(plan: &Plan, name: &str) -> Result<StepId, Failure> {
 /// How the run ended, as in `failed at l3-converge/converge`.
 pub(super) fn how_it_ended(run: &Run) -> String {
     let last = |wanted: Status| {
-        run.events.iter().rev().find_map(|event| match &event.kind {
-            EventKind::StepFinished { status, .. } if *status == wanted => event.step.clone(),
-            _ => None,
+        run.events.iter().rev().find_map(|event| {
+            let is_it =
+                matches!(&event.kind, EventKind::StepFinished { status, .. } if *status == wanted);
+            event.step.clone().filter(|_| is_it)
         })
     };
     let at = |word: &str, step: Option<StepId>| match step {

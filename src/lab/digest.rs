@@ -1,5 +1,6 @@
 //! The content of files and directories, in one number.
 
+use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::os::unix::fs::PermissionsExt;
@@ -24,11 +25,12 @@ pub fn digest(path: &Utf8Path) -> io::Result<String> {
         Ok(meta) if meta.is_dir() => directory(path, &mut hash)?,
         Ok(_) => file(path, &mut hash)?,
     }
-    Ok(hash
-        .finalize()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect())
+    let mut hex = String::new();
+    for byte in hash.finalize() {
+        // Writing to a string cannot fail.
+        write!(hex, "{byte:02x}").unwrap_or_default();
+    }
+    Ok(hex)
 }
 
 fn directory(dir: &Utf8Path, hash: &mut Sha256) -> io::Result<()> {

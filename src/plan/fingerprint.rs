@@ -53,10 +53,10 @@ impl Fingerprint {
     /// How it differs from one that was written down.
     pub fn differs(&self, earlier: &str) -> Option<Difference> {
         let (told, read) = earlier.split_once('-').unwrap_or_default();
-        if told != self.told {
-            Some(Difference::Told)
-        } else {
-            (read != self.read).then_some(Difference::Read)
+        match (told == self.told, read == self.read) {
+            (true, true) => None,
+            (true, false) => Some(Difference::Read),
+            (false, _) => Some(Difference::Told),
         }
     }
 }
@@ -86,7 +86,9 @@ impl Parts {
         match value {
             Value::Array(items) => {
                 self.add("array", &items.len().to_string());
-                items.iter().for_each(|item| self.value(item));
+                for item in items {
+                    self.value(item);
+                }
             }
             Value::Object(map) => {
                 let sorted: BTreeMap<_, _> = map.iter().collect();

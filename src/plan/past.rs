@@ -35,19 +35,19 @@ pub struct DoneBefore {
     pub time: String,
 }
 
-/// The past of every step that was begun in a run. One that never started is
+/// The past of every step that was started in a run. One that never started is
 /// not among them.
 pub fn past(events: &[Event]) -> BTreeMap<StepId, Past> {
     let mut known: BTreeMap<StepId, Past> = BTreeMap::new();
     // Those that began in the part of the run that is being read.
-    let mut begun: BTreeSet<&StepId> = BTreeSet::new();
+    let mut started: BTreeSet<&StepId> = BTreeSet::new();
     for event in events {
         if event.kind.begins().is_some() {
-            begun.clear();
+            started.clear();
         }
         let Some(step) = &event.step else { continue };
         if let EventKind::StepStarted { .. } = event.kind {
-            begun.insert(step);
+            started.insert(step);
             known.insert(step.clone(), Past::Killed);
         }
         let EventKind::StepFinished {
@@ -66,8 +66,8 @@ pub fn past(events: &[Event]) -> BTreeMap<StepId, Past> {
                 time: time.to_owned(),
             })
         };
-        let began = begun.contains(step);
-        match (status, began) {
+        let ran = started.contains(step);
+        match (status, ran) {
             (Status::Succeeded, _) | (Status::Skipped, true) => {
                 known.insert(step.clone(), done(&event.time));
             }

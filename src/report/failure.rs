@@ -105,7 +105,8 @@ mod tests {
         let mut tally = Tally::default();
         tally.take(&end);
         let text = |go_on| failed_step(&tally.ended[0], go_on, Palette { color: false });
-        insta::assert_snapshot!(text(Some(&GoOn::Again("hl up 'a b'".to_owned()))), @r"
+        let again = GoOn::Again("hl up 'a b'".to_owned());
+        insta::assert_snapshot!(text(Some(&again)), @r"
         error: step `l2-b/apply` failed after 1m 01s: it broke
           |   indented
           = help: first line

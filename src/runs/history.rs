@@ -2,6 +2,7 @@
 
 use camino::Utf8PathBuf;
 
+use super::order::by_start;
 use super::{Run, index, read};
 use crate::diag::{Exit, Failure};
 use crate::lab::Paths;
@@ -18,7 +19,7 @@ pub struct Listing {
 /// The ids of all runs, oldest first.
 pub fn ids(paths: &Paths) -> Vec<String> {
     let mut ids = index::names(&paths.runs());
-    ids.sort_unstable();
+    by_start(paths, &mut ids);
     ids
 }
 

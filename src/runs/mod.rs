@@ -6,6 +6,7 @@
 //! | `asked` | what a run was asked for, as data |
 //! | `header` | what stands at the top of a run file |
 //! | `journal` | writes a run file, event by event |
+//! | `order` | which run is the older one |
 //! | `read` | reads one, however it was cut off |
 //! | `history` | lists them, and finds one by a piece of its id |
 //! | `id` | ids |
@@ -21,6 +22,7 @@ mod history;
 mod id;
 mod index;
 mod journal;
+mod order;
 mod prune;
 mod read;
 mod runtime;

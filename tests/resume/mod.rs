@@ -2,4 +2,4 @@
 //! done, and the run file tells one story.
 
 mod lab;
-mod resume;
+mod runs;

@@ -31,11 +31,15 @@ fn ends(run: &Run) -> Vec<(String, Status, String)> {
     let part = run.events.iter().rposition(|event| begins(&event.kind));
     run.events[part.unwrap()..]
         .iter()
-        .filter_map(|event| match &event.kind {
-            EventKind::StepFinished {
+        .filter_map(|event| {
+            let EventKind::StepFinished {
                 status, summary, ..
-            } => Some((event.step.as_ref()?.to_string(), *status, summary.clone())),
-            _ => None,
+            } = &event.kind
+            else {
+                return None;
+            };
+            let step = event.step.as_ref()?.to_string();
+            Some((step, *status, summary.clone()))
         })
         .collect()
 }
@@ -165,7 +169,7 @@ fn the_arguments_are_those_of_the_run() {
     lab.hl("job").arg("it's: #1").exits(7);
     lab.write("go", "");
     lab.hl("resume").exits(0);
-    assert_eq!(log(&lab)[3], "three its: #1");
+    assert_eq!(log(&lab)[3], "three it's: #1");
 }
 
 #[test]
