@@ -19,6 +19,7 @@ mod history;
 mod l1;
 mod l2;
 mod layers;
+mod legacy;
 mod publish;
 mod pve;
 mod reference;

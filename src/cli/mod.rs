@@ -10,6 +10,7 @@ mod fan;
 mod flags;
 mod graph;
 mod help;
+mod legacy;
 mod list;
 mod logs;
 mod main;

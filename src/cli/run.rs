@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::approve::Approve;
 use super::echo::Unechoed;
 use super::fan::Fan;
+use super::legacy::take_over;
 use super::session::{Session, usage};
 use super::target::Ready;
 use crate::action::{Approval, Registry};
@@ -99,6 +100,9 @@ pub(super) fn run(session: &Session, job: &Job<'_>) -> Result<Ended, Failure> {
     } else {
         None
     };
+    if leaves_traces {
+        take_over(session, job.lab, job.dry_run)?;
+    }
     if leaves_traces && !job.dry_run {
         settle(session, job.lab, &redactor)?;
     }

@@ -6,6 +6,7 @@
 //! | `asked` | what a run was asked for, as data |
 //! | `header` | what stands at the top of a run file |
 //! | `journal` | writes a run file, event by event |
+//! | `legacy` | takes over what an older tool left |
 //! | `order` | which run is the older one |
 //! | `read` | reads one, however it was cut off |
 //! | `history` | lists them, and finds one by a piece of its id |
@@ -22,6 +23,7 @@ mod history;
 mod id;
 mod index;
 mod journal;
+pub mod legacy;
 mod order;
 mod prune;
 mod read;

@@ -2,6 +2,8 @@
 
 use std::path::{Component, Path};
 
+use crate::runs::legacy::is_legacy;
+
 /// Why a path (relative to the lab) is never removed; `None` when it may be.
 /// What lies below a protected directory is protected too.
 pub fn protected(path: &Path) -> Option<&'static str> {
@@ -26,6 +28,7 @@ pub fn protected(path: &Path) -> Option<&'static str> {
         [name] if *name == ".env" || name.starts_with(".env.") => Some("environment"),
         ["state", name] if extension(name) == Some("env") => Some("environment"),
         ["state", "legacy", ..] => Some("kept from an older layout"),
+        ["state", name] if is_legacy(name) => Some("of an older tool, the next run takes it over"),
         ["state", "known_hosts"] => Some("host keys of virtual machines"),
         ["state", "lock"] => Some("the lab's lock"),
         ["templates", _, "image.lock"] => Some("the image that was fetched and verified"),
@@ -50,6 +53,9 @@ mod tests {
     #[case("state/.env", true)]
     #[case("state/runs/latest.env", false)]
     #[case("state/legacy/deployment-state.yaml", true)]
+    #[case("state/deployment-state.yaml", true)]
+    #[case("state/cluster-x-events.yaml", true)]
+    #[case("state/runtime.yaml", false)]
     #[case("state/rehearsal/state/known_hosts", false)]
     #[case("state/rehearsal/lock", true)]
     #[case("state/known_hosts", true)]
