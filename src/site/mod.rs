@@ -1,14 +1,26 @@
-//! site-config, first form: `site/envs/ENV.yaml` lists the virtual machines of
-//! an environment. Its keys are a subset of what the full resolver reads, so
-//! that today's files stay valid.
+//! site-config: found, read, held against its tables, and resolved to what
+//! tools are given. Pure: files in, values out.
+//!
+//! | room | what is in it |
+//! |---|---|
+//! | `discover` | where the site-config is |
+//! | `yaml` | YAML 1.2 with places |
+//! | `shape` | what may stand in each file |
+//! | `tree` | kinds of files, their names, reading them |
+//! | `resolve` | what OpenTofu, Ansible, a machine and a person are given |
+//! | `secrets` | `secrets.yaml`, in the clear or encrypted |
+//! | `env`, `read` | one environment as L2 takes it |
 
 mod discover;
 mod env;
 mod read;
+pub mod resolve;
 pub mod secrets;
-#[cfg_attr(not(test), expect(dead_code, reason = "the resolver uses the rest"))]
+mod shape;
+mod tree;
 mod yaml;
 
 pub use discover::{Found, SYSTEM, Search, Tried, discover};
 pub use env::{Cidr, Env, Ip, Vm};
 pub use read::{is_tag, list, load, parse};
+pub use tree::{Kind, Tree};

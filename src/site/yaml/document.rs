@@ -78,7 +78,7 @@ impl Document {
     pub(in crate::site) fn faults(&self) -> impl Iterator<Item = Diagnostic> + '_ {
         self.faults.iter().map(|fault| {
             let mut finding =
-                Diagnostic::error(fault.message.clone()).at(self.mark(fault.mark, ""));
+                Diagnostic::error(fault.message.clone()).at(self.place(fault.mark, ""));
             finding.help.extend(fault.help.clone());
             finding
         })
@@ -94,22 +94,23 @@ impl Document {
                 format!("`{text}` is {reading} to YAML 1.1, and another value here")
             };
             Diagnostic::warning(message)
-                .at(self.mark(legacy.mark, ""))
+                .at(self.place(legacy.mark, ""))
                 .help("put text in quotes, and write `true`, `false` and numbers plainly")
         })
     }
 
     /// The place of a value.
     pub(in crate::site) fn at(&self, node: &Node, label: impl Into<String>) -> Place {
-        self.mark(node.mark, label)
+        self.place(node.mark, label)
     }
 
     /// The place of a key.
     pub(in crate::site) fn at_key(&self, entry: &Entry, label: impl Into<String>) -> Place {
-        self.mark(entry.key_mark, label)
+        self.place(entry.key_mark, label)
     }
 
-    fn mark(&self, mark: Mark, label: impl Into<String>) -> Place {
+    /// The place of a mark.
+    pub(in crate::site) fn place(&self, mark: Mark, label: impl Into<String>) -> Place {
         self.source.at(clipped(&self.source.text, mark), label)
     }
 }

@@ -14,4 +14,4 @@ mod parse;
 mod scalar;
 
 pub(in crate::site) use document::Document;
-pub(in crate::site) use node::{Entry, Map, Node, Value};
+pub(in crate::site) use node::{Entry, Map, Mark, Node, Value};

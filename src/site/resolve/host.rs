@@ -1,0 +1,159 @@
+//! A host: a node of Proxmox VE, or a machine that is none yet.
+
+use serde_json::Number;
+
+use super::env::{done, no_secrets};
+use super::node::{Defaults, Machine, ssh_user};
+use super::value::{Object, Resolved, Traced, Value};
+use crate::diag::Failure;
+use crate::site::secrets::Secrets;
+use crate::site::tree::{Kind, Loader, Tree, is_name};
+
+/// The storage when neither node nor site names one.
+const DATASTORE: &str = "local-zfs";
+
+impl Tree {
+    /// A host, from `nodes/HOST.yaml`, else from `hosts/HOST.yaml` and then
+    /// `is_host_only`: `name`, `is_host_only`, `api_endpoint`, `api_token`,
+    /// `node_name`, `ssh_host`, `ssh_user`, `automation_user`, `datastore`,
+    /// `packer_release`, and what is the same for all.
+    ///
+    /// # Errors
+    /// There is no such host (66, with those there are), its name is a path
+    /// (2), or its file is invalid (65).
+    pub fn resolve_host(&self, name: &str, secrets: Option<&Secrets>) -> Result<Resolved, Failure> {
+        if !is_name(name) {
+            return Err(Self::no_path("host", name));
+        }
+        let mut loader = Loader::new(self);
+        let host_only = !self.has(Kind::Node, name);
+        if host_only && !self.has(Kind::Host, name) {
+            return Err(self.unknown(&[Kind::Node, Kind::Host], "host", name));
+        }
+        let kind = if host_only { Kind::Host } else { Kind::Node };
+        let defaults = Defaults::load(&mut loader);
+        let Some(document) = loader.part(kind, name) else {
+            return done(loader, Object::default());
+        };
+        let machine = Machine {
+            document: &document,
+            name,
+        };
+        let mut out = Object::default();
+        out.set("name", Traced::given(Value::Text(name.to_owned())));
+        out.set("is_host_only", Traced::default(Value::Bool(host_only)));
+        if host_only {
+            for key in ["api_endpoint", "api_token", "node_name"] {
+                out.set(key, Traced::default_text(""));
+            }
+            out.set("ssh_host", host_address(&machine));
+            out.set("ssh_user", host_user(&machine, &defaults));
+        } else {
+            no_secrets(&mut loader, secrets);
+            let endpoint = machine.get("api_endpoint");
+            let endpoint = endpoint.unwrap_or_else(|| Traced::default_text(""));
+            let address = endpoint_host(&endpoint);
+            out.set("api_endpoint", endpoint);
+            out.set("api_token", machine.api_token(&mut loader, secrets));
+            out.set("node_name", machine.node_name());
+            out.set("ssh_host", address);
+            out.set("ssh_user", ssh_user(&machine, &defaults));
+        }
+        out.set(
+            "automation_user",
+            defaults.or("automation_user", "homestak"),
+        );
+        let own = machine.get("datastore").filter(|_| !host_only);
+        let datastore = own.unwrap_or_else(|| {
+            if host_only {
+                Traced::default_text(DATASTORE)
+            } else {
+                defaults.or("datastore", DATASTORE)
+            }
+        });
+        out.set("datastore", datastore);
+        out.set("packer_release", defaults.or("packer_release", "latest"));
+        constants(&mut out);
+        done(loader, out)
+    }
+
+    /// The names of all hosts: nodes and machines that are none yet, sorted.
+    ///
+    /// # Errors
+    /// A directory cannot be read (65).
+    pub fn hosts(&self) -> Result<Vec<String>, Failure> {
+        let mut names = self.names(Kind::Node)?;
+        names.extend(self.names(Kind::Host)?);
+        names.sort_unstable();
+        names.dedup();
+        Ok(names)
+    }
+}
+
+/// The host of `https://HOST:8006`.
+fn endpoint_host(endpoint: &Traced) -> Traced {
+    let text = endpoint.text().unwrap_or_default();
+    let rest = text.split_once("://").map_or(text, |(_, rest)| rest);
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let host = authority.rsplit('@').next().unwrap_or_default();
+    let host = match host.strip_prefix('[') {
+        Some(v6) => v6.split(']').next().unwrap_or_default(),
+        None => host.split(':').next().unwrap_or_default(),
+    };
+    Traced {
+        value: Value::Text(host.to_owned()),
+        origin: endpoint.origin.clone(),
+    }
+}
+
+/// `ip`, else the address of `vmbr0` without its prefix.
+fn host_address(machine: &Machine<'_>) -> Traced {
+    if let Some(ip) = machine.get("ip") {
+        return ip;
+    }
+    let address = machine.at(&["network", "interfaces", "vmbr0", "address"]);
+    match address {
+        Some(address) => {
+            let text = address.text().unwrap_or_default();
+            let host = text.split('/').next().unwrap_or_default().to_owned();
+            Traced {
+                value: Value::Text(host),
+                origin: address.origin,
+            }
+        }
+        None => Traced::default_text(""),
+    }
+}
+
+/// `access.ssh_user`; with an `access` that says nothing of it root, without
+/// one the site's.
+fn host_user(machine: &Machine<'_>, defaults: &Defaults) -> Traced {
+    if let Some(user) = machine.at(&["access", "ssh_user"]) {
+        return user;
+    }
+    let access = machine.get("access");
+    let says_something = access
+        .as_ref()
+        .and_then(Traced::map)
+        .is_some_and(|access| !access.is_empty());
+    if says_something {
+        Traced::default_text("root")
+    } else {
+        defaults.or("ssh_user", "root")
+    }
+}
+
+/// What is the same for every host.
+fn constants(out: &mut Object) {
+    let number = |n: u32| Value::Number(Number::from(n));
+    let text = |text: &str| Value::Text(text.to_owned());
+    for (key, value) in [
+        ("packer_repo", text("homestak-dev/packer")),
+        ("packer_image", text("debian-12-custom.qcow2")),
+        ("inner_vm_id", number(99800)),
+        ("test_vm_id", number(99900)),
+        ("ssh_key", text("~/.ssh/id_rsa")),
+    ] {
+        out.set(key, Traced::default(value));
+    }
+}

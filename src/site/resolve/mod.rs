@@ -1,0 +1,28 @@
+//! The resolver: files of a site-config to what a tool is given. Every value
+//! knows the file and line that gave it.
+//!
+//! | file | what is in it |
+//! |---|---|
+//! | `value` | ordered values with their origins; secrets that do not print |
+//! | `show` | as JSON, redacted or in the clear, and as a list of origins |
+//! | `machine` | one virtual machine: preset, template, instance, vmid, defaults |
+//! | `posture` | postures, and the token that a machine proves itself with |
+//! | `node` | a node, and the site's defaults |
+//! | `env` | an environment on a node; a single machine on a node |
+//! | `ansible` | an environment's variables for Ansible |
+//! | `spec` | a spec with its keys |
+//! | `host` | a host, from `nodes/` or `hosts/` |
+
+mod ansible;
+mod env;
+mod host;
+mod machine;
+mod node;
+mod posture;
+mod show;
+mod spec;
+mod value;
+
+pub use env::Inline;
+pub use show::{Explained, Shown};
+pub use value::{Object, Origin, Resolved, Traced, Value};

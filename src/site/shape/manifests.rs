@@ -1,0 +1,151 @@
+//! Manifests: a graph of nodes (2), or levels in a row (1, or no version).
+
+use super::files::VMID;
+use super::model::{Others, Record, Shape, key, required};
+use crate::site::tree::Kind;
+use crate::site::yaml::{Node, Value};
+
+/// A manifest with `nodes`.
+pub(in crate::site) static MANIFEST_V2: Record = Record {
+    what: "a manifest",
+    others: Others::Refused,
+    keys: &[
+        required("schema_version", Shape::Integer(2, 2), "2"),
+        required("name", Shape::Text, "Its name"),
+        key("description", Shape::Text, "One line"),
+        key(
+            "pattern",
+            Shape::Choice(&["flat", "tiered"]),
+            "flat: nodes side by side; tiered: nodes in nodes [flat]",
+        ),
+        required("nodes", Shape::List(&Shape::Record(&NODE)), "At least one"),
+        key("settings", Shape::Record(&SETTINGS), "How it is run"),
+        key(
+            "execution",
+            Shape::Record(&DEFAULT_MODE),
+            "How specs are applied",
+        ),
+    ],
+};
+
+static NODE: Record = Record {
+    what: "a node of a manifest",
+    others: Others::Refused,
+    keys: &[
+        required("name", Shape::Text, "Its name"),
+        required(
+            "type",
+            Shape::Choice(&["vm", "ct", "pve"]),
+            "Virtual machine, container, or a Proxmox VE of its own",
+        ),
+        key("spec", Shape::Name(Kind::Spec), "File in v2/specs/"),
+        key(
+            "preset",
+            Shape::Name(Kind::NodePreset),
+            "File in v2/presets/ or vms/presets/",
+        ),
+        key("image", Shape::Text, "What it is made from"),
+        key("vmid", Shape::Integer(100, 999_999_999), "Its id"),
+        key("disk", Shape::Integer(1, 131_072), "Disk in GB"),
+        key(
+            "parent",
+            Shape::Text,
+            "The node it runs in; none: the target host",
+        ),
+        key("execution", Shape::Record(&MODE), "How its spec is applied"),
+    ],
+};
+
+static MODE: Record = Record {
+    what: "`execution`",
+    others: Others::Refused,
+    keys: &[key(
+        "mode",
+        Shape::Choice(&["push", "pull"]),
+        "push: from here; pull: it asks",
+    )],
+};
+
+static DEFAULT_MODE: Record = Record {
+    what: "`execution`",
+    others: Others::Refused,
+    keys: &[key(
+        "default_mode",
+        Shape::Choice(&["push", "pull"]),
+        "Of nodes that say nothing [push]",
+    )],
+};
+
+static SETTINGS: Record = Record {
+    what: "`settings`",
+    others: Others::Refused,
+    keys: &[
+        key("verify_ssh", Shape::Bool, "Log in on what was made [true]"),
+        key(
+            "cleanup_on_failure",
+            Shape::Bool,
+            "Remove what a failed test made [true]",
+        ),
+        key("timeout_buffer", Shape::Integer(0, 86_400), "Seconds"),
+        key(
+            "on_error",
+            Shape::Choice(&["stop", "rollback", "continue"]),
+            "When a node fails [stop]",
+        ),
+    ],
+};
+
+/// A manifest with `levels`.
+pub(in crate::site) static MANIFEST_V1: Record = Record {
+    what: "a manifest with levels",
+    others: Others::Refused,
+    keys: &[
+        key("schema_version", Shape::Integer(1, 1), "1, or absent"),
+        required("name", Shape::Text, "Its name"),
+        key("description", Shape::Text, "One line"),
+        required(
+            "levels",
+            Shape::List(&Shape::Record(&LEVEL)),
+            "At least one",
+        ),
+        key("settings", Shape::Record(&SETTINGS), "How it is run"),
+    ],
+};
+
+static LEVEL: Record = Record {
+    what: "a level",
+    others: Others::Refused,
+    keys: &[
+        required("name", Shape::Text, "Its name"),
+        key(
+            "vm_preset",
+            Shape::Name(Kind::Preset),
+            "File in vms/presets/",
+        ),
+        key("template", Shape::Name(Kind::Template), "File in vms/"),
+        key("env", Shape::Name(Kind::Env), "File in envs/"),
+        key("vmid", VMID, "Its id"),
+        key("image", Shape::Text, "What it is made from"),
+        key(
+            "vmid_offset",
+            Shape::Integer(0, 999_999_999),
+            "Added to the ids of `env` [0]",
+        ),
+        key("post_scenario", Shape::Text, "Scenario that runs in it"),
+        key(
+            "post_scenario_args",
+            Shape::List(&Shape::Text),
+            "Its arguments",
+        ),
+    ],
+};
+
+/// The table of a manifest: by its version, and without one by what it has.
+pub(in crate::site) fn manifest(root: &Node) -> &'static Record {
+    let version = root.get("schema_version").map(|node| &node.value);
+    match version {
+        Some(Value::Number(number)) if number.as_i64() == Some(1) => &MANIFEST_V1,
+        None | Some(Value::Null) if root.get("nodes").is_none() => &MANIFEST_V1,
+        _ => &MANIFEST_V2,
+    }
+}

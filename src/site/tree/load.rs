@@ -1,0 +1,187 @@
+//! Reads each file once and holds it against its table. What is wrong is
+//! collected, and told together at the end.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use camino::Utf8Path;
+
+use super::kind::Kind;
+use super::names::{Tree, is_name};
+use crate::diag::{Diagnostic, Exit, Failure, Source, closest};
+use crate::site::shape::{self, Record, SITE};
+use crate::site::yaml::{Document, Node};
+
+/// Files are read whole; none of a site-config is near this size.
+const MAX_BYTES: u64 = 64 * 1024 * 1024;
+
+/// The files of one question.
+#[derive(Debug)]
+pub(in crate::site) struct Loader<'t> {
+    pub(in crate::site) tree: &'t Tree,
+    files: HashMap<(Kind, String), Option<Arc<Document>>>,
+    site: Option<Option<Arc<Document>>>,
+    pub(in crate::site) errors: Vec<Diagnostic>,
+    pub(in crate::site) warnings: Vec<Diagnostic>,
+    /// What was told already: one missing template of a hundred machines is
+    /// told at each of them, one broken file once.
+    told: HashSet<String>,
+}
+
+impl<'t> Loader<'t> {
+    pub(in crate::site) fn new(tree: &'t Tree) -> Self {
+        Self {
+            tree,
+            files: HashMap::new(),
+            site: None,
+            errors: Vec::new(),
+            warnings: Vec::new(),
+            told: HashSet::new(),
+        }
+    }
+
+    /// `site.yaml`; nothing when it is not there.
+    pub(in crate::site) fn site(&mut self) -> Option<Arc<Document>> {
+        if let Some(site) = &self.site {
+            return site.clone();
+        }
+        let path = self.tree.root().join("site.yaml");
+        let shown = self.tree.show("site.yaml");
+        let document = self.read(&path, &shown, |_| &SITE, true);
+        self.site = Some(document.clone());
+        document
+    }
+
+    /// A file; nothing when it is not there, or nothing of it can be read.
+    pub(in crate::site) fn file(&mut self, kind: Kind, name: &str) -> Option<Arc<Document>> {
+        self.open(kind, name, true)
+    }
+
+    /// The same, where keys that are required may be absent.
+    pub(in crate::site) fn part(&mut self, kind: Kind, name: &str) -> Option<Arc<Document>> {
+        self.open(kind, name, false)
+    }
+
+    fn open(&mut self, kind: Kind, name: &str, whole: bool) -> Option<Arc<Document>> {
+        if !is_name(name) {
+            return None;
+        }
+        if let Some(known) = self.files.get(&(kind, name.to_owned())) {
+            return known.clone();
+        }
+        let path = self.tree.path(kind, name);
+        let shown = self.tree.shown(kind, name);
+        let table = |root: &Node| kind.record().unwrap_or_else(|| shape::manifest(root));
+        let document = self.read(&path, &shown, table, whole);
+        self.files.insert((kind, name.to_owned()), document.clone());
+        document
+    }
+
+    fn read(
+        &mut self,
+        path: &Utf8Path,
+        shown: &Utf8Path,
+        table: impl Fn(&Node) -> &'static Record,
+        whole: bool,
+    ) -> Option<Arc<Document>> {
+        let large = path.metadata().is_ok_and(|meta| meta.len() > MAX_BYTES);
+        let text = if large {
+            Err("it is larger than 64 MB".to_owned())
+        } else {
+            Tree::text(path).map_err(|error| error.to_string())
+        };
+        let text = match text {
+            Ok(text) => text?,
+            Err(why) => {
+                let message = format!("cannot read `{shown}`: {why}");
+                self.errors.push(Diagnostic::error(message));
+                return None;
+            }
+        };
+        match Document::parse(Source::new(shown, text)) {
+            Ok(document) => {
+                let found = shape::check(&document, table(&document.root), whole);
+                self.errors.extend(found.errors);
+                self.warnings.extend(found.warnings);
+                Some(Arc::new(document))
+            }
+            Err(failure) => {
+                self.errors.extend(failure.diagnostics);
+                None
+            }
+        }
+    }
+
+    /// Whether a file is there, even if it cannot be read.
+    pub(in crate::site) fn has(&self, kind: Kind, name: &str) -> bool {
+        self.tree.has(kind, name)
+    }
+
+    /// That a name in a file stands for nothing.
+    pub(in crate::site) fn dangling(
+        &mut self,
+        document: &Document,
+        node: &Node,
+        kinds: &[Kind],
+        name: &str,
+    ) {
+        let finding = dangling(self.tree, document, node, kinds, name);
+        self.errors.push(finding);
+    }
+
+    /// Warns once.
+    pub(in crate::site) fn warn(&mut self, warning: Diagnostic) {
+        if self.told.insert(warning.message.clone()) {
+            self.warnings.push(warning);
+        }
+    }
+
+    /// All errors together: 65.
+    pub(in crate::site) fn finish(self) -> Result<Vec<Diagnostic>, Failure> {
+        if self.errors.is_empty() {
+            return Ok(self.warnings);
+        }
+        Err(Failure::many(Exit::Definition, sorted(self.errors)))
+    }
+}
+
+/// Findings by file and place.
+pub(in crate::site) fn sorted(mut findings: Vec<Diagnostic>) -> Vec<Diagnostic> {
+    findings.sort_by_cached_key(|finding| {
+        let place = finding.place.as_ref();
+        place.map(|place| (place.path().to_owned(), place.span.start))
+    });
+    findings
+}
+
+/// That a name in a file stands for nothing, with the closest of those there are.
+pub(in crate::site) fn dangling(
+    tree: &Tree,
+    document: &Document,
+    node: &Node,
+    kinds: &[Kind],
+    name: &str,
+) -> Diagnostic {
+    let word = kinds.first().map_or("file", |kind| kind.word());
+    let missing: Vec<String> = kinds
+        .iter()
+        .map(|kind| format!("`{}`", tree.shown(*kind, name)))
+        .collect();
+    let mut finding = Diagnostic::error(format!("there is no {word} `{name}`"))
+        .at(document.at(node, format!("expected {}", missing.join(" or "))));
+    if !is_name(name) {
+        return finding.help("write the file's name without directories and without `.yaml`");
+    }
+    let mut known = Vec::new();
+    for kind in kinds {
+        known.extend(tree.names(*kind).unwrap_or_default());
+    }
+    known.sort_unstable();
+    known.dedup();
+    finding = match closest(name, known.iter().map(String::as_str)) {
+        Some(near) => finding.help(format!("did you mean `{near}`?")),
+        None if known.is_empty() => finding.help(format!("write {}", missing.join(" or "))),
+        None => finding.help(format!("known: `{}`", known.join("`, `"))),
+    };
+    finding
+}
