@@ -52,7 +52,7 @@ pub(super) enum Verb {
     Runs(RunsArgs),
     /// Template and ISO manifests: list, show, promote, rollback, prune
     Templates(TemplatesArgs),
-    /// The site-config: where it is
+    /// The site-config: where it is, what is in it, what it resolves to
     Site(SiteArgs),
     /// A recipe's steps as a graph
     Graph(GraphArgs),

@@ -43,7 +43,7 @@ pub fn main() -> ExitCode {
                 list::list(session, &ListArgs::default()).map(|()| Exit::Ok)
             })
         }
-        _ => match Cli::try_parse_from(shown_variables(&asked_for(args))) {
+        _ => match Cli::try_parse_from(site_environment(shown_variables(&asked_for(args)))) {
             Ok(cli) => with_session(cli.globals.clone(), words, |session| dispatch(session, cli)),
             Err(error) => parse_failed(&error),
         },
@@ -75,6 +75,24 @@ fn shown_variables(args: &[OsString]) -> Vec<OsString> {
             .is_some_and(|next| next.to_string_lossy().contains('='));
         if args[index] == "--env" && !sets {
             args[index] = OsString::from("--variables");
+        }
+    }
+    args
+}
+
+/// `hl site resolve tofu --env E` names an environment; everywhere else, and
+/// with a `KEY=VALUE` behind it, `--env` sets a variable.
+fn site_environment(mut args: Vec<OsString>) -> Vec<OsString> {
+    let site = args.iter().position(|arg| arg == "site");
+    for index in site.unwrap_or(args.len())..args.len() {
+        let next = args.get(index + 1).map(|next| next.to_string_lossy());
+        let sets = next.is_none_or(|next| next.contains('='));
+        if args[index] == "--env" && !sets {
+            args[index] = OsString::from("--environment");
+        } else if let Some(name) = args[index].to_str().and_then(|a| a.strip_prefix("--env="))
+            && !name.contains('=')
+        {
+            args[index] = OsString::from(format!("--environment={name}"));
         }
     }
     args

@@ -123,6 +123,14 @@ impl Session {
         }
     }
 
+    /// Says warnings unless `--quiet`. They hold no secret.
+    pub(super) fn warn(&self, warnings: &[Diagnostic]) {
+        if !warnings.is_empty() {
+            let warnings = Failure::many(Exit::Ok, warnings.to_vec());
+            self.note(&render(&warnings, self.palette().color));
+        }
+    }
+
     /// Writes data to stdout.
     #[expect(
         clippy::unused_self,

@@ -7,10 +7,12 @@
 //! | `yaml` | YAML 1.2 with places |
 //! | `shape` | what may stand in each file |
 //! | `tree` | kinds of files, their names, reading them |
+//! | `check` | the whole of it, held against its tables and itself |
 //! | `resolve` | what OpenTofu, Ansible, a machine and a person are given |
 //! | `secrets` | `secrets.yaml`, in the clear or encrypted |
 //! | `env`, `read` | one environment as L2 takes it |
 
+mod check;
 mod discover;
 mod env;
 mod read;
@@ -20,6 +22,7 @@ mod shape;
 mod tree;
 mod yaml;
 
+pub use check::Report;
 pub use discover::{Found, SYSTEM, Search, Tried, discover};
 pub use env::{Cidr, Env, Ip, Vm};
 pub use read::{is_tag, list, load, parse};

@@ -1,7 +1,7 @@
 //! `hl site` as clap sees it.
 
 use camino::Utf8PathBuf;
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 
 /// `hl site`
 #[derive(Debug, Args)]
@@ -18,6 +18,16 @@ pub(in crate::cli) struct SiteArgs {
 pub(super) enum SiteVerb {
     /// Which site-config is used, and why
     Where,
+    /// All that is wrong with it, at once; exit code 65 when something is
+    Check,
+    /// The names of what is in it
+    List {
+        /// Of what: envs, postures, templates, presets, nodes, hosts, specs or manifests
+        #[arg(hide_possible_values = true)]
+        kind: ListKind,
+    },
+    /// What a tool is given, as JSON, secrets hidden
+    Resolve(ResolveArgs),
     /// Secrets: check, edit, decrypt or encrypt `secrets.yaml` (SOPS and age)
     Secrets(SecretsArgs),
 }
@@ -51,4 +61,107 @@ pub(super) enum SecretsVerb {
         #[arg(long)]
         force: bool,
     },
+}
+
+/// What `hl site list` lists.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum ListKind {
+    /// `envs/`
+    Envs,
+    /// `postures/`
+    Postures,
+    /// `vms/`
+    Templates,
+    /// `vms/presets/`
+    Presets,
+    /// `nodes/`
+    Nodes,
+    /// `nodes/` and `hosts/`
+    Hosts,
+    /// `v2/specs/`
+    Specs,
+    /// `manifests/`
+    Manifests,
+}
+
+/// `hl site resolve`
+#[derive(Debug, Args)]
+pub(super) struct ResolveArgs {
+    #[command(flatten)]
+    pub(super) sink: Sink,
+    #[command(subcommand)]
+    pub(super) what: Resolve,
+}
+
+/// Where an answer goes.
+#[derive(Debug, Args)]
+pub(super) struct Sink {
+    /// Secrets in the clear
+    #[arg(long, global = true, conflicts_with_all = ["write", "explain"])]
+    pub(super) reveal: bool,
+    /// Whole, secrets in the clear, to a file that only you may read
+    #[arg(long, global = true, value_name = "FILE", conflicts_with = "explain")]
+    pub(super) write: Option<Utf8PathBuf>,
+    /// For each value the file and line that gave it
+    #[arg(long, global = true)]
+    pub(super) explain: bool,
+}
+
+/// `hl site resolve ...`
+#[derive(Debug, Subcommand)]
+pub(super) enum Resolve {
+    /// An environment on a node, for OpenTofu
+    Tofu {
+        /// A file in envs/; also --env ENV
+        #[arg(short = 'E', long, value_name = "ENV")]
+        environment: String,
+        /// Proxmox node: a file in nodes/
+        #[arg(short = 'N', long)]
+        node: String,
+    },
+    /// One machine that is in no environment, on a node, for OpenTofu
+    Vm(VmArgs),
+    /// An environment's variables, for Ansible
+    Ansible {
+        /// A file in envs/; also --env ENV
+        #[arg(short = 'E', long, value_name = "ENV")]
+        environment: String,
+    },
+    /// A spec as its machine gets it
+    Spec {
+        /// Identity: a file in v2/specs/
+        #[arg(value_name = "ID")]
+        identity: String,
+    },
+    /// A host: a file in nodes/, else in hosts/
+    Host {
+        /// Its name
+        host: String,
+    },
+}
+
+/// `hl site resolve vm`
+#[derive(Debug, Args)]
+pub(super) struct VmArgs {
+    /// Proxmox node: a file in nodes/
+    #[arg(short = 'N', long)]
+    pub(super) node: String,
+    /// The machine's name
+    #[arg(long)]
+    pub(super) name: String,
+    /// A file in vms/
+    #[arg(long)]
+    pub(super) template: Option<String>,
+    /// A file in v2/presets/ or vms/presets/; no effect beside --template
+    #[arg(long)]
+    pub(super) preset: Option<String>,
+    /// What it is made from
+    #[arg(long)]
+    pub(super) image: Option<String>,
+    /// Its id [default: Proxmox VE chooses]
+    #[arg(long)]
+    pub(super) vmid: Option<u32>,
+    /// Its posture [default: dev]
+    #[arg(long)]
+    pub(super) posture: Option<String>,
 }

@@ -7,9 +7,15 @@
 //! | `verb` | which verb runs; the site-config that it works on |
 //! | `secrets` | `hl site secrets` |
 //! | `place` | `hl site where` |
+//! | `check` | `hl site check` |
+//! | `names` | `hl site list` |
+//! | `resolve` | `hl site resolve` |
 
 mod args;
+mod check;
+mod names;
 mod place;
+mod resolve;
 mod secrets;
 mod verb;
 

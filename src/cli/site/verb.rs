@@ -3,17 +3,53 @@
 use camino::Utf8Path;
 
 use super::args::{SiteArgs, SiteVerb};
-use super::{place, secrets};
+use super::{check, names, place, resolve, secrets};
 use crate::cli::session::Session;
 use crate::diag::{Exit, Failure};
-use crate::site::{Found, SYSTEM, Search, discover};
+use crate::site::secrets::{Loaded, Secrets, Vault};
+use crate::site::{Found, SYSTEM, Search, Tree, discover};
 
 pub(in crate::cli) fn site(session: &Session, args: &SiteArgs) -> Result<Exit, Failure> {
+    let found = find(session, args)?;
+    let ground = Ground {
+        tree: Tree::new(&found.root, shown(session, &found)),
+    };
     match &args.verb {
-        SiteVerb::Secrets(secrets) => {
-            secrets::secrets(session, &find(session, args)?.root, &secrets.verb)
+        SiteVerb::Secrets(args) => secrets::secrets(session, &found.root, &args.verb),
+        SiteVerb::Where => place::show(session, &found).map(|()| Exit::Ok),
+        SiteVerb::Check => check::check(session, &ground),
+        SiteVerb::List { kind } => names::list(session, &ground.tree, *kind).map(|()| Exit::Ok),
+        SiteVerb::Resolve(args) => resolve::resolve(session, &ground, args).map(|()| Exit::Ok),
+    }
+}
+
+/// What the verbs work on.
+pub(super) struct Ground {
+    /// The site-config.
+    pub(super) tree: Tree,
+}
+
+impl Ground {
+    /// Its directory as it is said.
+    pub(super) fn shown(&self) -> &str {
+        match self.tree.shown_root().as_str() {
+            "" => ".",
+            shown => shown,
         }
-        SiteVerb::Where => place::show(session, &find(session, args)?).map(|()| Exit::Ok),
+    }
+
+    /// Its secrets, opened, with warnings about them.
+    pub(super) fn opened(&self, session: &Session) -> Result<Option<Loaded>, Failure> {
+        Vault::new(self.tree.root(), self.tree.shown_root(), &session.process).load()
+    }
+
+    /// Its secrets, opened; warnings go to stderr.
+    pub(super) fn secrets(&self, session: &Session) -> Result<Option<Secrets>, Failure> {
+        let Some(loaded) = self.opened(session)? else {
+            return Ok(None);
+        };
+        session.warn(&loaded.warnings);
+        Ok(Some(loaded.secrets))
     }
 }
 
@@ -31,4 +67,9 @@ pub(super) fn find(session: &Session, args: &SiteArgs) -> Result<Found, Failure>
         lab: lab.as_ref().map(|lab| lab.paths.root()).map(Utf8Path::new),
         system: &SYSTEM,
     })
+}
+
+/// Its path as it is said: from here when it is below, else whole.
+fn shown<'f>(session: &Session, found: &'f Found) -> &'f Utf8Path {
+    found.root.strip_prefix(&session.cwd).unwrap_or(&found.root)
 }

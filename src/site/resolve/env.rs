@@ -149,6 +149,15 @@ impl Tree {
         done(loader, out)
     }
 
+    /// The warning that there is no `secrets.yaml`.
+    pub fn no_secrets(&self) -> Diagnostic {
+        let file = self.show("secrets.yaml");
+        Diagnostic::warning(format!(
+            "there is no `{file}`: tokens, passwords and keys are empty"
+        ))
+        .help("`hl site secrets edit` makes one")
+    }
+
     /// Where a preset of a node is.
     fn preset<'n>(&self, name: &'n str) -> Result<(Kind, &'n str), Failure> {
         if !is_name(name) {
@@ -191,41 +200,53 @@ fn vms(
     secrets: Option<&Secrets>,
 ) -> Vec<Traced> {
     let root = &file.root;
-    let base = root.get("vmid_base").filter(|node| !node.is_null());
-    let base = base.map(|node| (file, node));
     let posture = Named::in_file(file, root.get("posture"));
     let method = posture::method(loader, &posture);
-    let mut list = Vec::new();
+    let (mut list, twins) = machines(loader, file);
+    for vm in &mut list {
+        let Value::Map(vm) = &mut vm.value else {
+            continue;
+        };
+        machine::defaults(vm, defaults);
+        if let Some(method) = method {
+            let token = posture::token(loader, method, machine::name(vm), secrets);
+            vm.set("auth_token", token);
+        }
+    }
+    loader.errors.extend(twins);
+    list
+}
+
+/// The machines of an environment, layers laid, without defaults and tokens;
+/// and those of them that share a name or an id.
+pub(in crate::site) fn machines(
+    loader: &mut Loader<'_>,
+    file: &Arc<Document>,
+) -> (Vec<Traced>, Vec<Diagnostic>) {
+    let root = &file.root;
+    let base = root.get("vmid_base").filter(|node| !node.is_null());
+    let base = base.map(|node| (file, node));
     let items = root.get("vms").map(Node::items).unwrap_or_default();
+    let mut list = Vec::with_capacity(items.len());
     for (index, item) in items.iter().enumerate() {
         let Some(instance) = item.map() else { continue };
         let mut vm = machine::layered(loader, file, instance);
         machine::vmid(&mut vm, base, index);
-        machine::defaults(&mut vm, defaults);
-        if let Some(method) = method {
-            let token = posture::token(loader, method, machine::name(&vm), secrets);
-            vm.set("auth_token", token);
-        }
         let origin = Traced::of(file, item).origin;
         list.push(Traced {
             value: Value::Map(vm),
             origin,
         });
     }
-    machine::twins(loader, &list);
-    list
+    let twins = machine::twins(&list);
+    (list, twins)
 }
 
 /// Warns that there is no `secrets.yaml`.
 pub(super) fn no_secrets(loader: &mut Loader<'_>, secrets: Option<&Secrets>) {
     if secrets.is_none() {
-        let file = loader.tree.show("secrets.yaml");
-        loader.warn(
-            Diagnostic::warning(format!(
-                "there is no `{file}`: tokens, passwords and keys are empty"
-            ))
-            .help("`hl site secrets edit` makes one"),
-        );
+        let warning = loader.tree.no_secrets();
+        loader.warn(warning);
     }
 }
 

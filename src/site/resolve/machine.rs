@@ -116,7 +116,8 @@ pub(super) fn name(vm: &Object) -> &str {
 }
 
 /// Machines that share a name or an id: the second one is told.
-pub(super) fn twins(loader: &mut Loader<'_>, vms: &[Traced]) {
+pub(super) fn twins(vms: &[Traced]) -> Vec<Diagnostic> {
+    let mut findings = Vec::new();
     let mut taken: std::collections::HashMap<(&str, String), &Object> =
         std::collections::HashMap::with_capacity(vms.len() * 2);
     for vm in vms.iter().filter_map(Traced::map) {
@@ -146,10 +147,11 @@ pub(super) fn twins(loader: &mut Loader<'_>, vms: &[Traced]) {
                         traced.origin.place()
                     }
                 };
-                loader.errors.push(error);
+                findings.push(error);
             } else {
                 taken.insert((key, shown), vm);
             }
         }
     }
+    findings
 }

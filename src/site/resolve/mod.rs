@@ -24,5 +24,8 @@ mod spec;
 mod value;
 
 pub use env::Inline;
+pub(super) use env::machines;
+pub(super) use node::secret_missing;
 pub use show::{Explained, Shown};
+pub(super) use spec::KEY_PREFIX;
 pub use value::{Object, Origin, Resolved, Traced, Value};

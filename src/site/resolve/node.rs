@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::value::{Object, Origin, Traced, Value};
 use crate::diag::{Diagnostic, did_you_mean};
 use crate::site::secrets::Secrets;
-use crate::site::tree::{Kind, Loader};
+use crate::site::tree::Loader;
 use crate::site::yaml::{Document, Node};
 
 /// `defaults` of `site.yaml`.
@@ -102,9 +102,8 @@ pub(in crate::site) fn secret_missing(
         _ => &secrets.ssh_keys,
     };
     let file = &secrets.file;
-    let finding =
-        Diagnostic::error(format!("there is no `{section}.{name}` in `{file}`"))
-            .at(document.at(node, ""));
+    let finding = Diagnostic::error(format!("there is no `{section}.{name}` in `{file}`"))
+        .at(document.at(node, ""));
     match did_you_mean(name, keyed.names()) {
         Some(help) => finding.help(help),
         None => finding.help(format!("add it below `{section}:` in `{file}`")),
@@ -170,10 +169,4 @@ pub(super) fn ssh_keys(secrets: Option<&Secrets>) -> Traced {
         all.map(|(_, key)| Traced::secret(Some(secrets), Some(key)))
     });
     Traced::default(Value::List(keys.collect()))
-}
-
-/// The node's file. The name was checked; a file that is not there is told by
-/// the caller.
-pub(super) fn node_file(loader: &mut Loader<'_>, name: &str) -> Option<Arc<Document>> {
-    loader.file(Kind::Node, name)
 }

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use super::value::Traced;
-use crate::diag::Diagnostic;
+use crate::diag::{Diagnostic, did_you_mean};
 use crate::site::secrets::Secrets;
 use crate::site::tree::{Kind, Loader};
 use crate::site::yaml::{Document, Node};
@@ -75,25 +75,22 @@ pub(super) fn file(
         return loader.file(kind, &posture.name);
     }
     let name = &posture.name;
-    match posture.by {
-        Some((document, node)) => loader.dangling(document, node, &[kind], name),
-        None => {
-            let known = loader.tree.names(kind).unwrap_or_default();
-            if !posture.given && known.is_empty() {
-                return None;
-            }
-            let path = loader.tree.shown(kind, name);
-            let mut error = Diagnostic::error(format!("there is no posture `{name}`: `{path}`"));
-            if !posture.given {
-                error = error.note("it is the posture of those that name none");
-            }
-            let error = match crate::diag::did_you_mean(name, known.iter().map(String::as_str)) {
-                Some(help) => error.help(help),
-                None => error.help(format!("write `{path}`")),
-            };
-            loader.errors.push(error);
-        }
+    if let Some((document, node)) = posture.by {
+        loader.dangling(document, node, &[kind], name);
+        return None;
     }
+    let known = loader.tree.names(kind).unwrap_or_default();
+    if !posture.given && known.is_empty() {
+        return None;
+    }
+    let path = loader.tree.shown(kind, name);
+    let mut error = Diagnostic::error(format!("there is no posture `{name}`: `{path}`"));
+    if !posture.given {
+        error = error.note("it is the posture of those that name none");
+    }
+    let help = did_you_mean(name, known.iter().map(String::as_str));
+    let error = error.help(help.unwrap_or_else(|| format!("write `{path}`")));
+    loader.errors.push(error);
     None
 }
 
@@ -142,7 +139,7 @@ pub(super) fn token(
             Diagnostic::warning(format!(
                 "there is no `{key}` in `{file}`: the `auth_token` of `{machine}` is empty"
             ))
-            .help(format!("add it: `hl site secrets edit`")),
+            .help("add it: `hl site secrets edit`"),
         );
     }
     Traced::secret(secrets, token)

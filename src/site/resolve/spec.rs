@@ -110,13 +110,14 @@ fn access(
             let name = text.strip_prefix(KEY_PREFIX).unwrap_or(text);
             match secrets {
                 None => no_secrets(loader, None),
-                Some(secrets) => match secrets.ssh_keys.get(name) {
-                    Some(key) => keys.push(Traced::secret(Some(secrets), Some(key))),
-                    None => {
+                Some(secrets) => {
+                    let key = secrets.ssh_keys.get(name);
+                    if key.is_none() {
                         let finding = secret_missing(secrets, file, node, "ssh_keys", name);
                         loader.errors.push(finding);
                     }
-                },
+                    keys.push(Traced::secret(Some(secrets), key));
+                }
             }
         }
         let origin = resolved.get("ssh_keys").map(|keys| keys.origin.clone());

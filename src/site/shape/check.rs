@@ -24,7 +24,6 @@ pub(in crate::site) enum Target {
 #[derive(Debug, Clone, Copy)]
 pub(in crate::site) struct Reference<'d> {
     pub(in crate::site) target: Target,
-    pub(in crate::site) key: &'d str,
     pub(in crate::site) name: &'d str,
     pub(in crate::site) node: &'d Node,
 }
@@ -74,7 +73,7 @@ impl<'d> Checker<'d> {
             match record.key(&entry.key) {
                 Some(known) => {
                     let what = format!("`{}`", entry.key);
-                    self.shape(&entry.value, known.shape, &entry.key, &what);
+                    self.shape(&entry.value, known.shape, &what);
                 }
                 None => self.unknown(entry, record),
             }
@@ -118,8 +117,8 @@ impl<'d> Checker<'d> {
         }
     }
 
-    /// `key` is whose value it is, `what` what it is called in a message.
-    fn shape(&mut self, node: &'d Node, shape: Shape, key: &'d str, what: &str) {
+    /// `what` is what the value is called in a message.
+    fn shape(&mut self, node: &'d Node, shape: Shape, what: &str) {
         match (shape, &node.value) {
             // Nothing instead of a posture would be a machine that proves nothing.
             (Shape::Name(Kind::Posture | Kind::SpecPosture), Value::Null) => {
@@ -167,9 +166,9 @@ impl<'d> Checker<'d> {
                 }
             }
             (Shape::Choice(words), value) => self.choice(node, value, what, words),
-            (Shape::Name(kind), _) => self.name(node, key, what, Target::File(kind)),
-            (Shape::ApiToken, _) => self.name(node, key, what, Target::ApiToken),
-            (Shape::SshKey, _) => self.name(node, key, what, Target::SshKey),
+            (Shape::Name(kind), _) => self.name(node, what, Target::File(kind)),
+            (Shape::ApiToken, _) => self.name(node, what, Target::ApiToken),
+            (Shape::SshKey, _) => self.name(node, what, Target::SshKey),
             (Shape::List(inner), Value::List(items)) => {
                 let what = format!("an item of {what}");
                 for item in items {
@@ -177,7 +176,7 @@ impl<'d> Checker<'d> {
                         // Nothing in a list is no item that was left out.
                         (Shape::Any, _) => {}
                         (inner, Value::Null) => self.wrong(item, &what, expected(inner)),
-                        (inner, _) => self.shape(item, inner, key, &what),
+                        (inner, _) => self.shape(item, inner, &what),
                     }
                 }
             }
@@ -186,7 +185,7 @@ impl<'d> Checker<'d> {
             (Shape::Keyed(inner), Value::Map(map)) => {
                 for entry in map.iter() {
                     let what = format!("`{}`", entry.key);
-                    self.shape(&entry.value, *inner, &entry.key, &what);
+                    self.shape(&entry.value, *inner, &what);
                 }
             }
             (Shape::Record(_) | Shape::Keyed(_), _) => self.wrong(node, what, "a mapping"),
@@ -194,13 +193,14 @@ impl<'d> Checker<'d> {
     }
 
     fn integer(&mut self, node: &'d Node, value: &Value, what: &str, low: i64, high: i64) {
-        let number = match value {
-            Value::Number(number) if !number.is_f64() => number,
-            _ => {
-                self.wrong(node, what, "a whole number");
-                return;
-            }
+        let Value::Number(number) = value else {
+            self.wrong(node, what, "a whole number");
+            return;
         };
+        if number.is_f64() {
+            self.wrong(node, what, "a whole number");
+            return;
+        }
         if number.as_i64().is_none_or(|n| !(low..=high).contains(&n)) {
             let range = if low == high {
                 low.to_string()
@@ -231,9 +231,11 @@ impl<'d> Checker<'d> {
         let list = format!("`{}`", words.join("`, `"));
         let Some(text) = self.text(node, value, what, &format!("one of {list}")) else {
             if matches!(value, Value::Bool(_)) && words.contains(&"yes") {
-                let last = self.found.errors.last_mut();
+                let finding = self.found.errors.last_mut();
                 let quoted = "put `yes` or `no` in quotes".to_owned();
-                last.into_iter().for_each(|d| d.help.push(quoted.clone()));
+                if let Some(finding) = finding {
+                    finding.help.push(quoted);
+                }
             }
             return;
         };
@@ -247,14 +249,11 @@ impl<'d> Checker<'d> {
         }
     }
 
-    fn name(&mut self, node: &'d Node, key: &'d str, what: &str, target: Target) {
+    fn name(&mut self, node: &'d Node, what: &str, target: Target) {
         match node.text() {
-            Some(name) if !name.is_empty() => self.found.references.push(Reference {
-                target,
-                key,
-                name,
-                node,
-            }),
+            Some(name) if !name.is_empty() => {
+                self.found.references.push(Reference { target, name, node });
+            }
             _ => self.wrong(node, what, "a name"),
         }
     }

@@ -13,7 +13,7 @@ mod files;
 mod manifests;
 mod model;
 
-pub(super) use check::{Checked, Reference, Target, check};
+pub(super) use check::{Reference, Target, check};
 pub(super) use files::{ENV, FLAT_POSTURE, HOST, NODE, POSTURE, PRESET, SITE, SPEC, TEMPLATE};
-pub(super) use manifests::{MANIFEST_V1, MANIFEST_V2, manifest};
+pub(super) use manifests::manifest;
 pub(super) use model::Record;

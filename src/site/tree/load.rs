@@ -20,7 +20,8 @@ const MAX_BYTES: u64 = 64 * 1024 * 1024;
 pub(in crate::site) struct Loader<'t> {
     pub(in crate::site) tree: &'t Tree,
     files: HashMap<(Kind, String), Option<Arc<Document>>>,
-    site: Option<Option<Arc<Document>>>,
+    site: Option<Arc<Document>>,
+    site_read: bool,
     pub(in crate::site) errors: Vec<Diagnostic>,
     pub(in crate::site) warnings: Vec<Diagnostic>,
     /// What was told already: one missing template of a hundred machines is
@@ -34,6 +35,7 @@ impl<'t> Loader<'t> {
             tree,
             files: HashMap::new(),
             site: None,
+            site_read: false,
             errors: Vec::new(),
             warnings: Vec::new(),
             told: HashSet::new(),
@@ -42,14 +44,14 @@ impl<'t> Loader<'t> {
 
     /// `site.yaml`; nothing when it is not there.
     pub(in crate::site) fn site(&mut self) -> Option<Arc<Document>> {
-        if let Some(site) = &self.site {
-            return site.clone();
+        if self.site_read {
+            return self.site.clone();
         }
+        self.site_read = true;
         let path = self.tree.root().join("site.yaml");
         let shown = self.tree.show("site.yaml");
-        let document = self.read(&path, &shown, |_| &SITE, true);
-        self.site = Some(document.clone());
-        document
+        self.site = self.read(&path, &shown, |_| &SITE, true);
+        self.site.clone()
     }
 
     /// A file; nothing when it is not there, or nothing of it can be read.

@@ -29,6 +29,11 @@ impl Tree {
         &self.root
     }
 
+    /// Its directory as people see it.
+    pub fn shown_root(&self) -> &Utf8Path {
+        &self.shown
+    }
+
     /// A path in it as people see it.
     pub(in crate::site) fn show(&self, relative: &str) -> Utf8PathBuf {
         self.shown.join(relative)

@@ -1,0 +1,68 @@
+//! What a check found.
+
+use serde::ser::{Serialize, SerializeStruct, Serializer};
+
+use crate::diag::{Diagnostic, Severity};
+use crate::site::tree::sorted;
+
+/// What a check found.
+#[derive(Debug, Clone, Default)]
+pub struct Report {
+    /// How many files were read.
+    pub files: usize,
+    /// Errors and warnings, by file and place.
+    pub findings: Vec<Diagnostic>,
+}
+
+/// A finding as data.
+#[derive(serde::Serialize)]
+struct Row<'a> {
+    severity: Severity,
+    message: &'a str,
+    file: Option<&'a str>,
+    line: Option<usize>,
+    column: Option<usize>,
+    help: &'a [String],
+    notes: &'a [String],
+}
+
+impl Report {
+    /// How many findings of a kind there are.
+    pub fn count(&self, severity: Severity) -> usize {
+        let same = self.findings.iter().filter(|d| d.severity == severity);
+        same.count()
+    }
+
+    /// Adds what somebody else found, at its place.
+    pub fn add(&mut self, findings: impl IntoIterator<Item = Diagnostic>) {
+        self.findings.extend(findings);
+        self.findings = sorted(std::mem::take(&mut self.findings));
+    }
+}
+
+impl Serialize for Report {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let rows: Vec<Row<'_>> = self.findings.iter().map(row).collect();
+        let mut out = serializer.serialize_struct("Report", 5)?;
+        out.serialize_field("schema", "hl.site-check/1")?;
+        out.serialize_field("files", &self.files)?;
+        out.serialize_field("errors", &self.count(Severity::Error))?;
+        out.serialize_field("warnings", &self.count(Severity::Warning))?;
+        out.serialize_field("findings", &rows)?;
+        out.end()
+    }
+}
+
+fn row(finding: &Diagnostic) -> Row<'_> {
+    let place = finding.place.as_ref();
+    let at = place.map(crate::diag::Place::line_column);
+    Row {
+        severity: finding.severity,
+        message: &finding.message,
+        file: place.map(|place| place.path().as_str()),
+        line: at.map(|(line, _)| line),
+        column: at.map(|(_, column)| column),
+        help: &finding.help,
+        notes: &finding.notes,
+    }
+}
