@@ -4,6 +4,9 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use rustix::rand::{GetRandomFlags, getrandom};
 
+/// Bytes of an id.
+const LENGTH: usize = 20;
+
 /// A new id. Two runs of one second differ in their last four hex digits.
 pub fn new_id() -> String {
     let mut random = [0; 2];
@@ -19,18 +22,12 @@ pub fn new_id() -> String {
 
 /// Whether a text has the form of an id.
 pub fn is_id(text: &str) -> bool {
-    let parts: Vec<&str> = text.split('-').collect();
-    let digits =
-        |part: &str, count| part.len() == count && part.bytes().all(|b| b.is_ascii_digit());
-    let [date, time, random] = parts.as_slice() else {
-        return false;
-    };
-    digits(date, 8)
-        && digits(time, 6)
-        && random.len() == 4
-        && random
-            .bytes()
-            .all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+    text.len() == LENGTH
+        && text.bytes().enumerate().all(|(place, byte)| match place {
+            8 | 15 => byte == b'-',
+            0..15 => byte.is_ascii_digit(),
+            _ => matches!(byte, b'0'..=b'9' | b'a'..=b'f'),
+        })
 }
 
 #[cfg(test)]
@@ -42,6 +39,7 @@ mod tests {
         let id = new_id();
         assert!(is_id(&id), "{id}");
         assert!(!is_id("20260101-000000-xyz1") && !is_id("latest"));
-        assert!(!is_id("20260101-000000-abcd-1"));
+        assert!(!is_id("20260101-000000-abcd-1") && !is_id("20260101x000000-abcd"));
+        assert!(!is_id("2026010a-000000-abcd") && !is_id("20260101-00000f-abcd"));
     }
 }
