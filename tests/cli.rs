@@ -274,7 +274,9 @@ fn there_is_help_everywhere_and_a_closed_pipe_is_fine() {
             .exits(0)
             .says(&["COMPLETE"]);
     }
-    for name in ["layer", "hl", "event", "plan", "result", "runs", "run"] {
+    for name in [
+        "layer", "hl", "event", "plan", "result", "runs", "run", "status",
+    ] {
         assert!(lab.hl("schema").arg(name).exits(0).json()["$schema"].is_string());
     }
     let answer = lab

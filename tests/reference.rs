@@ -33,6 +33,7 @@ fn the_command_line_is_documented_as_it_is() {
         "resume",
         "rehearse",
         "clean",
+        "status",
         "runs",
         "runs show",
         "runs logs",

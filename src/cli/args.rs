@@ -48,6 +48,8 @@ pub(super) enum Verb {
     Rehearse(RehearseArgs),
     /// Remove what runs generate; state that holds resources stays
     Clean,
+    /// Where the lab stands: the last run, what is published, what to type next
+    Status(StatusArgs),
     /// The runs so far, newest first; one in full, its logs, and removing old ones
     Runs(RunsArgs),
     /// Template and ISO manifests: list, show, promote, rollback, prune
@@ -205,6 +207,17 @@ impl Overlay for RehearseFlags {
     }
 }
 
+/// `hl status`
+#[derive(Debug, Args)]
+pub(super) struct StatusArgs {
+    /// The last 10 runs too, step by step
+    #[arg(long)]
+    pub history: bool,
+    /// Of rehearsals
+    #[arg(long)]
+    pub rehearsal: bool,
+}
+
 /// `hl runs`
 #[derive(Debug, Args)]
 pub(super) struct RunsArgs {
@@ -355,7 +368,8 @@ pub(super) struct CompletionsArgs {
 #[derive(Debug, Args)]
 pub(super) struct SchemaArgs {
     /// Of what: layer (layer.toml), hl (hl.toml), event (`--events json`), plan (`hl plan --json`),
-    /// result (`--json` of anything that runs), runs (`hl runs --json`) or run (`hl runs show --json`)
+    /// result (`--json` of anything that runs), runs (`hl runs --json`),
+    /// run (`hl runs show --json`) or status (`hl status --json`)
     #[arg(hide_possible_values = true)]
     pub name: SchemaName,
 }
@@ -377,4 +391,6 @@ pub(super) enum SchemaName {
     Runs,
     /// `hl runs show --json`
     Run,
+    /// `hl status --json`
+    Status,
 }

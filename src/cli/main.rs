@@ -12,7 +12,7 @@ use super::flags::Globals;
 use super::session::Session;
 use super::{
     clean, completion, graph, list, mistake, new, recipe, rehearse, resume, runs, schema, show,
-    sim, site, templates,
+    sim, site, status, templates,
 };
 use crate::diag::{Exit, Failure, render};
 use crate::rehearse::hidden_verb;
@@ -137,6 +137,7 @@ fn dispatch(session: &Session, cli: Cli) -> Result<Exit, Failure> {
         Verb::Rehearse(args) => rehearse::rehearse(session, &args),
         Verb::Templates(args) => templates::templates(session, &args),
         Verb::Site(args) => site::site(session, &args),
+        Verb::Status(args) => status::status(session, &args).map(|()| Exit::Ok),
         Verb::Runs(args) => runs::runs(session, &args).map(|()| Exit::Ok),
         Verb::New(args) => new::new(session, &args).map(|()| Exit::Ok),
         Verb::Sim(args) => sim::sim(session, &args),

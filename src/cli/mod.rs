@@ -27,6 +27,7 @@ mod show;
 mod sim;
 mod site;
 mod size;
+mod status;
 mod tail;
 mod target;
 mod templates;

@@ -8,7 +8,7 @@ use super::session::Session;
 use crate::diag::{Exit, Failure};
 use crate::layers;
 use crate::plan::{Event, Plan};
-use crate::report::{Document, RunDocument, RunsDocument};
+use crate::report::{Document, RunDocument, RunsDocument, StatusDocument};
 
 pub(super) fn schema(session: &Session, args: &SchemaArgs) -> Result<(), Failure> {
     let schema = match args.name {
@@ -19,6 +19,7 @@ pub(super) fn schema(session: &Session, args: &SchemaArgs) -> Result<(), Failure
         SchemaName::Result => schema_for!(Document),
         SchemaName::Runs => schema_for!(RunsDocument),
         SchemaName::Run => schema_for!(RunDocument),
+        SchemaName::Status => schema_for!(StatusDocument),
     };
     session.json(&schema)
 }

@@ -326,6 +326,20 @@ fn line(
     writeln!(out, "{}", text.trim_end()).unwrap_or_default();
 }
 
+/// How long ago a UTC time was: `12s ago`, `3m ago`, `5h ago`, `2 days ago`.
+pub(super) fn ago(time: &str, now: Timestamp) -> String {
+    let seconds = time
+        .parse::<Timestamp>()
+        .map_or(0, |time| now.duration_since(time).as_secs().max(0));
+    match seconds {
+        0..60 => format!("{seconds}s ago"),
+        60..3600 => format!("{}m ago", seconds / 60),
+        3600..86400 => format!("{}h ago", seconds / 3600),
+        86400..172_800 => "1 day ago".to_owned(),
+        _ => format!("{} days ago", seconds / 86400),
+    }
+}
+
 /// A UTC time as people here read it, to the minute.
 pub(super) fn local(time: &str, zone: &TimeZone) -> String {
     time.parse::<Timestamp>().map_or_else(
@@ -381,6 +395,28 @@ mod tests {
                 pid: 77,
             }),
         }
+    }
+
+    #[test]
+    fn an_age_has_one_unit() {
+        let now = "2026-01-10T00:00:00Z".parse().unwrap();
+        let said = [
+            "2026-01-09T23:59:01Z",
+            "2026-01-09T23:00:01Z",
+            "2026-01-09T00:00:01Z",
+            "2026-01-08T23:00:00Z",
+            "2026-01-01T00:00:00Z",
+            "2026-02-01T00:00:00Z",
+        ];
+        let wanted = [
+            "59s ago",
+            "59m ago",
+            "23h ago",
+            "1 day ago",
+            "9 days ago",
+            "0s ago",
+        ];
+        assert_eq!(said.map(|time| ago(time, now)), wanted);
     }
 
     #[test]

@@ -128,7 +128,7 @@ impl From<State> for StepState {
 }
 
 impl StepState {
-    fn verb(self) -> (Paint, &'static str) {
+    pub(super) fn verb(self) -> (Paint, &'static str) {
         match self {
             Self::Succeeded => (Paint::Good, "Done"),
             Self::Failed => (Paint::Bad, "Failed"),

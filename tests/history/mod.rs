@@ -1,6 +1,7 @@
 //! What is known of the runs so far: `hl runs`, `hl status`.
 
 mod runs;
+mod status;
 
 use std::fs;
 

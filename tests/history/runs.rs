@@ -3,6 +3,7 @@
 use std::fs;
 
 use super::{copied, ids, lab, tail};
+use crate::support::conforms;
 
 #[test]
 fn the_list_is_newest_first_and_reads_what_it_shows() {
@@ -25,6 +26,7 @@ fn the_list_is_newest_first_and_reads_what_it_shows() {
         .find(|id| *id != first && !id.starts_with("2020"))
         .unwrap();
     let document = lab.hl("runs --json").exits(0).json();
+    conforms(&document, "runs");
     assert_eq!(document["schema"], "hl.runs/1");
     let runs = document["runs"].as_array().unwrap();
     let row = |id: &str| runs.iter().find(|run| run["id"] == id).unwrap();
@@ -129,6 +131,7 @@ fn one_run_is_told_step_by_step() {
         &format!("full log: {log}"),
     ]);
     let document = lab.hl("runs show --json").exits(0).json();
+    conforms(&document, "run");
     assert_eq!(document["schema"], "hl.run/1");
     assert_eq!(document["id"], id.as_str());
     assert_eq!(document["planned"], 3);

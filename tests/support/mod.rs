@@ -2,6 +2,8 @@
 
 pub(crate) mod hl;
 pub(crate) mod lab;
+mod schema;
 
 pub(crate) use hl::{Hl, Ran};
 pub(crate) use lab::TestLab;
+pub(crate) use schema::conforms;

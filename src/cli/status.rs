@@ -1,0 +1,153 @@
+//! `hl status`: where the lab stands. It reads, takes no lock, asks nobody.
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+use super::args::StatusArgs;
+use super::session::Session;
+use crate::action::template;
+use crate::diag::Failure;
+use crate::lab::{Environment, Paths};
+use crate::layers;
+use crate::report::{
+    Current, Next, Published, PublishedTemplate, RunDocument, RunState, StatusDocument,
+};
+use crate::runs::{self, Ending, Entry, LastRun, Runtime, Summary};
+
+/// Runs that `--history` tells of.
+const HISTORY: usize = 10;
+
+/// Runs that are looked at first.
+const FEW: usize = 20;
+
+pub(super) fn status(session: &Session, args: &StatusArgs) -> Result<(), Failure> {
+    let lab = session.lab()?;
+    let paths = if args.rehearsal {
+        lab.paths.rehearsal()
+    } else {
+        lab.paths
+    };
+    let now = Timestamp::now();
+    let document = document(&paths, args.history, now);
+    if session.globals.json {
+        return session.json(&document);
+    }
+    let text = document.text(now, &TimeZone::system(), session.data_palette());
+    session.data(&text)
+}
+
+fn document(paths: &Paths, history: bool, now: Timestamp) -> StatusDocument {
+    let mut warnings = Vec::new();
+    let mut take = |failure: &Failure| warnings.push(failure.to_string());
+    let runtime = Runtime::read(paths).unwrap_or_else(|failure| {
+        take(&failure);
+        None
+    });
+    let first = runs::page(paths, Some(FEW));
+    for entry in &first.entries {
+        if let Err(failure) = &entry.summary {
+            take(failure);
+        }
+    }
+    // Without a live run among the newest, all are looked at.
+    let mut all = first.entries;
+    if first.older > 0 && (!all.iter().any(is_current) || runtime.is_none()) {
+        all = runs::page(paths, None).entries;
+    }
+    let told = |entry: &Entry| {
+        let run = runs::read(&entry.path).ok()?;
+        Some(RunDocument::new(paths, &entry.short, &run, now))
+    };
+    let current = all.iter().find(|entry| is_current(entry)).and_then(told);
+    let current = current.as_ref().map(Current::new);
+    let last_success = match &runtime {
+        Some(runtime) => runtime.last_successful_run.clone(),
+        None => all.iter().find_map(success),
+    };
+    let history = history.then(|| all.iter().take(HISTORY).filter_map(told).collect());
+    let published = published(paths, runtime.unwrap_or_default(), &mut take);
+    StatusDocument {
+        schema: "hl.status/1",
+        next: next(paths, current.as_ref()),
+        current,
+        last_success,
+        published,
+        warnings,
+        history,
+    }
+}
+
+/// A run that goes on, or a live one that is over.
+fn is_current(entry: &Entry) -> bool {
+    entry.summary.as_ref().is_ok_and(|run| {
+        run.ending == Ending::Running || !run.header.dry_run && !run.header.is_legacy()
+    })
+}
+
+fn success(entry: &Entry) -> Option<LastRun> {
+    let run: &Summary = entry.summary.as_ref().ok()?;
+    let succeeded = RunState::from(&run.ending) == RunState::Succeeded;
+    (succeeded && is_current(entry)).then(|| LastRun {
+        id: entry.id.clone(),
+        recipe: run.header.recipe.clone(),
+        finished_at: run.last.clone().unwrap_or_default(),
+    })
+}
+
+fn published(paths: &Paths, runtime: Runtime, take: &mut dyn FnMut(&Failure)) -> Published {
+    // The node is not asked: what is recorded has to do.
+    let rows = template::list(paths, &Environment::default(), None);
+    let rows = rows.unwrap_or_else(|error| {
+        take(&Failure::message(error.exit, error.message));
+        Vec::new()
+    });
+    let mut templates = Vec::new();
+    for row in rows {
+        let stable = row.builds.into_iter().find(|build| build.stable);
+        templates.extend(stable.map(|build| PublishedTemplate {
+            name: row.name,
+            stamp: build.stamp,
+            vmid: build.vmid,
+            node: build.node,
+        }));
+    }
+    Published {
+        templates,
+        environments: runtime.environments,
+        values: std::collections::BTreeMap::new(),
+    }
+}
+
+fn next(paths: &Paths, current: Option<&Current>) -> Next {
+    let next = |command: &str, why: &str| Next {
+        command: command.to_owned(),
+        why: why.to_owned(),
+    };
+    let rehearse = if paths.is_rehearsal() {
+        " rehearse"
+    } else {
+        ""
+    };
+    let Some(current) = current else {
+        let book = layers::load(paths).ok();
+        let runway = book.is_some_and(|book| book.find("l0-runway").is_ok());
+        return if runway && rehearse.is_empty() {
+            next("hl l0-runway", "checks what is needed; then `hl up`")
+        } else {
+            next(&format!("hl{rehearse} up"), "runs the layers in order")
+        };
+    };
+    let (run, short) = (&current.run, &current.run.short);
+    match run.outcome {
+        RunState::Running => next(&format!("hl runs show {short}"), "tells how far it is"),
+        RunState::Succeeded if run.recipe.split(' ').next() == Some("up") => {
+            let command = format!("hl plan {}", run.recipe);
+            next(&command, "tells whether anything has changed since")
+        }
+        RunState::Succeeded => next(&format!("hl{rehearse} up"), "runs the layers in order"),
+        RunState::Failed | RunState::Cancelled | RunState::Interrupted => {
+            let command = format!("hl{rehearse} resume {short}");
+            next(&command, "goes on with what is not done")
+        }
+    }
+}
