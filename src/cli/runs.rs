@@ -61,8 +61,8 @@ fn list(session: &Session, paths: &Paths, args: &RunsArgs) -> Result<(), Failure
 
 fn show(session: &Session, paths: &Paths, piece: Option<&str>) -> Result<(), Failure> {
     let run = runs::find(paths, piece.unwrap_or("latest"))?;
-    let short = runs::short(paths, &run.header.id);
-    let document = RunDocument::new(paths, &short, &run, Timestamp::now());
+    let short = runs::short_id(paths, &run.header.id);
+    let document = RunDocument::new(paths, short, &run, Timestamp::now());
     if session.globals.json {
         return session.json(&document);
     }

@@ -7,33 +7,11 @@ use super::{Run, index, read};
 use crate::diag::{Exit, Failure};
 use crate::lab::Paths;
 
-/// What `state/runs/` holds.
-#[derive(Debug, Clone, Default)]
-pub struct Listing {
-    /// The runs, newest first.
-    pub runs: Vec<Run>,
-    /// Files that could not be read, with the reason.
-    pub unreadable: Vec<(Utf8PathBuf, Failure)>,
-}
-
 /// The ids of all runs, oldest first.
 pub fn ids(paths: &Paths) -> Vec<String> {
     let mut ids = index::names(&paths.runs());
     by_start(paths, &mut ids);
     ids
-}
-
-/// All runs, newest first.
-pub fn list(paths: &Paths) -> Listing {
-    let mut listing = Listing::default();
-    for id in ids(paths).iter().rev() {
-        let path = file_of(paths, id);
-        match read(&path) {
-            Ok(run) => listing.runs.push(run),
-            Err(failure) => listing.unreadable.push((path, failure)),
-        }
-    }
-    listing
 }
 
 /// The run that `piece` names: an id, its last part, any part of one that no
@@ -44,16 +22,13 @@ pub fn find(paths: &Paths, piece: &str) -> Result<Run, Failure> {
     read(&file_of(paths, choose(&ids, piece)?))
 }
 
-/// The shortest usual name of a run: the last piece of its id, where no other
-/// run has that in its id.
+/// The name of a run that is quickly typed: the last part of its id, unless
+/// another run has that too.
 pub fn short_id<'a>(paths: &Paths, id: &'a str) -> &'a str {
-    let last = id.rsplit('-').next().unwrap_or(id);
-    let mut others = ids(paths).into_iter().filter(|other| other != id);
-    if others.any(|other| other.contains(last)) {
-        id
-    } else {
-        last
-    }
+    let last = index::tail(id);
+    let others = index::names(&paths.runs());
+    let taken = |other: &String| other != id && index::tail(other) == last;
+    if others.iter().any(taken) { id } else { last }
 }
 
 /// Where the file of a run is, or will be.

@@ -12,6 +12,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use rustix::fs::RawDir;
 use serde_json::{Map, Value};
 
+use super::order::by_start;
 use super::{Ending, FORMAT, Header, Run, is_id, read};
 use crate::diag::Failure;
 use crate::lab::Paths;
@@ -94,7 +95,8 @@ pub fn page(paths: &Paths, most: Option<usize>) -> Page {
         ids.select_nth_unstable_by(shown - 1, |a, b| b.cmp(a));
     }
     let (newest, older) = ids.split_at_mut(shown);
-    newest.sort_unstable_by(|a, b| b.cmp(a));
+    by_start(paths, newest);
+    newest.reverse();
     let shorts = shorts(newest, older);
     let entries = newest.iter().zip(shorts).map(|(id, short)| {
         let path = runs.join(format!("{id}.yaml"));
@@ -109,14 +111,6 @@ pub fn page(paths: &Paths, most: Option<usize>) -> Page {
         entries: entries.collect(),
         older: older.len(),
     }
-}
-
-/// The shortest name of an id by which `hl` still finds it.
-pub fn short(paths: &Paths, id: &str) -> String {
-    let mut ids = names(&paths.runs());
-    ids.retain(|other| other != id);
-    let one = [id.to_owned()];
-    shorts(&one, &ids).pop().unwrap_or_else(|| id.to_owned())
 }
 
 fn shorts(newest: &[String], older: &[String]) -> Vec<String> {
@@ -235,7 +229,7 @@ mod tests {
     use std::fs;
 
     use crate::plan::{Listener, Outcome, RunInfo};
-    use crate::runs::Journal;
+    use crate::runs::{Journal, short_id};
 
     fn lab() -> (tempfile::TempDir, Paths) {
         let dir = tempfile::tempdir().unwrap();
@@ -285,13 +279,13 @@ mod tests {
     #[test]
     fn a_short_and_a_long_file_say_the_same_as_the_careful_reader() {
         let (_dir, paths) = lab();
-        for (id, warnings) in [("20260101-000000-0001", 2), ("20260101-000000-0002", 2000)] {
+        for (id, warnings) in [("20260101-000001-0001", 2), ("20260101-000002-0002", 2000)] {
             let path = run(&paths, id, warnings, true);
             let quick = quick(&path).expect("a finished run is read quickly");
             assert_eq!(quick, Summary::from(read(&path).unwrap()));
             assert_eq!(quick.header.flags["jobs"], 2);
         }
-        let open = run(&paths, "20260101-000000-0003", 1, false);
+        let open = run(&paths, "20260101-000003-0003", 1, false);
         assert_eq!(quick(&open), None);
         assert_eq!(summary(&open).unwrap().ending, Ending::Interrupted);
     }
@@ -299,13 +293,13 @@ mod tests {
     #[test]
     fn damage_is_told_and_stops_nothing() {
         let (_dir, paths) = lab();
-        run(&paths, "20260101-000000-0001", 1, true);
-        let bad = run(&paths, "20260101-000000-0002", 1, true);
+        run(&paths, "20260101-000001-0001", 1, true);
+        let bad = run(&paths, "20260101-000002-0002", 1, true);
         let text = fs::read_to_string(&bad).unwrap();
         fs::write(&bad, text.replace("  - {\"time", "garbage {\"time")).unwrap();
-        fs::write(paths.runs().join("20260101-000000-0003.yaml"), [0, 159]).unwrap();
+        fs::write(paths.runs().join("20260101-000003-0003.yaml"), [0, 159]).unwrap();
         fs::write(
-            paths.runs().join("20260101-000000-0004.yaml"),
+            paths.runs().join("20260101-000004-0004.yaml"),
             text.replace("version: 1\n", "version: 9\n"),
         )
         .unwrap();
@@ -339,10 +333,8 @@ mod tests {
         let shown: Vec<_> = page.entries.iter().map(|e| e.short.as_str()).collect();
         assert_eq!(shown, ["0009", "20260108-000000-0008", "0007"]);
         assert_eq!(page.older, 6);
-        assert_eq!(
-            short(&paths, "20260105-000000-0008"),
-            "20260105-000000-0008"
-        );
-        assert_eq!(short(&paths, "20260101-000000-0001"), "0001");
+        let same = "20260105-000000-0008";
+        assert_eq!(short_id(&paths, same), same);
+        assert_eq!(short_id(&paths, "20260101-000001-0001"), "0001");
     }
 }

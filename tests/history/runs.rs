@@ -73,32 +73,32 @@ fn more_than_a_page_is_counted_and_all_of_it_is_there_when_asked_for() {
 fn a_corrupt_file_is_unreadable_with_the_reason_and_stops_nothing() {
     let lab = lab();
     lab.hl("make").exits(0);
-    copied(&lab, "20200101-000000-0001");
-    let torn = lab.read("state/runs/20200101-000000-0001.yaml");
+    copied(&lab, "20200101-000001-0001");
+    let torn = lab.read("state/runs/20200101-000001-0001.yaml");
     lab.write(
-        "state/runs/20200101-000000-0001.yaml",
+        "state/runs/20200101-000001-0001.yaml",
         torn.get(..100).unwrap(),
     );
-    copied(&lab, "20200101-000000-0002");
+    copied(&lab, "20200101-000002-0002");
     let newer = torn.replace("version: 1\n", "version: 99\n");
-    lab.write("state/runs/20200101-000000-0002.yaml", &newer);
+    lab.write("state/runs/20200101-000002-0002.yaml", &newer);
     fs::write(
-        lab.path("state/runs/20200101-000000-0003.yaml"),
+        lab.path("state/runs/20200101-000003-0003.yaml"),
         [0xff, b'\n'],
     )
     .unwrap();
     let listed = lab.hl("runs").exits(0);
     listed.says(&[
-        "20200101-000000-0001  unreadable: not a run file: it has no `events:`",
-        "20200101-000000-0002  unreadable: written in format 99, this hl reads up to 1",
-        "20200101-000000-0003  unreadable: not a run file: invalid utf-8",
+        "20200101-000001-0001  unreadable: not a run file: it has no `events:`",
+        "20200101-000002-0002  unreadable: written in format 99, this hl reads up to 1",
+        "20200101-000003-0003  unreadable: not a run file: invalid utf-8",
         "succeeded",
     ]);
     let unreadable = lab.hl("runs --json").exits(0).json()["unreadable"].clone();
     assert_eq!(unreadable.as_array().unwrap().len(), 3);
     assert_eq!(
         unreadable[0]["file"],
-        "state/runs/20200101-000000-0003.yaml"
+        "state/runs/20200101-000003-0003.yaml"
     );
     lab.hl("runs show 0001")
         .exits(65)
