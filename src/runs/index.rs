@@ -335,6 +335,6 @@ mod tests {
         assert_eq!(page.older, 6);
         let same = "20260105-000000-0008";
         assert_eq!(short_id(&paths, same), same);
-        assert_eq!(short_id(&paths, "20260101-000001-0001"), "0001");
+        assert_eq!(short_id(&paths, "20260101-000000-0001"), "0001");
     }
 }
