@@ -31,6 +31,7 @@ mod status;
 mod tail;
 mod target;
 mod templates;
+mod traces;
 mod variables;
 
 pub use main::main;

@@ -11,6 +11,7 @@ use super::fan::Fan;
 use super::legacy::take_over;
 use super::session::{Session, usage};
 use super::target::Ready;
+use super::traces;
 use crate::action::{Approval, Registry};
 use crate::diag::{Exit, Failure};
 use crate::engine::{self, Answer, Approver, Earlier, Options, Setup};
@@ -116,6 +117,11 @@ pub(super) fn run(session: &Session, job: &Job<'_>) -> Result<Ended, Failure> {
     let mut journal = leaves_traces.then(|| Journal::new(&job.lab.paths, flags(session), asked));
     let mut view = session.look(again(session));
     view.resume = resumable.then(|| resume_command(session, &job.lab.paths, &run_id));
+    let mut traces = if leaves_traces {
+        traces::listeners(session, job, &redactor, flags(session), &view)?
+    } else {
+        Vec::new()
+    };
     let _unechoed = view.bars.then(Unechoed::new);
     let mut fan = Fan {
         terminal: Some(Terminal::new(
@@ -156,6 +162,9 @@ pub(super) fn run(session: &Session, job: &Job<'_>) -> Result<Ended, Failure> {
     let mut listeners: Vec<&mut dyn Listener> = Vec::new();
     if let Some(journal) = &mut journal {
         listeners.push(journal);
+    }
+    for trace in &mut traces {
+        listeners.push(trace.as_mut());
     }
     listeners.push(&mut fan);
     let result = engine::run(&job.plan, &setup, &mut listeners);

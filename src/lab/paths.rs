@@ -93,6 +93,16 @@ impl Paths {
         self.state().join("runtime.yaml")
     }
 
+    /// The handoff of the latest run to other tools.
+    pub fn latest_env(&self) -> Utf8PathBuf {
+        self.runs().join("latest.env")
+    }
+
+    /// The templates and images, for other tools.
+    pub fn templates_manifest(&self) -> Utf8PathBuf {
+        self.state().join("cache/templates/manifest.json")
+    }
+
     /// Run files.
     pub fn runs(&self) -> Utf8PathBuf {
         self.state().join("runs")

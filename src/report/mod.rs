@@ -2,9 +2,12 @@
 //! reads as JSON. Nothing here runs anything.
 
 mod bars;
+mod console;
 mod document;
 mod failure;
 mod history;
+mod markdown;
+mod run_report;
 mod screen;
 mod status;
 mod story;
@@ -17,10 +20,12 @@ mod testing;
 mod unstarted;
 mod wrap;
 
+pub use console::Console;
 pub use document::{Document, StepReport};
 pub use failure::{GoOn, failed_step};
 pub use history::{RunRow, RunState, RunsDocument, Unreadable};
 pub use status::{Current, Next, Published, PublishedTemplate, StatusDocument};
+pub use run_report::RunReport;
 pub use story::{ResumeRow, RunDocument, StepRow, StepState};
 pub use style::{Paint, Palette};
 pub use summary::summary;

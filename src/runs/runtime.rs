@@ -60,6 +60,10 @@ pub struct LastRun {
 pub struct Made {
     /// The run that saw it last.
     pub run: String,
+    /// The run whose apply began and has not come to its end: what is below
+    /// is from before it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub applying: Option<String>,
     /// The `OpenTofu` state, absolute.
     #[serde(default)]
     pub state: Option<String>,

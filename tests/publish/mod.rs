@@ -1,4 +1,5 @@
 //! What a lab keeps of its runs beside the journal, and the switch that makes
 //! them dry.
 
+mod kept;
 mod settings;

@@ -5,6 +5,7 @@ use schemars::{JsonSchema, Schema, schema_for};
 use serde::Deserialize;
 
 use super::call;
+use super::catalog;
 use super::digest::inputs_digest;
 use super::fetch::Web;
 use super::known::Known;
@@ -79,6 +80,9 @@ fn check(ctx: &StepContext<'_>, write: bool) -> Result<Done, StepError> {
     }
     if inputs.update_image {
         renew(ctx, &template, &mut known, write)?;
+    }
+    if write {
+        catalog::refresh(ctx)?;
     }
     let pin = pin_in_use(&ctx.lab.paths, &template, known.pin.as_ref())?;
     let digest = inputs_digest(&template, pin.as_ref())

@@ -11,6 +11,7 @@ use serde::Deserialize;
 use sha2::{Digest, Sha256, Sha512};
 
 use super::call;
+use super::catalog;
 use super::digest::hex;
 use super::fetch::Web;
 use super::image::{download, is_there};
@@ -114,6 +115,7 @@ impl Action for IsoFetch {
         if moved {
             store.point::<IsoManifest>(&manifest.stamp)?;
         }
+        catalog::refresh(ctx)?;
         let how = match (there, manifest.image.is_simulated()) {
             (true, _) => "is there",
             (false, true) => "brought, simulated: nothing was fetched or verified",

@@ -6,6 +6,7 @@
 //! that are lost are written again without a build.
 
 pub(in crate::action) mod call;
+mod catalog;
 mod check;
 mod digest;
 mod fetch;

@@ -5,6 +5,7 @@ use schemars::{JsonSchema, Schema, schema_for};
 use serde::Deserialize;
 
 use super::call;
+use super::catalog;
 use super::known::{Entry, Known};
 use super::manifest::{Manifest, Stamp};
 use super::node::{self, Found};
@@ -167,6 +168,7 @@ fn choose(
     let was = before.map_or_else(String::new, |before| format!(", was {before}"));
     if write {
         promote(ctx, &client, &manifest)?;
+        catalog::refresh(ctx)?;
     }
     let verb = if write { "is now" } else { "would be" };
     Ok(done(

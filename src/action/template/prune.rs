@@ -5,6 +5,7 @@ use schemars::{JsonSchema, Schema, schema_for};
 use serde::Deserialize;
 
 use super::call;
+use super::catalog;
 use super::known::{Entry, Known};
 use super::manifest::Manifest;
 use super::node;
@@ -77,6 +78,7 @@ impl Action for TemplatePrune {
             }
             look.known.shelf.remove::<Manifest>(&manifest.stamp)?;
         }
+        catalog::refresh(ctx)?;
         Ok(look.done("removed"))
     }
 }

@@ -5,6 +5,7 @@ use schemars::{JsonSchema, Schema, schema_for};
 use serde::Deserialize;
 
 use super::call;
+use super::catalog;
 use super::check::pin_in_use;
 use super::manifest::{Manifest, Stamp, VERSION};
 use super::node;
@@ -122,6 +123,7 @@ impl Action for TemplatePublish {
         if stable {
             promote(ctx, &client, &manifest)?;
         }
+        catalog::refresh(ctx)?;
         let how = if stable {
             "now stable".to_owned()
         } else {

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use camino::{Utf8Path, Utf8PathBuf};
 use schemars::{JsonSchema, Schema, schema_for};
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
 use super::state::State;
 use super::workspace::Target;
@@ -149,7 +150,9 @@ impl Action for ReadOutputs {
             .changed(false)
             .output("outputs_json", path.as_str())
             .output("state", state_file.as_str())
-            .output("vms", names(&outputs));
+            .output("vms", names(&outputs))
+            .output("key", key)
+            .output("machines", machines(&outputs));
         if target.key.is_none() {
             done.warnings = not_applied(ctx.lab, &outputs);
         }
@@ -209,7 +212,7 @@ impl Gap {
 /// Why a machine told no address.
 fn agent(client: &pve::Client, node: &str, vmid: u32) -> String {
     let path = format!("nodes/{node}/qemu/{vmid}/agent/network-get-interfaces");
-    match client.get::<serde_json::Value>(&path, &[]) {
+    match client.get::<Value>(&path, &[]) {
         Ok(_) => "its guest agent answers now, but did not when the machine was made".to_owned(),
         Err(pve::Error::Forbidden { message, .. }) => {
             format!("the token may not ask its guest agent: {message}")
@@ -307,6 +310,21 @@ fn not_applied(lab: &Lab, outputs: &Outputs) -> Vec<String> {
 
 fn names(outputs: &Outputs) -> Vec<String> {
     outputs.vms.keys().cloned().collect()
+}
+
+/// What a snapshot of the lab says of each machine.
+fn machines(outputs: &Outputs) -> Value {
+    let machines = outputs.vms.iter().map(|(name, vm)| {
+        let Machine {
+            vmid,
+            node,
+            address,
+            ..
+        } = vm;
+        let machine = json!({ "vmid": vmid, "node": node, "address": address });
+        (name.clone(), machine)
+    });
+    Value::Object(machines.collect())
 }
 
 fn count(outputs: &Outputs) -> String {

@@ -6,6 +6,7 @@
 //! and the documented default. A variable that is set but empty hides weaker
 //! sources, and counts as not set.
 
+mod assignment;
 mod doppler;
 pub(super) mod dotenv;
 mod example;
@@ -15,6 +16,7 @@ mod load;
 mod overlay;
 mod resolved;
 
+pub use assignment::{assignment, read as read_assignments};
 pub use example::example;
 pub use listing::{Listed, list};
 pub use load::{DopplerUse, LoadOptions, Loaded, load};

@@ -1,0 +1,111 @@
+//! Keeps `state/cache/templates/manifest.json` beside the records: which
+//! templates and images there are, for other tools.
+
+use std::collections::BTreeMap;
+
+use super::manifest::{IsoManifest, Manifest, Record};
+use super::pin;
+use super::shelf::Shelf;
+use crate::action::{StepContext, StepError};
+use crate::lab::Paths;
+use crate::runs::{Catalog, Image};
+
+/// Writes the catalog again from the records.
+pub(super) fn refresh(ctx: &StepContext<'_>) -> Result<(), StepError> {
+    let paths = &ctx.lab.paths;
+    Ok(Catalog::of(images(paths)?, pin::now()).write(paths)?)
+}
+
+/// Of each template and image the stable build, else the newest.
+fn images(paths: &Paths) -> Result<BTreeMap<String, Image>, StepError> {
+    let mut images = BTreeMap::new();
+    let Ok(entries) = paths.templates().read_dir_utf8() else {
+        return Ok(images);
+    };
+    for entry in entries.flatten() {
+        let name = entry.file_name().to_owned();
+        let shelf = Shelf::new(entry.path());
+        if let Some(built) = chosen::<Manifest>(&shelf)? {
+            images.insert(name.clone(), template(paths, &shelf, built));
+        }
+        if let Some(brought) = chosen::<IsoManifest>(&shelf)? {
+            images.insert(name, iso(paths, &shelf, brought));
+        }
+    }
+    Ok(images)
+}
+
+fn chosen<R: Record>(shelf: &Shelf) -> Result<Option<R>, StepError> {
+    let stable = shelf.stable::<R>()?;
+    let mut records = shelf.records::<R>()?;
+    let at = records
+        .iter()
+        .position(|record| Some(record.stamp()) == stable.as_ref());
+    Ok(match at {
+        Some(at) => Some(records.swap_remove(at)),
+        None => records.pop(),
+    })
+}
+
+fn template(paths: &Paths, shelf: &Shelf, built: Manifest) -> Image {
+    let source = built.image.map(|pin| pin.url);
+    Image {
+        kind: "vm".to_owned(),
+        filename: source.as_deref().map(file_name),
+        source,
+        path: paths.show(&shelf.path::<Manifest>(&built.stamp)).into(),
+        proxmox_template_id: Some(built.vmid),
+        volume: None,
+        node: built.node,
+        stamp: built.stamp.into(),
+    }
+}
+
+fn iso(paths: &Paths, shelf: &Shelf, brought: IsoManifest) -> Image {
+    Image {
+        kind: "iso".to_owned(),
+        filename: Some(file_name(&brought.volid)),
+        source: Some(brought.image.url),
+        path: paths
+            .show(&shelf.path::<IsoManifest>(&brought.stamp))
+            .into(),
+        proxmox_template_id: None,
+        volume: Some(brought.volid),
+        node: brought.node,
+        stamp: brought.stamp.into(),
+    }
+}
+
+fn file_name(place: &str) -> String {
+    place.rsplit('/').next().unwrap_or(place).to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::manifest::sample;
+    use super::*;
+    use camino::Utf8Path;
+
+    #[test]
+    fn the_stable_build_is_listed_and_without_one_the_newest() {
+        let dir = tempfile::tempdir().unwrap();
+        let paths = Paths::live(Utf8Path::from_path(dir.path()).unwrap());
+        assert!(images(&paths).unwrap().is_empty());
+        let shelf = Shelf::new(paths.template("debian-13"));
+        let (old, new) = (
+            sample("20260101-120000", 100),
+            sample("20260102-120000", 101),
+        );
+        for record in [&old, &new] {
+            shelf.write(record).unwrap();
+        }
+        let listed = || images(&paths).unwrap()["debian-13"].clone();
+        assert_eq!(listed().proxmox_template_id, Some(101));
+        shelf.point::<Manifest>(&old.stamp).unwrap();
+        assert_eq!(listed().proxmox_template_id, Some(100));
+        assert_eq!(
+            listed().path,
+            "templates/debian-13/artifacts/vm-template-20260101-120000.json"
+        );
+    }
+}
