@@ -10,15 +10,19 @@
 //! | `check` | the whole of it, held against its tables and itself |
 //! | `resolve` | what OpenTofu, Ansible, a machine and a person are given |
 //! | `secrets` | `secrets.yaml`, in the clear or encrypted |
+//! | `machine` | `nodes/` and `hosts/` files from what is really there |
+//! | `starter` | a site-config to begin with |
 //! | `env`, `read` | one environment as L2 takes it |
 
 mod check;
 mod discover;
 mod env;
+pub mod machine;
 mod read;
 pub mod resolve;
 pub mod secrets;
 mod shape;
+pub mod starter;
 mod tree;
 mod yaml;
 

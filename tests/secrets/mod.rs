@@ -1,6 +1,7 @@
 //! Secrets with the real sops and age: what opens, what does not, and that no
-//! value is seen anywhere.
+//! value is seen anywhere; and a site-config from nothing.
 
+mod begin;
 mod canary;
 mod editing;
 mod flow;

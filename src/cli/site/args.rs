@@ -30,6 +30,12 @@ pub(super) enum SiteVerb {
     Resolve(ResolveArgs),
     /// Secrets: check, edit, decrypt or encrypt `secrets.yaml` (SOPS and age)
     Secrets(SecretsArgs),
+    /// Write a commented site-config to fill in; what is there is kept
+    Init(InitArgs),
+    /// Write nodes/NAME.yaml from the Proxmox VE that the lab's variables name
+    NodeConfig(NodeConfigArgs),
+    /// Write hosts/NAME.yaml from this machine, or one that ssh reaches
+    HostConfig(HostConfigArgs),
 }
 
 /// `hl site secrets`
@@ -164,4 +170,34 @@ pub(super) struct VmArgs {
     /// Its posture [default: dev]
     #[arg(long)]
     pub(super) posture: Option<String>,
+}
+
+/// `hl site init`
+#[derive(Debug, Args)]
+pub(super) struct InitArgs {
+    /// Where [default: the lab's site/]
+    pub(super) dir: Option<Utf8PathBuf>,
+}
+
+/// `hl site node-config`
+#[derive(Debug, Args)]
+pub(super) struct NodeConfigArgs {
+    /// Node in Proxmox VE [default: `PVE_NODE`, else the only one]
+    pub(super) name: Option<String>,
+    /// Replace a file that is there
+    #[arg(long)]
+    pub(super) force: bool,
+}
+
+/// `hl site host-config`
+#[derive(Debug, Args)]
+pub(super) struct HostConfigArgs {
+    /// The file's name [default: what the machine calls itself]
+    pub(super) name: Option<String>,
+    /// Ask that machine instead of this one
+    #[arg(long, value_name = "[USER@]HOST")]
+    pub(super) ssh: Option<String>,
+    /// Replace a file that is there
+    #[arg(long)]
+    pub(super) force: bool,
 }

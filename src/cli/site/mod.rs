@@ -6,6 +6,8 @@
 //! | `args` | the verbs as clap sees them |
 //! | `verb` | which verb runs; the site-config that it works on |
 //! | `secrets` | `hl site secrets` |
+//! | `init` | `hl site init` |
+//! | `generate` | `hl site node-config`, `hl site host-config` |
 //! | `place` | `hl site where` |
 //! | `check` | `hl site check` |
 //! | `names` | `hl site list` |
@@ -13,6 +15,8 @@
 
 mod args;
 mod check;
+mod generate;
+mod init;
 mod names;
 mod place;
 mod resolve;

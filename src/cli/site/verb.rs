@@ -3,19 +3,30 @@
 use camino::Utf8Path;
 
 use super::args::{SiteArgs, SiteVerb};
-use super::{check, names, place, resolve, secrets};
+use super::{check, generate, init, names, place, resolve, secrets};
 use crate::cli::session::Session;
 use crate::diag::{Exit, Failure};
 use crate::site::secrets::{Loaded, Secrets, Vault};
 use crate::site::{Found, SYSTEM, Search, Tree, discover};
 
 pub(in crate::cli) fn site(session: &Session, args: &SiteArgs) -> Result<Exit, Failure> {
+    if let SiteVerb::Init(init) = &args.verb {
+        // What it makes needs not be there.
+        return init::init(session, args.site.as_deref(), init).map(|()| Exit::Ok);
+    }
     let found = find(session, args)?;
     let ground = Ground {
         tree: Tree::new(&found.root, shown(session, &found)),
     };
     match &args.verb {
         SiteVerb::Secrets(args) => secrets::secrets(session, &found.root, &args.verb),
+        SiteVerb::Init(args) => init::init(session, Some(&found.root), args).map(|()| Exit::Ok),
+        SiteVerb::NodeConfig(args) => {
+            generate::node_config(session, &found.root, args).map(|()| Exit::Ok)
+        }
+        SiteVerb::HostConfig(args) => {
+            generate::host_config(session, &found.root, args).map(|()| Exit::Ok)
+        }
         SiteVerb::Where => place::show(session, &found).map(|()| Exit::Ok),
         SiteVerb::Check => check::check(session, &ground),
         SiteVerb::List { kind } => names::list(session, &ground.tree, *kind).map(|()| Exit::Ok),

@@ -1,0 +1,85 @@
+//! `hl site init`: a commented site-config to fill in.
+
+use camino::Utf8PathBuf;
+use serde_json::json;
+
+use super::args::InitArgs;
+use super::secrets::shown;
+use crate::cli::session::{Session, usage};
+use crate::diag::Failure;
+use crate::report::Paint;
+use crate::site::starter::write;
+
+pub(super) fn init(
+    session: &Session,
+    site: Option<&camino::Utf8Path>,
+    args: &InitArgs,
+) -> Result<(), Failure> {
+    let dir = target(session, site, args)?;
+    let dry = session.globals.dry_run;
+    let made = write(&dir, &[], dry)?;
+    let name = shown(session, &dir);
+    if session.globals.json {
+        return session.json(&json!({
+            "schema": "hl.site-init/1",
+            "dir": dir,
+            "written": made.written,
+            "kept": made.kept,
+        }));
+    }
+    let palette = session.palette();
+    for file in &made.kept {
+        session.note(&format!(
+            "{} {}",
+            palette.verb(Paint::Dim, "Kept"),
+            name.join(file)
+        ));
+    }
+    if dry {
+        let files: Vec<String> = made
+            .written
+            .iter()
+            .map(|file| name.join(file).into_string())
+            .collect();
+        session.note(&format!(
+            "{} {} files",
+            palette.verb(Paint::Good, "Would write"),
+            files.len()
+        ));
+        return session.data(&files.join("\n"));
+    }
+    session.note(&format!(
+        "{} {} files of a site-config in {name}",
+        palette.verb(Paint::Good, "Wrote"),
+        made.written.len()
+    ));
+    let next = [
+        ("hl site check", "all that is wrong with it, at once"),
+        (
+            "hl site node-config",
+            "nodes/, from the node that .env names",
+        ),
+        ("hl site secrets edit", "tokens and passwords"),
+    ];
+    for (at, (command, about)) in next.iter().enumerate() {
+        let title = if at == 0 { "Next" } else { "" };
+        session.note(&format!("{title:>12} {command:<22} # {about}"));
+    }
+    Ok(())
+}
+
+/// The directory that is named, else the lab's `site/`.
+fn target(
+    session: &Session,
+    site: Option<&camino::Utf8Path>,
+    args: &InitArgs,
+) -> Result<Utf8PathBuf, Failure> {
+    if let Some(dir) = args.dir.as_deref().or(site) {
+        return Ok(session.cwd.join(dir));
+    }
+    match session.lab() {
+        Ok(lab) => Ok(lab.paths.site()),
+        Err(_) => Err(usage("no directory is named, and there is no lab here")
+            .help("name one: `hl site init site-config`")),
+    }
+}

@@ -1,0 +1,84 @@
+//! The files of a new site-config.
+
+/// One file.
+#[derive(Debug, Clone, Copy)]
+pub struct Starter {
+    /// Its path in the site-config.
+    pub path: &'static str,
+    /// Its text.
+    pub text: &'static str,
+    /// Name of its schema.
+    pub schema: Option<&'static str>,
+}
+
+impl Starter {
+    /// What is secret is for the owner alone.
+    pub fn mode(&self) -> u32 {
+        if self.path == "secrets.yaml" {
+            0o600
+        } else {
+            0o644
+        }
+    }
+}
+
+macro_rules! tree {
+    ($($path:literal $schema:literal),+ $(,)?) => {
+        &[$(Starter {
+            path: $path,
+            text: include_str!(concat!("tree/", $path)),
+            schema: Some($schema),
+        }),+]
+    };
+}
+
+const TREE: &[Starter] = tree![
+    "site.yaml" "site",
+    "secrets.yaml" "secrets",
+    "envs/dev.yaml" "env",
+    "manifests/n1-basic.yaml" "manifest",
+    "postures/dev.yaml" "posture",
+    "postures/local.yaml" "posture",
+    "postures/prod.yaml" "posture",
+    "postures/stage.yaml" "posture",
+    "v2/postures/dev.yaml" "spec-posture",
+    "v2/postures/local.yaml" "spec-posture",
+    "v2/postures/prod.yaml" "spec-posture",
+    "v2/postures/stage.yaml" "spec-posture",
+    "v2/specs/base.yaml" "spec",
+    "vms/debian.yaml" "template",
+    "vms/presets/large.yaml" "preset",
+    "vms/presets/medium.yaml" "preset",
+    "vms/presets/small.yaml" "preset",
+    "vms/presets/xlarge.yaml" "preset",
+    "vms/presets/xsmall.yaml" "preset",
+];
+
+/// Files that are not for `hl`, and directories that have no file yet.
+const OTHERS: &[Starter] = &[
+    Starter {
+        path: ".gitignore",
+        text: include_str!("tree/gitignore"),
+        schema: None,
+    },
+    Starter {
+        path: ".sops.yaml",
+        text: include_str!("tree/sops.yaml"),
+        schema: None,
+    },
+    Starter {
+        path: "hosts/.gitkeep",
+        text: "",
+        schema: None,
+    },
+    Starter {
+        path: "nodes/.gitkeep",
+        text: "",
+        schema: None,
+    },
+];
+
+/// All of them.
+pub fn all() -> impl Iterator<Item = &'static Starter> {
+    TREE.iter().chain(OTHERS)
+}
