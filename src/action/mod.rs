@@ -19,6 +19,7 @@ mod packer;
 mod probe;
 mod registry;
 mod runway;
+mod site;
 mod ssh_wait;
 pub mod template;
 pub mod tofu;

@@ -16,6 +16,7 @@ mod logs;
 mod main;
 mod mistake;
 mod new;
+mod nodes;
 mod recipe;
 mod rehearse;
 mod resume;

@@ -7,11 +7,14 @@ use std::os::fd::AsFd;
 use camino::Utf8PathBuf;
 
 use super::flags::{ColorWhen, Globals, OutputMode, Overlay};
+use super::nodes;
 use super::rehearse::own_keys;
 use crate::diag::{Diagnostic, Exit, Failure, render};
 use crate::lab::environment::{LoadOptions, load};
-use crate::lab::{Environment, Lab, Redactor, find};
+use crate::lab::{Environment, Lab, Paths, Redactor, find};
 use crate::report::{Look, Mode, Palette};
+use crate::site::secrets::Vault;
+use crate::site::{SYSTEM, Search, Tree, discover, named_by_variable};
 
 /// Set by `hl rehearse` for the `hl` that it runs inside: all that is written
 /// goes under `state/rehearsal/`.
@@ -70,11 +73,29 @@ impl Session {
     /// The lab, found upward from here or named by `--lab`.
     pub(super) fn lab(&self) -> Result<Lab, Failure> {
         let mut lab = find(&self.cwd, self.globals.lab.as_deref())?;
+        lab.paths = self.with_site(&lab.paths)?;
         if self.rehearsing() {
             lab.paths = lab.paths.rehearsal();
             own_keys(&mut lab)?;
         }
         Ok(lab)
+    }
+
+    /// The lab's paths with the site-config that the one search finds. A lab
+    /// may be without any; a place that is named must be there.
+    fn with_site(&self, paths: &Paths) -> Result<Paths, Failure> {
+        let found = discover(&Search {
+            flag: None,
+            process: &self.process,
+            cwd: &self.cwd,
+            lab: Some(paths.root()),
+            system: &SYSTEM,
+        });
+        match found {
+            Ok(found) => Ok(paths.with_site(found.root)),
+            Err(_) if !named_by_variable(&self.process) => Ok(paths.clone()),
+            Err(failure) => Err(failure),
+        }
     }
 
     /// Inside a rehearsal.
@@ -104,7 +125,31 @@ impl Session {
                 )));
             }
         }
-        Ok(loaded.env)
+        self.with_nodes(lab, loaded.env)
+    }
+
+    /// The environment with what the site says of each node.
+    fn with_nodes(&self, lab: &Lab, env: Environment) -> Result<Environment, Failure> {
+        let site = lab.paths.site();
+        let shown = lab.paths.show(&site);
+        let variables = env
+            .iter()
+            .map(|(name, var)| (name.to_owned(), var.value.clone()))
+            .collect();
+        let opened = Vault::new(&site, &shown, &variables).load();
+        let loaded = opened.as_ref().ok().and_then(Option::as_ref);
+        if let Some(loaded) = loaded.filter(|_| !self.globals.quiet) {
+            for warning in loaded.warnings.clone() {
+                let failure = Failure::many(Exit::Ok, vec![warning]);
+                self.say(&render(&failure, self.palette().color));
+            }
+        }
+        let secrets = match &opened {
+            Ok(loaded) => Ok(loaded.as_ref().map(|loaded| &loaded.secrets)),
+            Err(failure) => Err(failure),
+        };
+        let tree = Tree::new(site.clone(), shown.clone());
+        nodes::with_nodes(env, &tree, secrets, self.rehearsing())
     }
 
     /// Writes narration to stderr. A closed stderr is nobody's problem.

@@ -19,6 +19,7 @@ use crate::report::{Paint, Palette};
 pub(super) fn templates(session: &Session, args: &TemplatesArgs) -> Result<Exit, Failure> {
     let lab = session.lab()?;
     let env = session.environment(&lab, true)?;
+    let env = env.on(env.node())?.into_owned();
     let (verb, with) = match &args.verb {
         None | Some(TemplatesVerb::List) => {
             let rows = template::list(&lab.paths, &env, client(session, &lab, &env).as_ref())

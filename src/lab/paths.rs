@@ -11,6 +11,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 pub struct Paths {
     root: Utf8PathBuf,
     out: Utf8PathBuf,
+    site: Utf8PathBuf,
 }
 
 impl Paths {
@@ -19,7 +20,17 @@ impl Paths {
         let root = root.into();
         Self {
             out: root.clone(),
+            site: root.join("site"),
             root,
+        }
+    }
+
+    /// The same lab with its site-config elsewhere.
+    #[must_use]
+    pub fn with_site(&self, site: impl Into<Utf8PathBuf>) -> Self {
+        Self {
+            site: site.into(),
+            ..self.clone()
         }
     }
 
@@ -27,8 +38,8 @@ impl Paths {
     #[must_use]
     pub fn rehearsal(&self) -> Self {
         Self {
-            root: self.root.clone(),
             out: self.root.join("state/rehearsal"),
+            ..self.clone()
         }
     }
 
@@ -78,9 +89,9 @@ impl Paths {
         self.root.join("layers")
     }
 
-    /// site-config.
+    /// The site-config: `site/`, or where a search found another.
     pub fn site(&self) -> Utf8PathBuf {
-        self.root.join("site")
+        self.site.clone()
     }
 
     /// `state/`, 0700.

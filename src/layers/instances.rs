@@ -142,8 +142,11 @@ impl<'a> Instances<'a> {
         }
         let index = self.list.len();
         let node = args.iter().find(|arg| arg.name == "node");
-        let node = node.and_then(|arg| arg.value.as_str());
-        let node = node.filter(|node| !node.is_empty()).map(str::to_owned);
+        let node = node.and_then(|arg| match arg.value.as_str() {
+            Some("") => self.env.node(),
+            named => named,
+        });
+        let node = node.map(str::to_owned);
         match self.env.on(node.as_deref()) {
             Ok(env) => renderer.set_env(&env),
             Err(failure) => self.contradicted(failure),

@@ -101,6 +101,13 @@ pub fn discover(search: &Search<'_>) -> Result<Found, Failure> {
     ))
 }
 
+/// Whether a variable names a site-config: then no other will do.
+pub fn named_by_variable(process: &BTreeMap<String, String>) -> bool {
+    VARIABLES
+        .iter()
+        .any(|name| process.get(*name).is_some_and(|value| !value.is_empty()))
+}
+
 fn absent(place: &str, found: &str) -> Tried {
     Tried {
         place: place.to_owned(),

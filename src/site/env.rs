@@ -29,8 +29,8 @@ pub struct Vm {
     pub name: String,
     /// The template of L1 it is cloned from.
     pub image: String,
-    /// Its id on the cluster, 100 or more.
-    pub vmid: u32,
+    /// Its id on the cluster, 100 or more; absent: one that is free.
+    pub vmid: Option<u32>,
     /// Virtual CPUs.
     pub cores: u32,
     /// Memory in MB.
@@ -47,6 +47,8 @@ pub struct Vm {
     pub tags: Vec<String>,
     /// Groups in the inventory of L3 and L4.
     pub groups: Vec<String>,
+    /// Packages that L3 installs on it.
+    pub packages: Vec<String>,
 }
 
 /// How a virtual machine gets its address.

@@ -12,13 +12,13 @@
 //! | `secrets` | `secrets.yaml`, in the clear or encrypted |
 //! | `machine` | `nodes/` and `hosts/` files from what is really there |
 //! | `starter` | a site-config to begin with |
-//! | `env`, `read` | one environment as L2 takes it |
+//! | `env`, `instances` | one environment as L2 takes it |
 
 mod check;
 mod discover;
 mod env;
+mod instances;
 pub mod machine;
-mod read;
 pub mod resolve;
 pub mod secrets;
 mod shape;
@@ -27,7 +27,7 @@ mod tree;
 mod yaml;
 
 pub use check::Report;
-pub use discover::{Found, SYSTEM, Search, Tried, discover};
+pub use discover::{Found, SYSTEM, Search, Tried, discover, named_by_variable};
 pub use env::{Cidr, Env, Ip, Vm};
-pub use read::{is_tag, list, load, parse};
+pub use instances::{is_tag, list, machines};
 pub use tree::{Kind, Tree};

@@ -6,5 +6,6 @@ mod applies;
 mod guards;
 mod interrupts;
 mod machines;
+mod site;
 mod stage;
 mod traps;

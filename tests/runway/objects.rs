@@ -12,7 +12,7 @@ fn with_exactly_the_rights_it_asks_for_it_is_cleared() {
     let scene = scene(&seed());
     let report = scene.cleared("cleared");
     assert_eq!(report.with_status("failed"), Vec::<&str>::new());
-    assert_eq!(report.with_status("skipped"), ["doppler", "git"]);
+    assert_eq!(report.with_status("skipped"), ["doppler", "git", "site"]);
     scene.runway().exits(0).says(&["cleared"]);
     scene.nothing_was_written();
 }

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::given::{Machine, count, each, together};
-use crate::action::{Action, Done, StepContext, StepError};
+use crate::action::{Action, Basis, Done, StepContext, StepError};
 use crate::pve;
 
 /// How long a node may take to start one.
@@ -34,6 +34,10 @@ impl Action for VmStart {
 
     fn inputs(&self) -> schemars::Schema {
         schemars::schema_for!(Inputs)
+    }
+
+    fn basis(&self, _: &StepContext<'_>) -> Result<Basis, StepError> {
+        Ok(Basis::Never("it looks whether they run now"))
     }
 
     fn preview(&self, ctx: &StepContext<'_>) -> Result<Done, StepError> {

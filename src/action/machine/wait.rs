@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 
 use super::address::Interfaces;
 use super::given::{Machine, count, each, together};
-use crate::action::{Action, Done, StepContext, StepError};
+use crate::action::{Action, Basis, Done, StepContext, StepError};
 use crate::diag::Exit;
 use crate::lab::timeouts;
 use crate::plan::EventKind;
@@ -59,6 +59,10 @@ impl Action for VmWait {
 
     fn inputs(&self) -> schemars::Schema {
         schemars::schema_for!(Inputs)
+    }
+
+    fn basis(&self, _: &StepContext<'_>) -> Result<Basis, StepError> {
+        Ok(Basis::Never("it asks for the addresses of now"))
     }
 
     /// Asks once: who does not answer yet is no failure of a dry run.

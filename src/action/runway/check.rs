@@ -13,11 +13,14 @@ use crate::pve::Client;
 pub struct PveCheck;
 
 /// The inputs of `pve.check`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Inputs {
     /// What is checked.
     check: Check,
+    /// The environment whose machines will be made.
+    #[serde(default)]
+    env: String,
 }
 
 /// What can be checked.
@@ -26,6 +29,8 @@ struct Inputs {
 enum Check {
     /// Every variable that is needed is set, and those that are set can be used.
     Environment,
+    /// The environment is there, and its machines can be made as described.
+    Site,
     /// Somebody listens at `PVE_ACCESS_HOST`.
     Endpoint,
     /// The certificate is trusted, by `hl` and by its tools.
@@ -42,7 +47,7 @@ enum Check {
     IsoStorage,
     /// `PVE_STORAGE_IMPORT` can take cloud images, and has room.
     ImportStorage,
-    /// `PVE_BRIDGE` exists and is active.
+    /// `PVE_BRIDGE` and the bridges of the environment exist and are active.
     Bridge,
     /// `PVE_BUILD_ADDRESS` is set, and nobody has it.
     BuildAddress,
@@ -75,15 +80,16 @@ impl Action for PveCheck {
         let inputs: Inputs = ctx.inputs()?;
         let done = match inputs.check {
             Check::Environment => environment::check(ctx),
+            Check::Site => environment::site(ctx, &inputs.env),
             Check::Endpoint => connection::endpoint(ctx),
             Check::Tls => connection::tls(ctx),
             Check::Token => connection::token(ctx),
-            Check::Rights => rights::check(ctx),
+            Check::Rights => rights::check(ctx, &inputs.env),
             Check::Node => host::node(ctx),
             Check::VmStorage => storage::vm(ctx),
             Check::IsoStorage => storage::iso(ctx),
             Check::ImportStorage => storage::import(ctx),
-            Check::Bridge => host::bridge(ctx),
+            Check::Bridge => host::bridges(ctx, &inputs.env),
             Check::BuildAddress => address::check(ctx),
             Check::SshKey => key::check(ctx),
         };

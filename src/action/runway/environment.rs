@@ -1,18 +1,23 @@
 //! Variables: set where needed, and of a form that can be used.
 
-use crate::action::{Done, StepContext, StepError};
+use std::collections::BTreeMap;
+
+use crate::action::{self, Done, Instead, StepContext, StepError};
+use crate::diag::Exit;
+use crate::pve::rights::Objects;
 use crate::pve::{self, Settings};
+use crate::site;
 
 /// Variables without which nothing can be asked; the settings' own are
 /// checked by [`Settings::read`].
 const OBJECTS: &[(&str, &str)] = &[
     (
         "PVE_NODE",
-        "add `PVE_NODE=...` to `.env`: the node's name, as `hostname` prints it there",
+        "add `PVE_NODE=...` to `.env`: the node's name, as `hostname` prints it there, or that of its file in `site/nodes`",
     ),
     (
         "PVE_STORAGE_VM",
-        "add `PVE_STORAGE_VM=...` to `.env`: the storage for disks, often `local-lvm` or `local-zfs`",
+        "add `PVE_STORAGE_VM=...` to `.env` (or `datastore` to the node's file in `site/nodes`): the storage for disks, often `local-lvm` or `local-zfs`",
     ),
 ];
 
@@ -64,6 +69,47 @@ pub(super) fn check(ctx: &StepContext<'_>) -> Result<Done, StepError> {
     let mut error = StepError::new(parts.join("; "));
     error.help = help;
     Err(error)
+}
+
+/// The environment's machines, and what they need of the node.
+pub(super) fn site(ctx: &StepContext<'_>, env: &str) -> Result<Done, StepError> {
+    if env.is_empty() {
+        return Ok(Done::new("no environment is named"));
+    }
+    let tree = action::site::tree(ctx.lab);
+    match site::machines(&tree, env) {
+        Ok(found) => {
+            let count = found.vms.len();
+            let plural = if count == 1 { "machine" } else { "machines" };
+            Ok(Done::new(format!("`{env}` has {count} {plural}")))
+        }
+        // The lab may be for templates alone.
+        Err(failure) if failure.exit == Exit::Unknown && env == ctx.lab.config.lab.env => {
+            let reason = format!("there is no environment `{env}` for L2 to make");
+            Ok(Done {
+                instead: Some(Instead::Skipped(reason)),
+                ..Done::default()
+            })
+        }
+        Err(failure) => Err(failure.into()),
+    }
+}
+
+/// The bridges that are used, each with who wants it: `PVE_BRIDGE` for
+/// templates, others for machines of the environment.
+pub(super) fn bridges(ctx: &StepContext<'_>, env: &str) -> BTreeMap<String, String> {
+    let own = Objects::from_env(ctx.env).bridge;
+    let mut all = BTreeMap::from([(own, "`PVE_BRIDGE` names".to_owned())]);
+    // What is wrong with the environment is told by its own check.
+    let tree = action::site::tree(ctx.lab);
+    let machines = (!env.is_empty()).then(|| site::machines(&tree, env));
+    for vm in machines.into_iter().flatten().flat_map(|env| env.vms) {
+        if let Some(bridge) = vm.bridge {
+            all.entry(bridge)
+                .or_insert_with(|| format!("`{}` of `{env}` wants", vm.name));
+        }
+    }
+    all
 }
 
 /// A limit as the environment sets it, or its default.

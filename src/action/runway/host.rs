@@ -1,6 +1,7 @@
 //! The node and its bridge.
 
 use super::check::client;
+use super::environment::bridges as bridges_of;
 use crate::action::{Done, StepContext, StepError};
 use crate::diag::did_you_mean;
 use crate::pve::Network;
@@ -35,16 +36,37 @@ pub(super) fn node(ctx: &StepContext<'_>) -> Result<Done, StepError> {
     Ok(Done::new(format!("`{wanted}` is online")))
 }
 
-/// The bridge exists on the node and is active.
-pub(super) fn bridge(ctx: &StepContext<'_>) -> Result<Done, StepError> {
-    let Objects { node, bridge, .. } = Objects::from_env(ctx.env);
+/// The bridges that are used exist on the node and are active.
+pub(super) fn bridges(ctx: &StepContext<'_>, env: &str) -> Result<Done, StepError> {
+    let node = Objects::from_env(ctx.env).node;
     let networks = client(ctx)?.networks(&node)?;
+    let mut good = Vec::new();
+    let mut bad: Option<StepError> = None;
+    for (name, who) in bridges_of(ctx, env) {
+        match bridge(&node, &networks, &name, &who) {
+            Ok(what) => good.push(what),
+            Err(error) => match &mut bad {
+                None => bad = Some(error),
+                Some(first) => {
+                    first.message = format!("{}; {}", first.message, error.message);
+                    first.help.extend(error.help);
+                }
+            },
+        }
+    }
+    match bad {
+        Some(error) => Err(error),
+        None => Ok(Done::new(format!("bridge {}", good.join(", bridge ")))),
+    }
+}
+
+fn bridge(node: &str, networks: &[Network], bridge: &str, who: &str) -> Result<String, StepError> {
     let bridges = || networks.iter().filter(|network| network.is_bridge());
     let Some(found) = networks.iter().find(|network| network.iface == bridge) else {
         let mut error = StepError::new(format!(
-            "there is no bridge `{bridge}` on `{node}`, which `PVE_BRIDGE` names"
+            "there is no bridge `{bridge}` on `{node}`, which {who}"
         ));
-        error.help = did_you_mean(&bridge, bridges().map(|b| b.iface.as_str()))
+        error.help = did_you_mean(bridge, bridges().map(|b| b.iface.as_str()))
             .into_iter()
             .collect();
         error.help.push(format!(
@@ -53,7 +75,7 @@ pub(super) fn bridge(ctx: &StepContext<'_>) -> Result<Done, StepError> {
         return Err(error);
     };
     if !found.is_bridge() {
-        return Err(not_a_bridge(&node, found, bridges().next()));
+        return Err(not_a_bridge(node, found, bridges().next()));
     }
     if !found.active {
         return Err(
@@ -63,10 +85,10 @@ pub(super) fn bridge(ctx: &StepContext<'_>) -> Result<Done, StepError> {
         );
     }
     let address = found.cidr.as_deref().map(|cidr| format!(", {cidr}"));
-    Ok(Done::new(format!(
-        "bridge `{bridge}` is active{}",
+    Ok(format!(
+        "`{bridge}` is active{}",
         address.unwrap_or_default()
-    )))
+    ))
 }
 
 fn not_a_bridge(node: &str, found: &Network, other: Option<&Network>) -> StepError {

@@ -1,6 +1,7 @@
 //! The token may do all that L1 and L2 do.
 
 use super::check::client;
+use super::environment;
 use super::storage::could_hold;
 use crate::action::{Done, StepContext, StepError};
 use crate::diag::closest;
@@ -8,12 +9,19 @@ use crate::pve::rights::{self, Objects};
 use crate::pve::{Client, Network, Permissions, Settings, Storage};
 
 /// Compares what the token holds on each path with what the layers use.
-pub(super) fn check(ctx: &StepContext<'_>) -> Result<Done, StepError> {
+pub(super) fn check(ctx: &StepContext<'_>, env: &str) -> Result<Done, StepError> {
     let settings = Settings::read(ctx.env, &ctx.lab.paths)?;
     let client = client(ctx)?;
     let (major, _) = client.version()?.major_minor();
     let objects = Objects::from_env(ctx.env);
-    let required = rights::required(&objects, major);
+    let mut required = rights::required(&objects, major);
+    for bridge in environment::bridges(ctx, env).into_keys() {
+        let other = Objects {
+            bridge,
+            ..objects.clone()
+        };
+        required.extend(rights::required(&other, major));
+    }
     let mut granted = Permissions::new();
     for path in required.keys().map(String::as_str).chain(["/"]) {
         granted.extend(client.permissions(Some(path))?);

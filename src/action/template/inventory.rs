@@ -8,8 +8,10 @@ use serde::Serialize;
 use super::check::pin_in_use;
 use super::digest::inputs_digest;
 use super::known::{Entry, Known};
+use super::manifest::Manifest;
 use super::node::{self, Found};
 use super::prune::clones;
+use super::shelf::Shelf;
 use super::source::{self, Template};
 use crate::action::StepError;
 use crate::lab::{Environment, Paths};
@@ -193,22 +195,31 @@ fn build(entry: &Entry, known: &Known, asked: bool) -> BuildRow {
 }
 
 /// The manifest of a template's stable build, for those who make machines of
-/// it. When it is not here, the node's notes are asked, and with `write` it is
-/// written here again; a build never happens.
+/// it on `node`: the one of that node, else one on storage that all nodes
+/// share. When it is not here, the node's notes are asked, and with `write` it
+/// is written here again; a build never happens.
 ///
 /// # Errors
-/// There is no stable build, or the API does not answer.
+/// There is no stable build for that node, or the API does not answer.
 pub fn stable(
     paths: &Paths,
     client: &Client,
     name: &str,
+    node: &str,
     write: bool,
-) -> Result<super::Manifest, StepError> {
-    let shelf = super::Shelf::new(paths.template(name));
-    if let Some(stamp) = shelf.stable::<super::Manifest>()? {
-        let records = shelf.records::<super::Manifest>()?;
-        if let Some(manifest) = records.into_iter().find(|m| m.stamp == stamp) {
-            return Ok(manifest);
+) -> Result<Manifest, StepError> {
+    let shelf = Shelf::new(paths.template(name));
+    let pointed = [
+        shelf.stable_on::<Manifest>(node)?,
+        shelf.stable::<Manifest>()?,
+    ];
+    if pointed.iter().any(Option::is_some) {
+        let records = shelf.records::<Manifest>()?;
+        for stamp in pointed.iter().flatten() {
+            let here = |m: &&Manifest| m.stamp == *stamp && m.node == node;
+            if let Some(manifest) = records.iter().find(here) {
+                return Ok(manifest.clone());
+            }
         }
     }
     let found = node::templates(client)?;
@@ -216,24 +227,62 @@ pub fn stable(
     if write {
         known.restore()?;
     }
-    let promoted = known.promoted().map(|entry| entry.manifest.clone());
-    promoted.ok_or_else(|| {
-        let error = StepError::new(format!("there is no stable template `{name}`"))
-            .exit(crate::diag::Exit::Unknown);
-        match known.entries.iter().rev().find(|e| e.vm.is_some()) {
-            Some(entry) => error.help(format!(
-                "promote a build: `hl templates promote {name} {}`",
-                entry.manifest.stamp
-            )),
-            None => error.help(format!("build it: `hl l1-template {name}`")),
+    let here = known.marked_on(node).map(|entry| entry.manifest.clone());
+    if let Some(manifest) = here {
+        if write {
+            shelf.point_on::<Manifest>(node, &manifest.stamp)?;
         }
-    })
+        return Ok(manifest);
+    }
+    let promoted = known.promoted().map(|entry| entry.manifest.clone());
+    let elsewhere = match promoted {
+        // As a lab without other nodes has it.
+        Some(manifest) if manifest.node == node => return Ok(manifest),
+        Some(manifest) if is_shared(client, &manifest)? => return Ok(manifest),
+        other => other,
+    };
+    Err(none_stable(&known, name, node, elsewhere))
+}
+
+/// Whether every node of the cluster can clone from its storage.
+fn is_shared(client: &Client, manifest: &Manifest) -> Result<bool, StepError> {
+    let known = client.nodes()?.iter().any(|n| n.node == manifest.node);
+    if !known {
+        return Ok(false);
+    }
+    let storages = client.storages(&manifest.node)?;
+    Ok(storages
+        .iter()
+        .any(|storage| storage.storage == manifest.storage && storage.shared))
+}
+
+fn none_stable(known: &Known, name: &str, node: &str, elsewhere: Option<Manifest>) -> StepError {
+    let error = match elsewhere {
+        Some(Manifest {
+            node: other,
+            storage,
+            ..
+        }) => StepError::new(format!(
+            "there is no stable template `{name}` on `{node}`: the one on `{other}` is on `{storage}`, which `{node}` does not share"
+        )),
+        None => StepError::new(format!("there is no stable template `{name}`")),
+    };
+    let error = error.exit(crate::diag::Exit::Unknown);
+    match known.newest(node) {
+        Some(entry) => error.help(format!(
+            "promote a build: `hl templates promote {name} {}`",
+            entry.manifest.stamp
+        )),
+        None if known.entries.iter().any(|e| e.manifest.node != node) => {
+            error.help(format!("build it: `hl l1-template {name} --node {node}`"))
+        }
+        None => error.help(format!("build it: `hl l1-template {name}`")),
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::manifest::{Manifest, sample};
-    use super::super::shelf::Shelf;
+    use super::super::manifest::sample;
     use super::*;
     use camino::Utf8Path;
 

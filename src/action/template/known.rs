@@ -19,6 +19,14 @@ pub struct Entry {
     pub only_on_node: bool,
 }
 
+impl Entry {
+    /// Whether the notes of its VM say that it is stable.
+    pub fn is_marked(&self) -> bool {
+        let notes = self.vm.as_ref().and_then(|vm| vm.notes.as_ref());
+        notes.is_some_and(|notes| notes.stable)
+    }
+}
+
 /// All that is known of one template.
 #[derive(Debug, Clone)]
 pub struct Known {
@@ -69,11 +77,7 @@ impl Known {
             .stable::<Manifest>()?
             .filter(|stamp| entries.iter().any(|e| e.manifest.stamp == *stamp));
         let marked = || {
-            let stable = |e: &&Entry| {
-                let notes = e.vm.as_ref().and_then(|vm| vm.notes.as_ref());
-                notes.is_some_and(|notes| notes.stable)
-            };
-            let newest = entries.iter().rev().find(stable);
+            let newest = entries.iter().rev().find(|e| e.is_marked());
             newest.map(|e| e.manifest.stamp.clone())
         };
         let pointer_lost = pointed.is_none();
@@ -121,6 +125,12 @@ impl Known {
     pub fn newest(&self, node: &str) -> Option<&Entry> {
         let mut newest_first = self.entries.iter().rev();
         newest_first.find(|e| e.manifest.node == node && e.vm.is_some())
+    }
+
+    /// The newest one that is marked as stable on that node.
+    pub fn marked_on(&self, node: &str) -> Option<&Entry> {
+        let mut newest_first = self.entries.iter().rev();
+        newest_first.find(|e| e.manifest.node == node && e.is_marked())
     }
 
     /// The promoted one.

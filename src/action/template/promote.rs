@@ -128,9 +128,12 @@ impl TemplateRollback {
 
 /// The newest build older than the stable one that is still there.
 fn before_stable(known: &Known) -> Option<&Entry> {
-    let stable = known.stable.as_ref()?;
+    let stable = known.promoted()?;
     let mut newest_first = known.entries.iter().rev();
-    newest_first.find(|e| e.manifest.stamp < *stable && e.vm.is_some())
+    newest_first.find(|e| {
+        let older = e.manifest.stamp < stable.manifest.stamp;
+        older && e.vm.is_some() && e.manifest.node == stable.manifest.node
+    })
 }
 
 fn choose(
@@ -188,8 +191,8 @@ fn done(done: Done, manifest: &Manifest, stamp: &Stamp) -> Done {
         .output("vmid", manifest.vmid)
 }
 
-/// Marks the manifest's VM as stable in its notes, moves the pointer, takes the
-/// mark from the others. Stopped in between, the pointer decides, and without
+/// Marks the manifest's VM as stable in its notes, moves the pointers, takes the
+/// mark from the others on its node. Stopped in between, the pointer decides, and without
 /// it the newest mark.
 pub(super) fn promote(
     ctx: &StepContext<'_>,
@@ -198,7 +201,9 @@ pub(super) fn promote(
 ) -> Result<(), StepError> {
     let found = node::templates(client)?;
     mark(client, manifest, true)?;
-    Shelf::new(ctx.lab.paths.template(&manifest.name)).point::<Manifest>(&manifest.stamp)?;
+    let shelf = Shelf::new(ctx.lab.paths.template(&manifest.name));
+    shelf.point_on::<Manifest>(&manifest.node, &manifest.stamp)?;
+    shelf.point::<Manifest>(&manifest.stamp)?;
     for other in others(&found, manifest) {
         if let Err(error) = mark(client, &other, false) {
             ctx.warn(format!(
@@ -210,13 +215,14 @@ pub(super) fn promote(
     Ok(())
 }
 
-/// Other builds of that template that are marked.
+/// Other builds of that template on its node that are marked.
 fn others(found: &[Found], manifest: &Manifest) -> Vec<Manifest> {
     found
         .iter()
         .filter(|vm| vm.notes.as_ref().is_some_and(|notes| notes.stable))
         .filter_map(Found::manifest)
-        .filter(|other| other.name == manifest.name && other.stamp != manifest.stamp)
+        .filter(|other| other.name == manifest.name && other.node == manifest.node)
+        .filter(|other| other.stamp != manifest.stamp)
         .collect()
 }
 

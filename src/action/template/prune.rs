@@ -1,6 +1,8 @@
 //! `template.prune`: removes old builds, on the node and here. Never the
 //! stable one, never one that linked clones live on.
 
+use std::collections::BTreeMap;
+
 use schemars::{JsonSchema, Schema, schema_for};
 use serde::Deserialize;
 
@@ -123,7 +125,12 @@ impl Look {
 fn look(ctx: &StepContext<'_>, inputs: &Inputs) -> Result<Look, StepError> {
     let client = call::client(ctx)?;
     let found = node::templates(&client)?;
-    let known = Known::read(&ctx.lab.paths, &inputs.name, &found)?;
+    let mut known = Known::read(&ctx.lab.paths, &inputs.name, &found)?;
+    // Records of nodes that this API does not know are not its to judge.
+    let nodes = client.nodes()?;
+    known
+        .entries
+        .retain(|entry| nodes.iter().any(|node| node.node == entry.manifest.node));
     if known.entries.is_empty() {
         return Err(
             StepError::new(format!("there is no build of `{}`", inputs.name))
@@ -172,20 +179,25 @@ fn held_by(client: &Client, entry: &Entry) -> Result<Option<String>, Error> {
     Ok(protected.then(|| format!("VM {} is protected on the node", manifest.vmid)))
 }
 
-/// What may go: all but the stable one and the newest `keep` that are there.
+/// What may go: all but the stable ones and, of each node, the newest `keep`
+/// that are there.
 /// Records of VMs that are gone are of no use to anyone.
 fn surplus(known: &Known, keep: usize) -> Vec<&Entry> {
-    let mut kept = 0;
+    let mut kept: BTreeMap<&str, usize> = BTreeMap::new();
     let mut surplus: Vec<&Entry> = known
         .entries
         .iter()
         .rev()
         .filter(|entry| {
-            if known.stable.as_ref() == Some(&entry.manifest.stamp) {
+            let node = entry.manifest.node.as_str();
+            let of_node = known.marked_on(node).map(|e| &e.manifest.stamp);
+            let stable = [known.stable.as_ref(), of_node];
+            if stable.contains(&Some(&entry.manifest.stamp)) {
                 return false;
             }
-            if entry.vm.is_some() && kept < keep {
-                kept += 1;
+            let kept = kept.entry(node).or_default();
+            if entry.vm.is_some() && *kept < keep {
+                *kept += 1;
                 return false;
             }
             true

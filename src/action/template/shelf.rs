@@ -43,6 +43,14 @@ impl Shelf {
             .join(format!("{}-stable.json", R::KIND))
     }
 
+    /// The pointer of one node: each has a stable build of its own, as a
+    /// template on storage that is not shared serves no other node.
+    fn pointer_on<R: Record>(&self, node: &str) -> Utf8PathBuf {
+        self.dir
+            .join("spec")
+            .join(format!("{}-stable-on-{node}.json", R::KIND))
+    }
+
     /// Writes a record, whole.
     pub fn write<R: Record>(&self, record: &R) -> Result<Utf8PathBuf, StepError> {
         let path = self.path::<R>(record.stamp());
@@ -79,41 +87,58 @@ impl Shelf {
 
     /// The stamp that the pointer names; nothing when there is no pointer.
     pub fn stable<R: Record>(&self) -> Result<Option<Stamp>, StepError> {
-        let pointer = self.pointer::<R>();
-        match fs::symlink_metadata(&pointer) {
+        Self::pointed::<R>(&self.pointer::<R>())
+    }
+
+    /// The stamp that the pointer of a node names.
+    pub fn stable_on<R: Record>(&self, node: &str) -> Result<Option<Stamp>, StepError> {
+        Self::pointed::<R>(&self.pointer_on::<R>(node))
+    }
+
+    fn pointed<R: Record>(pointer: &Utf8Path) -> Result<Option<Stamp>, StepError> {
+        match fs::symlink_metadata(pointer) {
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(StepError::io("read", &pointer, &error)),
+            Err(error) => Err(StepError::io("read", pointer, &error)),
             Ok(meta) if meta.is_symlink() => {
                 let target = pointer
                     .read_link_utf8()
-                    .map_err(|error| StepError::io("read", &pointer, &error))?;
+                    .map_err(|error| StepError::io("read", pointer, &error))?;
                 Ok(target
                     .file_stem()
                     .and_then(|stem| stem.strip_prefix(R::KIND)?.strip_prefix('-'))
                     .and_then(Stamp::parse))
             }
             // A copy, from a file system or an archive without links.
-            Ok(_) => read::<R>(&pointer).map(|record| Some(record.stamp().clone())),
+            Ok(_) => read::<R>(pointer).map(|record| Some(record.stamp().clone())),
         }
     }
 
     /// Moves the pointer: a reader finds the old record or the new one.
     pub fn point<R: Record>(&self, stamp: &Stamp) -> Result<(), StepError> {
-        let pointer = self.pointer::<R>();
+        self.move_to::<R>(&self.pointer::<R>(), stamp)
+    }
+
+    /// Moves the pointer of a node.
+    pub fn point_on<R: Record>(&self, node: &str, stamp: &Stamp) -> Result<(), StepError> {
+        self.move_to::<R>(&self.pointer_on::<R>(node), stamp)
+    }
+
+    fn move_to<R: Record>(&self, pointer: &Utf8Path, stamp: &Stamp) -> Result<(), StepError> {
         let spec = self.dir.join("spec");
         lab::create_dir(&spec)?;
         let target = format!("../artifacts/{}-{stamp}.json", R::KIND);
         let moved = || -> io::Result<()> {
-            let fresh = spec.join(format!(".{}-stable.{}", R::KIND, std::process::id()));
+            let name = pointer.file_name().unwrap_or_default();
+            let fresh = spec.join(format!(".{name}.{}", std::process::id()));
             match fs::remove_file(&fresh) {
                 Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
                 _ => {}
             }
             symlink(&target, &fresh)?;
-            fs::rename(&fresh, &pointer)?;
+            fs::rename(&fresh, pointer)?;
             fs::File::open(&spec)?.sync_all()
         };
-        moved().map_err(|error| StepError::io("move", &pointer, &error))
+        moved().map_err(|error| StepError::io("move", pointer, &error))
     }
 
     /// Removes a record.

@@ -12,6 +12,7 @@ mod events;
 mod files;
 mod follow;
 mod guard;
+mod ids;
 mod init;
 mod orphans;
 mod outputs;

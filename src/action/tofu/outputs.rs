@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::state::State;
 use super::workspace::Target;
-use crate::action::{Action, Basis, Done, Instead, StepContext, StepError};
+use crate::action::{self, Action, Basis, Done, Instead, StepContext, StepError};
 use crate::diag::Exit;
 use crate::lab::{self, Lab};
 use crate::{pve, site};
@@ -162,7 +162,9 @@ impl Action for ReadOutputs {
 
 /// Whether an environment without machines is one that nobody applied yet.
 fn wants_machines(lab: &Lab, target: &Target) -> bool {
-    target.key.is_none() && site::load(lab, &target.env).is_ok_and(|env| !env.vms.is_empty())
+    target.key.is_none()
+        && site::machines(&action::site::tree(lab), &target.env)
+            .is_ok_and(|env| !env.vms.is_empty())
 }
 
 /// Why the outputs cannot be handed on.
@@ -293,7 +295,7 @@ fn collect(
 
 /// Machines of the environment's file that no apply has made yet.
 fn not_applied(lab: &Lab, outputs: &Outputs) -> Vec<String> {
-    let Ok(env) = site::load(lab, &outputs.env) else {
+    let Ok(env) = site::machines(&action::site::tree(lab), &outputs.env) else {
         return Vec::new();
     };
     let missing = env

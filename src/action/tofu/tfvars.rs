@@ -7,10 +7,10 @@ use camino::Utf8Path;
 use schemars::{JsonSchema, Schema, schema_for};
 use serde::{Deserialize, Serialize};
 
-use super::files;
 use super::state::State;
 use super::workspace::{Target, Workspace};
-use crate::action::{Action, Basis, Done, Instead, StepContext, StepError, template};
+use super::{files, ids};
+use crate::action::{self, Action, Basis, Done, Instead, StepContext, StepError, template};
 use crate::diag::{Exit, did_you_mean};
 use crate::lab::{self, Lab, ssh};
 use crate::pve;
@@ -91,17 +91,25 @@ impl Action for Tfvars {
         let inputs: Inputs = ctx.inputs()?;
         let space = Workspace::of(ctx, &inputs.target)?;
         let state = State::read(&space.state)?;
-        let env = environment(ctx.lab, &inputs, &state)?;
+        let mut env = environment(ctx.lab, &inputs, &state)?;
+        let node = action::site::node(ctx, &inputs.target.node);
+        let choosing = ids::choosing();
+        if inputs.destroy {
+            // Whatever has no id was never made.
+            env.vms
+                .retain(|vm| vm.vmid.is_some() || state.vms.contains_key(&vm.name));
+        }
+        ids::fill(ctx, &mut env, &state, &space.key)?;
         let mut missing = BTreeMap::new();
         let mut vms = BTreeMap::new();
         for vm in &env.vms {
             let template = if inputs.destroy {
                 known(vm, &state).unwrap_or(Template {
-                    node: inputs.target.node.clone(),
+                    node: node.to_owned(),
                     vmid: 0,
                 })
             } else {
-                match stable(ctx, vm, &state)? {
+                match stable(ctx, vm, node, &state)? {
                     Ok(template) => template,
                     Err(help) => {
                         missing.insert(vm.image.clone(), help);
@@ -110,7 +118,10 @@ impl Action for Tfvars {
                 }
             };
             let bridge = ctx.env.get("PVE_BRIDGE").unwrap_or(BRIDGE);
-            vms.insert(vm.name.clone(), machine(&env.name, vm, template, bridge));
+            if let Some(vmid) = vm.vmid {
+                let machine = machine(&env.name, vm, vmid, template, bridge);
+                vms.insert(vm.name.clone(), machine);
+            }
         }
         if !missing.is_empty() {
             return not_built(ctx, &space, &missing);
@@ -122,7 +133,7 @@ impl Action for Tfvars {
         })?;
         let vars = Vars {
             env: env.name,
-            node: inputs.target.node.clone(),
+            node: node.to_owned(),
             storage: storage.to_owned(),
             ssh_user: ctx.lab.config.ssh.user.clone(),
             ssh_keys: ssh::public_keys(ctx.lab, ctx.env.get("HOME").map(Utf8Path::new))?,
@@ -132,6 +143,7 @@ impl Action for Tfvars {
             .map_err(|error| StepError::new(error.to_string()).exit(Exit::Bug))?;
         let file = space.vars_file();
         lab::write(&file, format!("{text}\n"), 0o600)?;
+        drop(choosing);
         let plural = if count == 1 { "machine" } else { "machines" };
         Ok(Done::new(format!("{count} {plural} in `{}`", vars.env))
             .output("tfvars", file.as_str())
@@ -143,7 +155,7 @@ impl Action for Tfvars {
 /// The environment; for a destroy, an empty one when only its state is left.
 fn environment(lab: &Lab, inputs: &Inputs, state: &State) -> Result<Env, StepError> {
     let name = &inputs.target.env;
-    match site::load(lab, name) {
+    match site::machines(&action::site::tree(lab), name) {
         Err(failure) if inputs.destroy && failure.exit == Exit::Unknown && state.resources > 0 => {
             Ok(Env {
                 name: name.clone(),
@@ -159,12 +171,13 @@ fn environment(lab: &Lab, inputs: &Inputs, state: &State) -> Result<Env, StepErr
 fn stable(
     ctx: &StepContext<'_>,
     vm: &Vm,
+    node: &str,
     state: &State,
 ) -> Result<Result<Template, Vec<String>>, StepError> {
     let paths = &ctx.lab.paths;
     let client = pve::Client::new(ctx.env, paths)?.with_cancel(ctx.cancel);
     let image = &vm.image;
-    let error = match template::stable(paths, &client, image, !ctx.dry_run) {
+    let error = match template::stable(paths, &client, image, node, !ctx.dry_run) {
         Ok(manifest) => {
             return Ok(Ok(Template {
                 node: manifest.node,
@@ -204,7 +217,7 @@ fn known(vm: &Vm, state: &State) -> Option<Template> {
     })
 }
 
-fn machine(env: &str, vm: &Vm, template: Template, bridge: &str) -> Machine {
+fn machine(env: &str, vm: &Vm, vmid: u32, template: Template, bridge: &str) -> Machine {
     let mut tags = vec!["hl".to_owned()];
     let own = std::iter::once(env).filter(|env| site::is_tag(env));
     for tag in own.chain(vm.tags.iter().map(String::as_str)) {
@@ -214,7 +227,7 @@ fn machine(env: &str, vm: &Vm, template: Template, bridge: &str) -> Machine {
     }
     tags.sort_unstable();
     Machine {
-        vmid: vm.vmid,
+        vmid,
         image: vm.image.clone(),
         template_vmid: template.vmid,
         template_node: template.node,

@@ -25,6 +25,9 @@ const GRACE: Duration = Duration::from_hours(1);
 /// The module that is used when a step names none.
 const MODULE: &str = "layers/l2-instantiate/tofu/vms";
 
+/// The module's variables, in its working directory.
+pub(super) const VARIABLES: &str = "terraform.tfvars.json";
+
 /// Inputs that all tofu steps share.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 pub(super) struct Target {
@@ -110,7 +113,7 @@ impl Workspace {
 
     /// Variables of the module.
     pub(super) fn vars_file(&self) -> Utf8PathBuf {
-        self.build.join("terraform.tfvars.json")
+        self.build.join(VARIABLES)
     }
 
     /// The plan of this run.

@@ -76,6 +76,8 @@ pub struct Environment {
 pub struct Nodes {
     /// The variables of each node that has a file; or why there are none.
     pub of: BTreeMap<String, Result<BTreeMap<String, Var>, Failure>>,
+    /// The node that is meant when none is named: its file's name.
+    pub picked: Option<String>,
     /// What the variables are without any node's file.
     pub plain: Option<BTreeMap<String, Var>>,
     /// Values of files that no sink may show, whatever variable they are in.
@@ -99,6 +101,11 @@ impl Environment {
     pub fn with_nodes(mut self, nodes: Nodes) -> Self {
         self.nodes = nodes;
         self
+    }
+
+    /// The node that is meant when none is named.
+    pub fn node(&self) -> Option<&str> {
+        self.nodes.picked.as_deref().or_else(|| self.get(NODE))
     }
 
     /// The variables for work on that node: its file's values where it has one,
@@ -203,6 +210,7 @@ mod tests {
             of: [("n1", Ok(first)), ("n2", Ok(second)), ("n3", Err(torn))]
                 .map(|(name, vars)| (name.to_owned(), vars))
                 .into(),
+            picked: None,
             plain: Some(plain),
             hidden: ["crypt".to_owned()].into(),
         });

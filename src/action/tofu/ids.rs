@@ -1,0 +1,156 @@
+//! Ids for machines whose environment names none: a machine keeps the one that
+//! it has, a new one gets the lowest that is free.
+
+use std::collections::BTreeSet;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use camino::Utf8Path;
+use serde::Deserialize;
+
+use super::state::{self, State};
+use crate::action::{StepContext, StepError};
+use crate::pve;
+use crate::site::{Env, Vm};
+
+/// The lowest that Proxmox VE gives.
+const FIRST: u32 = 100;
+
+/// Held from choosing ids to having written them down: environments are
+/// planned at once, and none may take another's. Other processes are kept out
+/// by the lab's lock.
+static ONE_CHOOSES: Mutex<()> = Mutex::new(());
+
+/// Keeps others from choosing while it lives.
+pub(super) fn choosing() -> MutexGuard<'static, ()> {
+    // It guards no data that a panic could have left half-made.
+    ONE_CHOOSES.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Gives every machine an id.
+pub(super) fn fill(
+    ctx: &StepContext<'_>,
+    env: &mut Env,
+    state: &State,
+    key: &str,
+) -> Result<(), StepError> {
+    keep(env, state);
+    if env.vms.iter().all(|vm| vm.vmid.is_some()) {
+        return Ok(());
+    }
+    let client = pve::Client::new(ctx.env, &ctx.lab.paths)?.with_cancel(ctx.cancel);
+    let on_node = client.cluster_resources_vms()?;
+    let mut taken: BTreeSet<u32> = on_node.iter().map(|vm| vm.vmid).collect();
+    for (_, other) in state::all(&ctx.lab.paths.out().join(".states")) {
+        taken.extend(other.vms.values().filter_map(|vm| vm.vmid));
+    }
+    taken.extend(planned(&ctx.lab.paths.build().join("l2"), key));
+    choose(env, &mut taken, |id| {
+        // What the token may not see is not listed, but its id is taken.
+        match client.get::<serde_json::Value>("cluster/nextid", &[("vmid", &id.to_string())]) {
+            Ok(_) => Ok(true),
+            Err(pve::Error::Api { status: 400, .. }) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    })
+}
+
+/// Ids of machines that exist stay.
+fn keep(env: &mut Env, state: &State) {
+    for vm in env.vms.iter_mut().filter(|vm| vm.vmid.is_none()) {
+        vm.vmid = state.vms.get(&vm.name).and_then(|known| known.vmid);
+    }
+}
+
+fn choose(
+    env: &mut Env,
+    taken: &mut BTreeSet<u32>,
+    is_free: impl Fn(u32) -> Result<bool, StepError>,
+) -> Result<(), StepError> {
+    taken.extend(env.vms.iter().filter_map(|vm| vm.vmid));
+    let mut next = FIRST;
+    let open = |vm: &&mut Vm| vm.vmid.is_none();
+    for vm in env.vms.iter_mut().filter(open) {
+        while taken.contains(&next) || !is_free(next)? {
+            next += 1;
+        }
+        vm.vmid = Some(next);
+        next += 1;
+    }
+    Ok(())
+}
+
+/// Ids that another environment has written down and perhaps not made yet.
+fn planned(build: &Utf8Path, own: &str) -> BTreeSet<u32> {
+    #[derive(Deserialize)]
+    struct Vars {
+        vms: std::collections::BTreeMap<String, Planned>,
+    }
+    #[derive(Deserialize)]
+    struct Planned {
+        vmid: u32,
+    }
+    let entries = build.read_dir_utf8().into_iter().flatten().flatten();
+    entries
+        .filter(|entry| entry.file_name() != own)
+        .filter_map(|entry| std::fs::read(entry.path().join(super::workspace::VARIABLES)).ok())
+        .filter_map(|text| serde_json::from_slice::<Vars>(&text).ok())
+        .flat_map(|vars| vars.vms.into_values().map(|vm| vm.vmid))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::action::tofu::summary;
+    use crate::site::Ip;
+
+    fn env(ids: &[Option<u32>]) -> Env {
+        let vm = |(index, vmid): (usize, &Option<u32>)| Vm {
+            name: format!("vm-{index}"),
+            image: "i".to_owned(),
+            vmid: *vmid,
+            cores: 1,
+            memory: 1024,
+            disk: 10,
+            ip: Ip::Dhcp,
+            gateway: None,
+            bridge: None,
+            tags: Vec::new(),
+            groups: Vec::new(),
+            packages: Vec::new(),
+        };
+        Env {
+            name: "dev".to_owned(),
+            vms: ids.iter().enumerate().map(vm).collect(),
+        }
+    }
+
+    #[test]
+    fn a_machine_keeps_its_id_and_a_new_one_gets_what_nobody_has() {
+        let mut wanted = env(&[None, Some(102), None, None]);
+        let mut state = State::default();
+        let known = summary::Vm {
+            vmid: Some(7000),
+            ..summary::Vm::default()
+        };
+        state.vms.insert("vm-2".to_owned(), known);
+        keep(&mut wanted, &state);
+        let mut taken = [100].into();
+        choose(&mut wanted, &mut taken, |id| Ok(id != 103)).unwrap();
+        let ids: Vec<_> = wanted.vms.iter().map(|vm| vm.vmid.unwrap()).collect();
+        assert_eq!(ids, [101, 102, 7000, 104]);
+    }
+
+    #[test]
+    fn what_others_wrote_down_counts() {
+        let dir = tempfile::tempdir().unwrap();
+        let build = Utf8Path::from_path(dir.path()).unwrap();
+        for (key, id) in [("a-pve", 101), ("b-pve", 102)] {
+            let text = format!(r#"{{"env": "x", "vms": {{"m": {{"vmid": {id}, "x": 1}}}}}}"#);
+            std::fs::create_dir_all(build.join(key)).unwrap();
+            std::fs::write(build.join(key).join("terraform.tfvars.json"), text).unwrap();
+        }
+        assert_eq!(planned(build, "a-pve"), [102].into());
+        assert!(planned(&build.join("none"), "x").is_empty());
+    }
+}
