@@ -6,6 +6,7 @@ mod lock;
 mod rehearsal;
 mod trace;
 mod tree;
+mod unsealed;
 
 use std::process::Command;
 
