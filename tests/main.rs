@@ -16,6 +16,7 @@ mod e2e;
 mod engine;
 mod environment;
 mod history;
+mod kill;
 mod l1;
 mod l2;
 mod layers;

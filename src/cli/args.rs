@@ -157,6 +157,9 @@ pub(super) struct UpArgs {
     /// Last layer
     #[arg(long, value_name = "LAYER")]
     pub to: Option<String>,
+    /// Start anew also when the last `up` did not come to its end: it is archived as cancelled
+    #[arg(long)]
+    pub fresh: bool,
 }
 
 /// `hl resume`

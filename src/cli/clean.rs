@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::dry::Dry;
-use super::run::{Job, run};
+use super::run::{Job, Origin, run};
 use super::session::{Session, usage};
 use super::size::size;
 use crate::action::builtin;
@@ -53,8 +53,7 @@ pub(super) fn clean(session: &Session) -> Result<Exit, Failure> {
             plan: plan(&found),
             dry_run: false,
             journal: false,
-            asked: None,
-            resume: None,
+            origin: Origin::default(),
         };
         run(session, &job)?.exit
     };

@@ -2,6 +2,7 @@
 
 mod approve;
 mod args;
+mod before_up;
 mod clean;
 mod completion;
 mod dry;

@@ -2,10 +2,11 @@
 
 use clap::CommandFactory;
 
-use super::args::{Cli, PlanArgs, UpArgs};
+use super::args::{Cli, PlanArgs, ResumeArgs, UpArgs};
+use super::before_up::{Start, before_up};
 use super::dry::Dry;
 use super::resume::resume;
-use super::run::{Job, Resume, run};
+use super::run::{Job, Origin, run};
 use super::session::{Session, usage};
 use super::target::{Parsed, Ready, Target, parse};
 use crate::diag::{Exit, Failure, closest};
@@ -13,7 +14,6 @@ use crate::engine::reads_only;
 use crate::layers::is_reserved;
 use crate::plan::Plan;
 use crate::report::Paint;
-use crate::runs::Asked;
 
 /// `hl RECIPE ...`; `up` among the recipes is for those who call with words.
 pub(super) fn recipe(session: &Session, words: &[String]) -> Result<Exit, Failure> {
@@ -96,9 +96,30 @@ pub(super) fn start(
         Some(dry) => dry,
         None => Dry::decide(session, &session.lab()?)?,
     };
+    let mut archive = None;
+    if let Target::Up { fresh, .. } = target
+        && !dry.on
+    {
+        match before_up(session, &session.lab()?, *fresh)? {
+            Start::Fresh(old) => archive = old,
+            Start::Resume(run) => {
+                let args = ResumeArgs {
+                    run: Some(run),
+                    explain: false,
+                    from: None,
+                };
+                return resume(session, &args).map(|exit| (exit, false));
+            }
+        }
+    }
     let ready = Ready::new(session, true)?;
     let plan = ready.plan(target)?;
-    go(session, &ready, plan, &dry, target.asked(), None)
+    let origin = Origin {
+        asked: target.asked(),
+        resume: None,
+        archive,
+    };
+    go(session, &ready, plan, &dry, origin)
 }
 
 /// Runs a plan that was built from what was asked for.
@@ -107,8 +128,7 @@ pub(super) fn go(
     ready: &Ready,
     plan: Plan,
     dry: &Dry,
-    asked: Option<Asked>,
-    resume: Option<Resume>,
+    origin: Origin,
 ) -> Result<(Exit, bool), Failure> {
     if ready
         .env
@@ -128,8 +148,7 @@ pub(super) fn go(
         plan,
         dry_run: dry.on,
         journal: true,
-        asked,
-        resume,
+        origin,
     };
     let ended = run(session, &job)?;
     dry.tell(session);

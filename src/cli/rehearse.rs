@@ -12,7 +12,7 @@ use super::echo::Unechoed;
 use super::flags::Globals;
 use super::recipe;
 use super::session::Session;
-use super::target::parse;
+use super::target::{Target, parse};
 use crate::diag::{Exit, Failure};
 use crate::lab::environment::{example, list};
 use crate::lab::{self, Environment, Lab, Provenance, Var};
@@ -35,6 +35,10 @@ pub(super) fn rehearse(session: &Session, args: &RehearseArgs) -> Result<Exit, F
     // In front: those behind the recipe are among its words, and `--yes` may be.
     let mut command = flags(&session.globals, dry.on);
     command.extend(parsed.words.iter().cloned());
+    if let Target::Up { .. } = parsed.target {
+        // Whoever rehearses wants to see it whole; `hl rehearse resume` goes on.
+        command.push("--fresh".to_owned());
+    }
     let session = &parsed.session;
     let mut env = session.environment(&lab, parsed.flags.doppler)?;
     fill(session, &lab, &mut env)?;

@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::args::ResumeArgs;
 use super::dry::Dry;
 use super::recipe::go;
-use super::run::{Resume, resume_command};
+use super::run::{Origin, Resume, resume_command};
 use super::session::{Session, usage};
 use super::target::{Ready, Target};
 use crate::diag::{Exit, Failure, did_you_mean};
@@ -44,7 +44,12 @@ pub(super) fn resume(session: &Session, args: &ResumeArgs) -> Result<Exit, Failu
         same,
         forced,
     };
-    go(session, &ready, plan, &dry, Some(asked), Some(resume)).map(|(exit, _)| exit)
+    let origin = Origin {
+        asked: Some(asked),
+        resume: Some(resume),
+        archive: None,
+    };
+    go(session, &ready, plan, &dry, origin).map(|(exit, _)| exit)
 }
 
 /// The run that is meant. `None`: there is nothing to go on with, and that was

@@ -33,10 +33,18 @@ pub(super) struct Job<'a> {
     pub dry_run: bool,
     /// Whether the run is written down. `hl clean` takes its own traces away.
     pub journal: bool,
+    pub origin: Origin,
+}
+
+/// Where a run comes from.
+#[derive(Debug, Default)]
+pub(super) struct Origin {
     /// What the plan was built from, where it can be built again.
     pub asked: Option<Asked>,
     /// The run that is gone on with.
     pub resume: Option<Resume>,
+    /// The id of a run that nobody will go on with.
+    pub archive: Option<String>,
 }
 
 /// How an earlier run is gone on with.
@@ -85,7 +93,7 @@ pub(super) fn run(session: &Session, job: &Job<'_>) -> Result<Ended, Failure> {
     let redactor = Redactor::new(job.env.secrets());
     let changes = !engine::reads_only(&job.plan, job.registry);
     let leaves_traces = changes && job.journal;
-    let run_id = match &job.resume {
+    let run_id = match &job.origin.resume {
         Some(resume) if resume.same => resume.id.clone(),
         _ if leaves_traces => runs::new_id(),
         _ => String::new(),
@@ -107,12 +115,19 @@ pub(super) fn run(session: &Session, job: &Job<'_>) -> Result<Ended, Failure> {
     if leaves_traces && !job.dry_run {
         settle(session, job.lab, &redactor)?;
     }
+    if let Some(old) = &job.origin.archive {
+        runs::archive(&job.lab.paths, old)?;
+    }
     // Read with the lab locked: another one may have gone on with it.
-    let earlier = match &job.resume {
+    let earlier = match &job.origin.resume {
         Some(resume) => earlier(job.lab, resume)?,
         None => Earlier::default(),
     };
-    let asked = job.asked.clone().filter(|asked| is_plain(asked, &redactor));
+    let asked = job
+        .origin
+        .asked
+        .clone()
+        .filter(|asked| is_plain(asked, &redactor));
     let resumable = leaves_traces && !job.dry_run && asked.is_some();
     let mut journal = leaves_traces.then(|| Journal::new(&job.lab.paths, flags(session), asked));
     let mut view = session.look(again(session));
@@ -152,6 +167,7 @@ pub(super) fn run(session: &Session, job: &Job<'_>) -> Result<Ended, Failure> {
             color: session.palette().color,
             earlier,
             resumes: job
+                .origin
                 .resume
                 .as_ref()
                 .filter(|r| r.same)
@@ -250,15 +266,15 @@ fn flags(session: &Session) -> BTreeMap<String, Value> {
 }
 
 /// The command that runs this again, as its user would type it.
-fn again(session: &Session) -> String {
+pub(super) fn again(session: &Session) -> String {
     let rehearsing = session.rehearsing();
     let mut words = vec!["hl".to_owned()];
     if rehearsing {
         words.push("rehearse".to_owned());
     }
-    // `hl rehearse` runs `up --yes` unless told otherwise.
+    // `hl rehearse` runs `up --fresh --yes` unless told otherwise.
     let typed = session.command.iter().map(|word| quoted(word));
-    words.extend(typed.filter(|word| !rehearsing || word != "--yes"));
+    words.extend(typed.filter(|word| !rehearsing || !matches!(word.as_str(), "--yes" | "--fresh")));
     if words == ["hl", "rehearse", "up"] {
         words.pop();
     }

@@ -21,7 +21,11 @@ use crate::runs::Asked;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Target {
     Recipe(Request),
-    Up(UpRequest),
+    Up {
+        request: UpRequest,
+        /// An `up` that did not come to its end is archived.
+        fresh: bool,
+    },
     Resume(ResumeArgs),
 }
 
@@ -33,7 +37,7 @@ impl Target {
                 name: request.recipe.clone(),
                 args: request.args.clone(),
             }),
-            Self::Up(request) => Some(Asked::Up {
+            Self::Up { request, .. } => Some(Asked::Up {
                 env: request.env.clone(),
                 node: request.node.clone(),
                 from: request.from.clone(),
@@ -53,24 +57,30 @@ impl From<&Asked> for Target {
                 node,
                 from,
                 to,
-            } => Self::Up(UpRequest {
-                from,
-                to,
-                env,
-                node,
-            }),
+            } => Self::Up {
+                request: UpRequest {
+                    from,
+                    to,
+                    env,
+                    node,
+                },
+                fresh: false,
+            },
         }
     }
 }
 
 impl From<&UpArgs> for Target {
     fn from(args: &UpArgs) -> Self {
-        Self::Up(UpRequest {
-            from: args.from.clone(),
-            to: args.to.clone(),
-            env: args.environment.clone(),
-            node: args.node.clone(),
-        })
+        Self::Up {
+            request: UpRequest {
+                from: args.from.clone(),
+                to: args.to.clone(),
+                env: args.environment.clone(),
+                node: args.node.clone(),
+            },
+            fresh: args.fresh,
+        }
     }
 }
 
@@ -196,7 +206,7 @@ impl Ready {
         };
         match target {
             Target::Recipe(request) => self.book.compile(request, &scope),
-            Target::Up(request) => self.book.compile_up(request, &scope),
+            Target::Up { request, .. } => self.book.compile_up(request, &scope),
             Target::Resume(_) => {
                 Err(usage("`resume` is no recipe")
                     .help("`hl resume --explain` says what it would do"))

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::args::{TemplatesArgs, TemplatesVerb};
 use super::dry::Dry;
-use super::run::{Job, run};
+use super::run::{Job, Origin, run};
 use super::session::Session;
 use crate::action::template::{self, TemplateRow};
 use crate::action::{StepError, builtin};
@@ -53,8 +53,7 @@ pub(super) fn templates(session: &Session, args: &TemplatesArgs) -> Result<Exit,
         plan: Plan::new(format!("templates {verb}"), vec![step]),
         dry_run: dry.on,
         journal: true,
-        asked: None,
-        resume: None,
+        origin: Origin::default(),
     };
     let exit = run(session, &job)?.exit;
     dry.tell(session);

@@ -13,7 +13,7 @@ use std::process::Command;
 /// Whether these programs are there, and root where it is wanted. Where all has
 /// to be there, what is missing is a failure; elsewhere it is said.
 #[expect(clippy::print_stderr, reason = "a skip is said")]
-fn ready(root: bool, programs: &[&str]) -> bool {
+pub(crate) fn ready(root: bool, programs: &[&str]) -> bool {
     let missing = programs.iter().find(|name| which::which(name).is_err());
     let missing = match missing {
         Some(name) => format!("{name} is not on PATH: eval \"$(scripts/tools --print-env)\""),

@@ -36,9 +36,7 @@ impl Base {
         address: &BuildAddress,
     ) -> Result<Self, StepError> {
         let client = call::client(ctx)?;
-        // The vendor's hash is in the image's name, so it is in this one's.
-        let short = short(volid);
-        let name = format!("hl-base-{}-{short}", template.name);
+        let name = base_name(template, volid);
         remove_leftovers(ctx, &client, &template.name, &name)?;
         let storage = call::storage_vm(ctx)?;
         let bridge = call::setting(ctx, "PVE_BRIDGE", "vmbr0");
@@ -81,6 +79,16 @@ impl Base {
                 Err(error)
             }
         }
+    }
+
+    /// Removes one that an interrupted build left.
+    pub(super) fn sweep(
+        ctx: &StepContext<'_>,
+        template: &Template,
+        volid: &str,
+    ) -> Result<(), StepError> {
+        let client = call::client(ctx)?;
+        remove_leftovers(ctx, &client, &template.name, &base_name(template, volid))
     }
 
     fn grow(&self, client: &Client, size: &str, ctx: &StepContext<'_>) -> Result<(), StepError> {
@@ -157,6 +165,11 @@ impl Base {
             ));
         }
     }
+}
+
+/// The vendor's hash is in the image's name, so it is in this one's.
+fn base_name(template: &Template, volid: &str) -> String {
+    format!("hl-base-{}-{}", template.name, short(volid))
 }
 
 /// `debian-13-generic-amd64-1a2b3c4d.qcow2` gives `1a2b3c4d`.

@@ -11,10 +11,12 @@ use serde_json::Value;
 use super::base::Base;
 use super::manifest;
 use super::orphans::name_orphans;
+use super::takeover::take_over;
 use super::variables::{Build, variables};
 use super::workspace::Workspace;
 use crate::action::template::{
-    Manifest, Pin, Record, Shelf, Stamp, Template, call, inputs_digest, node, notes, pin_in_use,
+    Begun, Manifest, Pin, Record, Shelf, Stamp, Template, call, inputs_digest, node, notes,
+    pin_in_use,
 };
 use crate::action::{Action, Basis, Done, Instead, Reads, StepContext, StepError};
 use crate::diag::Exit;
@@ -89,14 +91,26 @@ impl Action for PackerBuild {
         let inputs: Inputs = ctx.inputs()?;
         let template = call::template(ctx, &inputs.name)?;
         let address = call::build_address(ctx)?;
-        nobody_answers(ctx, &address)?;
         let store = Shelf::new(ctx.lab.paths.template(&inputs.name));
-        let workspace = Workspace::prepare(ctx, &template)?;
         let pin = pin_in_use(&ctx.lab.paths, &template, Pin::read(store.dir())?.as_ref())?;
         let digest = inputs_digest(&template, pin.as_ref())
             .map_err(|error| StepError::io("read the files of", &template.dir, &error))?;
+        if let Some(begun) = Begun::read(&ctx.lab.paths, &inputs.name)
+            && let Some(vmid) = take_over(ctx, &inputs.name, &begun, &digest)?
+        {
+            Base::sweep(ctx, &template, &inputs.volid)?;
+            return Ok(done(&inputs, vmid, &begun.stamp, digest));
+        }
+        nobody_answers(ctx, &address)?;
+        let workspace = Workspace::prepare(ctx, &template)?;
         let records = store.records::<Manifest>()?;
         let stamp = Stamp::free(records.iter().map(Record::stamp));
+        let begun = Begun {
+            stamp: stamp.clone(),
+            digest: digest.clone(),
+            node: inputs.node.clone(),
+        };
+        begun.write(&ctx.lab.paths, &inputs.name)?;
         let base = match template.spec.image {
             Some(_) => Some(Base::make(
                 ctx,
@@ -123,13 +137,16 @@ impl Action for PackerBuild {
         if let Some(base) = base {
             base.remove(ctx);
         }
-        let vmid = built?;
-        Ok(Done::new(format!("template {vmid} on `{}`", inputs.node))
-            .changed(true)
-            .output("vmid", vmid)
-            .output("stamp", stamp.as_str())
-            .output("digest", digest))
+        Ok(done(&inputs, built?, &stamp, digest))
     }
+}
+
+fn done(inputs: &Inputs, vmid: u32, stamp: &Stamp, digest: String) -> Done {
+    Done::new(format!("template {vmid} on `{}`", inputs.node))
+        .changed(true)
+        .output("vmid", vmid)
+        .output("stamp", stamp.as_str())
+        .output("digest", digest)
 }
 
 struct Run<'a> {

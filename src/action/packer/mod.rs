@@ -10,6 +10,7 @@ mod base;
 mod build;
 mod manifest;
 mod orphans;
+mod takeover;
 mod validate;
 mod variables;
 mod workspace;

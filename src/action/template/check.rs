@@ -4,6 +4,7 @@
 use schemars::{JsonSchema, Schema, schema_for};
 use serde::Deserialize;
 
+use super::begun::Begun;
 use super::call;
 use super::catalog;
 use super::digest::inputs_digest;
@@ -16,6 +17,7 @@ use super::shelf::Shelf;
 use super::source::Template;
 use crate::action::{Action, Basis, Done, StepContext, StepError};
 use crate::lab::Paths;
+use crate::pve::Vm;
 
 /// `template.check`
 #[derive(Debug, Clone, Copy)]
@@ -116,7 +118,14 @@ fn check(ctx: &StepContext<'_>, write: bool) -> Result<Done, StepError> {
     for warning in concerns(&known, &inputs.node, reason.is_some()) {
         done = done.warn(warning);
     }
-    for vm in node::leftovers(&client, &inputs.node, &inputs.name)? {
+    // The build sees to what the one before it left.
+    let begun = Begun::read(&ctx.lab.paths, &inputs.name).filter(|_| reason.is_some());
+    let is_begun = |vm: &Vm| {
+        let name = vm.name.as_deref().zip(begun.as_ref());
+        name.is_some_and(|(name, begun)| name.ends_with(begun.stamp.as_str()))
+    };
+    let leftovers = node::leftovers(&client, &inputs.node, &inputs.name)?;
+    for vm in leftovers.into_iter().filter(|vm| !is_begun(vm)) {
         done = done.warn(format!(
             "VM {} is left of an interrupted build; remove it, on `{}`: `qm stop {}; qm destroy {} --purge`",
             vm.vmid, vm.node, vm.vmid, vm.vmid

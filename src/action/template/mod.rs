@@ -5,6 +5,7 @@
 //! notes of a template on the node say all that its record says, so records
 //! that are lost are written again without a build.
 
+mod begun;
 pub(in crate::action) mod call;
 mod catalog;
 mod check;
@@ -24,6 +25,7 @@ mod publish;
 mod shelf;
 mod source;
 
+pub(in crate::action) use begun::Begun;
 pub use check::TemplateCheck;
 pub(in crate::action) use check::pin_in_use;
 pub use digest::inputs_digest;

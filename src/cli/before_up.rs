@@ -1,0 +1,76 @@
+//! `hl up` after an `up` that did not come to its end: go on with that one, or
+//! start anew? Nobody decides that by accident.
+
+use inquire::Select;
+
+use super::resume::{how_it_ended, succeeded};
+use super::run::{again, resume_command};
+use super::session::Session;
+use crate::diag::{Exit, Failure};
+use crate::lab::Lab;
+use crate::runs::{self, Asked, Ending, Run};
+
+/// How an `up` starts.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Start {
+    /// Anew; with the id of a run that is to be archived.
+    Fresh(Option<String>),
+    /// It goes on with the run of this id.
+    Resume(String),
+}
+
+/// Decides how an `up` starts.
+///
+/// # Errors
+/// Somebody has to decide, and nobody can be asked (77).
+pub(super) fn before_up(session: &Session, lab: &Lab, fresh: bool) -> Result<Start, Failure> {
+    let Some(run) = incomplete(lab)? else {
+        return Ok(Start::Fresh(None));
+    };
+    let id = run.header.id.clone();
+    if fresh {
+        return Ok(Start::Fresh(Some(id)));
+    }
+    let resume = resume_command(session, &lab.paths, &id);
+    let anew = format!("{} --fresh", again(session));
+    if session.globals.no_input || !Session::interactive() {
+        return Err(Failure::message(
+            Exit::NotApproved,
+            format!("run {id} (`{}`) {}", run.header.recipe, how_it_ended(&run)),
+        )
+        .help(format!("`{resume}` goes on with it"))
+        .help(format!("`{anew}` archives it as cancelled and starts anew")));
+    }
+    let go_on = format!("go on with it (`{resume}`)");
+    let start = format!("start anew, archive it as cancelled (`{anew}`)");
+    let question = format!("run {id} (`{}`) {}:", run.header.recipe, how_it_ended(&run));
+    match Select::new(&question, vec![go_on.clone(), start]).prompt() {
+        Ok(answer) if answer == go_on => Ok(Start::Resume(id)),
+        Ok(_) => Ok(Start::Fresh(Some(id))),
+        Err(_) => Err(Failure::message(
+            Exit::NotApproved,
+            "nothing was started: neither was chosen",
+        )),
+    }
+}
+
+/// The newest live `up`, when it did not come to a good end and can be gone on
+/// with. One that was archived is followed by the one that was started instead.
+fn incomplete(lab: &Lab) -> Result<Option<Run>, Failure> {
+    for id in runs::ids(&lab.paths).iter().rev() {
+        let run = match runs::find(&lab.paths, id) {
+            Ok(run) => run,
+            // It may be an `up` that a newer `hl` began.
+            Err(failure) if failure.exit == Exit::Newer => return Err(failure),
+            Err(_) => continue,
+        };
+        let up = matches!(run.header.request, Some(Asked::Up { .. }));
+        if !up || run.header.dry_run {
+            continue;
+        }
+        // One that still runs holds the lab, which is said where it is taken.
+        let over = succeeded(&run) || run.ending == Ending::Running;
+        return Ok((!over).then_some(run));
+    }
+    Ok(None)
+}

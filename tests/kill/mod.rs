@@ -1,0 +1,104 @@
+//! `hl` killed with SIGKILL in the middle of a rehearsed five-layer lab, after
+//! this or that journaled step transition, and resumed: the end is that of a
+//! run that nobody disturbed. There is no hook in the product: the run file is
+//! watched from outside.
+//!
+//! `scripts/kill-every` does it after every transition.
+
+mod cut;
+mod end;
+mod stage;
+
+use cut::Cut;
+use end::End;
+use stage::Stage;
+
+use crate::e2e::ready;
+
+const PROGRAMS: [&str; 5] = [
+    "packer",
+    "tofu",
+    "ansible-playbook",
+    "unshare",
+    "ssh-keygen",
+];
+
+/// A run that nobody disturbs: how it ends, and its transitions in order.
+fn unbroken() -> (End, Vec<String>) {
+    let stage = Stage::new();
+    stage.hl("rehearse").exits(0);
+    (End::of(&stage), stage.transitions())
+}
+
+/// Kills a run there, resumes it, and compares. Gives what was cut, for people;
+/// `None` when the run was over before.
+fn survives(cut: &Cut, unbroken: &End) -> Option<String> {
+    let stage = Stage::new();
+    let before = cut.make(&stage)?;
+    let done = stage.transitions();
+    let at = format!("{cut}, {} transitions: {}", done.len(), done.last()?);
+    let resumed = stage.hl("rehearse resume").run();
+    assert_eq!(resumed.code, 0, "{at}\n{}", resumed.stderr);
+    let after = stage.run_file();
+    assert!(after.starts_with(&before), "{at}: events were lost");
+    let found = End::of(&stage);
+    assert!(
+        found == *unbroken,
+        "{at}\n{}\n--- after the resume\n{found:#?}\n--- unbroken\n{unbroken:#?}",
+        resumed.stderr
+    );
+    Some(at)
+}
+
+#[test]
+fn a_killed_rehearsal_comes_to_the_same_end() {
+    if !ready(true, &PROGRAMS) {
+        return;
+    }
+    let (end, transitions) = unbroken();
+    let last = transitions.len();
+    let cuts = [
+        Cut::After(2),
+        Cut::Middle("l1-ensure/build"),
+        Cut::Finished("l1-ensure/build"),
+        Cut::Finished("l2-apply/plan"),
+        Cut::Middle("l2-apply/apply"),
+        Cut::Middle("l3-converge/converge"),
+        Cut::Finished("l4-converge/reachable"),
+        Cut::After(last),
+    ];
+    for cut in cuts {
+        let at = survives(&cut, &end);
+        println!("{}", at.unwrap_or_else(|| format!("{cut}: over before")));
+    }
+}
+
+/// Every transition. It takes the better part of an hour: `scripts/kill-every`.
+#[test]
+#[ignore = "takes the better part of an hour"]
+fn after_every_transition() {
+    assert!(ready(true, &PROGRAMS), "the tools and root are needed");
+    let (end, transitions) = unbroken();
+    println!("unbroken: {} transitions", transitions.len());
+    let from = std::env::var("HL_KILL_FROM").ok();
+    let from = from.and_then(|from| from.parse().ok()).unwrap_or(1);
+    let mut over = 0;
+    for k in from..=transitions.len() {
+        match survives(&Cut::After(k), &end) {
+            Some(at) => println!("ok {at}"),
+            None => over += 1,
+        }
+    }
+    for step in [
+        "l1-ensure/build",
+        "l2-apply/apply",
+        "l3-converge/converge",
+        "l4-converge/converge",
+    ] {
+        match survives(&Cut::Middle(step), &end) {
+            Some(at) => println!("ok {at}"),
+            None => over += 1,
+        }
+    }
+    println!("{over} runs were over before they were killed");
+}

@@ -1,0 +1,101 @@
+//! A small lab with all five layers: one template, one machine.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use hl::plan::{EventKind, Status};
+use hl::runs::parse;
+use tempfile::TempDir;
+
+use crate::support::{Hl, TestLab};
+
+const MACHINE: &str = "\
+vms:
+  - name: web-1
+    image: debian-13
+    vmid: 5101
+    cores: 1
+    memory: 1024
+    disk: 10
+    ip: 192.168.1.51/24
+    gateway: 192.168.1.1
+    tags: [web]
+    groups: [web]
+";
+
+pub(super) struct Stage {
+    lab: TestLab,
+    home: TempDir,
+}
+
+impl Stage {
+    /// The shipped lab, cut down.
+    pub(super) fn new() -> Self {
+        let lab = TestLab::shipped();
+        let templates = "layers/l1-templates/layer.toml";
+        let both = lab.read(templates);
+        let one: Vec<&str> = both
+            .lines()
+            .filter(|line| !line.contains("l1-ensure ubuntu-24.04"))
+            .collect();
+        assert_eq!(one.len() + 1, both.lines().count());
+        lab.write(templates, &one.join("\n"));
+        lab.write("site/envs/dev.yaml", MACHINE);
+        Self {
+            lab,
+            home: TempDir::new().unwrap(),
+        }
+    }
+
+    pub(super) fn hl(&self, words: &str) -> Hl {
+        self.lab
+            .hl(words)
+            .env("HOME", self.home.path().display().to_string())
+    }
+
+    pub(super) fn root(&self) -> &Path {
+        self.lab.root()
+    }
+
+    /// In `state/rehearsal`, where all that a rehearsal writes is.
+    pub(super) fn out(&self, below: &str) -> PathBuf {
+        self.lab.path("state/rehearsal").join(below)
+    }
+
+    /// The file of the only run, once there is one.
+    pub(super) fn run_path(&self) -> Option<PathBuf> {
+        let mut files: Vec<PathBuf> = fs::read_dir(self.out("state/runs"))
+            .ok()?
+            .filter_map(|entry| Some(entry.ok()?.path()))
+            .filter(|path| path.extension().is_some_and(|e| e == "yaml"))
+            .collect();
+        assert!(files.len() < 2, "a run of its own was made: {files:?}");
+        files.pop()
+    }
+
+    /// The whole lines of the run file.
+    pub(super) fn run_file(&self) -> Vec<u8> {
+        let mut bytes = fs::read(self.run_path().unwrap()).unwrap();
+        let whole = bytes.iter().rposition(|b| *b == b'\n').unwrap() + 1;
+        bytes.truncate(whole);
+        bytes
+    }
+
+    /// The journaled step transitions, such as `l2-apply/plan started`.
+    pub(super) fn transitions(&self) -> Vec<String> {
+        let run = parse(&self.run_file()).unwrap();
+        let told = run.events.iter().filter_map(|event| {
+            let word = match &event.kind {
+                EventKind::StepStarted { .. } => "started",
+                EventKind::StepFinished {
+                    status: Status::Succeeded,
+                    ..
+                } => "succeeded",
+                EventKind::StepFinished { .. } => "finished",
+                _ => return None,
+            };
+            Some(format!("{} {word}", event.step.as_ref()?))
+        });
+        told.collect()
+    }
+}
