@@ -31,6 +31,7 @@ fn the_command_line_is_documented_as_it_is() {
         "plan",
         "up",
         "resume",
+        "replay",
         "rehearse",
         "clean",
         "status",

@@ -44,6 +44,8 @@ pub(super) enum Verb {
     Up(UpArgs),
     /// Go on with a run that did not succeed: what is done stays done
     Resume(ResumeArgs),
+    /// Run the last run again, from its start or from where it stopped
+    Replay(ReplayArgs),
     /// Run recipes (default: `up`) with the real tools against a simulated Proxmox VE
     Rehearse(RehearseArgs),
     /// Remove what runs generate; state that holds resources stays
@@ -174,6 +176,23 @@ pub(super) struct ResumeArgs {
     /// Run this step and all that depend on it, whatever was done
     #[arg(long, value_name = "STEP")]
     pub from: Option<String>,
+}
+
+/// `hl replay`
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+pub(super) struct ReplayArgs {
+    /// Where to begin: start or resume [default: asked on a terminal]
+    #[arg(long, value_enum, hide_possible_values = true)]
+    pub from: Option<ReplayFrom>,
+}
+
+/// `--from` of `hl replay`
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum ReplayFrom {
+    /// All of it again
+    Start,
+    /// Where it stopped
+    Resume,
 }
 
 /// `hl rehearse`

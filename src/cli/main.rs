@@ -11,8 +11,8 @@ use super::args::{Cli, ListArgs, Verb};
 use super::flags::Globals;
 use super::session::Session;
 use super::{
-    clean, completion, graph, list, mistake, new, recipe, rehearse, resume, runs, schema, show,
-    sim, site, status, templates,
+    clean, completion, graph, list, mistake, new, recipe, rehearse, replay, resume, runs, schema,
+    show, sim, site, status, templates,
 };
 use crate::diag::{Exit, Failure, render};
 use crate::rehearse::hidden_verb;
@@ -133,6 +133,7 @@ fn dispatch(session: &Session, cli: Cli) -> Result<Exit, Failure> {
         Verb::Plan(args) => recipe::plan(session, &args),
         Verb::Up(args) => recipe::up(session, &args),
         Verb::Resume(args) => resume::resume(session, &args),
+        Verb::Replay(args) => replay::replay(session, &args),
         Verb::Graph(args) => graph::graph(session, &args).map(|()| Exit::Ok),
         Verb::Rehearse(args) => rehearse::rehearse(session, &args),
         Verb::Templates(args) => templates::templates(session, &args),

@@ -20,6 +20,7 @@ mod new;
 mod nodes;
 mod recipe;
 mod rehearse;
+mod replay;
 mod resume;
 mod run;
 mod runs;

@@ -5,9 +5,10 @@ use clap::CommandFactory;
 use super::args::{Cli, PlanArgs, ResumeArgs, UpArgs};
 use super::before_up::{Start, before_up};
 use super::dry::Dry;
+use super::replay::replay;
 use super::resume::resume;
 use super::run::{Job, Origin, run};
-use super::session::{Session, usage};
+use super::session::Session;
 use super::target::{Parsed, Ready, Target, parse};
 use crate::diag::{Exit, Failure, closest};
 use crate::engine::reads_only;
@@ -66,9 +67,10 @@ pub(super) fn plan(session: &Session, args: &PlanArgs) -> Result<Exit, Failure> 
         return Ok(Exit::Ok);
     };
     let (session, target) = (parsed.session, parsed.target);
-    if matches!(target, Target::Resume(_)) {
-        return Err(usage("`resume` is no recipe")
-            .help("`hl resume --explain` says what would run, `hl resume --dry-run` tries it"));
+    if let Target::Resume(_) | Target::Replay(_) = target {
+        return Ready::new(&session, false)?
+            .compile(&target)
+            .map(|_| Exit::Ok);
     }
     if session.globals.json {
         let ready = Ready::new(&session, true)?;
@@ -91,6 +93,9 @@ pub(super) fn start(
 ) -> Result<(Exit, bool), Failure> {
     if let Target::Resume(args) = target {
         return resume(session, args).map(|exit| (exit, false));
+    }
+    if let Target::Replay(args) = target {
+        return replay(session, args).map(|exit| (exit, false));
     }
     let dry = match dry {
         Some(dry) => dry,

@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::args::ResumeArgs;
 use super::dry::Dry;
 use super::recipe::go;
-use super::run::{Origin, Resume, resume_command};
+use super::run::{Origin, Resume, resume_command, setup_to_explain};
 use super::session::{Session, usage};
 use super::target::{Ready, Target};
 use crate::diag::{Exit, Failure, did_you_mean};
@@ -17,39 +17,94 @@ use crate::engine::{self, Earlier, Expect, Forecast};
 use crate::lab::{Lab, Redactor};
 use crate::plan::{EventKind, Outcome, Plan, Status, StepId, past};
 use crate::report::Paint;
-use crate::runs::{self, Ending, Run};
+use crate::runs::{self, Asked, Ending, Run};
 
 pub(super) fn resume(session: &Session, args: &ResumeArgs) -> Result<Exit, Failure> {
     let lab = session.lab()?;
     let Some(run) = choose(session, &lab, args)? else {
         return Ok(Exit::Ok);
     };
-    let dry = dry(session, &lab, &run)?;
-    let asked = run.header.request.clone().ok_or_else(|| no_request(&run))?;
-    let target = Target::from(&asked);
-    let ready = Ready::new(session, true)?;
-    let plan = ready.plan(&target)?;
-    let forced = match &args.from {
-        Some(name) => engine::with_dependents(&plan, &step(&plan, name)?),
-        None => BTreeSet::new(),
-    };
-    // A dry run of a live run must not be taken for a part of it.
-    let same = dry.on == run.header.dry_run;
+    let going = Going::new(session, &lab, run, args.from.as_deref())?;
     if args.explain {
-        return explain(session, &ready, &run, &plan, forced, dry.on).map(|()| Exit::Ok);
+        return going.explain(session).map(|()| Exit::Ok);
     }
-    announce(session, &run, same);
-    let resume = Resume {
-        id: run.header.id,
-        same,
-        forced,
-    };
-    let origin = Origin {
-        asked: Some(asked),
-        resume: Some(resume),
-        archive: None,
-    };
-    go(session, &ready, plan, &dry, origin).map(|(exit, _)| exit)
+    going.go(session)
+}
+
+/// A run that is about to be gone on with.
+pub(super) struct Going {
+    pub run: Run,
+    ready: Ready,
+    asked: Asked,
+    plan: Plan,
+    dry: Dry,
+    /// Steps that run whatever was done.
+    forced: BTreeSet<StepId>,
+}
+
+impl Going {
+    /// Builds the run's plan anew; `from` is what `--from` names.
+    pub(super) fn new(
+        session: &Session,
+        lab: &Lab,
+        run: Run,
+        from: Option<&str>,
+    ) -> Result<Self, Failure> {
+        let dry = dry(session, lab, &run)?;
+        let asked = run.header.request.clone().ok_or_else(|| no_request(&run))?;
+        let ready = Ready::new(session, true)?;
+        let plan = ready.plan(&Target::from(&asked))?;
+        let forced = match from {
+            Some(name) => engine::with_dependents(&plan, &step(&plan, name)?),
+            None => BTreeSet::new(),
+        };
+        Ok(Self {
+            run,
+            ready,
+            asked,
+            plan,
+            dry,
+            forced,
+        })
+    }
+
+    /// Goes on with it.
+    pub(super) fn go(self, session: &Session) -> Result<Exit, Failure> {
+        // A dry run of a live run must not be taken for a part of it.
+        let same = self.dry.on == self.run.header.dry_run;
+        announce(session, &self.run, same);
+        let origin = Origin {
+            asked: Some(self.asked),
+            resume: Some(Resume {
+                id: self.run.header.id,
+                same,
+                forced: self.forced,
+            }),
+            archive: None,
+        };
+        go(session, &self.ready, self.plan, &self.dry, origin).map(|(exit, _)| exit)
+    }
+
+    fn forecasts(&self) -> (Vec<Forecast>, Vec<StepId>) {
+        let redactor = Redactor::new(self.ready.env.secrets());
+        let earlier = Earlier {
+            steps: past(&self.run.events),
+            forced: self.forced.clone(),
+        };
+        let gone = engine::no_longer_apply(&self.plan, &earlier);
+        let gone: Vec<StepId> = gone.into_iter().cloned().collect();
+        let id = &self.run.header.id;
+        let setup = setup_to_explain(&self.ready, &redactor, id, earlier, self.dry.on);
+        (engine::explain(&self.plan, &setup), gone)
+    }
+
+    /// The steps that run, or may run.
+    pub(super) fn steps_that_run(&self) -> Vec<String> {
+        let (forecasts, _) = self.forecasts();
+        let runs = forecasts.iter().filter(|f| f.expect != Expect::Done);
+        runs.map(|forecast| format!("{}  {}", forecast.step, forecast.reason))
+            .collect()
+    }
 }
 
 /// The run that is meant. `None`: there is nothing to go on with, and that was
@@ -120,7 +175,7 @@ pub(super) fn succeeded(run: &Run) -> bool {
     )
 }
 
-fn no_request(run: &Run) -> Failure {
+pub(super) fn no_request(run: &Run) -> Failure {
     let header = &run.header;
     let why = if header.migrated_from.is_some() {
         "it was made by an older tool"
@@ -238,70 +293,56 @@ pub(super) struct Explained {
     no_longer_apply: Vec<StepId>,
 }
 
-fn explain(
-    session: &Session,
-    ready: &Ready,
-    run: &Run,
-    plan: &Plan,
-    forced: BTreeSet<StepId>,
-    dry_run: bool,
-) -> Result<(), Failure> {
-    let redactor = Redactor::new(ready.env.secrets());
-    let earlier = Earlier {
-        steps: past(&run.events),
-        forced,
-    };
-    let gone: Vec<StepId> = engine::no_longer_apply(plan, &earlier)
-        .into_iter()
-        .cloned()
-        .collect();
-    let setup = super::run::setup_to_explain(ready, &redactor, &run.header.id, earlier, dry_run);
-    let steps = engine::explain(plan, &setup);
-    if session.globals.json {
-        return session.json(&Explained {
-            schema: "hl.resume/1",
-            run: run.header.id.clone(),
-            recipe: run.header.recipe.clone(),
-            dry_run,
-            steps,
-            no_longer_apply: gone,
-        });
-    }
-    let palette = session.data_palette();
-    let mut out = String::new();
-    // Writing to a String cannot fail.
-    let mut line = |paint, verb: &str, step: &StepId, reason: &str| {
-        writeln!(
-            out,
-            "{} {step}  {}",
-            palette.verb(paint, verb),
-            palette.paint(Paint::Dim, reason)
-        )
-        .unwrap_or_default();
-    };
-    for forecast in &steps {
-        let (paint, verb) = match forecast.expect {
-            Expect::Runs => (Paint::Active, "runs"),
-            Expect::Done => (Paint::Good, "done"),
-            Expect::Depends => (Paint::Warn, "depends"),
+impl Going {
+    fn explain(&self, session: &Session) -> Result<(), Failure> {
+        let (steps, gone) = self.forecasts();
+        let run = &self.run;
+        if session.globals.json {
+            return session.json(&Explained {
+                schema: "hl.resume/1",
+                run: run.header.id.clone(),
+                recipe: run.header.recipe.clone(),
+                dry_run: self.dry.on,
+                steps,
+                no_longer_apply: gone,
+            });
+        }
+        let palette = session.data_palette();
+        let mut out = String::new();
+        // Writing to a String cannot fail.
+        let mut line = |paint, verb: &str, step: &StepId, reason: &str| {
+            writeln!(
+                out,
+                "{} {step}  {}",
+                palette.verb(paint, verb),
+                palette.paint(Paint::Dim, reason)
+            )
+            .unwrap_or_default();
         };
-        line(paint, verb, &forecast.step, &forecast.reason);
+        for forecast in &steps {
+            let (paint, verb) = match forecast.expect {
+                Expect::Runs => (Paint::Active, "runs"),
+                Expect::Done => (Paint::Good, "done"),
+                Expect::Depends => (Paint::Warn, "depends"),
+            };
+            line(paint, verb, &forecast.step, &forecast.reason);
+        }
+        for step in &gone {
+            line(
+                Paint::Warn,
+                "gone",
+                step,
+                "no longer applies: the plan does not hold it any more",
+            );
+        }
+        session.data(&out)?;
+        session.note(&format!(
+            "run {} (`{}`) {}; to go on: `{}`",
+            run.header.id,
+            run.header.recipe,
+            how_it_ended(run),
+            resume_command(session, &self.ready.lab.paths, &run.header.id)
+        ));
+        Ok(())
     }
-    for step in &gone {
-        line(
-            Paint::Warn,
-            "gone",
-            step,
-            "no longer applies: the plan does not hold it any more",
-        );
-    }
-    session.data(&out)?;
-    session.note(&format!(
-        "run {} (`{}`) {}; to go on: `{}`",
-        run.header.id,
-        run.header.recipe,
-        how_it_ended(run),
-        resume_command(session, &ready.lab.paths, &run.header.id)
-    ));
-    Ok(())
 }

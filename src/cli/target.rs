@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use clap::{Args, Command, FromArgMatches};
 
-use super::args::{ResumeArgs, UpArgs};
+use super::args::{ReplayArgs, ResumeArgs, UpArgs};
 use super::flags::Overlay;
 use super::help::help;
 use super::session::{Session, usage};
@@ -27,6 +27,7 @@ pub(super) enum Target {
         fresh: bool,
     },
     Resume(ResumeArgs),
+    Replay(ReplayArgs),
 }
 
 impl Target {
@@ -43,7 +44,7 @@ impl Target {
                 from: request.from.clone(),
                 to: request.to.clone(),
             }),
-            Self::Resume(_) => None,
+            Self::Resume(_) | Self::Replay(_) => None,
         }
     }
 }
@@ -124,6 +125,10 @@ pub(super) fn parse<F: Args + Overlay>(
             ResumeArgs::augment_args(Command::new("hl resume").no_binary_name(true))
                 .about("Go on with a run that did not succeed: what is done stays done"),
         ),
+        "replay" => Some(
+            ReplayArgs::augment_args(Command::new("hl replay").no_binary_name(true))
+                .about("Run the last run again, from its start or from where it stopped"),
+        ),
         _ => None,
     };
     let book;
@@ -160,10 +165,10 @@ pub(super) fn parse<F: Args + Overlay>(
         Some(verb) => {
             let matches = verb.try_get_matches_from(&tail.args);
             let target = matches.and_then(|matches| {
-                Ok(if name == "up" {
-                    Target::from(&UpArgs::from_arg_matches(&matches)?)
-                } else {
-                    Target::Resume(ResumeArgs::from_arg_matches(&matches)?)
+                Ok(match name.as_str() {
+                    "up" => Target::from(&UpArgs::from_arg_matches(&matches)?),
+                    "resume" => Target::Resume(ResumeArgs::from_arg_matches(&matches)?),
+                    _ => Target::Replay(ReplayArgs::from_arg_matches(&matches)?),
                 })
             });
             target.map_err(|error| mistake::failure(&error))?
@@ -207,10 +212,10 @@ impl Ready {
         match target {
             Target::Recipe(request) => self.book.compile(request, &scope),
             Target::Up { request, .. } => self.book.compile_up(request, &scope),
-            Target::Resume(_) => {
-                Err(usage("`resume` is no recipe")
-                    .help("`hl resume --explain` says what it would do"))
-            }
+            Target::Resume(_) | Target::Replay(_) => Err(usage(
+                "`resume` and `replay` are no recipes",
+            )
+            .help("`hl resume --explain` says what would run, `hl resume --dry-run` tries it")),
         }
     }
 

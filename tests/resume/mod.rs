@@ -2,5 +2,6 @@
 //! done, and the run file tells one story.
 
 mod lab;
+mod replay;
 mod runs;
 mod up;

@@ -1,0 +1,302 @@
+//! `hl replay`: the last run once more, from its start or from where it stopped.
+//!
+//! `state/runs/latest.env` names the run and what it published; what was done
+//! and what was asked for is in the run's own file.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use camino::Utf8Path;
+use inquire::Select;
+
+use super::approve::Approve;
+use super::args::{ReplayArgs, ReplayFrom};
+use super::dry::Dry;
+use super::recipe::go;
+use super::resume::{Going, how_it_ended, no_request, succeeded};
+use super::run::Origin;
+use super::session::Session;
+use super::target::{Ready, Target};
+use crate::action::Approval;
+use crate::diag::{Diagnostic, Exit, Failure};
+use crate::lab::{Lab, Settings};
+use crate::plan::{Plan, short_duration};
+use crate::report::Paint;
+use crate::runs::{self, Asked, Latest, Run, latest};
+
+pub(super) fn replay(session: &Session, args: &ReplayArgs) -> Result<Exit, Failure> {
+    let lab = session.lab()?;
+    enabled(&lab)?;
+    let Some(handoff) = Latest::read(&lab.paths)? else {
+        session.note("nothing to replay: no run has been made in this lab yet");
+        session.note("`hl up` makes the first one, `hl rehearse` tries it in a sealed world");
+        return Ok(Exit::Ok);
+    };
+    let run = last_run(&lab, &handoff)?;
+    session.note(&summary(session, &handoff, &run));
+    let cannot = cannot_resume(&lab, &handoff, &run);
+    match (choose(session, args, &lab, &run, cannot.as_ref())?, cannot) {
+        (ReplayFrom::Start, _) => start(session, &lab, &run),
+        (ReplayFrom::Resume, Some(failure)) => Err(failure),
+        (ReplayFrom::Resume, None) => resume(session, &lab, run),
+    }
+}
+
+/// The setting may forbid it.
+fn enabled(lab: &Lab) -> Result<(), Failure> {
+    let setting = Settings::load(&lab.paths)?.replay_enabled;
+    if setting.value {
+        return Ok(());
+    }
+    let place = setting.shown_place().unwrap_or_default();
+    Err(Failure::message(
+        Exit::NotApproved,
+        format!("replay is switched off: `replay_enabled=false` in {place}"),
+    )
+    .help("set it to true, or run what you want by name: `hl up`, `hl resume`"))
+}
+
+/// The run that the handoff names.
+fn last_run(lab: &Lab, handoff: &Latest) -> Result<Run, Failure> {
+    let file = lab.paths.show(&lab.paths.latest_env());
+    let missing: Vec<String> = [latest::RUN_ID, latest::RUN_TIMESTAMP, latest::DRY_RUN]
+        .into_iter()
+        .filter(|key| handoff.get(key).is_none())
+        .map(|key| format!("`{key}`"))
+        .collect();
+    if !missing.is_empty() {
+        return Err(Failure::message(
+            Exit::Definition,
+            format!("`{file}` is incomplete: it has no {}", missing.join(", ")),
+        )
+        .help("the next run writes it anew: `hl up`"));
+    }
+    let id = handoff.get(latest::RUN_ID).unwrap_or_default();
+    if !runs::is_id(id) {
+        return Err(Failure::message(
+            Exit::Definition,
+            format!("`{file}` names `{id}` as the last run, which is no id of a run"),
+        )
+        .help("the next run writes it anew: `hl up`"));
+    }
+    runs::find(&lab.paths, id).map_err(|failure| {
+        failure.help(format!(
+            "`{file}` names it as the last run; `hl runs` lists those that are there"
+        ))
+    })
+}
+
+/// What the last run was, line by line.
+fn summary(session: &Session, handoff: &Latest, run: &Run) -> String {
+    let header = &run.header;
+    let verb = session.palette().verb(Paint::Active, "Last run");
+    let mut text = format!(
+        "{verb} {} (`{}`), which {}",
+        header.id,
+        header.recipe,
+        how_it_ended(run)
+    );
+    let get = |key: &str| handoff.get(key).unwrap_or("none").to_owned();
+    let node = handoff.get(latest::PROXMOX_NODE);
+    let scope = match node {
+        Some(node) => format!("{} on {node}", scope(run)),
+        None => scope(run),
+    };
+    let rows: [(&str, String); 7] = [
+        ("profile", get("SELECTED_PROFILE")),
+        ("install", get("SELECTED_APPS_INSTALL")),
+        ("uninstall", get("SELECTED_APPS_UNINSTALL")),
+        ("scope", scope),
+        (
+            "dry run",
+            if header.dry_run { "yes" } else { "no" }.to_owned(),
+        ),
+        ("last step", get(latest::LAST_STEP_COMPLETED)),
+        ("when", when(&header.started_at)),
+    ];
+    for (name, value) in rows {
+        // Writing to a String cannot fail.
+        write!(text, "\n{name:>12} {value}").unwrap_or_default();
+    }
+    text
+}
+
+fn scope(run: &Run) -> String {
+    match &run.header.request {
+        Some(Asked::Up { from, to, .. }) => {
+            let from = from.as_deref().unwrap_or("the first layer");
+            let to = to.as_deref().unwrap_or("the last");
+            format!("{}, {from} to {to}", run.header.recipe)
+        }
+        Some(Asked::Recipe { .. }) | None => run.header.recipe.clone(),
+    }
+}
+
+/// `2026-01-02 03:04:05 UTC, 5m 00s ago`
+fn when(started_at: &str) -> String {
+    let Ok(time) = started_at.parse::<jiff::Timestamp>() else {
+        return started_at.to_owned();
+    };
+    let ago = jiff::Timestamp::now().duration_since(time);
+    let ago = Duration::try_from(ago).unwrap_or_default();
+    format!(
+        "{}, {} ago",
+        time.strftime("%Y-%m-%d %H:%M:%S UTC"),
+        short_duration(ago)
+    )
+}
+
+/// Why it cannot be gone on with where it stopped.
+fn cannot_resume(lab: &Lab, handoff: &Latest, run: &Run) -> Option<Failure> {
+    let refused = |message: String| {
+        let failure = Failure::message(Exit::Definition, message);
+        Some(failure.help("`hl replay --from start` runs all of it"))
+    };
+    if succeeded(run) {
+        return refused(format!(
+            "run {} succeeded: there is nothing to resume",
+            run.header.id
+        ));
+    }
+    let gone: Vec<String> = handoff
+        .iter()
+        .filter(|(_, value)| value.contains('/') && !value.contains("://"))
+        .filter(|(key, value)| {
+            is_path(key) && !lab.paths.root().join(Utf8Path::new(value)).exists()
+        })
+        .map(|(key, value)| format!("`{value}` ({key})"))
+        .collect();
+    if gone.is_empty() {
+        return None;
+    }
+    refused(format!(
+        "what the last run published is gone: {}",
+        gone.join(", ")
+    ))
+}
+
+fn is_path(key: &str) -> bool {
+    key.starts_with("TEMPLATE_")
+        || [
+            latest::TERRAFORM_WORKDIR,
+            latest::TFSTATE_PATH,
+            latest::TERRAFORM_OUTPUT_JSON,
+            latest::ANSIBLE_INVENTORY_PATH,
+        ]
+        .contains(&key)
+}
+
+fn choose(
+    session: &Session,
+    args: &ReplayArgs,
+    lab: &Lab,
+    run: &Run,
+    cannot: Option<&Failure>,
+) -> Result<ReplayFrom, Failure> {
+    if let Some(from) = args.from {
+        return Ok(from);
+    }
+    let resume = super::run::resume_command(session, &lab.paths, &run.header.id);
+    if session.globals.no_input || !Session::interactive() {
+        let mut why = Diagnostic::error("from the start, or from where it stopped?")
+            .help("`hl replay --from start` runs all of it again");
+        if cannot.is_none() {
+            why = why.help(format!(
+                "`hl replay --from resume` goes on, as `{resume}` does"
+            ));
+        }
+        return Err(Failure::new(Exit::NotApproved, why));
+    }
+    let start = "from the start".to_owned();
+    let mut choices = vec![start.clone()];
+    match cannot {
+        None => choices.insert(0, format!("from where it stopped (`{resume}`)")),
+        Some(why) => session.note(&format!("{:>12} {why}", "")),
+    }
+    match Select::new("replay:", choices).prompt() {
+        Ok(choice) if choice == start => Ok(ReplayFrom::Start),
+        Ok(_) => Ok(ReplayFrom::Resume),
+        Err(_) => Err(Failure::message(
+            Exit::NotApproved,
+            "nothing was replayed: neither was chosen",
+        )),
+    }
+}
+
+fn start(session: &Session, lab: &Lab, run: &Run) -> Result<Exit, Failure> {
+    let asked = run.header.request.clone().ok_or_else(|| no_request(run))?;
+    let dry = if run.header.dry_run {
+        Dry::plainly(true)
+    } else {
+        Dry::decide(session, lab)?
+    };
+    let ready = Ready::new(session, true)?;
+    let plan = ready.plan(&Target::from(&asked))?;
+    let dry_run = if dry.on { " as a dry run" } else { "" };
+    confirm(
+        session,
+        recipes(&plan),
+        format!(
+            "run `{}` from the start{dry_run}, {} steps?",
+            plan.recipe,
+            plan.steps.len()
+        ),
+    )?;
+    // As `hl up --fresh` does with an `up` that nobody goes on with.
+    let up = matches!(asked, Asked::Up { .. }) && !run.header.dry_run && !dry.on;
+    let archive = (up && !succeeded(run)).then(|| run.header.id.clone());
+    let origin = Origin {
+        asked: Some(asked),
+        resume: None,
+        archive,
+    };
+    go(session, &ready, plan, &dry, origin).map(|(exit, _)| exit)
+}
+
+fn resume(session: &Session, lab: &Lab, run: Run) -> Result<Exit, Failure> {
+    let going = Going::new(session, lab, run, None)?;
+    let steps = going.steps_that_run();
+    let question = format!("go on with run {}?", going.run.header.id);
+    confirm(session, steps, question)?;
+    going.go(session)
+}
+
+/// Each recipe with the number of its steps, in order.
+fn recipes(plan: &Plan) -> Vec<String> {
+    let mut order = Vec::new();
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    for step in &plan.steps {
+        let count = counts.entry(&step.recipe).or_default();
+        if *count == 0 {
+            order.push(&step.recipe);
+        }
+        *count += 1;
+    }
+    let line = |recipe: &String| {
+        let count = counts.get(recipe.as_str()).copied().unwrap_or_default();
+        let steps = if count == 1 { "step" } else { "steps" };
+        format!("{recipe}, {count} {steps}")
+    };
+    order.into_iter().map(line).collect()
+}
+
+/// Shows what would run, and asks.
+fn confirm(session: &Session, steps: Vec<String>, question: String) -> Result<(), Failure> {
+    for step in &steps {
+        session.note(&format!("{:>12} {step}", ""));
+    }
+    let approval = Approval {
+        summary: steps,
+        question,
+        type_word: None,
+    };
+    let (approved, by) = Approve::of(session).answer(&approval);
+    if approved {
+        return Ok(());
+    }
+    Err(
+        Failure::message(Exit::NotApproved, format!("nothing was replayed ({by})"))
+            .help("answer yes on a terminal, or give `--yes`"),
+    )
+}
