@@ -10,13 +10,7 @@ use serde_json::Value;
 use super::stage::Stage;
 
 /// Files that L3 and L4 put on the machine.
-const CONVERGED: [&str; 5] = [
-    "etc/ssh/sshd_config.d/10-hl.conf",
-    "etc/sudoers.d/90-hl",
-    "etc/chrony/sources.d/hl.sources",
-    "etc/nginx/sites-available/lab.conf",
-    "srv/www/index.html",
-];
+const CONVERGED: [&str; 4] = ["etc/hl-l3", "etc/hl-l3.done", "etc/hl-l4", "etc/hl-l4.done"];
 
 /// The end of a run, without what is random or a time.
 #[derive(Debug, PartialEq)]

@@ -23,13 +23,34 @@ vms:
     groups: [web]
 ";
 
+/// A playbook of three tasks, the second of which takes a while; the shipped
+/// ones take their time, and are rehearsed whole elsewhere.
+fn playbook(layer: &str) -> String {
+    format!(
+        "- hosts: all
+  become: true
+  gather_facts: false
+  tasks:
+    - ansible.builtin.copy: {{ dest: /etc/hl-{layer}, content: \"{layer} begins\\n\" }}
+      when: not done.stat.exists
+    - ansible.builtin.command: sleep 2
+      changed_when: false
+    - ansible.builtin.copy: {{ dest: /etc/hl-{layer}.done, content: \"{layer} is done\\n\" }}
+  pre_tasks:
+    - ansible.builtin.stat: {{ path: /etc/hl-{layer}.done }}
+      register: done
+"
+    )
+}
+
 pub(super) struct Stage {
     lab: TestLab,
     home: TempDir,
 }
 
 impl Stage {
-    /// The shipped lab, cut down.
+    /// The shipped lab, cut down to one template, one machine and two small
+    /// playbooks.
     pub(super) fn new() -> Self {
         let lab = TestLab::shipped();
         let templates = "layers/l1-templates/layer.toml";
@@ -41,6 +62,8 @@ impl Stage {
         assert_eq!(one.len() + 1, both.lines().count());
         lab.write(templates, &one.join("\n"));
         lab.write("site/envs/dev.yaml", MACHINE);
+        lab.write("layers/l3-system/ansible/system.yml", &playbook("l3"));
+        lab.write("layers/l4-workloads/ansible/workloads.yml", &playbook("l4"));
         Self {
             lab,
             home: TempDir::new().unwrap(),
