@@ -86,7 +86,7 @@ fn a_dry_run_is_replayed_as_one() {
     let lab = lab();
     lab.hl("job --dry-run").exits(0);
     let ran = lab.hl("replay --from start --yes").exits(0);
-    ran.says(&["dry run yes", "as a dry run, 4 steps"]);
+    ran.says(&["dry run yes", "Planning `job`", "nothing was changed"]);
     assert_eq!(log(&lab), [] as [&str; 0]);
 }
 
