@@ -31,4 +31,5 @@ mod secrets;
 mod shipped;
 mod sim;
 mod sim_verb;
+mod site;
 mod support;

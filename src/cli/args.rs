@@ -391,7 +391,8 @@ pub(super) struct CompletionsArgs {
 pub(super) struct SchemaArgs {
     /// Of what: layer (layer.toml), hl (hl.toml), event (`--events json`), plan (`hl plan --json`),
     /// result (`--json` of anything that runs), runs (`hl runs --json`),
-    /// run (`hl runs show --json`) or status (`hl status --json`)
+    /// run (`hl runs show --json`), status (`hl status --json`), or a file of a site-config: site,
+    /// secrets, node, host, env, template, preset, posture, spec-posture, spec, manifest
     #[arg(hide_possible_values = true)]
     pub name: SchemaName,
 }
@@ -415,4 +416,26 @@ pub(super) enum SchemaName {
     Run,
     /// `hl status --json`
     Status,
+    /// site.yaml
+    Site,
+    /// secrets.yaml
+    Secrets,
+    /// nodes/NODE.yaml
+    Node,
+    /// hosts/HOST.yaml
+    Host,
+    /// envs/ENV.yaml
+    Env,
+    /// vms/TEMPLATE.yaml
+    Template,
+    /// vms/presets/PRESET.yaml
+    Preset,
+    /// postures/POSTURE.yaml
+    Posture,
+    /// v2/postures/POSTURE.yaml
+    SpecPosture,
+    /// v2/specs/SPEC.yaml
+    Spec,
+    /// manifests/MANIFEST.yaml
+    Manifest,
 }

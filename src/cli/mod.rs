@@ -19,7 +19,6 @@ mod mistake;
 mod new;
 mod nodes;
 mod recipe;
-mod reconcile;
 mod rehearse;
 mod replay;
 mod resume;

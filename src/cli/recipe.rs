@@ -5,7 +5,6 @@ use clap::CommandFactory;
 use super::args::{Cli, PlanArgs, ResumeArgs, UpArgs};
 use super::before_up::{Start, before_up};
 use super::dry::Dry;
-use super::reconcile::offer;
 use super::replay::replay;
 use super::resume::resume;
 use super::run::{Job, Origin, run};
@@ -147,7 +146,7 @@ pub(super) fn go(
             "{verb} `PVE_TLS_INSECURE=1`: whoever answers at `PVE_ACCESS_HOST` gets the token; pin the certificate instead, `hl l0-runway` says how"
         ));
     }
-    let mut job = Job {
+    let job = Job {
         lab: &ready.lab,
         env: &ready.env,
         registry: &ready.registry,
@@ -156,12 +155,7 @@ pub(super) fn go(
         journal: true,
         origin,
     };
-    let mut ended = run(session, &job)?;
-    if !dry.on && offer(session, &job.plan, &ended)? {
-        job.origin.resume = None;
-        job.origin.archive = None;
-        ended = run(session, &job)?;
-    }
+    let ended = run(session, &job)?;
     dry.tell(session);
     Ok((ended.exit, ended.pending()))
 }

@@ -1,7 +1,7 @@
 //! `hl schema` and `hl man`: for editors and for the manual.
 
 use clap::CommandFactory;
-use schemars::schema_for;
+use schemars::{Schema, schema_for};
 
 use super::args::{Cli, SchemaArgs, SchemaName};
 use super::session::Session;
@@ -9,6 +9,7 @@ use crate::diag::{Exit, Failure};
 use crate::layers;
 use crate::plan::{Event, Plan};
 use crate::report::{Document, RunDocument, RunsDocument, StatusDocument};
+use crate::site;
 
 pub(super) fn schema(session: &Session, args: &SchemaArgs) -> Result<(), Failure> {
     let schema = match args.name {
@@ -20,8 +21,25 @@ pub(super) fn schema(session: &Session, args: &SchemaArgs) -> Result<(), Failure
         SchemaName::Runs => schema_for!(RunsDocument),
         SchemaName::Run => schema_for!(RunDocument),
         SchemaName::Status => schema_for!(StatusDocument),
+        SchemaName::Site => site("site"),
+        SchemaName::Secrets => site("secrets"),
+        SchemaName::Node => site("node"),
+        SchemaName::Host => site("host"),
+        SchemaName::Env => site("env"),
+        SchemaName::Template => site("template"),
+        SchemaName::Preset => site("preset"),
+        SchemaName::Posture => site("posture"),
+        SchemaName::SpecPosture => site("spec-posture"),
+        SchemaName::Spec => site("spec"),
+        SchemaName::Manifest => site("manifest"),
     };
     session.json(&schema)
+}
+
+/// The schema of a file of a site-config.
+fn site(name: &str) -> Schema {
+    let schema = site::schema(name).unwrap_or_default();
+    Schema::try_from(schema).unwrap_or_default()
 }
 
 pub(super) fn man(session: &Session) -> Result<(), Failure> {

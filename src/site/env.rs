@@ -132,9 +132,9 @@ impl FromStr for Cidr {
         let address = address
             .parse()
             .map_err(|_| format!("`{address}` is not an IPv4 address"))?;
-        let prefix = prefix
-            .parse()
-            .ok()
+        let prefix = Some(prefix)
+            .filter(|prefix| prefix.bytes().all(|byte| byte.is_ascii_digit()))
+            .and_then(|prefix| prefix.parse().ok())
             .filter(|prefix| *prefix <= 32)
             .ok_or_else(|| format!("prefix `{prefix}` is not a number from 0 to 32"))?;
         Ok(Self { address, prefix })

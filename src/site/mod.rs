@@ -30,4 +30,5 @@ pub use check::Report;
 pub use discover::{Found, SYSTEM, Search, Tried, discover, named_by_variable};
 pub use env::{Cidr, Env, Ip, Vm};
 pub use instances::{is_tag, list, machines};
+pub use shape::{SCHEMAS, schema};
 pub use tree::{Kind, Tree};

@@ -6,7 +6,6 @@ mod applies;
 mod guards;
 mod interrupts;
 mod machines;
-mod reconcile;
 mod site;
 mod stage;
 mod traps;

@@ -161,7 +161,7 @@ impl Action for ReadOutputs {
 }
 
 /// Whether an environment without machines is one that nobody applied yet.
-pub(super) fn wants_machines(lab: &Lab, target: &Target) -> bool {
+fn wants_machines(lab: &Lab, target: &Target) -> bool {
     target.key.is_none()
         && site::machines(&action::site::tree(lab), &target.env)
             .is_ok_and(|env| !env.vms.is_empty())
@@ -169,7 +169,7 @@ pub(super) fn wants_machines(lab: &Lab, target: &Target) -> bool {
 
 /// Why the outputs cannot be handed on.
 #[derive(Debug)]
-pub(super) enum Gap {
+enum Gap {
     /// Machines without an address: name, id and node of each.
     Silent(Vec<(String, u32, String)>),
     /// Machines of the state that the outputs do not know: the apply that made
@@ -179,7 +179,7 @@ pub(super) enum Gap {
 
 impl Gap {
     /// Names each machine; silent ones with the agent's own words for why.
-    pub(super) fn into_error(self, ctx: &StepContext<'_>, env: &str) -> StepError {
+    fn into_error(self, ctx: &StepContext<'_>, env: &str) -> StepError {
         let quoted = |names: Vec<&str>| format!("`{}`", names.join("`, `"));
         let again = format!("`hl l2-apply {env}`");
         match self {
@@ -240,7 +240,7 @@ struct Raw {
     user: String,
 }
 
-pub(super) fn collect(
+fn collect(
     target: &Target,
     state: &State,
     told: &BTreeMap<String, Vec<String>>,

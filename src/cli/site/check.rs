@@ -35,9 +35,10 @@ pub(super) fn check(session: &Session, ground: &Ground) -> Result<Exit, Failure>
 /// The tree's findings and those of its secrets.
 fn report(session: &Session, ground: &Ground) -> Result<Report, Failure> {
     match ground.opened(session) {
-        Ok(Some(loaded)) => {
+        Ok(Some((loaded, errors))) => {
             let mut report = ground.tree.check(Some(&loaded.secrets))?;
             report.files += 1;
+            report.add(errors);
             report.add(loaded.warnings);
             Ok(report)
         }

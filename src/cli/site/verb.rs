@@ -5,7 +5,7 @@ use camino::Utf8Path;
 use super::args::{SiteArgs, SiteVerb};
 use super::{check, generate, init, names, place, resolve, secrets};
 use crate::cli::session::Session;
-use crate::diag::{Exit, Failure};
+use crate::diag::{Diagnostic, Exit, Failure};
 use crate::site::secrets::{Loaded, Secrets, Vault};
 use crate::site::{Found, SYSTEM, Search, Tree, discover};
 
@@ -49,18 +49,25 @@ impl Ground {
         }
     }
 
-    /// Its secrets, opened, with warnings about them.
-    pub(super) fn opened(&self, session: &Session) -> Result<Option<Loaded>, Failure> {
-        Vault::new(self.tree.root(), self.tree.shown_root(), &session.process).load()
+    /// Its secrets, opened as far as they can be read, with what is wrong.
+    pub(super) fn opened(
+        &self,
+        session: &Session,
+    ) -> Result<Option<(Loaded, Vec<Diagnostic>)>, Failure> {
+        self.vault(session).load_partly()
     }
 
     /// Its secrets, opened; warnings go to stderr.
     pub(super) fn secrets(&self, session: &Session) -> Result<Option<Secrets>, Failure> {
-        let Some(loaded) = self.opened(session)? else {
+        let Some(loaded) = self.vault(session).load()? else {
             return Ok(None);
         };
         session.warn(&loaded.warnings);
         Ok(Some(loaded.secrets))
+    }
+
+    fn vault<'a>(&'a self, session: &'a Session) -> Vault<'a> {
+        Vault::new(self.tree.root(), self.tree.shown_root(), &session.process)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::diag::Diagnostic;
 use crate::site::resolve::{KEY_PREFIX, secret_missing};
-use crate::site::secrets::Secrets;
+use crate::site::secrets::{Keyed, Secrets};
 use crate::site::shape::{Reference, Target};
 use crate::site::tree::{Kind, Tree, dangling, is_name};
 use crate::site::yaml::{Document, Node};
@@ -21,7 +21,8 @@ pub(super) fn check(
         Target::File(kind) => file(tree, document, reference, kind),
         Target::ApiToken => {
             let secrets = secrets?;
-            let missing = secrets.api_tokens.get(reference.name).is_none();
+            let section = &secrets.api_tokens;
+            let missing = section.get(reference.name).is_none() && !unread(secrets, section);
             missing.then(|| {
                 secret_missing(
                     secrets,
@@ -36,11 +37,17 @@ pub(super) fn check(
             let secrets = secrets?;
             let name = reference.name;
             let name = name.strip_prefix(KEY_PREFIX).unwrap_or(name);
-            let missing = secrets.ssh_keys.get(name).is_none();
+            let section = &secrets.ssh_keys;
+            let missing = section.get(name).is_none() && !unread(secrets, section);
             missing.then(|| secret_missing(secrets, document, reference.node, "ssh_keys", name))
         }
     };
     references.iter().filter_map(one).collect()
+}
+
+/// Whether a section may only be empty because of an error that was told.
+fn unread(secrets: &Secrets, section: &Keyed) -> bool {
+    secrets.partial && section.is_empty()
 }
 
 fn file(

@@ -1,6 +1,8 @@
 //! Every file, in order.
 
-use camino::Utf8Path;
+use std::collections::HashSet;
+
+use camino::{Utf8Path, Utf8PathBuf};
 
 use super::report::Report;
 use super::{graph, machines, names};
@@ -42,11 +44,26 @@ impl Tree {
         for name in self.names(Kind::Env)? {
             walk.findings.extend(machines::check(&mut loader, &name));
         }
+        let told: HashSet<Told> = walk.findings.iter().map(told).collect();
+        let new = loader
+            .errors
+            .into_iter()
+            .filter(|d| !told.contains(&self::told(d)));
+        walk.findings.extend(new);
         Ok(Report {
             files: walk.files,
             findings: sorted(walk.findings),
         })
     }
+}
+
+/// What makes two findings the same.
+type Told = (String, Option<(Utf8PathBuf, usize)>);
+
+fn told(finding: &Diagnostic) -> Told {
+    let place = finding.place.as_ref();
+    let place = place.map(|place| (place.path().to_owned(), place.span.start));
+    (finding.message.clone(), place)
 }
 
 struct Walk<'a> {

@@ -35,6 +35,13 @@ pub(super) fn layered(loader: &mut Loader<'_>, document: &Arc<Document>, instanc
             if let Some(name) = node.text() {
                 if loader.has(Kind::Preset, name) {
                     preset(loader, Kind::Preset, name, &mut out);
+                    if out.is_empty() {
+                        let error = format!("preset `{name}` says nothing");
+                        let error = Diagnostic::error(error).at(document.at(node, ""));
+                        loader
+                            .errors
+                            .push(error.help("give it `cores`, `memory` or `disk`"));
+                    }
                 } else {
                     loader.dangling(document, node, &[Kind::Preset], name);
                 }

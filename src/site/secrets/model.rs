@@ -60,6 +60,11 @@ impl Keyed {
             .map(|(name, secret)| (name.as_str(), secret))
     }
 
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
     /// The names, in the file's order.
     pub fn names(&self) -> impl Iterator<Item = &str> + Clone {
         self.iter().map(|(name, _)| name)
@@ -95,6 +100,8 @@ pub struct Secrets {
     pub site_token: Option<Secret>,
     /// `auth.node_tokens`: by machine or spec.
     pub node_tokens: Keyed,
+    /// The file has errors: what is not here may be in it.
+    pub partial: bool,
 }
 
 impl Secrets {

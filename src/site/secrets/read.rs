@@ -18,17 +18,24 @@ impl Secrets {
 
     /// The same of a document that holds clear values already.
     pub(super) fn of(document: &Document) -> Result<Self, Failure> {
+        let (secrets, findings) = Self::partly(document);
+        if findings.is_empty() {
+            return Ok(secrets);
+        }
+        Err(Failure::many(Exit::Definition, findings))
+    }
+
+    /// What can be read of a document, and all that is wrong with it.
+    pub(super) fn partly(document: &Document) -> (Self, Vec<Diagnostic>) {
         let mut reader = Reader {
             findings: document.faults().collect(),
             document,
         };
-        let secrets = reader.secrets();
-        if reader.findings.is_empty() {
-            return Ok(secrets);
-        }
+        let mut secrets = reader.secrets();
         let mut findings = reader.findings;
         findings.sort_by_key(|d| d.place.as_ref().map(|place| place.span.start));
-        Err(Failure::many(Exit::Definition, findings))
+        secrets.partial = !findings.is_empty();
+        (secrets, findings)
     }
 }
 
@@ -91,7 +98,8 @@ impl<'d> Reader<'d> {
                 self.finding(entry, format!("`{}` is {kind}, expected text", entry.key))
                     .help
                     .push("put it in quotes".to_owned());
-                None
+                // The name is there, and what it stands for is told once.
+                Some(Secret::new("", entry.value.mark.line as usize))
             }
         }
     }

@@ -83,17 +83,29 @@ impl<'a> Vault<'a> {
     /// The file cannot be read, is invalid, is damaged, or is one of two
     /// encrypted ones (65); this machine cannot open it (69).
     pub fn load(&self) -> Result<Option<Loaded>, Failure> {
+        let Some((loaded, errors)) = self.load_partly()? else {
+            return Ok(None);
+        };
+        if errors.is_empty() {
+            return Ok(Some(loaded));
+        }
+        Err(Failure::many(Exit::Definition, errors))
+    }
+
+    /// The same, where errors in the file leave what can be read of it.
+    ///
+    /// # Errors
+    /// As of [`Vault::load`], but those that are given beside the values.
+    pub fn load_partly(&self) -> Result<Option<(Loaded, Vec<Diagnostic>)>, Failure> {
         let Some(found) = self.used()? else {
             return Ok(None);
         };
-        let secrets = match &found.form {
-            Form::Plain => Secrets::of(&found.document),
-            Form::Encrypted(_) | Form::Damaged(_) => Secrets::of(&self.opened(&found)?),
-        }?;
-        Ok(Some(Loaded {
-            secrets,
-            warnings: found.open_to_others().into_iter().collect(),
-        }))
+        let (secrets, errors) = match &found.form {
+            Form::Plain => Secrets::partly(&found.document),
+            Form::Encrypted(_) | Form::Damaged(_) => Secrets::partly(&self.opened(&found)?),
+        };
+        let warnings = found.open_to_others().into_iter().collect();
+        Ok(Some((Loaded { secrets, warnings }, errors)))
     }
 
     /// The file that counts.

@@ -224,6 +224,11 @@ static MACHINE: Record = Record {
             Shape::Name(Kind::Preset),
             "File in vms/presets/ that is laid under it; no effect beside `template`",
         ),
+        key(
+            "preset",
+            Shape::Any,
+            "Chooses nothing here: `vm_preset` does",
+        ),
         key("vmid", VMID, "Its id; null: Proxmox VE chooses"),
         key("image", Shape::Text, "What it is made from"),
         SIZES[0],
@@ -471,5 +476,51 @@ static RUN: Record = Record {
         key("repo", Shape::Text, "git: the repository"),
         key("branch", Shape::Text, "git: the branch"),
         key("poll_interval", Shape::Text, "git: how often it looks"),
+    ],
+};
+
+/// `secrets.yaml`, for its schema: it has a reader of its own, which shows no value.
+pub(in crate::site) static SECRETS: Record = Record {
+    what: "`secrets.yaml`",
+    others: Others::Refused,
+    keys: &[
+        key(
+            "api_tokens",
+            Shape::Keyed(&Shape::Text),
+            "Tokens of nodes: user@realm!name=value",
+        ),
+        key(
+            "passwords",
+            Shape::Keyed(&Shape::Text),
+            "`vm_root`: crypt hash of root's password on machines",
+        ),
+        key(
+            "ssh_keys",
+            Shape::Keyed(&Shape::Text),
+            "Public keys by user@host",
+        ),
+        key(
+            "auth",
+            Shape::Record(&AUTH_TOKENS),
+            "Tokens that machines prove themselves with",
+        ),
+        key(
+            "sops",
+            Shape::Any,
+            "Written by SOPS when the file is encrypted",
+        ),
+    ],
+};
+
+static AUTH_TOKENS: Record = Record {
+    what: "`auth`",
+    others: Others::Refused,
+    keys: &[
+        key("site_token", Shape::Text, "One for all machines"),
+        key(
+            "node_tokens",
+            Shape::Keyed(&Shape::Text),
+            "By machine or spec",
+        ),
     ],
 };

@@ -24,8 +24,8 @@ pub(in crate::site) struct Loader<'t> {
     site_read: bool,
     pub(in crate::site) errors: Vec<Diagnostic>,
     pub(in crate::site) warnings: Vec<Diagnostic>,
-    /// What was told already: one missing template of a hundred machines is
-    /// told at each of them, one broken file once.
+    /// What was told already: the missing preset of a template is told once,
+    /// however many machines have the template.
     told: HashSet<String>,
 }
 
@@ -127,8 +127,11 @@ impl<'t> Loader<'t> {
         kinds: &[Kind],
         name: &str,
     ) {
-        let finding = dangling(self.tree, document, node, kinds, name);
-        self.errors.push(finding);
+        let at = format!("{}:{:?}", document.source().path, node.mark);
+        if self.told.insert(at) {
+            let finding = dangling(self.tree, document, node, kinds, name);
+            self.errors.push(finding);
+        }
     }
 
     /// Warns once.

@@ -1,0 +1,12 @@
+//! The site-config with the real binary: `tree/` is a whole one, `expected/`
+//! what each question about it is answered with.
+
+mod check;
+mod docs;
+mod faults;
+mod golden;
+mod laws;
+mod places;
+mod schemas;
+mod sinks;
+mod stage;
