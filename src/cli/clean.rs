@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use serde_json::json;
+
 use super::dry::Dry;
 use super::run::{Job, Origin, run};
 use super::session::{Session, usage};
@@ -13,7 +15,7 @@ use crate::layers;
 use crate::layers::clean::{Clean, plan, scan};
 use crate::plan::sanitize;
 use crate::rehearse;
-use crate::report::Paint;
+use crate::report::{Document, Paint};
 
 pub(super) fn clean(session: &Session) -> Result<Exit, Failure> {
     if session.rehearsing() {
@@ -26,13 +28,14 @@ pub(super) fn clean(session: &Session) -> Result<Exit, Failure> {
     let dry = Dry::decide(session, &lab)?;
     let _no_rehearsal = rehearse::hold(&lab.paths.rehearsal())?;
     if let Some(holder) = Lock::holder(&lab.paths) {
-        let who = holder.map_or_else(String::new, |h| {
-            format!(": run {}, process {}", h.run, h.pid)
-        });
-        return Err(
-            Failure::message(Exit::Busy, format!("a run holds the lab{who}"))
-                .help("wait until it is over; what it makes must not be taken away under it"),
-        );
+        return Err(Failure::message(
+            Exit::Busy,
+            format!(
+                "a run holds the lab: run {}, process {}",
+                holder.run, holder.pid
+            ),
+        )
+        .help("wait until it is over; what it makes must not be taken away under it"));
     }
     // A broken layer file must not keep anyone from cleaning up.
     let book = layers::load(&lab.paths).ok();
@@ -44,6 +47,9 @@ pub(super) fn clean(session: &Session) -> Result<Exit, Failure> {
     }
     let exit = if found.remove.is_empty() {
         session.note("nothing to remove");
+        if session.globals.json {
+            session.json(&Document::idle("clean", false))?;
+        }
         Exit::Ok
     } else {
         let job = Job {
@@ -71,7 +77,11 @@ pub(super) fn clean(session: &Session) -> Result<Exit, Failure> {
 
 fn show(session: &Session, found: &Clean) -> Result<(), Failure> {
     if session.globals.json {
-        return session.json(&serde_json::json!({ "schema": "hl.clean/1", "remove": found.remove, "keep": found.keep }));
+        let mut document = Document::idle("clean", true);
+        let found = [("remove", json!(found.remove)), ("keep", json!(found.keep))];
+        let found = found.map(|(name, value)| (name.to_owned(), value));
+        document.context.insert("clean".to_owned(), found.into());
+        return session.json(&document);
     }
     let palette = session.data_palette();
     let mut out = String::new();

@@ -66,6 +66,15 @@ pub(super) struct Globals {
         hide_possible_values = true
     )]
     pub events: Option<EventsFormat>,
+    /// A JUnit file of the run, for CI systems; written whatever becomes of it
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILE",
+        env = "HL_JUNIT",
+        hide_env = true
+    )]
+    pub junit: Option<Utf8PathBuf>,
     /// What to show of the tools' own output: auto, live, prefix, group or quiet
     #[arg(
         long,
@@ -109,6 +118,7 @@ impl Overlay for Globals {
         self.timeout = later.timeout.or(self.timeout);
         self.json |= later.json;
         self.events = later.events.or(self.events);
+        self.junit = later.junit.or(self.junit);
         self.output = later.output.or(self.output);
         self.color = later.color.or(self.color);
         self.quiet |= later.quiet;

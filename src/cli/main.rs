@@ -11,8 +11,8 @@ use super::args::{Cli, ListArgs, Verb};
 use super::flags::Globals;
 use super::session::Session;
 use super::{
-    clean, completion, graph, list, mistake, new, recipe, rehearse, replay, resume, runs, schema,
-    show, sim, site, status, templates,
+    clean, completion, graph, list, mistake, new, recipe, rehearse, replay, reports, resume, runs,
+    schema, show, sim, site, status, templates,
 };
 use crate::diag::{Exit, Failure, render};
 use crate::rehearse::hidden_verb;
@@ -44,8 +44,15 @@ pub fn main() -> ExitCode {
             })
         }
         _ => match Cli::try_parse_from(site_environment(shown_variables(&asked_for(args)))) {
-            Ok(cli) => with_session(cli.globals.clone(), words, |session| dispatch(session, cli)),
-            Err(error) => parse_failed(&error),
+            Ok(cli) => with_session(cli.globals.clone(), words, |session| {
+                let reported = cli.verb.as_ref().is_some_and(reports::runs);
+                dispatch(session, cli).inspect_err(|failure| {
+                    if reported {
+                        reports::not_started(session, failure);
+                    }
+                })
+            }),
+            Err(error) => parse_failed(&error, words),
         },
     };
     ExitCode::from(result.code())
@@ -113,6 +120,7 @@ fn with_session(
             Ok(exit) => exit,
             Err(failure) => {
                 session.fail(&failure);
+                reports::annotate(&session, &failure);
                 failure.exit
             }
         },
@@ -151,7 +159,7 @@ fn dispatch(session: &Session, cli: Cli) -> Result<Exit, Failure> {
 }
 
 /// clap has its own way with help and version; all else is said in ours.
-fn parse_failed(error: &clap::Error) -> Exit {
+fn parse_failed(error: &clap::Error, words: Vec<String>) -> Exit {
     if matches!(
         error.kind(),
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion
@@ -160,7 +168,11 @@ fn parse_failed(error: &clap::Error) -> Exit {
         drop(error.print());
         return Exit::Ok;
     }
-    with_session(Globals::default(), Vec::new(), |_| {
-        Err(mistake::failure(error))
+    with_session(Globals::default(), words, |session| {
+        let failure = mistake::failure(error);
+        if reports::run_was_meant(&session.command) {
+            reports::not_started(session, &failure);
+        }
+        Err(failure)
     })
 }

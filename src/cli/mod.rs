@@ -21,6 +21,7 @@ mod nodes;
 mod recipe;
 mod rehearse;
 mod replay;
+mod reports;
 mod resume;
 mod run;
 mod runs;

@@ -33,7 +33,7 @@ pub(super) fn rehearse(session: &Session, args: &RehearseArgs) -> Result<Exit, F
     let lab = parsed.session.lab()?;
     let dry = Dry::decide(&parsed.session, &lab)?;
     // In front: those behind the recipe are among its words, and `--yes` may be.
-    let mut command = flags(&session.globals, dry.on);
+    let mut command = flags(&session.globals, &session.cwd, dry.on);
     command.extend(parsed.words.iter().cloned());
     if let Target::Up { .. } = parsed.target {
         // Whoever rehearses wants to see it whole; `hl rehearse resume` goes on.
@@ -102,7 +102,7 @@ fn decided(dry: &Dry) -> Var {
 
 /// The flags that the inner `hl` is to have too. It is given `--yes`: nothing
 /// that it changes is real.
-fn flags(globals: &Globals, dry_run: bool) -> Vec<String> {
+fn flags(globals: &Globals, cwd: &Utf8Path, dry_run: bool) -> Vec<String> {
     let mut flags: Vec<String> = Vec::new();
     if !globals.no_input {
         flags.push("--yes".to_owned());
@@ -128,6 +128,11 @@ fn flags(globals: &Globals, dry_run: bool) -> Vec<String> {
         ("--timeout", globals.timeout.clone()),
         ("--events", globals.events.map(|v| name(&v))),
         ("--output", globals.output.map(|v| name(&v))),
+        // The `hl` inside is started elsewhere.
+        (
+            "--junit",
+            globals.junit.as_ref().map(|p| cwd.join(p).to_string()),
+        ),
         ("--color", globals.color.map(|v| name(&v))),
     ];
     for (flag, value) in valued {

@@ -9,6 +9,7 @@ use super::approve::Approve;
 use super::echo::Unechoed;
 use super::fan::Fan;
 use super::legacy::take_over;
+use super::reports;
 use super::session::{Session, usage};
 use super::target::Ready;
 use super::traces;
@@ -18,7 +19,7 @@ use crate::engine::{self, Answer, Approver, Earlier, Options, Setup};
 use crate::lab::timeouts::parse_duration;
 use crate::lab::{Environment, Lab, Lock, Paths, Redactor};
 use crate::plan::{Listener, Outcome, Plan, Status, Step, StepId, past, quoted};
-use crate::report::{Document, Paint, Tally, Terminal};
+use crate::report::{Paint, Tally, Terminal};
 use crate::runs::{self, Asked, Ending, Journal};
 
 /// Steps at once, unless `--jobs` says otherwise.
@@ -185,10 +186,9 @@ pub(super) fn run(session: &Session, job: &Job<'_>) -> Result<Ended, Failure> {
     listeners.push(&mut fan);
     let result = engine::run(&job.plan, &setup, &mut listeners);
     drop(lock);
-    if globals.json && globals.events.is_none() {
-        let run = leaves_traces.then_some(run_id);
-        session.json(&Document::new(&job.plan, &fan.tally, run, job.dry_run))?;
-    }
+    let run = leaves_traces.then_some(run_id);
+    let failure = result.failure.as_ref();
+    reports::over(session, &job.plan, &fan.tally, run, job.dry_run, failure)?;
     if let Some(failure) = result.failure {
         return Err(failure);
     }

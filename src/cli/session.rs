@@ -1,8 +1,10 @@
 //! What one invocation knows: flags, process environment, terminal, lab.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::io::{IsTerminal, Write, stderr, stdout};
 use std::os::fd::AsFd;
+use std::rc::Rc;
 
 use camino::Utf8PathBuf;
 
@@ -35,6 +37,8 @@ pub(super) struct Session {
     pub cwd: Utf8PathBuf,
     /// The command line, program name left out.
     pub command: Vec<String>,
+    /// A run was reported to machines: what fails afterwards is not again.
+    pub reported: Rc<Cell<bool>>,
 }
 
 impl Session {
@@ -57,6 +61,7 @@ impl Session {
             process,
             cwd,
             command,
+            reported: Rc::default(),
         })
     }
 
@@ -67,6 +72,7 @@ impl Session {
             process: self.process.clone(),
             cwd: self.cwd.clone(),
             command: self.command.clone(),
+            reported: Rc::clone(&self.reported),
         }
     }
 
@@ -259,9 +265,16 @@ impl Session {
             } else {
                 || None
             },
+            github: self.github(),
             again: Some(again),
             resume: None,
         }
+    }
+
+    /// Whether GitHub Actions reads what is said.
+    pub(super) fn github(&self) -> bool {
+        let set = self.process.get("GITHUB_ACTIONS");
+        set.is_some_and(|value| value == "true")
     }
 
     /// What is shown of the tools' output.
@@ -275,6 +288,8 @@ impl Session {
             Some(OutputMode::Group) => Mode::Group,
             Some(OutputMode::Quiet) => Mode::Quiet,
             Some(OutputMode::Auto) | None if self.globals.verbose > 0 => Mode::Prefix,
+            // There a group is folded, and a log file is gone with the machine.
+            Some(OutputMode::Auto) | None if self.github() => Mode::Group,
             Some(OutputMode::Auto) | None => Mode::Steps,
         }
     }

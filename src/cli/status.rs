@@ -5,14 +5,13 @@ use jiff::tz::TimeZone;
 
 use super::args::StatusArgs;
 use super::session::Session;
-use crate::action::template;
 use crate::diag::Failure;
-use crate::lab::{Environment, Paths};
+use crate::lab::Paths;
 use crate::layers;
 use crate::report::{
     Current, Next, Published, PublishedTemplate, RunDocument, RunState, StatusDocument,
 };
-use crate::runs::{self, Ending, Entry, LastRun, Runtime, Summary};
+use crate::runs::{self, Catalog, Ending, Entry, LastRun, Latest, Runtime, Summary};
 
 /// Runs that `--history` tells of.
 const HISTORY: usize = 10;
@@ -95,26 +94,23 @@ fn success(entry: &Entry) -> Option<LastRun> {
 }
 
 fn published(paths: &Paths, runtime: Runtime, take: &mut dyn FnMut(&Failure)) -> Published {
-    // The node is not asked: what is recorded has to do.
-    let rows = template::list(paths, &Environment::default(), None);
-    let rows = rows.unwrap_or_else(|error| {
-        take(&Failure::message(error.exit, error.message));
-        Vec::new()
+    let templates = Catalog::read(paths).templates.into_iter();
+    let templates = templates.map(|(name, image)| PublishedTemplate {
+        name,
+        handle: image.handle(),
+        stamp: image.stamp,
+        node: image.node,
     });
-    let mut templates = Vec::new();
-    for row in rows {
-        let stable = row.builds.into_iter().find(|build| build.stable);
-        templates.extend(stable.map(|build| PublishedTemplate {
-            name: row.name,
-            stamp: build.stamp,
-            vmid: build.vmid,
-            node: build.node,
-        }));
-    }
+    let latest = Latest::read(paths).unwrap_or_else(|failure| {
+        take(&failure);
+        None
+    });
+    let latest = latest.unwrap_or_default();
+    let values = latest.iter().map(|(k, v)| (k.to_owned(), v.to_owned()));
     Published {
-        templates,
+        templates: templates.collect(),
         environments: runtime.environments,
-        values: std::collections::BTreeMap::new(),
+        values: values.collect(),
     }
 }
 

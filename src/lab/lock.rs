@@ -3,6 +3,8 @@
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::OpenOptionsExt;
+use std::thread;
+use std::time::Duration;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use jiff::Timestamp;
@@ -10,6 +12,12 @@ use serde::{Deserialize, Serialize};
 
 use super::{Paths, Process, create_dir};
 use crate::diag::{Exit, Failure};
+
+/// How often a lab that is held is looked at for the name of its holder.
+const LOOKS: u32 = 50;
+
+/// Time between two looks.
+const LOOK: Duration = Duration::from_millis(10);
 
 /// The lab, held by this process. The kernel lets go of it when the process
 /// ends, however it ends; dropping it lets go earlier.
@@ -48,7 +56,7 @@ impl Lock {
         let mut file = open(&path).map_err(|e| cannot(&e))?;
         match file.try_lock() {
             Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(busy(read(&mut file).as_ref())),
+            Err(TryLockError::WouldBlock) => return Err(busy(introduced(&mut file).as_ref())),
             Err(TryLockError::Error(error)) => return Err(cannot(&error)),
         }
         let this = Process::this();
@@ -67,14 +75,10 @@ impl Lock {
         Ok(Self { file })
     }
 
-    /// Who holds the lab now, if anyone does. `Some(None)` when it is held by
-    /// someone who has not yet said who it is.
-    pub fn holder(paths: &Paths) -> Option<Option<Holder>> {
-        let mut file = File::open(path(paths)).ok()?;
-        match file.try_lock_shared() {
-            Err(TryLockError::WouldBlock) => Some(read(&mut file)),
-            Ok(()) | Err(TryLockError::Error(_)) => None,
-        }
+    /// Who holds the lab now, if anyone does who has said so. It only reads:
+    /// even a lock for a moment could turn a run away.
+    pub fn holder(paths: &Paths) -> Option<Holder> {
+        read(&mut File::open(path(paths)).ok()?)
     }
 }
 
@@ -100,10 +104,29 @@ fn open(path: &Utf8Path) -> std::io::Result<File> {
         .open(path)
 }
 
+/// Who the file says holds the lab, unless that process is gone.
 fn read(file: &mut File) -> Option<Holder> {
     let mut text = String::new();
+    file.seek(SeekFrom::Start(0)).ok()?;
     file.read_to_string(&mut text).ok()?;
-    serde_json::from_str(&text).ok()
+    let holder: Holder = serde_json::from_str(&text).ok()?;
+    let process = Process {
+        pid: holder.pid,
+        start: holder.pid_start,
+    };
+    process.is_alive().then_some(holder)
+}
+
+/// Who holds the lab, given the moment that one needs to write its name.
+fn introduced(file: &mut File) -> Option<Holder> {
+    for _ in 0..LOOKS {
+        let holder = read(file);
+        if holder.is_some() {
+            return holder;
+        }
+        thread::sleep(LOOK);
+    }
+    None
 }
 
 fn busy(holder: Option<&Holder>) -> Failure {
@@ -151,7 +174,7 @@ mod tests {
             std::process::id()
         );
         assert!(message.starts_with(&wanted), "{message}");
-        let holder = Lock::holder(&paths).unwrap().unwrap();
+        let holder = Lock::holder(&paths).unwrap();
         assert_eq!(holder.run, "20260101-000000-abcd");
         drop(lock);
         assert_eq!(Lock::holder(&paths), None);

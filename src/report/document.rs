@@ -7,6 +7,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::{Ended, Tally, summary::runway_verdict};
+use crate::diag::{Exit, Failure};
 use crate::plan::{Outcome, Plan, Status};
 
 /// A whole run. Everything in it is redacted.
@@ -36,8 +37,7 @@ pub struct Document {
     pub phases: Vec<StepReport>,
     /// What steps published, by step.
     pub context: BTreeMap<String, BTreeMap<String, Value>>,
-    /// The first failure in one line.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// The first failure in one line; null when there is none.
     pub error: Option<String>,
 }
 
@@ -47,7 +47,7 @@ pub struct StepReport {
     /// `recipe/step`
     pub name: String,
     /// What it is about.
-    #[serde(skip_serializing_if = "String::is_empty")]
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub doc: String,
     /// Its layer.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -74,14 +74,24 @@ pub struct StepReport {
 
 impl Document {
     /// The document of a finished run.
-    pub fn new(plan: &Plan, tally: &Tally, run: Option<String>, dry_run: bool) -> Self {
-        let (outcome, exit, duration) = tally.finished.unwrap_or_default();
+    /// `failure` is what stopped all of it, if something did.
+    pub fn new(
+        plan: &Plan,
+        tally: &Tally,
+        run: Option<String>,
+        dry_run: bool,
+        failure: Option<&Failure>,
+    ) -> Self {
+        let (outcome, mut exit, duration) = tally.finished.unwrap_or_default();
+        if let Some(failure) = failure {
+            exit = failure.exit.code();
+        }
         Self {
             schema: "hl.result/1",
             scenario: plan.recipe.clone(),
             run,
             dry_run,
-            success: outcome == Outcome::Succeeded,
+            success: outcome == Outcome::Succeeded && failure.is_none(),
             outcome,
             exit,
             duration_seconds: duration.as_secs_f64(),
@@ -97,7 +107,41 @@ impl Document {
                 .ended
                 .iter()
                 .find(|e| e.status == Status::Failed)
-                .map(|e| format!("step `{}` failed: {}", e.step, e.summary)),
+                .map(|e| format!("step `{}` failed: {}", e.step, e.summary))
+                .or_else(|| failure.map(ToString::to_string)),
+        }
+    }
+
+    /// The document of a run without steps: nothing was to be done.
+    pub fn idle(scenario: &str, dry_run: bool) -> Self {
+        Self {
+            schema: "hl.result/1",
+            scenario: scenario.to_owned(),
+            run: None,
+            dry_run,
+            success: true,
+            outcome: Outcome::Succeeded,
+            exit: 0,
+            duration_seconds: 0.0,
+            runway: None,
+            phases: Vec::new(),
+            context: BTreeMap::new(),
+            error: None,
+        }
+    }
+
+    /// The document of a run that did not start.
+    pub fn not_started(scenario: &str, dry_run: bool, failure: &Failure) -> Self {
+        let outcome = match failure.exit {
+            Exit::NotApproved | Exit::Interrupted | Exit::Terminated => Outcome::Cancelled,
+            _ => Outcome::Failed,
+        };
+        Self {
+            success: false,
+            outcome,
+            exit: failure.exit.code(),
+            error: Some(failure.to_string()),
+            ..Self::idle(scenario, dry_run)
         }
     }
 }
@@ -141,7 +185,7 @@ mod tests {
         ] {
             tally.take(&event);
         }
-        let document = Document::new(&plan, &tally, None, false);
+        let document = Document::new(&plan, &tally, None, false, None);
         insta::assert_snapshot!(serde_json::to_string_pretty(&document).unwrap(), @r#"
         {
           "schema": "hl.result/1",

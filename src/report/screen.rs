@@ -5,9 +5,10 @@ use std::io::Write;
 use std::time::{Duration, Instant};
 
 use super::bars::Bars;
+use super::github;
 use super::unstarted::Unstarted;
 use super::wrap::{TEXT, wrap};
-use super::{GoOn, Look, Mode, Paint, Tally, failed_step, summary};
+use super::{GoOn, Level, Look, Mode, Paint, Tally, annotation, failed_step, summary};
 use crate::diag::Exit;
 use crate::plan::{
     Event, EventKind, Outcome, Plan, Resumed, RunInfo, Status, StepId, Stream, sanitize,
@@ -189,7 +190,9 @@ impl Screen {
     }
 
     fn warning(&mut self, message: &str) {
-        if self.look.mode != Mode::Quiet {
+        if self.look.github {
+            self.command(&annotation(Level::Warning, "", None, message));
+        } else if self.look.mode != Mode::Quiet {
             self.line(Paint::Warn, "Warning", message);
         }
     }
@@ -258,9 +261,17 @@ impl Screen {
             }
             return;
         }
-        for line in running.iter().flat_map(|running| &running.lines) {
+        let lines: Vec<String> = running.into_iter().flat_map(|r| r.lines).collect();
+        let folded = self.look.github && !lines.is_empty();
+        if folded {
+            self.command(&github::group(id.as_str()));
+        }
+        for line in lines {
             let bar = self.look.palette.paint(Paint::Dim, "│");
             self.show(&format!("  {bar} {line}"));
+        }
+        if folded {
+            self.command(github::END_GROUP);
         }
         self.flush();
         let text = self.step_text(
@@ -343,6 +354,10 @@ impl Screen {
             let text = failed_step(ended, go_on, self.look.palette);
             self.print("");
             self.print(text.trim_end());
+            if self.look.github {
+                let title = format!("step {} failed", ended.step);
+                self.command(&annotation(Level::Error, &title, None, &ended.summary));
+            }
         }
         if self.look.mode == Mode::Quiet {
             return;
@@ -432,6 +447,20 @@ impl Screen {
 
     /// Writes at once. A closed terminal must not stop the run.
     fn print(&mut self, text: &str) {
+        if self.look.github {
+            self.raw(&github::neutral(text));
+        } else {
+            self.raw(text);
+        }
+    }
+
+    /// Writes a command of GitHub Actions; nobody is asked anything there.
+    fn command(&mut self, text: &str) {
+        self.flush();
+        self.raw(text);
+    }
+
+    fn raw(&mut self, text: &str) {
         match &self.bars {
             Some(bars) if !self.asking => bars.print(text),
             _ => drop(writeln!(self.out, "{text}")),

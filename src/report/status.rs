@@ -60,7 +60,7 @@ pub struct Current {
 /// What runs have made.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, JsonSchema)]
 pub struct Published {
-    /// Templates whose build is promoted.
+    /// Templates and images, by name.
     pub templates: Vec<PublishedTemplate>,
     /// What L2 made, by `ENV-NODE`.
     pub environments: BTreeMap<String, Made>,
@@ -74,10 +74,10 @@ pub struct Published {
 pub struct PublishedTemplate {
     /// Its name.
     pub name: String,
-    /// The promoted build, `YYYYMMDD-HHMMSS`.
+    /// Its build, `YYYYMMDD-HHMMSS`.
     pub stamp: String,
-    /// Its number on the node.
-    pub vmid: u32,
+    /// Its number on the node, or the volume of an image.
+    pub handle: String,
     /// The node.
     pub node: String,
 }
@@ -194,8 +194,8 @@ impl Published {
     fn lines(&self, page: &mut Page) {
         for template in &self.templates {
             let text = format!(
-                "{}  VM {} on {}, built {}",
-                template.name, template.vmid, template.node, template.stamp
+                "{}  {} on {}, built {}",
+                template.name, template.handle, template.node, template.stamp
             );
             page.line(Paint::Dim, "Template", &text);
         }

@@ -37,6 +37,8 @@ pub struct Look {
     pub bars: bool,
     /// Columns of the terminal; none: lines are as long as they are.
     pub width: fn() -> Option<usize>,
+    /// GitHub Actions reads along: steps are groups, findings annotations.
+    pub github: bool,
     /// The command that runs this again.
     pub again: Option<String>,
     /// The command that goes on where this stopped.

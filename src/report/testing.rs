@@ -104,6 +104,7 @@ pub(super) fn shown(plan: &Plan, mode: Mode, width: Option<usize>, events: &[Eve
         } else {
             || None
         },
+        github: false,
         again: Some("hl up".to_owned()),
         resume: None,
     };

@@ -68,6 +68,77 @@ fn the_second_run_is_told_who_holds_the_lab() {
 }
 
 #[test]
+fn of_fifty_at_once_one_runs_and_the_others_name_it() {
+    let lab = lab();
+    let all: Vec<Child> = (0..50).map(|_| lab.hl("nap").spawn()).collect();
+    let pids: Vec<u32> = all.iter().map(Child::id).collect();
+    let mut ran = Vec::new();
+    let mut turned_away = Vec::new();
+    // The one that runs waits for this, and the others do not wait for it.
+    let until = Instant::now() + Duration::from_mins(2);
+    let mut left = all;
+    while left.len() > 1 {
+        assert!(Instant::now() < until, "{} did not end", left.len());
+        std::thread::sleep(Duration::from_millis(20));
+        let (over, open): (Vec<Child>, Vec<Child>) = left
+            .into_iter()
+            .map(|mut child| (child.try_wait().unwrap().is_some(), child))
+            .fold(
+                (Vec::new(), Vec::new()),
+                |(mut over, mut open), (ended, child)| {
+                    if ended {
+                        over.push(child)
+                    } else {
+                        open.push(child)
+                    }
+                    (over, open)
+                },
+            );
+        turned_away.extend(over);
+        left = open;
+    }
+    let one = left.pop().unwrap();
+    let holder = one.id();
+    // It may not have come to its step yet.
+    while !lab.path("began").exists() {
+        assert!(Instant::now() < until, "it did not begin");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    lab.write("end", "");
+    ran.push(one.wait_with_output().unwrap());
+    assert_eq!(ran[0].status.code(), Some(0));
+    let runs: Vec<_> = std::fs::read_dir(lab.path("state/runs"))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .filter(|name| name.ends_with(".yaml"))
+        .collect();
+    assert_eq!(runs.len(), 1, "{runs:?}");
+    let id = runs[0].trim_end_matches(".yaml");
+    assert!(pids.contains(&holder));
+    for child in turned_away {
+        let output = child.wait_with_output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(75), "{said}");
+        let named = format!("run `{id}` holds the lab (process {holder}, for ");
+        assert!(said.contains(&named), "{said}");
+    }
+    let list = lab.hl("runs --json").exits(0).json();
+    assert_eq!(list["unreadable"].as_array().unwrap().len(), 0);
+    assert_eq!(list["runs"][0]["outcome"], "succeeded");
+    lab.hl("status").exits(0).says(&["Succeeded `nap`"]);
+}
+
+#[test]
+fn a_killed_run_lets_go_of_the_lab() {
+    let lab = lab();
+    let mut first = begun(&lab, &lab.hl("nap"));
+    first.kill().unwrap();
+    first.wait().unwrap();
+    lab.write("end", "");
+    lab.hl("nap").exits(0);
+}
+
+#[test]
 fn a_rehearsal_keeps_others_and_a_clean_out() {
     if !ready(true, &["unshare", "ssh-keygen"]) {
         return;

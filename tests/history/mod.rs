@@ -1,5 +1,7 @@
 //! What is known of the runs so far: `hl runs`, `hl status`.
 
+mod full_disk;
+mod machines;
 mod runs;
 mod status;
 

@@ -1,0 +1,145 @@
+//! What machines read when a run is over: the JSON document, the JUnit file,
+//! the summary of a GitHub job. Also of a run that did not start.
+
+use std::fs::OpenOptions;
+use std::io::Write;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use clap::CommandFactory;
+
+use super::args::{Cli, TemplatesVerb, Verb};
+use super::session::Session;
+use crate::diag::{Exit, Failure, Severity};
+use crate::lab;
+use crate::plan::Plan;
+use crate::report::{
+    Document, Level, Spot, Tally, annotation, junit, junit_not_started, step_summary,
+};
+
+/// Reports a run that is over; `failure` is what stopped all of it, if
+/// something did.
+pub(super) fn over(
+    session: &Session,
+    plan: &Plan,
+    tally: &Tally,
+    run: Option<String>,
+    dry_run: bool,
+    failure: Option<&Failure>,
+) -> Result<(), Failure> {
+    session.reported.set(true);
+    let globals = &session.globals;
+    let mut result = Ok(());
+    if globals.json && globals.events.is_none() {
+        let document = Document::new(plan, tally, run, dry_run, failure);
+        result = session.json(&document);
+    }
+    if let Some(path) = &globals.junit {
+        let written = junit(plan, tally).map_err(|error| cannot(&error));
+        let written = written.and_then(|text| lab::write(&session.cwd.join(path), text, 0o644));
+        result = result.and(written);
+    }
+    if let Some(path) = session.process.get("GITHUB_STEP_SUMMARY") {
+        append(session, path, &step_summary(plan, tally, dry_run));
+    }
+    result
+}
+
+/// Reports a run that did not start, in every way that was asked for.
+pub(super) fn not_started(session: &Session, failure: &Failure) {
+    if session.reported.get() {
+        return;
+    }
+    let words = &session.command;
+    let scenario = words.iter().find(|word| !word.starts_with('-'));
+    let scenario = scenario.map_or("hl", String::as_str);
+    let globals = &session.globals;
+    // Flags may stand behind a recipe that could not be read.
+    if globals.events.is_none() && (globals.json || words.iter().any(|word| word == "--json")) {
+        let document = Document::not_started(scenario, globals.dry_run, failure);
+        // What is wrong was said on stderr, whatever becomes of this.
+        session.json(&document).unwrap_or_default();
+    }
+    if let Some(path) = globals.junit.clone().or_else(|| typed(words)) {
+        let text = junit_not_started(scenario, &failure.to_string()).map_err(|e| cannot(&e));
+        let path = session.cwd.join(path);
+        if let Err(failure) = text.and_then(|text| lab::write(&path, text, 0o644)) {
+            session.fail(&failure);
+        }
+    }
+}
+
+/// Marks the places of a failure in the files of the repository.
+pub(super) fn annotate(session: &Session, failure: &Failure) {
+    if !session.github() {
+        return;
+    }
+    let root = session.lab().ok().map(|lab| lab.paths.root().to_owned());
+    for finding in &failure.diagnostics {
+        let spot = finding.place.as_ref().map(|place| {
+            let (line, column) = place.line_column();
+            let file = in_repository(session, root.as_deref(), place.path());
+            Spot { file, line, column }
+        });
+        let level = match finding.severity {
+            Severity::Error => Level::Error,
+            Severity::Warning => Level::Warning,
+        };
+        session.say(&annotation(level, "", spot.as_ref(), &finding.message));
+    }
+}
+
+/// A file as the repository that GitHub checked out names it.
+fn in_repository(session: &Session, lab: Option<&Utf8Path>, path: &Utf8Path) -> String {
+    let path = lab.map_or_else(|| path.to_owned(), |lab| lab.join(path));
+    let workspace = session.process.get("GITHUB_WORKSPACE");
+    let inside = workspace.and_then(|root| path.strip_prefix(root).ok());
+    inside.unwrap_or(&path).to_string()
+}
+
+/// `--junit FILE` among words that were not parsed.
+fn typed(words: &[String]) -> Option<Utf8PathBuf> {
+    let at = words.iter().position(|word| word.starts_with("--junit"))?;
+    let word = words.get(at)?;
+    let value = match word.strip_prefix("--junit=") {
+        Some(value) => value,
+        None => words.get(at + 1).filter(|_| word == "--junit")?,
+    };
+    Some(Utf8PathBuf::from(value))
+}
+
+/// The summary is a courtesy: that it cannot be written fails nothing.
+fn append(session: &Session, path: &str, text: &str) {
+    let file = OpenOptions::new().append(true).create(true).open(path);
+    if let Err(error) = file.and_then(|mut file| file.write_all(text.as_bytes())) {
+        session.note(&format!("cannot write the step summary `{path}`: {error}"));
+    }
+}
+
+fn cannot(error: &std::io::Error) -> Failure {
+    Failure::message(Exit::Bug, format!("cannot write the JUnit file: {error}"))
+}
+
+/// The same of words that could not be read.
+pub(super) fn run_was_meant(words: &[String]) -> bool {
+    let word = words.iter().find(|word| !word.starts_with('-'));
+    let Some(word) = word else { return false };
+    let runs = ["up", "rehearse", "resume", "replay", "clean"].contains(&word.as_str());
+    runs || Cli::command().find_subcommand(word).is_none()
+}
+
+/// Whether a verb runs something: it is reported also when it cannot start.
+pub(super) fn runs(verb: &Verb) -> bool {
+    match verb {
+        Verb::Up(_)
+        | Verb::Rehearse(_)
+        | Verb::Resume(_)
+        | Verb::Replay(_)
+        | Verb::Clean
+        | Verb::Recipe(_) => true,
+        Verb::Templates(args) => !matches!(
+            args.verb,
+            None | Some(TemplatesVerb::List | TemplatesVerb::Show { .. })
+        ),
+        _ => false,
+    }
+}
