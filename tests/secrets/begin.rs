@@ -37,6 +37,16 @@ fn a_new_site_config_keeps_what_is_there() {
     let again = lab.hl("site init --json").exits(0).json();
     assert_eq!(again["written"], serde_json::json!([]));
     assert_eq!(lab.read("site/site.yaml"), "defaults: {}\n");
+    // What an editor reads is what `hl schema` prints.
+    let text = lab.read("site/vms/debian.yaml");
+    let line = text.lines().next().unwrap();
+    assert_eq!(
+        line,
+        "# yaml-language-server: $schema=../.schemas/template.json"
+    );
+    let schema: serde_json::Value =
+        serde_json::from_str(&lab.read("site/.schemas/template.json")).unwrap();
+    assert_eq!(lab.hl("schema template").exits(0).json(), schema);
     // Where there is no lab, it says where.
     let world = World::new();
     let ran = world.hl("site init").without("HL_SITE").exits(2);

@@ -108,6 +108,7 @@ fn what_cannot_be_opened_says_why() {
         .env("SOPS_AGE_KEY_FILE", key("keys/other.txt"))
         .exits(69);
     silent(&wrong).says(&["none of the age keys here opens", "updatekeys"]);
+    check().env("SOPS_AGE_KEY_FILE", "../keys/own.txt").exits(0);
     let missing = check().env("PATH", "/nowhere").exits(69);
     silent(&missing).says(&["needs `sops`, which is not on PATH"]);
     // The key in the variable itself, and in the usual file.

@@ -5,4 +5,5 @@ mod begin;
 mod canary;
 mod editing;
 mod flow;
+mod run;
 mod world;

@@ -17,7 +17,7 @@ pub(super) fn init(
 ) -> Result<(), Failure> {
     let dir = target(session, site, args)?;
     let dry = session.globals.dry_run;
-    let made = write(&dir, &[], dry)?;
+    let made = write(&dir, dry)?;
     let name = shown(session, &dir);
     if session.globals.json {
         return session.json(&json!({

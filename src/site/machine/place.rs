@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use crate::diag::{Exit, Failure};
 use crate::lab::write;
-use crate::site::starter::first_line;
+use crate::site::starter::{first_line, write_schema};
 
 /// Where it goes.
 #[derive(Debug, Clone, Copy)]
@@ -78,8 +78,11 @@ impl Place<'_> {
                     .help("`--force` replaces it, `--dry-run` shows what would be written"),
             );
         }
-        if !same && !dry {
-            write(&path, text.as_bytes(), 0o644)?;
+        if !dry {
+            if !same {
+                write(&path, text.as_bytes(), 0o644)?;
+            }
+            write_schema(self.dir, self.schema)?;
         }
         Ok(Placed { file, text, same })
     }
@@ -124,6 +127,7 @@ mod tests {
         let comments = ["from a test".to_owned()];
         let placed = place.put(&node("tank"), &comments, false, false).unwrap();
         assert_eq!(placed.file, "site/nodes/pve.yaml");
+        assert!(dir.join("nodes/../.schemas/node.json").is_file());
         let text = "# yaml-language-server: $schema=../.schemas/node.json\n# from a test\nnode: pve\n\
             api_endpoint: https://192.0.2.1:8006\napi_token: pve\ndatastore: tank\nip: \"192.0.2.1\"\n";
         assert_eq!(std::fs::read_to_string(&file).unwrap(), text);

@@ -16,8 +16,8 @@ use super::envelope::Form;
 use super::private::PrivateDir;
 use super::problem::Problem;
 use super::sops::Sops;
-use super::vault::{Found, PLAIN, Vault};
-use crate::diag::{Exit, Failure, Source};
+use super::vault::{Found, PLAIN, SEALED, Vault};
+use crate::diag::{Diagnostic, Exit, Failure, Source};
 use crate::lab::{Signal, Watch, write};
 use crate::site::yaml::Document;
 
@@ -75,6 +75,13 @@ impl Vault<'_> {
         let mut changed = found.unchanged();
         changed.written = true;
         changed.names = names;
+        let sealed = self.shown().join(SEALED);
+        if found.form == Form::Plain && self.dir().join(SEALED).exists() {
+            changed.warnings.push(
+                Diagnostic::warning(format!("`{sealed}` still holds what was before"))
+                    .help("`hl site secrets encrypt`"),
+            );
+        }
         if let Err(failure) = self.load() {
             changed.warnings.extend(failure.diagnostics);
         }

@@ -39,11 +39,7 @@ impl<'a> Sops<'a> {
             version: String::new(),
             env,
         };
-        let output = sops.run(
-            &["--version", "--disable-version-check"],
-            Vec::new(),
-            Utf8Path::new("/"),
-        )?;
+        let output = sops.run(&["--version", "--disable-version-check"], Vec::new(), None)?;
         let said = String::from_utf8_lossy(&output.stdout);
         version(&said)
             .ok_or(Problem::NotSops)?
@@ -64,7 +60,7 @@ impl<'a> Sops<'a> {
             to,
             "/dev/stdin",
         ];
-        let output = self.run(&args, sealed.to_vec(), Utf8Path::new("/"))?;
+        let output = self.run(&args, sealed.to_vec(), None)?;
         self.text(output)
     }
 
@@ -82,8 +78,8 @@ impl<'a> Sops<'a> {
             args.extend(["--age", &recipients]);
         }
         args.extend(["--filename-override", path.as_str(), "/dev/stdin"]);
-        let dir = path.parent().unwrap_or(Utf8Path::new("/"));
-        let output = self.run(&args, clear.to_vec(), dir)?;
+        // It looks for `.sops.yaml` from where it is, upwards.
+        let output = self.run(&args, clear.to_vec(), path.parent())?;
         self.text(output)
     }
 
@@ -95,14 +91,24 @@ impl<'a> Sops<'a> {
         String::from_utf8(output.stdout).map_err(|_| Problem::Strange)
     }
 
-    fn run(&self, args: &[&str], input: Vec<u8>, dir: &Utf8Path) -> Result<Output, Problem> {
+    fn run(
+        &self,
+        args: &[&str],
+        input: Vec<u8>,
+        dir: Option<&Utf8Path>,
+    ) -> Result<Output, Problem> {
         let mut env = self.env.clone();
         // It would take a name without a file for a file without a name.
         env.retain(|name, value| !(name.starts_with("SOPS_") && value.is_empty()));
         // It would ask GitHub for a newer one.
         env.insert("SOPS_DISABLE_VERSION_CHECK".to_owned(), "true".to_owned());
-        let expression = duct::cmd(&self.program, args)
-            .dir(dir)
+        let expression = duct::cmd(&self.program, args);
+        let expression = match dir {
+            Some(dir) => expression.dir(dir),
+            // Paths of keys may be relative to where the user is.
+            None => expression,
+        };
+        let expression = expression
             .full_env(env)
             .stdin_bytes(input)
             .stdout_capture()

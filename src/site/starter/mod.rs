@@ -11,4 +11,4 @@ mod files;
 mod write;
 
 pub use files::{Starter, all};
-pub use write::{Made, first_line, write};
+pub use write::{Made, first_line, write, write_schema};

@@ -10,6 +10,7 @@ use serde::Serialize;
 use super::files::all;
 use crate::diag::{Exit, Failure};
 use crate::lab::create_dir;
+use crate::site::{SCHEMAS, schema};
 
 /// What was done, by path in the site-config.
 #[derive(Debug, Default, Serialize)]
@@ -20,15 +21,49 @@ pub struct Made {
     pub kept: Vec<Utf8PathBuf>,
 }
 
-/// Writes a site-config into `dir`. `schemas` are put beside it, for editors,
-/// as `.schemas/NAME.json`; each file names its own in its first line. `dry`
+/// Writes a site-config into `dir`, with the schemas of its files in
+/// `.schemas/`, for editors: each file names its own in its first line. `dry`
 /// writes nothing.
 ///
 /// # Errors
 /// A file or directory cannot be written (73).
-pub fn write(dir: &Utf8Path, schemas: &[(&str, String)], dry: bool) -> Result<Made, Failure> {
+pub fn write(dir: &Utf8Path, dry: bool) -> Result<Made, Failure> {
     let mut made = Made::default();
-    let mut add = |path: Utf8PathBuf, text: &str, mode: u32| {
+    for file in all() {
+        let first = file
+            .schema
+            .map_or_else(String::new, |name| first_line(file.path, name));
+        let text = format!("{first}{}", file.text);
+        made.note(dir, file.path.into(), &text, file.mode(), dry)?;
+    }
+    for name in SCHEMAS {
+        let path = schema_path(name);
+        made.note(dir, path, &schema_text(name)?, 0o644, dry)?;
+    }
+    made.written.sort();
+    made.kept.sort();
+    Ok(made)
+}
+
+/// Writes the schema of a file that was added to a site-config, unless it is
+/// there.
+///
+/// # Errors
+/// It cannot be written (73).
+pub fn write_schema(dir: &Utf8Path, name: &str) -> Result<(), Failure> {
+    let text = schema_text(name)?;
+    Made::default().note(dir, schema_path(name), &text, 0o644, false)
+}
+
+impl Made {
+    fn note(
+        &mut self,
+        dir: &Utf8Path,
+        path: Utf8PathBuf,
+        text: &str,
+        mode: u32,
+        dry: bool,
+    ) -> Result<(), Failure> {
         let full = dir.join(&path);
         let new = if dry {
             full.symlink_metadata().is_err()
@@ -44,29 +79,23 @@ pub fn write(dir: &Utf8Path, schemas: &[(&str, String)], dry: bool) -> Result<Ma
             })?
         };
         if new {
-            made.written.push(path);
+            self.written.push(path);
         } else {
-            made.kept.push(path);
+            self.kept.push(path);
         }
         Ok(())
-    };
-    for file in all() {
-        let schema = file
-            .schema
-            .filter(|name| schemas.iter().any(|(known, _)| known == name));
-        let first = schema.map_or_else(String::new, |name| first_line(file.path, name));
-        add(
-            file.path.into(),
-            &format!("{first}{}", file.text),
-            file.mode(),
-        )?;
     }
-    for (name, text) in schemas {
-        add(format!(".schemas/{name}.json").into(), text, 0o644)?;
-    }
-    made.written.sort();
-    made.kept.sort();
-    Ok(made)
+}
+
+fn schema_path(name: &str) -> Utf8PathBuf {
+    format!(".schemas/{name}.json").into()
+}
+
+fn schema_text(name: &str) -> Result<String, Failure> {
+    schema(name)
+        .and_then(|schema| serde_json::to_string_pretty(&schema).ok())
+        .map(|text| text + "\n")
+        .ok_or_else(|| Failure::message(Exit::Bug, format!("there is no schema `{name}`")))
 }
 
 /// The comment that tells an editor where a file's schema is, for a file at
@@ -102,10 +131,9 @@ mod tests {
         let dir = Utf8Path::from_path(guard.path()).unwrap().join("site");
         fs::create_dir(&dir).unwrap();
         fs::write(dir.join("site.yaml"), "mine").unwrap();
-        let schemas = [("preset", "{}".to_owned())];
-        let dry = write(&dir, &schemas, true).unwrap();
+        let dry = write(&dir, true).unwrap();
         assert_eq!(fs::read_dir(&dir).unwrap().count(), 1);
-        let made = write(&dir, &schemas, false).unwrap();
+        let made = write(&dir, false).unwrap();
         assert_eq!(made.written, dry.written);
         assert_eq!(made.kept, ["site.yaml"]);
         assert_eq!(fs::read_to_string(dir.join("site.yaml")).unwrap(), "mine");
@@ -113,8 +141,15 @@ mod tests {
         assert_eq!(bits("secrets.yaml"), 0o600);
         let preset = fs::read_to_string(dir.join("vms/presets/small.yaml")).unwrap();
         assert!(preset.starts_with("# yaml-language-server: $schema=../../.schemas/preset.json\n"));
-        assert!(dir.join("vms/presets/../../.schemas/preset.json").exists());
-        let again = write(&dir, &schemas, false).unwrap();
+        // Every file that names a schema has it.
+        for file in all() {
+            let Some(name) = file.schema else { continue };
+            let line = first_line(file.path, name);
+            let (_, to) = line.trim_end().split_once('=').unwrap();
+            let schema = dir.join(file.path).parent().unwrap().join(to);
+            assert!(schema.is_file(), "{schema}");
+        }
+        let again = write(&dir, false).unwrap();
         assert!(again.written.is_empty());
         assert_eq!(again.kept.len(), made.written.len() + 1);
     }
