@@ -17,6 +17,7 @@ pub mod known_hosts;
 mod machine;
 mod packer;
 mod probe;
+pub mod reconcile;
 mod registry;
 mod runway;
 mod site;

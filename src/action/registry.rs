@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::clean::CleanRemove;
+use super::reconcile::Reconcile;
 use super::runway::{PveCheck, ToolCheck};
 use super::template::{
     IsoFetch, TemplateCheck, TemplateImage, TemplatePromote, TemplatePrune, TemplatePublish,
@@ -56,6 +57,7 @@ pub fn builtin() -> Registry {
         .with(PackerBuild)
         .with(PackerValidate)
         .with(PlaybookAction)
+        .with(Reconcile)
         .with(Script)
         .with(SshWait)
         .with(TemplateCheck)
@@ -69,6 +71,7 @@ pub fn builtin() -> Registry {
         .with(tofu::Validate)
         .with(tofu::MakePlan)
         .with(tofu::Apply)
+        .with(tofu::Forget)
         .with(tofu::ReadOutputs)
         .with(VmStart)
         .with(VmWait)

@@ -19,6 +19,7 @@ mod mistake;
 mod new;
 mod nodes;
 mod recipe;
+mod reconcile;
 mod rehearse;
 mod replay;
 mod reports;

@@ -5,6 +5,7 @@ use clap::CommandFactory;
 use super::args::{Cli, PlanArgs, ResumeArgs, UpArgs};
 use super::before_up::{Start, before_up};
 use super::dry::Dry;
+use super::reconcile::offer;
 use super::replay::replay;
 use super::resume::resume;
 use super::run::{Job, Origin, run};
@@ -146,7 +147,7 @@ pub(super) fn go(
             "{verb} `PVE_TLS_INSECURE=1`: whoever answers at `PVE_ACCESS_HOST` gets the token; pin the certificate instead, `hl l0-runway` says how"
         ));
     }
-    let job = Job {
+    let mut job = Job {
         lab: &ready.lab,
         env: &ready.env,
         registry: &ready.registry,
@@ -155,7 +156,12 @@ pub(super) fn go(
         journal: true,
         origin,
     };
-    let ended = run(session, &job)?;
+    let mut ended = run(session, &job)?;
+    if !dry.on && offer(session, &job.plan, &ended)? {
+        job.origin.resume = None;
+        job.origin.archive = None;
+        ended = run(session, &job)?;
+    }
     dry.tell(session);
     Ok((ended.exit, ended.pending()))
 }

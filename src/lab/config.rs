@@ -17,6 +17,8 @@ pub struct Config {
     pub doppler: DopplerSettings,
     /// `[ssh]`
     pub ssh: SshSettings,
+    /// `[network]`
+    pub network: NetworkSettings,
     /// `[timeouts]`: tiers such as `quick = "30s"`; built-in ones may be changed.
     pub timeouts: BTreeMap<String, String>,
     /// `[tools]`: program to run for a tool, e.g. `tofu = "terraform"`.
@@ -67,6 +69,17 @@ pub struct DopplerSettings {
     /// Doppler config; absent: what `doppler setup` chose.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub config: Option<String>,
+}
+
+/// `[network]`: how the lab's machines are reached.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct NetworkSettings {
+    /// An address behind the VPN, such as its hub's, that must answer before L3
+    /// and L4: `10.8.0.1`, or with a port that accepts connections
+    /// `10.8.0.1:22`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub vpn_peer: Option<String>,
 }
 
 /// `[ssh]`: one set for packer, waiting and ansible.

@@ -6,9 +6,10 @@ use serde::de::DeserializeOwned;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue, Error, ValueDeserializer};
 
-use super::Config;
+use super::network::host_port;
 use super::timeouts::parse_duration;
 use super::variables::{self, Group};
+use super::{Config, NetworkSettings};
 use crate::diag::{Diagnostic, Exit, Failure, Source, did_you_mean};
 
 /// Sections and their keys; no keys: the names are the user's own.
@@ -16,6 +17,7 @@ const SECTIONS: &[(&str, &[&str])] = &[
     ("doppler", &["config", "mode", "project"]),
     ("env", &[]),
     ("lab", &["env", "name"]),
+    ("network", &["vpn_peer"]),
     ("ssh", &["identity", "public_keys", "user"]),
     ("timeouts", &[]),
     ("tools", &[]),
@@ -77,6 +79,7 @@ impl Reader<'_> {
             lab: self.section(&mut table, "lab"),
             doppler: self.section(&mut table, "doppler"),
             ssh: self.section(&mut table, "ssh"),
+            network: self.network(&mut table),
             env: self.texts(&mut table, "env", check_variable),
             timeouts: self.texts(&mut table, "timeouts", check_duration),
             tools: self.texts(&mut table, "tools", |_, _| None),
@@ -103,6 +106,22 @@ impl Reader<'_> {
             self.report(&error);
             T::default()
         })
+    }
+
+    /// `[network]`, its addresses checked where they stand.
+    fn network(&mut self, table: &mut DeTable<'_>) -> NetworkSettings {
+        let peer = table
+            .get("network")
+            .and_then(|section| section.get_ref().get("vpn_peer"));
+        if let Some(peer) = peer
+            && let Some(text) = peer.get_ref().as_str()
+            && host_port(text).is_none()
+        {
+            let wrong = format!("`{text}` is no address");
+            let help = "write an address or a name, with a port where one accepts connections: `10.8.0.1`, `10.8.0.1:22`";
+            self.add(peer.span(), Diagnostic::error(wrong).help(help));
+        }
+        self.section(table, "network")
     }
 
     /// A section of texts; `check` says what is wrong with one.
@@ -248,6 +267,8 @@ mod tests {
             [ssh]
             public_keys = ["~/.ssh/lab.pub"]
             identity = "~/.ssh/lab"
+            [network]
+            vpn_peer = "10.8.0.1:22"
             [timeouts]
             quick = "45s"
             [tools]
@@ -262,6 +283,7 @@ mod tests {
         assert_eq!(config.doppler.mode, DopplerMode::Auto);
         assert_eq!(config.doppler.project.as_deref(), Some("homelab"));
         assert_eq!(config.ssh.user, SshSettings::default().user);
+        assert_eq!(config.network.vpn_peer.as_deref(), Some("10.8.0.1:22"));
         assert_eq!(config.timeouts["quick"], "45s");
         assert_eq!(config.tools["tofu"], "terraform");
     }
@@ -282,6 +304,15 @@ mod tests {
             [(2, 1), (3, 7), (5, 2), (7, 8), (10, 8), (11, 11), (14, 9)]
         );
         insta::assert_snapshot!(render(&failure, false));
+    }
+
+    #[test]
+    fn a_peer_that_is_no_address_is_shown_where_it_stands() {
+        let failure = fails("[network]\nvpn_peer = \"10.8.0\"\n");
+        let place = failure.diagnostics[0].place.as_ref().unwrap();
+        assert_eq!(place.line_column(), (2, 12));
+        assert!(failure.to_string().contains("`10.8.0` is no address"));
+        assert!(fails("[network]\nvpn_pear = 1\n").diagnostics[0].help[0].contains("vpn_peer"));
     }
 
     #[test]

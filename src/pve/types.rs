@@ -183,6 +183,9 @@ pub struct Vm {
     /// Set while something works on it.
     #[serde(default)]
     pub lock: Option<String>,
+    /// Seconds since it was started; 0 when it does not run.
+    #[serde(default, deserialize_with = "lenient::number")]
+    pub uptime: u64,
 }
 
 /// `GET /nodes/{node}/qemu/{vmid}/status/current`
@@ -199,6 +202,9 @@ pub struct VmStatus {
     /// Whether it is a template.
     #[serde(default, deserialize_with = "lenient::flag")]
     pub template: bool,
+    /// Seconds since it was started; 0 when it does not run.
+    #[serde(default, deserialize_with = "lenient::number")]
+    pub uptime: u64,
 }
 
 /// `GET /nodes/{node}/qemu/{vmid}/config`: all keys as the API sends them.

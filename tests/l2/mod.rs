@@ -6,6 +6,7 @@ mod applies;
 mod guards;
 mod interrupts;
 mod machines;
+mod reconcile;
 mod site;
 mod stage;
 mod traps;

@@ -161,7 +161,7 @@ impl Action for ReadOutputs {
 }
 
 /// Whether an environment without machines is one that nobody applied yet.
-fn wants_machines(lab: &Lab, target: &Target) -> bool {
+pub(super) fn wants_machines(lab: &Lab, target: &Target) -> bool {
     target.key.is_none()
         && site::machines(&action::site::tree(lab), &target.env)
             .is_ok_and(|env| !env.vms.is_empty())
@@ -169,7 +169,7 @@ fn wants_machines(lab: &Lab, target: &Target) -> bool {
 
 /// Why the outputs cannot be handed on.
 #[derive(Debug)]
-enum Gap {
+pub(super) enum Gap {
     /// Machines without an address: name, id and node of each.
     Silent(Vec<(String, u32, String)>),
     /// Machines of the state that the outputs do not know: the apply that made
@@ -179,7 +179,7 @@ enum Gap {
 
 impl Gap {
     /// Names each machine; silent ones with the agent's own words for why.
-    fn into_error(self, ctx: &StepContext<'_>, env: &str) -> StepError {
+    pub(super) fn into_error(self, ctx: &StepContext<'_>, env: &str) -> StepError {
         let quoted = |names: Vec<&str>| format!("`{}`", names.join("`, `"));
         let again = format!("`hl l2-apply {env}`");
         match self {
@@ -240,7 +240,7 @@ struct Raw {
     user: String,
 }
 
-fn collect(
+pub(super) fn collect(
     target: &Target,
     state: &State,
     told: &BTreeMap<String, Vec<String>>,

@@ -1,0 +1,19 @@
+//! `lab.reconcile`: before a layer that assumes infrastructure, is it there?
+//!
+//! | file | what |
+//! |---|---|
+//! | `check` | the action |
+//! | `fate` | what the node says of machines |
+//! | `answer` | which machines answer on their ssh port |
+//! | `peer` | whether the VPN's peer answers |
+//! | `remedy` | the commands that help, as they can be typed |
+
+mod answer;
+mod check;
+mod fate;
+mod peer;
+mod remedy;
+
+pub use check::Reconcile;
+pub(super) use fate::{Fate, fates};
+pub use remedy::{NAME, Remedy};

@@ -1,0 +1,76 @@
+//! The commands that help, as they can be typed.
+
+use crate::plan::quoted;
+
+/// The action's name in layer files.
+pub const NAME: &str = "lab.reconcile";
+
+/// What to do when infrastructure is not there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Remedy {
+    env: String,
+    node: String,
+}
+
+impl Remedy {
+    /// For an environment on a node.
+    pub fn new(env: &str, node: &str) -> Self {
+        Self {
+            env: env.to_owned(),
+            node: node.to_owned(),
+        }
+    }
+
+    /// Runs L2 again: words of the command line behind `hl`.
+    pub fn again(&self) -> Vec<String> {
+        self.words("l2-apply")
+    }
+
+    /// Lets the state forget what is gone: words of the command line behind `hl`.
+    pub fn reset(&self) -> Vec<String> {
+        self.words("l2-reset")
+    }
+
+    /// Both with what they do, for a failure's help.
+    pub(super) fn help(&self) -> [String; 2] {
+        [
+            format!(
+                "`{}` makes again what is gone, and starts what is stopped",
+                typed(&self.again())
+            ),
+            format!(
+                "`{}` lets the state forget what is gone",
+                typed(&self.reset())
+            ),
+        ]
+    }
+
+    fn words(&self, recipe: &str) -> Vec<String> {
+        [recipe, self.env.as_str(), "--node", self.node.as_str()]
+            .map(str::to_owned)
+            .to_vec()
+    }
+}
+
+fn typed(words: &[String]) -> String {
+    let words: Vec<String> = words.iter().map(|word| quoted(word)).collect();
+    format!("hl {}", words.join(" "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_commands_can_be_typed() {
+        let [again, reset] = Remedy::new("dev", "pve").help();
+        assert!(
+            again.starts_with("`hl l2-apply dev --node pve` "),
+            "{again}"
+        );
+        assert!(
+            reset.starts_with("`hl l2-reset dev --node pve` "),
+            "{reset}"
+        );
+    }
+}
