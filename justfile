@@ -83,6 +83,11 @@ l2-destroy *args:
 l2-outputs *args:
     @{{ hl }} l2-outputs "$@"
 
+# Let an environment's state forget the machines that are gone from the node
+[group('L2')]
+l2-reset *args:
+    @{{ hl }} l2-reset "$@"
+
 # L3: converge the systems
 [group('L3')]
 l3 *args:

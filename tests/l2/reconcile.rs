@@ -6,7 +6,6 @@ use std::process::Command;
 use std::time::{Duration, SystemTime};
 
 use super::stage::{Stage, sealed, tools};
-use crate::support::Hl;
 
 const AGAIN: &str = "`hl l2-apply dev --node pve`";
 const RESET: &str = "`hl l2-reset dev --node pve`";

@@ -108,3 +108,16 @@ fn without_room_for_what_is_derived_nothing_is_moved() {
     assert!(lab.path("state/deployment-state.yaml").is_file());
     assert!(lab.path("state/deployment-events.yaml").is_file());
 }
+
+/// A snapshot that a newer `hl` wrote: nothing is touched.
+#[test]
+fn a_newer_snapshot_stops_it_before_anything_is_touched() {
+    let lab = lab();
+    put(&lab, "state/", "l8");
+    lab.write("state/runtime.yaml", "version: 99\n");
+    lab.hl("make").exits(76);
+    assert!(lab.path("state/deployment-state.yaml").is_file());
+    assert!(!lab.path("state/legacy").exists());
+    assert_eq!(taken_over(&lab).len(), 0);
+    assert_eq!(lab.read("state/runtime.yaml"), "version: 99\n");
+}

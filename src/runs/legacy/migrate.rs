@@ -9,10 +9,11 @@ use super::judge::Verdict;
 use super::load::{Loaded, load};
 use super::relocate::{relocate, target};
 use super::secrets::Mask;
-use super::seed::seed;
+use super::seed::seeded;
 use super::split;
 use crate::diag::Failure;
 use crate::lab::{Paths, create_dir, write};
+use crate::runs::Runtime;
 
 /// What a migration did.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -56,14 +57,17 @@ struct Item {
 /// lab's lock.
 ///
 /// # Errors
-/// What is derived cannot be written (73): then nothing was moved. What cannot
-/// be read, or not be moved, is a warning.
+/// The snapshot is of a newer `hl` (76) or cannot be read (65): then nothing
+/// was touched. What is derived cannot be written (73): then nothing was moved.
+/// What cannot be read, or not be moved, is a warning.
 pub fn migrate(paths: &Paths) -> Result<Migration, Failure> {
     let mut done = Migration::default();
     let places = places(paths);
     if places.is_empty() {
         return Ok(done);
     }
+    // Written by a newer hl it stops here, before anything is touched.
+    let snapshot = Runtime::read(paths)?;
     let legacy = paths.state().join("legacy");
     create_dir(&legacy)?;
     let mut taken = Vec::new();
@@ -89,7 +93,9 @@ pub fn migrate(paths: &Paths) -> Result<Migration, Failure> {
         });
     }
     let states = places.iter().filter_map(|read| read.state.as_ref());
-    seed(paths, states, files.as_slice())?;
+    if let Some(seeded) = seeded(snapshot, states, &files) {
+        seeded.write(paths)?;
+    }
     for item in places.iter().flat_map(|read| &read.items) {
         move_one(paths, item, &mut done);
     }

@@ -7,22 +7,16 @@ use super::convert::RunFile;
 use super::document::{Peer, State, Vpn};
 use super::judge::Verdict;
 use super::times::written;
-use crate::diag::Failure;
-use crate::lab::Paths;
 use crate::plan::Outcome;
 use crate::runs::{LastRun, Runtime};
 
-/// Seeds the snapshot from the newest of these states and from these runs,
-/// oldest first. It is not written when nothing is new.
-///
-/// # Errors
-/// It was written by a newer `hl` (76), cannot be read (65) or written (73).
-pub(super) fn seed<'a>(
-    paths: &Paths,
+/// The snapshot with what is new in the newest of these states and in these
+/// runs, oldest first; `None` when nothing is.
+pub(super) fn seeded<'a>(
+    before: Option<Runtime>,
     states: impl Iterator<Item = &'a State>,
     runs: &[RunFile],
-) -> Result<(), Failure> {
-    let before = Runtime::read(paths)?;
+) -> Option<Runtime> {
     let mut runtime = before.clone().unwrap_or_default();
     let mut states: Vec<&State> = states.collect();
     // The sort is stable: of two without a time the newer layout is the last.
@@ -58,10 +52,7 @@ pub(super) fn seed<'a>(
             Verdict::Failed { .. } | Verdict::Unfinished { .. } => None,
         });
     }
-    if runtime == before.unwrap_or_default() {
-        return Ok(());
-    }
-    runtime.write(paths)
+    (runtime != before.unwrap_or_default()).then_some(runtime)
 }
 
 fn peer(peer: &Peer) -> Value {
@@ -90,16 +81,9 @@ fn vpn(vpn: &Vpn) -> Vec<(String, Value)> {
 
 #[cfg(test)]
 mod tests {
-    use camino::Utf8Path;
     use serde_json::json;
 
     use super::*;
-
-    fn world() -> (tempfile::TempDir, Paths) {
-        let dir = tempfile::tempdir().unwrap();
-        let paths = Paths::live(Utf8Path::from_path(dir.path()).unwrap());
-        (dir, paths)
-    }
 
     fn state(updated: Option<&str>, ip: &str) -> State {
         State {
@@ -134,7 +118,6 @@ mod tests {
 
     #[test]
     fn the_newest_state_and_the_last_runs_are_told() {
-        let (_guard, paths) = world();
         let states = [
             state(Some("2025-12-01T00:00:00Z"), "10.0.0.2"),
             state(Some("2025-11-01T00:00:00Z"), "10.0.0.1"),
@@ -144,8 +127,7 @@ mod tests {
             run("20251201-000000-aaaa", Verdict::Succeeded { at }),
             run("20251202-000000-bbbb", Verdict::Unfinished { phase: None }),
         ];
-        seed(&paths, states.iter(), &runs).unwrap();
-        let runtime = Runtime::read(&paths).unwrap().unwrap();
+        let runtime = seeded(None, states.iter(), &runs).unwrap();
         let peer = json!({"ip": "10.0.0.2", "public_key": "PUBLIC"});
         assert_eq!(runtime.peers["mylaptop"], peer);
         assert_eq!(runtime.vpn["port"], 51999);
@@ -158,24 +140,22 @@ mod tests {
     }
 
     #[test]
-    fn what_is_known_stays_and_nothing_writes_nothing() {
-        let (_guard, paths) = world();
-        seed(&paths, [State::default()].iter(), &[]).unwrap();
-        assert_eq!(Runtime::read(&paths).unwrap(), None);
+    fn what_is_known_stays_and_nothing_is_nothing() {
+        assert_eq!(seeded(None, [State::default()].iter(), &[]), None);
         let known = Runtime {
             current_run_id: Some("20260101-000000-cccc".to_owned()),
             peers: [("own".to_owned(), json!({}))].into(),
             ..Runtime::default()
         };
-        known.write(&paths).unwrap();
         let runs = [run(
             "20251202-000000-bbbb",
             Verdict::Unfinished { phase: None },
         )];
-        seed(&paths, [state(None, "10.0.0.1")].iter(), &runs).unwrap();
-        let after = Runtime::read(&paths).unwrap().unwrap();
+        let states = [state(None, "10.0.0.1")];
+        let after = seeded(Some(known.clone()), states.iter(), &runs).unwrap();
         assert_eq!(after.current_run_id, known.current_run_id);
         assert_eq!(after.peers, known.peers);
         assert_eq!(after.vpn["connected"], true);
+        assert_eq!(seeded(Some(after), states.iter(), &runs), None);
     }
 }
