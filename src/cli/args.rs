@@ -391,8 +391,8 @@ pub(super) struct CompletionsArgs {
 pub(super) struct SchemaArgs {
     /// Of what: layer (layer.toml), hl (hl.toml), event (`--events json`), plan (`hl plan --json`),
     /// result (`--json` of anything that runs), runs (`hl runs --json`),
-    /// run (`hl runs show --json`), status (`hl status --json`), or a file of a site-config: site,
-    /// secrets, node, host, env, template, preset, posture, spec-posture, spec, manifest
+    /// run (`hl runs show --json`), resume (`hl resume --explain --json`), status
+    /// (`hl status --json`), or a file of a site-config: site, secrets, node, host, env, template, preset, posture, spec-posture, spec, manifest
     #[arg(hide_possible_values = true)]
     pub name: SchemaName,
 }
@@ -414,6 +414,8 @@ pub(super) enum SchemaName {
     Runs,
     /// `hl runs show --json`
     Run,
+    /// `hl resume --explain --json`
+    Resume,
     /// `hl status --json`
     Status,
     /// site.yaml

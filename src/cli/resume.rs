@@ -120,6 +120,10 @@ fn choose(session: &Session, lab: &Lab, args: &ResumeArgs) -> Result<Option<Run>
             }
             Newest::None => {
                 session.note("nothing to resume: there is no run yet; `hl up` makes the first");
+                let rehearsed = lab.paths.rehearsal();
+                if !session.rehearsing() && !runs::ids(&rehearsed).is_empty() {
+                    session.note("`hl rehearse resume` goes on with a rehearsal");
+                }
                 return Ok(None);
             }
         },

@@ -105,6 +105,9 @@ pub(super) fn run(session: &Session, job: &Job<'_>) -> Result<Ended, Failure> {
             usage(format!("`--timeout {text}` is not a time")).help("such as 90s, 30m, 2h")
         })?),
     };
+    if leaves_traces {
+        not_newer(job.lab)?;
+    }
     let lock = if changes {
         Some(Lock::take(&job.lab.paths, &run_id)?)
     } else {
@@ -196,6 +199,15 @@ pub(super) fn run(session: &Session, job: &Job<'_>) -> Result<Ended, Failure> {
         exit: result.exit,
         tally: fan.tally,
     })
+}
+
+/// A lab whose last run was made by a newer `hl` is not changed by this one.
+fn not_newer(lab: &Lab) -> Result<(), Failure> {
+    let newest = runs::page(&lab.paths, Some(1)).entries.into_iter().next();
+    match newest.map(|entry| entry.summary) {
+        Some(Err(failure)) if failure.exit == Exit::Newer => Err(failure),
+        _ => Ok(()),
+    }
 }
 
 /// What the earlier parts of a run did.

@@ -4,6 +4,7 @@ use clap::CommandFactory;
 use schemars::{Schema, schema_for};
 
 use super::args::{Cli, SchemaArgs, SchemaName};
+use super::resume::Explained;
 use super::session::Session;
 use crate::diag::{Exit, Failure};
 use crate::layers;
@@ -20,6 +21,7 @@ pub(super) fn schema(session: &Session, args: &SchemaArgs) -> Result<(), Failure
         SchemaName::Result => schema_for!(Document),
         SchemaName::Runs => schema_for!(RunsDocument),
         SchemaName::Run => schema_for!(RunDocument),
+        SchemaName::Resume => schema_for!(Explained),
         SchemaName::Status => schema_for!(StatusDocument),
         SchemaName::Site => site("site"),
         SchemaName::Secrets => site("secrets"),

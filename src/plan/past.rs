@@ -71,8 +71,13 @@ pub fn past(events: &[Event]) -> BTreeMap<StepId, Past> {
             (Status::Succeeded, _) | (Status::Skipped, true) => {
                 known.insert(step.clone(), done(&event.time));
             }
-            // Its earlier result still stood, and was published again.
-            (Status::Skipped, false) if fingerprint.is_some() => {}
+            // Its earlier result still stood, and was published again; that
+            // may be of another run, which is not told here.
+            (Status::Skipped, false) if fingerprint.is_some() => {
+                known
+                    .entry(step.clone())
+                    .or_insert_with(|| done(&event.time));
+            }
             (Status::Skipped, false) => {
                 known.insert(step.clone(), Past::Skipped);
             }
@@ -166,6 +171,8 @@ mod tests {
         ];
         let after = |more: &[Event]| how(&[&done[..], &[part()], more].concat());
         assert_eq!(how(&[part()]), None);
+        let reused = [part(), ended("a", Status::Skipped, Some("f"))];
+        assert_eq!(how(&reused), Some("done"), "of a run before this one");
         assert_eq!(how(&done), Some("done"));
         assert_eq!(how(&done[..2]), Some("killed"));
         assert_eq!(after(&[ended("a", Status::Blocked, None)]), Some("done"));

@@ -48,7 +48,7 @@ pub struct Notice {
 
 /// The children of earlier runs that still run.
 pub fn survivors(lab: &Lab) -> Vec<Survivor> {
-    find(lab).0
+    find(lab).unwrap_or_default().0
 }
 
 /// Waits until no child of an earlier run is left, then redacts what they
@@ -63,7 +63,7 @@ pub fn settle(
     interrupt: bool,
     say: &mut dyn FnMut(Notice),
 ) -> Result<(), Failure> {
-    let (mut left, mut spools) = find(lab);
+    let (mut left, mut spools) = find(lab)?;
     if !left.is_empty() {
         let mut watch = Watch::start().map_err(|error| {
             Failure::message(Exit::Bug, format!("cannot listen for signals: {error}"))
@@ -88,7 +88,7 @@ pub fn settle(
             }
         }
         // The run that was waited for may have been one of several.
-        (left, spools) = find(lab);
+        (left, spools) = find(lab)?;
         if !left.is_empty() {
             return settle(lab, redactor, interrupt, say);
         }
@@ -105,8 +105,9 @@ pub fn settle(
     Ok(())
 }
 
-/// The survivors, and the spools of all runs that are over.
-fn find(lab: &Lab) -> (Vec<Survivor>, Vec<Utf8PathBuf>) {
+/// The survivors, and the spools of all runs that are over. Error: a run that
+/// is not over was written by a newer `hl` (76).
+fn find(lab: &Lab) -> Result<(Vec<Survivor>, Vec<Utf8PathBuf>), Failure> {
     let mut survivors = Vec::new();
     let mut spools = Vec::new();
     let known = ids(&lab.paths);
@@ -117,8 +118,13 @@ fn find(lab: &Lab) -> (Vec<Survivor>, Vec<Utf8PathBuf>) {
             spools.extend(left);
             continue;
         }
-        // An unreadable one is named by whoever lists runs; its spools stay.
-        let Ok(run) = read(&path) else { continue };
+        let run = match read(&path) {
+            Ok(run) => run,
+            // What it left running cannot be told.
+            Err(failure) if failure.exit == Exit::Newer => return Err(failure),
+            // An unreadable one is named by whoever lists runs; its spools stay.
+            Err(_) => continue,
+        };
         if run.ending == Ending::Running {
             continue;
         }
@@ -153,7 +159,7 @@ fn find(lab: &Lab) -> (Vec<Survivor>, Vec<Utf8PathBuf>) {
         survivors.extend(holders(&unknown.cloned().collect::<Vec<_>>(), id));
         spools.extend(left);
     }
-    (survivors, spools)
+    Ok((survivors, spools))
 }
 
 /// Whether the last line of a run file is the end of the run, without reading

@@ -7,6 +7,7 @@
 mod children;
 mod full_disk;
 mod order;
+mod resume;
 mod signals;
 mod stage;
 mod support;

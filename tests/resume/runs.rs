@@ -215,6 +215,7 @@ fn the_run_of_a_newer_hl_is_left_alone() {
     fs::write(file, &newer).unwrap();
     lab.hl("resume").exits(76);
     lab.hl("resume --explain").exits(76);
+    lab.hl("job").exits(76);
     assert_eq!(fs::read_to_string(file).unwrap(), newer);
     assert_eq!(log(&lab).len(), 3);
 }

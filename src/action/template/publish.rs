@@ -54,7 +54,9 @@ impl Action for TemplatePublish {
     }
 
     fn basis(&self, _: &StepContext<'_>) -> Result<Basis, StepError> {
-        Ok(Basis::On(Reads::default().on_the_node()))
+        let mut reads = Reads::default().on_the_node();
+        reads.variables.push("UPDATE_STABLE");
+        Ok(Basis::On(reads))
     }
 
     fn preview(&self, _ctx: &StepContext<'_>) -> Result<Done, StepError> {
