@@ -46,7 +46,7 @@ pub(super) type Opened<'s> = Result<Option<&'s Secrets>, &'s Failure>;
 /// The directory of nodes cannot be read. What is wrong with one node is told
 /// when work on it is asked for.
 pub(super) fn with_nodes(
-    env: Environment,
+    env: &Environment,
     tree: &Tree,
     secrets: Opened<'_>,
     rehearsing: bool,
@@ -332,7 +332,7 @@ mod tests {
 
     impl World {
         fn env(&self, pairs: &[(&str, &str)]) -> Environment {
-            with_nodes(env(pairs), &self.tree, Ok(Some(&self.secrets)), false).unwrap()
+            with_nodes(&env(pairs), &self.tree, Ok(Some(&self.secrets)), false).unwrap()
         }
     }
 
@@ -449,12 +449,12 @@ mod tests {
         let closed = Failure::message(Exit::Runway, "no key");
         let known = [("PM_TOKEN_ID", "a@pam!b"), ("PM_TOKEN_SECRET", "canary")];
         let with = |pairs: &[(&str, &str)]| {
-            with_nodes(env(pairs), &world.tree, Err(&closed), false).unwrap()
+            with_nodes(&env(pairs), &world.tree, Err(&closed), false).unwrap()
         };
         assert_eq!(with(&[]).on(Some("n1")).unwrap_err().exit, Exit::Runway);
         assert_eq!(on(&with(&known), "n1")[3..], ["a@pam!b", "canary"]);
         // A rehearsal has a token of its own.
-        let inside = with_nodes(env(&known), &world.tree, Err(&closed), true).unwrap();
+        let inside = with_nodes(&env(&known), &world.tree, Err(&closed), true).unwrap();
         assert_eq!(on(&inside, "n1")[2..], ["tank", "a@pam!b", "canary"]);
     }
 }

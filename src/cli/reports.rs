@@ -7,7 +7,7 @@ use std::io::Write;
 use camino::{Utf8Path, Utf8PathBuf};
 use clap::CommandFactory;
 
-use super::args::{Cli, TemplatesVerb, Verb};
+use super::args::{Cli, TemplatesArgs, TemplatesVerb, Verb};
 use super::session::Session;
 use crate::diag::{Exit, Failure, Severity};
 use crate::lab;
@@ -129,17 +129,19 @@ pub(super) fn run_was_meant(words: &[String]) -> bool {
 
 /// Whether a verb runs something: it is reported also when it cannot start.
 pub(super) fn runs(verb: &Verb) -> bool {
-    match verb {
-        Verb::Up(_)
-        | Verb::Rehearse(_)
-        | Verb::Resume(_)
-        | Verb::Replay(_)
-        | Verb::Clean
-        | Verb::Recipe(_) => true,
-        Verb::Templates(args) => !matches!(
+    let templates = |args: &TemplatesArgs| {
+        !matches!(
             args.verb,
             None | Some(TemplatesVerb::List | TemplatesVerb::Show { .. })
-        ),
-        _ => false,
-    }
+        )
+    };
+    matches!(
+        verb,
+        Verb::Up(_)
+            | Verb::Rehearse(_)
+            | Verb::Resume(_)
+            | Verb::Replay(_)
+            | Verb::Clean
+            | Verb::Recipe(_)
+    ) || matches!(verb, Verb::Templates(args) if templates(args))
 }

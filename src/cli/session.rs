@@ -131,11 +131,11 @@ impl Session {
                 )));
             }
         }
-        self.with_nodes(lab, loaded.env)
+        self.with_nodes(lab, &loaded.env)
     }
 
     /// The environment with what the site says of each node.
-    fn with_nodes(&self, lab: &Lab, env: Environment) -> Result<Environment, Failure> {
+    fn with_nodes(&self, lab: &Lab, env: &Environment) -> Result<Environment, Failure> {
         let site = lab.paths.site();
         let shown = lab.paths.show(&site);
         let variables = env

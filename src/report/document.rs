@@ -132,9 +132,11 @@ impl Document {
 
     /// The document of a run that did not start.
     pub fn not_started(scenario: &str, dry_run: bool, failure: &Failure) -> Self {
-        let outcome = match failure.exit {
-            Exit::NotApproved | Exit::Interrupted | Exit::Terminated => Outcome::Cancelled,
-            _ => Outcome::Failed,
+        let stopped = [Exit::NotApproved, Exit::Interrupted, Exit::Terminated];
+        let outcome = if stopped.contains(&failure.exit) {
+            Outcome::Cancelled
+        } else {
+            Outcome::Failed
         };
         Self {
             success: false,

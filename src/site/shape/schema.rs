@@ -156,12 +156,14 @@ mod tests {
     #[test]
     fn secrets_are_read_as_the_table_says() {
         let text = |record: &Record| -> String {
-            let lines = record.keys.iter().map(|key| match key.shape {
-                Shape::Keyed(_) => format!("{}: {{a: b}}\n", key.name),
-                Shape::Record(_) => {
+            let lines = record.keys.iter().map(|key| {
+                if matches!(key.shape, Shape::Keyed(_)) {
+                    format!("{}: {{a: b}}\n", key.name)
+                } else if matches!(key.shape, Shape::Record(_)) {
                     format!("{}: {{site_token: a, node_tokens: {{a: b}}}}\n", key.name)
+                } else {
+                    String::new()
                 }
-                _ => String::new(),
             });
             lines.collect()
         };

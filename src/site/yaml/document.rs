@@ -157,6 +157,8 @@ fn masked(text: &str, keys: Vec<Range<usize>>) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::fmt::Write as _;
+
     use proptest::prelude::*;
     use rstest::rstest;
 
@@ -253,7 +255,7 @@ mod tests {
         let mut text = "a0: &a0 [x, x, x, x, x, x, x, x]\n".to_owned();
         for n in 1..12 {
             let before = format!("*a{}, ", n - 1).repeat(8);
-            text += &format!("a{n}: &a{n} [{before}]\n");
+            writeln!(text, "a{n}: &a{n} [{before}]").unwrap();
         }
         let failure = Document::parse(Source::new("e.yaml", text)).unwrap_err();
         assert!(failure.to_string().contains("more than"), "{failure}");
