@@ -177,6 +177,17 @@ impl RunRow {
         took.map(short_duration).unwrap_or_default()
     }
 
+    fn cells(&self, zone: &TimeZone) -> [String; 6] {
+        [
+            self.short.clone(),
+            local(&self.started_at, zone),
+            sanitize(&self.recipe),
+            sanitize(&self.flag_words().join(" ")),
+            self.outcome.word().to_owned(),
+            self.took(),
+        ]
+    }
+
     /// The flags as they were typed.
     pub fn flag_words(&self) -> Vec<String> {
         let mut words: Vec<String> = self
@@ -241,28 +252,19 @@ impl RunsDocument {
 
     /// The list for people, with local times.
     pub fn text(&self, zone: &TimeZone, palette: Palette) -> String {
-        let mut rows: Vec<(&str, [String; 6], Option<Paint>)> = Vec::new();
+        let mut rows: Vec<([String; 6], Option<Paint>)> = Vec::new();
+        let mut unreadable = self.unreadable.iter().peekable();
         for run in &self.runs {
-            let cells = [
-                run.short.clone(),
-                local(&run.started_at, zone),
-                sanitize(&run.recipe),
-                sanitize(&run.flag_words().join(" ")),
-                run.outcome.word().to_owned(),
-                run.took(),
-            ];
-            rows.push((&run.id, cells, Some(run.outcome.paint())));
+            // Their times are only in their names.
+            while let Some(bad) = unreadable.next_if(|bad| bad.id > run.id) {
+                rows.push((bad.cells(), None));
+            }
+            rows.push((run.cells(zone), Some(run.outcome.paint())));
         }
-        for bad in &self.unreadable {
-            let reason = format!("unreadable: {}", sanitize(&bad.reason));
-            let empty = String::new;
-            let cells = [bad.id.clone(), reason, empty(), empty(), empty(), empty()];
-            rows.push((&bad.id, cells, None));
-        }
-        rows.sort_by(|a, b| b.0.cmp(a.0));
+        rows.extend(unreadable.map(|bad| (bad.cells(), None)));
         let titles = ["run", "when", "recipe", "flags", "outcome", "took"];
         let mut widths = titles.map(str::len);
-        for (_, cells, paint) in &rows {
+        for (cells, paint) in &rows {
             if paint.is_some() {
                 for (width, cell) in widths.iter_mut().zip(cells) {
                     *width = (*width).max(cell.chars().count());
@@ -275,7 +277,7 @@ impl RunsDocument {
                 palette.paint(Paint::Dim, text)
             });
         }
-        for (_, cells, paint) in &rows {
+        for (cells, paint) in &rows {
             if let Some(paint) = paint {
                 line(&mut out, cells, &widths, |column, text| match column {
                     0 => palette.paint(Paint::Bold, text),
@@ -293,6 +295,12 @@ impl RunsDocument {
 }
 
 impl Unreadable {
+    fn cells(&self) -> [String; 6] {
+        let reason = format!("unreadable: {}", sanitize(&self.reason));
+        let [a, b, c, d] = <[String; 4]>::default();
+        [self.id.clone(), reason, a, b, c, d]
+    }
+
     fn new(paths: &Paths, entry: &Entry) -> Self {
         let said = match &entry.summary {
             Ok(_) => String::new(),

@@ -238,7 +238,8 @@ fn timeline(run: &RunDocument, zone: &TimeZone, page: &mut Page) {
         });
         let (paint, verb) = step.status.verb();
         let took = step.duration_seconds.map(Duration::from_secs_f64);
-        let took = took.filter(|_| at.is_some()).map(short_duration);
+        let took = took.filter(|took| at.is_some() && *took >= Duration::from_millis(50));
+        let took = took.map(short_duration);
         let text = format!(
             "{:>8}  {:>7}  {}",
             offset.unwrap_or_default(),

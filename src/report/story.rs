@@ -197,6 +197,11 @@ impl RunDocument {
             fact("Resumed", &text);
         }
         fact("File", &run.file);
+        let logs = self.steps.iter().filter_map(|step| step.log.as_deref());
+        let dirs = logs.filter_map(|log| log.rsplit_once('/'));
+        if let Some((dir, _)) = dirs.last() {
+            fact("Logs", &format!("{dir}/"));
+        }
         for warning in &self.warnings {
             fact("Warning", warning);
         }
@@ -328,14 +333,6 @@ impl StepRow {
             let outputs: Vec<String> = self.outputs.iter().map(output).collect();
             more(format!("published {}", outputs.join(", ")));
         }
-        // The block of a failed step names it.
-        if let Some(log) = self
-            .log
-            .as_ref()
-            .filter(|_| self.status != StepState::Failed)
-        {
-            more(format!("log {log}"));
-        }
     }
 
     fn ended(&self) -> Ended {
@@ -444,6 +441,7 @@ mod tests {
                 Took 9.0s, exit code 7
              Command hl up
                 File state/runs/20260101-000000-abcd.yaml
+                Logs state/logs/x/
 
                 Done    1.2s l0-r/a  fine
                              published nodes, version=9.1

@@ -1,8 +1,9 @@
 //! Which runs may go, and their going: the file, the logs and the spools.
 //!
 //! Kept whatever was asked for: the runs that run, the newest run that did not
-//! succeed (`hl resume` goes on with it), the newest that did (`hl status`
-//! names it), those whose children still run, and files that cannot be read.
+//! succeed, unless the same did since (`hl resume` goes on with it), the newest
+//! that did (`hl status` names it), those whose children still run, and files
+//! that cannot be read.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -48,6 +49,7 @@ pub fn pruning(lab: &Lab, keep: usize) -> Pruning {
     let with_children: BTreeSet<String> = survivors(lab).into_iter().map(|left| left.run).collect();
     let mut pruning = Pruning::default();
     let (mut resumable, mut success) = (false, false);
+    let mut succeeded = BTreeSet::new();
     for (index, entry) in page(&lab.paths, None).entries.into_iter().enumerate() {
         let reason = match &entry.summary {
             Err(_) => Some("it cannot be read"),
@@ -58,9 +60,16 @@ pub fn pruning(lab: &Lab, keep: usize) -> Pruning {
                     Ending::Finished {
                         outcome: Outcome::Succeeded,
                         ..
-                    } => (live && first(&mut success)).then_some("it is the last that succeeded"),
+                    } => {
+                        if live {
+                            succeeded.insert(summary.header.recipe.clone());
+                        }
+                        (live && first(&mut success)).then_some("it is the last that succeeded")
+                    }
                     Ending::Finished { .. } | Ending::Interrupted => {
-                        (live && first(&mut resumable)).then_some("`hl resume` goes on with it")
+                        // What succeeded since is not gone on with.
+                        let open = live && !succeeded.contains(&summary.header.recipe);
+                        (open && first(&mut resumable)).then_some("`hl resume` goes on with it")
                     }
                 }
             }

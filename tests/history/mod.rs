@@ -2,6 +2,7 @@
 
 mod full_disk;
 mod machines;
+mod page;
 mod runs;
 mod status;
 
