@@ -131,6 +131,25 @@ fn a_clear_file_stays_clear_and_private() {
 }
 
 #[test]
+fn where_there_are_none_a_file_to_fill_in_is_opened() {
+    let world = World::new();
+    let edited = edit(&world, "true", |_| {});
+    assert_eq!(edited.code, 0, "{}", edited.screen);
+    assert!(!world.path("site/secrets.yaml").exists());
+    let fill = format!("sed -i 's/^  # vm_root:.*/  vm_root: {CANARY}/' \"$1\"");
+    let edited = edit(&world, &fill, |_| {});
+    assert_eq!(edited.code, 0, "{}", edited.screen);
+    assert!(edited.screen.contains("passwords.vm_root") && !edited.screen.contains(CANARY));
+    assert!(
+        world
+            .read("secrets.yaml")
+            .contains(&format!("  vm_root: {CANARY}\n"))
+    );
+    assert_eq!(world.mode("secrets.yaml"), 0o600);
+    world.hl("site secrets check").exits(0).says(&["vm_root"]);
+}
+
+#[test]
 fn nothing_stays_behind_when_it_is_stopped() {
     for (world, signal) in [
         (World::sealed(), "TERM"),

@@ -76,7 +76,7 @@ fn tell(session: &Session, changed: &Changed, did: &str) -> Result<Exit, Failure
     let palette = session.palette();
     if !changed.written {
         session.note(&format!(
-            "{} {} holds the same already",
+            "{} {}",
             palette.verb(Paint::Dim, "Unchanged"),
             changed.file
         ));

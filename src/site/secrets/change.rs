@@ -180,7 +180,10 @@ impl Vault<'_> {
     }
 
     /// A clear file that git would take along.
-    fn not_ignored(&self) -> Option<Diagnostic> {
+    pub(super) fn not_ignored(&self) -> Option<Diagnostic> {
+        if self.find(PLAIN).ok()??.form != Form::Plain {
+            return None;
+        }
         let tracking = Git::find(self.dir(), self.env())?.tracking(PLAIN);
         let shown = self.shown().join(PLAIN);
         let what = match tracking {

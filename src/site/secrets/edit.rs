@@ -19,6 +19,7 @@ use super::sops::Sops;
 use super::vault::{Found, PLAIN, SEALED, Vault};
 use crate::diag::{Diagnostic, Exit, Failure, Source};
 use crate::lab::{Signal, Watch, write};
+use crate::site::starter;
 use crate::site::yaml::Document;
 
 /// `sops edit` ends so when the editor changed nothing.
@@ -29,18 +30,18 @@ const BEAT: Duration = Duration::from_millis(50);
 
 impl Vault<'_> {
     /// Opens the secrets in `$SOPS_EDITOR`, `$VISUAL` or `$EDITOR`, else `vi`.
+    /// Where there are none, a commented `secrets.yaml` to fill in is opened, and
+    /// written when something was.
     ///
     /// # Errors
-    /// There are none or they cannot be opened (65, 69), the editor fails (its
+    /// They cannot be opened (65, 69), the editor fails (its
     /// code), a signal came (130, 143), or the file cannot be written (73).
     pub fn edit_file(&self) -> Result<Changed, Failure> {
-        let found = self.used()?.ok_or_else(|| {
-            Failure::message(
-                Exit::Definition,
-                format!("there is no `{}` to edit", self.shown().join(PLAIN)),
-            )
-            .help("`hl site init` writes one to fill in")
-        })?;
+        let found = match self.used()? {
+            Some(found) => found,
+            None => Found::of(PLAIN, self.dir(), self.shown(), starter::secrets(), 0o600)?,
+        };
+        let new = !found.path.exists();
         // Who cannot open it is told so before an editor starts.
         let before = match &found.form {
             Form::Plain => leaves(&found.document.root),
@@ -72,9 +73,13 @@ impl Vault<'_> {
             Form::Encrypted(_) | Form::Damaged(_) => found.mode & 0o777,
         };
         write(&found.path, text.as_bytes(), mode)?;
+        if new {
+            starter::write_schema(self.dir(), "secrets")?;
+        }
         let mut changed = found.unchanged();
         changed.written = true;
         changed.names = names;
+        changed.warnings.extend(self.not_ignored());
         let sealed = self.shown().join(SEALED);
         if found.form == Form::Plain && self.dir().join(SEALED).exists() {
             changed.warnings.push(

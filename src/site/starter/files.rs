@@ -1,5 +1,7 @@
 //! The files of a new site-config.
 
+use super::write::first_line;
+
 /// One file.
 #[derive(Debug, Clone, Copy)]
 pub struct Starter {
@@ -77,6 +79,14 @@ const OTHERS: &[Starter] = &[
         schema: None,
     },
 ];
+
+/// `secrets.yaml`, as it begins.
+pub(in crate::site) fn secrets() -> String {
+    let file = TREE.iter().find(|file| file.path == "secrets.yaml");
+    file.map_or_else(String::new, |file| {
+        first_line(file.path, "secrets") + file.text
+    })
+}
 
 /// All of them.
 pub fn all() -> impl Iterator<Item = &'static Starter> {

@@ -10,5 +10,6 @@
 mod files;
 mod write;
 
+pub(in crate::site) use files::secrets;
 pub use files::{Starter, all};
 pub use write::{Made, first_line, write, write_schema};
