@@ -73,13 +73,9 @@ pub(super) fn rehearse(session: &Session, args: &RehearseArgs) -> Result<Exit, F
 fn fill(session: &Session, lab: &Lab, env: &mut Environment) -> Result<(), Failure> {
     let mut taken = Vec::new();
     for (name, var) in example(lab)? {
-        let missing = env.get(&name).is_none();
         // What has a default is complete without the example.
-        if missing && !var.value.is_empty() {
-            if !var.secret {
-                taken.push(name.clone());
-            }
-            env.set(name, var);
+        if !var.value.is_empty() && env.fill(&name, &var) && !var.secret {
+            taken.push(name);
         }
     }
     if !taken.is_empty() {
@@ -185,6 +181,13 @@ fn less(
     refusal: &Refusal,
     words: &[String],
 ) -> Result<Exit, Failure> {
+    if env.nodes().next().is_some() {
+        return Err(Failure::message(
+            Exit::Runway,
+            format!("no rehearsal: {refusal}"),
+        )
+        .help("a lab whose site has `nodes/` is rehearsed in a sealed network only: their addresses are taken as they are"));
+    }
     let palette = session.palette();
     session.say(&format!(
         "{} no full rehearsal: {refusal}",

@@ -38,6 +38,7 @@ const ENV_EXAMPLE: &str = include_str!("../../env.example");
 const GITIGNORE: &str = "\
 /.env
 /.env.*
+/site/secrets.yaml
 /state/
 /.states/
 /.build/

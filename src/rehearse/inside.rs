@@ -73,7 +73,7 @@ fn hold() -> Result<Exit, Failure> {
 
     let guests = Arc::new(guest_host(&orders, &room).map_err(failed)?);
     let server = Server::start(ServerConfig {
-        listen: vec![SocketAddr::new(orders.address, orders.port)],
+        listen: orders.listen.clone(),
         tls: Tls::Given(room.certificate.clone()),
         world: room.world.clone(),
         guests: Arc::clone(&guests) as Arc<dyn Guests>,
@@ -91,8 +91,13 @@ fn hold() -> Result<Exit, Failure> {
         "Simulating",
         &format!(
             "`{}` on {} ({age})",
-            orders.identity.node,
-            SocketAddr::new(orders.address, orders.port)
+            orders.nodes().join("`, `"),
+            orders
+                .listen
+                .iter()
+                .map(SocketAddr::to_string)
+                .collect::<Vec<_>>()
+                .join(", ")
         ),
     );
 

@@ -9,7 +9,7 @@
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ExitStatus, Stdio};
@@ -22,7 +22,7 @@ use serde::{Deserialize, Serialize};
 
 use super::seal::{self, Refusal};
 use super::strangers::Spaces;
-use super::world::Identity;
+use super::world::{Identity, Other};
 use crate::diag::{Exit, Failure};
 use crate::lab::{Environment, Lab, Signal, Watch};
 use crate::pve::Endpoint;
@@ -86,10 +86,10 @@ pub(super) struct Orders {
     pub(super) exe: PathBuf,
     /// The network that must not be this one.
     pub(super) outer: PathBuf,
-    /// Address and port of the node.
+    /// Where names of nodes lead.
     pub(super) address: IpAddr,
-    /// Port of the API.
-    pub(super) port: u16,
+    /// Addresses and ports of the nodes.
+    pub(super) listen: Vec<SocketAddr>,
     /// The node and who may use it.
     pub(super) identity: Identity,
     /// The lab's variables.
@@ -101,6 +101,14 @@ pub(super) struct Orders {
 }
 
 impl Orders {
+    /// The nodes' names.
+    pub(super) fn nodes(&self) -> Vec<&str> {
+        let others = self.identity.others.iter();
+        std::iter::once(self.identity.node.as_str())
+            .chain(others.map(|other| other.node.as_str()))
+            .collect()
+    }
+
     /// Names that lead to the node's address.
     pub(super) fn hosts(&self) -> Vec<(IpAddr, String)> {
         let names = self.identity.names.iter();
@@ -174,19 +182,26 @@ fn bug(message: String) -> Failure {
 }
 
 fn orders(rehearsal: &Rehearsal<'_>) -> Result<Orders, Failure> {
-    let env = rehearsal.env;
-    let host = env.get("PVE_ACCESS_HOST").ok_or_else(|| {
-        Failure::message(Exit::Runway, "`PVE_ACCESS_HOST` is not set").help("set it in .env")
-    })?;
-    let endpoint = Endpoint::parse(host)
-        .map_err(|e| Failure::message(Exit::Definition, format!("`PVE_ACCESS_HOST`: {e}")))?;
-    let address = endpoint
-        .host()
-        .parse::<IpAddr>()
-        .unwrap_or(IpAddr::V4(NAMED_NODE));
-    let mut names = vec![endpoint.host().to_owned()];
-    if address.to_string() != endpoint.host() {
-        names.push(address.to_string());
+    let whole = rehearsal.env;
+    // The node that is meant, else the first that the site knows.
+    let main = whole.node().or_else(|| whole.nodes().next());
+    let main = main.map(str::to_owned);
+    let env = &*whole.on(main.as_deref())?;
+    let mut doors = Doors::default();
+    doors.add(env)?;
+    let mut others = Vec::new();
+    for name in whole.nodes().filter(|name| Some(*name) != main.as_deref()) {
+        // One that contradicts itself is told when work on it is asked for.
+        let Ok(env) = whole.on(Some(name)) else {
+            continue;
+        };
+        doors.add(&env)?;
+        let objects = Objects::from_env(&env);
+        others.push(Other {
+            node: objects.node,
+            storage_vm: objects.storage_vm,
+            bridge: objects.bridge,
+        });
     }
     let objects = Objects::from_env(env);
     let fresh = Objects::default();
@@ -198,10 +213,13 @@ fn orders(rehearsal: &Rehearsal<'_>) -> Result<Orders, Failure> {
         storage_import: objects.storage_import,
         bridge: objects.bridge,
         token_id: env.get("PM_TOKEN_ID").unwrap_or(TOKEN_ID).to_owned(),
-        names,
+        names: doors.names,
+        others,
     };
-    let mut variables: BTreeMap<String, String> = env
-        .iter()
+    // The files of nodes are read inside again.
+    let known = main.filter(|main| whole.nodes().any(|node| node == main));
+    let mut variables: BTreeMap<String, String> = whole
+        .plain()
         .map(|(name, var)| (name.to_owned(), var.value.clone()))
         .filter(|(name, _)| !LEFT_OUT.contains(&name.as_str()))
         .collect();
@@ -210,7 +228,9 @@ fn orders(rehearsal: &Rehearsal<'_>) -> Result<Orders, Failure> {
         ("PVE_STORAGE_VM", &identity.storage_vm),
         ("PM_TOKEN_ID", &identity.token_id),
     ] {
-        variables.insert(name.to_owned(), value.clone());
+        if known.is_none() || name == "PM_TOKEN_ID" {
+            variables.insert(name.to_owned(), value.clone());
+        }
     }
     let command = if rehearsal.command.is_empty() {
         vec!["up".to_owned(), "--yes".to_owned()]
@@ -223,13 +243,42 @@ fn orders(rehearsal: &Rehearsal<'_>) -> Result<Orders, Failure> {
         fresh: rehearsal.fresh,
         exe: rehearsal.exe.clone(),
         outer: seal::network_of("self").ok_or_else(|| bug("`/proc` is not mounted".to_owned()))?,
-        address,
-        port: endpoint.port(),
+        address: IpAddr::V4(NAMED_NODE),
+        listen: doors.listen,
         identity,
         variables,
-        hidden: env.secret_names().map(str::to_owned).collect(),
+        hidden: whole.secret_names().map(str::to_owned).collect(),
         quiet: rehearsal.quiet,
     })
+}
+
+/// Where the nodes' APIs are.
+#[derive(Default)]
+struct Doors {
+    listen: Vec<SocketAddr>,
+    names: Vec<String>,
+}
+
+impl Doors {
+    fn add(&mut self, env: &Environment) -> Result<(), Failure> {
+        let host = env.get("PVE_ACCESS_HOST").ok_or_else(|| {
+            Failure::message(Exit::Runway, "`PVE_ACCESS_HOST` is not set").help("set it in .env")
+        })?;
+        let endpoint = Endpoint::parse(host)
+            .map_err(|e| Failure::message(Exit::Definition, format!("`PVE_ACCESS_HOST`: {e}")))?;
+        let named = IpAddr::V4(NAMED_NODE);
+        let address = endpoint.host().parse::<IpAddr>().unwrap_or(named);
+        let door = SocketAddr::new(address, endpoint.port());
+        if !self.listen.contains(&door) {
+            self.listen.push(door);
+        }
+        for name in [endpoint.host().to_owned(), address.to_string()] {
+            if !self.names.contains(&name) {
+                self.names.push(name);
+            }
+        }
+        Ok(())
+    }
 }
 
 /// The variables of this process that the inner `hl` gets; the lab's own come on top.
@@ -309,7 +358,7 @@ mod tests {
     #[test]
     fn a_node_with_an_address_keeps_it_and_one_with_a_name_gets_one() {
         let o = told(&[("PVE_ACCESS_HOST", "https://10.1.2.3:443")]).unwrap();
-        assert_eq!((o.address.to_string().as_str(), o.port), ("10.1.2.3", 443));
+        assert_eq!(o.listen, ["10.1.2.3:443".parse().unwrap()]);
         assert_eq!(o.identity.names, ["10.1.2.3"]);
         assert!(o.hosts().is_empty());
         let o = told(&[("PVE_ACCESS_HOST", "pve.lab")]).unwrap();

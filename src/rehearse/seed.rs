@@ -9,6 +9,35 @@ const GIB: u64 = 1 << 30;
 /// token with exactly the rights that the documented `pveum` commands give: a
 /// right that the layers need and L0 does not check fails here first.
 pub fn seed(objects: &Objects, token_id: &str, secret: &str) -> Seed {
+    cluster(objects, &[], token_id, secret)
+}
+
+/// The same with other nodes in one cluster, each with its own storages and
+/// bridge beside those of the first.
+pub fn cluster(objects: &Objects, others: &[Objects], token_id: &str, secret: &str) -> Seed {
+    let mut seed = single(objects, token_id, secret);
+    for other in others {
+        let more = single(other, token_id, secret);
+        seed.more_nodes.push(other.node.clone());
+        for storage in more.storages {
+            if !seed.storages.iter().any(|known| known.id == storage.id) {
+                seed.storages.push(storage);
+            }
+        }
+        for bridge in more.bridges {
+            if !seed.bridges.iter().any(|known| known.name == bridge.name) {
+                seed.bridges.push(bridge);
+            }
+        }
+        let grants = more.tokens.into_iter().flat_map(|token| token.grants);
+        if let Some(token) = seed.tokens.first_mut() {
+            token.grants.extend(grants);
+        }
+    }
+    seed
+}
+
+fn single(objects: &Objects, token_id: &str, secret: &str) -> Seed {
     let mut storages = vec![SeedStorage {
         total: 400 * GIB,
         ..SeedStorage::new(&objects.storage_vm, "lvmthin", &["images", "rootdir"])
@@ -71,6 +100,23 @@ pub fn invent_secret() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn nodes_of_a_cluster_bring_what_is_theirs() {
+        let other = Objects {
+            node: "n2".into(),
+            storage_vm: "tank".into(),
+            bridge: "vmbr7".into(),
+            ..Objects::default()
+        };
+        let seed = cluster(&Objects::default(), &[other], "hl@pve!hl", "secret");
+        assert_eq!(seed.more_nodes, ["n2"]);
+        let ids: Vec<&str> = seed.storages.iter().map(|s| s.id.as_str()).collect();
+        assert_eq!(ids, ["local-lvm", "local", "tank"]);
+        assert_eq!(seed.bridges.len(), 2);
+        let may = |path: &str| seed.tokens[0].grants.iter().any(|g| g.path == path);
+        assert!(may("/nodes/n2") && may("/storage/tank") && may("/storage/local-lvm"));
+    }
 
     #[test]
     fn storages_of_one_name_are_one_storage() {

@@ -15,7 +15,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::guest;
-use super::seed::{invent_secret, seed};
+use super::seed::{cluster, invent_secret};
 use crate::diag::{Diagnostic, Exit, Failure};
 use crate::lab::{self, Paths};
 use crate::pve::rights::Objects;
@@ -41,6 +41,20 @@ pub(super) struct Identity {
     pub(super) token_id: String,
     /// Names and addresses that the certificate is for.
     pub(super) names: Vec<String>,
+    /// Other nodes that the site knows.
+    #[serde(default)]
+    pub(super) others: Vec<Other>,
+}
+
+/// Another node of the lab. All of them are one cluster in a rehearsal.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Other {
+    /// Its name.
+    pub(super) node: String,
+    /// Its storage for disks.
+    pub(super) storage_vm: String,
+    /// Its bridge.
+    pub(super) bridge: String,
 }
 
 impl Identity {
@@ -54,8 +68,22 @@ impl Identity {
         }
     }
 
+    fn others(&self) -> Vec<Objects> {
+        let others = self.others.iter();
+        others
+            .map(|other| Objects {
+                node: other.node.clone(),
+                storage_vm: other.storage_vm.clone(),
+                bridge: other.bridge.clone(),
+                ..self.objects()
+            })
+            .collect()
+    }
+
     /// The values by the variables that set them.
-    fn variables(&self) -> [(&'static str, String); 7] {
+    fn variables(&self) -> [(&'static str, String); 8] {
+        let others = self.others.iter();
+        let others = others.map(|o| format!("{} with {}, {}", o.node, o.storage_vm, o.bridge));
         [
             ("PVE_NODE", self.node.clone()),
             ("PVE_STORAGE_VM", self.storage_vm.clone()),
@@ -64,6 +92,7 @@ impl Identity {
             ("PVE_BRIDGE", self.bridge.clone()),
             ("PM_TOKEN_ID", self.token_id.clone()),
             ("PVE_ACCESS_HOST", self.names.join(", ")),
+            ("site/nodes", others.collect::<Vec<_>>().join("; ")),
         ]
     }
 }
@@ -124,7 +153,12 @@ impl Room {
             World::load(world_file.as_std_path())
                 .map_err(|error| cannot("read", &world_file, &error).help(ANEW))?
         } else {
-            World::seeded(&seed(&identity.objects(), &identity.token_id, &keys.secret))
+            World::seeded(&cluster(
+                &identity.objects(),
+                &identity.others(),
+                &identity.token_id,
+                &keys.secret,
+            ))
         };
         lab::write(&dir.join("ca.pem"), &keys.ca_pem, 0o644)?;
         Ok(Self {
@@ -283,6 +317,7 @@ mod tests {
             bridge: "vmbr0".to_owned(),
             token_id: "hl@pve!hl".to_owned(),
             names: vec!["192.168.1.10".to_owned()],
+            others: Vec::new(),
         }
     }
 

@@ -17,6 +17,9 @@ pub struct Seed {
     pub profile: Profile,
     /// The node's name.
     pub node: String,
+    /// Names of other nodes of its cluster, which are like it.
+    #[serde(default)]
+    pub more_nodes: Vec<String>,
     /// Logical processors of the node.
     pub cpus: u32,
     /// Memory of the node, in bytes.
@@ -148,6 +151,7 @@ impl Default for Seed {
         Self {
             profile: Profile::default(),
             node: "pve".to_owned(),
+            more_nodes: Vec::new(),
             cpus: 8,
             memory: 32 * GIB,
             storages: vec![

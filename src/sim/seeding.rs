@@ -42,7 +42,9 @@ impl World {
             fingerprint: String::new(),
             counter: 0,
         };
-        world.nodes.push(node(seed, world.now()));
+        let now = world.now();
+        let names = std::iter::once(&seed.node).chain(&seed.more_nodes);
+        world.nodes.extend(names.map(|name| node(seed, name, now)));
         for entry in &seed.storages {
             for file in &entry.files {
                 world.seed_file(&seed.node, &entry.id, file);
@@ -170,9 +172,9 @@ impl World {
     }
 }
 
-fn node(seed: &Seed, now: i64) -> Node {
+fn node(seed: &Seed, name: &str, now: i64) -> Node {
     Node {
-        name: seed.node.clone(),
+        name: name.to_owned(),
         cpus: seed.cpus,
         memory: seed.memory,
         online: true,

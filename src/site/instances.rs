@@ -7,6 +7,7 @@ use std::net::Ipv4Addr;
 
 use super::env::{Cidr, Env, Ip, Vm};
 use super::resolve::{Object, Origin, Traced, Value};
+use super::tree::Loader;
 use super::{Kind, Tree};
 use crate::diag::{Diagnostic, Exit, Failure};
 
@@ -33,6 +34,13 @@ pub fn machines(tree: &Tree, env: &str) -> Result<Env, Failure> {
         });
     }
     Err(Failure::many(Exit::Definition, reader.findings))
+}
+
+/// `defaults.spec_server` of `site.yaml`: where machines ask for their spec.
+pub fn spec_server(tree: &Tree) -> Option<String> {
+    let site = Loader::new(tree).site()?;
+    let server = site.root.get("defaults")?.get("spec_server")?.text()?;
+    (!server.is_empty()).then(|| server.to_owned())
 }
 
 #[derive(Default)]

@@ -29,6 +29,6 @@ mod yaml;
 pub use check::Report;
 pub use discover::{Found, SYSTEM, Search, Tried, discover, named_by_variable};
 pub use env::{Cidr, Env, Ip, Vm};
-pub use instances::{is_tag, list, machines};
+pub use instances::{is_tag, list, machines, spec_server};
 pub use shape::{SCHEMAS, schema};
 pub use tree::{Kind, Tree};

@@ -3,6 +3,7 @@
 mod clean;
 mod fresh;
 mod lock;
+mod nodes;
 mod rehearsal;
 mod trace;
 mod tree;

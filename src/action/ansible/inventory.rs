@@ -8,6 +8,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
+use super::site::{self, Variables};
 use crate::action::{Action, Basis, Done, StepContext, StepError};
 use crate::diag::{Exit, Failure};
 use crate::lab;
@@ -127,7 +128,13 @@ fn render(ctx: &StepContext<'_>, dir: &Utf8Path, may_be_empty: bool) -> Result<D
         },
         identity: ssh::identity(ctx.lab, home)?,
     };
-    let inventory = inventory(&vms, &keys)?;
+    let site = site::variables(ctx, &inputs.env)?;
+    if let Some(port) = site.port.filter(|port| *port != 22) {
+        ctx.warn(format!(
+            "the posture wants ssh on port {port}; the shipped L3 leaves it on 22, change `layers/l3-system/ansible/tasks/ssh.yml` for that"
+        ));
+    }
+    let inventory = inventory(&vms, &keys, &site)?;
     let path = dir.join("inventory.json");
     let text = serde_json::to_string_pretty(&inventory).unwrap_or_default();
     lab::write(&path, text, 0o600)?;
@@ -157,7 +164,11 @@ fn parse(text: &str) -> Result<BTreeMap<String, Vm>, serde_json::Error> {
 
 /// The inventory: every host under `all`, groups as children. Variables are
 /// ansible's own names, and `hl_user`, `hl_public_keys` for the playbooks.
-fn inventory(vms: &BTreeMap<String, Vm>, keys: &SshKeys) -> Result<Value, StepError> {
+fn inventory(
+    vms: &BTreeMap<String, Vm>,
+    keys: &SshKeys,
+    site: &Variables,
+) -> Result<Value, StepError> {
     let mut hosts = Map::new();
     let mut groups: BTreeMap<&str, Map<String, Value>> = BTreeMap::new();
     for (name, vm) in vms {
@@ -172,10 +183,10 @@ fn inventory(vms: &BTreeMap<String, Vm>, keys: &SshKeys) -> Result<Value, StepEr
                 .help("is the guest agent installed in its template, and does it get an address? see `hl l2-outputs`")
         })?;
         let user = vm.user.as_deref().unwrap_or(&keys.user);
-        hosts.insert(
-            name.clone(),
-            json!({ "ansible_host": address, "ansible_user": user }),
-        );
+        let mut own = site.hosts.get(name).cloned().unwrap_or_default();
+        own.insert("ansible_host".to_owned(), json!(address));
+        own.insert("ansible_user".to_owned(), json!(user));
+        hosts.insert(name.clone(), Value::Object(own));
         for group in &vm.groups {
             groups
                 .entry(group)
@@ -183,13 +194,13 @@ fn inventory(vms: &BTreeMap<String, Vm>, keys: &SshKeys) -> Result<Value, StepEr
                 .insert(name.clone(), json!({}));
         }
     }
-    let mut vars = json!({
-        "ansible_python_interpreter": "auto_silent",
-        "hl_user": keys.user,
-        "hl_public_keys": keys.public_keys,
-    });
-    if let (Some(identity), Some(vars)) = (&keys.identity, vars.as_object_mut()) {
-        vars.insert("ansible_ssh_private_key_file".to_owned(), json!(identity));
+    let mut vars = site.all.clone();
+    let mut set = |name: &str, value: Value| vars.insert(name.to_owned(), value);
+    set("ansible_python_interpreter", json!("auto_silent"));
+    set("hl_user", json!(keys.user));
+    set("hl_public_keys", json!(keys.public_keys));
+    if let Some(identity) = &keys.identity {
+        set("ansible_ssh_private_key_file", json!(identity));
     }
     let children: Map<String, Value> = groups
         .into_iter()
@@ -214,8 +225,19 @@ mod tests {
     fn hosts_groups_and_variables_are_where_ansible_looks() {
         let text = r#"{"web-1":{"address":"192.168.1.51/24","addresses":["10.9.9.9"],"groups":["web","edge"],"user":"ops"},
                        "app-1":{"address":"dhcp","addresses":["192.168.1.77"],"groups":[]}}"#;
-        let inventory = inventory(&parse(text).unwrap(), &keys()).unwrap();
+        let site = Variables {
+            all: Map::from_iter([("timezone".to_owned(), json!("Europe/Lisbon"))]),
+            hosts: [(
+                "web-1".to_owned(),
+                Map::from_iter([("hl_packages".to_owned(), json!(["nginx"]))]),
+            )]
+            .into(),
+            port: None,
+        };
+        let inventory = inventory(&parse(text).unwrap(), &keys(), &site).unwrap();
         let all = &inventory["all"];
+        assert_eq!(all["vars"]["timezone"], "Europe/Lisbon");
+        assert_eq!(all["hosts"]["web-1"]["hl_packages"][0], "nginx");
         assert_eq!(all["hosts"]["web-1"]["ansible_host"], "192.168.1.51");
         assert_eq!(all["hosts"]["app-1"]["ansible_host"], "192.168.1.77");
         assert_eq!(all["children"]["edge"]["hosts"], json!({"web-1": {}}));
@@ -225,7 +247,12 @@ mod tests {
     #[test]
     fn a_machine_without_address_is_named() {
         let error =
-            inventory(&parse(r#"{"db-1":{"addresses":[]}}"#).unwrap(), &keys()).unwrap_err();
+            inventory(
+                &parse(r#"{"db-1":{"addresses":[]}}"#).unwrap(),
+                &keys(),
+                &Variables::default(),
+            )
+            .unwrap_err();
         assert_eq!(error.message, "virtual machine `db-1` has no address");
     }
 }

@@ -4,6 +4,7 @@
 mod events;
 mod inventory;
 mod playbook;
+mod site;
 
 pub use inventory::InventoryAction;
 pub use playbook::PlaybookAction;

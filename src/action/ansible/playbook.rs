@@ -9,6 +9,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Map;
 
+use super::site;
 use super::events::{CALLBACK, Counts, EventFile, PlaybookEvent, judge};
 use crate::action::{Action, Basis, ChildExit, ChildSpec, Done, Reads, StepContext, StepError};
 use crate::diag::Exit;
@@ -35,6 +36,11 @@ struct Inputs {
     /// Check mode: show what would change, change nothing.
     #[serde(default)]
     check: Flag,
+    /// The environment whose secrets the playbook is given as `hl_secret`:
+    /// `authorized_keys`, `root_password`, and `auth_token` by host. They are in
+    /// a file for its owner alone that is gone when the playbook is.
+    #[serde(default)]
+    env: String,
 }
 
 /// A boolean, or the text that a template makes of one.
@@ -81,7 +87,10 @@ impl Action for PlaybookAction {
         let named = named.filter_map(|value| Some(root.join(value.as_str()?)));
         let files = named.filter(|file| file.is_file());
         Ok(Basis::On(Reads::paths(
-            [dir, root.join("ansible.cfg")].into_iter().chain(files),
+            [dir, root.join("ansible.cfg")]
+                .into_iter()
+                .chain(site::secret_files(ctx))
+                .chain(files),
         )))
     }
 
@@ -100,8 +109,16 @@ impl Action for PlaybookAction {
         let inputs: Inputs = ctx.inputs()?;
         let check = inputs.check.is_set();
         let work = Work::new(ctx)?;
-        let more: &[&str] = if check { &["--check", "--diff"] } else { &[] };
-        let child = child(ctx, &inputs, &work, more).grace(Duration::from_secs(30));
+        let mut more: Vec<&str> = Vec::new();
+        if check {
+            more.extend(["--check", "--diff"]);
+        }
+        let secrets = work.dir().join("secret.json");
+        let extra = format!("@{secrets}");
+        if !inputs.env.is_empty() && site::secrets(ctx, &inputs.env, &secrets)? {
+            more.extend(["--extra-vars", &extra]);
+        }
+        let child = child(ctx, &inputs, &work, &more).grace(Duration::from_secs(30));
         let mut events = EventFile::new(work.dir().join("events.jsonl"));
         let child = child.env("HL_ANSIBLE_EVENTS", events.path().as_str());
         let mut stats = None;

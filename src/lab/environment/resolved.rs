@@ -103,6 +103,34 @@ impl Environment {
         self
     }
 
+    /// The nodes that have a file.
+    pub fn nodes(&self) -> impl Iterator<Item = &str> {
+        self.nodes.of.keys().map(String::as_str)
+    }
+
+    /// All variables as they are without any node's file.
+    pub fn plain(&self) -> impl Iterator<Item = (&str, &Var)> {
+        let vars = self.nodes.plain.as_ref().unwrap_or(&self.vars);
+        vars.iter().map(|(name, var)| (name.as_str(), var))
+    }
+
+    /// Sets a variable that nobody and no node's file gives a value.
+    pub fn fill(&mut self, name: &str, var: &Var) -> bool {
+        let empty = |vars: &BTreeMap<String, Var>| {
+            vars.get(name).is_none_or(|var| var.value.is_empty())
+        };
+        let of_nodes = || self.nodes.of.values().flatten();
+        if !empty(&self.vars) || of_nodes().any(|vars| !empty(vars)) {
+            return false;
+        }
+        let of_nodes = self.nodes.of.values_mut().flatten();
+        let plain = self.nodes.plain.iter_mut();
+        for vars in of_nodes.chain(plain).chain([&mut self.vars]) {
+            vars.insert(name.to_owned(), var.clone());
+        }
+        true
+    }
+
     /// The node that is meant when none is named.
     pub fn node(&self) -> Option<&str> {
         self.nodes.picked.as_deref().or_else(|| self.get(NODE))
