@@ -3,9 +3,26 @@
 
 use super::session::Session;
 use crate::diag::Failure;
-use crate::lab::Lab;
+use crate::lab::{Lab, Paths};
 use crate::report::Paint;
 use crate::runs::legacy::{Migration, found, migrate};
+
+/// What commands that only read say of files that wait to be taken over.
+pub(super) fn waiting(paths: &Paths) -> Option<String> {
+    let found: Vec<String> = found(paths)
+        .iter()
+        .map(|path| format!("`{}`", paths.show(path)))
+        .collect();
+    let (are, them) = match found.len() {
+        0 => return None,
+        1 => ("is", "it"),
+        _ => ("are", "them"),
+    };
+    Some(format!(
+        "{} {are} of an older tool: the next run that changes anything takes {them} over",
+        found.join(", ")
+    ))
+}
 
 /// Before the first run that changes anything, under the lab's lock.
 pub(super) fn take_over(session: &Session, lab: &Lab, dry_run: bool) -> Result<(), Failure> {

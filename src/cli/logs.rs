@@ -1,6 +1,7 @@
 //! `hl runs logs`: what the tools of a run said. Logs are redacted when they
 //! are written.
 
+use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{BufRead, BufReader};
 
@@ -10,7 +11,7 @@ use serde_json::json;
 use super::session::Session;
 use crate::diag::{Exit, Failure, did_you_mean};
 use crate::lab::{Paths, spool};
-use crate::plan::sanitize;
+use crate::plan::{EventKind, sanitize};
 use crate::report::Paint;
 use crate::runs::{self, Run, StepRun};
 
@@ -30,6 +31,9 @@ pub(super) fn logs(
     step: Option<&str>,
 ) -> Result<(), Failure> {
     let run = runs::find(paths, piece.unwrap_or("latest"))?;
+    if run.header.is_legacy() && step.is_none() && !session.globals.json {
+        return session.data(&told(&run));
+    }
     let steps = run.timeline();
     let chosen = match step {
         Some(name) => vec![one(&run, &steps, name)?],
@@ -66,6 +70,18 @@ pub(super) fn logs(
         session.note(&format!("run {} left no logs", run.header.id));
     }
     Ok(())
+}
+
+/// What an older tool wrote down of a run: its events, which have no logs.
+fn told(run: &Run) -> String {
+    let mut out = String::new();
+    for event in &run.events {
+        if let EventKind::Output { line, .. } = &event.kind {
+            // Writing to a String cannot fail.
+            writeln!(out, "{}  {}", event.time, sanitize(line)).unwrap_or_default();
+        }
+    }
+    out
 }
 
 /// The step of this name: all of it, or what is behind the recipe's.

@@ -8,6 +8,7 @@ use serde_json::json;
 
 use super::approve::Approve;
 use super::args::{RunsArgs, RunsVerb};
+use super::legacy::waiting;
 use super::session::Session;
 use super::size::size;
 use super::{logs, session::usage};
@@ -43,6 +44,9 @@ fn list(session: &Session, paths: &Paths, args: &RunsArgs) -> Result<(), Failure
     let document = RunsDocument::new(paths, &page, Timestamp::now());
     if session.globals.json {
         return session.json(&document);
+    }
+    if let Some(waiting) = waiting(paths) {
+        session.note(&waiting);
     }
     if page.entries.is_empty() {
         session.note("there is no run yet");

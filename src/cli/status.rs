@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use super::args::StatusArgs;
+use super::legacy::waiting;
 use super::session::Session;
 use crate::diag::Failure;
 use crate::lab::Paths;
@@ -36,7 +37,7 @@ pub(super) fn status(session: &Session, args: &StatusArgs) -> Result<(), Failure
 }
 
 fn document(paths: &Paths, history: bool, now: Timestamp) -> StatusDocument {
-    let mut warnings = Vec::new();
+    let mut warnings: Vec<String> = waiting(paths).into_iter().collect();
     let mut take = |failure: &Failure| warnings.push(failure.to_string());
     let runtime = Runtime::read(paths).unwrap_or_else(|failure| {
         take(&failure);

@@ -22,6 +22,7 @@ fn lab() -> TestLab {
 id = "l2"
 name = "Things"
 doc = "Made of commands"
+default = "make"
 
 [[recipe]]
 name = "make"

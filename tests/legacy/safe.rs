@@ -20,9 +20,15 @@ fn a_dry_run_says_what_it_would_do_and_does_not() {
 }
 
 #[test]
-fn who_only_reads_moves_nothing() {
+fn who_only_reads_mentions_them_and_moves_nothing() {
     let lab = lab();
     put(&lab, "", "l8");
+    for words in ["status", "runs", "status --json"] {
+        lab.hl(words)
+            .exits(0)
+            .says(&["`deployment-state.yaml`, `deployment-events.yaml` are of an older tool"]);
+        assert!(!lab.path("state").exists(), "{words}");
+    }
     for words in [
         "list",
         "show make",
@@ -120,4 +126,30 @@ fn a_newer_snapshot_stops_it_before_anything_is_touched() {
     assert!(!lab.path("state/legacy").exists());
     assert_eq!(taken_over(&lab).len(), 0);
     assert_eq!(lab.read("state/runtime.yaml"), "version: 99\n");
+}
+
+/// What was taken over is shown like any other run, and is not gone on with.
+#[test]
+fn a_run_that_was_taken_over_is_listed_and_not_resumed() {
+    let lab = lab();
+    put(&lab, "", "l8");
+    lab.hl("make").exits(0);
+    let id = taken_over(&lab).remove(0).header.id;
+    lab.hl("runs")
+        .exits(0)
+        .says(&["legacy k0rdent-p3zq8w1m", "--with kof", "failed"]);
+    let show = |words: &str| lab.hl(words).arg(&id);
+    show("runs show")
+        .exits(0)
+        .says(&["legacy/install_kof_mothership", "after 3 attempts"]);
+    let logs = show("runs logs").exits(0);
+    assert_eq!(logs.stdout.lines().count(), 11, "{}", logs.stdout);
+    logs.says(&["2025-12-11T06:34:02.000Z  vm_creation_started: Started creating VM"]);
+    show("resume")
+        .exits(65)
+        .says(&["cannot be resumed: it was made by an older tool"]);
+    lab.hl("resume").exits(0).says(&["nothing to resume"]);
+    let before = made(&lab);
+    lab.hl("up").exits(0);
+    assert_eq!(made(&lab), before);
 }
