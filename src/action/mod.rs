@@ -35,7 +35,7 @@ pub use exec::{Captured, ChildExit, ChildOutcome, ChildSpec, Exec, Line, Stop};
 pub use machine::{VmStart, VmWait};
 pub use packer::{PackerBuild, PackerValidate};
 pub use registry::{Registry, builtin};
-pub use runway::{PveCheck, ToolCheck};
+pub use runway::{PveAccess, PveCheck, ToolCheck};
 pub use ssh_wait::SshWait;
 
 pub use crate::lab::{Cancel, Cancelled};

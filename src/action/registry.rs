@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::clean::CleanRemove;
 use super::reconcile::Reconcile;
-use super::runway::{PveCheck, ToolCheck};
+use super::runway::{PveAccess, PveCheck, ToolCheck};
 use super::template::{
     IsoFetch, TemplateCheck, TemplateImage, TemplatePromote, TemplatePrune, TemplatePublish,
     TemplateRollback,
@@ -49,6 +49,7 @@ impl Registry {
 pub fn builtin() -> Registry {
     Registry::default()
         .with(CleanRemove)
+        .with(PveAccess)
         .with(PveCheck)
         .with(ToolCheck)
         .with(Command)

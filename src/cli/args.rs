@@ -48,6 +48,8 @@ pub(super) enum Verb {
     Replay(ReplayArgs),
     /// Run recipes (default: `up`) with the real tools against a simulated Proxmox VE
     Rehearse(RehearseArgs),
+    /// Ask how the node is reached, prove it, and keep it
+    Access,
     /// Remove what runs generate; state that holds resources stays
     Clean,
     /// Where the lab stands: the last run, what is published, what to type next

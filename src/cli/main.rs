@@ -11,8 +11,8 @@ use super::args::{Cli, ListArgs, Verb};
 use super::flags::Globals;
 use super::session::Session;
 use super::{
-    clean, completion, graph, list, mistake, new, recipe, rehearse, replay, reports, resume, runs,
-    schema, show, sim, site, status, templates,
+    access, clean, completion, graph, list, mistake, new, recipe, rehearse, replay, reports,
+    resume, runs, schema, show, sim, site, status, templates,
 };
 use crate::diag::{Exit, Failure, render};
 use crate::rehearse::hidden_verb;
@@ -150,6 +150,7 @@ fn dispatch(session: &Session, cli: Cli) -> Result<Exit, Failure> {
         Verb::Runs(args) => runs::runs(session, &args).map(|()| Exit::Ok),
         Verb::New(args) => new::new(session, &args).map(|()| Exit::Ok),
         Verb::Sim(args) => sim::sim(session, &args),
+        Verb::Access => access::access(session),
         Verb::Clean => clean::clean(session),
         Verb::Completions(args) => completion::completions(session, &args).map(|()| Exit::Ok),
         Verb::Man => schema::man(session).map(|()| Exit::Ok),

@@ -1,5 +1,6 @@
 //! The command line: the only place that knows it. One short file a verb.
 
+mod access;
 mod approve;
 mod args;
 mod before_up;

@@ -3,6 +3,7 @@
 /// The verbs of `hl`, built or planned: a recipe of that name could never be
 /// called. The command line is checked against this list by a test.
 pub const RESERVED: &[&str] = &[
+    "access",
     "apps",
     "clean",
     "completions",

@@ -3,6 +3,7 @@
 //! nothing, `--version` of tools. Each failure says what to do about it, and
 //! ends with the runway's exit code.
 
+mod access;
 mod address;
 mod check;
 mod connection;
@@ -14,5 +15,6 @@ mod storage;
 mod tool;
 mod version;
 
+pub use access::PveAccess;
 pub use check::PveCheck;
 pub use tool::ToolCheck;

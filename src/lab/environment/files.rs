@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::Provenance;
+use super::alias;
 use super::dotenv::{self, Entry};
 use crate::diag::{Diagnostic, Exit, Failure};
 use crate::lab::variables::{self, Group};
@@ -45,6 +46,11 @@ impl Files {
             let shown = paths.show(&path);
             match dotenv::read(&path, &shown) {
                 Ok(entries) => {
+                    let entries = if path == paths.proxmox_env() {
+                        alias::ours(entries)
+                    } else {
+                        entries
+                    };
                     warnings.extend(repeated(&entries, &shown));
                     warnings.extend(without_effect(&entries, &shown));
                     all.push(EnvFile {

@@ -6,6 +6,7 @@
 //! and the documented default. A variable that is set but empty hides weaker
 //! sources, and counts as not set.
 
+mod alias;
 mod assignment;
 mod doppler;
 pub(super) mod dotenv;
@@ -16,6 +17,7 @@ mod load;
 mod overlay;
 mod resolved;
 
+pub use alias::ALIASES;
 pub use assignment::{assignment, read as read_assignments};
 pub use example::example;
 pub use listing::{Listed, list};

@@ -1,0 +1,240 @@
+//! `hl access`: how the node is reached, asked for or taken from the
+//! environment, proved, and kept in `state/proxmox.env`.
+
+use inquire::validator::Validation;
+use inquire::{InquireError, Password, PasswordDisplayMode, Text};
+use serde_json::{Value, json};
+
+use super::approve::Approve;
+use super::dry::Dry;
+use super::run::{Job, Origin, run};
+use super::session::{Session, usage};
+use crate::action::builtin;
+use crate::diag::{Diagnostic, Exit, Failure};
+use crate::lab::environment::ALIASES;
+use crate::lab::{Environment, Provenance, Var, variables};
+use crate::plan::{OnFailure, Plan, Step, StepId};
+use crate::pve::Endpoint;
+use crate::report::Paint;
+
+/// What is proved before anything is kept, each after the one before it but the
+/// last two. L0 checks more: this is what these five variables answer for.
+const CHECKS: [(&str, &str, &str); 6] = [
+    ("endpoint", "", "the node answers"),
+    ("tls", "endpoint", "its certificate is trusted"),
+    ("token", "tls", "the token is accepted"),
+    ("node", "token", "the node exists and is online"),
+    ("rights", "node", "the token may do what L1 and L2 do"),
+    ("vm-storage", "node", "the storage for disks"),
+];
+
+/// What is asked for each variable.
+const QUESTIONS: [(&str, &str); 5] = [
+    ("PVE_ACCESS_HOST", "Address of the node's API:"),
+    ("PVE_NODE", "Name of the node:"),
+    ("PM_TOKEN_ID", "API token, USER@REALM!NAME:"),
+    ("PM_TOKEN_SECRET", "The token's secret:"),
+    ("PVE_STORAGE_VM", "Storage for the machines' disks:"),
+];
+
+pub(super) fn access(session: &Session) -> Result<Exit, Failure> {
+    if session.rehearsing() {
+        return Err(usage(
+            "`hl access` cannot be rehearsed: it keeps the live node's access",
+        ));
+    }
+    let lab = session.lab()?;
+    let dry = Dry::decide(session, &lab)?;
+    // Doppler's secrets stay with Doppler.
+    let mut env = session.environment(&lab, false)?;
+    if Approve::of(session) == Approve::Ask {
+        for (name, question) in QUESTIONS {
+            let answer = ask(&env, name, question)?;
+            env.set(name, answer);
+        }
+    } else {
+        require(&env)?;
+    }
+    let job = Job {
+        lab: &lab,
+        env: &env,
+        registry: &builtin(),
+        plan: plan(),
+        dry_run: dry.on,
+        journal: true,
+        origin: Origin::default(),
+    };
+    let exit = run(session, &job)?.exit;
+    let palette = session.palette();
+    if exit != Exit::Ok {
+        let verb = palette.verb(Paint::Warn, "Not kept");
+        session.say(&format!(
+            "{verb} state/proxmox.env is as it was: what failed above has to pass first"
+        ));
+    } else if !dry.on {
+        for (_, name) in ALIASES {
+            if let Some(other) = session
+                .process
+                .get(name)
+                .filter(|v| env.get(name) != Some(v.as_str()))
+                && !other.is_empty()
+            {
+                let verb = palette.verb(Paint::Warn, "Warning");
+                session.note(&format!(
+                    "{verb} `{name}` in the process environment says something else, and wins: `unset {name}`"
+                ));
+            }
+        }
+        session.note(&format!(
+            "{} `hl l0-runway` checks the rest",
+            palette.verb(Paint::Active, "Next")
+        ));
+    }
+    dry.tell(session);
+    Ok(exit)
+}
+
+fn plan() -> Plan {
+    let id = |name: &str| format!("access/{name}");
+    let mut steps: Vec<Step> = CHECKS
+        .iter()
+        .map(|(check, after, doc)| {
+            let mut step = Step::new(id(check), "pve.check");
+            (*doc).clone_into(&mut step.doc);
+            step.with.insert("check".to_owned(), json!(check));
+            step.needs = (!after.is_empty())
+                .then(|| StepId(id(after)))
+                .into_iter()
+                .collect();
+            step
+        })
+        .collect();
+    let mut keep = Step::new(id("keep"), "pve.access");
+    "state/proxmox.env".clone_into(&mut keep.doc);
+    keep.needs = steps.iter().map(|step| step.id.clone()).collect();
+    steps.push(keep);
+    let mut plan = Plan::new("access", steps);
+    plan.on_failure = OnFailure::Continue;
+    plan
+}
+
+/// All that is missing, at once.
+fn require(env: &Environment) -> Result<(), Failure> {
+    let missing: Vec<String> = QUESTIONS
+        .iter()
+        .filter(|(name, _)| env.get(name).is_none())
+        .map(|(name, _)| format!("`{name}`"))
+        .collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let is = if missing.len() == 1 { "is" } else { "are" };
+    let message = format!(
+        "{} {is} not set, and nobody can be asked",
+        missing.join(", ")
+    );
+    let error = Diagnostic::error(message)
+        .help("set them in the environment of `hl access`, or run it on a terminal without `--yes` and `--no-input`");
+    Err(Failure::new(Exit::NotApproved, error))
+}
+
+/// One answer; what is set already is taken with Enter.
+fn ask(env: &Environment, name: &str, question: &str) -> Result<Var, Failure> {
+    let known = env.get(name).map(str::to_owned);
+    let secret = variables::is_secret(name);
+    let answer = if secret {
+        hidden(question, known.as_deref())
+    } else {
+        shown(name, question, known.as_deref())
+    };
+    let value = answer.map_err(|error| match error {
+        InquireError::OperationInterrupted => Failure::silent(Exit::Interrupted),
+        InquireError::OperationCanceled => Failure::message(
+            Exit::NotApproved,
+            "nothing was written: the questions were left",
+        ),
+        other => Failure::message(
+            Exit::NotApproved,
+            format!("cannot ask for `{name}`: {other}"),
+        ),
+    })?;
+    let value = value.trim().to_owned();
+    if known.as_deref() == Some(value.as_str())
+        && let Some(var) = env.var(name)
+    {
+        return Ok(var.clone());
+    }
+    Ok(Var {
+        value,
+        from: Provenance::Flag,
+        secret,
+    })
+}
+
+fn shown(name: &str, question: &str, known: Option<&str>) -> Result<String, InquireError> {
+    let variable = variables::find(name);
+    let doc = variable.map_or_else(String::new, |v| format!("{}, e.g. {}", v.doc, v.example));
+    let of_host = name == "PVE_ACCESS_HOST";
+    let mut text =
+        Text::new(question)
+            .with_help_message(&doc)
+            .with_validator(move |answer: &str| {
+                let wrong = match answer.trim() {
+                    "" => Some("it is needed".to_owned()),
+                    host if of_host => Endpoint::parse(host).err(),
+                    _ => None,
+                };
+                Ok(wrong.map_or(Validation::Valid, |why| Validation::Invalid(why.into())))
+            });
+    if let Some(known) = known {
+        text = text.with_default(known);
+    }
+    text.prompt()
+}
+
+fn hidden(question: &str, known: Option<&str>) -> Result<String, InquireError> {
+    let needed = known.is_none();
+    let help = if needed {
+        "it was shown once, when the token was made"
+    } else {
+        "Enter keeps the one that is set"
+    };
+    let answer = Password::new(question)
+        .with_display_mode(PasswordDisplayMode::Hidden)
+        .with_help_message(help)
+        .without_confirmation()
+        .with_validator(move |answer: &str| {
+            Ok(if needed && answer.trim().is_empty() {
+                Validation::Invalid("it is needed".into())
+            } else {
+                Validation::Valid
+            })
+        })
+        .prompt()?;
+    Ok(match known {
+        Some(known) if answer.trim().is_empty() => known.to_owned(),
+        _ => answer,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_is_kept_only_when_every_check_has_passed() {
+        let plan = plan();
+        let keep = plan.steps.last().unwrap();
+        assert_eq!(keep.needs.len(), CHECKS.len());
+        for (check, after, _) in CHECKS {
+            assert!(
+                after.is_empty() || CHECKS.iter().any(|(name, ..)| *name == after),
+                "{check}"
+            );
+        }
+        let names: Vec<&str> = ALIASES.iter().map(|(_, name)| *name).collect();
+        let asked: Vec<&str> = QUESTIONS.iter().map(|(name, _)| *name).collect();
+        assert!(names.iter().all(|name| asked.contains(name)));
+        assert_eq!(plan.steps[0].with["check"], Value::from("endpoint"));
+    }
+}
