@@ -225,6 +225,12 @@ pub const ALL: &[Variable] = &[
         "`--events`: every event as a line of JSON",
     ),
     flag(
+        "HL_JUNIT",
+        "",
+        "reports/junit.xml",
+        "`--junit`: writes the run as a JUnit file",
+    ),
+    flag(
         "HL_OUTPUT",
         "auto",
         "",

@@ -56,7 +56,10 @@ const FILES: &[(&str, &str)] = &[
         "ssh_permit_root_login: prohibit-password\nsudo_nopasswd: false\n",
     ),
     ("site/v2/postures/lab.yaml", "auth: {method: node_token}\n"),
-    ("site/vms/web.yaml", "image: debian-13\npreset: small\ngroups: [web]\n"),
+    (
+        "site/vms/web.yaml",
+        "image: debian-13\npreset: small\ngroups: [web]\n",
+    ),
     (
         "site/envs/a.yaml",
         "vms:\n  - {name: a-web, template: web, vmid: 6101, ip: 192.168.1.61/24}\n",
@@ -109,7 +112,13 @@ impl Two {
 
 #[test]
 fn two_environments_on_two_nodes_in_one_run() {
-    let programs = ["packer", "tofu", "ansible-playbook", "unshare", "ssh-keygen"];
+    let programs = [
+        "packer",
+        "tofu",
+        "ansible-playbook",
+        "unshare",
+        "ssh-keygen",
+    ];
     if !ready(true, &programs) {
         return;
     }
@@ -159,7 +168,13 @@ fn two_environments_on_two_nodes_in_one_run() {
     let again = two.hl("rehearse both --jobs 2").exits(0);
     again.says(&["no changes", "1 host, changed=0"]);
     assert!(!again.stderr.contains("changed=1"), "{}", again.stderr);
-    assert!(Path::new(&two.lab.path("state/rehearsal/templates/debian-13/spec/vm-template-stable-on-n2.json")).exists());
+    assert!(
+        Path::new(
+            &two.lab
+                .path("state/rehearsal/templates/debian-13/spec/vm-template-stable-on-n2.json")
+        )
+        .exists()
+    );
 }
 
 /// Both environments were worked on at the same time.

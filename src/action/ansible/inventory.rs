@@ -246,13 +246,12 @@ mod tests {
 
     #[test]
     fn a_machine_without_address_is_named() {
-        let error =
-            inventory(
-                &parse(r#"{"db-1":{"addresses":[]}}"#).unwrap(),
-                &keys(),
-                &Variables::default(),
-            )
-            .unwrap_err();
+        let error = inventory(
+            &parse(r#"{"db-1":{"addresses":[]}}"#).unwrap(),
+            &keys(),
+            &Variables::default(),
+        )
+        .unwrap_err();
         assert_eq!(error.message, "virtual machine `db-1` has no address");
     }
 }

@@ -9,8 +9,8 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Map;
 
-use super::site;
 use super::events::{CALLBACK, Counts, EventFile, PlaybookEvent, judge};
+use super::site;
 use crate::action::{Action, Basis, ChildExit, ChildSpec, Done, Reads, StepContext, StepError};
 use crate::diag::Exit;
 use crate::lab;

@@ -116,9 +116,8 @@ impl Environment {
 
     /// Sets a variable that nobody and no node's file gives a value.
     pub fn fill(&mut self, name: &str, var: &Var) -> bool {
-        let empty = |vars: &BTreeMap<String, Var>| {
-            vars.get(name).is_none_or(|var| var.value.is_empty())
-        };
+        let empty =
+            |vars: &BTreeMap<String, Var>| vars.get(name).is_none_or(|var| var.value.is_empty());
         let of_nodes = || self.nodes.of.values().flatten();
         if !empty(&self.vars) || of_nodes().any(|vars| !empty(vars)) {
             return false;
