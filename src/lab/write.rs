@@ -3,6 +3,7 @@
 use std::fs::{self, DirBuilder, File, Permissions};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::path::Path;
 
 use camino::Utf8Path;
 
@@ -23,7 +24,26 @@ pub fn write(path: &Utf8Path, contents: impl AsRef<[u8]>, mode: u32) -> Result<(
         _ => Utf8Path::new("."),
     };
     create_dir(dir)?;
+    if is_device(dir, path) {
+        return Err(Failure::message(
+            Exit::CannotWrite,
+            format!("`{path}` is not a file that can be replaced"),
+        )
+        .help("name a file of your own"));
+    }
     replace(dir, path, contents.as_ref(), mode).map_err(|error| cannot("write", path, &error))
+}
+
+/// What a rename must not take the place of: devices, pipes and sockets, and
+/// all that the system keeps in `/dev` and `/proc` (`/dev/stdout` is a link).
+fn is_device(dir: &Utf8Path, path: &Utf8Path) -> bool {
+    let special = fs::symlink_metadata(path).is_ok_and(|meta| {
+        let kind = meta.file_type();
+        !(kind.is_file() || kind.is_symlink() || kind.is_dir())
+    });
+    let systems =
+        fs::canonicalize(dir).is_ok_and(|dir| dir == Path::new("/dev") || dir.starts_with("/proc"));
+    special || systems
 }
 
 fn replace(dir: &Utf8Path, path: &Utf8Path, contents: &[u8], mode: u32) -> io::Result<()> {
@@ -158,6 +178,29 @@ mod tests {
         let failure = write(&dir.join("dir"), "", 0o600).unwrap_err();
         assert_eq!(failure.exit, Exit::CannotWrite);
         assert_eq!(fs::read_dir(&dir).unwrap().count(), 2);
+    }
+
+    /// Asked of names that do not matter, should it go wrong.
+    #[test]
+    fn what_is_no_file_is_never_replaced() {
+        let (_guard, dir) = temp();
+        let socket = dir.join("socket");
+        let _listening = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+        let failure = write(&socket, "x", 0o600).unwrap_err();
+        assert_eq!(failure.exit, Exit::CannotWrite);
+        assert!(!socket.metadata().unwrap().is_file());
+        assert!(is_device(
+            Utf8Path::new("/dev"),
+            Utf8Path::new("/dev/hl-test")
+        ));
+        assert!(is_device(
+            Utf8Path::new("/dev/fd"),
+            Utf8Path::new("/dev/fd/1")
+        ));
+        assert!(!is_device(
+            Utf8Path::new("/dev/shm"),
+            Utf8Path::new("/dev/shm/x")
+        ));
     }
 
     #[test]
