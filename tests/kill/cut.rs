@@ -50,7 +50,11 @@ impl Cut {
         let mut journaling = None;
         loop {
             assert!(began.elapsed() < PATIENCE, "{self}: it never came to that");
-            if outer.try_wait().unwrap().is_some() {
+            if let Some(status) = outer.try_wait().unwrap() {
+                assert!(
+                    status.success(),
+                    "{self}: the rehearsal ended by itself: {status}"
+                );
                 return None;
             }
             let path = stage.run_path();

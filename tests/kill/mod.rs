@@ -80,10 +80,11 @@ fn after_every_transition() {
     assert!(ready(true, &PROGRAMS), "the tools and root are needed");
     let (end, transitions) = unbroken();
     println!("unbroken: {} transitions", transitions.len());
-    let from = std::env::var("HL_KILL_FROM").ok();
-    let from = from.and_then(|from| from.parse().ok()).unwrap_or(1);
+    let number = |name: &str| std::env::var(name).ok()?.parse::<usize>().ok();
+    let from = number("HL_KILL_FROM").unwrap_or(1);
+    let to = number("HL_KILL_TO").unwrap_or(transitions.len());
     let mut over = 0;
-    for k in from..=transitions.len() {
+    for k in from..=to {
         match survives(&Cut::After(k), &end) {
             Some(at) => println!("ok {at}"),
             None => over += 1,
