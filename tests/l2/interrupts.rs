@@ -57,12 +57,18 @@ fn the_death_of_hl_loses_nothing() {
         return;
     }
     let stage = Stage::slow(SLOW);
+    // The key of a machine that had that address once.
+    stage
+        .lab
+        .write("state/known_hosts", "192.168.1.51 ssh-ed25519 AAAA\n");
     let mut child = stage.hl("l2-apply dev --yes").spawn();
     stage.waits_for("/clone");
     signal(&child, Signal::KILL);
     child.wait().unwrap();
-    // The next one waits for the tofu that goes on.
+    // The next one waits for the tofu that goes on, and sees to what its hl
+    // would have done: the new machine has another key.
     stage.hl("l2-apply dev --yes").exits(0);
+    assert_eq!(stage.lab.read("state/known_hosts"), "");
     assert_eq!(stage.vms().into_keys().collect::<Vec<_>>(), [5101, 5102]);
     let clones = stage
         .sim

@@ -1,6 +1,6 @@
 //! `tofu.apply`: applies the very plan that was shown, once.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use camino::Utf8PathBuf;
 use schemars::{JsonSchema, Schema, schema_for};
@@ -15,12 +15,11 @@ use super::orphans;
 use super::outputs;
 use super::plan;
 use super::state::State;
+use super::strangers::{Strangers, forget};
 use super::summary::{Kind, Summary};
 use super::tool::Tool;
 use super::workspace::{Target, Workspace};
-use crate::action::{
-    Action, Approval, Basis, Cause, Done, Instead, Reads, StepContext, StepError, known_hosts,
-};
+use crate::action::{Action, Approval, Basis, Cause, Done, Instead, Reads, StepContext, StepError};
 use crate::plan::EventKind;
 
 /// `tofu.apply`
@@ -118,6 +117,7 @@ impl Action for Apply {
     fn run(&self, ctx: &StepContext<'_>) -> Result<Done, StepError> {
         let job = Job::of(ctx)?;
         let _once = Once(job.file.clone());
+        Strangers::settle(ctx, &job.space)?;
         if job.summary.is_empty() && !job.summary.outputs_changed {
             return Ok(unchanged(&State::read(&job.space.state)?));
         }
@@ -125,11 +125,14 @@ impl Action for Apply {
         // The question may have waited for hours.
         guard::check(ctx, &job.summary, &job.space.key, &before)?;
         files::remove(&outputs::file(ctx.lab, &job.space.key))?;
+        Strangers::begin(&job.space, &job.summary, &before)?;
         let events = apply(ctx, &job);
         job.space.protect_state()?;
         let (events, result) = events?;
         let after = State::read(&job.space.state).unwrap_or_default();
-        forget_hosts(ctx, [&before, &after], &events)?;
+        let changed = events.destroyed.iter().chain(&events.created).cloned();
+        forget(ctx, &changed.collect(), &[&before, &after], BTreeSet::new())?;
+        Strangers::end(&job.space)?;
         match result {
             Ok(()) => {
                 let mut done = Done::new(counts(&job.summary)).changed(!job.summary.is_empty());
@@ -252,39 +255,6 @@ fn counts(summary: &Summary) -> String {
         return "no changes, outputs brought up to date".to_owned();
     }
     parts.join(", ")
-}
-
-/// A machine that was destroyed, or is new under its address, has another host
-/// key than the one that was known.
-fn forget_hosts(
-    ctx: &StepContext<'_>,
-    states: [&State; 2],
-    events: &Events,
-) -> Result<(), StepError> {
-    let mut hosts: Vec<String> = Vec::new();
-    for name in events.destroyed.iter().chain(&events.created) {
-        hosts.push(name.clone());
-        for state in states {
-            let vm = state.vms.get(name);
-            let fixed = vm.and_then(|vm| vm.address.as_deref()?.split('/').next());
-            hosts.extend(
-                fixed
-                    .filter(|address| *address != "dhcp")
-                    .map(str::to_owned),
-            );
-            let reported = state
-                .outputs
-                .get("vms")
-                .and_then(|vms| vms.get(name)?.get("addresses")?.as_array());
-            let reported = reported.into_iter().flatten();
-            hosts.extend(reported.filter_map(|address| Some(address.as_str()?.to_owned())));
-        }
-    }
-    if hosts.is_empty() {
-        return Ok(());
-    }
-    let hosts: Vec<&str> = hosts.iter().map(String::as_str).collect();
-    known_hosts::forget(&ctx.lab.paths.known_hosts(), &hosts).map(drop)
 }
 
 /// The error with what tofu said, and what helps.

@@ -20,6 +20,7 @@ mod outputs;
 mod plan;
 mod records;
 mod state;
+mod strangers;
 mod summary;
 mod tfvars;
 mod tool;
