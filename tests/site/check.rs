@@ -170,7 +170,7 @@ fn names_are_never_paths() {
             .arg("--env")
             .arg(name)
             .exits(2);
-        ran.says(&["cannot be the name of a environment"]);
+        ran.says(&[&format!("environment `{name}` is not a name")]);
     }
 }
 

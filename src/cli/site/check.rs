@@ -24,7 +24,8 @@ pub(super) fn check(session: &Session, ground: &Ground) -> Result<Exit, Failure>
         session.warn(&report.findings);
     }
     session.note(&format!(
-        "{files} files in `{}`: {}, {}",
+        "{} in `{}`: {}, {}",
+        counted(files, "file"),
         ground.shown(),
         counted(errors, "error"),
         counted(warnings, "warning"),

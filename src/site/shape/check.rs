@@ -1,6 +1,7 @@
 //! Holds a document against a table. Everything that is wrong is told, and
 //! every name of something else is collected.
 
+use std::fmt;
 use std::net::Ipv4Addr;
 
 use super::model::{Others, Record, Shape};
@@ -55,10 +56,38 @@ pub(in crate::site) fn check<'d>(
         Value::Map(map) => checker.record(root, map, record),
         Value::Null if !record.keys.iter().any(|key| key.required) => {}
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::Text(_) | Value::List(_) => {
-            checker.wrong(root, "the file", "a mapping");
+            checker.wrong(root, What::File, "a mapping");
         }
     }
     checker.found
+}
+
+/// What a value is called in a message.
+#[derive(Clone, Copy)]
+enum What<'a> {
+    File,
+    Key(&'a str),
+    Item(&'a str),
+}
+
+impl What<'_> {
+    /// One of what it holds.
+    fn item(self) -> Self {
+        match self {
+            Self::Key(key) => Self::Item(key),
+            Self::File | Self::Item(_) => self,
+        }
+    }
+}
+
+impl fmt::Display for What<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File => f.write_str("the file"),
+            Self::Key(key) => write!(f, "`{key}`"),
+            Self::Item(key) => write!(f, "an item of `{key}`"),
+        }
+    }
 }
 
 struct Checker<'d> {
@@ -72,8 +101,7 @@ impl<'d> Checker<'d> {
         for entry in map.iter() {
             match record.key(&entry.key) {
                 Some(known) => {
-                    let what = format!("`{}`", entry.key);
-                    self.shape(&entry.value, known.shape, &what);
+                    self.shape(&entry.value, known.shape, What::Key(&entry.key));
                 }
                 None => self.unknown(entry, record),
             }
@@ -117,8 +145,7 @@ impl<'d> Checker<'d> {
         }
     }
 
-    /// `what` is what the value is called in a message.
-    fn shape(&mut self, node: &'d Node, shape: Shape, what: &str) {
+    fn shape(&mut self, node: &'d Node, shape: Shape, what: What<'_>) {
         match (shape, &node.value) {
             // Nothing instead of a posture would be a machine that proves nothing.
             (Shape::Name(Kind::Posture | Kind::SpecPosture), Value::Null) => {
@@ -170,13 +197,13 @@ impl<'d> Checker<'d> {
             (Shape::ApiToken, _) => self.name(node, what, Target::ApiToken),
             (Shape::SshKey, _) => self.name(node, what, Target::SshKey),
             (Shape::List(inner), Value::List(items)) => {
-                let what = format!("an item of {what}");
+                let what = what.item();
                 for item in items {
                     match (*inner, &item.value) {
                         // Nothing in a list is no item that was left out.
                         (Shape::Any, _) => {}
-                        (inner, Value::Null) => self.wrong(item, &what, expected(inner)),
-                        (inner, _) => self.shape(item, inner, &what),
+                        (inner, Value::Null) => self.wrong(item, what, expected(inner)),
+                        (inner, _) => self.shape(item, inner, what),
                     }
                 }
             }
@@ -184,15 +211,14 @@ impl<'d> Checker<'d> {
             (Shape::Record(record), Value::Map(map)) => self.record(node, map, record),
             (Shape::Keyed(inner), Value::Map(map)) => {
                 for entry in map.iter() {
-                    let what = format!("`{}`", entry.key);
-                    self.shape(&entry.value, *inner, &what);
+                    self.shape(&entry.value, *inner, What::Key(&entry.key));
                 }
             }
             (Shape::Record(_) | Shape::Keyed(_), _) => self.wrong(node, what, "a mapping"),
         }
     }
 
-    fn integer(&mut self, node: &'d Node, value: &Value, what: &str, low: i64, high: i64) {
+    fn integer(&mut self, node: &'d Node, value: &Value, what: What<'_>, low: i64, high: i64) {
         let Value::Number(number) = value else {
             self.wrong(node, what, "a whole number");
             return;
@@ -217,7 +243,7 @@ impl<'d> Checker<'d> {
         &mut self,
         node: &'d Node,
         value: &'d Value,
-        what: &str,
+        what: What<'_>,
         expected: &str,
     ) -> Option<&'d str> {
         if let Value::Text(text) = value {
@@ -227,7 +253,7 @@ impl<'d> Checker<'d> {
         None
     }
 
-    fn choice(&mut self, node: &'d Node, value: &'d Value, what: &str, words: &[&str]) {
+    fn choice(&mut self, node: &'d Node, value: &'d Value, what: What<'_>, words: &[&str]) {
         let list = format!("`{}`", words.join("`, `"));
         let Some(text) = self.text(node, value, what, &format!("one of {list}")) else {
             if matches!(value, Value::Bool(_)) && words.contains(&"yes") {
@@ -249,7 +275,7 @@ impl<'d> Checker<'d> {
         }
     }
 
-    fn name(&mut self, node: &'d Node, what: &str, target: Target) {
+    fn name(&mut self, node: &'d Node, what: What<'_>, target: Target) {
         match node.text() {
             Some(name) if !name.is_empty() => {
                 self.found.references.push(Reference { target, name, node });
@@ -258,7 +284,7 @@ impl<'d> Checker<'d> {
         }
     }
 
-    fn wrong(&mut self, node: &'d Node, what: &str, expected: &str) {
+    fn wrong(&mut self, node: &'d Node, what: What<'_>, expected: &str) {
         let message = format!("{what} is {}, expected {expected}", node.kind());
         let finding = Diagnostic::error(message).at(self.document.at(node, ""));
         self.found.errors.push(finding);

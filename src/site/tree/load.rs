@@ -19,7 +19,7 @@ const MAX_BYTES: u64 = 64 * 1024 * 1024;
 #[derive(Debug)]
 pub(in crate::site) struct Loader<'t> {
     pub(in crate::site) tree: &'t Tree,
-    files: HashMap<(Kind, String), Option<Arc<Document>>>,
+    files: HashMap<Kind, HashMap<String, Option<Arc<Document>>>>,
     site: Option<Arc<Document>>,
     site_read: bool,
     pub(in crate::site) errors: Vec<Diagnostic>,
@@ -68,14 +68,15 @@ impl<'t> Loader<'t> {
         if !is_name(name) {
             return None;
         }
-        if let Some(known) = self.files.get(&(kind, name.to_owned())) {
+        if let Some(known) = self.known(kind, name) {
             return known.clone();
         }
         let path = self.tree.path(kind, name);
         let shown = self.tree.shown(kind, name);
         let table = |root: &Node| kind.record().unwrap_or_else(|| shape::manifest(root));
         let document = self.read(&path, &shown, table, whole);
-        self.files.insert((kind, name.to_owned()), document.clone());
+        let files = self.files.entry(kind).or_default();
+        files.insert(name.to_owned(), document.clone());
         document
     }
 
@@ -116,7 +117,12 @@ impl<'t> Loader<'t> {
 
     /// Whether a file is there, even if it cannot be read.
     pub(in crate::site) fn has(&self, kind: Kind, name: &str) -> bool {
-        self.tree.has(kind, name)
+        // A file that was read is not looked for again.
+        matches!(self.known(kind, name), Some(Some(_))) || self.tree.has(kind, name)
+    }
+
+    fn known(&self, kind: Kind, name: &str) -> Option<&Option<Arc<Document>>> {
+        self.files.get(&kind)?.get(name)
     }
 
     /// That a name in a file stands for nothing.

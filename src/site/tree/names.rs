@@ -123,11 +123,8 @@ impl Tree {
     /// That a path was given where a name belongs: 2.
     pub(in crate::site) fn no_path(word: &str, name: &str) -> Failure {
         let shown: String = name.chars().filter(|c| !c.is_control()).collect();
-        Failure::message(
-            Exit::Usage,
-            format!("`{shown}` cannot be the name of a {word}"),
-        )
-        .help("give the file's name without directories and without `.yaml`")
+        Failure::message(Exit::Usage, format!("{word} `{shown}` is not a name"))
+            .help("give the file's name without directories and without `.yaml`")
     }
 }
 

@@ -92,6 +92,11 @@ pub(super) fn legacy(text: &str) -> Option<String> {
 }
 
 fn legacy_number(text: &str) -> Option<String> {
+    // Most numbers, and every address with a prefix, are beyond doubt.
+    let plain = !text.starts_with('0') && text.len() < 18;
+    if text.contains('/') || (plain && text.bytes().all(|byte| byte.is_ascii_digit())) {
+        return None;
+    }
     let now = resolve(text).ok()?;
     let (sign, body) = match text.strip_prefix('-') {
         Some(body) => ("-", body),
