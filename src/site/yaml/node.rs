@@ -54,7 +54,7 @@ pub(in crate::site) struct Entry {
 pub(in crate::site) struct Map {
     entries: Vec<Entry>,
     /// Only of mappings that are too long to be searched from the front.
-    index: HashMap<String, usize>,
+    index: Option<Box<HashMap<String, usize>>>,
 }
 
 /// Mappings up to this length are searched from the front.
@@ -153,7 +153,7 @@ impl Map {
         if self.entries.len() <= SHORT {
             return self.entries.iter().position(|entry| entry.key == key);
         }
-        self.index.get(key).copied()
+        self.index.as_ref()?.get(key).copied()
     }
 
     /// Adds an entry and says so; one whose key is there already stays out.
@@ -165,11 +165,12 @@ impl Map {
         let length = self.entries.len();
         if length == SHORT + 1 {
             let keys = self.entries.iter().enumerate();
-            self.index = keys.map(|(at, entry)| (entry.key.clone(), at)).collect();
+            let index = keys.map(|(at, entry)| (entry.key.clone(), at)).collect();
+            self.index = Some(Box::new(index));
         } else if length > SHORT + 1
-            && let Some(last) = self.entries.last()
+            && let (Some(index), Some(last)) = (&mut self.index, self.entries.last())
         {
-            self.index.insert(last.key.clone(), length - 1);
+            index.insert(last.key.clone(), length - 1);
         }
         true
     }
