@@ -52,7 +52,10 @@ fn every_console_example_of_the_page_prints_what_the_page_says() {
             writeln!(written, "$ {}", example.command).unwrap();
             written.push_str(&printed);
             if std::env::var_os("HL_BLESS").is_none() {
-                let said: Vec<String> = printed.lines().map(plain).collect();
+                // A step that takes long on a busy machine says so.
+                let said = printed.lines().map(plain);
+                let said = said.filter(|line| !line.starts_with("Running backup/"));
+                let said: Vec<String> = said.collect();
                 let wanted: Vec<String> = example.prints.iter().map(|line| plain(line)).collect();
                 assert_eq!(said, wanted, "`{}` prints\n{printed}", example.command);
             }
@@ -157,6 +160,8 @@ fn plain(line: &str) -> String {
         }
         Some(match bare {
             "B" | "KiB" => "B",
+            "after" => return None,
+            _ if word.ends_with(':') => word.trim_end_matches(':'),
             _ => word,
         })
     });
