@@ -2,7 +2,9 @@
 
 use camino::Utf8PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::ArgValueCandidates;
 
+use super::completion;
 use super::flags::{Globals, Overlay};
 use super::site::SiteArgs;
 
@@ -170,7 +172,7 @@ pub(super) struct UpArgs {
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
 pub(super) struct ResumeArgs {
     /// The run: its id or a piece of it [default: the newest that did not succeed]
-    #[arg(value_name = "RUN")]
+    #[arg(value_name = "RUN", add = ArgValueCandidates::new(completion::runs))]
     pub run: Option<String>,
     /// Say for each step whether it would run, and why; run nothing
     #[arg(long)]
@@ -261,11 +263,13 @@ pub(super) enum RunsVerb {
     /// One run, step by step
     Show {
         /// Id, or a piece of it that no other run has [default: the latest]
+        #[arg(add = ArgValueCandidates::new(completion::runs))]
         run: Option<String>,
     },
     /// What its tools said, secrets left out; without a step, that of the failed ones or else of all
     Logs {
         /// Id, or a piece of it that no other run has [default: the latest]
+        #[arg(add = ArgValueCandidates::new(completion::runs))]
         run: Option<String>,
         /// Step, e.g. l2-apply/plan or plan
         step: Option<String>,

@@ -3,14 +3,15 @@
 use std::ffi::OsString;
 
 use clap::{Arg, ArgAction, Command, CommandFactory};
-use clap_complete::CompleteEnv;
 use clap_complete::env::Shells;
+use clap_complete::{CompleteEnv, CompletionCandidate};
 
 use super::args::{Cli, CompletionsArgs};
 use super::flags::Globals;
 use super::session::Session;
 use crate::diag::{Exit, Failure};
 use crate::layers::{self, ListedRecipe};
+use crate::runs;
 
 /// Set by a shell's completion script when it asks.
 const ASKS: &str = "COMPLETE";
@@ -43,6 +44,18 @@ pub(super) fn completions(session: &Session, args: &CompletionsArgs) -> Result<(
             )
         })?;
     session.data(&String::from_utf8_lossy(&script))
+}
+
+/// The newest runs, by their short names.
+pub(super) fn runs() -> Vec<CompletionCandidate> {
+    let lab = Session::new(Globals::default(), Vec::new()).and_then(|session| session.lab());
+    let Ok(lab) = lab else { return Vec::new() };
+    let entries = runs::page(&lab.paths, Some(20)).entries.into_iter();
+    let candidates = entries.filter_map(|entry| {
+        let help = entry.summary.ok()?.header.recipe;
+        Some(CompletionCandidate::new(entry.short).help(Some(help.into())))
+    });
+    candidates.collect()
 }
 
 /// The whole command line, with the recipes of the lab around us as verbs.

@@ -45,12 +45,16 @@ pub fn main() -> ExitCode {
         }
         _ => match Cli::try_parse_from(site_environment(shown_variables(&asked_for(args)))) {
             Ok(cli) => with_session(cli.globals.clone(), words, |session| {
-                let reported = cli.verb.as_ref().is_some_and(reports::runs);
-                dispatch(session, cli).inspect_err(|failure| {
-                    if reported {
-                        reports::not_started(session, failure);
-                    }
-                })
+                let runs = cli.verb.as_ref().is_some_and(reports::runs);
+                // Its inner `hl` tells of the run.
+                let inner = matches!(cli.verb, Some(Verb::Rehearse(_)));
+                let result = dispatch(session, cli);
+                match &result {
+                    Err(failure) if runs => reports::not_started(session, failure),
+                    Ok(_) if runs && !inner => reports::nothing_to_do(session)?,
+                    _ => {}
+                }
+                result
             }),
             Err(error) => parse_failed(&error, words),
         },

@@ -44,23 +44,45 @@ pub(super) fn over(
     result
 }
 
+/// Reports that there was nothing to do, unless a document was given.
+pub(super) fn nothing_to_do(session: &Session) -> Result<(), Failure> {
+    let words = &session.command;
+    let help = words.iter().any(|word| word == "--help" || word == "-h");
+    if session.reported.get() || help || !wants_document(session) {
+        return Ok(());
+    }
+    session.json(&Document::idle(&scenario(session), session.globals.dry_run))
+}
+
+/// What was asked for, in a word.
+fn scenario(session: &Session) -> String {
+    let mut words = session.command.iter();
+    let word = words.find(|word| !word.starts_with('-'));
+    word.map_or_else(|| "hl".to_owned(), Clone::clone)
+}
+
+/// Flags may stand behind a recipe that could not be read.
+fn wants_document(session: &Session) -> bool {
+    let globals = &session.globals;
+    let typed = session.command.iter().any(|word| word == "--json");
+    globals.events.is_none() && (globals.json || typed)
+}
+
 /// Reports a run that did not start, in every way that was asked for.
 pub(super) fn not_started(session: &Session, failure: &Failure) {
     if session.reported.get() {
         return;
     }
     let words = &session.command;
-    let scenario = words.iter().find(|word| !word.starts_with('-'));
-    let scenario = scenario.map_or("hl", String::as_str);
+    let scenario = scenario(session);
     let globals = &session.globals;
-    // Flags may stand behind a recipe that could not be read.
-    if globals.events.is_none() && (globals.json || words.iter().any(|word| word == "--json")) {
-        let document = Document::not_started(scenario, globals.dry_run, failure);
+    if wants_document(session) {
+        let document = Document::not_started(&scenario, globals.dry_run, failure);
         // What is wrong was said on stderr, whatever becomes of this.
         session.json(&document).unwrap_or_default();
     }
     if let Some(path) = globals.junit.clone().or_else(|| typed(words)) {
-        let text = junit_not_started(scenario, &failure.to_string()).map_err(|e| cannot(&e));
+        let text = junit_not_started(&scenario, &failure.to_string()).map_err(|e| cannot(&e));
         let path = session.cwd.join(path);
         if let Err(failure) = text.and_then(|text| lab::write(&path, text, 0o644)) {
             session.fail(&failure);

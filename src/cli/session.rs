@@ -37,7 +37,8 @@ pub(super) struct Session {
     pub cwd: Utf8PathBuf,
     /// The command line, program name left out.
     pub command: Vec<String>,
-    /// A run was reported to machines: what fails afterwards is not again.
+    /// A document was given, or a run was reported to machines in another way:
+    /// there is no second one.
     pub reported: Rc<Cell<bool>>,
 }
 
@@ -207,6 +208,7 @@ impl Session {
     pub(super) fn json(&self, value: &impl serde::Serialize) -> Result<(), Failure> {
         let text = serde_json::to_string_pretty(value)
             .map_err(|error| Failure::message(Exit::Bug, format!("cannot write JSON: {error}")))?;
+        self.reported.set(true);
         self.data(&text)
     }
 

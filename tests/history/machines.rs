@@ -55,6 +55,17 @@ fn every_run_gives_one_document_however_it_ends() {
     document(&lab.hl("clean --json").exits(0));
     let nothing = document(&lab.hl("clean --json").exits(0));
     assert_eq!(nothing["phases"], serde_json::json!([]));
+    lab.hl("make").exits(0);
+    let done = document(&lab.hl("resume --json").exits(0));
+    assert_eq!(
+        (&done["scenario"], &done["success"]),
+        (&"resume".into(), &true.into())
+    );
+    document(&lab.hl("replay --from start --yes --json").exits(0));
+    // Help is help.
+    lab.hl("make --json --help")
+        .exits(0)
+        .says(&["Usage: hl make"]);
 }
 
 #[test]

@@ -35,6 +35,18 @@ fn the_list_is_newest_first_and_reads_what_it_shows() {
     assert_eq!(row(&second)["exit"], 7);
     assert_eq!(row(&second)["flags"]["keep_going"], true);
     assert_eq!(row(&first)["short"], tail(&first));
+    // A shell asks for the names of runs.
+    let answer = lab
+        .hl("")
+        .env("COMPLETE", "bash")
+        .env("_CLAP_COMPLETE_INDEX", "3");
+    let answer = answer.env("_CLAP_IFS", "\n").arg("--").arg("hl");
+    answer
+        .arg("runs")
+        .arg("show")
+        .arg("")
+        .exits(0)
+        .says(&[tail(&first), tail(&second)]);
     let listed = lab.hl("runs").exits(0);
     listed.says(&[
         tail(&first),
