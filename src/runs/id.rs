@@ -22,12 +22,15 @@ pub fn new_id() -> String {
 
 /// Whether a text has the form of an id.
 pub fn is_id(text: &str) -> bool {
-    text.len() == LENGTH
-        && text.bytes().enumerate().all(|(place, byte)| match place {
-            8 | 15 => byte == b'-',
-            0..15 => byte.is_ascii_digit(),
-            _ => matches!(byte, b'0'..=b'9' | b'a'..=b'f'),
-        })
+    let bytes = text.as_bytes();
+    let digits = |part: Option<&[u8]>| part.is_some_and(|part| part.iter().all(u8::is_ascii_digit));
+    let hex = |byte: &u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+    bytes.len() == LENGTH
+        && bytes.get(8) == Some(&b'-')
+        && bytes.get(15) == Some(&b'-')
+        && digits(bytes.get(..8))
+        && digits(bytes.get(9..15))
+        && bytes.iter().skip(16).all(hex)
 }
 
 #[cfg(test)]
