@@ -1,11 +1,15 @@
 //! What L2 made is looked for before L3: what is not there is named at once,
 //! with the commands that help.
 
+use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::process::Command;
 use std::time::{Duration, SystemTime};
 
+use portable_pty::{CommandBuilder, PtySize, native_pty_system};
+
 use super::stage::{Stage, sealed, tools};
+use crate::support::TestLab;
 
 const AGAIN: &str = "`hl l2-apply dev --node pve`";
 const RESET: &str = "`hl l2-reset dev --node pve`";
@@ -218,4 +222,87 @@ fn a_vpn_that_is_down_is_told_before_anything_else() {
         .hl("l3")
         .exits(65)
         .says(&["`10.8.0` is no address", "hl.toml:"]);
+}
+
+/// A lab whose `l2-apply` writes a state, and whose `go` assumes what it made.
+fn scripted() -> TestLab {
+    let lab = TestLab::shipped();
+    std::fs::remove_dir_all(lab.path("layers")).unwrap();
+    let state = r#"{"version": 4, "resources": [{"mode": "managed", "type": "proxmox_virtual_environment_vm",
+        "name": "vm", "instances": [{"index_key": "web-1", "attributes": {"vm_id": 5101, "node_name": "pve"}}]}],
+        "outputs": {"vms": {"value": {"web-1": {"vmid": 5101, "node": "pve", "address": "127.0.0.77/8",
+        "addresses": ["127.0.0.77"], "user": "ops"}}}}}"#;
+    lab.write("made.json", state);
+    lab.write(
+        "layers/l2-made/layer.toml",
+        r#"[layer]
+id = "l2"
+name = "Made"
+
+[[recipe]]
+name = "l2-apply"
+params = [{ name = "env" }, { name = "node", option = true, default = "" }]
+[[recipe.step]]
+id = "make"
+use = "command"
+with = { argv = ["sh", "-c", "mkdir -p .states/{{ env }}-{{ node }} && cp made.json .states/{{ env }}-{{ node }}/terraform.tfstate"] }
+"#,
+    );
+    lab.write(
+        "layers/l3-goes/layer.toml",
+        r#"[layer]
+id = "l3"
+name = "Goes"
+
+[[recipe]]
+name = "go"
+[[recipe.step]]
+id = "reconcile"
+use = "lab.reconcile"
+with = { env = "dev", node = "pve" }
+[[recipe.step]]
+id = "go"
+use = "command"
+with = { argv = ["sh", "-c", "echo gone >> went"] }
+"#,
+    );
+    lab
+}
+
+/// On a terminal what helps is offered, done, and the run starts again; a node
+/// that cannot be asked is given the time that machines take to boot.
+#[test]
+fn on_a_terminal_the_choice_is_asked_and_carried_out() {
+    for (keys, ends, runs) in [("\r", 69, 1), ("\u{1b}[B\r", 0, 3)] {
+        let lab = scripted();
+        let terminal = native_pty_system().openpty(PtySize::default()).unwrap();
+        let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_hl"));
+        command.args(["go"]);
+        command.cwd(lab.root());
+        command.env("HOME", lab.root());
+        command.env("DOPPLER", "0");
+        command.env("TERM", "xterm");
+        let mut child = terminal.slave.spawn_command(command).unwrap();
+        drop(terminal.slave);
+        let mut reader = terminal.master.try_clone_reader().unwrap();
+        let mut writer = terminal.master.take_writer().unwrap();
+        let mut said = String::new();
+        let mut buffer = [0; 4096];
+        let mut answered = false;
+        while let Ok(count @ 1..) = reader.read(&mut buffer) {
+            said.push_str(&String::from_utf8_lossy(&buffer[..count]));
+            if !answered && said.contains("type to filter") {
+                writer.write_all(keys.as_bytes()).unwrap();
+                answered = true;
+            }
+        }
+        assert_eq!(child.wait().unwrap().exit_code(), ends, "{said}");
+        assert_eq!(lab.path("went").exists(), ends == 0, "{said}");
+        let files = std::fs::read_dir(lab.path("state/runs")).unwrap();
+        let made = files.filter(|file| {
+            let name = file.as_ref().unwrap().file_name();
+            name.to_string_lossy().ends_with(".yaml")
+        });
+        assert_eq!(made.count(), runs, "{said}");
+    }
 }
