@@ -242,6 +242,11 @@ fn a_clear_file_that_others_can_read_is_warned_about() {
     ran.says(&["mode is 0640", "chmod 600 secrets.yaml"]);
     fs::set_permissions(&path, fs::Permissions::from_mode(0o400)).unwrap();
     assert!(!silent_check(&world).1.stderr.contains("chmod"));
+    world.write("secrets.yaml", "auth: {site_token: xq9}\n");
+    let (code, ran) = silent_check(&world);
+    assert_eq!(code, 0);
+    ran.says(&["`auth.site_token` is too short to be masked"]);
+    assert!(!ran.stderr.contains("xq9") && !ran.stdout.contains("xq9"));
     // A mistake in it shows its line and no value.
     world.write(
         "secrets.yaml",

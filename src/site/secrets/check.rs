@@ -13,6 +13,7 @@ use super::keys;
 use super::model::Secrets;
 use super::vault::{Found, PLAIN, SEALED, Vault};
 use crate::diag::{Diagnostic, Exit, Failure, Source, merge};
+use crate::lab::Redactor;
 use crate::site::yaml::Document;
 
 /// What is known of a site's secrets, without a value.
@@ -96,7 +97,9 @@ impl Vault<'_> {
             if let Err(failure) = Secrets::of(&document) {
                 report.fail(failure);
             }
-            report.names = leaves(&document.root).into_keys().collect();
+            let leaves = leaves(&document.root);
+            report.findings.extend(leaves.iter().filter_map(too_short));
+            report.names = leaves.into_keys().collect();
         }
         report
     }
@@ -206,6 +209,15 @@ impl Report {
         self.findings
             .extend(new.filter(|d| !known.contains(&d.message)));
     }
+}
+
+/// A value that output cannot be searched for.
+fn too_short((name, value): (&String, &String)) -> Option<Diagnostic> {
+    let text = value.strip_prefix('\'').unwrap_or(value);
+    (!text.is_empty() && Redactor::is_too_short(text)).then(|| {
+        Diagnostic::warning(format!("`{name}` is too short to be masked in output"))
+            .help("make it longer than three characters")
+    })
 }
 
 /// Where git has a clear version of a file that is encrypted now.
