@@ -8,6 +8,24 @@ fn outputs(stage: &Stage) -> serde_json::Value {
     serde_json::from_str(&stage.lab.read(".build/l2/dev-pve/outputs.json")).unwrap()
 }
 
+/// What the apply hands on: paths that are there, and the machines.
+fn published(stage: &Stage) {
+    let latest: std::collections::BTreeMap<String, String> =
+        dotenvy::from_path_iter(stage.lab.path("state/runs/latest.env"))
+            .unwrap()
+            .map(Result::unwrap)
+            .collect();
+    assert_eq!(latest["LAST_STEP_COMPLETED"], "terraform_apply");
+    for key in ["TERRAFORM_WORKDIR", "TFSTATE_PATH", "TERRAFORM_OUTPUT_JSON"] {
+        assert!(std::path::Path::new(&latest[key]).exists(), "{latest:?}");
+    }
+    let runtime = stage.lab.read("state/runtime.yaml");
+    for text in ["dev-pve:", "web-1:", "vmid: 5101", "192.168.1.51"] {
+        assert!(runtime.contains(text), "{text} in\n{runtime}");
+    }
+    assert!(!runtime.contains("applying"), "{runtime}");
+}
+
 /// Make, make again, promote another template, renew, destroy: with one tool.
 fn a_whole_life(stage: &Stage) {
     let made = stage.applied();
@@ -27,6 +45,7 @@ fn a_whole_life(stage: &Stage) {
     assert_eq!(vms["vms"]["web-1"]["address"], "192.168.1.51");
     assert_eq!(vms["vms"]["app-1"]["groups"][0], "app");
     assert_eq!(vms["vms"]["app-1"]["user"], "ops");
+    published(stage);
     stage.is_clean();
 
     // Nothing to do asks nothing.
@@ -84,6 +103,13 @@ fn a_whole_life(stage: &Stage) {
         .says(&["2 destroyed"]);
     assert!(stage.vms().is_empty());
     assert!(!stage.lab.path(".build/l2/dev-pve/outputs.json").exists());
+    let latest = stage.lab.read("state/runs/latest.env");
+    assert!(latest.contains("TERRAFORM_OUTPUT_JSON=\"\"\n"), "{latest}");
+    assert!(
+        latest.contains("LAST_STEP_COMPLETED=\"templates\"\n"),
+        "{latest}"
+    );
+    assert!(!stage.lab.read("state/runtime.yaml").contains("web-1"));
     stage
         .hl("l2-outputs dev")
         .exits(66)
