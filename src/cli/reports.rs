@@ -145,7 +145,7 @@ fn cannot(error: &std::io::Error) -> Failure {
 pub(super) fn run_was_meant(words: &[String]) -> bool {
     let word = words.iter().find(|word| !word.starts_with('-'));
     let Some(word) = word else { return false };
-    let runs = ["up", "rehearse", "resume", "replay", "clean"].contains(&word.as_str());
+    let runs = ["up", "rehearse", "resume", "replay", "clean", "access"].contains(&word.as_str());
     runs || Cli::command().find_subcommand(word).is_none()
 }
 
@@ -164,6 +164,7 @@ pub(super) fn runs(verb: &Verb) -> bool {
             | Verb::Resume(_)
             | Verb::Replay(_)
             | Verb::Clean
+            | Verb::Access
             | Verb::Recipe(_)
     ) || matches!(verb, Verb::Templates(args) if templates(args))
 }
