@@ -148,7 +148,7 @@ fn left(lab: &TestLab) -> Vec<PathBuf> {
 fn cleaned(lab: &TestLab) -> Vec<Value> {
     let said = lab.hl("clean --dry-run --json").exits(0).json();
     lab.hl("clean").exits(0);
-    let kept = said["keep"].as_array().unwrap().clone();
+    let kept = said["context"]["clean"]["keep"].as_array().unwrap().clone();
     for file in left(lab) {
         let named = kept
             .iter()
