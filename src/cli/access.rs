@@ -3,7 +3,7 @@
 
 use inquire::validator::Validation;
 use inquire::{InquireError, Password, PasswordDisplayMode, Text};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::approve::Approve;
 use super::dry::Dry;
@@ -147,16 +147,16 @@ fn ask(env: &Environment, name: &str, question: &str) -> Result<Var, Failure> {
     } else {
         shown(name, question, known.as_deref())
     };
-    let value = answer.map_err(|error| match error {
-        InquireError::OperationInterrupted => Failure::silent(Exit::Interrupted),
-        InquireError::OperationCanceled => Failure::message(
-            Exit::NotApproved,
-            "nothing was written: the questions were left",
-        ),
-        other => Failure::message(
-            Exit::NotApproved,
-            format!("cannot ask for `{name}`: {other}"),
-        ),
+    let value = answer.map_err(|error| {
+        if matches!(error, InquireError::OperationInterrupted) {
+            return Failure::silent(Exit::Interrupted);
+        }
+        let why = if matches!(error, InquireError::OperationCanceled) {
+            "nothing was written: the questions were left".to_owned()
+        } else {
+            format!("cannot ask for `{name}`: {error}")
+        };
+        Failure::message(Exit::NotApproved, why)
     })?;
     let value = value.trim().to_owned();
     if known.as_deref() == Some(value.as_str())

@@ -14,7 +14,7 @@ pub fn seed(objects: &Objects, token_id: &str, secret: &str) -> Seed {
 
 /// The same with other nodes in one cluster, each with its own storages and
 /// bridge beside those of the first.
-pub fn cluster(objects: &Objects, others: &[Objects], token_id: &str, secret: &str) -> Seed {
+pub(super) fn cluster(objects: &Objects, others: &[Objects], token_id: &str, secret: &str) -> Seed {
     let mut seed = single(objects, token_id, secret);
     for other in others {
         let more = single(other, token_id, secret);

@@ -198,8 +198,8 @@ impl RunDocument {
         }
         fact("File", &run.file);
         let logs = self.steps.iter().filter_map(|step| step.log.as_deref());
-        let dirs = logs.filter_map(|log| log.rsplit_once('/'));
-        if let Some((dir, _)) = dirs.last() {
+        let mut dirs = logs.rev().filter_map(|log| log.rsplit_once('/'));
+        if let Some((dir, _)) = dirs.next() {
             fact("Logs", &format!("{dir}/"));
         }
         for warning in &self.warnings {

@@ -113,12 +113,11 @@ pub(super) fn secret_files(ctx: &StepContext<'_>) -> [Utf8PathBuf; 2] {
 }
 
 fn token(vm: &Object) -> Option<(String, Value)> {
-    match &vm.get("auth_token")?.value {
-        SiteValue::Secret(secret) if !secret.reveal().is_empty() => {
-            Some((vm.text("name")?.to_owned(), json!(secret.reveal())))
-        }
-        _ => None,
-    }
+    let SiteValue::Secret(secret) = &vm.get("auth_token")?.value else {
+        return None;
+    };
+    let token = Some(secret.reveal()).filter(|token| !token.is_empty())?;
+    Some((vm.text("name")?.to_owned(), json!(token)))
 }
 
 fn open(ctx: &StepContext<'_>, tree: &Tree) -> Result<Option<Loaded>, Failure> {

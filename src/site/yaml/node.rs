@@ -54,7 +54,7 @@ pub(in crate::site) struct Entry {
 pub(in crate::site) struct Map {
     entries: Vec<Entry>,
     /// Only of mappings that are too long to be searched from the front.
-    index: Option<Box<HashMap<String, usize>>>,
+    index: Option<HashMap<String, usize>>,
 }
 
 /// Mappings up to this length are searched from the front.
@@ -166,7 +166,7 @@ impl Map {
         if length == SHORT + 1 {
             let keys = self.entries.iter().enumerate();
             let index = keys.map(|(at, entry)| (entry.key.clone(), at)).collect();
-            self.index = Some(Box::new(index));
+            self.index = Some(index);
         } else if length > SHORT + 1
             && let (Some(index), Some(last)) = (&mut self.index, self.entries.last())
         {
