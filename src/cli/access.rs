@@ -235,6 +235,6 @@ mod tests {
         let names: Vec<&str> = ALIASES.iter().map(|(_, name)| *name).collect();
         let asked: Vec<&str> = QUESTIONS.iter().map(|(name, _)| *name).collect();
         assert!(names.iter().all(|name| asked.contains(name)));
-        assert_eq!(plan.steps[0].with["check"], Value::from("endpoint"));
+        assert_eq!(plan.steps[0].with["check"], "endpoint");
     }
 }

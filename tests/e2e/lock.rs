@@ -87,9 +87,9 @@ fn of_fifty_at_once_one_runs_and_the_others_name_it() {
                 (Vec::new(), Vec::new()),
                 |(mut over, mut open), (ended, child)| {
                     if ended {
-                        over.push(child)
+                        over.push(child);
                     } else {
-                        open.push(child)
+                        open.push(child);
                     }
                     (over, open)
                 },
@@ -107,13 +107,13 @@ fn of_fifty_at_once_one_runs_and_the_others_name_it() {
     lab.write("end", "");
     ran.push(one.wait_with_output().unwrap());
     assert_eq!(ran[0].status.code(), Some(0));
-    let runs: Vec<_> = std::fs::read_dir(lab.path("state/runs"))
+    let runs: Vec<String> = std::fs::read_dir(lab.path("state/runs"))
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-        .filter(|name| name.ends_with(".yaml"))
+        .filter_map(|name| name.strip_suffix(".yaml").map(str::to_owned))
         .collect();
     assert_eq!(runs.len(), 1, "{runs:?}");
-    let id = runs[0].trim_end_matches(".yaml");
+    let id = runs[0].as_str();
     assert!(pids.contains(&holder));
     for child in turned_away {
         let output = child.wait_with_output().unwrap();

@@ -111,7 +111,7 @@ with = { argv = ["true"] }
         for dir in [kept.clone(), format!("{kept}/runs")] {
             for entry in std::fs::read_dir(lab.path(&dir)).unwrap() {
                 let name = entry.unwrap().file_name().into_string().unwrap();
-                assert!(!name.ends_with(".tmp"), "{dir}/{name}");
+                assert_eq!(name.strip_suffix(".tmp"), None, "{dir}");
             }
         }
         for name in ["runtime.yaml", "runs/latest.env"] {

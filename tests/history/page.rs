@@ -41,7 +41,7 @@ fn every_console_example_of_the_page_prints_what_the_page_says() {
     let mut rest = page.as_str();
     while let Some((before, block)) = rest.split_once("```console\n") {
         let (block, after) = block.split_once("```").unwrap();
-        write!(written, "{before}```console\n").unwrap();
+        writeln!(written, "{before}```console").unwrap();
         for example in examples(block) {
             let printed = run(&lab, &to_real(&example.command, &real));
             let mut new = ids(&lab);

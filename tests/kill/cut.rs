@@ -12,7 +12,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use super::stage::Stage;
 
 /// Nothing here takes longer.
-const PATIENCE: Duration = Duration::from_secs(600);
+const PATIENCE: Duration = Duration::from_mins(10);
 
 /// Where a run is killed.
 pub(super) enum Cut {

@@ -108,14 +108,13 @@ impl Stage {
     pub(super) fn transitions(&self) -> Vec<String> {
         let run = parse(&self.run_file()).unwrap();
         let told = run.events.iter().filter_map(|event| {
-            let word = match &event.kind {
-                EventKind::StepStarted { .. } => "started",
-                EventKind::StepFinished {
-                    status: Status::Succeeded,
-                    ..
-                } => "succeeded",
-                EventKind::StepFinished { .. } => "finished",
-                _ => return None,
+            let word = if matches!(event.kind, EventKind::StepStarted { .. }) {
+                "started"
+            } else if let EventKind::StepFinished { status, .. } = event.kind {
+                let well = status == Status::Succeeded;
+                if well { "succeeded" } else { "finished" }
+            } else {
+                return None;
             };
             Some(format!("{} {word}", event.step.as_ref()?))
         });

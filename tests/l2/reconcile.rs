@@ -123,8 +123,8 @@ fn who_is_silent_stopped_or_unknown_is_told_apart() {
     blind("l3 --timeout 20s")
         .exits(124)
         .says(&["1 machine there, 1 machine booting"]);
-    let state = stage.lab.path(".states/dev-pve/terraform.tfstate");
-    let file = std::fs::File::options().append(true).open(state).unwrap();
+    let tfstate = stage.lab.path(".states/dev-pve/terraform.tfstate");
+    let file = std::fs::File::options().append(true).open(tfstate).unwrap();
     let old = SystemTime::now() - Duration::from_hours(1);
     file.set_modified(old).unwrap();
     blind("l3").exits(69).says(&[
@@ -148,18 +148,18 @@ fn the_state_forgets_what_is_gone_and_nothing_else() {
     destroy(&stage, 5101);
     let keys = "192.168.1.51 ssh-ed25519 AAAA\n192.168.1.52 ssh-ed25519 BBBB\n";
     stage.lab.write("state/known_hosts", keys);
-    let state = ".states/dev-pve/terraform.tfstate";
-    let before = stage.lab.read(state);
+    let tfstate = ".states/dev-pve/terraform.tfstate";
+    let before = stage.lab.read(tfstate);
 
     let asked = stage.hl("l2-reset dev --node pve").exits(77);
     asked.says(&["forget `web-1` (VM 5101 on `pve`): it is not on the node"]);
-    assert_eq!(stage.lab.read(state), before);
+    assert_eq!(stage.lab.read(tfstate), before);
     // Who cannot ask the node forgets nothing.
     let blind = stage
         .hl("l2-reset dev --yes")
         .env("PVE_ACCESS_HOST", "https://127.0.0.1:1");
     blind.exits(69).says(&["is not known"]);
-    assert_eq!(stage.lab.read(state), before);
+    assert_eq!(stage.lab.read(tfstate), before);
 
     let writes = stage.sim.write_count();
     stage
@@ -168,7 +168,7 @@ fn the_state_forgets_what_is_gone_and_nothing_else() {
         .says(&["forgot 1 machine"]);
     assert_eq!(stage.sim.write_count(), writes);
     assert_eq!(stage.vms().into_values().collect::<Vec<_>>(), ["app-1"]);
-    let after = stage.lab.read(state);
+    let after = stage.lab.read(tfstate);
     assert!(
         !after.contains("\"web-1\"") && after.contains("\"app-1\""),
         "{after}"

@@ -97,8 +97,8 @@ fn machines_come_from_their_layers_and_the_target_from_the_nodes_file() {
     assert_eq!((db["cores"].as_str(), db["memory"].as_str()), ("2", "4096"));
     // Nobody gave them ids: the lowest that are free, and they stay.
     assert_eq!((web_id, db_id), (100, 101));
-    let state = stage.lab.path(".states/layered-home/terraform.tfstate");
-    assert!(state.is_file());
+    let tfstate = stage.lab.path(".states/layered-home/terraform.tfstate");
+    assert!(tfstate.is_file());
     hl(&stage, "l2-apply layered --node home")
         .exits(0)
         .says(&["no changes"]);

@@ -186,7 +186,9 @@ fn with_the_wrong_key_nothing_is_resolved() {
             .env("SOPS_AGE_KEY_FILE", other.to_str().unwrap());
         for sink in [None, Some("--reveal"), Some("--write")] {
             let mut hl = hl.clone();
-            hl = sink.into_iter().fold(hl, |hl, sink| hl.arg(sink));
+            if let Some(sink) = sink {
+                hl = hl.arg(sink);
+            }
             if sink == Some("--write") {
                 hl = hl.arg(out.to_str().unwrap());
             }

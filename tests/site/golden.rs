@@ -79,8 +79,8 @@ fn a_single_machine_has_its_layers_and_its_own_keys_behind_them() {
         let json = stage.site(&words).exits(0);
         let vm = &json.json()["vms"][0];
         // Keys in the order of the document.
-        let at = json.stdout.find("\"vms\"").unwrap();
-        let keys: Vec<String> = json.stdout[at..]
+        let (_, vms) = json.stdout.split_once("\"vms\"").unwrap();
+        let keys: Vec<String> = vms
             .lines()
             .filter_map(|line| line.strip_prefix("      \"")?.split('"').next())
             .map(str::to_owned)

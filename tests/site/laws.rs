@@ -30,14 +30,15 @@ fn layer() -> impl Strategy<Value = Layer> {
 
 fn yaml(layer: &Layer) -> String {
     let shown = |value: &Option<u32>| value.map_or("null".to_owned(), |n| n.to_string());
-    layer
-        .iter()
-        .map(|(key, value)| format!("{key}: {}\n", shown(value)))
-        .collect()
+    let lines = layer.iter();
+    let lines: Vec<String> = lines
+        .map(|(key, value)| format!("{key}: {}", shown(value)))
+        .collect();
+    lines.join("\n")
 }
 
 fn inline(layer: &Layer) -> String {
-    yaml(layer).trim_end().replace('\n', ", ")
+    yaml(layer).replace('\n', ", ")
 }
 
 /// The layers laid one over the other, as the rule says.
