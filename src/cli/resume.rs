@@ -119,7 +119,7 @@ fn choose(session: &Session, lab: &Lab, args: &ResumeArgs) -> Result<Option<Run>
                 return Ok(None);
             }
             Newest::None => {
-                session.note("nothing to resume: there is no run yet; `hl up` makes the first");
+                session.note("nothing to resume: there is no run that `hl` could go on with; `hl up` begins one");
                 let rehearsed = lab.paths.rehearsal();
                 if !session.rehearsing() && !runs::ids(&rehearsed).is_empty() {
                     session.note("`hl rehearse resume` goes on with a rehearsal");

@@ -191,7 +191,9 @@ impl RunDocument {
             &format!("{} by {}", local(&run.started_at, zone), run.operator),
         );
         fact("Took", &self.took());
-        fact("Command", &words(&run.command));
+        if !run.command.is_empty() {
+            fact("Command", &words(&run.command));
+        }
         for resumed in &self.resumed {
             let text = format!("{}: {}", local(&resumed.at, zone), words(&resumed.command));
             fact("Resumed", &text);
