@@ -14,7 +14,7 @@ use crate::diag::{Diagnostic, Exit, Failure};
 use crate::lab::environment::ALIASES;
 use crate::lab::{Environment, Provenance, Var, variables};
 use crate::plan::{OnFailure, Plan, Step, StepId};
-use crate::pve::Endpoint;
+use crate::pve::{Endpoint, check_token_id};
 use crate::report::Paint;
 
 /// What is proved before anything is kept, each after the one before it but the
@@ -174,22 +174,33 @@ fn ask(env: &Environment, name: &str, question: &str) -> Result<Var, Failure> {
 fn shown(name: &str, question: &str, known: Option<&str>) -> Result<String, InquireError> {
     let variable = variables::find(name);
     let doc = variable.map_or_else(String::new, |v| format!("{}, e.g. {}", v.doc, v.example));
-    let of_host = name == "PVE_ACCESS_HOST";
+    let of = name.to_owned();
     let mut text =
         Text::new(question)
             .with_help_message(&doc)
             .with_validator(move |answer: &str| {
-                let wrong = match answer.trim() {
-                    "" => Some("it is needed".to_owned()),
-                    host if of_host => Endpoint::parse(host).err(),
-                    _ => None,
-                };
+                let wrong = mistake(&of, answer.trim());
                 Ok(wrong.map_or(Validation::Valid, |why| Validation::Invalid(why.into())))
             });
     if let Some(known) = known {
         text = text.with_default(known);
     }
     text.prompt()
+}
+
+/// What is wrong with an answer, told before it goes anywhere: a secret in the
+/// wrong place must not get into a journal.
+fn mistake(name: &str, answer: &str) -> Option<String> {
+    match (name, answer) {
+        (_, "") => Some("it is needed".to_owned()),
+        ("PVE_ACCESS_HOST", host) => Endpoint::parse(host).err(),
+        ("PM_TOKEN_ID", id) => check_token_id(id).err(),
+        (_, name) => {
+            let odd = |c: char| c.is_whitespace() || "@!=/".contains(c);
+            name.contains(odd)
+                .then(|| "expected a name as Proxmox VE shows it".to_owned())
+        }
+    }
 }
 
 fn hidden(question: &str, known: Option<&str>) -> Result<String, InquireError> {
@@ -220,6 +231,26 @@ fn hidden(question: &str, known: Option<&str>) -> Result<String, InquireError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_answer_in_the_wrong_place_is_refused_and_not_repeated() {
+        let secret = "0e25b5fb-915c-b921-1a6d-9a87ead937ea";
+        let whole = format!("hl@pve!hl={secret}");
+        for wrong in [secret, whole.as_str()] {
+            let said = mistake("PM_TOKEN_ID", wrong).unwrap();
+            assert!(!said.contains("0e25"), "{said}");
+        }
+        assert!(mistake("PVE_NODE", "hl@pve!hl").is_some());
+        assert!(mistake("PVE_STORAGE_VM", "").is_some());
+        for (name, right) in [
+            ("PVE_ACCESS_HOST", "https://pve.example:8006"),
+            ("PM_TOKEN_ID", "hl@pve!hl"),
+            ("PVE_NODE", "pve"),
+            ("PVE_STORAGE_VM", "local-lvm"),
+        ] {
+            assert_eq!(mistake(name, right), None);
+        }
+    }
 
     #[test]
     fn it_is_kept_only_when_every_check_has_passed() {

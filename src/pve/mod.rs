@@ -30,7 +30,7 @@ pub use endpoint::{DEFAULT_PORT, Endpoint};
 pub use error::{BadSetting, Error, TlsProblem, Unreachable};
 pub use fingerprint::Fingerprint;
 pub use path::percent_encode;
-pub use settings::Settings;
+pub use settings::{Settings, check_token_id};
 pub use storage::Download;
 pub use tasks::TaskEnd;
 pub use tls::Policy;

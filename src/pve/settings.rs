@@ -53,12 +53,10 @@ impl Settings {
                 .ok()
         });
         let token_id = required(env, "PM_TOKEN_ID", &mut bad);
-        if let Some(id) = token_id
-            && !is_token_id(id)
-        {
+        if let Some(why) = token_id.and_then(|id| check_token_id(id).err()) {
             bad.push(wrong(
                 "PM_TOKEN_ID",
-                format!("expected `user@realm!name`, found `{id}`"),
+                why,
                 "`pveum user token list USER@REALM` lists the names",
             ));
         }
@@ -106,6 +104,24 @@ impl Settings {
             .split_once('!')
             .map_or(self.token_id.as_str(), |(user, _)| user)
     }
+}
+
+/// What is wrong with a token's id. Of what may be the secret in its place
+/// nothing is repeated.
+pub fn check_token_id(id: &str) -> Result<(), String> {
+    if is_token_id(id) {
+        return Ok(());
+    }
+    let expected = "expected `user@realm!name`";
+    Err(match id.split_once('=') {
+        Some((id, _)) if is_token_id(id) => {
+            format!(
+                "{expected}, found `{id}` with `=` and more: what follows is the secret, for `PM_TOKEN_SECRET`"
+            )
+        }
+        None if id.contains('@') => format!("{expected}, found `{id}`"),
+        _ => format!("{expected}, found something else (not shown: it may be the secret)"),
+    })
 }
 
 /// `user@realm!name`, as provider and builder want it too.
