@@ -78,11 +78,14 @@ fn what_a_failed_packer_left_is_named() {
         [700],
         "the base is gone"
     );
-    // The next one tells of it too.
+    // This lab began it, so the next build takes it away.
+    let failing = format!("#!/bin/sh\n{}", fake("exit 1"));
+    stage.lab.write("fake-packer", &failing);
     stage
         .hl("l1-ensure small")
         .exits(1)
-        .says(&["VM 700 is left of an interrupted build"]);
+        .says(&["removing VM 700 that an interrupted build left"]);
+    assert!(stage.vms().is_empty());
     stage.is_clean();
 }
 

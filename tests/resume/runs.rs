@@ -249,7 +249,9 @@ fn a_dry_run_goes_on_as_one_and_a_live_run_never_as_a_dry_one() {
 #[test]
 fn with_nothing_to_resume_that_is_said() {
     let lab = lab();
-    lab.hl("resume").exits(0).says(&["there is no run yet"]);
+    lab.hl("resume")
+        .exits(0)
+        .says(&["nothing to resume: there is no run"]);
     lab.write("go", "");
     lab.hl("job").exits(0);
     lab.hl("resume").exits(0).says(&["nothing to resume"]);
