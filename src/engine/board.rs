@@ -1,8 +1,8 @@
 //! Which step may start, and which never will: pure bookkeeping.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
-use crate::plan::{OnFailure, Plan, Status, StepId, references};
+use crate::plan::{self, OnFailure, Plan, Status, StepId, dependents, references};
 
 /// How far along the end of a run is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -28,6 +28,8 @@ enum State {
 struct Item {
     id: StepId,
     needs: Vec<usize>,
+    /// How many of `needs` have not ended.
+    unmet: usize,
     finally: bool,
     state: State,
     /// What to say of its end: `failed`, `was not approved`.
@@ -44,10 +46,22 @@ pub(super) struct Never {
     pub(super) reason: String,
 }
 
-/// The state of every step.
+/// The state of every step. An event costs as much as the steps that depend on
+/// it, and not as much as the plan.
 #[derive(Debug)]
 pub(super) struct Board {
     items: Vec<Item>,
+    /// For each step, those that need it.
+    dependents: Vec<Vec<usize>>,
+    /// Waiting steps whose needs have all ended, but `finally` ones.
+    ready: BTreeSet<usize>,
+    /// The same for `finally` steps, which wait for all others besides.
+    ready_at_end: BTreeSet<usize>,
+    /// Waiting steps that may never start; [`Board::settle`] decides.
+    doubtful: BTreeSet<usize>,
+    /// Steps that have not ended: all, and all but `finally` ones.
+    open: usize,
+    main_open: usize,
     stop_at_failure: bool,
     halt: Halt,
 }
@@ -55,89 +69,117 @@ pub(super) struct Board {
 impl Board {
     /// All steps waiting. The plan has been [`checked`](super::run).
     pub(super) fn new(plan: &Plan, keep_going: bool) -> Self {
-        let index: BTreeMap<&StepId, usize> = plan
-            .steps
-            .iter()
-            .enumerate()
-            .map(|(i, s)| (&s.id, i))
-            .collect();
-        let items = plan
-            .steps
-            .iter()
-            .map(|step| Item {
+        let needs = plan::needs(plan, needs);
+        let dependents = dependents(&needs);
+        let steps = plan.steps.iter().zip(needs);
+        let items: Vec<Item> = steps
+            .map(|(step, needs)| Item {
                 id: step.id.clone(),
-                needs: needs(step)
-                    .iter()
-                    .filter_map(|need| index.get(need).copied())
-                    .collect(),
+                unmet: needs.len(),
+                needs,
                 finally: step.finally,
                 state: State::Waiting,
                 how: "",
                 culprit: None,
             })
             .collect();
-        Self {
+        let mut board = Self {
+            dependents,
+            ready: BTreeSet::new(),
+            ready_at_end: BTreeSet::new(),
+            doubtful: BTreeSet::new(),
+            open: items.len(),
+            main_open: items.iter().filter(|item| !item.finally).count(),
             items,
             stop_at_failure: !keep_going && plan.on_failure == OnFailure::Stop,
             halt: Halt::No,
+        };
+        for index in 0..board.items.len() {
+            board.note_if_ready(index);
         }
+        board
     }
 
     /// The first step, as written, that may start now. Call
     /// [`Board::settle`] before.
     pub(super) fn ready(&self) -> Option<usize> {
-        let ended = |i: usize| matches!(self.items[i].state, State::Ended(_));
-        let main_over = self.main_is_over();
-        self.items.iter().position(|item| {
-            item.state == State::Waiting
-                && item.needs.iter().all(|need| ended(*need))
-                && (!item.finally || main_over)
-        })
+        let at_end = self.ready_at_end.first().filter(|_| self.main_open == 0);
+        self.ready.first().or(at_end).copied()
     }
 
     /// A step starts.
     pub(super) fn start(&mut self, index: usize) {
         self.items[index].state = State::Running;
+        self.ready.remove(&index);
+        self.ready_at_end.remove(&index);
     }
 
     /// A step that had started ended. `how` completes "which ...".
     pub(super) fn end(&mut self, index: usize, status: Status, how: &'static str) {
-        let item = &mut self.items[index];
-        item.state = State::Ended(status);
-        item.how = how;
-        if self.stop_at_failure && !item.finally && !fulfils(status) {
-            self.halt = self.halt.max(Halt::Failure(index));
+        self.ended(index, status, how);
+        if self.stop_at_failure && !self.items[index].finally && !fulfils(status) {
+            self.halt(Halt::Failure(index));
         }
     }
 
     /// The user said stop, once or (`hard`) again.
     pub(super) fn stop(&mut self, hard: bool) {
-        self.halt = self.halt.max(if hard { Halt::Hard } else { Halt::Stop });
+        self.halt(if hard { Halt::Hard } else { Halt::Stop });
     }
 
     /// Ends every step that will never start, in the plan's order as far as
     /// one does not follow from another.
     pub(super) fn settle(&mut self) -> Vec<Never> {
         let mut settled = Vec::new();
-        while let Some(never) = (0..self.items.len()).find_map(|i| self.never(i)) {
-            let item = &mut self.items[never.index];
-            item.state = State::Ended(never.status);
-            item.how = "was not started";
-            settled.push(never);
+        while let Some(index) = self.doubtful.pop_first() {
+            if let Some(never) = self.never(index) {
+                self.ended(index, never.status, "was not started");
+                settled.push(never);
+            }
         }
         settled
     }
 
     /// Every step has ended.
     pub(super) fn is_over(&self) -> bool {
-        self.items
-            .iter()
-            .all(|i| matches!(i.state, State::Ended(_)))
+        self.open == 0
     }
 
-    fn main_is_over(&self) -> bool {
-        let mut main = self.items.iter().filter(|i| !i.finally);
-        main.all(|i| matches!(i.state, State::Ended(_)))
+    /// Marks the end of a step, and looks at those that need it.
+    fn ended(&mut self, index: usize, status: Status, how: &'static str) {
+        let item = &mut self.items[index];
+        item.state = State::Ended(status);
+        item.how = how;
+        self.open -= 1;
+        self.main_open -= usize::from(!item.finally);
+        self.ready.remove(&index);
+        self.ready_at_end.remove(&index);
+        for dependent in std::mem::take(&mut self.dependents[index]) {
+            self.items[dependent].unmet -= 1;
+            self.note_if_ready(dependent);
+            if !fulfils(status) {
+                self.doubtful.insert(dependent);
+            }
+        }
+    }
+
+    fn note_if_ready(&mut self, index: usize) {
+        let item = &self.items[index];
+        if item.unmet == 0 && item.state == State::Waiting {
+            let ready = if item.finally {
+                &mut self.ready_at_end
+            } else {
+                &mut self.ready
+            };
+            ready.insert(index);
+        }
+    }
+
+    fn halt(&mut self, halt: Halt) {
+        if halt > self.halt {
+            self.halt = halt;
+            self.doubtful = (0..self.items.len()).collect();
+        }
     }
 
     fn never(&mut self, index: usize) -> Option<Never> {
@@ -194,7 +236,7 @@ impl Board {
 
 /// What a step waits for: what it says it needs, and the steps whose values it
 /// uses.
-pub(super) fn needs(step: &crate::plan::Step) -> BTreeSet<StepId> {
+pub(super) fn needs(step: &plan::Step) -> BTreeSet<StepId> {
     let mut needs: BTreeSet<StepId> = step.needs.iter().cloned().collect();
     let when = step.when.clone().map(serde_json::Value::String);
     for value in step.with.values().chain(when.as_ref()) {

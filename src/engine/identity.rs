@@ -9,7 +9,7 @@ use super::board::needs;
 use super::setup::Setup;
 use crate::diag::{Exit, Failure};
 use crate::lab::{Process, boot_id};
-use crate::plan::{EventKind, Plan, Resumed, RunInfo, StepId, order};
+use crate::plan::{self, Cycle, EventKind, Plan, Resumed, RunInfo, sort};
 
 /// Refuses a plan that cannot be executed to its end. Definitions are checked
 /// with places when they are read; this holds for plans from anywhere.
@@ -24,19 +24,17 @@ pub(super) fn check(plan: &Plan) -> Result<(), Failure> {
             ));
         }
     }
-    let mut whole = plan.clone();
-    for step in &mut whole.steps {
-        step.needs = needs(step).into_iter().collect();
+    let needs = plan::needs(plan, needs);
+    if let Err(circle) = sort(&needs) {
+        let names = circle.into_iter().map(|i| plan.steps[i].id.clone());
+        return wrong(Cycle(names.collect()).to_string());
     }
-    if let Err(cycle) = order(&whole) {
-        return wrong(cycle.to_string());
-    }
-    let finally = |id: &StepId| plan.step(id).is_some_and(|step| step.finally);
-    for step in whole.steps.iter().filter(|step| !step.finally) {
-        if let Some(need) = step.needs.iter().find(|need| finally(need)) {
+    for (step, needs) in plan.steps.iter().zip(&needs) {
+        let mut needed = needs.iter().map(|need| &plan.steps[*need]);
+        if let Some(need) = needed.find(|need| need.finally && !step.finally) {
             return wrong(format!(
-                "`{}` needs `{need}`, which runs at the very end (`finally`)",
-                step.id
+                "`{}` needs `{}`, which runs at the very end (`finally`)",
+                step.id, need.id
             ));
         }
     }
@@ -88,7 +86,7 @@ fn digest(plan: &Plan) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::Step;
+    use crate::plan::{Step, StepId};
 
     #[test]
     fn plans_that_cannot_end_are_refused() {

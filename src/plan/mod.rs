@@ -3,6 +3,7 @@
 
 mod event;
 mod fingerprint;
+mod index;
 mod listener;
 mod order;
 mod past;
@@ -13,7 +14,7 @@ mod text;
 pub use event::{Event, EventKind, Outcome, Resumed, RunInfo, Status, Stream};
 pub use fingerprint::{Difference, Fingerprint};
 pub use listener::Listener;
-pub use order::{Cycle, order};
+pub use order::{Cycle, dependents, needs, order, sort};
 pub use past::{DoneBefore, Past, past};
 pub use reference::{Missing, Published, references, resolve};
 pub use step::{OnFailure, PLAN_VERSION, Plan, Retry, RetryOn, Step, StepId, Timeout};

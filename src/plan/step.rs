@@ -7,6 +7,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::index::Index;
+
 /// A step's name, unique in its plan: `recipe/step`, e.g. `l2-apply/plan`.
 #[derive(
     Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
@@ -136,6 +138,8 @@ pub struct Plan {
     pub on_failure: OnFailure,
     /// The steps, in the order in which they were written.
     pub steps: Vec<Step>,
+    #[serde(skip)]
+    index: Index,
 }
 
 impl Plan {
@@ -146,12 +150,18 @@ impl Plan {
             recipe: recipe.into(),
             on_failure: OnFailure::Stop,
             steps,
+            index: Index::default(),
         }
     }
 
     /// The step of that name.
     pub fn step(&self, id: &StepId) -> Option<&Step> {
-        self.steps.iter().find(|step| step.id == *id)
+        self.steps.get(self.position(id)?)
+    }
+
+    /// Where in [`Plan::steps`] the step of that name is.
+    pub fn position(&self, id: &StepId) -> Option<usize> {
+        self.index.position(&self.steps, id)
     }
 }
 

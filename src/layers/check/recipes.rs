@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use minijinja::Environment as Engine;
 
 use super::places::place_of;
-use super::steps::{needs_circle, step_exists};
+use super::steps::{needs_circle, places, step_exists};
 use crate::action::Registry;
 use crate::diag::{Diagnostic, did_you_mean};
 use crate::lab::Config;
@@ -93,13 +93,14 @@ impl Checker<'_> {
             self.dep(dep, &known, recipe, findings);
         }
         self.circle(recipe, findings);
+        let places = places(recipe);
         if let Some(approve) = &recipe.approve {
-            step_exists(approve, recipe, findings);
+            step_exists(approve, recipe, &places, findings);
         }
         for step in &recipe.steps {
-            self.step(step, &known, recipe, findings);
+            self.step(step, &known, recipe, &places, findings);
         }
-        needs_circle(recipe, findings);
+        needs_circle(recipe, &places, findings);
     }
 
     fn dep(&self, dep: &Text, known: &BTreeSet<&str>, recipe: &Recipe, findings: &mut Findings) {

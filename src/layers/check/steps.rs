@@ -1,6 +1,6 @@
 //! Steps: actions and their inputs, needs, timeouts.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeSet, HashMap};
 
 use super::inputs;
 use super::recipes::Checker;
@@ -8,6 +8,7 @@ use crate::diag::did_you_mean;
 use crate::layers::fields::Findings;
 use crate::layers::model::{Recipe, StepDef, Text};
 use crate::layers::{needs, timeout};
+use crate::plan::sort;
 
 impl Checker<'_> {
     pub(super) fn step(
@@ -15,6 +16,7 @@ impl Checker<'_> {
         step: &StepDef,
         known: &BTreeSet<&str>,
         recipe: &Recipe,
+        places: &Places<'_>,
         findings: &mut Findings,
     ) {
         let action = step.action.get_ref();
@@ -42,8 +44,9 @@ impl Checker<'_> {
                 findings.error(need.span(), "a step cannot need itself", "", None);
                 continue;
             }
-            step_exists(need, recipe, findings);
-            let finally = recipe.steps.iter().any(|s| s.id == *need && s.finally);
+            step_exists(need, recipe, places, findings);
+            let needed = places.get(need.get_ref().as_str());
+            let finally = needed.is_some_and(|place| recipe.steps[*place].finally);
             if finally && !step.finally {
                 findings.error(
                     need.span(),
@@ -74,8 +77,21 @@ impl Checker<'_> {
     }
 }
 
-pub(super) fn step_exists(id: &Text, recipe: &Recipe, findings: &mut Findings) {
-    if !recipe.steps.iter().any(|step| step.id == *id) {
+/// Where each step of a recipe is, by name.
+pub(super) type Places<'a> = HashMap<&'a str, usize>;
+
+pub(super) fn places(recipe: &Recipe) -> Places<'_> {
+    let names = recipe.steps.iter().map(|step| step.id.get_ref().as_str());
+    names.zip(0..).collect()
+}
+
+pub(super) fn step_exists(
+    id: &Text,
+    recipe: &Recipe,
+    places: &Places<'_>,
+    findings: &mut Findings,
+) {
+    if !places.contains_key(id.get_ref().as_str()) {
         findings.error(
             id.span(),
             format!(
@@ -93,70 +109,26 @@ pub(super) fn step_exists(id: &Text, recipe: &Recipe, findings: &mut Findings) {
 }
 
 /// Steps of one recipe that need each other in a circle, by their written
-/// and default needs.
-pub(super) fn needs_circle(recipe: &Recipe, findings: &mut Findings) {
-    let needs: BTreeMap<&str, Vec<&str>> = recipe
-        .steps
-        .iter()
-        .enumerate()
-        .map(|(index, step)| {
-            let needs = needs::written(recipe, index);
-            (step.id.get_ref().as_str(), needs)
+/// and default needs. A step that needs itself, or one that does not exist, has
+/// been reported.
+pub(super) fn needs_circle(recipe: &Recipe, places: &Places<'_>, findings: &mut Findings) {
+    let needs: Vec<Vec<usize>> = (0..recipe.steps.len())
+        .map(|step| {
+            let names = needs::written(recipe, step).into_iter();
+            let others = names.filter_map(|name| places.get(name).copied());
+            others.filter(|other| *other != step).collect()
         })
         .collect();
-    let mut done: BTreeSet<&str> = BTreeSet::new();
-    loop {
-        let ready: Vec<&str> = needs
-            .iter()
-            .filter(|(id, needs)| {
-                !done.contains(*id)
-                    && needs
-                        .iter()
-                        .all(|need| done.contains(need) || !needs_key(recipe, need) || need == *id)
-            })
-            .map(|(id, _)| *id)
-            .collect();
-        if ready.is_empty() {
-            break;
-        }
-        done.extend(ready);
-    }
-    let open: Vec<&StepDef> = recipe
-        .steps
-        .iter()
-        .filter(|step| !done.contains(step.id.get_ref().as_str()))
+    let Err(circle) = sort(&needs) else { return };
+    let steps = circle.iter().chain(circle.first());
+    let path: Vec<&str> = steps
+        .map(|step| recipe.steps[*step].id.get_ref().as_str())
         .collect();
-    let Some(first) = open.first() else {
-        return;
-    };
-    let mut path: Vec<&str> = vec![first.id.get_ref()];
-    while let Some(next) = path.last().and_then(|last| {
-        needs
-            .get(last)?
-            .iter()
-            .find(|need| open.iter().any(|step| step.id.get_ref() == *need))
-    }) {
-        if let Some(start) = path.iter().position(|seen| seen == next) {
-            path.drain(..start);
-            path.push(next);
-            break;
-        }
-        path.push(next);
-    }
-    let start = path.first().copied().unwrap_or_default();
-    let span = recipe
-        .steps
-        .iter()
-        .find(|step| step.id.get_ref() == start)
-        .map_or(0..0, |step| step.id.span());
+    let first = circle.first().map(|step| recipe.steps[*step].id.span());
     findings.error(
-        span,
+        first.unwrap_or_default(),
         format!("steps need each other in a circle: {}", path.join(" -> ")),
         "starts here",
         None,
     );
-}
-
-fn needs_key(recipe: &Recipe, id: &str) -> bool {
-    recipe.steps.iter().any(|step| step.id.get_ref() == id)
 }
