@@ -33,3 +33,4 @@ mod sim;
 mod sim_verb;
 mod site;
 mod support;
+mod trust;

@@ -59,6 +59,7 @@ fn the_command_line_is_documented_as_it_is() {
         "site secrets decrypt",
         "site secrets encrypt",
         "graph",
+        "trust",
         "new",
         "sim",
         "completions",

@@ -1,6 +1,7 @@
 //! Why a step did not succeed.
 
 use crate::diag::{Exit, Failure, render};
+use crate::lab::remedy;
 
 /// What kind of end it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -84,7 +85,11 @@ impl StepError {
         } else {
             Exit::Child(1)
         };
-        Self::new(format!("cannot {what} `{path}`: {error}")).exit(exit)
+        let failed = Self::new(format!("cannot {what} `{path}`: {error}")).exit(exit);
+        match remedy(error) {
+            Some(remedy) => failed.help(remedy),
+            None => failed,
+        }
     }
 }
 

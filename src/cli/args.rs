@@ -1,7 +1,7 @@
 //! The command line as clap sees it.
 
 use camino::Utf8PathBuf;
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use clap_complete::ArgValueCandidates;
 
 use super::completion;
@@ -64,6 +64,8 @@ pub(super) enum Verb {
     Site(SiteArgs),
     /// A recipe's steps as a graph
     Graph(GraphArgs),
+    /// Let the lab of another user run as you; `--list` and `--remove` what you trust
+    Trust(TrustArgs),
     /// Make a new lab from the layers inside this binary
     New(NewArgs),
     /// Serve the Proxmox VE simulator on loopback
@@ -361,6 +363,20 @@ pub(super) enum GraphFormat {
     Dot,
     /// Mermaid
     Mermaid,
+}
+
+/// `hl trust`
+#[derive(Debug, Args)]
+pub(super) struct TrustArgs {
+    /// The lab, or the site-config beside one [default: the lab found upward from here]
+    #[arg(value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub dir: Option<Utf8PathBuf>,
+    /// What you trust, and whether it is still the same
+    #[arg(long, conflicts_with_all = ["dir", "remove"])]
+    pub list: bool,
+    /// Trust it no longer
+    #[arg(long)]
+    pub remove: bool,
 }
 
 /// `hl new`

@@ -12,7 +12,7 @@ use super::flags::Globals;
 use super::session::Session;
 use super::{
     access, clean, completion, graph, list, mistake, new, recipe, rehearse, replay, reports,
-    resume, runs, schema, show, sim, site, status, templates,
+    resume, runs, schema, show, sim, site, status, templates, trust,
 };
 use crate::diag::{Exit, Failure, render};
 use crate::rehearse::hidden_verb;
@@ -152,6 +152,7 @@ fn dispatch(session: &Session, cli: Cli) -> Result<Exit, Failure> {
         Verb::Site(args) => site::site(session, &args),
         Verb::Status(args) => status::status(session, &args).map(|()| Exit::Ok),
         Verb::Runs(args) => runs::runs(session, &args).map(|()| Exit::Ok),
+        Verb::Trust(args) => trust::trust(session, &args).map(|()| Exit::Ok),
         Verb::New(args) => new::new(session, &args).map(|()| Exit::Ok),
         Verb::Sim(args) => sim::sim(session, &args),
         Verb::Access => access::access(session),

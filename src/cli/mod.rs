@@ -1,6 +1,7 @@
 //! The command line: the only place that knows it. One short file a verb.
 
 mod access;
+mod admit;
 mod approve;
 mod args;
 mod before_up;
@@ -38,6 +39,7 @@ mod tail;
 mod target;
 mod templates;
 mod traces;
+mod trust;
 mod variables;
 
 pub use main::main;

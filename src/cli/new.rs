@@ -24,7 +24,7 @@ pub(super) fn new(session: &Session, args: &NewArgs) -> Result<(), Failure> {
             "hl rehearse",
             "the whole lab where nothing real can be reached",
         ),
-        ("cp env.example .env", "then fill in your node"),
+        ("install -m 600 env.example .env", "then fill in your node"),
         (
             "hl l0-runway",
             "every failed check says what to do about it",
@@ -32,7 +32,7 @@ pub(super) fn new(session: &Session, args: &NewArgs) -> Result<(), Failure> {
     ];
     session.note(&format!("{:>12} cd {}", "Next", args.dir));
     for (command, about) in next {
-        session.note(&format!("{:>12} {command:<22} # {about}", ""));
+        session.note(&format!("{:>12} {command:<31} # {about}", ""));
     }
     Ok(())
 }

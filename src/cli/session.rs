@@ -6,14 +6,16 @@ use std::io::{IsTerminal, Write, stderr, stdout};
 use std::os::fd::AsFd;
 use std::rc::Rc;
 
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
 
+use super::admit::{Kind, admit};
 use super::flags::{ColorWhen, Globals, OutputMode, Overlay};
 use super::nodes;
 use super::rehearse::own_keys;
 use crate::diag::{Diagnostic, Exit, Failure, render};
-use crate::lab::environment::{LoadOptions, load};
-use crate::lab::{Environment, Lab, Paths, Redactor, find};
+use crate::lab::environment::{self, LoadOptions, load};
+use crate::lab::trust::User;
+use crate::lab::{Environment, Lab, Paths, Redactor, locate};
 use crate::report::{Look, Mode, Palette};
 use crate::site::secrets::Vault;
 use crate::site::{SYSTEM, Search, Tree, discover, named_by_variable};
@@ -33,6 +35,8 @@ pub(super) struct Session {
     pub globals: Globals,
     /// The environment `hl` was started with.
     pub process: BTreeMap<String, String>,
+    /// Who started it; of `process` as it was then.
+    pub user: User,
     /// Where it was started.
     pub cwd: Utf8PathBuf,
     /// The command line, program name left out.
@@ -45,9 +49,7 @@ pub(super) struct Session {
 impl Session {
     /// The session of this process.
     pub(super) fn new(globals: Globals, command: Vec<String>) -> Result<Self, Failure> {
-        let process = std::env::vars_os()
-            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-            .collect();
+        let process = environment::process();
         let cwd = std::env::current_dir()
             .ok()
             .and_then(|dir| Utf8PathBuf::from_path_buf(dir).ok())
@@ -59,6 +61,7 @@ impl Session {
             })?;
         Ok(Self {
             globals,
+            user: User::of(&process),
             process,
             cwd,
             command,
@@ -71,15 +74,19 @@ impl Session {
         Self {
             globals: self.globals.clone().overlaid(later),
             process: self.process.clone(),
+            user: self.user.clone(),
             cwd: self.cwd.clone(),
             command: self.command.clone(),
             reported: Rc::clone(&self.reported),
         }
     }
 
-    /// The lab, found upward from here or named by `--lab`.
+    /// The lab, found upward from here or named by `--lab`. Nothing in it is
+    /// read before it is known to be the user's own, or trusted.
     pub(super) fn lab(&self) -> Result<Lab, Failure> {
-        let mut lab = find(&self.cwd, self.globals.lab.as_deref())?;
+        let root = locate(&self.cwd, self.globals.lab.as_deref())?;
+        admit(&self.user, &root, Kind::Lab)?;
+        let mut lab = Lab::read(root)?;
         lab.paths = self.with_site(&lab.paths)?;
         if self.rehearsing() {
             lab.paths = lab.paths.rehearsal();
@@ -99,10 +106,26 @@ impl Session {
             system: &SYSTEM,
         });
         match found {
-            Ok(found) => Ok(paths.with_site(found.root)),
+            Ok(found) => {
+                self.admit_site(&found.root, Some(paths.root()))?;
+                Ok(paths.with_site(found.root))
+            }
             Err(_) if !named_by_variable(&self.process) => Ok(paths.clone()),
             Err(failure) => Err(failure),
         }
+    }
+
+    /// Lets a site-config be used. What is in the lab is as trusted as the lab.
+    pub(super) fn admit_site(
+        &self,
+        site: &Utf8Path,
+        lab: Option<&Utf8Path>,
+    ) -> Result<(), Failure> {
+        let real = site.canonicalize_utf8().unwrap_or_else(|_| site.to_owned());
+        if lab.is_some_and(|lab| real.starts_with(lab)) {
+            return Ok(());
+        }
+        admit(&self.user, &real, Kind::Site)
     }
 
     /// Inside a rehearsal.

@@ -26,7 +26,7 @@ pub enum Exit {
     Busy,
     /// 76: state was written by a newer version.
     Newer,
-    /// 77: not approved.
+    /// 77: not approved, or the lab is not trusted.
     NotApproved,
     /// 80: changes are pending (`hl plan --exit-code`).
     ChangesPending,

@@ -49,6 +49,12 @@ impl Failure {
         }
         self
     }
+
+    /// Adds lines of help to the last finding, as many as there are.
+    #[must_use]
+    pub fn helps(self, helps: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        helps.into_iter().fold(self, Self::help)
+    }
 }
 
 impl fmt::Display for Failure {

@@ -9,6 +9,7 @@ use camino::Utf8Path;
 use super::log::Log;
 use super::run::Run;
 use crate::diag::{Exit, Failure};
+use crate::lab::remedy;
 use crate::plan::{EventKind, Step, Stream};
 
 /// Lines kept for a failure's report.
@@ -97,7 +98,9 @@ impl<'r, 'a> Voice<'r, 'a> {
                 Exit::CannotWrite,
                 format!("cannot write to `{path}`: {error}"),
             )
-            .help("make room or correct the permissions, then run it again"),
+            .help(
+                remedy(error).unwrap_or("make room or correct the permissions, then run it again"),
+            ),
         );
     }
 }

@@ -33,6 +33,10 @@ pub struct LabSettings {
     pub name: String,
     /// Default environment of L2 to L4.
     pub env: String,
+    /// Variables that the lab's files and Doppler may set though they can change
+    /// what programs load and run, such as `PYTHONPATH`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub allow_variables: Vec<String>,
 }
 
 impl Default for LabSettings {
@@ -40,6 +44,7 @@ impl Default for LabSettings {
         Self {
             name: "lab".to_owned(),
             env: "dev".to_owned(),
+            allow_variables: Vec::new(),
         }
     }
 }

@@ -6,17 +6,18 @@ use serde::de::DeserializeOwned;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue, Error, ValueDeserializer};
 
+use super::environment::is_loader;
 use super::network::host_port;
 use super::timeouts::parse_duration;
 use super::variables::{self, Group};
-use super::{Config, NetworkSettings};
+use super::{Config, LabSettings, NetworkSettings};
 use crate::diag::{Diagnostic, Exit, Failure, Source, did_you_mean};
 
 /// Sections and their keys; no keys: the names are the user's own.
 const SECTIONS: &[(&str, &[&str])] = &[
     ("doppler", &["config", "mode", "project"]),
     ("env", &[]),
-    ("lab", &["env", "name"]),
+    ("lab", &["allow_variables", "env", "name"]),
     ("network", &["vpn_peer"]),
     ("ssh", &["identity", "public_keys", "user"]),
     ("timeouts", &[]),
@@ -76,7 +77,7 @@ impl Reader<'_> {
             }
         }
         let config = Config {
-            lab: self.section(&mut table, "lab"),
+            lab: self.lab(&mut table),
             doppler: self.section(&mut table, "doppler"),
             ssh: self.section(&mut table, "ssh"),
             network: self.network(&mut table),
@@ -106,6 +107,23 @@ impl Reader<'_> {
             self.report(&error);
             T::default()
         })
+    }
+
+    /// `[lab]`, the names in it checked where they stand.
+    fn lab(&mut self, table: &mut DeTable<'_>) -> LabSettings {
+        let allowed = table
+            .get("lab")
+            .and_then(|section| section.get_ref().get("allow_variables"))
+            .and_then(|names| names.get_ref().as_array());
+        for name in allowed.into_iter().flatten() {
+            let Some(text) = name.get_ref().as_str().filter(|text| !is_loader(text)) else {
+                continue;
+            };
+            let wrong = Diagnostic::error(format!("`{text}` needs not be allowed"));
+            let help = "leave it out: only variables that can change what programs load and run are named here, each by its whole name";
+            self.add(name.span(), wrong.help(help));
+        }
+        self.section(table, "lab")
     }
 
     /// `[network]`, its addresses checked where they stand.
@@ -304,6 +322,23 @@ mod tests {
             [(2, 1), (3, 7), (5, 2), (7, 8), (10, 8), (11, 11), (14, 9)]
         );
         insta::assert_snapshot!(render(&failure, false));
+    }
+
+    #[test]
+    fn only_what_is_left_out_otherwise_can_be_allowed_and_only_by_name() {
+        let text = "[lab]\nallow_variables = [\"PYTHONPATH\", \"PVE_NODE\", \"LD_*\"]\n";
+        let failure = fails(text);
+        let columns: Vec<_> = failure
+            .diagnostics
+            .iter()
+            .map(|d| d.place.as_ref().unwrap().line_column())
+            .collect();
+        assert_eq!(columns, [(2, 34), (2, 46)]);
+        assert!(
+            fails("[lab]\nallow_variables = \"HOME\"\n")
+                .to_string()
+                .contains("string")
+        );
     }
 
     #[test]

@@ -1,15 +1,15 @@
 //! One mutating run per lab.
 
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{File, TryLockError};
 use std::io::{Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::OpenOptionsExt;
 use std::thread;
 use std::time::Duration;
 
-use camino::{Utf8Path, Utf8PathBuf};
+use camino::Utf8PathBuf;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::private::{private_read, private_update, remedy};
 use super::{Paths, Process, create_dir};
 use crate::diag::{Exit, Failure};
 
@@ -50,10 +50,12 @@ impl Lock {
                 Exit::CannotWrite,
                 format!("cannot lock `{}`: {error}", paths.show(&path)),
             )
-            .help("make `state` and what is in it writable for this user; was `hl` run with sudo before?")
+            .help(remedy(error).unwrap_or(
+                "make `state` and what is in it writable for this user; was `hl` run with sudo before?",
+            ))
         };
         create_dir(&paths.state())?;
-        let mut file = open(&path).map_err(|e| cannot(&e))?;
+        let mut file = private_update(&path).map_err(|e| cannot(&e))?;
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Err(busy(introduced(&mut file).as_ref())),
@@ -78,7 +80,7 @@ impl Lock {
     /// Who holds the lab now, if anyone does who has said so. It only reads:
     /// even a lock for a moment could turn a run away.
     pub fn holder(paths: &Paths) -> Option<Holder> {
-        read(&mut File::open(path(paths)).ok()?)
+        read(&mut private_read(&path(paths)).ok()?)
     }
 }
 
@@ -92,16 +94,6 @@ impl Drop for Lock {
 
 fn path(paths: &Paths) -> Utf8PathBuf {
     paths.state().join("lock")
-}
-
-fn open(path: &Utf8Path) -> std::io::Result<File> {
-    OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(0o600)
-        .open(path)
 }
 
 /// Who the file says holds the lab, unless that process is gone.
@@ -159,6 +151,7 @@ fn busy(holder: Option<&Holder>) -> Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use camino::Utf8Path;
 
     #[test]
     fn the_second_is_told_who_holds_it() {

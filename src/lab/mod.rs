@@ -5,6 +5,7 @@
 //! environment, the home directory) is an argument here, so that tests and
 //! rehearsals can give their own; the command line reads the real ones.
 
+mod accounts;
 mod cancel;
 mod config;
 mod digest;
@@ -22,9 +23,11 @@ mod signals;
 pub mod spool;
 pub mod ssh;
 pub mod timeouts;
+pub mod trust;
 pub mod variables;
 mod write;
 
+pub use accounts::Accounts;
 pub use cancel::{Cancel, Cancelled};
 pub use config::{Config, DopplerMode, DopplerSettings, LabSettings, NetworkSettings, SshSettings};
 pub use digest::digest;
@@ -32,10 +35,10 @@ pub use environment::{Environment, Provenance, Var};
 pub use lock::{Holder, Lock};
 pub use network::host_port;
 pub use paths::Paths;
-pub use private::{private_append, private_new};
-pub use process::{Process, boot_id};
+pub use private::{no_links, private_append, private_new, private_read, private_reopen, remedy};
+pub use process::{Process, boot_id, parent};
 pub use redact::{RedactStream, Redactor};
-pub use root::{Lab, find};
+pub use root::{Lab, locate};
 pub use settings::{Setting, Settings, dry_run_variable};
 pub use signals::{Signal, Watch};
 pub use write::{create_dir, write};

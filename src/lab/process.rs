@@ -38,6 +38,13 @@ impl Process {
     }
 }
 
+/// The process that started that one, as far as it still runs.
+pub fn parent(pid: u32) -> Option<u32> {
+    let text = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let (_, rest) = text.rsplit_once(')')?;
+    rest.split_whitespace().nth(1)?.parse().ok()
+}
+
 /// The id of this boot of the kernel: pids of another boot mean nothing.
 pub fn boot_id() -> String {
     fs::read_to_string("/proc/sys/kernel/random/boot_id")
@@ -71,6 +78,15 @@ mod tests {
             ..this
         };
         assert!(!other.is_alive());
+    }
+
+    #[test]
+    fn a_child_knows_its_parent() {
+        let mut child = Command::new("sleep").arg("60").spawn().unwrap();
+        assert_eq!(parent(child.id()), Some(std::process::id()));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert_eq!(parent(child.id()), None);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io;
+use std::os::unix::fs::MetadataExt;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
@@ -9,7 +10,7 @@ use super::{Config, Paths, hl_toml};
 use crate::diag::{Diagnostic, Exit, Failure, Source};
 
 /// The file that marks a lab's root.
-const MARKER: &str = "hl.toml";
+pub(super) const MARKER: &str = "hl.toml";
 
 /// A lab: where it is and what its `hl.toml` says.
 #[derive(Debug, Clone)]
@@ -34,22 +35,51 @@ impl Lab {
     }
 }
 
-/// The lab that `explicit` names (a directory or its `hl.toml`; relative to
-/// `start_dir`), else the nearest one from `start_dir` (absolute) upward.
+/// The root of the lab that `explicit` names (a directory or its `hl.toml`;
+/// relative to `start_dir`), else of the nearest one from `start_dir`
+/// (absolute) upward. Nothing in it is read: whose it is comes first.
 ///
 /// # Errors
-/// There is none (66), or its `hl.toml` is invalid (65).
-pub fn find(start_dir: &Utf8Path, explicit: Option<&Utf8Path>) -> Result<Lab, Failure> {
+/// There is none (66).
+pub fn locate(start_dir: &Utf8Path, explicit: Option<&Utf8Path>) -> Result<Utf8PathBuf, Failure> {
     match explicit {
         Some(given) => named(start_dir, given),
-        None => start_dir
-            .ancestors()
-            .find(|dir| dir.join(MARKER).is_file())
-            .map_or_else(|| Err(not_found(start_dir)), Lab::read),
+        None => upward(start_dir),
     }
 }
 
-fn named(start_dir: &Utf8Path, given: &Utf8Path) -> Result<Lab, Failure> {
+/// Why a search ends below the root of the file system.
+enum End {
+    /// Everybody may put a file there.
+    Sticky,
+    /// It belongs to another user than the directory below it.
+    Owner,
+}
+
+/// Goes up as long as the directories are of one owner: what somebody else put
+/// above is not this user's lab.
+fn upward(start_dir: &Utf8Path) -> Result<Utf8PathBuf, Failure> {
+    let mut owner = None;
+    for dir in start_dir.ancestors() {
+        if let Ok(meta) = fs::metadata(dir) {
+            let end = match owner {
+                Some(_) if meta.mode() & 0o1000 != 0 => Some(End::Sticky),
+                Some(below) if below != meta.uid() => Some(End::Owner),
+                _ => None,
+            };
+            if let Some(end) = end {
+                return Err(not_found(start_dir, Some((dir, &end))));
+            }
+            owner = Some(meta.uid());
+        }
+        if dir.join(MARKER).is_file() {
+            return Ok(dir.to_owned());
+        }
+    }
+    Err(not_found(start_dir, None))
+}
+
+fn named(start_dir: &Utf8Path, given: &Utf8Path) -> Result<Utf8PathBuf, Failure> {
     let path = start_dir.join(given);
     let dir = match path.file_name() {
         Some(MARKER) if path.is_file() => path.parent().unwrap_or(&path).to_owned(),
@@ -65,7 +95,7 @@ fn named(start_dir: &Utf8Path, given: &Utf8Path) -> Result<Lab, Failure> {
             .help("give `--lab` (or `HL_LAB`) the directory that holds `hl.toml`")
     })?;
     if root.join(MARKER).is_file() {
-        return Lab::read(root);
+        return Ok(root);
     }
     Err(Failure::new(
         Exit::Unknown,
@@ -75,14 +105,24 @@ fn named(start_dir: &Utf8Path, given: &Utf8Path) -> Result<Lab, Failure> {
     ))
 }
 
-fn not_found(start_dir: &Utf8Path) -> Failure {
-    let looked = match start_dir.parent() {
-        Some(_) => format!("in `{start_dir}` or any directory above it"),
-        None => format!("in `{start_dir}`"),
+fn not_found(start_dir: &Utf8Path, end: Option<(&Utf8Path, &End)>) -> Failure {
+    let looked = match (start_dir.parent(), end) {
+        (None, _) => format!("in `{start_dir}`"),
+        (_, None) => format!("in `{start_dir}` or any directory above it"),
+        (Some(parent), Some((dir, _))) if parent == dir => format!("in `{start_dir}`"),
+        (_, Some((dir, _))) => format!("in `{start_dir}` or above it, below `{dir}`"),
     };
+    let mut error = Diagnostic::error(format!("found no `{MARKER}` {looked}"));
+    if let Some((dir, end)) = end {
+        let why = match end {
+            End::Sticky => "everybody may write there (it is sticky)",
+            End::Owner => "it belongs to another user",
+        };
+        error = error.note(format!("the search ends at `{dir}`: {why}"));
+    }
     Failure::new(
         Exit::Unknown,
-        Diagnostic::error(format!("found no `{MARKER}` {looked}"))
+        error
             .help("go into a lab, or name one with `--lab DIR` (or `HL_LAB`)")
             .help("make a new lab: `hl new DIR`"),
     )
@@ -95,6 +135,7 @@ fn unreadable(file: &Utf8Path, error: &io::Error) -> Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::os::unix::fs::PermissionsExt;
 
     fn temp() -> (tempfile::TempDir, Utf8PathBuf) {
         let dir = tempfile::tempdir().unwrap();
@@ -111,18 +152,41 @@ mod tests {
         let deep = dir.join("a/b/c");
         fs::create_dir_all(&deep).unwrap();
         fs::write(dir.join("hl.toml"), "").unwrap();
-        assert_eq!(find(&deep, None).unwrap().paths.root(), dir);
+        assert_eq!(locate(&deep, None).unwrap(), dir);
         fs::write(dir.join("a/hl.toml"), "[lab]\nname = \"inner\"\n").unwrap();
-        let inner = find(&deep, None).unwrap();
+        let inner = Lab::read(locate(&deep, None).unwrap()).unwrap();
         assert_eq!(inner.paths.root(), dir.join("a"));
         assert_eq!(inner.config.lab.name, "inner");
+    }
+
+    #[test]
+    fn the_search_ends_below_a_sticky_directory() {
+        let (_guard, dir) = temp();
+        let deep = dir.join("shared/mine/deep");
+        fs::create_dir_all(&deep).unwrap();
+        fs::write(dir.join("hl.toml"), "").unwrap();
+        fs::write(dir.join("shared/hl.toml"), "").unwrap();
+        assert_eq!(locate(&deep, None).unwrap(), dir.join("shared"));
+        let sticky = fs::Permissions::from_mode(0o1777);
+        fs::set_permissions(dir.join("shared"), sticky).unwrap();
+        let failure = locate(&deep, None).unwrap_err();
+        assert_eq!(failure.exit, Exit::Unknown);
+        assert!(
+            failure.diagnostics[0].notes[0].contains("sticky"),
+            "{failure:?}"
+        );
+        // Where the user stands is looked at: whose it is, is asked then.
+        assert_eq!(
+            locate(&dir.join("shared"), None).unwrap(),
+            dir.join("shared")
+        );
     }
 
     #[test]
     fn a_directory_called_like_the_marker_is_no_lab() {
         let (_guard, dir) = temp();
         fs::create_dir_all(dir.join("hl.toml")).unwrap();
-        let failure = find(&dir, None).unwrap_err();
+        let failure = locate(&dir, None).unwrap_err();
         assert_eq!(failure.exit, Exit::Unknown);
         assert!(failure.to_string().contains(dir.as_str()), "{failure}");
         assert!(failure.diagnostics[0].help.concat().contains("hl new DIR"));
@@ -136,8 +200,8 @@ mod tests {
         fs::write(dir.join("labs/one/hl.toml"), "").unwrap();
         let from = dir.join("elsewhere");
         for given in ["../labs/one", "../labs/one/", "../labs/one/hl.toml"] {
-            let lab = find(&from, Some(Utf8Path::new(given))).unwrap();
-            assert_eq!(lab.paths.root(), dir.join("labs/one"), "{given}");
+            let root = locate(&from, Some(Utf8Path::new(given))).unwrap();
+            assert_eq!(root, dir.join("labs/one"), "{given}");
         }
     }
 
@@ -147,7 +211,7 @@ mod tests {
         fs::create_dir_all(dir.join("empty")).unwrap();
         fs::write(dir.join("hl.toml"), "").unwrap();
         for given in ["empty", "missing"] {
-            let failure = find(&dir, Some(Utf8Path::new(given))).unwrap_err();
+            let failure = locate(&dir, Some(Utf8Path::new(given))).unwrap_err();
             assert_eq!(failure.exit, Exit::Unknown);
             assert!(failure.to_string().contains(given), "{failure}");
         }

@@ -11,7 +11,7 @@ use std::io::{self, Read, Write};
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-use super::{Redactor, private_append};
+use super::{Redactor, private_append, private_read};
 
 /// A line longer than this is left out: it is data, not something said, and
 /// cutting it could cut a secret in two.
@@ -73,7 +73,7 @@ impl Tail {
     /// Reads the file from its beginning.
     pub fn open(path: &Utf8Path) -> io::Result<Self> {
         Ok(Self {
-            file: File::open(path)?,
+            file: private_read(path)?,
             lines: Lines::default(),
             buffer: vec![0; CHUNK],
         })
@@ -134,7 +134,7 @@ pub fn sweep(spool: &Utf8Path, redactor: &Redactor) -> io::Result<()> {
     let Some(log) = log_of(spool) else {
         return Ok(());
     };
-    if fs::metadata(spool)?.len() > 0 {
+    if private_read(spool)?.metadata()?.len() > 0 {
         let mut log = io::BufWriter::new(private_append(&log)?);
         let name = spool.file_name().unwrap_or_default();
         writeln!(log, "# all of {name}, whose child outlived its run:")?;

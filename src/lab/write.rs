@@ -7,6 +7,7 @@ use std::path::Path;
 
 use camino::Utf8Path;
 
+use super::private::{no_links, remedy};
 use crate::diag::{Exit, Failure};
 
 /// Directories that hold what only the owner may read, wherever they are in a path.
@@ -66,6 +67,7 @@ fn replace(dir: &Utf8Path, path: &Utf8Path, contents: &[u8], mode: u32) -> io::R
 /// # Errors
 /// It cannot be made (73).
 pub fn create_dir(dir: &Utf8Path) -> Result<(), Failure> {
+    no_links(dir).map_err(|error| cannot("write in", dir, &error))?;
     if dir.is_dir() {
         return Ok(());
     }
@@ -91,7 +93,9 @@ fn cannot(what: &str, path: &Utf8Path, error: &io::Error) -> Failure {
         format!("cannot {what} `{path}`: {}", reason(error)),
     );
     let kind = error.kind();
-    if matches!(
+    if let Some(remedy) = remedy(error) {
+        failure.help(remedy)
+    } else if matches!(
         kind,
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
     ) {

@@ -35,6 +35,7 @@ pub const RESERVED: &[&str] = &[
     "status",
     "templates",
     "test",
+    "trust",
     "up",
     "version",
 ];

@@ -238,7 +238,7 @@ fn step(inner: &mut Child, watch: &mut Watch) -> Option<std::process::ExitStatus
 /// simulator, and end well if it stays. The first signal interrupts them, as by
 /// Ctrl-C; the second gives up.
 fn outlast(orders: &Orders, watch: &mut Watch) {
-    let Ok(config) = crate::lab::find(&orders.root, Some(&orders.root)) else {
+    let Ok(config) = Lab::read(orders.root.clone()) else {
         return;
     };
     let lab = Lab {

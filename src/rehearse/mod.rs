@@ -12,6 +12,7 @@ mod run;
 mod seal;
 mod seed;
 mod strangers;
+mod within;
 mod world;
 
 pub use hidden::hidden_verb;
@@ -19,4 +20,5 @@ pub use loopback::OnLoopback;
 pub use run::{NotRun, Rehearsal, run};
 pub use seal::{Refusal, network_of, possible, prove_sealed};
 pub use seed::{invent_secret, seed};
+pub use within::is_within;
 pub use world::hold;

@@ -183,6 +183,7 @@ fn cannot(verb: &str, path: &Utf8Path, error: &io::Error) -> Failure {
         Exit::CannotWrite,
         format!("cannot {verb} `{path}`: {error}"),
     )
+    .helps(lab::remedy(error))
 }
 
 fn take(paths: &Paths) -> Result<File, Failure> {

@@ -2,7 +2,7 @@
 //! text, also when nobody watched. What the tools said is in the steps' logs.
 
 use crate::diag::{Exit, Failure};
-use crate::lab::{Paths, create_dir, private_append};
+use crate::lab::{Paths, create_dir, private_append, remedy};
 use crate::plan::{Event, Listener, Plan};
 
 use super::screen::Screen;
@@ -38,6 +38,7 @@ impl Console {
                 Exit::CannotWrite,
                 format!("cannot write `{shown}`: {error}"),
             )
+            .helps(remedy(&error))
         })?;
         let look = Look {
             mode: Mode::Steps,

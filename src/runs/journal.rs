@@ -6,8 +6,8 @@
 //! that is resumed goes on in the same file.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
+use std::fs::File;
+use std::io::{self, Read, Write};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use serde_json::Value;
@@ -16,7 +16,7 @@ use super::header::{Header, flow};
 use super::read::{parse, whole_lines};
 use super::{Asked, file_of};
 use crate::diag::{Exit, Failure};
-use crate::lab::{Paths, private_append, write};
+use crate::lab::{Paths, private_append, private_read, private_reopen, remedy, write};
 use crate::plan::{Event, EventKind, Listener, RunInfo};
 
 /// A listener that keeps the run.
@@ -81,7 +81,9 @@ impl Journal {
             Exit::CannotWrite,
             format!("cannot write the journal `{path}`: {error}"),
         )
-        .help("make room or correct the permissions; `hl clean --dry-run` lists what can go")
+        .help(remedy(error).unwrap_or(
+            "make room or correct the permissions; `hl clean --dry-run` lists what can go",
+        ))
     }
 }
 
@@ -93,11 +95,14 @@ enum NotReopened {
 /// Opens a run file to add to it, and cuts off the line that was torn when its
 /// process died. Nothing is touched in a file that this `hl` cannot read.
 fn reopen(path: &Utf8Path) -> Result<File, NotReopened> {
-    let bytes = fs::read(path).map_err(NotReopened::Io)?;
+    let mut bytes = Vec::new();
+    private_read(path)
+        .and_then(|mut file| file.read_to_end(&mut bytes))
+        .map_err(NotReopened::Io)?;
     parse(&bytes).map_err(NotReopened::NotARun)?;
     let whole = u64::try_from(whole_lines(&bytes)).unwrap_or(u64::MAX);
     let cut = || {
-        let file = OpenOptions::new().append(true).open(path)?;
+        let file = private_reopen(path)?;
         if file.metadata()?.len() > whole {
             file.set_len(whole)?;
             file.sync_data()?;
@@ -191,6 +196,7 @@ mod tests {
     use crate::lab::{Process, boot_id};
     use crate::plan::{Outcome, Resumed, StepId};
     use crate::runs::{Ending, FORMAT, Run, read};
+    use std::fs;
 
     const ID: &str = "20260102-030405-abcd";
 

@@ -14,7 +14,7 @@ use serde::Serialize;
 
 use super::{Ending, file_of, page, survivors};
 use crate::diag::{Exit, Failure};
-use crate::lab::{Lab, Paths};
+use crate::lab::{Lab, Paths, no_links, remedy};
 use crate::plan::Outcome;
 
 /// A run that may go.
@@ -105,16 +105,19 @@ fn first(seen: &mut bool) -> bool {
 pub fn remove(paths: &Paths, id: &str) -> Result<(), Failure> {
     let logs = paths.logs(id);
     let file = file_of(paths, id);
+    for dir in [&logs, &file].into_iter().filter_map(|path| path.parent()) {
+        gone(no_links(dir), paths, &dir.to_owned())?;
+    }
     gone(fs::remove_dir_all(&logs), paths, &logs)?;
     gone(fs::remove_file(&file), paths, &file)
 }
 
 fn gone(result: io::Result<()>, paths: &Paths, path: &Utf8PathBuf) -> Result<(), Failure> {
     match result {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Failure::message(
-            Exit::CannotWrite,
-            format!("cannot remove `{}`: {error}", paths.show(path)),
-        )),
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            let message = format!("cannot remove `{}`: {error}", paths.show(path));
+            Err(Failure::message(Exit::CannotWrite, message).helps(remedy(&error)))
+        }
         _ => Ok(()),
     }
 }

@@ -15,7 +15,7 @@ use rustix::process::{Pid, Signal as Kill, kill_process_group};
 use super::read::process_of;
 use super::{Ending, ids, read};
 use crate::diag::{Exit, Failure};
-use crate::lab::{Lab, Process, Redactor, Signal, Watch, spool};
+use crate::lab::{Lab, Process, Redactor, Signal, Watch, remedy, spool};
 use crate::plan::{EventKind, StepId, short_duration};
 
 /// How often the waiting looks.
@@ -96,10 +96,8 @@ pub fn settle(
     for path in spools {
         spool::sweep(&path, redactor).map_err(|error| {
             let path = lab.paths.show(&path);
-            Failure::message(
-                Exit::CannotWrite,
-                format!("cannot put left-over output `{path}` into its log: {error}"),
-            )
+            let message = format!("cannot put left-over output `{path}` into its log: {error}");
+            Failure::message(Exit::CannotWrite, message).helps(remedy(&error))
         })?;
     }
     Ok(())

@@ -6,7 +6,7 @@ use std::fmt::Write;
 use std::{env, fs};
 
 use camino::Utf8Path;
-use hl::lab::environment::{LoadOptions, example, load};
+use hl::lab::environment::{LOADERS, LoadOptions, Loaders, example, load};
 use hl::lab::variables::{ALL, Group, Variable};
 use hl::lab::{Config, Lab};
 
@@ -33,7 +33,7 @@ fn is_what_the_code_says(path: &str, expected: &str) {
 fn env_example() -> String {
     let mut text = String::from(
         "# DOPPLER=0\n\
-         # Take the `#` away to run without Doppler, and copy this file: cp env.example .env\n\
+         # Take the `#` away to run without Doppler, and copy this file: install -m 600 env.example .env\n\
          # Stronger than this file, strongest first: `--env`, the shell, Doppler, state/*.env.\n\
          # `hl show --env` says where each value came from. Values with spaces, `$` or `#`\n\
          # go into single quotes. What has a `#` in front shows its default or an example.\n",
@@ -132,6 +132,22 @@ fn the_page_has_the_table() {
 }
 
 #[test]
+fn the_page_lists_the_variables_that_load_code() {
+    let begin = "<!-- loaders: written by HL_BLESS=1 cargo test -->\n";
+    let end = "<!-- end of loaders -->\n";
+    let page = fs::read_to_string(root().join("docs/trust.md")).unwrap();
+    let (before, rest) = page.split_once(begin).unwrap();
+    let (_, after) = rest.split_once(end).unwrap();
+    let mut table = String::from("| variables | decide |\n|---|---|\n");
+    for Loaders { names, decide } in LOADERS {
+        let names: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
+        writeln!(table, "| {} | {decide} |", names.join(", ")).unwrap();
+    }
+    let page = format!("{before}{begin}{table}{end}{after}");
+    is_what_the_code_says("docs/trust.md", &page);
+}
+
+#[test]
 fn env_example_is_enough_for_a_rehearsal_and_for_dotenv() {
     let dir = tempfile::tempdir().unwrap();
     let dir = Utf8Path::from_path(dir.path()).unwrap();
@@ -139,7 +155,9 @@ fn env_example_is_enough_for_a_rehearsal_and_for_dotenv() {
     let lab = Lab::read(dir).unwrap();
     let from_table = example(&lab).unwrap();
     fs::copy(root().join("env.example"), dir.join("env.example")).unwrap();
-    fs::copy(root().join("env.example"), dir.join(".env")).unwrap();
+    // As the file itself says.
+    let text = fs::read(root().join("env.example")).unwrap();
+    hl::lab::write(&dir.join(".env"), text, 0o600).unwrap();
     let from_file = example(&lab).unwrap();
     let loaded = load(&lab, &LoadOptions::default()).unwrap();
     assert!(loaded.warnings.is_empty(), "{:?}", loaded.warnings);

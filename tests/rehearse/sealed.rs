@@ -63,7 +63,7 @@ fn environment(root: &Path) -> Environment {
 
 fn rehearse(root: &Path, command: &[&str], fresh: bool) -> Exit {
     let root = Utf8Path::from_path(root).unwrap();
-    let lab = hl::lab::find(root, Some(root)).unwrap();
+    let lab = hl::lab::Lab::read(root).unwrap();
     let command: Vec<String> = command.iter().map(|&word| word.to_owned()).collect();
     let exe = PathBuf::from(env!("CARGO_BIN_EXE_hl"));
     hl::rehearse::run(&Rehearsal {

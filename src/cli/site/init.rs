@@ -6,7 +6,7 @@ use serde_json::json;
 use super::args::InitArgs;
 use super::secrets::shown;
 use crate::cli::session::{Session, usage};
-use crate::diag::Failure;
+use crate::diag::{Exit, Failure};
 use crate::report::Paint;
 use crate::site::starter::write;
 
@@ -79,6 +79,7 @@ fn target(
     }
     match session.lab() {
         Ok(lab) => Ok(lab.paths.site()),
+        Err(failure) if failure.exit != Exit::Unknown => Err(failure),
         Err(_) => Err(usage("no directory is named, and there is no lab here")
             .help("name one: `hl site init site-config`")),
     }

@@ -78,13 +78,16 @@ pub(super) fn find(session: &Session, args: &SiteArgs) -> Result<Found, Failure>
         Err(failure) if failure.exit == Exit::Unknown && session.globals.lab.is_none() => None,
         Err(failure) => return Err(failure),
     };
-    discover(&Search {
+    let lab = lab.as_ref().map(|lab| lab.paths.root());
+    let found = discover(&Search {
         flag: args.site.as_deref(),
         process: &session.process,
         cwd: &session.cwd,
-        lab: lab.as_ref().map(|lab| lab.paths.root()).map(Utf8Path::new),
+        lab,
         system: &SYSTEM,
-    })
+    })?;
+    session.admit_site(&found.root, lab)?;
+    Ok(found)
 }
 
 /// Its path as it is said: from here when it is below, else whole.

@@ -38,11 +38,12 @@ impl Files {
         let paths = &lab.paths;
         let mut all = Vec::new();
         let mut wrong = Vec::new();
-        for (path, private, secret) in [
+        for (path, ours, secret) in [
             (paths.proxmox_env(), true, false),
             (paths.secrets_env(), true, true),
             (paths.dotenv(), false, false),
         ] {
+            let mut private = ours;
             let shown = paths.show(&path);
             match dotenv::read(&path, &shown) {
                 Ok(entries) => {
@@ -51,6 +52,7 @@ impl Files {
                     } else {
                         entries
                     };
+                    private |= entries.iter().any(holds_secret);
                     warnings.extend(repeated(&entries, &shown));
                     warnings.extend(without_effect(&entries, &shown));
                     all.push(EnvFile {
@@ -78,6 +80,10 @@ impl Files {
         let entry = file.entries.iter().rev().find(|entry| entry.name == name)?;
         Some(&entry.value)
     }
+}
+
+fn holds_secret(entry: &Entry) -> bool {
+    variables::is_secret(&entry.name) && !entry.value.is_empty()
 }
 
 fn readable_by_others(path: &Utf8Path, shown: &Utf8Path) -> Option<Diagnostic> {

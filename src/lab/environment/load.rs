@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::doppler::Decision;
 use super::files::Files;
+use super::loader::Gate;
 use super::overlay;
 use super::{Environment, Provenance, Var, doppler};
 use crate::diag::{Diagnostic, Failure};
@@ -69,13 +70,15 @@ pub fn load(lab: &Lab, options: &LoadOptions) -> Result<Loaded, Failure> {
         .enumerate()
         .find_map(|(source, value)| Some((source, value?)))
     })?;
-    let mut vars = merge(lab, options, &files);
+    let mut gate = Gate::new(&lab.config.lab.allow_variables);
+    let mut vars = merge(lab, options, &files, &mut gate);
     let doppler = match decision {
         Decision::Off(why) => DopplerUse::Off(why),
         Decision::On | Decision::Auto if !options.ask_doppler => DopplerUse::NotAsked,
-        Decision::On => overlay::apply(lab, options, false, &mut vars, &mut warnings)?,
-        Decision::Auto => overlay::apply(lab, options, true, &mut vars, &mut warnings)?,
+        Decision::On => overlay::apply(lab, options, false, &mut vars, &mut gate, &mut warnings)?,
+        Decision::Auto => overlay::apply(lab, options, true, &mut vars, &mut gate, &mut warnings)?,
     };
+    warnings.extend(gate.warnings());
     apply_defaults(&mut vars);
     warnings.extend(too_short(&vars));
     Ok(Loaded {
@@ -86,10 +89,24 @@ pub fn load(lab: &Lab, options: &LoadOptions) -> Result<Loaded, Failure> {
 }
 
 /// All sources but Doppler, strongest first.
-fn merge(lab: &Lab, options: &LoadOptions, files: &Files) -> BTreeMap<String, Var> {
-    let mut vars = BTreeMap::new();
+fn merge(
+    lab: &Lab,
+    options: &LoadOptions,
+    files: &Files,
+    gate: &mut Gate<'_>,
+) -> BTreeMap<String, Var> {
+    let mut vars: BTreeMap<String, Var> = BTreeMap::new();
     let is_secret = |name: &str| variables::is_secret(name) || options.secret_names.contains(name);
     let mut add = |name: &str, value: &str, from: Provenance, secret: bool| {
+        let source = if let Provenance::File { path, .. } = &from {
+            format!("`{path}`")
+        } else {
+            from.to_string()
+        };
+        let typed = matches!(from, Provenance::Flag | Provenance::Process);
+        if !typed && !gate.admits(name, &source, !vars.contains_key(name)) {
+            return;
+        }
         vars.entry(name.to_owned()).or_insert_with(|| Var {
             value: value.to_owned(),
             from,
@@ -235,6 +252,53 @@ mod tests {
             assert_eq!((var.value.as_str(), &var.from), (value, &from), "{name}");
         }
         assert!(loaded.warnings.is_empty(), "{:?}", loaded.warnings);
+    }
+
+    #[test]
+    fn what_loads_code_is_taken_from_files_only_when_it_is_allowed() {
+        let text = "[lab]\nallow_variables = [\"RUBYOPT\"]\n[env]\nPERL5LIB = \"c\"\n";
+        let files = "LD_PRELOAD=x\nRUBYOPT=-W0\nPATH=evil\n";
+        let world = World::new(&[
+            ("hl.toml", text),
+            (".env", files),
+            ("state/secrets.env", "GIT_SSH_COMMAND=longer\n"),
+        ]);
+        let process = [("PATH", "/bin"), ("LD_LIBRARY_PATH", "/opt/lib")];
+        let loaded = world.load(&[("PYTHONPATH", "lib")], &process).unwrap();
+        let get = |name: &str| loaded.env.get(name);
+        for name in ["LD_PRELOAD", "PERL5LIB", "GIT_SSH_COMMAND"] {
+            assert_eq!(get(name), None, "{name}");
+        }
+        assert_eq!(get("RUBYOPT"), Some("-W0"));
+        assert_eq!(get("PATH"), Some("/bin"));
+        assert_eq!(get("LD_LIBRARY_PATH"), Some("/opt/lib"));
+        assert_eq!(get("PYTHONPATH"), Some("lib"));
+        let said: Vec<_> = loaded.warnings.iter().map(|w| w.message.as_str()).collect();
+        assert_eq!(said.len(), 3, "{said:?}");
+        for (name, from) in [
+            ("LD_PRELOAD", "`.env`"),
+            ("PERL5LIB", "[env] in hl.toml"),
+            ("GIT_SSH_COMMAND", "`state/secrets.env`"),
+        ] {
+            let begin = format!("`{name}` of {from} is left out");
+            assert!(said.iter().any(|said| said.starts_with(&begin)), "{said:?}");
+        }
+    }
+
+    #[test]
+    fn an_open_env_file_is_warned_about_when_it_holds_a_secret() {
+        let world = World::new(&[(".env", "PVE_NODE=pve\n")]);
+        let open = |text: &str| {
+            write(&world.root.join(".env"), text, 0o644).unwrap();
+            let loaded = world.load(&[], &[]).unwrap();
+            let said = loaded.warnings.into_iter().map(|w| w.message);
+            said.collect::<Vec<_>>()
+        };
+        assert!(open("PVE_NODE=pve\nPM_TOKEN_SECRET=\n").is_empty());
+        assert_eq!(
+            open("PM_TOKEN_SECRET=canary\n"),
+            ["`.env` can be read by other users (mode 0644, expected 0600)"]
+        );
     }
 
     #[test]

@@ -14,6 +14,7 @@ mod example;
 mod files;
 mod listing;
 mod load;
+mod loader;
 mod overlay;
 mod resolved;
 
@@ -22,4 +23,5 @@ pub use assignment::{assignment, read as read_assignments};
 pub use example::example;
 pub use listing::{Listed, list};
 pub use load::{DopplerUse, LoadOptions, Loaded, load};
+pub use loader::{LOADERS, Loaders, is_loader};
 pub use resolved::{Environment, Nodes, Provenance, Var, process};

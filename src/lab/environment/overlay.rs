@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::doppler::{Answer, Question, ask};
+use super::loader::Gate;
 use super::{DopplerUse, LoadOptions, Provenance, Var};
 use crate::diag::{Diagnostic, Failure};
 use crate::lab::{Lab, Redactor, variables};
@@ -21,6 +22,7 @@ pub(super) fn apply(
     options: &LoadOptions,
     auto: bool,
     vars: &mut BTreeMap<String, Var>,
+    gate: &mut Gate<'_>,
     warnings: &mut Vec<Diagnostic>,
 ) -> Result<DopplerUse, Failure> {
     let tool = lab.config.tools.get("doppler").map(String::as_str);
@@ -34,7 +36,7 @@ pub(super) fn apply(
         timeout: TIMEOUT,
     });
     match answer {
-        Ok(answer) => Ok(lay(answer, vars, warnings)),
+        Ok(answer) => Ok(lay(answer, vars, gate, warnings)),
         Err(problem) if auto && problem.is_not_set_up() => Ok(DopplerUse::Off(
             "`mode` is \"auto\" in `[doppler]` of `hl.toml`, and it is not set up here".to_owned(),
         )),
@@ -79,6 +81,7 @@ fn secrets(vars: &BTreeMap<String, Var>) -> impl Iterator<Item = &str> {
 fn lay(
     answer: Answer,
     vars: &mut BTreeMap<String, Var>,
+    gate: &mut Gate<'_>,
     warnings: &mut Vec<Diagnostic>,
 ) -> DopplerUse {
     let mut differ = Vec::new();
@@ -93,6 +96,7 @@ fn lay(
                 }
             }
             Some((Provenance::Flag, _)) => {}
+            _ if !gate.admits(&name, "Doppler", true) => {}
             _ => {
                 let secret = variables::is_secret_from_doppler(&name, &value);
                 let from = Provenance::Doppler;
