@@ -8,6 +8,7 @@ use serde::Deserialize;
 
 use super::{Action, Basis, ChildSpec, Done, Reads, StepContext, StepError};
 use crate::diag::Exit;
+use crate::plan::quoted;
 
 /// Runs a program with arguments. No shell is between.
 #[derive(Debug, Clone, Copy)]
@@ -185,8 +186,9 @@ fn reads(ctx: &StepContext<'_>, child: &ChildSpec) -> Reads {
 
 fn show(ctx: &StepContext<'_>, child: &ChildSpec) -> Done {
     let program = ctx.lab.paths.show(Utf8Path::new(&child.program));
-    let words: Vec<&str> = std::iter::once(program.as_str())
+    let words: Vec<String> = std::iter::once(program.as_str())
         .chain(child.args.iter().map(String::as_str))
+        .map(quoted)
         .collect();
     Done::new(format!("would run `{}`", words.join(" ")))
 }

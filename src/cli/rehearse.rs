@@ -57,6 +57,7 @@ pub(super) fn rehearse(session: &Session, args: &RehearseArgs) -> Result<Exit, F
         fresh: parsed.flags.fresh,
         exe,
         quiet: session.globals.quiet || session.globals.json || session.globals.events.is_some(),
+        width: Session::width(),
     };
     // The `hl` inside is not in the foreground: this one sees to the terminal.
     let _unechoed = session.look(String::new()).bars.then(Unechoed::new);
@@ -79,11 +80,11 @@ fn fill(session: &Session, lab: &Lab, env: &mut Environment) -> Result<(), Failu
         }
     }
     if !taken.is_empty() {
-        let verb = session.palette().verb(Paint::Active, "Environment");
-        session.note(&format!(
-            "{verb} {} from env.example; the token is invented",
+        let text = format!(
+            "{} from env.example; the token is invented",
             taken.join(", ")
-        ));
+        );
+        session.tell(Paint::Active, "Environment", &text);
     }
     Ok(())
 }

@@ -16,7 +16,8 @@ use crate::diag::{Diagnostic, Exit, Failure, render};
 use crate::lab::environment::{self, LoadOptions, load};
 use crate::lab::trust::User;
 use crate::lab::{Environment, Lab, Paths, Redactor, locate};
-use crate::report::{Look, Mode, Palette};
+use crate::plan::{TEXT, wrap};
+use crate::report::{Look, Mode, Paint, Palette};
 use crate::site::secrets::Vault;
 use crate::site::{SYSTEM, Search, Tree, discover, named_by_variable};
 
@@ -191,6 +192,14 @@ impl Session {
         drop(writeln!(stderr(), "{}", text.trim_end()));
     }
 
+    /// Says a line with its verb, unless `--quiet`; a long one is continued
+    /// under its text.
+    pub(super) fn tell(&self, paint: Paint, verb: &str, text: &str) {
+        let verb = self.palette().verb(paint, verb);
+        let text = wrap(text, TEXT, TEXT, Self::width());
+        self.note(&format!("{verb} {text}"));
+    }
+
     /// Says something unless `--quiet`.
     pub(super) fn note(&self, text: &str) {
         if !self.globals.quiet {
@@ -249,6 +258,11 @@ impl Session {
         }
     }
 
+    /// Columns of the terminal behind stderr.
+    pub(super) fn width() -> Option<usize> {
+        stderr().is_terminal().then(|| columns(stderr()))?
+    }
+
     /// Columns of the terminal behind stdout.
     pub(super) fn data_width() -> Option<usize> {
         stdout().is_terminal().then(|| columns(stdout()))?
@@ -285,11 +299,7 @@ impl Session {
             mode: self.mode(),
             palette: self.palette(),
             bars: terminal && !dumb && !self.process.contains_key("CI"),
-            width: if terminal {
-                || columns(stderr())
-            } else {
-                || None
-            },
+            width: Self::width,
             github: self.github(),
             again: Some(again),
             resume: None,

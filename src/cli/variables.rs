@@ -7,8 +7,8 @@ use crate::diag::{Failure, Severity};
 use crate::lab::environment::{self, Listed};
 use crate::lab::{Environment, Lab};
 use crate::layers::{self, Book};
-use crate::plan::sanitize;
-use crate::report::{Paint, Palette, wrap};
+use crate::plan::{sanitize, wrap};
+use crate::report::{Paint, Palette};
 
 /// Values longer than this push their own line out of the column.
 const WIDEST: usize = 40;

@@ -10,6 +10,7 @@ mod past;
 mod reference;
 mod step;
 mod text;
+mod wrap;
 
 pub use event::{Event, EventKind, Outcome, Resumed, RunInfo, Status, Stream};
 pub use fingerprint::{Difference, Fingerprint};
@@ -19,3 +20,4 @@ pub use past::{DoneBefore, Past, past};
 pub use reference::{Missing, Published, references, resolve};
 pub use step::{OnFailure, PLAN_VERSION, Plan, Retry, RetryOn, Step, StepId, Timeout};
 pub use text::{quoted, sanitize, short_duration};
+pub use wrap::{TEXT, wrap};

@@ -13,12 +13,14 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::guest::{GuestHost, GuestHostConfig, Network, STAND_INS, overlay_works, veth_works};
+use super::lock::Lock;
 use super::run::{self, Orders};
 use super::seal;
 use super::strangers::Spaces;
 use super::world::Room;
 use crate::diag::{Exit, Failure, render};
-use crate::lab::{Lab, Paths, Signal, Watch};
+use crate::lab::{Lab, Paths, Process, Signal, Watch};
+use crate::plan::{TEXT, wrap};
 use crate::runs;
 use crate::sim::{Guests, Latency, Server, ServerConfig, Tls};
 
@@ -56,7 +58,8 @@ fn hold() -> Result<Exit, Failure> {
     let alone = watch_outer();
 
     let paths = Paths::live(orders.root.clone()).rehearsal();
-    let room = Room::open(&paths, &orders.identity, orders.fresh)?;
+    let lock = lock(&orders, &paths, &mut watch, &alone)?;
+    let room = Room::open(lock, &paths, &orders.identity, orders.fresh)?;
     let run_dir = room.dir.join("run");
     seal::close(&orders.hosts(), run_dir.as_std_path())
         .map_err(|e| failed(format!("the network cannot be sealed: {e}")))?;
@@ -111,6 +114,34 @@ fn hold() -> Result<Exit, Failure> {
         writeln!(io::stderr(), "warning: {error}").ok();
     }
     exit
+}
+
+/// Takes the lab's rehearsal. A wait for an earlier one that is ending is said,
+/// and ended by a signal or by the end of the `hl` that was typed.
+fn lock(
+    orders: &Orders,
+    paths: &Paths,
+    watch: &mut Watch,
+    alone: &AtomicBool,
+) -> Result<Lock, Failure> {
+    let (pid, start) = orders.typed;
+    let mut told = false;
+    Lock::take(paths, Process { pid, start }, |ending| {
+        if !told {
+            told = true;
+            let text = format!(
+                "for an earlier rehearsal, whose terminal is gone, to end (process {ending})"
+            );
+            say(orders, "Waiting", &text);
+        }
+        let stop = match watch.arrived() {
+            Some(Signal::Interrupt) => Exit::Interrupted,
+            Some(_) => Exit::Terminated,
+            None if alone.load(Ordering::Relaxed) => Exit::Terminated,
+            None => return Ok(()),
+        };
+        Err(Failure::message(stop, "stopped before the rehearsal began"))
+    })
 }
 
 /// Guests with a network of their own each, where this kernel can.
@@ -289,6 +320,7 @@ fn watch_outer() -> Arc<AtomicBool> {
 
 fn say(orders: &Orders, verb: &str, text: &str) {
     if !orders.quiet {
+        let text = wrap(text, TEXT, TEXT, orders.width);
         writeln!(io::stderr(), "{verb:>12} {text}").ok();
     }
 }

@@ -7,6 +7,7 @@
 pub mod guest;
 mod hidden;
 mod inside;
+mod lock;
 mod loopback;
 mod run;
 mod seal;
@@ -16,9 +17,9 @@ mod within;
 mod world;
 
 pub use hidden::hidden_verb;
+pub use lock::{Lock, hold};
 pub use loopback::OnLoopback;
 pub use run::{NotRun, Rehearsal, run};
 pub use seal::{Refusal, network_of, possible, prove_sealed};
 pub use seed::{invent_secret, seed};
 pub use within::is_within;
-pub use world::hold;

@@ -24,7 +24,7 @@ use super::seal::{self, Refusal};
 use super::strangers::Spaces;
 use super::world::{Identity, Other};
 use crate::diag::{Exit, Failure};
-use crate::lab::{Environment, Lab, Signal, Watch};
+use crate::lab::{Environment, Lab, Process, Signal, Watch};
 use crate::pve::Endpoint;
 use crate::pve::rights::Objects;
 
@@ -70,6 +70,8 @@ pub struct Rehearsal<'a> {
     pub exe: PathBuf,
     /// Whether nothing is narrated beside what the inner `hl` says.
     pub quiet: bool,
+    /// Columns of the terminal that reads along.
+    pub width: Option<usize>,
 }
 
 /// What the holder is told, as one line of JSON on its standard input. The pipe
@@ -84,6 +86,8 @@ pub(super) struct Orders {
     pub(super) fresh: bool,
     /// The `hl` to run.
     pub(super) exe: PathBuf,
+    /// Process id and start time of the `hl` that was typed.
+    pub(super) typed: (u32, u64),
     /// The network that must not be this one.
     pub(super) outer: PathBuf,
     /// Where names of nodes lead.
@@ -98,6 +102,8 @@ pub(super) struct Orders {
     pub(super) hidden: Vec<String>,
     /// No narration.
     pub(super) quiet: bool,
+    /// Columns of a line of it.
+    pub(super) width: Option<usize>,
 }
 
 impl Orders {
@@ -232,6 +238,7 @@ fn orders(rehearsal: &Rehearsal<'_>) -> Result<Orders, Failure> {
             variables.insert(name.to_owned(), value.clone());
         }
     }
+    let this = Process::this();
     let command = if rehearsal.command.is_empty() {
         vec!["up".to_owned(), "--yes".to_owned()]
     } else {
@@ -242,6 +249,7 @@ fn orders(rehearsal: &Rehearsal<'_>) -> Result<Orders, Failure> {
         command,
         fresh: rehearsal.fresh,
         exe: rehearsal.exe.clone(),
+        typed: (this.pid, this.start),
         outer: seal::network_of("self").ok_or_else(|| bug("`/proc` is not mounted".to_owned()))?,
         address: IpAddr::V4(NAMED_NODE),
         listen: doors.listen,
@@ -249,6 +257,7 @@ fn orders(rehearsal: &Rehearsal<'_>) -> Result<Orders, Failure> {
         variables,
         hidden: whole.secret_names().map(str::to_owned).collect(),
         quiet: rehearsal.quiet,
+        width: rehearsal.width,
     })
 }
 
@@ -352,6 +361,7 @@ mod tests {
             fresh: false,
             exe: PathBuf::from("/hl"),
             quiet: false,
+            width: None,
         })
     }
 

@@ -7,7 +7,7 @@
 //! world/ca.pem       what tools have to trust  lock              one rehearsal at a time
 //! ```
 
-use std::fs::{self, File, TryLockError};
+use std::fs;
 use std::io;
 use std::path::Path;
 
@@ -15,6 +15,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::guest;
+use super::lock::Lock;
 use super::seed::{cluster, invent_secret};
 use crate::diag::{Diagnostic, Exit, Failure};
 use crate::lab::{self, Paths};
@@ -119,17 +120,22 @@ pub(super) struct Room {
     pub(super) certificate: certs::Certificate,
     /// Whether it was made just now.
     pub(super) new: bool,
-    _lock: File,
+    _lock: Lock,
 }
 
 impl Room {
-    /// Opens the world of a lab, or makes it; `paths` are those of the rehearsal.
+    /// Opens the world of a lab, whose lock this process has, or makes it; `paths`
+    /// are those of the rehearsal.
     ///
     /// # Errors
-    /// Another rehearsal has it (75); it cannot be read or written (73); it was
-    /// made for other names than the lab now has (65).
-    pub(super) fn open(paths: &Paths, identity: &Identity, fresh: bool) -> Result<Self, Failure> {
-        let lock = take(paths)?;
+    /// It cannot be read or written (73); it was made for other names than the
+    /// lab now has (65).
+    pub(super) fn open(
+        lock: Lock,
+        paths: &Paths,
+        identity: &Identity,
+        fresh: bool,
+    ) -> Result<Self, Failure> {
         let dir = paths.out().join("world");
         lab::create_dir(&dir.join("run"))?;
         // Before their records are removed.
@@ -178,40 +184,12 @@ impl Room {
 
 const ANEW: &str = "begin with an empty world: hl rehearse --fresh";
 
-fn cannot(verb: &str, path: &Utf8Path, error: &io::Error) -> Failure {
+pub(super) fn cannot(verb: &str, path: &Utf8Path, error: &io::Error) -> Failure {
     Failure::message(
         Exit::CannotWrite,
         format!("cannot {verb} `{path}`: {error}"),
     )
     .helps(lab::remedy(error))
-}
-
-fn take(paths: &Paths) -> Result<File, Failure> {
-    lab::create_dir(paths.out())?;
-    let path = paths.out().join("lock");
-    let file = lab::private_append(&path).map_err(|error| cannot("open", &path, &error))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(Failure::message(
-            Exit::Busy,
-            "another rehearsal of this lab is running",
-        )
-        .help("wait until it is over, then try again")),
-        Err(TryLockError::Error(error)) => Err(cannot("lock", &path, &error)),
-    }
-}
-
-/// Keeps rehearsals out while the file that it gives lives; `paths` are those of
-/// the rehearsal. Where none ever was, there is nothing to keep.
-///
-/// # Errors
-/// One is running (75).
-pub fn hold(paths: &Paths) -> Result<Option<File>, Failure> {
-    if paths.out().join("lock").exists() {
-        take(paths).map(Some)
-    } else {
-        Ok(None)
-    }
 }
 
 fn read(path: &Utf8Path) -> Result<Keys, Failure> {
@@ -308,6 +286,7 @@ fn remove(path: &Path) -> Result<(), Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::lab::Process;
 
     fn identity() -> Identity {
         Identity {
@@ -322,15 +301,22 @@ mod tests {
         }
     }
 
+    fn open(paths: &Paths, identity: &Identity, fresh: bool) -> Result<Room, Failure> {
+        let lock = Lock::take(paths, Process::this(), |_| Ok(()))?;
+        Room::open(lock, paths, identity, fresh)
+    }
+
     #[test]
     fn a_world_is_kept_locked_and_emptied() {
         let dir = tempfile::tempdir().unwrap();
         let root = Utf8Path::from_path(dir.path()).unwrap();
         let paths = Paths::live(root).rehearsal();
-        let first = Room::open(&paths, &identity(), false).unwrap();
+        let first = open(&paths, &identity(), false).unwrap();
         assert!(first.new);
-        let busy = Room::open(&paths, &identity(), false).err().unwrap();
-        assert_eq!(busy.exit, Exit::Busy);
+        assert_eq!(
+            open(&paths, &identity(), false).err().unwrap().exit,
+            Exit::Busy
+        );
         let text = serde_json::to_string(&first.world).unwrap();
         fs::write(first.dir.join("world.json"), text).unwrap();
         fs::create_dir_all(first.dir.join("disks/d/usr-work/work")).unwrap();
@@ -340,7 +326,7 @@ mod tests {
         fs::write(paths.runs().join("x.yaml"), "").unwrap();
         fs::create_dir_all(paths.templates()).unwrap();
 
-        let second = Room::open(&paths, &identity(), false).unwrap();
+        let second = open(&paths, &identity(), false).unwrap();
         assert!(!second.new);
         assert_eq!((&second.secret, &second.certificate.ca_pem), (&secret, &ca));
         drop(second);
@@ -349,10 +335,10 @@ mod tests {
             node: "pve2".to_owned(),
             ..identity()
         };
-        let failure = Room::open(&paths, &other, false).err().unwrap();
+        let failure = open(&paths, &other, false).err().unwrap();
         assert!(failure.to_string().contains("`pve2`"), "{failure}");
 
-        let fresh = Room::open(&paths, &other, true).unwrap();
+        let fresh = open(&paths, &other, true).unwrap();
         assert!(fresh.new && fresh.secret != secret);
         assert!(!fresh.dir.join("disks").exists() && !paths.templates().exists());
         assert!(paths.runs().join("x.yaml").exists());

@@ -11,20 +11,27 @@ use crate::plan::{StepId, short_duration};
 
 /// Redraws in a second.
 const RATE: u8 = 10;
+/// Columns of the time that a step has taken, with a space on both sides.
+const TOOK: usize = 8;
+/// What a step says of itself has at least this many columns, if it can be had.
+const MESSAGE: usize = 36;
 
 /// The progress lines on stderr.
 pub(super) struct Bars {
     all: MultiProgress,
     steps: BTreeMap<StepId, ProgressBar>,
     palette: Palette,
+    width: fn() -> Option<usize>,
 }
 
 impl Bars {
-    pub(super) fn new(palette: Palette) -> Self {
+    /// `width` gives the columns of the terminal.
+    pub(super) fn new(palette: Palette, width: fn() -> Option<usize>) -> Self {
         Self {
             all: MultiProgress::with_draw_target(ProgressDrawTarget::stderr_with_hz(RATE)),
             steps: BTreeMap::new(),
             palette,
+            width,
         }
     }
 
@@ -41,8 +48,7 @@ impl Bars {
                         .unwrap_or_default();
                 }),
         );
-        let verb = self.palette.verb(Paint::Active, "Running");
-        bar.set_prefix(format!("{verb} {step}"));
+        bar.set_prefix(self.prefix(step));
         bar.enable_steady_tick(Duration::from_millis(250));
         if let Some(old) = self.steps.insert(step.clone(), bar) {
             old.finish_and_clear();
@@ -51,8 +57,21 @@ impl Bars {
 
     pub(super) fn say(&self, step: &StepId, message: &str) {
         if let Some(bar) = self.steps.get(step) {
+            // The terminal may have another width by now.
+            bar.set_prefix(self.prefix(step));
             bar.set_message(message.to_owned());
         }
+    }
+
+    /// `     Running l1-ensure(debian-13)/build`
+    fn prefix(&self, step: &StepId) -> String {
+        let (verb, name) = fitting(step.as_str(), (self.width)());
+        let verb = if verb {
+            self.palette.verb(Paint::Active, "Running")
+        } else {
+            self.palette.paint(Paint::Active, ">")
+        };
+        format!("{verb} {name}")
     }
 
     pub(super) fn end(&mut self, step: &StepId) {
@@ -79,8 +98,36 @@ impl Bars {
     }
 }
 
+/// What is said in front of a step's message so that the message keeps enough
+/// of the line: whether the verb, and how much of the step's id.
+fn fitting(step: &str, width: Option<usize>) -> (bool, &str) {
+    let room = width.map_or(usize::MAX, |width| width.saturating_sub(TOOK + MESSAGE));
+    let own = step.rsplit_once('/').map_or(step, |(_, own)| own);
+    let whole = step.chars().count();
+    match room {
+        _ if 13 + whole <= room => (true, step),
+        _ if 2 + whole <= room => (false, step),
+        _ => (false, own),
+    }
+}
+
 impl Drop for Bars {
     fn drop(&mut self) {
         drop(self.all.clear());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_narrow_terminal_shows_less_of_the_name_and_enough_of_the_message() {
+        let step = "l1-ensure(debian-13)/build";
+        assert_eq!(fitting(step, None), (true, step));
+        assert_eq!(fitting(step, Some(120)), (true, step));
+        assert_eq!(fitting(step, Some(80)), (false, step));
+        assert_eq!(fitting(step, Some(60)), (false, "build"));
+        assert_eq!(fitting("look", Some(80)), (true, "look"));
     }
 }

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use super::{Ended, Paint, Palette};
-use crate::plan::{sanitize, short_duration};
+use crate::plan::{sanitize, short_duration, wrap};
 
 /// How to go on after a failure.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,8 +16,16 @@ pub enum GoOn {
     Again(String),
 }
 
-/// The block for a failed step.
-pub fn failed_step(ended: &Ended, go_on: Option<&GoOn>, palette: Palette) -> String {
+/// Where the text of a remark begins: `  = help: `.
+const REMARK: usize = 10;
+
+/// The block for a failed step, in lines of `width` columns.
+pub fn failed_step(
+    ended: &Ended,
+    go_on: Option<&GoOn>,
+    palette: Palette,
+    width: Option<usize>,
+) -> String {
     let mut out = String::new();
     let after = if ended.duration < Duration::from_millis(50) {
         String::new()
@@ -34,42 +42,38 @@ pub fn failed_step(ended: &Ended, go_on: Option<&GoOn>, palette: Palette) -> Str
         &format!(
             "{}{}",
             palette.paint(Paint::Bad, "error"),
-            palette.paint(Paint::Bold, format_args!(": {title}"))
+            palette.paint(Paint::Bold, wrap(&format!(": {title}"), 5, 2, width))
         ),
     );
     for text in &ended.tail {
-        line(
-            &mut out,
-            &format!("  {} {}", palette.paint(Paint::Dim, "|"), sanitize(text)),
-        );
+        let bar = palette.paint(Paint::Dim, "|");
+        for (index, part) in wrap(&sanitize(text), 4, 4, width).split('\n').enumerate() {
+            let part = if index == 0 { part } else { part.trim_start() };
+            line(&mut out, &format!("  {bar} {part}"));
+        }
     }
-    for help in &ended.help {
-        let mut lines = help.lines();
+    let mut remark = |paint: Paint, label: &str, text: &str| {
+        let label = palette.paint(paint, label);
         line(
             &mut out,
-            &format!(
-                "  {} {}",
-                palette.paint(Paint::Active, "= help:"),
-                sanitize(lines.next().unwrap_or_default())
-            ),
+            &format!("  {label} {}", wrap(text, REMARK, REMARK, width)),
         );
-        for more in lines {
-            line(&mut out, &format!("          {}", sanitize(more)));
+    };
+    for help in &ended.help {
+        for (index, text) in help.lines().enumerate() {
+            let label = if index == 0 { "= help:" } else { "       " };
+            remark(Paint::Active, label, &sanitize(text));
         }
     }
     if let Some(log) = &ended.log {
-        line(
-            &mut out,
-            &format!("  {} full log: {log}", palette.paint(Paint::Dim, "= note:")),
-        );
+        remark(Paint::Dim, "= note:", &format!("full log: {log}"));
     }
     let how = match go_on {
         Some(GoOn::Resume(command)) => format!("then go on from here: `{command}`"),
         Some(GoOn::Again(command)) => format!("then run `{command}` again"),
         None => return out,
     };
-    let help = palette.paint(Paint::Active, "= help:");
-    line(&mut out, &format!("  {help} {how}"));
+    remark(Paint::Active, "= help:", &how);
     out
 }
 
@@ -104,7 +108,7 @@ mod tests {
         }
         let mut tally = Tally::default();
         tally.take(&end);
-        let text = |go_on| failed_step(&tally.ended[0], go_on, Palette { color: false });
+        let text = |go_on| failed_step(&tally.ended[0], go_on, Palette { color: false }, None);
         let again = GoOn::Again("hl up 'a b'".to_owned());
         insta::assert_snapshot!(text(Some(&again)), @r"
         error: step `l2-b/apply` failed after 1m 01s: it broke

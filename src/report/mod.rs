@@ -20,7 +20,6 @@ mod terminal;
 #[cfg(test)]
 mod testing;
 mod unstarted;
-mod wrap;
 
 pub use console::Console;
 pub use document::{Document, StepReport};
@@ -35,4 +34,3 @@ pub use style::{Paint, Palette};
 pub use summary::summary;
 pub use tally::{Ended, Tally};
 pub use terminal::{Look, Mode, Terminal};
-pub use wrap::wrap;

@@ -7,12 +7,11 @@ use std::time::{Duration, Instant};
 use super::bars::Bars;
 use super::github;
 use super::unstarted::Unstarted;
-use super::wrap::{TEXT, wrap};
-use super::{GoOn, Level, Look, Mode, Paint, Tally, annotation, failed_step, summary};
+use super::{Ended, GoOn, Level, Look, Mode, Paint, Tally, annotation, failed_step, summary};
 use crate::diag::Exit;
 use crate::plan::{
-    Event, EventKind, Outcome, Plan, Resumed, RunInfo, Status, StepId, Stream, sanitize,
-    short_duration,
+    Event, EventKind, Outcome, Plan, Resumed, RunInfo, Status, StepId, Stream, TEXT, sanitize,
+    short_duration, wrap,
 };
 
 /// A step is announced when it takes longer than this.
@@ -49,7 +48,8 @@ pub(super) struct Screen {
 
 impl Screen {
     pub(super) fn new(plan: Plan, look: Look, out: Box<dyn Write + Send>) -> Self {
-        let bars = (look.bars && look.mode != Mode::Quiet).then(|| Bars::new(look.palette));
+        let bars =
+            (look.bars && look.mode != Mode::Quiet).then(|| Bars::new(look.palette, look.width));
         Self {
             plan,
             look,
@@ -182,8 +182,7 @@ impl Screen {
                 }
             }
             Mode::Steps if note && fresh => {
-                let text = wrap(&line, TEXT, TEXT + 2, (self.look.width)());
-                self.show(&format!("{:>12} {text}", ""));
+                self.show(&self.indented(&line));
             }
             Mode::Steps | Mode::Quiet => {}
         }
@@ -204,7 +203,7 @@ impl Screen {
         let shown = |line: &String| self.told.iter().any(|(_, told)| told == line);
         if quiet || !lines.iter().all(shown) {
             for line in lines {
-                self.show(&format!("{:>12} {line}", ""));
+                self.show(&self.indented(&line));
             }
         }
         self.flush();
@@ -252,8 +251,9 @@ impl Screen {
         if self.look.mode == Mode::Quiet {
             return;
         }
-        let ended = self.tally.ended.len();
+        let ended = self.tally.ended.iter().filter(|e| !never_begun(e)).count();
         if running.is_none() && step.duration.is_zero() && step.status != Status::NotPlanned {
+            let ended = (!never_begun(&step)).then_some(ended);
             let crowd = self.unstarted.as_mut();
             if !crowd.is_some_and(|crowd| crowd.join(&step, ended)) {
                 self.flush();
@@ -278,7 +278,7 @@ impl Screen {
             step.status,
             id,
             step.duration,
-            ended,
+            Some(ended),
             id.as_str(),
             &step.summary,
         );
@@ -291,7 +291,7 @@ impl Screen {
         status: Status,
         step: &StepId,
         took: Duration,
-        ended: usize,
+        ended: Option<usize>,
         name: &str,
         result: &str,
     ) -> String {
@@ -316,7 +316,10 @@ impl Screen {
         };
         let total = self.plan.steps.len();
         let digits = total.to_string().len();
-        let count = format!("({ended:>digits$}/{total})");
+        let count = match ended {
+            Some(ended) => format!("({ended:>digits$}/{total})"),
+            None => " ".repeat(2 * digits + 3),
+        };
         let result = if result.is_empty() {
             String::new()
         } else {
@@ -351,7 +354,7 @@ impl Screen {
             .collect();
         for (index, ended) in failed.iter().enumerate() {
             let go_on = go_on.as_ref().filter(|_| index + 1 == failed.len());
-            let text = failed_step(ended, go_on, self.look.palette);
+            let text = failed_step(ended, go_on, self.look.palette, (self.look.width)());
             self.print("");
             self.print(text.trim_end());
             if self.look.github {
@@ -363,7 +366,8 @@ impl Screen {
             return;
         }
         if let Some(info) = &self.info {
-            let text = summary(&self.plan, &self.tally, info, self.look.palette);
+            let (palette, width) = (self.look.palette, (self.look.width)());
+            let text = summary(&self.plan, &self.tally, info, palette, width);
             self.print(text.trim_end());
         }
         if let Some(GoOn::Resume(again) | GoOn::Again(again)) = go_on
@@ -420,6 +424,12 @@ impl Screen {
         self.show(&text);
     }
 
+    /// A line of a step's text, without a verb.
+    fn indented(&self, line: &str) -> String {
+        let text = wrap(line, TEXT, TEXT + 2, (self.look.width)());
+        format!("{:>12} {text}", "")
+    }
+
     /// A verb and its text, from someone else's hand.
     fn text(&self, paint: Paint, verb: &str, text: &str) -> String {
         let verb = self.look.palette.verb(paint, verb);
@@ -466,6 +476,11 @@ impl Screen {
             _ => drop(writeln!(self.out, "{text}")),
         }
     }
+}
+
+/// Whether the run ended around the step: it is not part of the way done.
+fn never_begun(step: &Ended) -> bool {
+    step.duration.is_zero() && matches!(step.status, Status::Blocked | Status::Cancelled)
 }
 
 #[cfg(test)]

@@ -126,8 +126,8 @@ fn a_failure_comes_last_with_what_helps_and_the_crowd_behind_it_is_short() {
     insta::assert_snapshot!(shown(&plan, Mode::Steps, None, &events), @r"
              Running `up` as run 20260101-000000-abcd
               Failed    2.0s (1/4) l1-a/build  `packer build` exited with code 1
-             Blocked         (2/4) l1-a/publish  needs `l1-a/build`, which failed
-             Blocked         (4/4) l2-b: plan, apply  needs `l1-a/publish`, blocked by `l1-a/build`, which failed
+             Blocked               l1-a/publish  needs `l1-a/build`, which failed
+             Blocked               l2-b: plan, apply  needs `l1-a/publish`, blocked by `l1-a/build`, which failed
 
         error: step `l1-a/build` failed after 2.0s: `packer build` exited with code 1
           | no such disk
@@ -179,8 +179,8 @@ fn a_stopped_run_says_how_to_go_on() {
     insta::assert_snapshot!(shown(&plan, Mode::Steps, None, &events), @r"
              Running `up` as run 20260101-000000-abcd
               SIGINT stopping, waiting for `packer`
-           Cancelled         (1/2) l1-a/publish  the run was stopped before it started
-           Cancelled    1.5s (2/2) l1-a/build  `packer build` was stopped
+           Cancelled               l1-a/publish  the run was stopped before it started
+           Cancelled    1.5s (1/2) l1-a/build  `packer build` was stopped
         ────────────
            Cancelled `up` in 1.5s: 2 cancelled
                      to go on: `hl up`
@@ -318,6 +318,7 @@ fn long_lines_are_continued_under_their_text_on_a_terminal() {
             10,
             "a result that is longer than one line can be",
         ),
+        over(10, Outcome::Succeeded, 0),
     ];
     insta::assert_snapshot!(shown(&plan, Mode::Steps, Some(60), &events), @r"
                      downloading
@@ -325,5 +326,86 @@ fn long_lines_are_continued_under_their_text_on_a_terminal() {
                        to local
                 Done         (1/1) l2-b/plan  a result that is
                              longer than one line can be
+        ────────────
+            Finished `up` in 0.0s: 1 done
         ");
+}
+
+/// Every line of a run that went wrong, in a terminal of 60 columns.
+#[test]
+fn no_line_of_a_failed_run_is_longer_than_a_narrow_terminal() {
+    let plan = plan(&[
+        "l0-runway/storage",
+        "l1-ensure(debian-13)/validate",
+        "l1-ensure(debian-13)/build",
+        "l2-b/plan",
+        "l2-b/apply",
+    ]);
+    let long = "the storage takes no images, expected content `images, import`";
+    let mut failed = ended(
+        3000,
+        "l1-ensure(debian-13)/build",
+        Status::Failed,
+        900,
+        long,
+    );
+    if let EventKind::StepFinished {
+        help, tail, log, ..
+    } = &mut failed.kind
+    {
+        help.push(
+            "set the content of `local` to `iso,import` in Datacenter, Storage, local".to_owned(),
+        );
+        tail.push(
+            "    debian-13: error reading configuration of the virtual machine 9000: no such file"
+                .to_owned(),
+        );
+        *log = Some("state/logs/20260101-000000-abcd/l1-ensure(debian-13)-build.log".to_owned());
+    }
+    let events = [
+        begun(),
+        started(0, "l0-runway/storage"),
+        ended(10, "l0-runway/storage", Status::Succeeded, 10, long),
+        started(0, "l1-ensure(debian-13)/validate"),
+        ended(
+            90,
+            "l1-ensure(debian-13)/validate",
+            Status::Succeeded,
+            90,
+            long,
+        ),
+        started(0, "l1-ensure(debian-13)/build"),
+        failed,
+        ended(
+            3000,
+            "l2-b/plan",
+            Status::Blocked,
+            0,
+            "needs `l1-ensure(debian-13)/build`, which failed",
+        ),
+        ended(
+            3000,
+            "l2-b/apply",
+            Status::Cancelled,
+            0,
+            "the run was stopped before it started",
+        ),
+        over(3000, Outcome::Failed, 1),
+    ];
+    let text = shown(&plan, Mode::Steps, Some(60), &events);
+    for line in text.lines() {
+        assert!(line.chars().count() <= 60, "{line}\n\n{text}");
+    }
+    // Words are whole, and all of them are there.
+    let flat = text.replace("  | ", " ");
+    let flat: Vec<&str> = flat.split_whitespace().collect();
+    let flat = flat.join(" ");
+    for whole in [
+        long,
+        "error reading configuration of the virtual machine 9000: no such file",
+        "state/logs/20260101-000000-abcd/l1-ensure(debian-13)-build.log",
+        "2 done, 1 failed, 1 cancelled, 1 not run",
+    ] {
+        assert!(flat.contains(whole), "{whole}\n\n{text}");
+    }
 }

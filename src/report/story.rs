@@ -221,7 +221,8 @@ impl RunDocument {
         out.push('\n');
         for step in self.steps.iter().filter(|s| s.status == StepState::Failed) {
             // Writing to a String cannot fail.
-            write!(out, "\n{}", failed_step(&step.ended(), None, palette)).unwrap_or_default();
+            write!(out, "\n{}", failed_step(&step.ended(), None, palette, None))
+                .unwrap_or_default();
         }
         out
     }

@@ -1,13 +1,19 @@
 //! The end of a run: one line a layer, then one line for all.
 
 use super::{Ended, Paint, Palette, Tally};
-use crate::plan::{Outcome, Plan, RunInfo, Status, short_duration};
+use crate::plan::{Outcome, Plan, RunInfo, Status, TEXT, short_duration, wrap};
 
 /// The layer whose steps are checks.
 const RUNWAY: &str = "l0";
 
-/// The summary of a finished run, for people.
-pub fn summary(plan: &Plan, tally: &Tally, info: &RunInfo, palette: Palette) -> String {
+/// The summary of a finished run, for people, in lines of `width` columns.
+pub fn summary(
+    plan: &Plan,
+    tally: &Tally,
+    info: &RunInfo,
+    palette: Palette,
+    width: Option<usize>,
+) -> String {
     let mut layers: Vec<Option<&str>> = Vec::new();
     for step in &plan.steps {
         let layer = step.layer.as_deref();
@@ -22,8 +28,8 @@ pub fn summary(plan: &Plan, tally: &Tally, info: &RunInfo, palette: Palette) -> 
             .iter()
             .map(|layer| Row::new(plan, tally, *layer, verdict, info.dry_run))
             .collect();
-        let width = rows.iter().map(|row| row.word.len()).max().unwrap_or(0);
-        lines.extend(rows.iter().map(|row| row.text(width, palette)));
+        let word = rows.iter().map(|row| row.word.len()).max().unwrap_or(0);
+        lines.extend(rows.iter().map(|row| row.text(word, palette, width)));
     }
     let (outcome, _, duration) = tally.finished.unwrap_or_default();
     let (paint, verb) = match outcome {
@@ -44,12 +50,13 @@ pub fn summary(plan: &Plan, tally: &Tally, info: &RunInfo, palette: Palette) -> 
     } else {
         ""
     };
-    lines.push(format!(
-        "{} `{}` in {}: {verdict}{counts}{nothing}",
-        palette.verb(paint, verb),
+    let all = format!(
+        "`{}` in {}: {verdict}{counts}{nothing}",
         plan.recipe,
         short_duration(duration),
-    ));
+    );
+    let verb = palette.verb(paint, verb);
+    lines.push(format!("{verb} {}", wrap(&all, TEXT, TEXT, width)));
     lines.join("\n")
 }
 
@@ -90,13 +97,15 @@ impl Row {
         }
     }
 
-    fn text(&self, width: usize, palette: Palette) -> String {
+    /// The line; its second column is `word` wide.
+    fn text(&self, word: usize, palette: Palette, width: Option<usize>) -> String {
+        let begin = TEXT + word + 10;
         format!(
             "{} {} {:>7}  {}",
             palette.verb(Paint::Bold, &self.name),
-            palette.paint(self.paint, format_args!("{:<width$}", self.word)),
+            palette.paint(self.paint, format_args!("{:<word$}", self.word)),
             self.took,
-            self.counts
+            wrap(&self.counts, begin, TEXT, width)
         )
     }
 }
@@ -198,7 +207,7 @@ mod tests {
         for event in events {
             tally.take(event);
         }
-        summary(plan, &tally, info, Palette { color: false })
+        summary(plan, &tally, info, Palette { color: false }, None)
     }
 
     #[test]

@@ -15,13 +15,14 @@ pub(super) struct Unstarted {
     pub(super) steps: Vec<String>,
     /// Why the first one did not start; that of the others follows from it.
     pub(super) reason: String,
-    /// How many steps of the run have ended, with these.
-    pub(super) ended: usize,
+    /// How many steps of the run have ended, with these; none when these are not
+    /// counted.
+    pub(super) ended: Option<usize>,
 }
 
 impl Unstarted {
     /// A crowd of one.
-    pub(super) fn new(step: &Ended, ended: usize) -> Self {
+    pub(super) fn new(step: &Ended, ended: Option<usize>) -> Self {
         let (recipe, name) = parts(step);
         Self {
             status: step.status,
@@ -33,7 +34,7 @@ impl Unstarted {
     }
 
     /// Takes one more in, if it belongs here.
-    pub(super) fn join(&mut self, step: &Ended, ended: usize) -> bool {
+    pub(super) fn join(&mut self, step: &Ended, ended: Option<usize>) -> bool {
         let (recipe, name) = parts(step);
         let belongs = self.status == step.status
             && self.recipe == recipe

@@ -73,6 +73,7 @@ fn rehearse(root: &Path, command: &[&str], fresh: bool) -> Exit {
         fresh,
         exe,
         quiet: false,
+        width: None,
     })
     .unwrap()
 }
@@ -215,16 +216,20 @@ fn a_recipe_runs_where_only_the_simulator_answers() {
 
 /// Starts a rehearsal whose outer process is a copy of this test.
 fn outer(test: &str, lab: &TestLab) -> Child {
-    Command::new(std::env::current_exe().unwrap())
+    outer_command(test, lab).spawn().unwrap()
+}
+
+fn outer_command(test: &str, lab: &TestLab) -> Command {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command
         .args([
             "--exact",
             &format!("rehearse::sealed::{test}"),
             "--nocapture",
         ])
         .env(OUTER, lab.root())
-        .stdin(Stdio::null())
-        .spawn()
-        .unwrap()
+        .stdin(Stdio::null());
+    command
 }
 
 /// In the copy: the rehearsal, whose exit code goes to a file.
@@ -305,20 +310,41 @@ fn a_killed_holder_leaves_nothing_that_runs() {
     assert_eq!(rehearse(lab.root(), &["look"], false), Exit::Ok);
 }
 
+/// The holder of the first rehearsal is stopped, so that it has the lock for as
+/// long as the second one needs to meet it.
 #[test]
-fn without_its_outer_process_a_rehearsal_ends() {
+fn without_its_outer_process_a_rehearsal_ends_and_the_next_one_waits() {
     if be_outer() || !is_root() {
         return;
     }
-    let look = "cd \"$LAB\"; : >up; exec sleep 300\n";
+    let test = "without_its_outer_process_a_rehearsal_ends_and_the_next_one_waits";
+    // The tool ends when it is interrupted and the holder is stopped, not before.
+    let look = "cd \"$LAB\"; trap 'while [ ! -e stopped ]; do sleep 0.05; done; exit 130' INT TERM\n\
+                : >up; while :; do sleep 0.05; done\n";
     let lab = lab(&[("look", look)]);
-    let mut child = outer("without_its_outer_process_a_rehearsal_ends", &lab);
+    let mut first = outer(test, &lab);
     wait_for("the step", || lab.path("up").exists());
-    child.kill().unwrap();
-    child.wait().unwrap();
-    wait_for("the end", || of_lab(lab.root()).is_empty());
-    lab.write("look.sh", "true");
-    assert_eq!(rehearse(lab.root(), &["look"], false), Exit::Ok);
+    let holder = run("pgrep", ["-P", &first.id().to_string()]);
+    first.kill().unwrap();
+    first.wait().unwrap();
+    run("kill", ["-STOP", holder.trim()]);
+    lab.write("stopped", "").write("look.sh", "true");
+
+    let said = lab.path("said");
+    let mut second = outer_command(test, &lab)
+        .stderr(fs::File::create(&said).unwrap())
+        .spawn()
+        .unwrap();
+    let waits = format!("to end (process {})", holder.trim());
+    wait_for("the second rehearsal", || {
+        let said = fs::read_to_string(&said).unwrap();
+        assert!(second.try_wait().unwrap().is_none(), "{said}");
+        said.contains(&waits)
+    });
+    run("kill", ["-CONT", holder.trim()]);
+    second.wait().unwrap();
+    assert_eq!(lab.read("code"), "0", "{}", lab.read("said"));
+    assert_eq!(of_lab(lab.root()), []);
 }
 
 const MACHINES: &str = r#"set -eu; cd "$LAB/vm"

@@ -1,32 +1,31 @@
 //! Long lines on a terminal: broken between words, continued under their text.
 
-/// Where notes and other texts without a step begin: behind the verb.
-pub(super) const TEXT: usize = 13;
+/// Where the text of a line begins: behind the verb.
+pub const TEXT: usize = 13;
 
 /// The text, which begins in column `first`, with a break before each word
-/// that does not fit into `width`; continued in column `indent`. A word longer
-/// than a line is left whole, so that it can be copied. No width: no breaks.
+/// that does not fit into `width`; continued in column `indent`, or further left
+/// where a word is too long for that. A word longer than a line is left whole,
+/// so that it can be copied. No width: no breaks.
 pub fn wrap(text: &str, first: usize, indent: usize, width: Option<usize>) -> String {
     let Some(width) = width.filter(|width| *width > indent + 20) else {
         return text.to_owned();
     };
     let mut out = String::with_capacity(text.len());
     let mut column = first;
-    let mut words = 0;
     // Runs of spaces are kept: tables stay tables.
     for piece in text.split_inclusive(' ') {
         let word = piece.trim_end_matches(' ');
         let length = word.chars().count();
-        let fits_below = indent + length <= width;
-        if column + length > width && fits_below && words > 0 {
+        let below = indent.min(width.saturating_sub(length));
+        if column + length > width && length <= width && column > below {
             out.truncate(out.trim_end_matches(' ').len());
             out.push('\n');
-            out.extend(std::iter::repeat_n(' ', indent));
-            column = indent;
+            out.extend(std::iter::repeat_n(' ', below));
+            column = below;
         }
         out.push_str(piece);
         column += piece.chars().count();
-        words += usize::from(!word.is_empty());
     }
     out
 }
@@ -50,6 +49,10 @@ mod tests {
         let more = wrap(&format!("{url} now"), 4, 4, Some(40));
         assert_eq!(more, format!("{url}\n    now"));
         assert_eq!(wrap("a  b", 0, 2, Some(40)), "a  b");
+        let long = "x".repeat(35);
+        let more = wrap(&format!("see {long} now"), 10, 10, Some(40));
+        assert_eq!(more, format!("see\n     {long}\n          now"));
+        assert_eq!(wrap(&long, 30, 4, Some(40)), format!("\n    {long}"));
         assert_eq!(wrap("one two", 39, 0, None), "one two");
     }
 
