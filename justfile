@@ -1,5 +1,5 @@
-# Every recipe here forwards to `hl`, which is the one that knows how.
-# `just --list` shows them; `hl show RECIPE` shows what one does.
+# Every recipe here forwards to `hl`; `hl show RECIPE` shows what one does.
+# Those of your own in layers/*/layer.toml need no line here: `just hl RECIPE`.
 
 set positional-arguments
 
@@ -27,6 +27,11 @@ rehearse *args:
 [group('lab')]
 clean *args:
     @{{ hl }} clean "$@"
+
+# Any recipe or verb, your own too: `just hl backup prod`
+[group('lab')]
+hl *args:
+    @{{ hl }} "$@"
 
 # L0, the runway
 [group('L0')]

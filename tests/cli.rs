@@ -47,6 +47,11 @@ fn bare_hl_is_the_list() {
     L2 Things  Made of commands
         make [WHAT] # Make a thing
         break       # Fail
+    Verbs  `hl --help` has all
+        hl rehearse # all layers where nothing real can be reached
+        hl plan up  # what would change on the node; nothing does
+        hl up       # the layers in order, L0 to L4
+        hl status   # where the lab stands, and what to type next
     ");
     assert_eq!(lab.hl("list --names").exits(0).stdout, "make\nbreak\n");
     assert_eq!(

@@ -21,6 +21,7 @@ mod l1;
 mod l2;
 mod layers;
 mod legacy;
+mod playbook;
 mod publish;
 mod pve;
 mod reference;

@@ -1,8 +1,10 @@
-//! The generated reference: `docs/reference/cli.md` and `actions.md` say what
-//! the program says. `HL_BLESS=1 scripts/test reference` writes them anew.
+//! The generated reference: `docs/reference/cli.md`, `actions.md` and
+//! `layers.md` say what the program says. `HL_BLESS=1 scripts/test reference` writes them anew.
 
 use std::fmt::Write as _;
 use std::path::Path;
+
+use serde_json::Value;
 
 use crate::support::TestLab;
 
@@ -112,7 +114,7 @@ fn actions_are_documented_as_they_are() {
             .as_array()
             .into_iter()
             .flatten()
-            .filter_map(serde_json::Value::as_str)
+            .filter_map(Value::as_str)
             .collect();
         page.push_str("\n| input | | |\n|---|---|---|\n");
         for (input, about) in inputs {
@@ -130,4 +132,83 @@ fn actions_are_documented_as_they_are() {
         }
     }
     compare("actions.md", &page);
+}
+
+/// The tables of a `layer.toml`: their place in the file and their name in the schema.
+const TABLES: [(&str, &str); 5] = [
+    ("[layer]", "LayerTable"),
+    ("[[recipe]]", "RecipeTable"),
+    ("One of `params`", "ParamTable"),
+    ("[[recipe.step]]", "StepTable"),
+    ("`retry` of a step", "RetryTable"),
+];
+
+#[test]
+fn keys_of_layer_files_are_documented_as_they_are() {
+    let lab = TestLab::shipped();
+    let schema = lab.hl("schema layer").exits(0).stdout;
+    let schema: Value = serde_json::from_str(&schema).unwrap();
+    let mut page =
+        "# Keys of layer.toml\n\nWritten by a test from `hl schema layer`. How they are used: \
+                    [recipes](../recipes.md); what a step can `use`: [actions](actions.md).\n"
+            .to_owned();
+    for (title, table) in TABLES {
+        let table = &schema["$defs"][table];
+        let required = table["required"].as_array();
+        write!(page, "\n## {title}\n\n| key | is | |\n|---|---|---|\n").unwrap();
+        for (key, about) in table["properties"].as_object().unwrap() {
+            let need = required.is_some_and(|all| all.iter().any(|name| name == key));
+            let is = kind(&schema, about);
+            let is = if need { format!("{is}, required") } else { is };
+            let doc = about["description"].as_str().unwrap();
+            writeln!(page, "| `{key}` | {is} | {} |", cell(doc)).unwrap();
+        }
+    }
+    compare("layers.md", &page);
+}
+
+/// What a value may be, in words.
+fn kind(schema: &Value, about: &Value) -> String {
+    if let Some(reference) = about["$ref"].as_str() {
+        return kind(
+            schema,
+            schema.pointer(reference.trim_start_matches('#')).unwrap(),
+        );
+    }
+    if let Some(all) = about["allOf"].as_array().filter(|all| all.len() == 1) {
+        return kind(schema, &all[0]);
+    }
+    for either in ["anyOf", "oneOf"] {
+        if let Some(cases) = about[either].as_array() {
+            let cases = cases.iter().filter(|case| case["type"] != "null");
+            let mut names: Vec<String> = cases.map(|case| kind(schema, case)).collect();
+            names.dedup();
+            return names.join(" or ");
+        }
+    }
+    if let Some(value) = about["const"].as_str() {
+        return format!("`\"{value}\"`");
+    }
+    if let Some(values) = about["enum"].as_array() {
+        let values: Vec<String> = values.iter().map(|value| format!("`{value}`")).collect();
+        return values.join(" or ");
+    }
+    let types = match &about["type"] {
+        Value::Array(types) => types.iter().filter_map(Value::as_str).collect(),
+        one => one.as_str().into_iter().collect::<Vec<_>>(),
+    };
+    let words = types.iter().filter(|name| **name != "null");
+    let words = words.map(|name| match *name {
+        "string" => "text".to_owned(),
+        "boolean" => "true or false".to_owned(),
+        "integer" => "number".to_owned(),
+        "object" => "table".to_owned(),
+        "array" => format!("list of {}s", kind(schema, &about["items"])),
+        other => panic!("no word for `{other}`"),
+    });
+    words.collect::<Vec<_>>().join(" or ")
+}
+
+fn cell(text: &str) -> String {
+    text.replace('\n', " ").replace('|', "\\|")
 }

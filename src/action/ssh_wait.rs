@@ -59,7 +59,7 @@ impl Action for SshWait {
 
     fn preview(&self, ctx: &StepContext<'_>) -> Result<Done, StepError> {
         let inputs: Inputs = ctx.inputs()?;
-        let count = hosts(&read(ctx, &inputs)?, &inputs.limit).len();
+        let count = hosts(&read(ctx, &inputs.inventory)?, &inputs.limit).len();
         let mut done = Done::new(format!("would wait for {count} hosts"));
         if count == 0 {
             done.instead = Some(Instead::NotPlanned("there are no hosts yet".to_owned()));
@@ -69,7 +69,7 @@ impl Action for SshWait {
 
     fn run(&self, ctx: &StepContext<'_>) -> Result<Done, StepError> {
         let inputs: Inputs = ctx.inputs()?;
-        let inventory = read(ctx, &inputs)?;
+        let inventory = read(ctx, &inputs.inventory)?;
         let hosts = hosts(&inventory, &inputs.limit);
         if hosts.is_empty() {
             return Err(StepError::new("the inventory has no hosts").help("run L2 first: `hl l2`"));
@@ -106,9 +106,31 @@ impl Action for SshWait {
     }
 }
 
-fn read(ctx: &StepContext<'_>, inputs: &Inputs) -> Result<Value, StepError> {
-    let shown = ctx.lab.paths.show(Utf8Path::new(&inputs.inventory));
-    let text = std::fs::read_to_string(&inputs.inventory)
+/// Those of the named hosts of an inventory whose host key is not known yet, in
+/// backticks; none of an inventory that is not ours.
+pub(super) fn without_host_key(
+    ctx: &StepContext<'_>,
+    inventory: &str,
+    names: &[&str],
+) -> Result<Vec<String>, StepError> {
+    let Ok(inventory) = read(ctx, inventory) else {
+        return Ok(Vec::new());
+    };
+    let known = ctx.lab.paths.known_hosts();
+    let mut strangers = Vec::new();
+    for host in hosts(&inventory, "") {
+        if names.contains(&host.name.as_str())
+            && !known_hosts::knows(&known, &host.address.to_string())?
+        {
+            strangers.push(format!("`{}`", host.name));
+        }
+    }
+    Ok(strangers)
+}
+
+fn read(ctx: &StepContext<'_>, inventory: &str) -> Result<Value, StepError> {
+    let shown = ctx.lab.paths.show(Utf8Path::new(inventory));
+    let text = std::fs::read_to_string(inventory)
         .map_err(|error| StepError::io("read", &shown, &error))?;
     serde_json::from_str(&text)
         .map_err(|error| StepError::new(format!("`{shown}` is not an inventory of ours: {error}")))

@@ -2,28 +2,32 @@
 
 use serde_json::Value;
 
+use crate::lab::LabSettings;
 use crate::layers::{ListedParam, ListedRecipe};
-use crate::plan::sanitize;
+use crate::plan::{sanitize, wrap};
 
-pub(super) fn help(recipe: &ListedRecipe) -> String {
+/// The help of a recipe of the lab, in lines of `width` columns.
+pub(super) fn help(recipe: &ListedRecipe, lab: &LabSettings, width: Option<usize>) -> String {
     let mut lines = Vec::new();
     if !recipe.doc.is_empty() {
         lines.extend([recipe.doc.clone(), String::new()]);
     }
     lines.extend([format!("Usage: hl {}", recipe.usage), String::new()]);
     let names: Vec<String> = recipe.params.iter().map(typed).collect();
-    let width = names.iter().map(String::len).max().unwrap_or(0);
+    let column = names.iter().map(String::len).max().unwrap_or(0);
     for (param, name) in recipe.params.iter().zip(&names) {
-        let text = format!("  {name:width$}  {}{}", param.doc, values(param));
-        lines.push(text.trim_end().to_owned());
+        let about = format!("{}{}", param.doc, values(param, lab));
+        let about = wrap(&sanitize(&about), column + 4, column + 4, width);
+        lines.push(format!("  {name:column$}  {about}").trim_end().to_owned());
     }
     if !recipe.params.is_empty() {
         lines.push(String::new());
     }
-    lines.push(format!(
+    let more = format!(
         "`hl show {0}` tells what it runs, `hl plan {0}` what it would change, `hl --help` which flags it takes too.",
         recipe.name
-    ));
+    );
+    lines.push(wrap(&more, 0, 0, width));
     sanitize_lines(&lines)
 }
 
@@ -39,14 +43,14 @@ fn typed(param: &ListedParam) -> String {
 }
 
 /// What may be given, and what is taken otherwise.
-fn values(param: &ListedParam) -> String {
+fn values(param: &ListedParam, lab: &LabSettings) -> String {
     let mut out = String::new();
     if !param.values.is_empty() {
         out = format!(" [{}]", param.values.join(", "));
     }
     let default = match &param.default {
         Some(Value::String(text)) if param.kind == "bool" && text == "false" => String::new(),
-        Some(Value::String(text)) => expression(text).to_owned(),
+        Some(Value::String(text)) => expression(text, lab).to_owned(),
         Some(Value::Bool(false) | Value::Null) | None => String::new(),
         Some(value) => value.to_string(),
     };
@@ -56,17 +60,25 @@ fn values(param: &ListedParam) -> String {
     out
 }
 
-/// `{{ var.PVE_NODE }}` is `PVE_NODE`.
-fn expression(text: &str) -> &str {
+/// `{{ var.PVE_NODE }}` is `PVE_NODE`, `{{ lab.env }}` what `hl.toml` says.
+fn expression<'a>(text: &'a str, lab: &'a LabSettings) -> &'a str {
     let inner = text
         .strip_prefix("{{")
         .and_then(|rest| rest.strip_suffix("}}"))
         .map_or(text, str::trim);
-    inner.strip_prefix("var.").unwrap_or(inner)
+    match inner {
+        "lab.env" => &lab.env,
+        "lab.name" => &lab.name,
+        _ => inner.strip_prefix("var.").unwrap_or(inner),
+    }
 }
 
 fn sanitize_lines(lines: &[String]) -> String {
-    let lines: Vec<String> = lines.iter().map(|line| sanitize(line)).collect();
+    let lines: Vec<String> = lines
+        .iter()
+        .flat_map(|text| text.split('\n'))
+        .map(sanitize)
+        .collect();
     lines.join("\n")
 }
 
@@ -95,18 +107,22 @@ mod tests {
             doc: "Go".to_owned(),
             usage: "l9-go ENV [--node NODE]".to_owned(),
             params: vec![
-                param("env", "string", false, None),
+                param("env", "string", false, Some("{{ lab.env }}".into())),
                 param("node", "string", true, Some("{{ var.PVE_NODE }}".into())),
                 param("dry_cut", "bool", true, Some("false".into())),
                 mode,
             ],
         };
-        insta::assert_snapshot!(help(&recipe), @r"
+        let lab = LabSettings {
+            name: "home".to_owned(),
+            env: "stage".to_owned(),
+        };
+        insta::assert_snapshot!(help(&recipe, &lab, None), @r"
         Go
 
         Usage: hl l9-go ENV [--node NODE]
 
-          ENV          the env
+          ENV          the env [default: stage]
           --node NODE  the node [default: PVE_NODE]
           --dry-cut    the dry_cut
           --mode MODE  the mode [fast, safe] [default: fast]

@@ -8,8 +8,8 @@ use super::args::ListArgs;
 use super::session::Session;
 use crate::diag::Failure;
 use crate::layers::{self, ListedLayer, ListedRecipe};
-use crate::plan::sanitize;
-use crate::report::Paint;
+use crate::plan::{sanitize, wrap};
+use crate::report::{Paint, Palette};
 
 pub(super) fn list(session: &Session, args: &ListArgs) -> Result<(), Failure> {
     let lab = session.lab()?;
@@ -26,15 +26,30 @@ pub(super) fn list(session: &Session, args: &ListArgs) -> Result<(), Failure> {
             .collect();
         return session.data(&names.join("\n"));
     }
-    session.data(&text(session, &layers))
+    session.data(&text(
+        session.data_palette(),
+        Session::data_width(),
+        &layers,
+    ))
 }
 
-fn text(session: &Session, layers: &[ListedLayer]) -> String {
-    let palette = session.data_palette();
-    let width = layers
+/// The verbs that are used first.
+const FIRST: [(&str, &str); 4] = [
+    (
+        "hl rehearse",
+        "all layers where nothing real can be reached",
+    ),
+    ("hl plan up", "what would change on the node; nothing does"),
+    ("hl up", "the layers in order, L0 to L4"),
+    ("hl status", "where the lab stands, and what to type next"),
+];
+
+fn text(palette: Palette, width: Option<usize>, layers: &[ListedLayer]) -> String {
+    let column = layers
         .iter()
         .flat_map(|l| &l.recipes)
         .map(|r| short(r).chars().count())
+        .chain(FIRST.iter().map(|(command, _)| command.len()))
         .max()
         .unwrap_or(0)
         .min(40);
@@ -46,25 +61,54 @@ fn text(session: &Session, layers: &[ListedLayer]) -> String {
             out,
             "{}  {}",
             palette.paint(Paint::Bold, sanitize(&title)),
-            palette.paint(Paint::Dim, sanitize(&layer.doc))
+            palette.paint(
+                Paint::Dim,
+                wrap(&sanitize(&layer.doc), title.chars().count() + 2, 4, width)
+            )
         )
         .unwrap_or_default();
         for recipe in &layer.recipes {
             let usage = sanitize(&short(recipe));
-            let pad = width.saturating_sub(usage.chars().count());
-            let doc = if recipe.doc.is_empty() {
-                String::new()
-            } else {
-                format!(
-                    "{:pad$} {}",
-                    "",
-                    palette.paint(Paint::Active, format_args!("# {}", sanitize(&recipe.doc)))
-                )
-            };
-            writeln!(out, "    {usage}{doc}").unwrap_or_default();
+            row(&mut out, &usage, column, &recipe.doc, palette, width);
         }
     }
+    let title = palette.paint(Paint::Bold, "Verbs");
+    writeln!(
+        out,
+        "{title}  {}",
+        palette.paint(Paint::Dim, "`hl --help` has all")
+    )
+    .unwrap_or_default();
+    for (command, about) in FIRST {
+        row(&mut out, command, column, about, palette, width);
+    }
     out
+}
+
+/// `    l2-apply [ENV] # what it does`, continued under what it does.
+fn row(
+    out: &mut String,
+    usage: &str,
+    column: usize,
+    doc: &str,
+    palette: Palette,
+    width: Option<usize>,
+) {
+    let used = usage.chars().count();
+    let doc = if doc.is_empty() {
+        String::new()
+    } else {
+        let pad = column.saturating_sub(used);
+        let begin = 4 + used + pad + 1;
+        let doc = wrap(
+            &format!("# {}", sanitize(doc)),
+            begin,
+            begin.min(8) + 2,
+            width,
+        );
+        format!("{:pad$} {}", "", palette.paint(Paint::Active, doc))
+    };
+    writeln!(out, "    {usage}{doc}").unwrap_or_default();
 }
 
 /// `l2-apply [ENV] [OPTIONS]`: what must be typed; `hl RECIPE --help` has the rest.

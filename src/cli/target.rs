@@ -131,7 +131,7 @@ pub(super) fn parse<F: Args + Overlay>(
         ),
         _ => None,
     };
-    let book;
+    let (book, lab);
     let mut recipe = None;
     let own: Vec<String> = if let Some(verb) = &verb {
         // Those of the verb in front win: `hl rehearse up --fresh`.
@@ -144,9 +144,10 @@ pub(super) fn parse<F: Args + Overlay>(
         let options = options.filter(|option| !front.contains(option));
         options.map(str::to_owned).collect()
     } else {
-        book = layers::load(&session.lab()?.paths)?;
+        lab = session.lab()?;
+        book = layers::load(&lab.paths)?;
         let found = book.find(name)?.1;
-        recipe = Some(found);
+        recipe = Some((found, &lab.config.lab));
         let options = found.params.iter().filter(|param| param.option);
         let flags = options.map(|param| param.flag().trim_start_matches('-').to_owned());
         flags.collect()
@@ -156,7 +157,7 @@ pub(super) fn parse<F: Args + Overlay>(
         session.data(&match (verb, recipe) {
             (Some(mut verb), _) => verb.render_help().to_string(),
             (None, recipe) => recipe
-                .map(|recipe| help(&layers::listed(recipe)))
+                .map(|(recipe, lab)| help(&layers::listed(recipe), lab, Session::data_width()))
                 .unwrap_or_default(),
         })?;
         return Ok(None);

@@ -1,5 +1,5 @@
-//! The shipped lab inside the binary, for `hl new`. Nothing else reads it: a
-//! lab without layers of its own has none.
+//! The shipped lab and its manual inside the binary, for `hl new`. Nothing else
+//! reads them: a lab without layers of its own has none.
 
 use std::borrow::Cow;
 use std::fs;
@@ -30,6 +30,11 @@ struct Layers;
 #[derive(Embed)]
 #[folder = "site/"]
 struct Site;
+
+/// `docs/`: what the files of a lab refer to.
+#[derive(Embed)]
+#[folder = "docs/"]
+struct Docs;
 
 const HL_TOML: &str = include_str!("../../hl.toml");
 const ENV_EXAMPLE: &str = include_str!("../../env.example");
@@ -63,7 +68,8 @@ pub fn files(name: &str) -> Vec<(Utf8PathBuf, Cow<'static, [u8]>)> {
     ];
     let layers = Layers::iter().filter_map(|path| Some(("layers", Layers::get(&path)?.data, path)));
     let site = Site::iter().filter_map(|path| Some(("site", Site::get(&path)?.data, path)));
-    for (folder, data, path) in layers.chain(site) {
+    let docs = Docs::iter().filter_map(|path| Some(("docs", Docs::get(&path)?.data, path)));
+    for (folder, data, path) in layers.chain(site).chain(docs) {
         files.push((Utf8Path::new(folder).join(path.as_ref()), data));
     }
     files.sort_by(|a, b| a.0.cmp(&b.0));

@@ -16,8 +16,8 @@ pub const VERBS: &[(&str, &str)] = &[
 ];
 
 const HEAD: &str = "\
-# Every recipe here forwards to `hl`, which is the one that knows how.
-# `just --list` shows them; `hl show RECIPE` shows what one does.
+# Every recipe here forwards to `hl`; `hl show RECIPE` shows what one does.
+# Those of your own in layers/*/layer.toml need no line here: `just hl RECIPE`.
 
 set positional-arguments
 
@@ -29,11 +29,27 @@ default:
     @{{ hl }} list
 ";
 
+/// Forwards everything that has no recipe of its own in the justfile.
+const ANYTHING: &str = "
+# Any recipe or verb, your own too: `just hl backup prod`
+[group('lab')]
+hl *args:
+    @{{ hl }} \"$@\"
+";
+
 /// The justfile of a lab with these layers.
 pub fn justfile(book: &Book) -> String {
     let mut text = HEAD.to_owned();
     for (name, doc) in VERBS {
         text.push_str(&recipe("lab", name, doc));
+    }
+    text.push_str(ANYTHING);
+    for layer in &book.layers {
+        let id = layer.id.get_ref();
+        if let Some(default) = &layer.default {
+            let doc = format!("{}: `{}`", layer.name, default.get_ref());
+            text.push_str(&recipe("layers", id, &doc));
+        }
     }
     for (layer, recipe_) in book.recipes().filter(|(_, recipe)| !recipe.private) {
         text.push_str(&recipe(

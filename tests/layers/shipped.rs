@@ -7,7 +7,7 @@ use std::process::Command;
 use camino::{Utf8Path, Utf8PathBuf};
 use hl::action::builtin;
 use hl::diag::{Exit, render};
-use hl::lab::{Environment, Lab};
+use hl::lab::{Environment, Lab, Provenance, Var};
 use hl::layers::{Request, Scope, embedded, load};
 use hl::plan::StepId;
 
@@ -21,7 +21,10 @@ fn a_new_lab_is_valid_and_whole() {
     let root = Utf8PathBuf::from_path_buf(dir.path().join("my-lab")).unwrap();
     let written = embedded::write(&root).unwrap();
     for file in &written {
-        if file.starts_with("layers") || file.starts_with("site") {
+        if ["layers", "site", "docs"]
+            .iter()
+            .any(|folder| file.starts_with(folder))
+        {
             let here = fs::read(checkout().join(file)).unwrap();
             assert_eq!(here, fs::read(root.join(file)).unwrap(), "{file}");
         }
@@ -38,8 +41,13 @@ fn a_new_lab_is_valid_and_whole() {
     // Each layer that `hl up` runs has a default.
     assert!(book.layers().iter().all(|layer| layer.default.is_some()));
     let just = fs::read_to_string(root.join("justfile")).unwrap();
-    for (_, recipe) in book.recipes().filter(|(_, recipe)| !recipe.private) {
-        let name = recipe.name.get_ref();
+    assert!(
+        just.contains("\nhl *args:\n    @{{ hl }} \"$@\"\n"),
+        "{just}"
+    );
+    let layers = book.layers().iter().map(|layer| layer.id.get_ref());
+    let recipes = book.recipes().filter(|(_, recipe)| !recipe.private);
+    for name in layers.chain(recipes.map(|(_, recipe)| recipe.name.get_ref())) {
         assert!(
             just.contains(&format!(
                 "\n{name} *args:\n    @{{{{ hl }}}} {name} \"$@\"\n"
@@ -89,18 +97,24 @@ fn nothing_that_git_ignores_is_in_it() {
     }
 }
 
-#[test]
-fn the_recipe_of_the_manual_works() {
-    let dir = tempfile::tempdir().unwrap();
-    let root = Utf8PathBuf::from_path_buf(dir.path().join("lab")).unwrap();
-    embedded::write(&root).unwrap();
-    let manual = fs::read_to_string(checkout().join("docs/recipes.md")).unwrap();
-    let (_, after) = manual.split_once("```toml\n").unwrap();
+/// A new lab with the block of `docs/recipes.md` below `heading` in its L2 file.
+fn with_block_of_the_manual(root: &Utf8Path, heading: &str) -> Lab {
+    embedded::write(root).unwrap();
+    let manual = fs::read_to_string(root.join("docs/recipes.md")).unwrap();
+    let (_, below) = manual.split_once(heading).unwrap();
+    let (_, after) = below.split_once("```toml\n").unwrap();
     let (block, _) = after.split_once("```").unwrap();
     let file = root.join("layers/l2-instantiate/layer.toml");
     let text = fs::read_to_string(&file).unwrap();
     fs::write(&file, format!("{text}\n{block}")).unwrap();
-    let lab = Lab::read(&root).unwrap();
+    Lab::read(root).unwrap()
+}
+
+#[test]
+fn the_recipe_of_the_manual_works() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = Utf8PathBuf::from_path_buf(dir.path().join("lab")).unwrap();
+    let lab = with_block_of_the_manual(&root, "# Writing recipes");
     let scope = Scope {
         lab: &lab,
         env: &Environment::default(),
@@ -118,4 +132,130 @@ fn the_recipe_of_the_manual_works() {
         serde_json::json!(["find", "backups", "-mtime", "+14", "-delete"])
     );
     assert_eq!(prune.needs, [StepId::from("backup/dump")]);
+}
+
+#[test]
+fn the_playbook_of_the_manual_waits_for_its_hosts_first() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = Utf8PathBuf::from_path_buf(dir.path().join("lab")).unwrap();
+    let lab = with_block_of_the_manual(&root, "## A playbook of your own");
+    let node = Var {
+        value: "pve".to_owned(),
+        from: Provenance::Process,
+        secret: false,
+    };
+    let env = Environment::new([("PVE_NODE".to_owned(), node)].into());
+    let scope = Scope {
+        lab: &lab,
+        env: &env,
+        registry: &builtin(),
+    };
+    let request = Request {
+        recipe: "l4-metrics".to_owned(),
+        args: vec!["stage".to_owned()],
+    };
+    let book = load(&lab.paths).unwrap();
+    let checked = book.check(&builtin(), &lab.config);
+    assert!(checked.is_ok(), "{}", render(&checked.unwrap_err(), false));
+    let compiled = book.compile(&request, &scope);
+    let plan = compiled
+        .unwrap_or_else(|failure| panic!("{}", render(&failure, false)))
+        .plan;
+    let actions: Vec<&str> = plan.steps.iter().map(|step| step.action.as_str()).collect();
+    let wanted = [
+        "tofu.outputs",
+        "ansible.inventory",
+        "ssh.wait",
+        "ansible.playbook",
+    ];
+    assert_eq!(actions, wanted);
+    let playbook = &plan.steps[3];
+    assert_eq!(playbook.needs, [plan.steps[2].id.clone()]);
+    assert_eq!(
+        playbook.with["playbook"],
+        "layers/l2-instantiate/ansible/metrics.yml"
+    );
+}
+
+/// `docs/...` in comments, and every link of a page with its anchor.
+fn dangling(root: &Utf8Path, files: &[Utf8PathBuf]) -> Vec<String> {
+    let mut wrong = Vec::new();
+    for file in files {
+        let Ok(text) = fs::read_to_string(root.join(file)) else {
+            continue;
+        };
+        let of_a_name = |c: char| c.is_alphanumeric() || "/._-".contains(c);
+        for (at, _) in text.match_indices("docs/") {
+            let before = text[..at].chars().next_back();
+            let end = text[at..]
+                .find(|c| !of_a_name(c))
+                .map_or(text.len(), |end| at + end);
+            let page = text[at..end].trim_end_matches('.');
+            if !before.is_some_and(of_a_name) && !root.join(page).exists() {
+                wrong.push(format!("{file} names {page}"));
+            }
+        }
+        if file.extension() != Some("md") {
+            continue;
+        }
+        for (at, _) in text.match_indices("](") {
+            let target = text[at + 2..].split(')').next().unwrap();
+            if target.contains("://") {
+                continue;
+            }
+            let (page, anchor) = target.split_once('#').unwrap_or((target, ""));
+            let page = if page.is_empty() {
+                root.join(file)
+            } else {
+                root.join(file).parent().unwrap().join(page)
+            };
+            let there = fs::read_to_string(&page).unwrap_or_default();
+            let known = anchor.is_empty() || headings(&there).any(|heading| heading == anchor);
+            if !page.exists() || !known {
+                wrong.push(format!("{file} links to {target}"));
+            }
+        }
+    }
+    wrong
+}
+
+/// Headings as the anchors that pages get from them.
+fn headings(page: &str) -> impl Iterator<Item = String> {
+    let titles = page.lines().filter(|line| line.starts_with('#'));
+    titles.map(|line| {
+        let title = line.trim_start_matches('#').trim().to_lowercase();
+        let plain = title
+            .chars()
+            .filter(|c| c.is_alphanumeric() || " -_".contains(*c));
+        plain.collect::<String>().replace(' ', "-")
+    })
+}
+
+#[test]
+fn every_page_that_is_named_is_there() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = Utf8PathBuf::from_path_buf(dir.path().join("lab")).unwrap();
+    let written = embedded::write(&root).unwrap();
+    assert_eq!(dangling(&root, &written), [""; 0], "in a new lab");
+    let listed = Command::new("git")
+        .arg("-C")
+        .arg(checkout())
+        .args([
+            "ls-files",
+            "-z",
+            "*.md",
+            "layers",
+            "site",
+            "hl.toml",
+            "env.example",
+        ])
+        .output()
+        .unwrap();
+    let files = String::from_utf8(listed.stdout).unwrap();
+    let files: Vec<Utf8PathBuf> = files
+        .split_terminator('\0')
+        .map(Utf8PathBuf::from)
+        .collect();
+    assert!(files.len() > 40, "{files:?}");
+    assert_eq!(dangling(checkout(), &files), [""; 0], "in the repository");
 }

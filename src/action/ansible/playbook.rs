@@ -11,6 +11,7 @@ use serde_json::Map;
 
 use super::events::{CALLBACK, Counts, EventFile, PlaybookEvent, judge};
 use super::site;
+use crate::action::ssh_wait;
 use crate::action::{Action, Basis, ChildExit, ChildSpec, Done, Reads, StepContext, StepError};
 use crate::diag::Exit;
 use crate::lab;
@@ -152,15 +153,22 @@ impl Action for PlaybookAction {
                 .filter_map(|b| b.split(' ').next())
                 .collect::<Vec<_>>()
                 .join(",");
-            return Err(
-                StepError::new(format!("not converged: {}", verdict.bad.join(", ")))
-                    .exit(exit)
-                    .help(format!(
-                        "to go on with these hosts only: `hl {} --limit {limit}`",
-                        ctx.step.recipe
-                    ))
-                    .tail(outcome.tail),
-            );
+            let mut error = StepError::new(format!("not converged: {}", verdict.bad.join(", ")));
+            let strangers =
+                ssh_wait::without_host_key(ctx, &inputs.inventory, &unreachable(&stats))?;
+            if !strangers.is_empty() {
+                error = error.help(format!(
+                    "no host key of {} is known: put a step with `use = \"ssh.wait\"` before this one, which waits for the hosts and learns their keys",
+                    strangers.join(", ")
+                ));
+            }
+            return Err(error
+                .exit(exit)
+                .help(format!(
+                    "to go on with these hosts only: `hl {} --limit {limit}`",
+                    ctx.step.recipe
+                ))
+                .tail(outcome.tail));
         }
         outcome.check("ansible-playbook")?;
         let hosts = if verdict.hosts == 1 {
@@ -174,6 +182,12 @@ impl Action for PlaybookAction {
             .output("changed", verdict.changed)
             .output("hosts", verdict.hosts))
     }
+}
+
+/// The hosts that could not be reached.
+fn unreachable(stats: &BTreeMap<String, Counts>) -> Vec<&str> {
+    let hosts = stats.iter().filter(|(_, counts)| counts.unreachable > 0);
+    hosts.map(|(host, _)| host.as_str()).collect()
 }
 
 /// Takes in what the callback wrote meanwhile.
