@@ -27,6 +27,8 @@ pub struct StepError {
     pub help: Vec<String>,
     /// Last lines of the tool's output, most telling last.
     pub tail: Vec<String>,
+    /// The message says all: what the tool wrote before is not repeated.
+    pub says_all: bool,
     /// What this failure does to the exit code.
     pub exit: Exit,
     /// What kind of end.
@@ -40,6 +42,7 @@ impl StepError {
             message: message.into(),
             help: Vec::new(),
             tail: Vec::new(),
+            says_all: false,
             exit: Exit::Child(1),
             cause: Cause::Failed,
         }
@@ -63,6 +66,13 @@ impl StepError {
     #[must_use]
     pub fn cause(mut self, cause: Cause) -> Self {
         self.cause = cause;
+        self
+    }
+
+    /// Without the tool's output: it has nothing to do with the failure.
+    #[must_use]
+    pub fn says_all(mut self) -> Self {
+        self.says_all = true;
         self
     }
 

@@ -129,6 +129,7 @@ pub(super) fn perform(run: &Run<'_>, step: &Step, slug: &str, control: &Control)
     }
     if let Some(error) = &mut end.error
         && error.tail.is_empty()
+        && !error.says_all
         && end.status == Status::Failed
     {
         error.tail = voice.recent();

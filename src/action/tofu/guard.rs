@@ -39,7 +39,7 @@ impl Problems {
             [one] => one.clone(),
             many => format!("{} things stand in the way of this plan", many.len()),
         };
-        let mut error = StepError::new(message).exit(Exit::Runway);
+        let mut error = StepError::new(message).exit(Exit::Runway).says_all();
         if self.messages.len() > 1 {
             error = error.tail(self.messages);
         }

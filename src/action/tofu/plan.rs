@@ -1,6 +1,8 @@
 //! `tofu.plan`: a saved plan, what it would do in words, and whether that can
 //! go well.
 
+use std::collections::VecDeque;
+
 use camino::Utf8Path;
 use schemars::{JsonSchema, Schema, schema_for};
 use serde::Deserialize;
@@ -14,6 +16,10 @@ use super::workspace::{Target, Workspace};
 use crate::action::{Action, Basis, ChildExit, Done, StepContext, StepError};
 use crate::diag::{Exit, did_you_mean};
 use crate::lab;
+use crate::plan::Stream;
+
+/// How much of what went wrong is repeated when a plan fails.
+const ERROR_LINES: usize = 20;
 
 /// `tofu.plan`
 #[derive(Debug, Clone, Copy)]
@@ -147,7 +153,19 @@ fn plan(ctx: &StepContext<'_>) -> Result<(Workspace, Summary), StepError> {
     let unused = files::Once(file.clone());
     ctx.progress(format!("{} plan", tool.program));
     let child = space.calling_child(ctx, &tool, inputs.args(&file, ctx.dry_run))?;
-    let outcome = ctx.exec.run(&child, &mut |_| {})?;
+    let mut errors = VecDeque::with_capacity(ERROR_LINES);
+    let mut outcome = ctx.exec.run(&child, &mut |line| {
+        if line.stream == Stream::Stderr {
+            if errors.len() == ERROR_LINES {
+                errors.pop_front();
+            }
+            errors.push_back(line.text.to_owned());
+        }
+    })?;
+    // What it would have changed is no part of why it cannot be planned.
+    if !errors.is_empty() {
+        outcome.tail = errors.into();
+    }
     // 2: there is something to do.
     if outcome.stopped.is_some() || outcome.exit != ChildExit::Code(2) {
         outcome

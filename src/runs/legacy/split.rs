@@ -52,17 +52,29 @@ fn is_prelude(action: &str) -> bool {
     matches!(action, "deployment_initialized" | "preparation_started")
 }
 
-/// `Deployment started with flags: azure-children=false, kof=true`
+/// `Deployment started with flags: azure-children=false, kof=true`, or the
+/// options as they were typed: `Deployment started (--with-kof)`.
 fn with(event: &Event) -> Option<Vec<String>> {
-    if event.action != "deployment_started" {
+    if event.action != "deployment_started" && !is_prelude(&event.action) {
         return None;
     }
-    let (_, flags) = event.message.split_once("flags:")?;
-    let on = flags.split(',').filter_map(|flag| {
-        let (name, value) = flag.split_once('=')?;
-        (value.trim() == "true").then(|| component(name))
-    });
-    Some(on.collect())
+    if let Some((_, flags)) = event.message.split_once("flags:")
+        && flags.contains('=')
+    {
+        let on = flags.split(',').filter_map(|flag| {
+            let (name, value) = flag.split_once('=')?;
+            (value.trim() == "true").then(|| component(name))
+        });
+        return Some(on.collect());
+    }
+    let edge = |c: char| !(c.is_ascii_alphanumeric() || c == '-' || c == '_');
+    let mut typed: Vec<String> = Vec::new();
+    for word in event.message.split_whitespace() {
+        let name = word.trim_matches(edge).strip_prefix("--with-");
+        let name = name.filter(|name| !name.is_empty()).map(component);
+        typed.extend(name.filter(|name| !typed.contains(name)));
+    }
+    (!typed.is_empty()).then_some(typed)
 }
 
 impl Run {
@@ -117,6 +129,23 @@ mod tests {
         assert_eq!(runs[0].with.as_deref().unwrap(), ["azure-children"]);
         assert_eq!(runs[1].with, None);
         assert_eq!(runs[2].with.as_deref().unwrap(), ["kof"]);
+    }
+
+    #[test]
+    fn options_as_they_were_typed_are_flags_too() {
+        let with = |action: &str, message: &str| runs(vec![event(action, message)])[0].with.clone();
+        let typed = "Deployment started: deploy --with-kof --with-azure_children, --with-kof";
+        let both = Some(vec!["kof".to_owned(), "azure-children".to_owned()]);
+        assert_eq!(with("deployment_started", typed), both);
+        assert_eq!(with("deployment_initialized", typed), both);
+        assert_eq!(with("deployment_started", "without --with- anything"), None);
+        let flags = "with flags: --with-kof";
+        assert_eq!(
+            with("deployment_started", flags),
+            Some(vec!["kof".to_owned()])
+        );
+        // What a later step says of itself is not the run's.
+        assert_eq!(with("kof_failed", "helm install --with-kof"), None);
     }
 
     #[test]
