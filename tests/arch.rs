@@ -152,3 +152,59 @@ fn module_files_hold_no_logic() {
         }
     }
 }
+
+/// Files of tests that are as fragile as those of the list, and run too long to be
+/// run ten times more: whole rehearsals, and a proof of its own.
+const TOO_LONG: [&str; 2] = ["kill", "e2e::fresh"];
+
+#[test]
+fn tests_that_depend_on_the_machine_are_listed() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let list = fs::read_to_string(root.join("scripts/proofs/fragile-tests.txt")).unwrap();
+    let filters: Vec<&str> = list
+        .lines()
+        .filter(|line| !line.is_empty() && !line.starts_with('#'))
+        .collect();
+    let marks = [
+        "kill_process(",
+        "Instant::now(",
+        "Lock::take(",
+        ".try_wait(",
+        "\"-KILL\"",
+        "\"-STOP\"",
+        "\"-INT\"",
+    ];
+    let mut names = Vec::new();
+    let mut missing = Vec::new();
+    for (path, text) in all("tests").into_iter().chain(all("src")) {
+        let name = path.with_extension("").to_string_lossy().replace('/', "::");
+        let name = name
+            .trim_start_matches("tests::")
+            .trim_start_matches("src::");
+        let name = name.trim_end_matches("::mod").to_owned();
+        names.push(format!("{name}::"));
+        let begin = if path.starts_with("tests") {
+            text.contains("#[test]").then_some(0)
+        } else {
+            text.find("#[cfg(test)]")
+        };
+        let tests = begin.map_or("", |begin| &text[begin..]);
+        // This file names the marks itself.
+        if name == "arch" || !marks.iter().any(|mark| tests.contains(mark)) {
+            continue;
+        }
+        let covers = |filter: &&str| format!("{name}::").contains(*filter);
+        if !filters.iter().any(|filter| covers(&filter)) && !TOO_LONG.contains(&name.as_str()) {
+            missing.push(name);
+        }
+    }
+    assert_eq!(missing, [""; 0], "not in scripts/proofs/fragile-tests.txt");
+    let stale = filters
+        .iter()
+        .filter(|f| !names.iter().any(|name| name.contains(**f)));
+    assert_eq!(
+        stale.collect::<Vec<_>>(),
+        [&""; 0],
+        "there are no such tests"
+    );
+}

@@ -68,6 +68,8 @@ pub(super) struct Sim {
 struct Workers {
     running: usize,
     stopping: bool,
+    /// No delay is waited for any more.
+    hurried: bool,
 }
 
 /// What a task is and whom it locks.
@@ -228,11 +230,17 @@ impl Sim {
         self.changed.notify_all();
     }
 
-    /// Sleeps, unless the simulator stops.
+    /// Ends all delays of tasks, those to come too.
+    pub(super) fn hurry(&self) {
+        self.workers().hurried = true;
+        self.changed.notify_all();
+    }
+
+    /// Sleeps, unless the simulator stops or is hurried.
     fn pause(&self, delay: Duration) {
         let until = Instant::now() + delay;
         let mut workers = self.workers();
-        while !workers.stopping {
+        while !workers.stopping && !workers.hurried {
             let now = Instant::now();
             if now >= until {
                 return;

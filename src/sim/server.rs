@@ -229,6 +229,11 @@ impl Running {
         self.sim.change(change)
     }
 
+    /// Ends the delays of [`ServerConfig::latency`]: slow tasks do their work now.
+    pub fn hurry(&self) {
+        self.sim.hurry();
+    }
+
     /// Stops listening, lets tasks end, stops the guests, saves the world.
     pub fn stop(mut self) -> Result<(), Error> {
         match self.end() {

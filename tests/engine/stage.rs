@@ -47,7 +47,7 @@ fn stage() {
     let text = format!("{} {}", result.0.code(), result.1);
     fs::write(lab.paths.root().join("result"), text).unwrap();
     if lab.paths.root().join("linger").exists() {
-        sleep(Duration::from_secs(30));
+        sleep(Duration::from_mins(10));
     }
 }
 
@@ -221,7 +221,7 @@ impl Stage {
     /// Waits for the end: exit code and outcome.
     #[track_caller]
     pub(super) fn end(&mut self) -> (String, Vec<Event>) {
-        self.child.wait().unwrap();
+        until(|| self.child.try_wait().unwrap());
         let result = fs::read_to_string(self.lab.paths.root().join("result")).unwrap();
         (result, self.events())
     }
@@ -242,7 +242,7 @@ fn prepared(plan: &Plan) -> (tempfile::TempDir, Utf8PathBuf) {
     (dir, root)
 }
 
-/// Waits for something, ten seconds at most.
+/// Waits for something, a minute at most.
 #[track_caller]
 pub(super) fn until<T>(mut look: impl FnMut() -> Option<T>) -> T {
     let start = Instant::now();
@@ -251,7 +251,7 @@ pub(super) fn until<T>(mut look: impl FnMut() -> Option<T>) -> T {
             return found;
         }
         assert!(
-            start.elapsed() < Duration::from_secs(10),
+            start.elapsed() < Duration::from_mins(1),
             "it did not happen"
         );
         sleep(Duration::from_millis(10));

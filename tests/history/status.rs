@@ -24,7 +24,7 @@ with = { argv = ["true"] }
 [[recipe.step]]
 id = "wait"
 use = "command"
-with = { argv = ["sh", "-c", "echo > began; for i in $(seq 1200); do [ -e end ] && exit; sleep 0.05; done"] }
+with = { argv = ["sh", "-c", "echo > began; for i in $(seq 6000); do [ -e end ] && exit; sleep 0.05; done"] }
 
 [[recipe.step]]
 id = "last"
@@ -119,7 +119,6 @@ fn a_run_that_goes_on_is_seen_without_waiting_and_a_killed_one_is_interrupted() 
     let lab = waiting();
     let mut child = begun(&lab);
     let id = ids(&lab).pop().unwrap();
-    let began = Instant::now();
     lab.hl("status").exits(0).says(&[
         &format!("Running `nap` as run {id}, for "),
         &format!("process {}", child.id()),
@@ -140,11 +139,8 @@ fn a_run_that_goes_on_is_seen_without_waiting_and_a_killed_one_is_interrupted() 
     }
     lab.hl("runs").exits(0).says(&["running"]);
     lab.hl("runs prune --keep 0 --yes").exits(75);
-    assert!(
-        began.elapsed() < Duration::from_secs(30),
-        "{:?}",
-        began.elapsed()
-    );
+    // The run has gone on all the time.
+    assert!(child.try_wait().unwrap().is_none());
     child.kill().unwrap();
     child.wait().unwrap();
     lab.hl("status").exits(0).says(&[

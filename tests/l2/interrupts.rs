@@ -1,12 +1,33 @@
 //! Ctrl-C, and the death of `hl`, in the middle of an apply.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
 use super::stage::{Stage, sealed, signal};
 
-const SLOW: Duration = Duration::from_secs(4);
+/// A node on which a clone takes until the simulator is hurried.
+fn stage() -> Stage {
+    Stage::slow(Duration::from_hours(1))
+}
+
+/// Sends a Ctrl-C and waits until `hl` has taken notice of it, the `nth`.
+fn interrupt(stage: &Stage, child: &std::process::Child, nth: usize) {
+    signal(child, Signal::INT);
+    let until = Instant::now() + Duration::from_mins(1);
+    let told = || {
+        let files = stage.files().into_iter();
+        let runs = files.filter(|path| path.extension().is_some_and(|ext| ext == "yaml"));
+        let runs = runs.filter(|path| path.parent().is_some_and(|dir| dir.ends_with("state/runs")));
+        let texts = runs.map(|path| std::fs::read_to_string(path).unwrap());
+        let told = texts.map(|text| text.matches("\"event\":\"interrupted\"").count());
+        told.sum::<usize>()
+    };
+    while told() < nth {
+        assert!(Instant::now() < until, "Ctrl-C {nth} was not heard");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
 
 /// The log of the apply in all runs.
 fn apply_logs(stage: &Stage) -> String {
@@ -26,10 +47,11 @@ fn one_interrupt_ends_well_and_the_next_run_goes_on() {
     ) {
         return;
     }
-    let stage = Stage::slow(SLOW);
+    let stage = stage();
     let child = stage.hl("l2-apply dev --yes").spawn();
     stage.waits_for("/clone");
-    signal(&child, Signal::INT);
+    interrupt(&stage, &child, 1);
+    stage.sim.hurry();
     let output = child.wait_with_output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(130), "{said}");
@@ -56,7 +78,7 @@ fn the_death_of_hl_loses_nothing() {
     if !sealed("interrupts::the_death_of_hl_loses_nothing", "tofu") {
         return;
     }
-    let stage = Stage::slow(SLOW);
+    let stage = stage();
     // The key of a machine that had that address once.
     stage
         .lab
@@ -65,6 +87,7 @@ fn the_death_of_hl_loses_nothing() {
     stage.waits_for("/clone");
     signal(&child, Signal::KILL);
     child.wait().unwrap();
+    stage.sim.hurry();
     // The next one waits for the tofu that goes on, and sees to what its hl
     // would have done: the new machine has another key.
     stage.hl("l2-apply dev --yes").exits(0);
@@ -89,12 +112,11 @@ fn a_killed_apply_names_what_no_state_holds() {
     ) {
         return;
     }
-    let stage = Stage::slow(SLOW);
+    let stage = stage();
     let child = stage.hl("l2-apply dev --yes").spawn();
     stage.waits_for("/clone");
-    for _ in 0..3 {
-        signal(&child, Signal::INT);
-        std::thread::sleep(Duration::from_millis(400));
+    for nth in 1..=3 {
+        interrupt(&stage, &child, nth);
     }
     let output = child.wait_with_output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -105,7 +127,7 @@ fn a_killed_apply_names_what_no_state_holds() {
     );
     assert!(said.contains("qm destroy 5101 --purge"), "{said}");
     // And the next apply refuses to adopt it.
-    std::thread::sleep(SLOW);
+    stage.sim.hurry();
     stage
         .hl("l2-apply dev --yes")
         .exits(69)
@@ -137,7 +159,7 @@ fn a_tofu_that_died_is_told_with_what_it_lost_and_leaves_no_provider() {
     ) {
         return;
     }
-    let stage = Stage::slow(SLOW);
+    let stage = stage();
     let child = stage.hl("l2-apply dev --yes").spawn();
     stage.waits_for("/clone");
     let tofu = running("tofu");

@@ -131,7 +131,7 @@ fn stopped_machines_are_started_and_one_that_is_gone_is_named_at_once() {
         let done = client.wait_task(
             &task,
             &hl::lab::Cancel::default(),
-            std::time::Duration::from_secs(20),
+            std::time::Duration::from_mins(1),
         );
         done.unwrap();
     };
@@ -143,11 +143,12 @@ fn stopped_machines_are_started_and_one_that_is_gone_is_named_at_once() {
         .exits(0)
         .says(&["would start 1 machine"]);
     assert!(!runs(5101));
+    // It does not wait the five minutes of a machine that may still come.
     let began = std::time::Instant::now();
     stage
         .hl("wake")
         .exits(1)
         .says(&["1 machine started", "`gone` (VM 5999 on `pve`): it is gone"]);
     assert!(runs(5101));
-    assert!(began.elapsed() < std::time::Duration::from_secs(30));
+    assert!(began.elapsed() < std::time::Duration::from_mins(2));
 }

@@ -1,5 +1,6 @@
 //! A running simulator and a client that trusts it.
 
+use std::net::TcpStream;
 use std::path::Path;
 use std::sync::{Arc, Once};
 use std::time::{Duration, Instant};
@@ -9,6 +10,9 @@ use hl::sim::{
 };
 use reqwest::Method;
 use reqwest::blocking::{Client, RequestBuilder, Response};
+use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject;
 use serde_json::Value;
 
 pub(crate) const TOKEN: &str = "hl@pve!hl=11111111-2222-3333-4444-555555555555";
@@ -128,6 +132,19 @@ impl Lab {
 
     pub(crate) fn url(&self, path: &str) -> String {
         format!("https://{}/api2/json{path}", self.server().addr())
+    }
+
+    /// One connection, without a client that could make a second one.
+    pub(crate) fn tls(&self) -> StreamOwned<ClientConnection, TcpStream> {
+        let mut roots = RootCertStore::empty();
+        let ca = CertificateDer::from_pem_slice(self.server().ca_pem().as_bytes()).unwrap();
+        roots.add(ca).unwrap();
+        let config = ClientConfig::builder()
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        let name = "pve.lab".try_into().unwrap();
+        let session = ClientConnection::new(Arc::new(config), name).unwrap();
+        StreamOwned::new(session, TcpStream::connect(self.server().addr()).unwrap())
     }
 
     /// A request without credentials.

@@ -3,7 +3,7 @@
 use std::io::{Read, Write};
 use std::net::TcpStream;
 
-use super::support::{lab, read, seed};
+use super::support::{TOKEN, lab, read, seed};
 
 #[test]
 fn an_answer_looks_like_the_nodes_own() {
@@ -130,15 +130,26 @@ fn plain_http_is_sent_to_https() {
 }
 
 #[test]
-fn connections_are_kept_and_quick() {
+fn a_connection_is_kept_for_many_calls() {
     let lab = lab(&seed());
-    lab.get("/version").data();
-    let begun = std::time::Instant::now();
+    let mut stream = lab.tls();
     for _ in 0..50 {
-        lab.get("/version").data();
+        write!(
+            stream,
+            "GET /api2/json/version HTTP/1.1\r\nHost: pve.lab:8006\r\nAuthorization: PVEAPIToken={TOKEN}\r\n\r\n"
+        )
+        .unwrap();
+        let (mut head, mut byte) = (Vec::new(), [0]);
+        while !head.ends_with(b"\r\n\r\n") {
+            stream.read_exact(&mut byte).unwrap();
+            head.push(byte[0]);
+        }
+        let head = String::from_utf8(head).unwrap().to_lowercase();
+        assert!(head.starts_with("http/1.1 200 "), "{head}");
+        let (_, length) = head.split_once("content-length: ").unwrap();
+        let length = length.lines().next().unwrap().trim().parse().unwrap();
+        stream.read_exact(&mut vec![0; length]).unwrap();
     }
-    // A delayed acknowledgement would cost 40 ms each, a handshake more.
-    assert!(begun.elapsed().as_millis() < 1500, "{:?}", begun.elapsed());
 }
 
 #[test]
