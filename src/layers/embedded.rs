@@ -31,9 +31,12 @@ struct Layers;
 #[folder = "site/"]
 struct Site;
 
-/// `docs/`: what the files of a lab refer to.
+/// `docs/`: what the files of a lab refer to, without what is for those who
+/// change `hl`.
 #[derive(Embed)]
 #[folder = "docs/"]
+#[exclude = "architecture.md"]
+#[exclude = "style.md"]
 struct Docs;
 
 const HL_TOML: &str = include_str!("../../hl.toml");

@@ -167,6 +167,11 @@ impl Stage {
         }
     }
 
+    /// Lets a child that waits for the file `released` go on.
+    pub(super) fn release(&self) {
+        fs::write(self.lab.paths.root().join("released"), "").unwrap();
+    }
+
     pub(super) fn signal(&self, signal: Signal) {
         let pid = Pid::from_raw(i32::try_from(self.pid).unwrap()).unwrap();
         kill_process(pid, signal).unwrap();
