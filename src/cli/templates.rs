@@ -110,10 +110,10 @@ fn text(row: &TemplateRow, palette: Palette, out: &mut String) {
         palette.paint(Paint::Dim, sanitize(&row.description))
     ));
     for build in &row.builds {
-        let mark = if build.stable {
-            palette.paint(Paint::Good, "stable")
-        } else {
-            "      ".to_owned()
+        let mark = match (build.stable, build.promotion) {
+            (true, _) => palette.paint(Paint::Good, "stable    "),
+            (false, Some(_)) => palette.paint(Paint::Dim, "was stable"),
+            (false, None) => "          ".to_owned(),
         };
         let there = match build.exists {
             Some(true) => String::new(),

@@ -36,6 +36,9 @@ pub struct Variable {
     pub required: &'static [&'static str],
     /// Layers that look at it.
     pub used: &'static [&'static str],
+    /// Set to nothing it is not the default: a CI variable that nobody filled
+    /// in must not mean yes.
+    pub empty_counts: bool,
 }
 
 const NODE: &[&str] = &["l0", "l1", "l2"];
@@ -157,13 +160,16 @@ pub const ALL: &[Variable] = &[
         "`1`: the certificate is not verified; warns on every run",
         NODE,
     ),
-    optional(
-        "UPDATE_STABLE",
-        "yes",
-        "",
-        "anything but `yes`: a new template or ISO is not promoted to stable",
-        &["l1"],
-    ),
+    Variable {
+        empty_counts: true,
+        ..optional(
+            "UPDATE_STABLE",
+            "yes",
+            "",
+            "anything but `yes`, nothing included: a new template or ISO is not promoted to stable",
+            &["l1"],
+        )
+    },
     optional(
         "L0_MIN_FREE_GIB_ISO",
         "4",
@@ -308,6 +314,7 @@ const fn doppler(
         secret: false,
         required: NONE,
         used: NONE,
+        empty_counts: false,
     }
 }
 
@@ -321,6 +328,7 @@ const fn required(name: &'static str, example: &'static str, doc: &'static str) 
         secret: false,
         required: NODE,
         used: NODE,
+        empty_counts: false,
     }
 }
 

@@ -136,9 +136,11 @@ fn update_stable_decides_about_the_pointer() {
         "up to date",
         "no stable `small` yet: `hl templates promote small",
     ]);
-    build(Some(""));
+    build(Some("")).says(&["stable stays"]);
+    assert_eq!((stage.stamps().len(), stage.stable()), (2, None));
+    build(Some("yes"));
     assert_eq!(stage.stable(), stage.stamps().last().cloned());
-    for value in ["no", "YES", "1", "false"] {
+    for value in ["no", "", "YES", "1", "false"] {
         let before = stage.stable();
         build(Some(value));
         assert_eq!(stage.stable(), before, "{value}");

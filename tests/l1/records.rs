@@ -123,6 +123,41 @@ fn the_pointer_moves_back_and_forth() {
 }
 
 #[test]
+fn rollback_goes_to_what_was_stable_and_never_to_what_was_held_back() {
+    if !has_packer() {
+        return;
+    }
+    let stage = built(1);
+    let build = |value: &str| {
+        stage
+            .hl("l1-template small")
+            .env("UPDATE_STABLE", value)
+            .exits(0);
+    };
+    build("no");
+    build("yes");
+    let stamps = stage.stamps();
+    assert_eq!(stage.stable().as_ref(), stamps.last());
+    stage
+        .hl("templates show small")
+        .exits(0)
+        .says(&["was stable"]);
+    stage.hl("templates rollback small").exits(0);
+    assert_eq!(stage.stable().as_ref(), stamps.first());
+    // The history is on the node: a fresh checkout goes on with it.
+    build("yes");
+    std::fs::remove_dir_all(stage.lab.path("templates/small")).unwrap();
+    stage.hl("templates rollback small").exits(0);
+    assert_eq!(stage.stable().as_ref(), stamps.first());
+    // Neither the one that was left nor the one that was held back.
+    stage
+        .hl("templates rollback small")
+        .exits(66)
+        .says(&["no other build on the node is known to have been stable"]);
+    assert_eq!(stage.stable().as_ref(), stamps.first());
+}
+
+#[test]
 fn old_builds_go_but_never_the_stable_one_nor_one_with_clones() {
     if !has_packer() {
         return;

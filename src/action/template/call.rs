@@ -62,9 +62,10 @@ pub(in crate::action) fn build_address(ctx: &StepContext<'_>) -> Result<BuildAdd
     })
 }
 
-/// Whether what is built is promoted: `UPDATE_STABLE` is unset, empty or `yes`.
+/// Whether what is built is promoted: `UPDATE_STABLE` is unset or `yes`.
 pub(in crate::action) fn update_stable(ctx: &StepContext<'_>) -> bool {
-    matches!(ctx.env.get("UPDATE_STABLE"), None | Some("yes"))
+    let var = ctx.env.var("UPDATE_STABLE");
+    var.is_none_or(|var| var.value == "yes")
 }
 
 fn unset(name: &str) -> StepError {

@@ -54,6 +54,11 @@ pub struct BuildRow {
     pub created_at: String,
     /// It is the promoted one.
     pub stable: bool,
+    /// Number of the promotion on its node that made it stable: `hl templates
+    /// rollback` goes back by these. Absent when it never was, when it was
+    /// rolled back from, and when nobody could be asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub promotion: Option<u32>,
     /// Whether its VM is there; absent when the node was not asked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub exists: Option<bool>,
@@ -186,6 +191,7 @@ fn build(entry: &Entry, known: &Known, asked: bool) -> BuildRow {
         storage: manifest.storage.clone(),
         created_at: manifest.created_at.clone(),
         stable: known.stable.as_ref() == Some(&manifest.stamp),
+        promotion: entry.promotion(),
         exists: asked.then_some(entry.vm.is_some()),
         only_on_node: entry.only_on_node,
         inputs_digest: manifest.inputs_digest.clone(),

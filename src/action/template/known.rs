@@ -25,6 +25,11 @@ impl Entry {
         let notes = self.vm.as_ref().and_then(|vm| vm.notes.as_ref());
         notes.is_some_and(|notes| notes.stable)
     }
+
+    /// Which promotion on its node made it stable.
+    pub fn promotion(&self) -> Option<u32> {
+        self.vm.as_ref()?.notes.as_ref()?.promotion
+    }
 }
 
 /// All that is known of one template.
@@ -137,6 +142,22 @@ impl Known {
     pub fn promoted(&self) -> Option<&Entry> {
         let stable = self.stable.as_ref()?;
         self.entries.iter().find(|e| e.manifest.stamp == *stable)
+    }
+
+    /// The build that was stable on the node of the stable one before it, and
+    /// is still there. A build that was never promoted is none.
+    pub fn before_stable(&self) -> Option<&Entry> {
+        let stable = self.promoted()?;
+        let of_its_node = self.entries.iter().filter(|e| {
+            e.manifest.node == stable.manifest.node && e.manifest.stamp != stable.manifest.stamp
+        });
+        let earlier = of_its_node.filter(|e| match (e.promotion(), stable.promotion()) {
+            (None, _) => false,
+            // Promoted by a version that kept no history.
+            (Some(_), None) => true,
+            (Some(this), Some(stable)) => this < stable,
+        });
+        earlier.max_by_key(|e| e.promotion())
     }
 
     /// Why a build is due; nothing when the newest is as `digest` wants it.
@@ -258,6 +279,36 @@ mod tests {
         assert_eq!(both.stale("pve2", Some("d")).unwrap(), "`pve2` has none");
         // The newest is gone, the older is as good.
         assert_eq!(known(&[on_node(&old, true)]).stale("pve", Some("d")), None);
+    }
+
+    #[test]
+    fn back_is_to_what_was_stable_before_and_never_to_what_never_was() {
+        let (_guard, paths) = lab();
+        let build = |day: u32, promotion: Option<u32>, stable| {
+            let manifest = sample(&format!("2026010{day}-120000"), 100 + day);
+            let mut vm = on_node(&manifest, stable);
+            vm.notes = vm.notes.map(|notes| Notes { promotion, ..notes });
+            (manifest.stamp.clone(), vm)
+        };
+        let back = |found: &[Found]| {
+            let known = Known::read(&paths, "debian-13", found).unwrap();
+            known.before_stable().map(|e| e.manifest.stamp.clone())
+        };
+        let first = build(1, Some(1), false);
+        let held = build(2, None, false);
+        let now = build(3, Some(2), true);
+        let found = [first.1.clone(), held.1.clone(), now.1];
+        assert_eq!(back(&found), Some(first.0.clone()));
+        // Not by age: the first was promoted again, after the third.
+        let first_again = build(1, Some(3), true);
+        let third = build(3, Some(2), false);
+        let found = [first_again.1, held.1.clone(), third.1.clone()];
+        assert_eq!(back(&found), Some(third.0.clone()));
+        // The stable one was promoted by a version that kept no history.
+        let unnumbered = build(4, None, true);
+        let found = [first.1, held.1.clone(), third.1, unnumbered.1.clone()];
+        assert_eq!(back(&found), Some(third.0));
+        assert_eq!(back(&[held.1, unnumbered.1]), None);
     }
 
     #[test]

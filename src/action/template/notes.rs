@@ -1,6 +1,6 @@
 //! What a template's notes on the node say, so that manifests and pointer can
 //! be written again without a build: below the description one line,
-//! `hl-template v=1 name=... stamp=... digest=... stable=yes created=... [image=... url=...]`.
+//! `hl-template v=1 name=... stamp=... digest=... stable=yes [promotion=N] created=... [image=... url=...]`.
 //! While it is built, a machine says `hl-build ...`, and a base `hl-base ...`.
 
 use std::collections::BTreeMap;
@@ -27,6 +27,10 @@ pub struct Notes {
     pub digest: String,
     /// Whether it is the promoted one.
     pub stable: bool,
+    /// Number of the promotion on its node that made it stable, from 1: the
+    /// history of stable, which rollback follows. Absent when it never was
+    /// stable, and when it was rolled back from.
+    pub promotion: Option<u32>,
     /// RFC 3339.
     pub created_at: String,
     /// The image it was made of.
@@ -34,7 +38,7 @@ pub struct Notes {
 }
 
 impl Notes {
-    /// The notes of a manifest.
+    /// The notes of a manifest whose promotions are not known.
     pub fn of(manifest: &Manifest, stable: bool) -> Self {
         Self {
             description: manifest.description.clone(),
@@ -42,6 +46,7 @@ impl Notes {
             stamp: manifest.stamp.clone(),
             digest: manifest.inputs_digest.clone(),
             stable,
+            promotion: None,
             created_at: manifest.created_at.clone(),
             image: manifest.image.clone(),
         }
@@ -66,6 +71,7 @@ impl Notes {
             stamp: Stamp::parse(get("stamp")?)?,
             digest: get("digest")?.to_owned(),
             stable: get("stable") == Some("yes"),
+            promotion: get("promotion").and_then(|number| number.parse().ok()),
             created_at,
             image,
         })
@@ -98,11 +104,14 @@ impl Notes {
 
     fn line(&self) -> String {
         let stable = if self.stable { "yes" } else { "no" };
+        let promotion = self
+            .promotion
+            .map_or_else(String::new, |number| format!(" promotion={number}"));
         let image = self.image.as_ref().map_or_else(String::new, |pin| {
             format!(" image={} url={}", pin.checksum(), pin.url)
         });
         format!(
-            "{TEMPLATE} v={VERSION} name={} stamp={} digest={} stable={stable} created={}{image}",
+            "{TEMPLATE} v={VERSION} name={} stamp={} digest={} stable={stable}{promotion} created={}{image}",
             self.name, self.stamp, self.digest, self.created_at
         )
     }
@@ -159,6 +168,7 @@ mod tests {
             stamp: Stamp::parse("20260101-120000").unwrap(),
             digest: "ab".to_owned(),
             stable: true,
+            promotion: Some(7),
             created_at: "2026-01-01T12:00:00Z".to_owned(),
             image: Pin::from_checksum(
                 "https://x/y.qcow2",
@@ -174,6 +184,7 @@ mod tests {
         let bare = Notes {
             image: None,
             stable: false,
+            promotion: None,
             ..notes()
         };
         assert_eq!(Notes::parse(&bare.render()), Some(bare));

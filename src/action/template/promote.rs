@@ -64,7 +64,7 @@ impl Action for TemplatePromote {
 impl TemplatePromote {
     fn apply(ctx: &StepContext<'_>, write: bool) -> Result<Done, StepError> {
         let inputs: PromoteInputs = ctx.inputs()?;
-        choose(ctx, &inputs.name, write, |known| {
+        choose(ctx, &inputs.name, (write, false), |known| {
             let stamps = known.entries.iter().map(|e| e.manifest.stamp.as_str());
             known
                 .entries
@@ -91,7 +91,7 @@ impl Action for TemplateRollback {
     }
 
     fn doc(&self) -> &'static str {
-        "make the build before the stable one the stable one"
+        "make the build that was stable before the stable one again"
     }
 
     fn inputs(&self) -> Schema {
@@ -110,36 +110,26 @@ impl Action for TemplateRollback {
 impl TemplateRollback {
     fn apply(ctx: &StepContext<'_>, write: bool) -> Result<Done, StepError> {
         let inputs: RollbackInputs = ctx.inputs()?;
-        choose(ctx, &inputs.name, write, |known| {
-            before_stable(known).ok_or_else(|| {
+        choose(ctx, &inputs.name, (write, true), |known| {
+            known.before_stable().ok_or_else(|| {
+                let name = &inputs.name;
                 StepError::new(format!(
-                    "there is nothing to roll `{}` back to: no older build is on the node",
-                    inputs.name
+                    "there is nothing to roll `{name}` back to: no other build on the node is known to have been stable"
                 ))
                 .exit(Exit::Unknown)
                 .help(format!(
-                    "`hl templates show {}` lists its builds",
-                    inputs.name
+                    "`hl templates show {name}` lists its builds, `hl templates promote {name} STAMP` makes one stable"
                 ))
             })
         })
     }
 }
 
-/// The newest build older than the stable one that is still there.
-fn before_stable(known: &Known) -> Option<&Entry> {
-    let stable = known.promoted()?;
-    let mut newest_first = known.entries.iter().rev();
-    newest_first.find(|e| {
-        let older = e.manifest.stamp < stable.manifest.stamp;
-        older && e.vm.is_some() && e.manifest.node == stable.manifest.node
-    })
-}
-
+/// `back`: the present one is left, and leaves the history.
 fn choose(
     ctx: &StepContext<'_>,
     name: &str,
-    write: bool,
+    (write, back): (bool, bool),
     pick: impl Fn(&Known) -> Result<&Entry, StepError>,
 ) -> Result<Done, StepError> {
     let client = call::client(ctx)?;
@@ -170,7 +160,13 @@ fn choose(
     }
     let was = before.map_or_else(String::new, |before| format!(", was {before}"));
     if write {
-        promote(ctx, &client, &manifest)?;
+        let left = known.promoted().filter(|_| back);
+        promote(
+            ctx,
+            &client,
+            &manifest,
+            left.map(|entry| &entry.manifest.stamp),
+        )?;
         catalog::refresh(ctx)?;
     }
     let verb = if write { "is now" } else { "would be" };
@@ -193,19 +189,34 @@ fn done(done: Done, manifest: &Manifest, stamp: &Stamp) -> Done {
 
 /// Marks the manifest's VM as stable in its notes, moves the pointers, takes the
 /// mark from the others on its node. Stopped in between, the pointer decides, and without
-/// it the newest mark.
+/// it the newest mark. `left` is rolled back from: it leaves the history of stable.
 pub(super) fn promote(
     ctx: &StepContext<'_>,
     client: &Client,
     manifest: &Manifest,
+    left: Option<&Stamp>,
 ) -> Result<(), StepError> {
     let found = node::templates(client)?;
-    mark(client, manifest, true)?;
+    let others = others(&found, manifest, left);
+    let mut history = History::of(&found, manifest);
+    // Those that were marked before there was a history get their place in it
+    // first.
+    let others: Vec<(Manifest, Option<u32>)> = others
+        .into_iter()
+        .map(|(other, promotion)| {
+            let promotion = match left {
+                Some(left) if *left == other.stamp => None,
+                _ => Some(promotion.unwrap_or_else(|| history.next())),
+            };
+            (other, promotion)
+        })
+        .collect();
+    mark(client, manifest, true, Some(history.next()))?;
     let shelf = Shelf::new(ctx.lab.paths.template(&manifest.name));
     shelf.point_on::<Manifest>(&manifest.node, &manifest.stamp)?;
     shelf.point::<Manifest>(&manifest.stamp)?;
-    for other in others(&found, manifest) {
-        if let Err(error) = mark(client, &other, false) {
+    for (other, promotion) in others {
+        if let Err(error) = mark(client, &other, false, promotion) {
             ctx.warn(format!(
                 "the notes of VM {} still say `stable=yes`: {error}; change them to `stable=no`, or promote again",
                 other.vmid
@@ -215,25 +226,65 @@ pub(super) fn promote(
     Ok(())
 }
 
-/// Other builds of that template on its node that are marked.
-fn others(found: &[Found], manifest: &Manifest) -> Vec<Manifest> {
+/// The number of the newest promotion of a template on a node.
+struct History(u32);
+
+impl History {
+    fn of(found: &[Found], manifest: &Manifest) -> Self {
+        let numbers = builds(found, manifest).filter_map(|(notes, _)| notes.promotion);
+        Self(numbers.max().unwrap_or(0))
+    }
+
+    fn next(&mut self) -> u32 {
+        self.0 = self.0.saturating_add(1);
+        self.0
+    }
+}
+
+/// All builds of that template on its node.
+fn builds<'a>(
+    found: &'a [Found],
+    manifest: &'a Manifest,
+) -> impl Iterator<Item = (&'a Notes, Manifest)> {
     found
         .iter()
-        .filter(|vm| vm.notes.as_ref().is_some_and(|notes| notes.stable))
-        .filter_map(Found::manifest)
-        .filter(|other| other.name == manifest.name && other.node == manifest.node)
-        .filter(|other| other.stamp != manifest.stamp)
-        .collect()
+        .filter_map(|vm| Some((vm.notes.as_ref()?, vm.manifest()?)))
+        .filter(|(_, other)| other.name == manifest.name && other.node == manifest.node)
+}
+
+/// The other builds that are marked or left, the oldest first, and the number
+/// of the promotion that marked each.
+fn others(
+    found: &[Found],
+    manifest: &Manifest,
+    left: Option<&Stamp>,
+) -> Vec<(Manifest, Option<u32>)> {
+    let mut others: Vec<_> = builds(found, manifest)
+        .filter(|(_, other)| other.stamp != manifest.stamp)
+        .filter(|(notes, other)| notes.stable || left == Some(&other.stamp))
+        .map(|(notes, other)| (other, notes.promotion))
+        .collect();
+    others.sort_by(|(a, _), (b, _)| a.stamp.cmp(&b.stamp));
+    others
 }
 
 /// Sets or takes the mark; lines that people added stay.
-fn mark(client: &Client, manifest: &Manifest, stable: bool) -> Result<(), StepError> {
+fn mark(
+    client: &Client,
+    manifest: &Manifest,
+    stable: bool,
+    promotion: Option<u32>,
+) -> Result<(), StepError> {
     let (node, vmid) = (manifest.node.as_str(), manifest.vmid);
     let old = client
         .vm_config(node, vmid)?
         .text("description")
         .unwrap_or_default();
-    let new = Notes::of(manifest, stable).over(&old);
+    let notes = Notes {
+        promotion,
+        ..Notes::of(manifest, stable)
+    };
+    let new = notes.over(&old);
     if new.trim() != old.trim() {
         client.set_vm_config(node, vmid, &[("description", &new)])?;
     }

@@ -123,7 +123,7 @@ impl Action for TemplatePublish {
         ctx.note(format!("wrote {}", ctx.lab.paths.show(&path)));
         let stable = call::update_stable(ctx);
         if stable {
-            promote(ctx, &client, &manifest)?;
+            promote(ctx, &client, &manifest, None)?;
         }
         catalog::refresh(ctx)?;
         let how = if stable {

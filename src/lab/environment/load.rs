@@ -139,7 +139,7 @@ fn apply_defaults(vars: &mut BTreeMap<String, Var>) {
         let applies = matches!(variable.group, Group::Proxmox | Group::Layers);
         let unset = vars
             .get(variable.name)
-            .is_none_or(|var| var.value.is_empty());
+            .is_none_or(|var| var.value.is_empty() && !variable.empty_counts);
         if applies && unset && !variable.default.is_empty() {
             vars.insert(
                 variable.name.to_owned(),
