@@ -178,7 +178,7 @@ fn variables_are_told_also_where_doppler_gives_nothing() {
     insta::assert_snapshot!(shown, @r#"
     make  # Make a thing
         what = thing  # default
-      make/write (command)
+      make/write (command, no limit)
           argv: ["sh","-c","echo made thing | tee out.txt"]
     "#);
 }

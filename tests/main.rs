@@ -12,6 +12,7 @@
 
 mod arch;
 mod cli;
+mod components;
 mod e2e;
 mod engine;
 mod environment;
@@ -34,4 +35,5 @@ mod sim;
 mod sim_verb;
 mod site;
 mod support;
+mod timeouts;
 mod trust;

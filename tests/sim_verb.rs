@@ -84,6 +84,35 @@ impl Drop for Sim {
 }
 
 #[test]
+fn the_printed_lines_are_all_that_the_runway_wants_of_a_node() {
+    let lab = TestLab::shipped();
+    let sim = Sim::start(&lab);
+    let mut hl = lab.hl("l0-runway --json").env("DOPPLER", "0");
+    for (name, value) in &sim.exports {
+        hl = hl.env(name, value);
+    }
+    let said = hl.run().json();
+    let phases = said["phases"].as_array().unwrap();
+    for check in [
+        "environment",
+        "endpoint",
+        "tls",
+        "token",
+        "node",
+        "rights",
+        "vm-storage",
+        "iso-storage",
+        "import-storage",
+        "bridge",
+        "build-address",
+    ] {
+        let name = format!("l0-runway/{check}");
+        let phase = phases.iter().find(|phase| phase["name"] == name).unwrap();
+        assert_eq!(phase["status"], "succeeded", "{phase:#}");
+    }
+}
+
+#[test]
 fn a_started_machine_is_an_ssh_guest_on_loopback() {
     if !rustix::process::geteuid().is_root()
         || which::which("sshd").is_err() && !std::path::Path::new("/usr/sbin/sshd").exists()

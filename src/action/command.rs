@@ -62,6 +62,10 @@ impl Action for Command {
         "run a program with arguments, without a shell"
     }
 
+    fn is_limited(&self) -> bool {
+        false
+    }
+
     fn inputs(&self) -> Schema {
         schema_for!(CommandInputs)
     }
@@ -97,6 +101,10 @@ impl Action for Script {
 
     fn doc(&self) -> &'static str {
         "run an executable file of the layer's folder"
+    }
+
+    fn is_limited(&self) -> bool {
+        false
     }
 
     fn inputs(&self) -> Schema {

@@ -91,6 +91,12 @@ pub trait Action: Send + Sync {
         false
     }
 
+    /// Whether a step that says no `timeout` gets the default one. Not where
+    /// the program is the user's: how long it may take, only they know.
+    fn is_limited(&self) -> bool {
+        true
+    }
+
     /// What the result rests on beside the inputs: in a resumed run it stands
     /// as long as that is the same. Starts no child and asks nobody.
     fn basis(&self, ctx: &StepContext<'_>) -> Result<Basis, StepError> {

@@ -85,10 +85,16 @@ pub(super) fn access(session: &Session) -> Result<Exit, Failure> {
                 ));
             }
         }
-        session.note(&format!(
-            "{} `hl l0-runway` checks the rest",
-            palette.verb(Paint::Active, "Next")
-        ));
+        let next = palette.verb(Paint::Active, "Next");
+        if let Some(variable) =
+            variables::find("PVE_BUILD_ADDRESS").filter(|variable| env.get(variable.name).is_none())
+        {
+            session.note(&format!(
+                "{next} add `{}=...` to `.env`: {}, e.g. `{}`",
+                variable.name, variable.doc, variable.example
+            ));
+        }
+        session.note(&format!("{next} `hl l0-runway` checks the rest"));
     }
     dry.tell(session);
     Ok(exit)

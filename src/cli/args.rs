@@ -165,6 +165,9 @@ pub(super) struct UpArgs {
     /// Last layer
     #[arg(long, value_name = "LAYER")]
     pub to: Option<String>,
+    /// An optional component of hl.toml too, in this run only; several: --with A,B
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    pub with: Vec<String>,
     /// Start anew also when the last `up` did not come to its end: it is archived as cancelled
     #[arg(long)]
     pub fresh: bool,

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::dry::Dry;
 use super::run::{Job, Origin, run};
@@ -80,7 +80,10 @@ fn show(session: &Session, found: &Clean) -> Result<(), Failure> {
         let mut document = Document::idle("clean", true);
         let found = [("remove", json!(found.remove)), ("keep", json!(found.keep))];
         let found = found.map(|(name, value)| (name.to_owned(), value));
-        document.context.insert("clean".to_owned(), found.into());
+        let found = found.into_iter().collect();
+        document
+            .context
+            .insert("clean".to_owned(), Value::Object(found));
         return session.json(&document);
     }
     let palette = session.data_palette();

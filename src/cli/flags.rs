@@ -53,6 +53,9 @@ pub(super) struct Globals {
     /// Limit for every step instead of its own, e.g. 90s, 30m
     #[arg(long, global = true, value_name = "TIME", env = "HL_TIMEOUT", hide_env = true, value_parser = time)]
     pub timeout: Option<String>,
+    /// Limit for the whole run, e.g. 45m, 2h: then nothing new starts, and what runs is interrupted as by Ctrl-C
+    #[arg(long, global = true, value_name = "TIME", env = "HL_RUN_TIMEOUT", hide_env = true, value_parser = time)]
+    pub run_timeout: Option<String>,
     /// One JSON document on stdout instead of text
     #[arg(long, global = true, env = "HL_JSON", hide_env = true, value_parser = BoolishValueParser::new(), action = ArgAction::SetTrue)]
     pub json: bool,
@@ -116,6 +119,7 @@ impl Overlay for Globals {
         self.keep_going |= later.keep_going;
         self.interrupt |= later.interrupt;
         self.timeout = later.timeout.or(self.timeout);
+        self.run_timeout = later.run_timeout.or(self.run_timeout);
         self.json |= later.json;
         self.events = later.events.or(self.events);
         self.junit = later.junit.or(self.junit);

@@ -122,6 +122,7 @@ pub(super) fn start(
     let plan = ready.plan(target)?;
     let origin = Origin {
         asked: target.asked(),
+        options: ready.options(target),
         resume: None,
         archive,
     };

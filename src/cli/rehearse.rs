@@ -123,6 +123,7 @@ fn flags(globals: &Globals, cwd: &Utf8Path, dry_run: bool) -> Vec<String> {
     let valued = [
         ("--jobs", globals.jobs.map(|n| n.to_string())),
         ("--timeout", globals.timeout.clone()),
+        ("--run-timeout", globals.run_timeout.clone()),
         ("--events", globals.events.map(|v| name(&v))),
         ("--output", globals.output.map(|v| name(&v))),
         // The `hl` inside is started elsewhere.

@@ -247,6 +247,7 @@ fn start(session: &Session, lab: &Lab, run: &Run) -> Result<Exit, Failure> {
     let up = matches!(asked, Asked::Up { .. }) && !run.header.dry_run && !dry.on;
     let archive = (up && !succeeded(run)).then(|| run.header.id.clone());
     let origin = Origin {
+        options: ready.options(&Target::from(&asked)),
         asked: Some(asked),
         resume: None,
         archive,

@@ -74,6 +74,7 @@ impl Going {
         let same = self.dry.on == self.run.header.dry_run;
         announce(session, &self.run, same);
         let origin = Origin {
+            options: self.ready.options(&Target::from(&self.asked)),
             asked: Some(self.asked),
             resume: Some(Resume {
                 id: self.run.header.id,

@@ -2,7 +2,9 @@
 //! engine, exit code.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
+use duct::cmd;
 use serde_json::Value;
 
 use super::approve::Approve;
@@ -42,6 +44,8 @@ pub(super) struct Job<'a> {
 pub(super) struct Origin {
     /// What the plan was built from, where it can be built again.
     pub asked: Option<Asked>,
+    /// The options of what was asked for, by name.
+    pub options: BTreeMap<String, Value>,
     /// The run that is gone on with.
     pub resume: Option<Resume>,
     /// The id of a run that nobody will go on with.
@@ -99,12 +103,8 @@ pub(super) fn run(session: &Session, job: &Job<'_>) -> Result<Ended, Failure> {
         _ if leaves_traces => runs::new_id(),
         _ => String::new(),
     };
-    let timeout = match globals.timeout.as_deref() {
-        None => None,
-        Some(text) => Some(parse_duration(text).ok_or_else(|| {
-            usage(format!("`--timeout {text}` is not a time")).help("such as 90s, 30m, 2h")
-        })?),
-    };
+    let timeout = time("--timeout", globals.timeout.as_deref())?;
+    let run_timeout = time("--run-timeout", globals.run_timeout.as_deref())?;
     if leaves_traces {
         not_newer(job.lab)?;
     }
@@ -133,11 +133,12 @@ pub(super) fn run(session: &Session, job: &Job<'_>) -> Result<Ended, Failure> {
         .clone()
         .filter(|asked| is_plain(asked, &redactor));
     let resumable = leaves_traces && !job.dry_run && asked.is_some();
-    let mut journal = leaves_traces.then(|| Journal::new(&job.lab.paths, flags(session), asked));
+    let flags = flags(session, job, &redactor);
+    let mut journal = leaves_traces.then(|| Journal::new(&job.lab.paths, flags.clone(), asked));
     let mut view = session.look(again(session));
     view.resume = resumable.then(|| resume_command(session, &job.lab.paths, &run_id));
     let mut traces = if leaves_traces {
-        traces::listeners(session, job, &redactor, flags(session), &view)?
+        traces::listeners(session, job, &redactor, flags.clone(), &view)?
     } else {
         Vec::new()
     };
@@ -168,14 +169,10 @@ pub(super) fn run(session: &Session, job: &Job<'_>) -> Result<Ended, Failure> {
             jobs: usize::from(globals.jobs.unwrap_or(JOBS)),
             keep_going: globals.keep_going,
             timeout,
+            run_timeout,
             color: session.palette().color,
             earlier,
-            resumes: job
-                .origin
-                .resume
-                .as_ref()
-                .filter(|r| r.same)
-                .map(|_| flags(session)),
+            resumes: job.origin.resume.as_ref().filter(|r| r.same).map(|_| flags),
         },
     };
     // The journal first: what it does not hold did not happen.
@@ -199,6 +196,17 @@ pub(super) fn run(session: &Session, job: &Job<'_>) -> Result<Ended, Failure> {
         exit: result.exit,
         tally: fan.tally,
     })
+}
+
+/// The value of a flag that takes a time.
+fn time(flag: &str, text: Option<&str>) -> Result<Option<Duration>, Failure> {
+    let Some(text) = text else {
+        return Ok(None);
+    };
+    let time = parse_duration(text).ok_or_else(|| {
+        usage(format!("`{flag} {text}` is not a time")).help("such as 90s, 30m, 2h")
+    });
+    time.map(Some)
 }
 
 /// A lab whose last run was made by a newer `hl` is not changed by this one.
@@ -260,7 +268,7 @@ fn settle(session: &Session, lab: &Lab, redactor: &Redactor) -> Result<(), Failu
 }
 
 /// The flags that change what a run does, for its header.
-fn flags(session: &Session) -> BTreeMap<String, Value> {
+fn flags(session: &Session, job: &Job<'_>, redactor: &Redactor) -> BTreeMap<String, Value> {
     let globals = &session.globals;
     let set = [("yes", globals.yes), ("keep_going", globals.keep_going)];
     let mut flags: BTreeMap<String, Value> = set
@@ -268,11 +276,23 @@ fn flags(session: &Session) -> BTreeMap<String, Value> {
         .filter(|(_, on)| *on)
         .map(|(name, _)| (name.to_owned(), Value::Bool(true)))
         .collect();
-    if let Some(timeout) = &globals.timeout {
-        flags.insert("timeout".to_owned(), Value::String(timeout.clone()));
+    for (name, time) in [
+        ("timeout", &globals.timeout),
+        ("run_timeout", &globals.run_timeout),
+    ] {
+        if let Some(time) = time {
+            flags.insert(name.to_owned(), Value::String(time.clone()));
+        }
     }
     if let Some(jobs) = globals.jobs {
         flags.insert("jobs".to_owned(), Value::from(jobs));
+    }
+    // A recipe's own option of a name wins, as it does on the command line.
+    for (name, value) in &job.origin.options {
+        let value = value
+            .as_str()
+            .map_or_else(|| value.clone(), |text| Value::String(redactor.text(text)));
+        flags.insert(name.clone(), value);
     }
     flags
 }
@@ -294,12 +314,23 @@ pub(super) fn again(session: &Session) -> String {
 }
 
 fn operator(session: &Session) -> String {
-    let user = ["USER", "LOGNAME"]
+    let named = ["USER", "LOGNAME"]
         .iter()
-        .find_map(|name| session.process.get(*name))
-        .map_or("unknown", String::as_str);
+        .filter_map(|name| session.process.get(*name))
+        .find(|name| !name.is_empty());
+    let user = named.cloned().unwrap_or_else(name_of_uid);
     let host = rustix::system::uname();
     format!("{user}@{}", host.nodename().to_string_lossy())
+}
+
+/// The name that the system has for the user; the number where it has none.
+fn name_of_uid() -> String {
+    let said = cmd!("id", "-un").stdin_null().stderr_null().read();
+    let name = said.unwrap_or_default().trim().to_owned();
+    if name.is_empty() {
+        return rustix::process::getuid().as_raw().to_string();
+    }
+    name
 }
 
 /// What a run would be given, for a look ahead at which nothing runs.
@@ -324,6 +355,7 @@ pub(super) fn setup_to_explain<'a>(
             jobs: 1,
             keep_going: false,
             timeout: None,
+            run_timeout: None,
             color: false,
             earlier,
             resumes: None,

@@ -127,9 +127,10 @@ fn after(needs: &[StepId]) -> String {
 
 fn step_text(step: &Step, palette: crate::report::Palette, line: &mut impl FnMut(String)) {
     let mut about = vec![step.action.clone()];
-    if let Some(timeout) = step.timeout_seconds {
-        about.push(format!("at most {}", short_duration(timeout.duration())));
-    }
+    about.push(match step.timeout_seconds {
+        Some(timeout) => format!("at most {}", short_duration(timeout.duration())),
+        None => "no limit".to_owned(),
+    });
     if let Some(retry) = &step.retry {
         about.push(format!("{} more tries", retry.times));
     }

@@ -31,6 +31,10 @@ struct Keys {
     key_pem: String,
 }
 
+/// What L0 wants to find free, on loopback as all of `hl sim`. Builds go on in
+/// a rehearsal only.
+const BUILD_ADDRESS: &str = "127.76.0.9/8,gw=127.0.0.1";
+
 pub(super) fn sim(session: &Session, args: &SimArgs) -> Result<Exit, Failure> {
     if !args.listen.ip().is_loopback() {
         return Err(
@@ -86,6 +90,7 @@ pub(super) fn sim(session: &Session, args: &SimArgs) -> Result<Exit, Failure> {
         ("PVE_STORAGE_ISO", objects.storage_iso),
         ("PVE_STORAGE_IMPORT", objects.storage_import),
         ("PVE_BRIDGE", objects.bridge),
+        ("PVE_BUILD_ADDRESS", BUILD_ADDRESS.to_owned()),
         ("DOPPLER", "0".to_owned()),
     ];
     let lines: Vec<String> = exports

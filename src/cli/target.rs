@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use clap::{Args, Command, FromArgMatches};
+use serde_json::Value;
 
 use super::args::{ReplayArgs, ResumeArgs, UpArgs};
 use super::flags::Overlay;
@@ -43,6 +44,7 @@ impl Target {
                 node: request.node.clone(),
                 from: request.from.clone(),
                 to: request.to.clone(),
+                with: request.with.clone(),
             }),
             Self::Resume(_) | Self::Replay(_) => None,
         }
@@ -58,12 +60,14 @@ impl From<&Asked> for Target {
                 node,
                 from,
                 to,
+                with,
             } => Self::Up {
                 request: UpRequest {
                     from,
                     to,
                     env,
                     node,
+                    with,
                 },
                 fresh: false,
             },
@@ -79,6 +83,7 @@ impl From<&UpArgs> for Target {
                 to: args.to.clone(),
                 env: args.environment.clone(),
                 node: args.node.clone(),
+                with: args.with.clone(),
             },
             fresh: args.fresh,
         }
@@ -218,6 +223,29 @@ impl Ready {
             )
             .help("`hl resume --explain` says what would run, `hl resume --dry-run` tries it")),
         }
+    }
+
+    /// What was asked for beside the flags of `hl`, by name, for the header of
+    /// the run: the options of a recipe or of `up`.
+    pub(super) fn options(&self, target: &Target) -> BTreeMap<String, Value> {
+        let request = match target {
+            Target::Recipe(request) => return self.book.options(request),
+            Target::Up { request, .. } => request,
+            Target::Resume(_) | Target::Replay(_) => return BTreeMap::new(),
+        };
+        let named = [
+            ("node", &request.node),
+            ("from", &request.from),
+            ("to", &request.to),
+        ];
+        let given = named
+            .into_iter()
+            .filter_map(|(name, text)| Some((name, Value::from(text.clone()?))));
+        let with = (!request.with.is_empty()).then(|| ("with", Value::from(request.with.clone())));
+        given
+            .chain(with)
+            .map(|(name, value)| (name.to_owned(), value))
+            .collect()
     }
 
     /// The target's plan, once its variables and its tools are there.

@@ -64,6 +64,8 @@ pub(super) struct Board {
     main_open: usize,
     stop_at_failure: bool,
     halt: Halt,
+    /// Why nothing new starts, when the run was stopped.
+    why: String,
 }
 
 impl Board {
@@ -93,6 +95,7 @@ impl Board {
             items,
             stop_at_failure: !keep_going && plan.on_failure == OnFailure::Stop,
             halt: Halt::No,
+            why: String::new(),
         };
         for index in 0..board.items.len() {
             board.note_if_ready(index);
@@ -122,8 +125,11 @@ impl Board {
         }
     }
 
-    /// The user said stop, once or (`hard`) again.
-    pub(super) fn stop(&mut self, hard: bool) {
+    /// The run is stopped, once or (`hard`) again; the first `why` stays.
+    pub(super) fn stop(&mut self, hard: bool, why: &str) {
+        if self.why.is_empty() {
+            why.clone_into(&mut self.why);
+        }
         self.halt(if hard { Halt::Hard } else { Halt::Stop });
     }
 
@@ -195,10 +201,7 @@ impl Board {
             })
         };
         if self.halt == Halt::Hard || (self.halt == Halt::Stop && !item.finally) {
-            return never(
-                Status::Cancelled,
-                "the run was stopped before it started".to_owned(),
-            );
+            return never(Status::Cancelled, format!("{} before it started", self.why));
         }
         if item.finally {
             return None;
@@ -349,7 +352,7 @@ mod tests {
             ends[done] = Some((status, String::new()));
             finished += 1;
             if case.stop_after == Some(finished) {
-                board.stop(false);
+                board.stop(false, "the run was stopped");
             }
         }
         (ends.into_iter().map(Option::unwrap).collect(), started)

@@ -27,6 +27,7 @@ mod control;
 mod exec;
 mod explain;
 mod identity;
+mod limit;
 mod log;
 mod redacted;
 mod reuse;

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, TryLockError};
 use std::thread::{self, Scope};
 use std::time::{Duration, Instant};
 
@@ -14,6 +14,7 @@ use super::bus::Bus;
 use super::children::Children;
 use super::control::Control;
 use super::identity::{begins, check};
+use super::limit::Limit;
 use super::log::slugs;
 use super::redacted::value;
 use super::reuse::no_longer_apply;
@@ -23,7 +24,7 @@ use super::words;
 use crate::action::Stop;
 use crate::diag::{Exit, Failure, merge};
 use crate::lab::{Redactor, Signal, Watch, create_dir};
-use crate::plan::{EventKind, Listener, Outcome, Plan, Published, Status, StepId};
+use crate::plan::{EventKind, Listener, Outcome, Plan, Published, Status, StepId, short_duration};
 
 /// How often signals and clocks are looked at; a step's end is heard at once.
 const TICK: Duration = Duration::from_millis(50);
@@ -92,6 +93,7 @@ pub fn run(plan: &Plan, setup: &Setup<'_>, listeners: &mut [&mut dyn Listener]) 
             ends: plan.steps.iter().map(|_| None).collect(),
             watch,
             stops: Stops::default(),
+            limit: setup.options.run_timeout.map(|l| Limit::new(l, started)),
         }
         .turn()
     });
@@ -148,6 +150,7 @@ struct Loop<'scope, 'a> {
     ends: Vec<Option<End>>,
     watch: Watch,
     stops: Stops,
+    limit: Option<Limit>,
 }
 
 impl Loop<'_, '_> {
@@ -178,7 +181,7 @@ impl Loop<'_, '_> {
             if self.stops.count == 0
                 && let Some(failure) = self.run.bus.failure()
             {
-                self.stop(failure.exit);
+                self.stop(failure.exit, "the run was stopped");
                 self.run.bus.emit(
                     None,
                     EventKind::Warning {
@@ -186,6 +189,7 @@ impl Loop<'_, '_> {
                     },
                 );
             }
+            self.run_clock();
             self.clocks();
         }
     }
@@ -244,11 +248,11 @@ impl Loop<'_, '_> {
             Signal::Terminate | Signal::Hangup => (Exit::Terminated, false),
         };
         let message = match self.stops.count {
-            0 => self.stop(exit),
+            0 => self.stop(exit, "the run was stopped"),
             _ if !escalates => return,
             1 => {
                 self.stops.count = 2;
-                self.board.stop(true);
+                self.board.stop(true, "the run was stopped");
                 for control in self.running.values() {
                     control.stop(Stop::User);
                 }
@@ -268,14 +272,36 @@ impl Loop<'_, '_> {
         );
     }
 
+    /// The limit of the whole run.
+    fn run_clock(&mut self) {
+        let asking = matches!(self.run.asking.try_lock(), Err(TryLockError::WouldBlock));
+        let now = Instant::now();
+        let Some(limit) = &mut self.limit else {
+            return;
+        };
+        let whole = limit.whole();
+        if !limit.is_over(now, asking) || self.stops.count > 0 {
+            return;
+        }
+        let over = format!("the run's limit of {} was over", short_duration(whole));
+        let done = self.stop(Exit::Timeout, &over);
+        self.run.bus.emit(
+            None,
+            EventKind::Interrupted {
+                signal: "timeout".to_owned(),
+                message: format!("{over}: {done}"),
+            },
+        );
+    }
+
     /// The first stop: nothing new, and one SIGINT to each child. `finally`
-    /// steps are left alone.
-    fn stop(&mut self, exit: Exit) -> String {
+    /// steps are left alone. `why` is what steps say that were not started.
+    fn stop(&mut self, exit: Exit, why: &str) -> String {
         self.stops = Stops {
             first: Some(exit),
             count: 1,
         };
-        self.board.stop(false);
+        self.board.stop(false, why);
         let steps = &self.run.plan.steps;
         let mut stopped: BTreeSet<StepId> = BTreeSet::new();
         for (index, control) in &self.running {
@@ -303,8 +329,12 @@ impl Loop<'_, '_> {
                 .emit(step, EventKind::Interrupted { signal, message });
         };
         for (index, control) in &self.running {
+            let id = &self.run.plan.steps[*index].id;
+            if control.is_to_be_told(now) {
+                let message = words::no_limit(id, &self.run.setup.lab.config.timeouts);
+                self.run.bus.emit(Some(id), EventKind::Warning { message });
+            }
             if control.time_is_over(now) {
-                let id = &self.run.plan.steps[*index].id;
                 let children = &self.run.children;
                 let deeds = children.interrupt(Stop::Timeout, |child| child.step == *id);
                 interrupted(Some(id), "timeout", words::timeout(&deeds));

@@ -44,6 +44,8 @@ pub struct Options {
     pub keep_going: bool,
     /// Replaces the timeout of every step.
     pub timeout: Option<Duration>,
+    /// Limits the run: when it is over, the run is stopped as by Ctrl-C.
+    pub run_timeout: Option<Duration>,
     /// Children may colour their output.
     pub color: bool,
     /// What earlier parts of the run did.

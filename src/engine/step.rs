@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use super::control::Control;
+use super::control::{Clock, Control};
 use super::exec::StepExec;
 use super::reuse::{Ground, judge, reason};
 use super::run::Run;
@@ -17,9 +17,9 @@ use crate::action::{
     Action, Approval, Cancel, Cause, Done, Emit, Instead, StepContext, StepError, Stop,
 };
 use crate::diag::Exit;
-use crate::lab::Environment;
+use crate::lab::{Environment, timeouts};
 use crate::plan::{
-    DoneBefore, EventKind, Missing, Retry, RetryOn, Status, Step, references, resolve,
+    DoneBefore, EventKind, Missing, Retry, RetryOn, Status, Step, Timeout, references, resolve,
     short_duration,
 };
 
@@ -294,15 +294,27 @@ impl Attempts<'_, '_> {
         }
     }
 
+    /// How long an attempt may take: what the command line says, else the step,
+    /// else the default.
+    fn clock(&self) -> Clock {
+        let setup = self.run.setup;
+        let own = self.step.timeout_seconds.map(Timeout::duration);
+        if let Some(limit) = setup.options.timeout.or(own) {
+            return Clock::Limit(limit);
+        }
+        let default = timeouts::default(&setup.lab.config.timeouts);
+        match default.filter(|_| !self.step.no_timeout) {
+            None => Clock::Off,
+            Some(limit) if self.action.is_limited() => Clock::Limit(limit),
+            Some(after) => Clock::Tell(after),
+        }
+    }
+
     fn once(&self, approved: &mut Option<Approval>) -> Result<Done, StepError> {
         let cancel = self.control.begin();
-        let limit = self.run.setup.options.timeout;
-        let limit = limit.or_else(|| {
-            self.step
-                .timeout_seconds
-                .map(crate::plan::Timeout::duration)
-        });
-        self.control.clock(limit);
+        let clock = self.clock();
+        let limit = clock.limit();
+        self.control.clock(clock);
         let emit = |kind| self.voice.emit(kind);
         let env = self.env()?;
         let ctx = self.context(&env, &emit, &cancel);
@@ -314,17 +326,17 @@ impl Attempts<'_, '_> {
                 && let Some(approval) = self.action.approval(&ctx)?
                 && approved.as_ref() != Some(&approval)
             {
-                self.control.clock(None);
+                self.control.clock(Clock::Off);
                 self.ask(&approval)?;
                 *approved = Some(approval);
-                self.control.clock(limit);
+                self.control.clock(clock);
             }
             if self.control.stopped() == Some(Stop::User) {
                 return Err(crate::action::Cancelled.into());
             }
             self.action.run(&ctx)
         });
-        self.control.clock(None);
+        self.control.clock(Clock::Off);
         match (result, self.control.stopped()) {
             (Ok(done), Some(Stop::Timeout)) => Ok(done.warn(format!(
                 "it was done, but took longer than its timeout{}; raise `timeout` of the step",

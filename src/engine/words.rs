@@ -1,7 +1,10 @@
 //! What is said when a run is stopped: what was done, what is waited for, and
 //! what the next Ctrl-C would do.
 
+use std::collections::BTreeMap;
+
 use super::children::{Child, Deed, What};
+use crate::lab::timeouts;
 use crate::plan::{StepId, short_duration};
 
 /// The first stop. `steps` are the running steps without a child.
@@ -62,6 +65,15 @@ pub(super) fn second(deeds: &[Deed]) -> String {
         )
     };
     format!("{}; {third}", parts.join(", "))
+}
+
+/// A program of the user's has run for as long as others may.
+pub(super) fn no_limit(step: &StepId, tiers: &BTreeMap<String, String>) -> String {
+    let after = timeouts::default(tiers).map(short_duration);
+    let after = after.unwrap_or_default();
+    format!(
+        "`{step}` has run for {after} and has no limit; `timeout = \"30m\"` in its step gives it one, `timeout = \"none\"` says that none is meant"
+    )
 }
 
 /// The third.

@@ -23,6 +23,10 @@ pub struct Config {
     pub timeouts: BTreeMap<String, String>,
     /// `[tools]`: program to run for a tool, e.g. `tofu = "terraform"`.
     pub tools: BTreeMap<String, String>,
+    /// `[components]`: optional parts of the lab, each with the recipes that
+    /// `hl up --with NAME` runs behind the default recipe of their layers, e.g.
+    /// `metrics = ["l4-metrics"]`.
+    pub components: BTreeMap<String, Vec<String>>,
 }
 
 /// `[lab]`: what the lab is called and what it does by default.

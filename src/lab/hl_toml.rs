@@ -8,13 +8,14 @@ use toml::de::{DeTable, DeValue, Error, ValueDeserializer};
 
 use super::environment::is_loader;
 use super::network::host_port;
-use super::timeouts::parse_duration;
+use super::timeouts::{NO_LIMIT, parse_duration};
 use super::variables::{self, Group};
 use super::{Config, LabSettings, NetworkSettings};
 use crate::diag::{Diagnostic, Exit, Failure, Source, did_you_mean};
 
 /// Sections and their keys; no keys: the names are the user's own.
 const SECTIONS: &[(&str, &[&str])] = &[
+    ("components", &[]),
     ("doppler", &["config", "mode", "project"]),
     ("env", &[]),
     ("lab", &["allow_variables", "env", "name"]),
@@ -84,6 +85,7 @@ impl Reader<'_> {
             env: self.texts(&mut table, "env", check_variable),
             timeouts: self.texts(&mut table, "timeouts", check_duration),
             tools: self.texts(&mut table, "tools", |_, _| None),
+            components: self.components(&mut table),
         };
         if self.found.is_empty() && !is_key(&config.lab.env) {
             self.add(
@@ -177,6 +179,34 @@ impl Reader<'_> {
         texts
     }
 
+    /// `[components]`: lists of recipes.
+    fn components(&mut self, table: &mut DeTable<'_>) -> BTreeMap<String, Vec<String>> {
+        if let Some(section) = table.get("components")
+            && let DeValue::Table(components) = section.get_ref()
+        {
+            for (name, recipes) in components {
+                let name_is = name.get_ref().as_ref();
+                if !is_key(name_is) {
+                    let wrong = format!("`{name_is}` cannot be a component's name");
+                    let help = "names are letters, digits, `_` and `-`";
+                    self.add(name.span(), Diagnostic::error(wrong).help(help));
+                }
+                let empty = recipes
+                    .get_ref()
+                    .as_array()
+                    .is_some_and(|list| list.is_empty());
+                if empty {
+                    let wrong = format!("component `{name_is}` has no recipe");
+                    let help = format!(
+                        "name the recipes that belong to it: `{name_is} = [\"l4-{name_is}\"]`"
+                    );
+                    self.add(recipes.span(), Diagnostic::error(wrong).help(help));
+                }
+            }
+        }
+        self.section(table, "components")
+    }
+
     fn unknown<'a>(
         &mut self,
         span: std::ops::Range<usize>,
@@ -240,6 +270,13 @@ fn check_variable(name: &str, _: &str) -> Option<Diagnostic> {
 }
 
 fn check_duration(name: &str, text: &str) -> Option<Diagnostic> {
+    if name == NO_LIMIT {
+        return Some(
+            Diagnostic::error(format!("`{name}` cannot be the name of a tier")).help(format!(
+                "`timeout = \"{name}\"` of a step means that it has no limit"
+            )),
+        );
+    }
     parse_duration(text).is_none().then(|| {
         Diagnostic::error(format!("`{text}` is no duration for the tier `{name}`"))
             .help("write a number with a unit, such as `30s`, `5m` or `1h 30m`")
@@ -291,6 +328,8 @@ mod tests {
             quick = "45s"
             [tools]
             tofu = "terraform"
+            [components]
+            metrics = ["l3-agent", "l4-metrics"]
         "#;
         let config = parse(&Source::new("hl.toml", text)).unwrap();
         assert_eq!(
@@ -298,6 +337,7 @@ mod tests {
             ("attic", "prod")
         );
         assert_eq!(config.env["PVE_NODE"], "pve");
+        assert_eq!(config.components["metrics"], ["l3-agent", "l4-metrics"]);
         assert_eq!(config.doppler.mode, DopplerMode::Auto);
         assert_eq!(config.doppler.project.as_deref(), Some("homelab"));
         assert_eq!(config.ssh.user, SshSettings::default().user);

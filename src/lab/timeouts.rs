@@ -14,6 +14,18 @@ pub const TIERS: &[(&str, Duration)] = &[
     ("extended", Duration::from_mins(20)),
 ];
 
+/// The tier that limits a step whose definition says nothing; after as long a
+/// step without any limit is told of.
+pub const DEFAULT: &str = "long";
+
+/// What `timeout` says where no limit is meant. No tier may be called so.
+pub const NO_LIMIT: &str = "none";
+
+/// [`DEFAULT`] as a lab with these tiers has it.
+pub fn default(tiers: &BTreeMap<String, String>) -> Option<Duration> {
+    resolve(DEFAULT, tiers)
+}
+
 /// A duration such as `30s`, `5m` or `1h 30m`; nothing when the text is none,
 /// or is zero or negative.
 pub fn parse_duration(text: &str) -> Option<Duration> {
@@ -54,5 +66,8 @@ mod tests {
         assert_eq!(resolve("long", &tiers), Some(Duration::from_mins(10)));
         assert_eq!(resolve("2m", &tiers), Some(Duration::from_mins(2)));
         assert_eq!(resolve("forever", &tiers), None);
+        assert_eq!(default(&tiers), Some(Duration::from_mins(10)));
+        let tiers = BTreeMap::from([("long".to_owned(), "1h".to_owned())]);
+        assert_eq!(default(&tiers), Some(Duration::from_hours(1)));
     }
 }

@@ -223,6 +223,12 @@ pub const ALL: &[Variable] = &[
         "`--interrupt`: stop what a killed run left behind instead of waiting for it",
     ),
     flag("HL_TIMEOUT", "", "30m", "`--timeout`: for each step"),
+    flag(
+        "HL_RUN_TIMEOUT",
+        "",
+        "2h",
+        "`--run-timeout`: for the whole run",
+    ),
     flag("HL_JSON", "0", "", "`--json`: data for machines on stdout"),
     flag(
         "HL_EVENTS",

@@ -10,6 +10,7 @@ use super::request::Scope;
 use super::template::Renderer;
 use super::{needs, timeout};
 use crate::diag::Diagnostic;
+use crate::lab::timeouts;
 use crate::plan::{Retry, Step, StepId, Timeout};
 
 /// Puts instances into a plan, each once.
@@ -130,11 +131,7 @@ impl Builder<'_, '_> {
             let value = self.json(index, node, renderer);
             step.with.insert(key.get_ref().clone(), value);
         }
-        step.timeout_seconds = def
-            .timeout
-            .as_ref()
-            .and_then(|text| timeout::resolve(text.get_ref(), Some(&self.scope.lab.config)).ok())
-            .map(Timeout);
+        self.limit(&mut step, def);
         step.retry = def.retry.as_ref().map(|retry| Retry {
             times: retry.times,
             backoff_seconds: retry
@@ -147,6 +144,20 @@ impl Builder<'_, '_> {
         step.approve = recipe.approve.as_ref() == Some(&def.id);
         step.finally = def.finally;
         step
+    }
+
+    /// What its definition says, else the default for what `hl` does itself.
+    fn limit(&self, step: &mut Step, def: &StepDef) {
+        let config = &self.scope.lab.config;
+        if let Some(text) = &def.timeout {
+            // What is wrong with it has been reported.
+            let limit = timeout::resolve(text.get_ref(), Some(config));
+            step.no_timeout = limit == Ok(None);
+            step.timeout_seconds = limit.ok().flatten().map(Timeout);
+        } else if let Some(action) = self.scope.registry.get(&step.action) {
+            let limit = timeouts::default(&config.timeouts).filter(|_| action.is_limited());
+            step.timeout_seconds = limit.map(Timeout::from);
+        }
     }
 
     fn json(&mut self, index: usize, node: &Node, renderer: &Renderer<'_>) -> Value {

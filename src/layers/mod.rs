@@ -10,6 +10,7 @@ mod book;
 mod builder;
 mod check;
 pub mod clean;
+mod components;
 pub mod embedded;
 mod fields;
 pub mod graph;

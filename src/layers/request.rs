@@ -5,8 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 
 use super::Book;
+use super::args::{Word, bind, typed};
 use super::assemble::assemble;
+use super::components;
 use super::instances::{Arg, Instances, missing_failure};
+use super::model::{Layer, Recipe};
 use super::template::{Renderer, engine};
 use crate::action::Registry;
 use crate::diag::{Diagnostic, Exit, Failure};
@@ -33,6 +36,8 @@ pub struct UpRequest {
     pub env: Option<String>,
     /// Given to every recipe that has a parameter `node`.
     pub node: Option<String>,
+    /// Components of `hl.toml` whose recipes run too.
+    pub with: Vec<String>,
 }
 
 /// What plans are made in.
@@ -128,6 +133,7 @@ impl Book {
             .help("layers run upwards, `--from` the lower one"));
         }
         self.check(scope.registry, &scope.lab.config)?;
+        let optional = components::recipes(&request.with, &scope.lab.config, layers)?;
         let engine = engine();
         let mut instances = Instances::new(
             self,
@@ -138,7 +144,14 @@ impl Book {
         for layer in layers {
             let id = layer.id.get_ref();
             let named = [&request.from, &request.to];
-            if layer.default.is_none() {
+            let parts = layer.recipes.iter();
+            let parts: Vec<&Recipe> = parts
+                .filter(|recipe| optional.contains(recipe.name.get_ref().as_str()))
+                .collect();
+            if layer.default.is_some() {
+                let (layer, recipe) = self.find(id)?;
+                roots.push(ask(&mut instances, request, layer, recipe)?);
+            } else if parts.is_empty() {
                 // A folder of recipes to call by name has no part in `up`.
                 if !named.contains(&&Some(id.clone())) {
                     continue;
@@ -150,32 +163,9 @@ impl Book {
                         .help("add `default = \"RECIPE\"` to its `[layer]`"),
                 ));
             }
-            let (layer, recipe) = self.find(id)?;
-            let given = recipe
-                .params
-                .iter()
-                .map(|param| match param.name.get_ref().as_str() {
-                    "env" => request.env.clone(),
-                    "node" => request.node.clone(),
-                    _ => None,
-                })
-                .collect::<Vec<_>>();
-            let lacking = recipe.params.iter().zip(&given);
-            if let Some((param, _)) = lacking
-                .into_iter()
-                .find(|(p, g)| p.required() && g.is_none())
-            {
-                return Err(Failure::new(
-                    Exit::Definition,
-                    Diagnostic::error(format!(
-                        "`up` runs `{}`, whose parameter `{}` has no default",
-                        recipe.name.get_ref(),
-                        param.name.get_ref()
-                    ))
-                    .at(layer.source.at(param.name.span(), "needs a default")),
-                ));
+            for recipe in parts {
+                roots.push(ask(&mut instances, request, layer, recipe)?);
             }
-            roots.push(instances.ask_bound(layer, recipe, given)?);
         }
         if roots.is_empty() {
             return Err(Failure::message(
@@ -185,6 +175,25 @@ impl Book {
             .help("add `default = \"RECIPE\"` to the `[layer]` of each that has a part in it"));
         }
         assemble(instances, &roots, up_text(request), scope)
+    }
+
+    /// The options that a recipe was given, by name: what the header of its run
+    /// says beside the flags of `hl`.
+    pub fn options(&self, request: &Request) -> BTreeMap<String, serde_json::Value> {
+        let Ok((_, recipe)) = self.find(&request.recipe) else {
+            return BTreeMap::new();
+        };
+        let words: Vec<Word> = request.args.iter().map(|arg| Word::typed(arg)).collect();
+        let given = bind(recipe, &words).unwrap_or_default();
+        let options = recipe.params.iter().zip(given);
+        options
+            .filter(|(param, _)| param.option)
+            .filter_map(|(param, text)| {
+                let value = typed(param, &text?).ok()?;
+                let value = serde_json::to_value(value).ok()?;
+                Some((param.name.get_ref().clone(), value))
+            })
+            .collect()
     }
 
     /// Variables that the request needs and that are not set.
@@ -208,6 +217,40 @@ impl Compiled {
     }
 }
 
+/// A recipe of `up`, with what was said for all of them.
+fn ask<'a>(
+    instances: &mut Instances<'a>,
+    request: &UpRequest,
+    layer: &'a Layer,
+    recipe: &'a Recipe,
+) -> Result<usize, Failure> {
+    let given = recipe
+        .params
+        .iter()
+        .map(|param| match param.name.get_ref().as_str() {
+            "env" => request.env.clone(),
+            "node" => request.node.clone(),
+            _ => None,
+        })
+        .collect::<Vec<_>>();
+    let lacking = recipe.params.iter().zip(&given);
+    if let Some((param, _)) = lacking
+        .into_iter()
+        .find(|(p, g)| p.required() && g.is_none())
+    {
+        return Err(Failure::new(
+            Exit::Definition,
+            Diagnostic::error(format!(
+                "`up` runs `{}`, whose parameter `{}` has no default",
+                recipe.name.get_ref(),
+                param.name.get_ref()
+            ))
+            .at(layer.source.at(param.name.span(), "needs a default")),
+        ));
+    }
+    instances.ask_bound(layer, recipe, given)
+}
+
 fn up_text(request: &UpRequest) -> String {
     let mut text = "up".to_owned();
     let mut add = |prefix: &str, value: &Option<String>| {
@@ -220,5 +263,7 @@ fn up_text(request: &UpRequest) -> String {
     add(" --node ", &request.node);
     add(" --from ", &request.from);
     add(" --to ", &request.to);
+    let with = (!request.with.is_empty()).then(|| request.with.join(","));
+    add(" --with ", &with);
     text
 }

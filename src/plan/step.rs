@@ -81,6 +81,13 @@ impl Timeout {
     }
 }
 
+impl From<Duration> for Timeout {
+    /// In whole seconds, at least one.
+    fn from(duration: Duration) -> Self {
+        Self(duration.as_secs().max(1))
+    }
+}
+
 /// One unit of a plan: an action and its inputs.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Step {
@@ -112,6 +119,9 @@ pub struct Step {
     /// Interrupted as by Ctrl-C when it takes longer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout_seconds: Option<Timeout>,
+    /// It has no limit, and its definition says that this is meant.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub no_timeout: bool,
     /// Tried again after failures, where given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry: Option<Retry>,
@@ -181,6 +191,7 @@ impl Step {
             needs: Vec::new(),
             when: None,
             timeout_seconds: None,
+            no_timeout: false,
             retry: None,
             approve: false,
             finally: false,

@@ -35,8 +35,11 @@ pub struct Document {
     pub runway: Option<&'static str>,
     /// Every step, in the order in which it ended.
     pub phases: Vec<StepReport>,
+    /// What steps published, by name alone (`vm_ip`, `provisioned_vms`); of two
+    /// steps that published the same name, the one that ended last.
+    pub context: BTreeMap<String, Value>,
     /// What steps published, by step.
-    pub context: BTreeMap<String, BTreeMap<String, Value>>,
+    pub outputs: BTreeMap<String, BTreeMap<String, Value>>,
     /// The first failure in one line; null when there is none.
     pub error: Option<String>,
 }
@@ -97,7 +100,8 @@ impl Document {
             duration_seconds: duration.as_secs_f64(),
             runway: runway_verdict(plan, tally),
             phases: tally.ended.iter().map(|ended| step(plan, ended)).collect(),
-            context: tally
+            context: tally.ended.iter().flat_map(|e| e.outputs.clone()).collect(),
+            outputs: tally
                 .ended
                 .iter()
                 .filter(|e| !e.outputs.is_empty())
@@ -126,6 +130,7 @@ impl Document {
             runway: None,
             phases: Vec::new(),
             context: BTreeMap::new(),
+            outputs: BTreeMap::new(),
             error: None,
         }
     }
@@ -173,14 +178,20 @@ mod tests {
 
     #[test]
     fn it_holds_every_step_the_verdict_and_the_first_failure() {
-        let plan = plan(&["l0-r/a", "l2-b/apply", "l2-b/outputs"]);
+        let plan = plan(&["l0-r/a", "l2-b/plan", "l2-b/apply", "l2-b/outputs"]);
         let mut first = ended(10, "l0-r/a", Status::Succeeded, 10, "fine");
         if let EventKind::StepFinished { outputs, .. } = &mut first.kind {
             outputs.insert("version".to_owned(), "9.1".into());
         }
+        let mut second = ended(20, "l2-b/plan", Status::Succeeded, 10, "planned");
+        if let EventKind::StepFinished { outputs, .. } = &mut second.kind {
+            outputs.insert("version".to_owned(), "9.2".into());
+            outputs.insert("vm_ip".to_owned(), "10.0.0.5".into());
+        }
         let mut tally = Tally::default();
         for event in [
             first,
+            second,
             ended(30, "l2-b/apply", Status::Failed, 20, "it broke"),
             ended(30, "l2-b/outputs", Status::Blocked, 0, "needs `l2-b/apply`"),
             over(30, Outcome::Failed, 7),
@@ -210,6 +221,16 @@ mod tests {
               "duration": 0.01
             },
             {
+              "name": "l2-b/plan",
+              "layer": "l2",
+              "status": "succeeded",
+              "message": "planned",
+              "help": [],
+              "warnings": [],
+              "tail": [],
+              "duration": 0.01
+            },
+            {
               "name": "l2-b/apply",
               "layer": "l2",
               "status": "failed",
@@ -231,8 +252,16 @@ mod tests {
             }
           ],
           "context": {
+            "version": "9.2",
+            "vm_ip": "10.0.0.5"
+          },
+          "outputs": {
             "l0-r/a": {
               "version": "9.1"
+            },
+            "l2-b/plan": {
+              "version": "9.2",
+              "vm_ip": "10.0.0.5"
             }
           },
           "error": "step `l2-b/apply` failed: it broke"

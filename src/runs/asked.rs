@@ -28,6 +28,9 @@ pub enum Asked {
         /// `--to`
         #[serde(default, skip_serializing_if = "Option::is_none")]
         to: Option<String>,
+        /// `--with`: optional components, this run's own.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        with: Vec<String>,
     },
 }
 
@@ -43,8 +46,9 @@ mod tests {
             node: None,
             from: None,
             to: Some("l3".to_owned()),
+            with: vec!["metrics".to_owned()],
         };
-        let json = json!({ "up": { "env": "dev", "to": "l3" } });
+        let json = json!({ "up": { "env": "dev", "to": "l3", "with": ["metrics"] } });
         assert_eq!(to_value(&up).unwrap(), json);
         assert_eq!(from_value::<Asked>(json).unwrap(), up);
         let recipe = Asked::Recipe {

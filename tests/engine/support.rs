@@ -178,6 +178,7 @@ pub(super) fn options(id: &str) -> Options {
         jobs: 2,
         keep_going: false,
         timeout: None,
+        run_timeout: None,
         color: false,
         earlier: hl::engine::Earlier::default(),
         resumes: None,

@@ -254,3 +254,46 @@ fn pruning_asks_and_never_takes_what_is_needed() {
         .exits(0)
         .says(&["nothing to remove"]);
 }
+
+#[test]
+fn the_header_names_the_user_and_the_options_of_the_recipe() {
+    let lab = lab();
+    lab.write(
+        "layers/l3-more/layer.toml",
+        r#"[layer]
+id = "l3"
+name = "More"
+
+[[recipe]]
+name = "pick"
+params = [
+    { name = "what", default = "all" },
+    { name = "limit", option = true, default = "" },
+    { name = "deep_scan", option = true, type = "bool", default = false },
+    { name = "times", option = true, type = "int", default = 1 },
+]
+[[recipe.step]]
+id = "it"
+use = "command"
+with = { argv = ["true"] }
+"#,
+    );
+    // The builder sets neither `USER` nor `LOGNAME`.
+    lab.hl("pick some --limit web-1 --deep-scan --jobs 2")
+        .env("USER", "")
+        .exits(0);
+    let run = lab.hl("runs show --json").exits(0).json();
+    let name = duct::cmd!("id", "-un").read().unwrap();
+    let operator = run["operator"].as_str().unwrap();
+    assert!(operator.starts_with(&format!("{name}@")), "{operator}");
+    let flags = serde_json::json!({"limit": "web-1", "deep_scan": true, "jobs": 2});
+    assert_eq!(run["flags"], flags);
+    lab.hl("runs")
+        .exits(0)
+        .says(&["--deep-scan --jobs 2 --limit web-1"]);
+    let lab = self::lab();
+    lab.hl("make").env("USER", "ann").exits(0);
+    let run = lab.hl("runs show --json").exits(0).json();
+    assert!(run["operator"].as_str().unwrap().starts_with("ann@"));
+    assert_eq!(run["flags"].as_object().map_or(0, serde_json::Map::len), 0);
+}

@@ -91,9 +91,18 @@ fn addresses_inside_a_guest_are_not_taken_for_its_own() {
     let stage = Stage::with(Latency::default(), Arc::new(busy));
     stage.lab.write("layers/l9-mine/layer.toml", MINE);
     stage.hl("mine dev --yes --output prefix").exits(0).says(&[
-        "id 5101 ip 192.168.1.51 first 192.168.1.52",
+        // The first of the environment's file, not of the alphabet.
+        "id 5101 ip 192.168.1.51 first 192.168.1.51",
         r#"{"address":"192.168.1.51/24","name":"web-1","node":"pve","vmid":5101}"#,
     ]);
+    let said = stage.hl("l2-apply dev --json").exits(0).json();
+    let context = &said["context"];
+    assert_eq!(context["vm_ip"], "192.168.1.51");
+    assert_eq!(context["app-1_ip"], "192.168.1.52");
+    assert_eq!(context["web-1_vm_id"], 5101);
+    assert_eq!(context["provisioned_vms"][0]["name"], "web-1");
+    assert_eq!(context["provisioned_vms"][1]["name"], "app-1");
+    assert_eq!(said["outputs"]["l2-apply/wait"]["vm_ip"], "192.168.1.51");
     let outputs = stage.lab.read(".build/l2/dev-pve/outputs.json");
     let outputs: serde_json::Value = serde_json::from_str(&outputs).unwrap();
     let addresses = &outputs["vms"]["web-1"]["addresses"];

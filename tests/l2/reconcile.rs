@@ -185,6 +185,47 @@ fn the_state_forgets_what_is_gone_and_nothing_else() {
 }
 
 #[test]
+fn what_is_stopped_keeps_its_address_when_the_state_forgets_others() {
+    if !sealed(
+        "reconcile::what_is_stopped_keeps_its_address_when_the_state_forgets_others",
+        "tofu",
+    ) || !has_ansible()
+    {
+        return;
+    }
+    let stage = Stage::new();
+    stage.applied();
+    destroy(&stage, 5102);
+    stage
+        .sim
+        .change(|world| world.vms.get_mut(&5101).unwrap().run = None);
+    stage
+        .hl("l2-reset dev --yes")
+        .exits(0)
+        .says(&["forgot 1 machine"]);
+    let outputs = stage.lab.read(".build/l2/dev-pve/outputs.json");
+    assert!(
+        outputs.contains("\"address\": \"192.168.1.51\""),
+        "{outputs}"
+    );
+    assert!(!outputs.contains("app-1"), "{outputs}");
+    let stopped = "`web-1` (VM 5101 on `pve`) is stopped";
+    stage.hl("l3").exits(69).says(&[stopped, AGAIN, RESET]);
+    // Only those that the run is about, of which there are none.
+    let ran = stage.hl("l3 --limit app").exits(69);
+    ran.says(&["no machine of `dev` on `pve` is in `--limit app`", AGAIN]);
+    assert!(!ran.stderr.contains("is stopped"), "{}", ran.stderr);
+    // Nor is the address lost where only the state is read.
+    stage.hl("l2-outputs dev").exits(0).says(&["192.168.1.51"]);
+    // What nobody remembers is told with the reason.
+    std::fs::remove_file(stage.lab.path(".build/l2/dev-pve/outputs.json")).unwrap();
+    stage
+        .hl("l3")
+        .exits(69)
+        .says(&["no address is known of `web-1`", "it is stopped"]);
+}
+
+#[test]
 fn a_vpn_that_is_down_is_told_before_anything_else() {
     if !sealed(
         "reconcile::a_vpn_that_is_down_is_told_before_anything_else",

@@ -30,14 +30,16 @@ fn a_plan_has_every_input_resolved() {
           "action": "note",
           "with": {
             "key": "prod-polaris"
-          }
+          },
+          "timeout_seconds": 600
         },
         {
           "id": "l2-apply/wait-lock",
           "layer": "l2",
           "recipe": "l2-apply prod --parallelism 7 --dry",
           "node": "polaris",
-          "action": "note"
+          "action": "note",
+          "timeout_seconds": 600
         },
         {
           "id": "l2-apply/apply",
@@ -67,6 +69,7 @@ fn a_plan_has_every_input_resolved() {
           "recipe": "l2-apply prod --parallelism 7 --dry",
           "node": "polaris",
           "action": "note",
+          "timeout_seconds": 600,
           "finally": true
         }
       ]

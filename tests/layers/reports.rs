@@ -191,7 +191,7 @@ name = "plan"
     24 | timeout = "60x"
        |           ^^^^^
        |
-       = help: write e.g. `90s`, `60m`, `1h 30m`, or a tier: `quick`, `short`, `medium`, `long` or `extended`
+       = help: write e.g. `90s`, `60m`, `1h 30m`, or a word: `quick`, `short`, `medium`, `long`, `extended` or `none`
 
     error: template: syntax error: unexpected `}`, expected end of variable block
       --> layers/l2-instantiate/layer.toml:29:25

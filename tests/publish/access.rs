@@ -82,7 +82,12 @@ fn it_is_proved_kept_published_and_then_used() {
         "# by hand\nPVE_BRIDGE=vmbr0\nPVE_NODE=old\n",
     );
     let ran = scene.hl("access").exits(0);
-    ran.says(&["wrote state/proxmox.env", "`hl l0-runway` checks the rest"]);
+    // The sixth variable is not asked for here, and L0 wants it.
+    ran.says(&[
+        "wrote state/proxmox.env",
+        "add `PVE_BUILD_ADDRESS=...` to `.env`",
+        "`hl l0-runway` checks the rest",
+    ]);
     let url = format!("https://{}", scene.sim.addr());
     let file = scene.file();
     for line in [

@@ -162,6 +162,17 @@ fn look(ctx: &StepContext<'_>, inputs: &Inputs) -> Result<Option<Found>, StepErr
         .filter(|(name, machine)| is_wanted(name, &machine.groups, &inputs.limit))
         .map(|(name, machine)| (name.as_str(), machine))
         .collect();
+    if wanted.is_empty() && !machines.is_empty() {
+        let names: Vec<String> = machines.keys().map(|name| format!("`{name}`")).collect();
+        found.wrong.push(format!(
+            "no machine of `{}` on `{}` is in `--limit {}`: its state holds {}",
+            inputs.env,
+            inputs.node,
+            inputs.limit,
+            names.join(", ")
+        ));
+        return Ok(Some(found));
+    }
     ctx.progress(format!("looking for {} machines", wanted.len()));
     let fates = fates(ctx, &wanted)?;
     let there: Vec<&str> = wanted

@@ -8,7 +8,7 @@ use crate::action::probe::refusal_counts;
 use crate::action::{Done, StepContext, StepError};
 use crate::pve::BuildAddress;
 
-const NAME: &str = "PVE_BUILD_ADDRESS";
+pub(super) const NAME: &str = "PVE_BUILD_ADDRESS";
 /// What machines of a home network answer on, one way or the other.
 const PORTS: &[u16] = &[22, 80, 443, 445, 3389, 8006];
 const LIMIT: Duration = Duration::from_secs(1);

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::address;
 use crate::action::{self, Done, Instead, StepContext, StepError};
 use crate::diag::Exit;
 use crate::pve::rights::Objects;
@@ -64,7 +65,13 @@ pub(super) fn check(ctx: &StepContext<'_>) -> Result<Done, StepError> {
     }
     parts.extend(malformed);
     if parts.is_empty() {
-        return Ok(Done::new("all that is needed is set"));
+        return Ok(Done::new(match ctx.env.get(address::NAME) {
+            Some(_) => "all that is needed is set".to_owned(),
+            None => format!(
+                "all that reaches the node is set; not `{}`, which L1 builds on: see `build-address`",
+                address::NAME
+            ),
+        }));
     }
     let mut error = StepError::new(parts.join("; "));
     error.help = help;

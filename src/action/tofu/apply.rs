@@ -19,8 +19,11 @@ use super::strangers::{Strangers, forget};
 use super::summary::{Kind, Summary};
 use super::tool::Tool;
 use super::workspace::{Target, Workspace};
-use crate::action::{Action, Approval, Basis, Cause, Done, Instead, Reads, StepContext, StepError};
+use crate::action::{
+    self, Action, Approval, Basis, Cause, Done, Instead, Reads, StepContext, StepError,
+};
 use crate::plan::EventKind;
+use crate::site;
 
 /// `tofu.apply`
 #[derive(Debug, Clone, Copy)]
@@ -111,7 +114,7 @@ impl Action for Apply {
     fn preview(&self, ctx: &StepContext<'_>) -> Result<Done, StepError> {
         let Inputs { target, .. } = ctx.inputs()?;
         let state = State::read(&Workspace::of(ctx, &target)?.state)?;
-        Ok(unchanged(&state))
+        Ok(unchanged(ctx, &target, &state))
     }
 
     fn run(&self, ctx: &StepContext<'_>) -> Result<Done, StepError> {
@@ -119,7 +122,8 @@ impl Action for Apply {
         let _once = Once(job.file.clone());
         Strangers::settle(ctx, &job.space)?;
         if job.summary.is_empty() && !job.summary.outputs_changed {
-            return Ok(unchanged(&State::read(&job.space.state)?));
+            let state = State::read(&job.space.state)?;
+            return Ok(unchanged(ctx, &job.target, &state));
         }
         let before = State::read(&job.space.state)?;
         // The question may have waited for hours.
@@ -137,7 +141,7 @@ impl Action for Apply {
             Ok(()) => {
                 let mut done = Done::new(counts(&job.summary)).changed(!job.summary.is_empty());
                 done.warnings = events.warnings;
-                Ok(provisioned(done, &after)
+                Ok(provisioned(done, &after, &order(ctx, &job.target))
                     .output("state", job.space.state.as_str())
                     .output("workdir", job.space.module.as_str()))
             }
@@ -146,19 +150,34 @@ impl Action for Apply {
     }
 }
 
-fn unchanged(state: &State) -> Done {
+fn unchanged(ctx: &StepContext<'_>, target: &Target, state: &State) -> Done {
     let done = Done {
         instead: Some(Instead::Skipped("no changes".to_owned())),
         ..Done::new("no changes").changed(false)
     };
-    provisioned(done, state)
+    provisioned(done, state, &order(ctx, target))
+}
+
+/// The machines as the environment's file names them, first to last. A module
+/// of the lab's own may have none.
+fn order(ctx: &StepContext<'_>, target: &Target) -> Vec<String> {
+    let env = site::machines(&action::site::tree(ctx.lab), &target.env);
+    env.map(|env| env.vms.into_iter().map(|vm| vm.name).collect())
+        .unwrap_or_default()
 }
 
 /// The contract of the specification: `NAME_vm_id` for each machine, and
-/// `provisioned_vms`, all of them.
-pub(super) fn provisioned(mut done: Done, state: &State) -> Done {
+/// `provisioned_vms`, all of them in the environment's order; what it does not
+/// name comes last.
+fn provisioned(mut done: Done, state: &State, order: &[String]) -> Done {
+    let place = |name: &str| {
+        let found = order.iter().position(|other| other == name);
+        found.unwrap_or(order.len())
+    };
+    let mut vms: Vec<_> = state.vms.iter().collect();
+    vms.sort_by_key(|(name, _)| place(name));
     let mut all = Vec::new();
-    for (name, vm) in &state.vms {
+    for (name, vm) in vms {
         let Some(vmid) = vm.vmid else { continue };
         done = done.output(&format!("{name}_vm_id"), vmid);
         all.push(json!({

@@ -91,8 +91,11 @@ impl Action for Forget {
                 .exit(Exit::Definition)
                 .help("put a step with `use = \"tofu.init\"` before this one"));
         }
-        // They are written again from the state.
-        files::remove(&outputs::file(ctx.lab, &space.key))?;
+        // The state is about to lose the addresses of machines that do not run.
+        let before = match records(ctx, &target.env, &target.node)? {
+            Records::Known { machines, .. } => machines,
+            Records::None | Records::Unwanted => BTreeMap::new(),
+        };
         let tool = Tool::find(ctx)?;
         let vars = format!("-var-file={vars_file}");
         let args = [
@@ -120,6 +123,11 @@ impl Action for Forget {
                 StepError::new(format!("the state still holds `{}`", kept.join("`, `")))
                     .help("tofu found them on the node: run it again"),
             );
+        }
+        match outputs::collect(&target, &after, &BTreeMap::new(), &before) {
+            Ok(outputs) => drop(outputs::write(ctx.lab, &space.key, &outputs)?),
+            // L3 says what is missing.
+            Err(_) => files::remove(&outputs::file(ctx.lab, &space.key))?,
         }
         let hosts: Vec<&str> = gone
             .iter()

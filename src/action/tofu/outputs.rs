@@ -65,6 +65,22 @@ pub fn read(path: &Utf8Path) -> Result<Outputs, StepError> {
     })
 }
 
+/// The machines that were handed on last, where that file is there and whole.
+pub(super) fn last(lab: &Lab, key: &str) -> BTreeMap<String, Machine> {
+    read(&file(lab, key))
+        .map(|outputs| outputs.vms)
+        .unwrap_or_default()
+}
+
+/// Hands them on.
+pub(super) fn write(lab: &Lab, key: &str, outputs: &Outputs) -> Result<Utf8PathBuf, StepError> {
+    let path = file(lab, key);
+    let text = serde_json::to_string_pretty(outputs)
+        .map_err(|error| StepError::new(error.to_string()).exit(Exit::Bug))?;
+    lab::write(&path, format!("{text}\n"), 0o600)?;
+    Ok(path)
+}
+
 /// `tofu.outputs`
 #[derive(Debug, Clone, Copy)]
 pub struct ReadOutputs;
@@ -107,8 +123,8 @@ impl Action for ReadOutputs {
                 ..Done::default()
             });
         }
-        let outputs =
-            collect(&target, &state, &addresses).map_err(|gap| gap.into_error(ctx, &target.env))?;
+        let outputs = collect(&target, &state, &addresses, &last(ctx.lab, &key))
+            .map_err(|gap| gap.into_error(ctx, &target.env))?;
         let mut done = Done::new(count(&outputs)).output("vms", names(&outputs));
         let path = file(ctx.lab, &key);
         if path.is_file() {
@@ -130,12 +146,9 @@ impl Action for ReadOutputs {
                     .help(format!("`hl l2-apply {env}` makes them")),
             );
         }
-        let outputs =
-            collect(&target, &state, &addresses).map_err(|gap| gap.into_error(ctx, &target.env))?;
-        let path = file(ctx.lab, &key);
-        let text = serde_json::to_string_pretty(&outputs)
-            .map_err(|error| StepError::new(error.to_string()).exit(Exit::Bug))?;
-        lab::write(&path, format!("{text}\n"), 0o600)?;
+        let outputs = collect(&target, &state, &addresses, &last(ctx.lab, &key))
+            .map_err(|gap| gap.into_error(ctx, &target.env))?;
+        let path = write(ctx.lab, &key, &outputs)?;
         // The layers above only use them.
         if ctx.step.layer.as_deref() == Some("l2") {
             let width = outputs.vms.keys().map(String::len).max().unwrap_or(0);
@@ -193,9 +206,11 @@ impl Gap {
             Self::Silent(vms) => {
                 let client = pve::Client::new(ctx.env, &ctx.lab.paths);
                 let names = quoted(vms.iter().map(|(name, ..)| name.as_str()).collect());
-                let mut error = StepError::new(format!("no address is known of {names}")).help(
-                    format!("once the guest agent answers, {again} reads the addresses"),
-                );
+                let mut error = StepError::new(format!("no address is known of {names}"))
+                    .exit(Exit::Runway)
+                    .help(format!(
+                        "{again} starts what is stopped; once the guest agent answers, it reads the addresses"
+                    ));
                 for (name, vmid, node) in &vms {
                     let why = match &client {
                         Ok(client) => agent(client, node, *vmid),
@@ -213,6 +228,12 @@ impl Gap {
 
 /// Why a machine told no address.
 fn agent(client: &pve::Client, node: &str, vmid: u32) -> String {
+    if client
+        .vm_status(node, vmid)
+        .is_ok_and(|vm| vm.status == "stopped")
+    {
+        return "it is stopped".to_owned();
+    }
     let path = format!("nodes/{node}/qemu/{vmid}/agent/network-get-interfaces");
     match client.get::<Value>(&path, &[]) {
         Ok(_) => "its guest agent answers now, but did not when the machine was made".to_owned(),
@@ -240,10 +261,14 @@ struct Raw {
     user: String,
 }
 
+/// The machines of the state. An address that a machine told now stands for
+/// what the state remembers; of a machine that tells none any more, as it is
+/// stopped, the one that was handed on `before` is kept.
 pub(super) fn collect(
     target: &Target,
     state: &State,
     told: &BTreeMap<String, Vec<String>>,
+    before: &BTreeMap<String, Machine>,
 ) -> Result<Outputs, Gap> {
     let raw = state.outputs.get("vms").cloned().unwrap_or_default();
     let raw: BTreeMap<String, Raw> = serde_json::from_value(raw).unwrap_or_default();
@@ -257,6 +282,10 @@ pub(super) fn collect(
     for (name, mut vm) in raw {
         if let Some(now) = told.get(&name).filter(|now| !now.is_empty()) {
             vm.addresses.clone_from(now);
+        } else if vm.addresses.is_empty()
+            && let Some(old) = before.get(&name).filter(|old| old.vmid == vm.vmid)
+        {
+            vm.addresses.clone_from(&old.addresses);
         }
         let fixed = vm
             .address
@@ -362,6 +391,10 @@ mod tests {
         state
     }
 
+    fn new() -> BTreeMap<String, Machine> {
+        BTreeMap::new()
+    }
+
     fn none() -> BTreeMap<String, Vec<String>> {
         BTreeMap::new()
     }
@@ -370,7 +403,7 @@ mod tests {
     fn what_a_machine_tells_now_stands_for_what_the_state_remembers() {
         let told = [("web-1".to_owned(), vec!["10.0.0.8".to_owned()])].into();
         for remembered in [["10.0.0.9"].as_slice(), &[]] {
-            let outputs = collect(&target(), &state(remembered, "dhcp"), &told).unwrap();
+            let outputs = collect(&target(), &state(remembered, "dhcp"), &told, &new()).unwrap();
             assert_eq!(outputs.vms["web-1"].address, "10.0.0.8");
         }
     }
@@ -381,10 +414,11 @@ mod tests {
             &target(),
             &state(&["10.0.0.9", "10.0.0.5"], "10.0.0.5/24"),
             &none(),
+            &new(),
         )
         .unwrap();
         assert_eq!(fixed.vms["web-1"].address, "10.0.0.5");
-        let dhcp = collect(&target(), &state(&["10.0.0.9"], "dhcp"), &none()).unwrap();
+        let dhcp = collect(&target(), &state(&["10.0.0.9"], "dhcp"), &none(), &new()).unwrap();
         assert_eq!(dhcp.vms["web-1"].address, "10.0.0.9");
         let text = serde_json::to_string(&dhcp).unwrap();
         assert_eq!(serde_json::from_str::<Outputs>(&text).unwrap(), dhcp);
@@ -392,7 +426,7 @@ mod tests {
 
     #[test]
     fn no_address_is_an_error_even_for_a_fixed_one() {
-        let gap = collect(&target(), &state(&[], "10.0.0.5/24"), &none()).unwrap_err();
+        let gap = collect(&target(), &state(&[], "10.0.0.5/24"), &none(), &new()).unwrap_err();
         let Gap::Silent(silent) = gap else {
             panic!("{gap:?}")
         };
@@ -400,10 +434,25 @@ mod tests {
     }
 
     #[test]
+    fn of_a_stopped_machine_the_last_address_is_kept_and_of_another_of_its_name_not() {
+        let before = collect(&target(), &state(&["10.0.0.9"], "dhcp"), &none(), &new()).unwrap();
+        let silent = state(&[], "dhcp");
+        let kept = collect(&target(), &silent, &none(), &before.vms).unwrap();
+        assert_eq!(kept, before);
+        // What the state remembers is newer.
+        let moved = state(&["10.0.0.7"], "dhcp");
+        let now = collect(&target(), &moved, &none(), &before.vms).unwrap();
+        assert_eq!(now.vms["web-1"].address, "10.0.0.7");
+        let mut other = before.vms;
+        other.get_mut("web-1").unwrap().vmid = 5199;
+        assert!(collect(&target(), &silent, &none(), &other).is_err());
+    }
+
+    #[test]
     fn a_machine_that_the_outputs_do_not_know_is_told() {
         let mut state = state(&["10.0.0.5"], "10.0.0.5/24");
         state.vms.insert("app-1".to_owned(), Vm::default());
-        let gap = collect(&target(), &state, &none()).unwrap_err();
+        let gap = collect(&target(), &state, &none(), &new()).unwrap_err();
         let Gap::Unfinished(names) = gap else {
             panic!("{gap:?}")
         };

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::SystemTime;
 
-use super::outputs::{Machine, collect, file, read, wants_machines};
+use super::outputs::{Machine, collect, last, wants_machines};
 use super::state::State;
 use super::workspace::Target;
 use crate::action::{StepContext, StepError};
@@ -47,14 +47,12 @@ pub fn records(ctx: &StepContext<'_>, env: &str, node: &str) -> Result<Records, 
         });
     }
     // What the machines told last stands for what the state remembers.
-    let told: BTreeMap<String, Vec<String>> = read(&file(ctx.lab, &key))
-        .map(|outputs| outputs.vms)
-        .unwrap_or_default()
+    let told: BTreeMap<String, Vec<String>> = last(ctx.lab, &key)
         .into_iter()
         .map(|(name, machine)| (name, machine.addresses))
         .collect();
-    let outputs =
-        collect(&target, &state, &told).map_err(|gap| gap.into_error(ctx, &target.env))?;
+    let outputs = collect(&target, &state, &told, &BTreeMap::new())
+        .map_err(|gap| gap.into_error(ctx, &target.env))?;
     Ok(Records::Known {
         machines: outputs.vms,
         written: path.metadata().and_then(|meta| meta.modified()).ok(),

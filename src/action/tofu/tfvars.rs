@@ -127,6 +127,9 @@ impl Action for Tfvars {
             return not_built(ctx, &space, &missing);
         }
         let count = vms.len();
+        // As the environment's file has them.
+        let made = env.vms.iter().filter(|vm| vms.contains_key(&vm.name));
+        let names: Vec<String> = made.map(|vm| vm.name.clone()).collect();
         let storage = ctx.env.get("PVE_STORAGE_VM").ok_or_else(|| {
             StepError::new("`PVE_STORAGE_VM` is not set")
                 .help("add it to `.env`: the storage for disks")
@@ -148,7 +151,7 @@ impl Action for Tfvars {
         Ok(Done::new(format!("{count} {plural} in `{}`", vars.env))
             .output("tfvars", file.as_str())
             .output("key", space.key.as_str())
-            .output("vms", vars.vms.keys().cloned().collect::<Vec<_>>()))
+            .output("vms", names))
     }
 }
 

@@ -13,7 +13,7 @@ use crate::layers::args::{Word, bind, typed};
 use crate::layers::fields::Findings;
 use crate::layers::model::{Layer, Recipe, Text};
 use crate::layers::template::{engine, is_template};
-use crate::layers::{Book, words};
+use crate::layers::{Book, components, words};
 
 /// All findings. Without `config`, tiers of timeouts are not looked up.
 pub(in crate::layers) fn findings(
@@ -32,6 +32,9 @@ pub(in crate::layers) fn findings(
         let mut findings = Findings::new(layer.source.clone());
         checker.layer(layer, &mut findings);
         all.extend(findings.list);
+    }
+    if let Some(config) = config {
+        all.extend(components::findings(book, config));
     }
     all
 }
