@@ -116,6 +116,7 @@ mod tests {
         let lab = LabSettings {
             name: "home".to_owned(),
             env: "stage".to_owned(),
+            ..LabSettings::default()
         };
         insta::assert_snapshot!(help(&recipe, &lab, None), @r"
         Go
