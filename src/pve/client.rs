@@ -9,6 +9,7 @@ use reqwest::blocking::{Client as Http, RequestBuilder, multipart};
 use reqwest::header::{AUTHORIZATION, HeaderValue};
 use serde::de::DeserializeOwned;
 
+use super::body::{self, Cut};
 use super::settings::Settings;
 use super::tls::{self, LastShown};
 use super::{Endpoint, Error, Fingerprint, Policy, TlsProblem, Unreachable, answer};
@@ -127,10 +128,9 @@ impl Client {
         let mut pauses = PAUSES.iter();
         loop {
             let request = self.request(Method::GET, path).query(query).timeout(limit);
-            let result = self.interruptible(request).and_then(|reply| {
-                let call = format!("GET {path}");
-                reply.read(&call)
-            });
+            let result = self
+                .interruptible(request, limit)
+                .and_then(|reply| reply.read(&format!("GET {path}")));
             match (result, pauses.next()) {
                 (Err(error), Some(pause)) if worth_another_try(&error) => {
                     self.cancel.sleep(*pause)?;
@@ -142,18 +142,20 @@ impl Client {
 
     /// `POST path` with a form.
     pub fn post<T: DeserializeOwned>(&self, path: &str, form: &[Param<'_>]) -> Result<T, Error> {
-        self.write(self.request(Method::POST, path).form(form), "POST", path)
+        let request = self.request(Method::POST, path).form(form);
+        self.write(request, ANSWER, "POST", path)
     }
 
     /// `PUT path` with a form.
     pub fn put<T: DeserializeOwned>(&self, path: &str, form: &[Param<'_>]) -> Result<T, Error> {
-        self.write(self.request(Method::PUT, path).form(form), "PUT", path)
+        let request = self.request(Method::PUT, path).form(form);
+        self.write(request, ANSWER, "PUT", path)
     }
 
     /// `DELETE path?query`.
     pub fn delete<T: DeserializeOwned>(&self, path: &str, query: &[Param<'_>]) -> Result<T, Error> {
         let request = self.request(Method::DELETE, path).query(query);
-        self.write(request, "DELETE", path)
+        self.write(request, ANSWER, "DELETE", path)
     }
 
     /// `POST path` with a multipart form, within `limit`.
@@ -164,20 +166,22 @@ impl Client {
         limit: Duration,
     ) -> Result<T, Error> {
         let request = self.request(Method::POST, path);
-        self.write(request.multipart(form).timeout(limit), "POST", path)
+        let request = request.multipart(form).timeout(limit);
+        self.write(request, limit, "POST", path)
     }
 
     /// Sent once: what a write did before its connection broke is not known.
     fn write<T: DeserializeOwned>(
         &self,
         request: RequestBuilder,
+        limit: Duration,
         method: &str,
         path: &str,
     ) -> Result<T, Error> {
         if self.cancel.is_cancelled() {
             return Err(Error::Cancelled);
         }
-        let reply = self.send(request)?;
+        let reply = self.send(request, limit)?;
         reply.read(&format!("{method} {path}"))
     }
 
@@ -190,10 +194,10 @@ impl Client {
 
     /// Sends a read on a thread of its own, so that a stop need not wait for
     /// a node that does not answer.
-    fn interruptible(&self, request: RequestBuilder) -> Result<Reply, Error> {
+    fn interruptible(&self, request: RequestBuilder, limit: Duration) -> Result<Reply, Error> {
         let (sender, receiver) = mpsc::sync_channel(1);
         let client = self.clone();
-        std::thread::spawn(move || sender.send(client.send(request)).is_ok());
+        std::thread::spawn(move || sender.send(client.send(request, limit)).is_ok());
         loop {
             if self.cancel.is_cancelled() {
                 return Err(Error::Cancelled);
@@ -206,7 +210,7 @@ impl Client {
         }
     }
 
-    fn send(&self, request: RequestBuilder) -> Result<Reply, Error> {
+    fn send(&self, request: RequestBuilder, limit: Duration) -> Result<Reply, Error> {
         let response = request.send().map_err(|error| self.transport(&error))?;
         let status = response.status();
         let reason = response
@@ -215,22 +219,41 @@ impl Client {
             .map(|phrase| String::from_utf8_lossy(phrase.as_bytes()).into_owned())
             .or_else(|| status.canonical_reason().map(str::to_owned))
             .unwrap_or_default();
-        let body = response.bytes().map_err(|error| self.transport(&error))?;
+        let body = match body::read(response, limit) {
+            Ok(body) => Some(body),
+            Err(Cut::TooLong) => None,
+            Err(Cut::TooSlow) => return Err(self.unreachable(Unreachable::Timeout)),
+            Err(Cut::Broken(error)) => return Err(self.broken(error)),
+        };
         Ok(Reply {
             status: status.as_u16(),
             reason,
-            body: body.to_vec(),
+            body,
         })
+    }
+
+    /// What the rest of an answer was lost to.
+    fn broken(&self, error: std::io::Error) -> Error {
+        match error.downcast::<reqwest::Error>() {
+            Ok(error) => self.transport(&error),
+            Err(error) => self.unreachable(Unreachable::Other(error.to_string())),
+        }
+    }
+
+    fn unreachable(&self, reason: Unreachable) -> Error {
+        Error::Unreachable {
+            endpoint: self.endpoint.to_string(),
+            reason,
+        }
     }
 
     /// What a request that got no answer died of.
     fn transport(&self, error: &reqwest::Error) -> Error {
-        let endpoint = self.endpoint.to_string();
         if let Some(tls) = cause::<rustls::Error>(error) {
             let shown = tls::last(&self.shown);
             let seen = shown.as_ref().and_then(|shown| shown.problem.clone());
             return Error::Tls {
-                endpoint,
+                endpoint: self.endpoint.to_string(),
                 problem: seen.unwrap_or_else(|| tls::problem(tls)),
                 fingerprint: shown.map(|shown| Fingerprint::of(&shown.certificate)),
             };
@@ -247,7 +270,7 @@ impl Client {
         } else {
             Unreachable::Other(text)
         };
-        Error::Unreachable { endpoint, reason }
+        self.unreachable(reason)
     }
 }
 
@@ -274,15 +297,25 @@ fn worth_another_try(error: &Error) -> bool {
 struct Reply {
     status: u16,
     reason: String,
-    body: Vec<u8>,
+    /// None: it is longer than any answer of the API.
+    body: Option<Vec<u8>>,
 }
 
 impl Reply {
     fn read<T: DeserializeOwned>(&self, call: &str) -> Result<T, Error> {
-        if (200..300).contains(&self.status) {
-            answer::success(call, &self.body)
-        } else {
-            Err(answer::failure(self.status, &self.reason, &self.body))
+        if !(200..300).contains(&self.status) {
+            let body = self.body.as_deref().unwrap_or_default();
+            return Err(answer::failure(self.status, &self.reason, body));
+        }
+        match &self.body {
+            Some(body) => answer::success(call, body),
+            None => Err(Error::Answer {
+                call: call.to_owned(),
+                detail: format!(
+                    "more than {} MiB, is this a Proxmox VE host?",
+                    body::MOST >> 20
+                ),
+            }),
         }
     }
 }

@@ -7,6 +7,7 @@
 
 mod address;
 mod answer;
+mod body;
 mod client;
 mod cluster;
 mod endpoint;

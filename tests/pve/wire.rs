@@ -23,11 +23,15 @@ enum Act {
     Hang,
     /// Status line and body.
     Say(&'static str, &'static str),
+    /// A status line, and a body that has no end.
+    Flood(&'static str),
 }
 
 struct Wire {
     client: Client,
     requests: Arc<AtomicUsize>,
+    /// Bytes of bodies without end that were taken.
+    flooded: Arc<AtomicUsize>,
     _dir: tempfile::TempDir,
 }
 
@@ -51,6 +55,8 @@ fn wire(acts: &[Act]) -> Wire {
     let addr = listener.local_addr().unwrap();
     let requests = Arc::new(AtomicUsize::new(0));
     let (acts, count) = (acts.to_vec(), requests.clone());
+    let flooded = Arc::new(AtomicUsize::new(0));
+    let taken = flooded.clone();
     std::thread::spawn(move || {
         for socket in listener.incoming() {
             let session = ServerConnection::new(config.clone()).unwrap();
@@ -68,6 +74,18 @@ fn wire(acts: &[Act]) -> Wire {
                         std::thread::sleep(Duration::from_hours(1));
                         drop(stream);
                     });
+                }
+                Act::Flood(status) => {
+                    let head = format!("HTTP/1.1 {status}\r\nTransfer-Encoding: chunked\r\n\r\n");
+                    stream.write_all(head.as_bytes()).unwrap();
+                    let piece = format!("{:x}\r\n{}\r\n", 1 << 16, "[".repeat(1 << 16));
+                    while stream.write_all(piece.as_bytes()).is_ok() {
+                        taken.fetch_add(1 << 16, Ordering::SeqCst);
+                        assert!(
+                            taken.load(Ordering::SeqCst) < 1 << 30,
+                            "read without a limit"
+                        );
+                    }
                 }
                 Act::Say(status, body) => {
                     let text = format!(
@@ -101,6 +119,7 @@ fn wire(acts: &[Act]) -> Wire {
     Wire {
         client: Client::new(&env, &paths).unwrap(),
         requests,
+        flooded,
         _dir: dir,
     }
 }
@@ -176,4 +195,21 @@ fn a_web_page_is_not_the_api() {
     let wire = wire(&[Act::Say("200 OK", "<!doctype html><title>router</title>")]);
     let error = wire.client.version().unwrap_err();
     assert!(error.to_string().contains("a web page"), "{error}");
+}
+
+#[test]
+fn an_answer_without_end_is_cut() {
+    let wire = wire(&[Act::Flood("200 OK"), Act::Flood("500 no luck")]);
+    let error = wire.client.version().unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "`GET version` gave an unexpected answer: more than 64 MiB, is this a Proxmox VE host?"
+    );
+    assert_eq!(wire.requests(), 1, "it is not asked again");
+    // What is on its way when the client stops is written, too.
+    let taken = wire.flooded.load(Ordering::SeqCst);
+    assert!((64 << 20..96 << 20).contains(&taken), "{taken}");
+    // An error is in its status line.
+    let error = wire.client.version().unwrap_err();
+    assert!(error.to_string().contains("no luck"), "{error}");
 }

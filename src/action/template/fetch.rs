@@ -12,7 +12,7 @@ use crate::action::{Cause, StepError};
 
 /// Until a list has come.
 const LIMIT: Duration = Duration::from_mins(1);
-/// A list of checksums is not longer.
+/// A list of checksums is not longer: 4 MiB.
 const MOST: u64 = 4 << 20;
 
 /// Gets a text by its URL.
@@ -94,9 +94,16 @@ impl Fetch for Web {
         }
         let mut text = String::new();
         response
-            .take(MOST)
+            .take(MOST + 1)
             .read_to_string(&mut text)
             .map_err(|error| StepError::new(format!("cannot read `{url}`: {error}")))?;
+        if text.len() as u64 > MOST {
+            return Err(StepError::new(format!(
+                "cannot use `{url}`: it is longer than {} MiB, expected a list of checksums",
+                MOST >> 20
+            ))
+            .help("correct the URL of the list in the definition"));
+        }
         Ok(text)
     }
 }
@@ -108,7 +115,8 @@ mod tests {
     use std::net::TcpListener;
 
     /// A server on loopback with a certificate of its own; its address and roots.
-    fn server(answer: &'static str) -> (String, RootCertStore) {
+    fn server(answer: impl Into<String>) -> (String, RootCertStore) {
+        let answer = answer.into();
         let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
         let mut roots = RootCertStore::empty();
         roots.add(made.cert.der().clone()).unwrap();
@@ -152,6 +160,19 @@ mod tests {
         let error = Web::with_roots(others).unwrap().text(&url).unwrap_err();
         assert!(error.message.contains("certificate"), "{error}");
         assert_eq!(error.cause, Cause::Transient);
+    }
+
+    #[test]
+    fn a_list_is_never_cut() {
+        let of = |length: usize| {
+            let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n");
+            let (url, roots) = server(head + &"x".repeat(length));
+            Web::with_roots(roots).unwrap().text(&url)
+        };
+        let most = usize::try_from(MOST).unwrap();
+        assert_eq!(of(most).unwrap().len(), most);
+        let error = of(most + 1).unwrap_err();
+        assert!(error.message.contains("longer than 4 MiB"), "{error}");
     }
 
     #[test]

@@ -6,9 +6,10 @@
 //! encrypted fallback file that it wrote at the last success, and says so.
 
 use std::collections::BTreeMap;
-use std::io;
-use std::process::Output;
-use std::time::Duration;
+use std::io::{self, PipeReader, Read};
+use std::process::ExitStatus;
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::time::{Duration, Instant};
 
 use camino::Utf8Path;
 
@@ -65,8 +66,6 @@ pub(in crate::lab::environment) fn ask(question: &Question<'_>) -> Result<Answer
         .dir(question.dir.as_std_path())
         .full_env(env)
         .stdin_null()
-        .stdout_capture()
-        .stderr_capture()
         .unchecked();
     match run(&expression, question.timeout) {
         Ok(Some(output)) => read(&output),
@@ -75,18 +74,72 @@ pub(in crate::lab::environment) fn ask(question: &Question<'_>) -> Result<Answer
     }
 }
 
+/// The most that is read of what the program writes, in bytes.
+const MOST: usize = 16 << 20;
+
+/// What the program wrote, and how it ended.
+struct Output {
+    status: ExitStatus,
+    stdout: Written,
+    stderr: Written,
+}
+
+/// What came out of a pipe; none: more than [`MOST`].
+type Written = Option<Vec<u8>>;
+
 fn run(expression: &duct::Expression, timeout: Duration) -> io::Result<Option<Output>> {
-    let handle = expression.start()?;
-    let output = handle.wait_timeout(timeout)?.cloned();
-    if output.is_none() {
+    let until = Instant::now() + timeout;
+    let (out, to_out) = io::pipe()?;
+    let (err, to_err) = io::pipe()?;
+    // The expression holds the ends that are written to: it goes at once, else
+    // they would never close.
+    let handle = expression.stdout_file(to_out).stderr_file(to_err).start()?;
+    let (out, err) = (reader(out), reader(err));
+    let left = || until.saturating_duration_since(Instant::now());
+    // A program that writes too much finds its pipe closed and ends, too.
+    let status = handle.wait_timeout(left())?.map(|output| output.status);
+    let Some(status) = status else {
         handle.kill()?;
+        return Ok(None);
+    };
+    drop(handle);
+    // A child that it left behind may hold the pipes for longer.
+    match (out.recv_timeout(left()), err.recv_timeout(left())) {
+        (Ok(stdout), Ok(stderr)) => Ok(Some(Output {
+            status,
+            stdout: stdout?,
+            stderr: stderr?,
+        })),
+        (Err(RecvTimeoutError::Timeout), _) | (_, Err(RecvTimeoutError::Timeout)) => Ok(None),
+        (Err(RecvTimeoutError::Disconnected), _) | (_, Err(RecvTimeoutError::Disconnected)) => {
+            Err(io::Error::other("its output cannot be read"))
+        }
     }
-    Ok(output)
+}
+
+/// Reads a pipe on a thread of its own.
+fn reader(pipe: PipeReader) -> Receiver<io::Result<Written>> {
+    let (sender, receiver) = mpsc::sync_channel(1);
+    std::thread::spawn(move || {
+        let mut text = Vec::new();
+        let most = u64::try_from(MOST).unwrap_or(u64::MAX);
+        let read = pipe.take(most + 1).read_to_end(&mut text);
+        let written = read.map(|count| (count <= MOST).then_some(text));
+        // Nobody waits any more when the time is over.
+        sender.send(written).is_ok()
+    });
+    receiver
 }
 
 fn read(output: &Output) -> Result<Answer, Problem> {
+    let (Some(stdout), Some(stderr)) = (&output.stdout, &output.stderr) else {
+        return Err(Problem::Other(format!(
+            "it wrote more than {} MiB, expected a JSON object of strings",
+            MOST >> 20
+        )));
+    };
     // It colours what it says, also where no terminal is.
-    let said = String::from_utf8_lossy(&output.stderr);
+    let said = String::from_utf8_lossy(stderr);
     let said = anstream::adapter::strip_str(&said).to_string();
     let mut errors = said
         .lines()
@@ -96,7 +149,7 @@ fn read(output: &Output) -> Result<Answer, Problem> {
         return Err(Problem::of(&said, errors.next()));
     }
     // What is wrong with the text is not said: it may hold values.
-    let values = serde_json::from_slice(&output.stdout)
+    let values = serde_json::from_slice(stdout)
         .map_err(|_| Problem::Other("its answer is not a JSON object of strings".to_owned()))?;
     let fallback = said.contains("fallback file").then(|| {
         errors
@@ -161,6 +214,15 @@ mod tests {
     fn it_is_stopped_when_it_takes_too_long() {
         let problem = stand_in("exec sleep 3600", Duration::from_millis(200)).unwrap_err();
         assert!(matches!(problem, Problem::TooLong(_)), "{problem:?}");
+    }
+
+    #[test]
+    fn an_answer_without_end_is_not_read_to_its_end() {
+        for script in ["exec yes", "exec yes >&2"] {
+            let problem = stand_in(script, Duration::from_mins(1)).unwrap_err();
+            let expected = "it wrote more than 16 MiB, expected a JSON object of strings";
+            assert_eq!(problem, Problem::Other(expected.to_owned()));
+        }
     }
 
     #[test]
