@@ -1,7 +1,7 @@
 //! One finding: message, place, help.
 
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::Serialize;
@@ -23,6 +23,8 @@ pub struct Source {
     pub path: Utf8PathBuf,
     /// The whole text.
     pub text: Arc<str>,
+    /// Where its lines begin: noted at the first question, for all places in it.
+    lines: Arc<OnceLock<Vec<usize>>>,
 }
 
 impl Source {
@@ -31,7 +33,23 @@ impl Source {
         Self {
             path: path.into(),
             text: text.into(),
+            lines: Arc::default(),
         }
+    }
+
+    /// The bytes at which its lines begin; the first is 0.
+    pub(super) fn lines(&self) -> &[usize] {
+        self.lines.get_or_init(|| {
+            let ends = self.text.match_indices('\n').map(|(at, _)| at + 1);
+            std::iter::once(0).chain(ends).collect()
+        })
+    }
+
+    /// The line that a byte is in, from 0.
+    pub(super) fn line_of(&self, at: usize) -> usize {
+        self.lines()
+            .partition_point(|begin| *begin <= at)
+            .saturating_sub(1)
     }
 
     /// A place in this source. `span` is in bytes.
@@ -58,14 +76,16 @@ pub struct Place {
 impl Place {
     /// Line and column of the start, from 1; columns count characters.
     pub fn line_column(&self) -> (usize, usize) {
-        let before = self
-            .source
-            .text
-            .get(..self.span.start)
-            .unwrap_or(&self.source.text);
-        let line = before.matches('\n').count() + 1;
-        let column = before.rsplit('\n').next().unwrap_or("").chars().count() + 1;
-        (line, column)
+        let text = &self.source.text;
+        let at = if text.is_char_boundary(self.span.start) {
+            self.span.start
+        } else {
+            text.len()
+        };
+        let line = self.source.line_of(at);
+        let begin = self.source.lines().get(line).copied().unwrap_or_default();
+        let before = text.get(begin..at).unwrap_or_default();
+        (line + 1, before.chars().count() + 1)
     }
 
     /// The file's path.
@@ -129,5 +149,23 @@ impl Diagnostic {
     pub fn note(mut self, note: impl Into<String>) -> Self {
         self.notes.push(note.into());
         self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn places_are_counted_from_the_text(text in "[a\u{e4}\n]{0,30}", start in 0_usize..70) {
+            let place = Source::new("x", text.clone()).at(start..start, "");
+            let before = text.get(..start).unwrap_or(&text);
+            let line = before.matches('\n').count() + 1;
+            let column = before.rsplit('\n').next().unwrap_or("").chars().count() + 1;
+            prop_assert_eq!(place.line_column(), (line, column));
+        }
     }
 }

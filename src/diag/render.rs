@@ -2,15 +2,25 @@
 
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 use std::fmt::Write as _;
+use std::ops::Range;
 
 use anstyle::{AnsiColor, Style};
 
-use super::{Diagnostic, Failure, Severity};
+use super::{Diagnostic, Failure, Place, Severity};
+
+/// More findings are counted, not shown: nobody reads a thousand at once.
+const SHOWN: usize = 1000;
 
 /// All findings of a failure, each followed by an empty line between them.
 /// With `color` the text holds ANSI escapes.
 pub fn render(failure: &Failure, color: bool) -> String {
-    let parts: Vec<_> = failure.diagnostics.iter().map(|d| one(d, color)).collect();
+    let shown = failure.diagnostics.iter().take(SHOWN);
+    let mut parts: Vec<_> = shown.map(|d| one(d, color)).collect();
+    let rest = failure.diagnostics.len().saturating_sub(SHOWN);
+    if rest > 0 {
+        let rest = Diagnostic::error(format!("{rest} more findings are not shown"));
+        parts.push(one(&rest.help("mend these first"), color));
+    }
     parts.join("\n\n")
 }
 
@@ -29,15 +39,14 @@ fn one(diagnostic: &Diagnostic, color: bool) -> String {
         let title = renderer.render(&[Group::with_title(title)]);
         return remarks(title, diagnostic, color);
     };
-    let text: &str = &place.source.text;
-    let start = place.span.start.min(text.len());
-    let end = place.span.end.clamp(start, text.len());
-    let mut annotation = AnnotationKind::Primary.span(start..end);
+    let (text, first, span) = excerpt(place);
+    let mut annotation = AnnotationKind::Primary.span(span);
     if !place.label.is_empty() {
         annotation = annotation.label(place.label.as_str());
     }
     let mut group = Group::with_title(title).element(
         Snippet::source(text)
+            .line_start(first)
             .path(place.path().as_str())
             .annotation(annotation),
     );
@@ -48,6 +57,25 @@ fn one(diagnostic: &Diagnostic, color: bool) -> String {
         group = group.element(Level::HELP.message(help.as_str()));
     }
     renderer.render(&[group])
+}
+
+/// The lines that a place is in, with the number of the first and the place's
+/// bytes in them: a file of many findings is not gone through for each.
+fn excerpt(place: &Place) -> (&str, usize, Range<usize>) {
+    let source = &place.source;
+    let text: &str = &source.text;
+    let start = place.span.start.min(text.len());
+    let end = place.span.end.clamp(start, text.len());
+    let begin = |line: usize| source.lines().get(line).copied();
+    let mut first = source.line_of(start);
+    if start == text.len() {
+        // The end of the file is told with the line before it.
+        first = first.saturating_sub(1);
+    }
+    let from = begin(first).unwrap_or_default();
+    let until = begin(source.line_of(end) + 1).unwrap_or(text.len());
+    let lines = text.get(from..until).unwrap_or_default();
+    (lines, first + 1, start - from..end - from)
 }
 
 /// Notes and help below a title without a source, in the look of a failed step.
@@ -88,6 +116,34 @@ mod tests {
           = help: did you mean `l2-apply`?
         ");
         assert!(render(&failure, true).contains("\u{1b}["));
+    }
+
+    #[test]
+    fn only_the_lines_of_a_place_are_looked_at() {
+        let text = "one\ntwo\nthree\nfour\n";
+        let source = Source::new("x", text);
+        let cut = |range: Range<usize>| {
+            let place = source.at(range, "");
+            let (lines, first, span) = excerpt(&place);
+            (lines.to_owned(), first, span)
+        };
+        assert_eq!(cut(4..7), ("two\n".to_owned(), 2, 0..3));
+        assert_eq!(cut(5..9), ("two\nthree\n".to_owned(), 2, 1..5));
+        assert_eq!(cut(19..19), ("four\n".to_owned(), 4, 5..5));
+        assert_eq!(cut(70..80), ("four\n".to_owned(), 4, 5..5));
+    }
+
+    #[test]
+    fn very_many_findings_are_counted() {
+        let source = Source::new("x", "key: 1\n".repeat(1500));
+        let found = |at: usize| Diagnostic::error("no").at(source.at(at * 7..at * 7 + 3, ""));
+        let failure = Failure::many(Exit::Definition, (0..1500).map(found).collect());
+        let text = render(&failure, false);
+        assert!(text.contains("--> x:1000:1") && !text.contains("--> x:1001:1"));
+        assert!(
+            text.contains("error: 500 more findings are not shown"),
+            "{text}"
+        );
     }
 
     #[test]

@@ -5,4 +5,5 @@ mod api;
 mod documents;
 mod doppler;
 mod full_disk;
+mod large;
 mod world;

@@ -5,6 +5,7 @@ mod check;
 mod docs;
 mod faults;
 mod golden;
+mod large;
 mod laws;
 mod places;
 mod schemas;

@@ -23,12 +23,30 @@ pub(in crate::lab) struct Entry {
     pub(in crate::lab) line: usize,
 }
 
+/// The longest value: what Linux lets a program be given in one variable
+/// (`MAX_ARG_STRLEN`), its name, the `=` and the zero behind it included.
+const LONGEST: usize = 128 << 10;
+
+/// The largest file.
+const LARGEST: u64 = 64 << 20;
+
 /// The assignments of the file at `path`, in its order; none when there is no
 /// such file. `shown` is the path as the user knows it.
 ///
 /// # Errors
 /// It cannot be read, or a line is no assignment (65).
 pub(in crate::lab) fn read(path: &Utf8Path, shown: &Utf8Path) -> Result<Vec<Entry>, Failure> {
+    if let Ok(meta) = fs::metadata(path)
+        && meta.len() > LARGEST
+    {
+        return Err(Failure::message(
+            Exit::Definition,
+            format!(
+                "`{shown}` is larger than {} MiB, expected a file of variables",
+                LARGEST >> 20
+            ),
+        ));
+    }
     match fs::read_to_string(path) {
         Ok(text) => parse(&text, shown),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
@@ -45,7 +63,8 @@ fn parse(text: &str, shown: &Utf8Path) -> Result<Vec<Entry>, Failure> {
     let taken = Rc::new(Cell::new(0));
     let reader = OneLineAtATime {
         lines: lines.iter().copied(),
-        rest: Vec::new(),
+        rest: &[],
+        ending: false,
         taken: Rc::clone(&taken),
     };
     let mut entries = Vec::new();
@@ -56,14 +75,53 @@ fn parse(text: &str, shown: &Utf8Path) -> Result<Vec<Entry>, Failure> {
         let Some(item) = parsed.next() else { break };
         let line = begins(&lines, before);
         match item {
+            Ok((name, value)) if name.len() + value.len() + 2 > LONGEST => {
+                wrong.push(too_long(&lines, line, &name, value.len()));
+            }
             Ok((name, value)) => entries.push(Entry { name, value, line }),
-            Err(_) => wrong.push(mistake(&lines, line, taken.get(), shown)),
+            Err(_) => wrong.push(mistake(&lines, line, taken.get())),
         }
     }
     if wrong.is_empty() {
-        Ok(entries)
-    } else {
-        Err(Failure::many(Exit::Definition, wrong))
+        return Ok(entries);
+    }
+    // One text for all places: lines keep their numbers, and show no value.
+    let mut text = String::new();
+    let mut at = 1;
+    let mut spans = Vec::with_capacity(wrong.len());
+    for mistake in &wrong {
+        while at < mistake.line {
+            text.push('\n');
+            at += 1;
+        }
+        let start = text.len();
+        text.push_str(&mistake.shown);
+        spans.push(start..text.len());
+    }
+    let source = Source::new(shown, text);
+    let found = wrong.into_iter().zip(spans);
+    let found = found.map(|(mistake, span)| mistake.finding.at(source.at(span, "")));
+    Err(Failure::many(Exit::Definition, found.collect()))
+}
+
+/// What is wrong with an assignment.
+struct Mistake {
+    line: usize,
+    finding: Diagnostic,
+    /// What is shown of the line.
+    shown: String,
+}
+
+fn too_long(lines: &[&str], line: usize, name: &str, length: usize) -> Mistake {
+    let room = LONGEST - name.len() - 2;
+    let written = lines.get(line - 1).and_then(|line| line.split_once('='));
+    let finding = Diagnostic::error(format!(
+        "the value of `{name}` has {length} bytes, a program can be given at most {room}"
+    ));
+    Mistake {
+        line,
+        finding: finding.help("put it in a file, and the file's path in the variable"),
+        shown: format!("{}=(not shown)", written.map_or(name, |(name, _)| name)),
     }
 }
 
@@ -77,7 +135,7 @@ fn begins(lines: &[&str], before: usize) -> usize {
     (before + skipped + 1).min(lines.len())
 }
 
-fn mistake(lines: &[&str], line: usize, last: usize, shown: &Utf8Path) -> Diagnostic {
+fn mistake(lines: &[&str], line: usize, last: usize) -> Mistake {
     let written = lines.get(line - 1).copied().unwrap_or_default();
     let (name, hidden) = match written.split_once('=') {
         Some((name, value)) if is_name(name) => (Some(name), !value.is_empty()),
@@ -97,18 +155,18 @@ fn mistake(lines: &[&str], line: usize, last: usize, shown: &Utf8Path) -> Diagno
     } else {
         found.help("begin a comment with `#`")
     };
-    // The place keeps its line number, and shows nothing but the name.
-    let mut text = "\n".repeat(line - 1);
-    let start = text.len();
-    text.push_str(name.unwrap_or_default());
+    let mut shown = name.unwrap_or_default().to_owned();
     if name.is_some() {
-        text.push('=');
+        shown.push('=');
     }
     if hidden {
-        text.push_str("(not shown)");
+        shown.push_str("(not shown)");
     }
-    let end = text.len();
-    found.at(Source::new(shown, text).at(start..end, ""))
+    Mistake {
+        line,
+        finding: found,
+        shown,
+    }
 }
 
 /// Whether the text before `=` is a variable's name, perhaps after `export`.
@@ -125,26 +183,36 @@ fn is_name(text: &str) -> bool {
 /// that the parser took for an assignment is known.
 struct OneLineAtATime<'a, I: Iterator<Item = &'a str>> {
     lines: I,
-    rest: Vec<u8>,
+    /// What is left of the line that was begun.
+    rest: &'a [u8],
+    /// Whether its end is still to be given.
+    ending: bool,
     taken: Rc<Cell<usize>>,
 }
 
 impl<'a, I: Iterator<Item = &'a str>> Read for OneLineAtATime<'a, I> {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        if self.rest.is_empty() {
+        if self.rest.is_empty() && !self.ending {
             let Some(line) = self.lines.next() else {
                 return Ok(0);
             };
             self.taken.set(self.taken.get() + 1);
-            self.rest = line.as_bytes().to_vec();
-            // Always: the parser takes a blank before the end of the file for
-            // an open value.
-            self.rest.push(b'\n');
+            self.rest = line.as_bytes();
+            self.ending = true;
         }
-        let count = self.rest.len().min(buf.len());
+        let mut count = self.rest.len().min(buf.len());
         let (now, later) = self.rest.split_at(count);
         buf.iter_mut().zip(now).for_each(|(to, from)| *to = *from);
-        self.rest = later.to_vec();
+        self.rest = later;
+        // Always: the parser takes a blank before the end of the file for an
+        // open value.
+        if later.is_empty()
+            && let Some(end) = buf.get_mut(count)
+        {
+            *end = b'\n';
+            self.ending = false;
+            count += 1;
+        }
         Ok(count)
     }
 }
@@ -193,6 +261,67 @@ mod tests {
         let shown = render(&failure, false);
         assert!(!shown.contains("hunter"), "{shown}");
         insta::assert_snapshot!(shown);
+    }
+
+    #[test]
+    fn a_value_that_no_program_can_be_given_is_a_finding() {
+        let room = LONGEST - "A=".len() - 1;
+        let fits = format!("A={}\nB=2\n", "x".repeat(room));
+        assert_eq!(ok(&fits).len(), 2);
+        let long = format!("C=1\nexport A='{}'\nB=2\n", "hunter2".repeat(1 << 20));
+        let failure = parse(&long, Utf8Path::new(".env")).unwrap_err();
+        let shown = render(&failure, false);
+        assert!(!shown.contains("hunter"), "{shown}");
+        insta::assert_snapshot!(shown, @r"
+        error: the value of `A` has 7340032 bytes, a program can be given at most 131069
+         --> .env:2:1
+          |
+        2 | export A=(not shown)
+          | ^^^^^^^^^^^^^^^^^^^^
+          |
+          = help: put it in a file, and the file's path in the variable
+        ");
+    }
+
+    /// Counts how often a piece of text is taken up.
+    #[test]
+    fn a_long_line_is_read_once() {
+        let line = "x".repeat(1 << 20);
+        let mut reader = OneLineAtATime {
+            lines: [line.as_str(), "y"].into_iter(),
+            rest: &[],
+            ending: false,
+            taken: Rc::default(),
+        };
+        let mut calls = 0;
+        let mut read = Vec::new();
+        let mut buf = [0; 8192];
+        loop {
+            let count = reader.read(&mut buf).unwrap();
+            // What is left is a part of the line itself: nothing is copied.
+            let range = line.as_bytes().as_ptr_range();
+            assert!(reader.rest.is_empty() || range.contains(&reader.rest.as_ptr()));
+            if count == 0 {
+                break;
+            }
+            calls += 1;
+            read.extend_from_slice(&buf[..count]);
+        }
+        assert_eq!(read, format!("{line}\ny\n").into_bytes());
+        assert_eq!(calls, (1 << 20) / 8192 + 2);
+    }
+
+    #[test]
+    fn all_mistakes_share_one_text() {
+        let text = "no\nA=1\nsuch thing\n".repeat(1000);
+        let failure = parse(&text, Utf8Path::new(".env")).unwrap_err();
+        assert_eq!(failure.diagnostics.len(), 2000);
+        let source = |at: usize| {
+            let place = failure.diagnostics[at].place.as_ref().unwrap();
+            (place.source.text.as_ptr(), place.line_column())
+        };
+        assert_eq!(source(0), (source(1999).0, (1, 1)));
+        assert_eq!(source(1999).1, (3000, 1));
     }
 
     #[test]
