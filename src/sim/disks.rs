@@ -27,8 +27,25 @@ pub(super) enum Wish {
     Import(String, String),
 }
 
+/// The volume that holds a VM's EFI variables: what the firmware ships is copied
+/// whole, however large a disk was asked for.
+fn efi_size(drive: &Drive) -> u64 {
+    match drive.options.get("efitype").map(String::as_str) {
+        Some("4m") => 528 << 10,
+        _ => 128 << 10,
+    }
+}
+
+/// The volume that holds a TPM's state.
+const TPM: u64 = 4 << 20;
+
+/// Whether the size of a drive is not its owner's choice.
+fn is_fixed(key: &str) -> bool {
+    key.starts_with("efidisk") || key.starts_with("tpmstate")
+}
+
 /// Reads the wish of a drive. `default` is the storage for those that name none.
-pub(super) fn wish(drive: &Drive, default: Option<&str>) -> Result<Wish, String> {
+pub(super) fn wish(key: &str, drive: &Drive, default: Option<&str>) -> Result<Wish, String> {
     let (storage, name) = match drive.file.split_once(':') {
         Some((storage, name)) => (Some(storage), name),
         None => (default, drive.file.as_str()),
@@ -49,6 +66,10 @@ pub(super) fn wish(drive: &Drive, default: Option<&str>) -> Result<Wish, String>
     };
     match (gib, drive.options.get("import-from")) {
         (Some(_), Some(source)) => Ok(Wish::Import(storage.to_owned(), source.clone())),
+        (Some(_), None) if key.starts_with("efidisk") => {
+            Ok(Wish::Empty(storage.to_owned(), efi_size(drive)))
+        }
+        (Some(_), None) if key.starts_with("tpmstate") => Ok(Wish::Empty(storage.to_owned(), TPM)),
         (Some(0), None) => Err("cannot allocate a disk of size 0".to_owned()),
         (Some(bytes), None) => Ok(Wish::Empty(storage.to_owned(), bytes)),
         (None, Some(_)) => Err("import-from: cannot be used with an existing volume".to_owned()),
@@ -75,7 +96,7 @@ pub(super) fn realize(
     let noted = sim.change(|world| {
         let mut noted = Vec::new();
         for (key, drive) in wanted {
-            match note(world, node, vmid, drive, default) {
+            match note(world, node, vmid, key, drive, default) {
                 Ok((drive, make)) => noted.push((key.clone(), drive, make)),
                 Err(error) => {
                     forget(world, &noted);
@@ -120,6 +141,7 @@ fn note(
     world: &mut World,
     node: &str,
     vmid: u32,
+    key: &str,
     drive: &Drive,
     default: Option<&str>,
 ) -> Result<(Drive, Make), ApiError> {
@@ -134,7 +156,7 @@ fn note(
         parent: None,
     };
     let format = drive.options.remove("format");
-    let make = match wish(&drive, default).map_err(ApiError::die)? {
+    let make = match wish(key, &drive, default).map_err(ApiError::die)? {
         Wish::Medium => Make::Nothing,
         Wish::Volume => {
             let Some(volume) = world.volume(&drive.file) else {
@@ -152,6 +174,7 @@ fn note(
                 storage: &storage,
                 size: CLOUDINIT,
                 used: CLOUDINIT,
+                format: format.as_deref(),
                 ..blank
             })?;
             drive.options.insert("media".to_owned(), "cdrom".to_owned());
@@ -160,6 +183,11 @@ fn note(
             Make::Nothing
         }
         Wish::Empty(storage, bytes) => {
+            let bytes = if is_fixed(key) {
+                world.rounded(&storage, bytes)
+            } else {
+                bytes
+            };
             drive.file = world.allocate(&NewDisk {
                 storage: &storage,
                 size: bytes,
@@ -227,7 +255,23 @@ mod tests {
     use super::*;
 
     fn wish_of(text: &str) -> Result<Wish, String> {
-        wish(&Drive::parse(text).unwrap(), Some("fallback"))
+        wish("scsi0", &Drive::parse(text).unwrap(), Some("fallback"))
+    }
+
+    #[test]
+    fn the_size_of_a_firmwares_disk_is_its_own() {
+        for (key, text, bytes) in [
+            ("efidisk0", "lvm:1,efitype=4m", 528 << 10),
+            ("efidisk0", "lvm:0", 128 << 10),
+            ("tpmstate0", "lvm:1", TPM),
+        ] {
+            let wish = wish(key, &Drive::parse(text).unwrap(), None);
+            assert_eq!(
+                wish.unwrap(),
+                Wish::Empty("lvm".to_owned(), bytes),
+                "{text}"
+            );
+        }
     }
 
     #[test]

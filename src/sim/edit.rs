@@ -6,7 +6,9 @@ use std::sync::Arc;
 
 use percent_encoding::percent_decode_str;
 
+use super::acl::ROOT;
 use super::call::{Call, unlocked, vm_mut};
+use super::cpu;
 use super::disks::{self, Wish};
 use super::drive::{Drive, Net};
 use super::error::ApiError;
@@ -93,7 +95,10 @@ impl Edit {
             let held = old.and_then(|vm| Drive::parse(vm.config.get(key)?).ok());
             match vmkeys::find(key).map(|key| key.right) {
                 None => {}
-                Some(Right::Root) => call.need_root()?,
+                Some(Right::Root) if call.who.id == ROOT => {}
+                Some(Right::Root) => {
+                    return Err(ApiError::die(format!("only root can set '{key}' config")));
+                }
                 Some(Right::Cloudinit) => {
                     call.need_any(world, &path, &["VM.Config.Cloudinit", "VM.Config.Network"])?;
                 }
@@ -109,7 +114,7 @@ impl Edit {
                 "VM.Config.Disk"
             };
             call.need(world, &path, &[right])?;
-            self.check_storage(call, world, drive)?;
+            self.check_storage(call, world, key, drive)?;
         }
         for (_, value) in self.set.iter().filter(|(key, _)| is_card(key)) {
             if let Some(bridge) = Net::parse(value).ok().as_ref().and_then(Net::bridge) {
@@ -123,7 +128,13 @@ impl Edit {
         Ok(())
     }
 
-    fn check_storage(&self, call: &Call<'_>, world: &World, drive: &Drive) -> Result<(), ApiError> {
+    fn check_storage(
+        &self,
+        call: &Call<'_>,
+        world: &World,
+        key: &str,
+        drive: &Drive,
+    ) -> Result<(), ApiError> {
         let sees = |storage: &str| {
             let path = format!("/storage/{storage}");
             call.need_any(
@@ -136,7 +147,8 @@ impl Edit {
             let path = format!("/storage/{storage}");
             call.need(world, &path, &["Datastore.AllocateSpace"])
         };
-        match disks::wish(drive, self.default_storage.as_deref()).map_err(ApiError::die)? {
+        let wish = disks::wish(key, drive, self.default_storage.as_deref());
+        match wish.map_err(ApiError::die)? {
             Wish::Medium if drive.file.starts_with('/') => call.need_root(),
             Wish::Medium => Ok(()),
             Wish::Volume => match world.volume(&drive.file) {
@@ -229,6 +241,17 @@ pub(super) fn is_card(key: &str) -> bool {
     super::vm::numbered(key).is_some_and(|(name, _)| name == "net")
 }
 
+/// A description as it is read back from the config: a node keeps no white
+/// space at its end.
+pub(super) fn description(text: &str) -> &str {
+    text.trim_end()
+}
+
+/// Whether a value is so little that the config does not hold it.
+pub(super) fn is_nothing(key: &str, value: &str) -> bool {
+    key == "description" && value.is_empty()
+}
+
 /// A VM has one cloud-init drive.
 fn one_cloudinit(vm: &Vm, edit: &Edit) -> Result<(), ApiError> {
     for (key, drive) in &edit.drives {
@@ -261,6 +284,9 @@ fn delete_keys(
     }
     for key in &edit.delete {
         vm.pending.remove(key);
+        if key == "lock" {
+            vm.lock = None;
+        }
         let Some(value) = vm.config.get(key).cloned() else {
             continue;
         };
@@ -290,6 +316,9 @@ fn set_keys(
     let mut values = edit.set.clone();
     complete_cards(world, &mut values);
     let vm = vm_mut(world, node, vmid)?;
+    if let Some(lock) = values.remove("lock") {
+        vm.lock = Some(lock);
+    }
     let running = vm.run.is_some();
     let mut freed = Vec::new();
     for (key, drive) in made {
@@ -308,7 +337,9 @@ fn set_keys(
         if vm.config.get(&key) == Some(&value) {
             continue;
         }
-        if running && !live(&key) {
+        if is_nothing(&key, &value) {
+            vm.config.remove(&key);
+        } else if running && !live(&key) {
             vm.pending.insert(key, Some(value));
         } else {
             vm.config.insert(key, value);
@@ -388,9 +419,15 @@ fn normal(key: &str, value: &str) -> Result<String, String> {
                 )),
             }
         }
+        "description" => Ok(description(value).to_owned()),
+        "cpu" => cpu::check(value).map(|()| value.to_owned()),
         "tags" => {
             let mut seen = BTreeSet::new();
-            let tags: Vec<String> = list(Some(value))
+            let given = list(Some(value));
+            if !given.iter().all(|tag| is_tag(tag)) {
+                return Err("invalid characters in tag".to_owned());
+            }
+            let tags: Vec<String> = given
                 .into_iter()
                 .map(|tag| tag.to_lowercase())
                 .filter(|tag| seen.insert(tag.clone()))
@@ -411,6 +448,13 @@ fn normal(key: &str, value: &str) -> Result<String, String> {
         _ if key.starts_with("ipconfig") => check_ipconfig(value).map(|()| value.to_owned()),
         _ => Ok(value.to_owned()),
     }
+}
+
+fn is_tag(text: &str) -> bool {
+    text.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_')
+        && text
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '+' | '.'))
 }
 
 fn check_ipconfig(value: &str) -> Result<(), String> {
@@ -460,6 +504,8 @@ mod tests {
             .unwrap();
         assert_eq!(edit.set["tags"], "hl;web");
         assert_eq!(edit.set["onboot"], "1");
+        let text = read("description=my%0Adescription%0A+%0A").unwrap();
+        assert_eq!(text.set["description"], "my\ndescription");
         assert_eq!(edit.delete, ["balloon", "vcpus", "vga"]);
         assert!(edit.describe().contains("-delete balloon,vcpus,vga"));
         assert!(
@@ -479,6 +525,9 @@ mod tests {
             ("net0=modem", "net0"),
             ("scsi0=local-lvm%3A8%2Cwings%3D2", "scsi0"),
             ("sshkeys=nonsense", "sshkeys"),
+            ("tags=a+b%21", "tags"),
+            ("tags=-a", "tags"),
+            ("cpu=no+such%2C", "cpu"),
             ("delete=wings", "delete"),
             ("delete=memory&memory=512", "delete"),
         ] {

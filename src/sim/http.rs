@@ -2,12 +2,15 @@
 //! as Proxmox VE's own daemon writes it.
 
 use std::collections::BTreeMap;
+use std::io::Write;
 use std::sync::Arc;
 use std::time::Instant;
 
 use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use hyper::ext::ReasonPhrase;
 use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value, json};
@@ -23,6 +26,9 @@ use super::upload;
 
 /// The largest body that is not an upload.
 const BODY_LIMIT: usize = 512 * 1024;
+
+/// Answers longer than this are packed for clients that take it.
+const GZIP_FROM: usize = 1024;
 
 /// How much of a refused body is read before the answer.
 const DRAIN_LIMIT: usize = 16 * 1024 * 1024;
@@ -41,9 +47,13 @@ pub(super) async fn serve(State(sim): State<Arc<Sim>>, request: Request) -> Resp
     let method = request.method().clone();
     let decoded = percent_decode_str(request.uri().path()).decode_utf8_lossy();
     let whole = route::collapse(&decoded);
+    let zip = accepts_gzip(request.headers());
     let Some((format, path)) = strip_base(&whole) else {
+        if whole == "/" && matches!(method, Method::GET | Method::HEAD) {
+            return page(&sim, zip);
+        }
         let error = ApiError::new(404, format!("no such file '{whole}'"));
-        return respond(Format::Json, Err(error), None);
+        return respond(Format::Json, Err(error), None, zip);
     };
     let mut who = None;
     let (result, total) = answer(&sim, request, &path, &mut who).await;
@@ -52,7 +62,7 @@ pub(super) async fn serve(State(sim): State<Arc<Sim>>, request: Request) -> Resp
     {
         tokio::time::sleep(sim.latency.refusal).await;
     }
-    let response = respond(format, result, total);
+    let response = respond(format, result, total, zip);
     sim.log.push(RequestLine {
         method: method.to_string(),
         path,
@@ -105,6 +115,10 @@ async fn answer(
     } else {
         read_params(request).await
     };
+    let params = params.and_then(|mut params| {
+        params.drop_repeated(&captures)?;
+        Ok(params)
+    });
     let params = match params {
         Ok(params) => params,
         Err(error) => return (Err(error), None),
@@ -247,7 +261,68 @@ fn check_captures(sim: &Sim, captures: &BTreeMap<&'static str, String>) -> Resul
     Ok(())
 }
 
-fn respond(format: Format, answer: Answer, total: Option<usize>) -> Response<Body> {
+/// Whether a client takes gzip: asked as Proxmox VE's daemon asks.
+fn accepts_gzip(headers: &HeaderMap) -> bool {
+    let accepted = headers.get(header::ACCEPT_ENCODING);
+    accepted
+        .and_then(|value| value.to_str().ok())
+        .is_some_and(|text| text.contains("gzip"))
+}
+
+/// What a browser or a health check finds at `/`.
+fn page(sim: &Sim, zip: bool) -> Response<Body> {
+    let (node, release) = {
+        let world = sim.world();
+        let node = world.nodes.first().map(|node| node.name.clone());
+        (node.unwrap_or_default(), world.profile.release.clone())
+    };
+    let text = format!(
+        "<!DOCTYPE html>\n<html lang=\"en\">\n<head><meta charset=\"utf-8\">\
+         <title>{node} - Proxmox Virtual Environment</title></head>\n\
+         <body><p>This is a simulated Proxmox VE {release}. It has no web interface; \
+         its API is at <a href=\"/api2/json/version\">/api2/json</a>.</p></body>\n</html>\n"
+    );
+    let mut response = with_body(text, "text/html; charset=UTF-8", zip);
+    as_the_daemon(response.headers_mut());
+    response
+}
+
+fn with_body(text: String, kind: &'static str, zip: bool) -> Response<Body> {
+    let packed = (zip && text.len() > GZIP_FROM)
+        .then(|| gzip(text.as_bytes()).ok())
+        .flatten();
+    let mut response = match packed {
+        Some(bytes) => {
+            let mut response = Response::new(Body::from(bytes));
+            let gzip = HeaderValue::from_static("gzip");
+            response
+                .headers_mut()
+                .insert(header::CONTENT_ENCODING, gzip);
+            response
+        }
+        None => Response::new(Body::from(text)),
+    };
+    let kind = HeaderValue::from_static(kind);
+    response.headers_mut().insert(header::CONTENT_TYPE, kind);
+    response
+}
+
+fn gzip(bytes: &[u8]) -> std::io::Result<Vec<u8>> {
+    let mut packer = GzEncoder::new(Vec::new(), Compression::fast());
+    packer.write_all(bytes)?;
+    packer.finish()
+}
+
+/// The headers that every answer has.
+fn as_the_daemon(headers: &mut HeaderMap) {
+    let text = HeaderValue::from_static;
+    headers.insert(header::SERVER, text("pve-api-daemon/3.0"));
+    headers.insert(header::CACHE_CONTROL, text("max-age=0"));
+    headers.insert(header::PRAGMA, text("no-cache"));
+    headers.insert(header::EXPIRES, text("Thu, 01 Jan 1970 00:00:00 GMT"));
+}
+
+fn respond(format: Format, answer: Answer, total: Option<usize>, zip: bool) -> Response<Body> {
     let (status, reason, body) = match answer {
         Ok(data) => {
             let mut fields = Map::from_iter([("data".to_owned(), data)]);
@@ -263,18 +338,13 @@ fn respond(format: Format, answer: Answer, total: Option<usize>) -> Response<Bod
     };
     let close = status >= 400;
     let body = body.map(|body| body.to_string()).unwrap_or_default();
-    let mut response = Response::new(Body::from(body));
+    let mut response = with_body(body, "application/json;charset=UTF-8", zip);
     *response.status_mut() =
         StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let headers = response.headers_mut();
-    let text = HeaderValue::from_static;
-    headers.insert(header::CONTENT_TYPE, text("application/json;charset=UTF-8"));
-    headers.insert(header::SERVER, text("pve-api-daemon/3.0"));
-    headers.insert(header::CACHE_CONTROL, text("max-age=0"));
-    headers.insert(header::PRAGMA, text("no-cache"));
-    headers.insert(header::EXPIRES, text("Thu, 01 Jan 1970 00:00:00 GMT"));
+    as_the_daemon(headers);
     if close {
-        headers.insert(header::CONNECTION, text("close"));
+        headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
     if let Some(reason) = reason
         && let Ok(reason) = ReasonPhrase::try_from(reason.into_bytes())

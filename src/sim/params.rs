@@ -20,6 +20,8 @@ pub(super) enum Kind {
     Bool,
     /// Any text.
     Text,
+    /// Text of at most so many characters.
+    Short(usize),
     /// One of these.
     Enum(&'static [&'static str]),
     /// A VMID.
@@ -93,6 +95,23 @@ impl Params {
         self.0.insert(name.to_owned(), value.into());
     }
 
+    /// Drops what the path says already. Clients repeat it, and a node takes it
+    /// when it is the same.
+    pub(super) fn drop_repeated(
+        &mut self,
+        path: &BTreeMap<&'static str, String>,
+    ) -> Result<(), ApiError> {
+        for (name, value) in path {
+            match self.0.remove(*name) {
+                Some(repeated) if repeated != *value => {
+                    return Err(ApiError::param(name, CONFLICT));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
     /// The text of one.
     pub(super) fn text(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(String::as_str)
@@ -160,6 +179,7 @@ impl Params {
 }
 
 const MISSING: &str = "property is missing and it is not optional";
+const CONFLICT: &str = "duplicate parameter (already defined in URI) with conflicting values!";
 const UNKNOWN: &str =
     "property is not defined in schema and the schema does not allow additional properties";
 
@@ -168,7 +188,10 @@ impl Kind {
     pub(super) fn check(self, value: &str) -> Result<(), String> {
         let failed = |name: &str| format!("type check ('{name}') failed - got '{value}'");
         match self {
-            Kind::Text => Ok(()),
+            Kind::Short(most) if value.chars().count() > most => {
+                Err(format!("value may only be {most} characters long"))
+            }
+            Kind::Text | Kind::Short(_) => Ok(()),
             Kind::Bool => match drive::boolean(value) {
                 Some(_) => Ok(()),
                 None => Err(failed("boolean")),
@@ -286,6 +309,28 @@ mod tests {
         params("newid=100&target=pve&full=1&name=web-1.lab")
             .check(&table, false)
             .unwrap();
+    }
+
+    #[test]
+    fn what_the_path_says_may_be_repeated() {
+        let path = BTreeMap::from([("vmid", "103".to_owned()), ("node", "pve".to_owned())]);
+        let mut given = params("vmid=103&tags=a");
+        given.drop_repeated(&path).unwrap();
+        assert_eq!(given, params("tags=a"));
+        let mut json = Params::default();
+        json.add_json(br#"{"vmid":103,"node":"other"}"#).unwrap();
+        let error = json.drop_repeated(&path).unwrap_err();
+        assert_eq!(error.status, 400);
+        assert_eq!(error.errors["node"], CONFLICT);
+    }
+
+    #[test]
+    fn long_texts_are_refused() {
+        assert!(Kind::Short(3).check("äöü").is_ok());
+        assert_eq!(
+            Kind::Short(3).check("äöüß").unwrap_err(),
+            "value may only be 3 characters long"
+        );
     }
 
     #[test]

@@ -43,6 +43,11 @@ impl Profile {
         }
     }
 
+    /// The QEMU that comes with it.
+    pub(super) fn qemu(&self) -> &'static str {
+        if self.major >= 9 { "10.1.2" } else { "9.2.0" }
+    }
+
     /// Any of these rights lets a caller ask the guest agent: 9.0 took
     /// `VM.Monitor` apart.
     pub(super) fn agent_audit(&self) -> &'static [&'static str] {

@@ -1,6 +1,7 @@
 //! A world from its seed.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::Ipv4Addr;
 
 use sha2::{Digest, Sha256};
 
@@ -44,7 +45,10 @@ impl World {
         };
         let now = world.now();
         let names = std::iter::once(&seed.node).chain(&seed.more_nodes);
-        world.nodes.extend(names.map(|name| node(seed, name, now)));
+        let nodes = names.enumerate();
+        world
+            .nodes
+            .extend(nodes.map(|(place, name)| node(seed, place, name, now)));
         for entry in &seed.storages {
             for file in &entry.files {
                 world.seed_file(&seed.node, &entry.id, file);
@@ -172,7 +176,21 @@ impl World {
     }
 }
 
-fn node(seed: &Seed, name: &str, now: i64) -> Node {
+/// The same network for the node at `place` of a cluster: the first one's
+/// address, counted on. Nothing but IPv4 is counted.
+fn counted(cidr: &str, place: usize, gateway: Option<&str>) -> Option<String> {
+    let (address, prefix) = cidr.split_once('/')?;
+    let [a, b, c, first] = address.parse::<Ipv4Addr>().ok()?.octets();
+    let hosts = (first..=254).chain(1..first);
+    let free = hosts
+        .map(|last| Ipv4Addr::new(a, b, c, last).to_string())
+        .filter(|address| Some(address.as_str()) != gateway);
+    free.take(place + 1)
+        .last()
+        .map(|address| format!("{address}/{prefix}"))
+}
+
+fn node(seed: &Seed, place: usize, name: &str, now: i64) -> Node {
     Node {
         name: name.to_owned(),
         cpus: seed.cpus,
@@ -184,7 +202,10 @@ fn node(seed: &Seed, name: &str, now: i64) -> Node {
             .iter()
             .map(|bridge| Bridge {
                 name: bridge.name.clone(),
-                cidr: bridge.cidr.clone(),
+                cidr: match (&bridge.cidr, place) {
+                    (Some(cidr), 1..) => counted(cidr, place, bridge.gateway.as_deref()),
+                    (cidr, _) => cidr.clone(),
+                },
                 gateway: bridge.gateway.clone(),
                 active: bridge.active,
             })
@@ -219,6 +240,33 @@ mod tests {
         assert_eq!(one, two);
         assert_eq!(one.new_mac(), two.new_mac());
         assert_ne!(one.new_uuid(), one.new_uuid());
+    }
+
+    #[test]
+    fn nodes_of_a_cluster_differ() {
+        let seed = Seed {
+            more_nodes: vec!["n2".to_owned(), "n3".to_owned()],
+            ..Seed::default()
+        };
+        let world = World::seeded(&seed);
+        let addresses: Vec<_> = (0..3).map(|place| world.address_of(place)).collect();
+        assert_eq!(addresses, ["192.168.1.10", "192.168.1.11", "192.168.1.12"]);
+        let prints: BTreeSet<_> = ["pve", "n2", "n3"]
+            .map(|node| world.fingerprint_of(node))
+            .into();
+        assert_eq!(prints.len(), 3);
+        let gateway = Some("10.0.0.254");
+        assert_eq!(
+            counted("10.0.0.253/24", 1, gateway).as_deref(),
+            Some("10.0.0.1/24")
+        );
+        // Nodes that were copied by hand have one address.
+        let mut copied = world;
+        for node in &mut copied.nodes {
+            node.bridges[0].cidr = Some("10.0.0.1/24".to_owned());
+        }
+        let addresses: Vec<_> = (0..3).map(|place| copied.address_of(place)).collect();
+        assert_eq!(addresses, ["10.0.0.1", "127.0.0.2", "127.0.0.3"]);
     }
 
     #[test]

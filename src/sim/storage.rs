@@ -171,6 +171,26 @@ impl World {
         }))
     }
 
+    /// Where a volume is on its node.
+    pub(super) fn path_of(&self, volid: &str) -> String {
+        let (id, name) = volid.split_once(':').unwrap_or((volid, ""));
+        let Some(folder) = self.storages.get(id).and_then(|storage| storage.path(id)) else {
+            return format!("/dev/pve/{name}");
+        };
+        match name.split_once('/') {
+            Some(("iso", file)) => format!("{folder}/template/iso/{file}"),
+            Some(("vztmpl", file)) => format!("{folder}/template/cache/{file}"),
+            Some(("import", _)) => format!("{folder}/{name}"),
+            _ => {
+                // A linked clone's name holds that of its base.
+                let parts: Vec<&str> = name.split('/').collect();
+                let own = parts.len().saturating_sub(2);
+                let own: Vec<&str> = parts.into_iter().skip(own).collect();
+                format!("{folder}/images/{}", own.join("/"))
+            }
+        }
+    }
+
     /// A volume by its id.
     pub(super) fn volume(&self, volid: &str) -> Option<&Volume> {
         self.volumes.iter().find(|volume| volume.volid == volid)
@@ -226,12 +246,25 @@ impl World {
     /// Makes the cloud-init volume of a VM and returns its id.
     pub(super) fn allocate_cloudinit(&mut self, disk: &NewDisk<'_>) -> Result<String, ApiError> {
         let storage = self.storage_for(disk.storage, disk.node, "images")?;
-        let (format, name) = if storage.has_paths() {
-            ("qcow2", format!("vm-{}-cloudinit.qcow2", disk.vmid))
+        let (wanted, paths) = (disk.format, storage.has_paths());
+        let format = format_on(storage, wanted.or(paths.then_some("qcow2")))?;
+        let suffix = if paths {
+            format!(".{format}")
         } else {
-            ("raw", format!("vm-{}-cloudinit", disk.vmid))
+            String::new()
         };
-        self.make(disk, &name, format)
+        let name = format!("vm-{}-cloudinit{suffix}", disk.vmid);
+        self.make(disk, &name, &format)
+    }
+
+    /// A size as a storage can give it: some know only whole extents.
+    pub(super) fn rounded(&self, id: &str, bytes: u64) -> u64 {
+        let unit = match self.storages.get(id).map(|storage| storage.kind.as_str()) {
+            Some("lvm" | "lvmthin") => 4 << 20,
+            Some("zfspool" | "rbd") => 1 << 20,
+            _ => 1,
+        };
+        bytes.next_multiple_of(unit)
     }
 
     fn make(&mut self, disk: &NewDisk<'_>, name: &str, format: &str) -> Result<String, ApiError> {

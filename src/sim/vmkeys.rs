@@ -1,7 +1,7 @@
 //! The keys of a VM's config: what they may hold, how they are returned, which
 //! right changes them, and whether a running VM takes the change at once.
 
-use super::params::Kind::{self, Bool, DnsName, Enum, Int, Number, Text};
+use super::params::Kind::{self, Bool, DnsName, Enum, Int, Number, Short, Text};
 use super::vm::numbered;
 
 /// What changes a key needs, as a privilege on the VM.
@@ -84,7 +84,7 @@ const KEYS: &[Key] = &[
     one("cpu", Text, Right::Cpu, false),
     one("cpulimit", Number, Right::Cpu, true),
     one("cpuunits", Int(1, 262_144), Right::Cpu, true),
-    one("description", Text, Right::Options, true),
+    one("description", Short(8192), Right::Options, true),
     many("efidisk", 1, Right::Drive, false),
     one("freeze", Bool, Right::Options, false),
     one("hookscript", Text, Right::Root, true),
@@ -103,6 +103,7 @@ const KEYS: &[Key] = &[
     one("keyboard", Text, Right::Options, false),
     one("kvm", Bool, Right::HwType, false),
     one("localtime", Bool, Right::Options, false),
+    one("lock", Enum(LOCKS), Right::Root, true),
     one("machine", Text, Right::HwType, false),
     one("memory", Text, Right::Memory, false),
     one("migrate_downtime", Number, Right::Options, true),
@@ -150,6 +151,18 @@ const KEYS: &[Key] = &[
 const OS: &[&str] = &[
     "other", "wxp", "w2k", "w2k3", "w2k8", "wvista", "win7", "win8", "win10", "win11", "l24",
     "l26", "solaris",
+];
+
+const LOCKS: &[&str] = &[
+    "backup",
+    "clone",
+    "create",
+    "migrate",
+    "rollback",
+    "snapshot",
+    "snapshot-delete",
+    "suspended",
+    "suspending",
 ];
 
 const SCSI: &[&str] = &[

@@ -2,11 +2,13 @@
 //! handler asks of it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::Ipv4Addr;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::acl::AclEntry;
+use super::certs;
 use super::hex;
 use super::profile::Profile;
 use super::storage::{Storage, Volume};
@@ -139,6 +141,37 @@ impl World {
     /// A node by name.
     pub fn node(&self, name: &str) -> Option<&Node> {
         self.nodes.iter().find(|node| node.name == name)
+    }
+
+    /// The fingerprint of a node's certificate: that of the one that answers is
+    /// served, the others' are made up.
+    pub(super) fn fingerprint_of(&self, node: &str) -> String {
+        if self.nodes.first().is_some_and(|first| first.name == node) {
+            return self.fingerprint.clone();
+        }
+        certs::fingerprint(format!("{}/certificate/{node}", self.secret).as_bytes())
+    }
+
+    /// The address of a node: that of its first bridge that has one. Nodes
+    /// without one, or with that of a node before them, are told apart on
+    /// loopback.
+    pub(super) fn address_of(&self, place: usize) -> String {
+        let own = |node: &Node| {
+            let mut cidrs = node
+                .bridges
+                .iter()
+                .filter_map(|bridge| bridge.cidr.as_deref());
+            cidrs.next()?.split('/').next().map(str::to_owned)
+        };
+        let before = self.nodes.iter().take(place).filter_map(own);
+        let before: BTreeSet<String> = before.collect();
+        let address = self.nodes.get(place).and_then(own);
+        address
+            .filter(|address| !before.contains(address))
+            .unwrap_or_else(|| {
+                let last = u8::try_from(place + 1).unwrap_or(u8::MAX);
+                Ipv4Addr::new(127, 0, 0, last).to_string()
+            })
     }
 
     /// The pool that a VM is in.

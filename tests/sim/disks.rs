@@ -54,6 +54,68 @@ fn bpg_drops_and_adds_the_cloudinit_drive() {
 }
 
 #[test]
+fn a_cloudinit_drive_has_the_format_that_was_asked_for() {
+    let lab = with_vm();
+    let form = [
+        ("vmid", "120"),
+        ("ide2", "file=local:cloudinit,format=raw,"),
+    ];
+    lab.done(&lab.post("/nodes/pve/qemu", &form));
+    let of = |vmid: u32| lab.get(&format!("/nodes/pve/qemu/{vmid}/config")).data()["ide2"].clone();
+    assert_eq!(
+        of(120),
+        "local:120/vm-120-cloudinit.raw,media=cdrom,size=4M"
+    );
+    let form = [("vmid", "121"), ("ide2", "local:cloudinit")];
+    lab.done(&lab.post("/nodes/pve/qemu", &form));
+    assert_eq!(
+        of(121),
+        "local:121/vm-121-cloudinit.qcow2,media=cdrom,size=4M"
+    );
+    for (from, to, format) in [("120", "122", "raw"), ("121", "123", "qcow2")] {
+        let path = format!("/nodes/pve/qemu/{from}/clone");
+        lab.done(&lab.post(&path, &[("newid", to), ("full", "1")]));
+        let expected = format!("local:{to}/vm-{to}-cloudinit.{format},media=cdrom,size=4M");
+        assert_eq!(of(to.parse().unwrap()), expected.as_str());
+    }
+    let odd = [
+        ("vmid", "124"),
+        ("ide2", "local-lvm:cloudinit,format=qcow2"),
+    ];
+    let task = lab.post("/nodes/pve/qemu", &odd).data();
+    assert!(lab.exit_of(&task).contains("unsupported format 'qcow2'"));
+}
+
+#[test]
+fn the_disks_of_firmware_have_the_size_of_what_is_in_them() {
+    let lab = with_vm();
+    let form = [
+        ("vmid", "120"),
+        ("efidisk0", "local-lvm:1,efitype=4m"),
+        ("tpmstate0", "local-lvm:1,version=v2.0"),
+    ];
+    lab.done(&lab.post("/nodes/pve/qemu", &form));
+    let config = lab.get("/nodes/pve/qemu/120/config").data();
+    assert_eq!(
+        config["efidisk0"],
+        "local-lvm:vm-120-disk-0,efitype=4m,size=4M"
+    );
+    assert_eq!(
+        config["tpmstate0"],
+        "local-lvm:vm-120-disk-1,size=4M,version=v2.0"
+    );
+    for (vmid, drive, size) in [
+        ("121", "local:1,efitype=4m,format=qcow2", "528K"),
+        ("122", "local:9,efitype=2m", "128K"),
+    ] {
+        lab.done(&lab.post("/nodes/pve/qemu", &[("vmid", vmid), ("efidisk0", drive)]));
+        let config = lab.get(&format!("/nodes/pve/qemu/{vmid}/config")).data();
+        let text = config["efidisk0"].as_str().unwrap();
+        assert!(text.ends_with(&format!("size={size}")), "{text}");
+    }
+}
+
+#[test]
 fn a_drive_keeps_the_size_of_its_volume() {
     let lab = with_vm();
     let path = "/nodes/pve/qemu/110/config";

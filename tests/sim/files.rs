@@ -1,5 +1,8 @@
 //! ISOs and images: uploaded, "downloaded", removed.
 
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpListener;
+
 use reqwest::blocking::multipart::{Form, Part};
 use serde_json::json;
 
@@ -112,6 +115,143 @@ fn a_download_is_taken_as_done() {
     lab.done(&lab.post("/nodes/pve/qemu", &made));
     let config = lab.get("/nodes/pve/qemu/120/config").data();
     assert_eq!(config["virtio0"], "local-lvm:vm-120-disk-0,size=3G");
+}
+
+/// A server of one file on loopback.
+fn vendor(body: &'static [u8]) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = BufReader::new(stream.unwrap());
+            let mut first = String::new();
+            stream.read_line(&mut first).unwrap();
+            let mut line = String::new();
+            while stream.read_line(&mut line).is_ok_and(|read| read > 2) {
+                line.clear();
+            }
+            let (status, body) = if first.contains("/there.") {
+                ("200 OK", body)
+            } else if first.contains("/away.") {
+                (
+                    "302 Found\r\nLocation: http://cloud.example/there.iso",
+                    &b""[..],
+                )
+            } else {
+                ("404 Not Found", &b"no"[..])
+            };
+            let head = format!(
+                "HTTP/1.1 {status}\r\nContent-Type: text/plain; charset=utf-8\r\n\
+                 Content-Length: {}\r\nConnection: close\r\n\r\n",
+                body.len()
+            );
+            let stream = stream.get_mut();
+            stream.write_all(head.as_bytes()).unwrap();
+            if !first.starts_with("HEAD") {
+                stream.write_all(body).unwrap();
+            }
+        }
+    });
+    url
+}
+
+#[test]
+fn a_url_of_this_machine_is_fetched() {
+    let lab = lab(&seed());
+    let vendor = vendor(b"abc");
+    let path = "/nodes/pve/storage/local/download-url";
+    let load = |file: &str, name: &str, sum: Option<&str>| {
+        let url = format!("{vendor}/{file}");
+        let mut form = vec![
+            ("url", url.as_str()),
+            ("content", "iso"),
+            ("filename", name),
+        ];
+        form.extend(sum.map(|sum| ("checksum", sum)));
+        form.extend(sum.map(|_| ("checksum-algorithm", "sha256")));
+        lab.post(path, &form).data()
+    };
+    let meta = |file: &str| {
+        lab.get(&format!(
+            "/nodes/pve/query-url-metadata?url={vendor}/{file}"
+        ))
+    };
+    assert_eq!(
+        meta("there.iso?x=1").data(),
+        json!({"filename": "there.iso", "size": 3, "mimetype": "text/plain"})
+    );
+    meta("gone.iso").fails(500, "invalid server response: '404 Not Found'");
+    let nobody = lab.get("/nodes/pve/query-url-metadata?url=http://127.0.0.1:1/x.iso");
+    nobody.fails(
+        500,
+        "invalid server response: '500 Can't connect to 127.0.0.1:1 (Connection refused)'",
+    );
+
+    assert_eq!(lab.exit_of(&load("there.iso", "a.iso", Some(ABC))), "OK");
+    let listed = lab
+        .get("/nodes/pve/storage/local/content?content=iso")
+        .data();
+    assert_eq!(listed[0]["size"], 3);
+    // The same again is there already, another is in the way.
+    assert_eq!(lab.exit_of(&load("there.iso", "a.iso", Some(ABC))), "OK");
+    let other = "0".repeat(64);
+    let exit = lab.exit_of(&load("there.iso", "a.iso", Some(&other)));
+    assert_eq!(
+        exit,
+        format!("checksum mismatch: got '{ABC}' != expect '{other}', aborting")
+    );
+    let exit = lab.exit_of(&load("there.iso", "b.iso", Some(&other)));
+    assert_eq!(
+        exit,
+        format!("checksum mismatch: got '{ABC}' != expect '{other}'")
+    );
+    let exit = lab.exit_of(&load("gone.iso", "b.iso", None));
+    assert!(
+        exit.contains("failed: exit code 8 (404 Not Found)"),
+        "{exit}"
+    );
+    // No other machine is reached, not even by a redirect.
+    let exit = lab.exit_of(&load("away.iso", "b.iso", None));
+    assert!(
+        exit.contains("exit code 4 (the redirect leaves this machine"),
+        "{exit}"
+    );
+    let left = lab.server().world().volumes;
+    assert_eq!(left.len(), 1, "{left:?}");
+}
+
+#[test]
+fn the_fields_of_an_upload_are_limited() {
+    let lab = lab(&seed());
+    let send = |form: Form| {
+        let request = lab.request("POST", "/nodes/pve/storage/local/upload");
+        read(request.multipart(form).send().unwrap())
+    };
+    let file = || Part::bytes(b"abc".to_vec()).file_name("x.iso");
+    let kib = |count: usize| "x".repeat(count << 10);
+    let one = Form::new()
+        .text("content", kib(20 << 10))
+        .part("filename", file());
+    let many = (0..600).fold(Form::new(), |form, number| {
+        form.text(format!("f{number}"), kib(1))
+    });
+    for form in [one, many.part("filename", file())] {
+        send(form).fails(
+            400,
+            "upload failed: the fields beside the file are longer than 512 KiB",
+        );
+    }
+    // Nor is the head of a part without end.
+    let named = Part::bytes(b"abc".to_vec()).file_name(kib(10 << 10));
+    let request = lab.request("POST", "/nodes/pve/storage/local/upload");
+    let form = Form::new().text("content", "iso").part("filename", named);
+    // A client that is still writing may not see the answer.
+    if let Ok(response) = request.multipart(form).send() {
+        assert_eq!(read(response).status, 400);
+    }
+    assert!(lab.server().world().volumes.is_empty());
+    let right = Form::new().text("content", "iso").part("filename", file());
+    lab.done(&send(right));
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use hl::sim::{Grant, SeedToken};
 use serde_json::json;
 
-use super::support::{Lab, lab, seed, template};
+use super::support::{Lab, lab, read, seed, template};
 
 fn with_template() -> Lab {
     let lab = lab(&seed());
@@ -296,7 +296,7 @@ fn rights_are_asked_for_by_name_and_path() {
         lab.post(path, &[(key, value)]).fails(403, &text);
     }
     lab.put(path, &[("args", "-x")])
-        .fails(403, "Permission check failed (user != root@pam)");
+        .fails(500, "only root can set 'args' config");
     lab.post("/nodes/pve/qemu/110/status/start", &[])
         .fails(403, "Permission check failed (/vms/110, VM.PowerMgmt)");
     lab.get("/nodes/pve/qemu/110/agent/network-get-interfaces")
@@ -304,6 +304,168 @@ fn rights_are_asked_for_by_name_and_path() {
             403,
             "Permission check failed (/vms/110, VM.GuestAgent.Audit|VM.GuestAgent.Unrestricted)",
         );
+}
+
+#[test]
+fn a_description_loses_the_white_space_at_its_end() {
+    let lab = lab(&seed());
+    template(&lab, 9000);
+    let text = "my\ndescription\nvalue\n";
+    let form = [("vmid", "110"), ("description", text)];
+    lab.done(&lab.post("/nodes/pve/qemu", &form));
+    let form = [("newid", "111"), ("description", text)];
+    lab.done(&lab.post("/nodes/pve/qemu/9000/clone", &form));
+    let of = |vmid: u32| lab.get(&format!("/nodes/pve/qemu/{vmid}/config")).data();
+    assert_eq!(of(110)["description"], "my\ndescription\nvalue");
+    assert_eq!(of(111)["description"], "my\ndescription\nvalue");
+    let path = "/nodes/pve/qemu/110/config";
+    lab.put(path, &[("description", " two \n\n")]).data();
+    assert_eq!(of(110)["description"], " two");
+    lab.put(path, &[("description", "\n")]).data();
+    assert!(of(110).get("description").is_none());
+    let long = "x".repeat(8193);
+    let refused = lab.put(
+        path,
+        &[
+            ("description", &long),
+            ("tags", "a b!"),
+            ("cpu", "no such,"),
+        ],
+    );
+    refused.fails(400, "Parameter verification failed.");
+    assert_eq!(
+        refused.json()["errors"],
+        json!({"description": "value may only be 8192 characters long"})
+    );
+    let refused = lab.put(path, &[("tags", "a b!"), ("cpu", "no such,")]);
+    assert_eq!(
+        refused.json()["errors"],
+        json!({
+            "tags": "invalid format - invalid characters in tag",
+            "cpu": "invalid format - Built-in cputype 'no such' is not defined \
+                    (missing 'custom-' prefix?)",
+        })
+    );
+    lab.put(
+        path,
+        &[("description", &long[..8192]), ("tags", "a-1;b_2 c.d+e")],
+    )
+    .data();
+    assert_eq!(of(110)["tags"], "a-1;b_2;c.d+e");
+}
+
+#[test]
+fn root_locks_and_unlocks_a_vm() {
+    let mut seed = seed();
+    seed.users.push(hl::sim::SeedUser {
+        id: "root@pam".to_owned(),
+        password: Some("admin".to_owned()),
+        grants: Vec::new(),
+    });
+    let lab = lab(&seed);
+    template(&lab, 110);
+    let path = "/nodes/pve/qemu/110/config";
+    lab.put(path, &[("lock", "backup")])
+        .fails(500, "only root can set 'lock' config");
+    let form = [("username", "root@pam"), ("password", "admin")];
+    let request = lab.bare("POST", "/access/ticket").form(&form);
+    let ticket = read(request.send().unwrap()).data();
+    let root = |form: &[(&str, &str)]| {
+        let cookie = format!("PVEAuthCookie={}", ticket["ticket"].as_str().unwrap());
+        let csrf = ticket["CSRFPreventionToken"].as_str().unwrap();
+        let request = lab.bare("PUT", path).header("Cookie", cookie);
+        read(
+            request
+                .header("CSRFPreventionToken", csrf)
+                .form(form)
+                .send()
+                .unwrap(),
+        )
+    };
+    let odd = root(&[("lock", "mine")]);
+    odd.fails(400, "Parameter verification failed.");
+    root(&[("lock", "backup")]).data();
+    assert_eq!(lab.get(path).data()["lock"], "backup");
+    assert_eq!(
+        lab.get("/nodes/pve/qemu/110/status/current").data()["lock"],
+        "backup"
+    );
+    lab.put(path, &[("name", "x")])
+        .fails(500, "VM is locked (backup)");
+    root(&[("delete", "lock")]).fails(500, "VM is locked (backup)");
+    root(&[("delete", "lock"), ("skiplock", "1")]).data();
+    assert!(lab.get(path).data().get("lock").is_none());
+    lab.put(path, &[("name", "x")]).data();
+}
+
+#[test]
+fn a_running_vm_says_what_it_runs_on() {
+    let lab = lab(&seed());
+    let form = [("vmid", "110"), ("machine", "q35"), ("start", "1")];
+    lab.done(&lab.post("/nodes/pve/qemu", &form));
+    lab.done(&lab.post("/nodes/pve/qemu", &[("vmid", "111"), ("start", "1")]));
+    let path = "/nodes/pve/qemu/110/status/current";
+    let status = lab.get(path).data();
+    assert_eq!(status["running-qemu"], "10.1.2");
+    assert_eq!(status["running-machine"], "pc-q35-10.1+pve0");
+    assert!(status["netin"].as_u64() > Some(0));
+    // An hour later.
+    lab.server().change(|world| {
+        let vm = world.vms.get_mut(&110).unwrap();
+        vm.run.as_mut().unwrap().since -= 3601;
+    });
+    let later = lab.get(path).data();
+    for name in ["netin", "netout", "diskread", "diskwrite"] {
+        assert!(later[name].as_u64() > status[name].as_u64(), "{name}");
+    }
+    assert_ne!(later["mem"], status["mem"]);
+    let other = lab.get("/nodes/pve/qemu/111/status/current").data();
+    assert_eq!(other["running-machine"], "pc-i440fx-10.1+pve0");
+    lab.done(&lab.post("/nodes/pve/qemu/111/status/stop", &[]));
+    let stopped = lab.get("/nodes/pve/qemu/111/status/current").data();
+    assert!(stopped.get("running-machine").is_none());
+    assert_eq!(stopped["netin"], 0);
+}
+
+#[test]
+fn a_resource_of_high_availability_is_named_whole() {
+    let lab = lab(&seed());
+    template(&lab, 7401);
+    for (sid, text) in [
+        ("7401", "no such resource 'vm:7401'"),
+        ("vm:7402", "no such resource 'vm:7402'"),
+        (
+            "7402",
+            "unable to detect SID from VMID - VM/CT 7402 does not exist",
+        ),
+        ("wings", "unable to parse service id 'wings'"),
+    ] {
+        lab.get(&format!("/cluster/ha/resources/{sid}"))
+            .fails(500, text);
+    }
+}
+
+#[test]
+fn nodes_of_a_cluster_have_addresses_and_certificates_of_their_own() {
+    let mut seed = seed();
+    seed.more_nodes.push("n2".to_owned());
+    let lab = lab(&seed);
+    let status = lab.get("/cluster/status").data();
+    let ip = |name: &str| {
+        let all = status.as_array().unwrap();
+        all.iter().find(|line| line["name"] == name).unwrap()["ip"].clone()
+    };
+    assert_eq!(
+        (ip("pve"), ip("n2")),
+        (json!("192.168.1.10"), json!("192.168.1.11"))
+    );
+    let network = lab.get("/nodes/n2/network/vmbr0").data();
+    assert_eq!(network["cidr"], "192.168.1.11/24");
+    let nodes = lab.get("/nodes").data();
+    assert_eq!(nodes[0]["ssl_fingerprint"], lab.server().fingerprint());
+    let other = nodes[1]["ssl_fingerprint"].as_str().unwrap();
+    assert_eq!(other.split(':').count(), 32);
+    assert_ne!(other, lab.server().fingerprint());
 }
 
 #[test]

@@ -147,6 +147,11 @@ impl Lab {
         StreamOwned::new(session, TcpStream::connect(self.server().addr()).unwrap())
     }
 
+    /// The client, for what is not the API.
+    pub(crate) fn client(&self) -> &Client {
+        &self.client
+    }
+
     /// A request without credentials.
     pub(crate) fn bare(&self, method: &str, path: &str) -> RequestBuilder {
         let method = Method::from_bytes(method.as_bytes()).unwrap();

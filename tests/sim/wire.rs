@@ -3,7 +3,7 @@
 use std::io::{Read, Write};
 use std::net::TcpStream;
 
-use super::support::{TOKEN, lab, read, seed};
+use super::support::{TOKEN, lab, read, seed, template};
 
 #[test]
 fn an_answer_looks_like_the_nodes_own() {
@@ -103,6 +103,91 @@ fn unknown_and_missing_parameters_are_named() {
         reply.json()["errors"]["username"],
         "property is missing and it is not optional"
     );
+}
+
+#[test]
+fn the_path_may_be_repeated() {
+    let lab = lab(&seed());
+    template(&lab, 103);
+    let config = "/nodes/pve/qemu/103/config";
+    let form = [("tags", "tag1"), ("vmid", "103"), ("node", "pve")];
+    lab.put(config, &form).data();
+    assert_eq!(lab.get(config).data()["tags"], "tag1");
+    let status = "/nodes/pve/qemu/103/status/current";
+    assert_eq!(lab.get(&format!("{status}?vmid=103")).data()["vmid"], 103);
+    let json = lab
+        .request("PUT", config)
+        .json(&serde_json::json!({"vmid": 103, "cores": 3}));
+    read(json.send().unwrap()).data();
+    lab.done(&lab.post(
+        "/nodes/pve/qemu/103/clone",
+        &[("vmid", "103"), ("newid", "110")],
+    ));
+    // Another value is not the path's, whatever else is wrong.
+    for reply in [
+        lab.put(config, &[("vmid", "104"), ("wings", "2")]),
+        lab.put(config, &[("vmid", "0103")]),
+        lab.get(&format!("{status}?vmid=104")),
+    ] {
+        reply.fails(400, "Parameter verification failed.");
+        assert_eq!(
+            reply.json()["errors"],
+            serde_json::json!({
+                "vmid": "duplicate parameter (already defined in URI) with conflicting values!"
+            })
+        );
+    }
+    let other = lab.get("/nodes/pve/status?node=other");
+    other.fails(400, "Parameter verification failed.");
+}
+
+#[test]
+fn a_browser_finds_a_page() {
+    let lab = lab(&seed());
+    let url = format!("https://{}/", lab.server().addr());
+    let response = lab.client().get(&url).send().unwrap();
+    assert_eq!(response.status(), 200);
+    assert_eq!(
+        response.headers()["content-type"],
+        "text/html; charset=UTF-8"
+    );
+    let page = response.text().unwrap();
+    assert!(
+        page.contains("<title>pve - Proxmox Virtual Environment</title>"),
+        "{page}"
+    );
+    assert_eq!(lab.client().head(&url).send().unwrap().status(), 200);
+    let other = lab
+        .client()
+        .get(format!("{url}favicon.ico"))
+        .send()
+        .unwrap();
+    assert_eq!(other.status(), 404);
+}
+
+#[test]
+fn long_answers_are_packed_for_clients_that_take_it() {
+    use std::io::Read as _;
+    let lab = lab(&seed());
+    let ask = |path: &str, accepted: &str| {
+        let request = lab.request("GET", path).header("Accept-Encoding", accepted);
+        let response = request.send().unwrap();
+        let packed = response.headers().get("content-encoding").cloned();
+        assert!(response.headers().contains_key("content-length"));
+        (packed, response.bytes().unwrap())
+    };
+    let long = "/access/permissions";
+    let (packed, plain) = ask(long, "identity");
+    assert!(packed.is_none() && plain.len() > 1024);
+    let (packed, bytes) = ask(long, "deflate, gzip, br");
+    assert_eq!(packed.unwrap(), "gzip");
+    assert!(bytes.len() < plain.len());
+    let mut text = Vec::new();
+    flate2::read::GzDecoder::new(&bytes[..])
+        .read_to_end(&mut text)
+        .unwrap();
+    assert_eq!(text, plain);
+    assert!(ask("/version", "gzip").0.is_none());
 }
 
 #[test]

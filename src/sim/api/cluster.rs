@@ -44,8 +44,26 @@ fn empty(_: &Call<'_>) -> Answer {
 }
 
 fn ha_resource(call: &Call<'_>) -> Answer {
-    let sid = call.part("sid");
-    Err(ApiError::die(format!("no such resource '{sid}'")))
+    let given = call.part("sid");
+    let digits = |text: &str| !text.is_empty() && text.chars().all(|c| c.is_ascii_digit());
+    let sid = if digits(given) {
+        // A number alone is a guest, whose kind is looked up.
+        let vmid: u32 = given.parse().unwrap_or(0);
+        if !call.sim.world().vms.contains_key(&vmid) {
+            return Err(ApiError::die(format!(
+                "unable to detect SID from VMID - VM/CT {given} does not exist"
+            )));
+        }
+        format!("vm:{given}")
+    } else {
+        given.to_owned()
+    };
+    match sid.split_once(':') {
+        Some(("vm" | "ct", id)) if digits(id) => {
+            Err(ApiError::die(format!("no such resource '{sid}'")))
+        }
+        _ => Err(ApiError::die(format!("unable to parse service id '{sid}'"))),
+    }
 }
 
 fn next_id(call: &Call<'_>) -> Answer {
@@ -112,17 +130,11 @@ fn status(call: &Call<'_>) -> Answer {
     let world = call.sim.world();
     call.need(&world, "/", &["Sys.Audit"])?;
     let nodes = world.nodes.iter().enumerate().map(|(place, node)| {
-        let address = node
-            .bridges
-            .iter()
-            .find_map(|bridge| bridge.cidr.as_deref())
-            .and_then(|cidr| cidr.split('/').next())
-            .unwrap_or("127.0.0.1");
         json!({
             "type": "node",
             "id": format!("node/{}", node.name),
             "name": node.name,
-            "ip": address,
+            "ip": world.address_of(place),
             "online": u8::from(node.online),
             "local": u8::from(place == 0),
             "nodeid": if world.nodes.len() > 1 { place + 1 } else { 0 },

@@ -1,12 +1,13 @@
 //! Files and volumes that come to a storage, and go.
 
-use serde_json::json;
+use serde_json::{Map, Value, json};
 
 use crate::sim::call::{Answer, Call};
 use crate::sim::disks;
 use crate::sim::error::ApiError;
-use crate::sim::machine::Job;
-use crate::sim::params::Kind::{Bool, Enum, Id, Int, Text, Vmid};
+use crate::sim::fetch;
+use crate::sim::machine::{Job, Sim, TaskLog};
+use crate::sim::params::Kind::{Bool, Enum, Int, Short, Text, Vmid};
 use crate::sim::params::{Param, opt, req};
 use crate::sim::route::{Route, route};
 use crate::sim::size;
@@ -14,7 +15,8 @@ use crate::sim::storage::{NewDisk, Volume};
 use crate::sim::upload;
 use crate::sim::world::World;
 
-/// The size that a download is said to have: that of a cloud image.
+/// The size that a download from another machine is said to have: that of a
+/// cloud image.
 const DOWNLOAD: u64 = 400 << 20;
 
 const ALGORITHMS: &[&str] = &["md5", "sha1", "sha224", "sha256", "sha384", "sha512"];
@@ -22,14 +24,11 @@ const ALGORITHMS: &[&str] = &["md5", "sha1", "sha224", "sha256", "sha384", "sha5
 const DOWNLOAD_URL: &[Param] = &[
     req("url", Text),
     req("content", Enum(&["iso", "vztmpl", "import"])),
-    req("filename", Text),
+    req("filename", Short(255)),
     opt("checksum", Text),
     opt("checksum-algorithm", Enum(ALGORITHMS)),
     opt("compression", Text),
     opt("verify-certificates", Bool),
-    // bpg repeats what the path says.
-    opt("node", Id),
-    opt("storage", Id),
 ];
 
 const UPLOAD: &[Param] = &[
@@ -249,7 +248,7 @@ fn download(call: &Call<'_>) -> Answer {
     let name = file_name(params.must("filename")?, &content)?;
     let checksum = match (params.text("checksum"), params.text("checksum-algorithm")) {
         (None, None) => None,
-        (Some(sum), Some(algorithm)) => Some(format!("{algorithm}:{}", sum.to_lowercase())),
+        (Some(sum), Some(algorithm)) => Some((algorithm.to_owned(), sum.to_lowercase())),
         (Some(_), None) => {
             return Err(ApiError::param(
                 "checksum",
@@ -274,46 +273,149 @@ fn download(call: &Call<'_>) -> Answer {
         takes_files(&world, &id, call.node(), &content)?;
     }
     check_url(&url)?;
-    let (node, volid) = (call.node().to_owned(), format!("{id}:{content}/{name}"));
+    let wanted = Wanted {
+        volid: format!("{id}:{content}/{name}"),
+        node: call.node().to_owned(),
+        verify: params.flag("verify-certificates").unwrap_or(true),
+        storage: id,
+        content,
+        url,
+        checksum,
+    };
     let upid = call
         .sim
         .run_task(job(call, "download", name), move |sim, log| {
-            log.line(format!("downloading {url} to {volid}"));
-            sim.change(|world| {
-                if let Some(old) = world.volume(&volid) {
-                    return if checksum.is_some() && old.checksum == checksum {
-                        Ok(())
-                    } else {
-                        Err(format!("refusing to override existing file '{volid}'"))
-                    };
-                }
-                world.fits(&id, DOWNLOAD).map_err(|error| error.message)?;
-                let mut file = file(world, &node, &volid, &content, DOWNLOAD);
-                file.checksum.clone_from(&checksum);
-                world.put_file(file);
-                Ok(())
-            })?;
-            log.line("simulated: taken as downloaded");
-            if let Some(sum) = &checksum {
-                log.line(format!("simulated: checksum {sum} recorded, not verified"));
+            let path = sim.world().path_of(&wanted.volid);
+            log.line(format!("downloading {} to {path}", wanted.url));
+            if kept(&sim.world(), &wanted, &path)? {
+                log.line(
+                    "calculating checksum of existing file...OK, got correct file already, no \
+                     need to download",
+                );
+                return Ok(());
             }
+            let (bytes, checksum) = if fetch::is_local(&wanted.url) {
+                fetched(sim, log, &wanted)?
+            } else {
+                log.line("simulated: taken as downloaded");
+                if let Some((algorithm, sum)) = &wanted.checksum {
+                    log.line(format!(
+                        "simulated: checksum {algorithm}:{sum} recorded, not verified"
+                    ));
+                }
+                (DOWNLOAD, wanted.checksum.clone())
+            };
+            sim.change(|world| {
+                let storage = &wanted.storage;
+                world.fits(storage, bytes).map_err(|error| error.message)?;
+                let (node, volid) = (&wanted.node, &wanted.volid);
+                let mut file = file(world, node, volid, &wanted.content, bytes);
+                file.checksum = checksum.map(|(algorithm, sum)| format!("{algorithm}:{sum}"));
+                world.put_file(file);
+                Ok::<_, String>(())
+            })?;
+            log.line(format!("download of '{}' to '{path}' finished", wanted.url));
             Ok(())
         });
     Ok(json!(upid))
 }
 
+/// A download that was asked for.
+struct Wanted {
+    volid: String,
+    node: String,
+    storage: String,
+    content: String,
+    url: String,
+    verify: bool,
+    /// Algorithm and sum.
+    checksum: Option<(String, String)>,
+}
+
+/// Whether the file is there already, and the right one.
+fn kept(world: &World, wanted: &Wanted, path: &str) -> Result<bool, String> {
+    let Some(old) = world.volume(&wanted.volid) else {
+        return Ok(false);
+    };
+    let known = old.checksum.as_deref().and_then(|sum| sum.split_once(':'));
+    match (&wanted.checksum, known) {
+        (Some((algorithm, sum)), Some((own, got))) if algorithm == own => {
+            if sum != got {
+                return Err(format!(
+                    "checksum mismatch: got '{got}' != expect '{sum}', aborting"
+                ));
+            }
+            Ok(true)
+        }
+        _ => Err(format!("refusing to override existing file '{path}'")),
+    }
+}
+
+/// Fetches a file of this machine: its size, and the checksum that is noted.
+fn fetched(
+    sim: &Sim,
+    log: &TaskLog<'_>,
+    wanted: &Wanted,
+) -> Result<(u64, Option<(String, String)>), String> {
+    let most = {
+        let world = sim.world();
+        let total = world.storages.get(&wanted.storage).map_or(0, |s| s.total);
+        total.saturating_sub(world.used(&wanted.storage))
+    };
+    let got = fetch::fetch(&wanted.url, wanted.verify, most)?;
+    let sum_of = |algorithm: &str| {
+        let sums = upload::SUMS.iter().zip(&got.sums);
+        let mut sums = sums.filter(|(name, _)| **name == algorithm);
+        sums.next().map(|(_, sum)| sum.clone())
+    };
+    let Some((algorithm, expected)) = &wanted.checksum else {
+        let sum = sum_of("sha256").map(|sum| ("sha256".to_owned(), sum));
+        return Ok((got.size, sum));
+    };
+    match sum_of(algorithm) {
+        None => Err(format!(
+            "the simulator cannot compute {algorithm}: use sha256 or sha512"
+        )),
+        Some(sum) if sum != *expected => Err(format!(
+            "checksum mismatch: got '{sum}' != expect '{expected}'"
+        )),
+        Some(sum) => {
+            log.line("calculating checksum...OK, checksum verified");
+            Ok((got.size, Some((algorithm.clone(), sum))))
+        }
+    }
+}
+
 fn metadata(call: &Call<'_>) -> Answer {
-    let world = call.sim.world();
-    may_fetch(call, &world)?;
+    may_fetch(call, &call.sim.world())?;
     let url = call.params.must("url")?;
     check_url(url)?;
-    let path = url.split(['?', '#']).next().unwrap_or_default();
-    let name = path.rsplit('/').next().unwrap_or_default();
-    let mime = match name.rsplit('.').next() {
-        Some("iso") => "application/x-iso9660-image",
-        _ => "application/octet-stream",
+    let found = if fetch::is_local(url) {
+        let verify = call.params.flag("verify-certificates").unwrap_or(true);
+        fetch::metadata(url, verify).map_err(ApiError::die)?
+    } else {
+        let filename = fetch::last_part(url);
+        let mimetype = match filename.as_deref().and_then(|name| name.rsplit('.').next()) {
+            Some("iso") => "application/x-iso9660-image",
+            _ => "application/octet-stream",
+        };
+        fetch::Metadata {
+            filename,
+            size: Some(DOWNLOAD),
+            mimetype: Some(mimetype.to_owned()),
+        }
     };
-    Ok(json!({"filename": name, "mimetype": mime, "size": DOWNLOAD}))
+    let mut fields = Map::new();
+    if let Some(name) = found.filename {
+        fields.insert("filename".to_owned(), json!(name));
+    }
+    if let Some(size) = found.size {
+        fields.insert("size".to_owned(), json!(size));
+    }
+    if let Some(kind) = found.mimetype {
+        fields.insert("mimetype".to_owned(), json!(kind));
+    }
+    Ok(Value::Object(fields))
 }
 
 /// A right to reach the network from the node, by either of two ways.

@@ -227,33 +227,12 @@ fn volume(call: &Call<'_>) -> Answer {
             "volume_size_info on '{volid}' failed - no such volume"
         )));
     };
-    let path = match world.storages.get(id).and_then(|storage| storage.path(id)) {
-        Some(folder) => format!("{folder}/{}", file_path(volume)),
-        None => format!("/dev/pve/{}", volume.split().1),
-    };
     Ok(json!({
-        "path": path,
+        "path": world.path_of(&volume.volid),
         "format": volume.format,
         "size": volume.size,
         "used": volume.used,
     }))
-}
-
-fn file_path(volume: &Volume) -> String {
-    let name = volume.split().1;
-    match volume.content.as_str() {
-        "iso" => name.replacen("iso/", "template/iso/", 1),
-        "vztmpl" => name.replacen("vztmpl/", "template/cache/", 1),
-        "images" => {
-            let parts: Vec<&str> = name.split('/').collect();
-            let tail = parts.len().saturating_sub(2);
-            format!(
-                "images/{}",
-                parts.into_iter().skip(tail).collect::<Vec<_>>().join("/")
-            )
-        }
-        _ => name.to_owned(),
-    }
 }
 
 /// Whether a caller may look at a volume: by the storage, or by the VM it is of.

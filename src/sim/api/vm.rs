@@ -40,6 +40,13 @@ fn current(call: &Call<'_>) -> Answer {
         "stopped"
     };
     fields.insert("qmpstatus".to_owned(), json!(state));
+    if vm.run.is_some() {
+        fields.insert("running-qemu".to_owned(), json!(world.profile.qemu()));
+        fields.insert(
+            "running-machine".to_owned(),
+            json!(show::machine(&world, vm)),
+        );
+    }
     if vm.agent() {
         fields.insert("agent".to_owned(), json!(1));
     }

@@ -15,7 +15,7 @@ use crate::sim::machine::{Job, Sim, TaskLog};
 use crate::sim::params::Kind::{Bool, DnsName, Enum, Id, Number, Text, Vmid};
 use crate::sim::params::{Param, opt, req};
 use crate::sim::route::{Route, route};
-use crate::sim::storage::NewDisk;
+use crate::sim::storage::{NewDisk, Storage};
 use crate::sim::vm::Vm;
 use crate::sim::world::World;
 
@@ -114,7 +114,9 @@ fn read(call: &Call<'_>) -> Result<Order, ApiError> {
         storage,
         format: params.text("format").map(str::to_owned),
         name,
-        description: params.text("description").map(str::to_owned),
+        description: params
+            .text("description")
+            .map(|text| edit::description(text).to_owned()),
         pool,
     })
 }
@@ -216,6 +218,7 @@ fn copy(sim: &Arc<Sim>, log: &TaskLog<'_>, order: &Order) -> Result<(), String> 
         config.insert("name".to_owned(), order.name.clone());
         if let Some(text) = &order.description {
             config.insert("description".to_owned(), text.clone());
+            config.retain(|key, value| !edit::is_nothing(key, value));
         }
         if let Some(vm) = world.vms.get_mut(&order.target) {
             vm.config = config;
@@ -252,10 +255,14 @@ fn copy_drive(
         drive.file
     ));
     let storage = order.storage.as_deref().unwrap_or(own);
-    let from = {
+    let (from, paths) = {
         let world = sim.world();
         let found = world.volume(&drive.file).cloned();
-        found.ok_or_else(|| format!("volume '{}' does not exist", drive.file))?
+        let target = world.storages.get(storage);
+        (
+            found.ok_or_else(|| format!("volume '{}' does not exist", drive.file))?,
+            target.is_some_and(Storage::has_paths),
+        )
     };
     // A linked clone holds nothing of its own at first.
     let copied = order.full || drive.is_cloudinit();
@@ -265,10 +272,11 @@ fn copy_drive(
         vmid: order.target,
         size: from.size,
         used: if copied { from.used } else { 0 },
-        format: order.format.as_deref().or(match from.format.as_str() {
-            "qcow2" | "vmdk" => Some(from.format.as_str()).filter(|_| storage == own),
-            _ => None,
-        }),
+        // A copy keeps the format of its source where the storage knows it.
+        format: order
+            .format
+            .as_deref()
+            .or(paths.then_some(from.format.as_str())),
         parent: (!copied).then_some(drive.file.as_str()),
     };
     let volid = sim

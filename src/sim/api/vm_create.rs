@@ -136,6 +136,8 @@ fn make(
     let made = disks::realize(sim, node, vmid, &edit.drives, default)?;
     sim.change(|world| {
         let mut config = edit.set.clone();
+        let lock = config.remove("lock");
+        config.retain(|key, value| !edit::is_nothing(key, value));
         edit::complete_cards(world, &mut config);
         for (key, drive) in made {
             config.insert(key, drive.print());
@@ -146,16 +148,12 @@ fn make(
             config.insert("boot".to_owned(), boot);
         }
         identity(world, &mut config);
-        let qemu = if world.profile.major >= 9 {
-            "10.1.2"
-        } else {
-            "9.2.0"
-        };
+        let qemu = world.profile.qemu();
         let meta = format!("creation-qemu={qemu},ctime={}", world.now());
         config.insert("meta".to_owned(), meta);
         if let Some(vm) = world.vms.get_mut(&vmid) {
             vm.config = config;
-            vm.lock = None;
+            vm.lock = lock;
         }
         if let Some(pool) = pool.and_then(|pool| world.pools.get_mut(pool)) {
             pool.members.insert(vmid);

@@ -3,7 +3,7 @@ resource "proxmox_virtual_environment_vm" "vm" {
 
   name        = each.key
   node_name   = var.node
-  description = trimspace("Environment ${var.env}, from template ${each.value.image}. Made by hl: change it in site/envs, not here.")
+  description = "Environment ${var.env}, from template ${each.value.image}. Made by hl: change it in site/envs, not here."
   tags        = each.value.tags
 
   # Always given: the provider would otherwise deal ids out in an order that
