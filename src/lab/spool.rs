@@ -107,6 +107,8 @@ impl Tail {
 pub fn slug(step: &str) -> String {
     let name: String = step
         .chars()
+        // A file's name has room for 255 bytes, and more stands behind it.
+        .take(200)
         .map(|c| match c {
             'a'..='z' | 'A'..='Z' | '0'..='9' | '.' | '_' | '@' | '-' => c,
             _ => '-',

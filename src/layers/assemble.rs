@@ -20,25 +20,23 @@ pub(super) fn assemble(
     text: String,
     scope: &Scope<'_>,
 ) -> Result<Compiled, Failure> {
+    instances.limit()?;
     let names = instances.names();
     wanted(&mut instances);
-    let mut builder = Builder {
-        names: &names,
-        scope,
-        steps: Vec::new(),
-        leaves: BTreeMap::new(),
-        instances,
-    };
+    let mut builder = Builder::new(instances, &names, scope);
     let mut after = BTreeSet::new();
     for root in roots {
         let leaves = builder.emit(*root, &after);
-        after.extend(leaves);
+        after.extend(leaves.iter().cloned());
     }
     let Builder {
         steps, instances, ..
     } = builder;
     if !instances.findings.is_empty() {
         return Err(Failure::many(Exit::Definition, instances.findings));
+    }
+    if !instances.too_long.is_empty() {
+        return Err(Failure::many(Exit::Usage, instances.too_long));
     }
     let mut plan = Plan::new(text, steps);
     if let [root] = roots {
@@ -63,7 +61,7 @@ pub(super) fn assemble(
             instance: name.clone(),
             text: instance.text.clone(),
             doc: recipe.doc.clone(),
-            args: instance.args.clone(),
+            args: instance.args(),
             env: env.map(|name| name.get_ref().clone()).collect(),
         });
     }
@@ -78,9 +76,8 @@ pub(super) fn assemble(
 /// Notes the declared variables that are not set.
 fn wanted(instances: &mut Instances<'_>) {
     let mut declared = Vec::new();
-    for instance in &instances.list {
-        // One that is contradicted is reported as that.
-        let Ok(env) = instances.env.on(instance.node.as_deref()) else {
+    for (index, instance) in instances.list.iter().enumerate() {
+        let Some(env) = instances.env_of(index) else {
             continue;
         };
         // A group of others does nothing itself; they say what they need.

@@ -1,5 +1,6 @@
 //! All recipes of a lab: found, read, looked up.
 
+use std::collections::HashMap;
 use std::fs;
 use std::io::ErrorKind;
 
@@ -16,6 +17,8 @@ use crate::lab::{Config, Paths};
 #[derive(Debug, Clone)]
 pub struct Book {
     pub(super) layers: Vec<Layer>,
+    /// Layer and place of each recipe; of a name that is there twice, the first.
+    places: HashMap<String, (usize, usize)>,
 }
 
 /// Reads all `layers/*/layer.toml`. Only their shape is checked, so that
@@ -64,7 +67,7 @@ fn read(paths: &Paths) -> Result<(Book, Vec<Diagnostic>), Failure> {
         .help("recipes are in `layers/<id>-<name>/layer.toml`; `hl new DIR` writes a lab that has them"));
     }
     layers.sort_by_key(order_key);
-    let book = Book { layers };
+    let book = Book::of(layers);
     findings.extend(clashes(&book));
     Ok((book, findings))
 }
@@ -112,28 +115,31 @@ fn order_key(layer: &Layer) -> (String, u64, String) {
 /// Names that are taken twice across layers.
 fn clashes(book: &Book) -> Vec<Diagnostic> {
     let mut findings = Vec::new();
-    for (index, layer) in book.layers.iter().enumerate() {
-        let id = layer.id.get_ref();
-        if let Some(other) = book.layers.iter().take(index).find(|l| l.id == layer.id) {
+    let mut layers: HashMap<&str, &Layer> = HashMap::new();
+    for layer in &book.layers {
+        let id = layer.id.get_ref().as_str();
+        if let Some(other) = layers.get(id) {
             findings.push(
                 Diagnostic::error(format!("layer `{id}` is defined twice"))
                     .at(layer.source.at(layer.id.span(), "the second one"))
                     .note(format!("the first one is in `{}`", other.dir)),
             );
+        } else {
+            layers.insert(id, layer);
         }
     }
-    let mut seen: Vec<(&str, &Layer, &Recipe)> = Vec::new();
+    let mut seen: HashMap<&str, (&Layer, &Recipe)> = HashMap::new();
     for (layer, recipe) in book.recipes() {
         let name = recipe.name.get_ref().as_str();
-        if book.layers.iter().any(|l| l.id.get_ref() == name) {
+        if layers.contains_key(name) {
             findings.push(
                 Diagnostic::error(format!("recipe `{name}` clashes with the layer of that id"))
                     .at(layer.source.at(recipe.name.span(), format!("`hl {name}` runs the layer's default recipe")))
                     .help(format!("give it another name, and make it the layer's default: `default = \"{name}-...\"`")),
             );
         }
-        match seen.iter().find(|(other, _, _)| *other == name) {
-            Some((_, first, other)) => {
+        match seen.get(name) {
+            Some((first, other)) => {
                 let place = first.source.at(other.name.span(), "");
                 let (line, _) = place.line_column();
                 findings.push(
@@ -142,7 +148,9 @@ fn clashes(book: &Book) -> Vec<Diagnostic> {
                         .note(format!("the first one is in {}:{line}", place.path())),
                 );
             }
-            None => seen.push((name, layer, recipe)),
+            None => {
+                seen.insert(name, (layer, recipe));
+            }
         }
     }
     findings
@@ -150,18 +158,32 @@ fn clashes(book: &Book) -> Vec<Diagnostic> {
 
 /// By layer, then by place.
 fn sort(findings: &mut [Diagnostic], book: &Book) {
+    let files: HashMap<&Utf8Path, usize> = book
+        .layers
+        .iter()
+        .enumerate()
+        .map(|(at, layer)| (layer.source.path.as_path(), at))
+        .collect();
     findings.sort_by_key(|finding| {
-        finding.place.as_ref().map(|place| {
-            let file = book
-                .layers
-                .iter()
-                .position(|layer| layer.source.path == place.source.path);
-            (file, place.span.start)
-        })
+        let place = finding.place.as_ref();
+        place.map(|place| (files.get(place.path()).copied(), place.span.start))
     });
 }
 
 impl Book {
+    /// The book of these layers.
+    pub(super) fn of(layers: Vec<Layer>) -> Self {
+        let mut places = HashMap::new();
+        for (at, layer) in layers.iter().enumerate() {
+            for (place, recipe) in layer.recipes.iter().enumerate() {
+                places
+                    .entry(recipe.name.get_ref().clone())
+                    .or_insert((at, place));
+            }
+        }
+        Self { layers, places }
+    }
+
     /// The layers in order.
     pub fn layers(&self) -> &[Layer] {
         &self.layers
@@ -190,8 +212,9 @@ impl Book {
 
     /// The recipe of that name.
     pub fn get(&self, name: &str) -> Option<(&Layer, &Recipe)> {
-        self.recipes()
-            .find(|(_, recipe)| recipe.name.get_ref() == name)
+        let (layer, recipe) = self.places.get(name)?;
+        let layer = self.layers.get(*layer)?;
+        Some((layer, layer.recipes.get(*recipe)?))
     }
 
     /// The layer of that id.

@@ -1,14 +1,19 @@
 //! The steps of a plan: ids, needs, inputs.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::rc::Rc;
+use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
+use super::check::longest;
 use super::instances::Instances;
 use super::model::{Node, NodeKind, StepDef};
+use super::reach::Reach;
 use super::request::Scope;
 use super::template::Renderer;
 use super::{needs, timeout};
+use crate::action::Action;
 use crate::diag::Diagnostic;
 use crate::lab::timeouts;
 use crate::plan::{Retry, Step, StepId, Timeout};
@@ -16,45 +21,92 @@ use crate::plan::{Retry, Step, StepId, Timeout};
 /// Puts instances into a plan, each once.
 pub(super) struct Builder<'a, 'b> {
     pub(super) instances: Instances<'a>,
-    pub(super) names: &'b [String],
-    pub(super) scope: &'b Scope<'b>,
+    names: &'b [String],
+    scope: &'b Scope<'b>,
+    reach: Arc<Reach>,
     pub(super) steps: Vec<Step>,
+    /// Where each of them is.
+    places: HashMap<StepId, usize>,
     /// For each instance that is in the plan: its last steps.
-    pub(super) leaves: BTreeMap<usize, BTreeSet<StepId>>,
+    leaves: HashMap<usize, Gate>,
+    /// By action: how long its inputs may be.
+    limits: HashMap<String, BTreeMap<String, usize>>,
 }
 
-impl Builder<'_, '_> {
-    /// Adds an instance and all it depends on, unless it is there already;
-    /// what is added comes after `after`. Gives its last steps.
-    pub(super) fn emit(&mut self, index: usize, after: &BTreeSet<StepId>) -> BTreeSet<StepId> {
-        if let Some(leaves) = self.leaves.get(&index) {
-            return leaves.clone();
+/// Steps that others wait for.
+type Gate = Rc<BTreeSet<StepId>>;
+
+/// An instance whose dependencies are being added.
+struct Open {
+    index: usize,
+    /// What all of it comes after.
+    after: Gate,
+    /// What the next of it comes after.
+    gate: Gate,
+    next: usize,
+}
+
+impl<'a, 'b> Builder<'a, 'b> {
+    /// An empty plan for these instances; `names` are theirs.
+    pub(super) fn new(instances: Instances<'a>, names: &'b [String], scope: &'b Scope<'b>) -> Self {
+        Self {
+            reach: Arc::new(Reach::of(&instances.list, names)),
+            instances,
+            names,
+            scope,
+            steps: Vec::new(),
+            places: HashMap::new(),
+            leaves: HashMap::new(),
+            limits: HashMap::new(),
         }
-        let mut gate = after.clone();
-        let recipe = self.instances.list[index].recipe;
-        for dep in self.instances.list[index].deps.clone() {
-            let leaves = if recipe.parallel {
-                self.emit(dep, after)
-            } else {
-                self.emit(dep, &gate.clone())
-            };
-            gate.extend(leaves);
-        }
-        let gate = self.reduced(&gate);
-        let leaves = self.own_steps(index, &gate);
-        self.leaves.insert(index, leaves.clone());
-        leaves
     }
 
-    fn own_steps(&mut self, index: usize, gate: &BTreeSet<StepId>) -> BTreeSet<StepId> {
+    /// Adds an instance and all it depends on, unless it is there already;
+    /// what is added comes after `after`. Gives its last steps.
+    pub(super) fn emit(&mut self, root: usize, after: &BTreeSet<StepId>) -> Gate {
+        if let Some(leaves) = self.leaves.get(&root) {
+            return Rc::clone(leaves);
+        }
+        let mut open = vec![Open::new(root, Rc::new(after.clone()))];
+        let mut last = Gate::default();
+        while let Some(now) = open.last_mut() {
+            let instance = &self.instances.list[now.index];
+            let parallel = instance.recipe.parallel;
+            let Some(dep) = instance.deps.get(now.next).copied() else {
+                let (index, gate) = (now.index, Rc::clone(&now.gate));
+                open.pop();
+                let gate = self.reduced(gate);
+                last = self.own_steps(index, &gate);
+                self.leaves.insert(index, Rc::clone(&last));
+                if let Some(outer) = open.last_mut() {
+                    let parallel = self.instances.list[outer.index].recipe.parallel;
+                    outer.added(&last, parallel);
+                }
+                continue;
+            };
+            now.next += 1;
+            if let Some(leaves) = self.leaves.get(&dep) {
+                // It was added for another one, and comes after nothing here.
+                now.widen(leaves);
+            } else {
+                let after = if parallel { &now.after } else { &now.gate };
+                let after = Rc::clone(after);
+                open.push(Open::new(dep, after));
+            }
+        }
+        last
+    }
+
+    fn own_steps(&mut self, index: usize, gate: &Gate) -> Gate {
         let recipe = self.instances.list[index].recipe;
-        let mut renderer = self.instances.list[index].renderer.clone();
-        renderer.set_steps(self.visible(index));
+        let mut renderer = self.instances.renderer(index);
+        renderer.set_steps(&self.reach, index);
+        let prefix = format!("{}/", self.names[index]);
         let mut inner: BTreeSet<StepId> = BTreeSet::new();
         let mut added: Vec<(StepId, bool)> = Vec::new();
         for (position, def) in recipe.steps.iter().enumerate() {
             let mut step = self.step(index, def, &renderer);
-            let own = |id: &str| StepId(format!("{}/{id}", self.names[index]));
+            let own = |id: &str| StepId(format!("{prefix}{id}"));
             step.needs = needs::written(recipe, position)
                 .into_iter()
                 .map(own)
@@ -74,22 +126,20 @@ impl Builder<'_, '_> {
                     step.needs.push(used);
                 }
             }
-            let prefix = format!("{}/", self.names[index]);
             let has_own = step
                 .needs
                 .iter()
                 .any(|need| need.as_str().starts_with(&prefix));
             if !has_own && !step.finally {
-                for need in gate {
-                    if !step.needs.contains(need) {
-                        step.needs.push(need.clone());
-                    }
-                }
+                let more = gate.iter().filter(|need| !step.needs.contains(need));
+                let more: Vec<StepId> = more.cloned().collect();
+                step.needs.extend(more);
             }
             if !step.finally {
                 inner.extend(step.needs.iter().cloned());
             }
             added.push((step.id.clone(), step.finally));
+            self.places.insert(step.id.clone(), self.steps.len());
             self.steps.push(step);
         }
         let leaves: BTreeSet<StepId> = added
@@ -98,9 +148,9 @@ impl Builder<'_, '_> {
             .map(|(id, _)| id)
             .collect();
         if leaves.is_empty() {
-            gate.clone()
+            Rc::clone(gate)
         } else {
-            leaves
+            Rc::new(leaves)
         }
     }
 
@@ -113,7 +163,10 @@ impl Builder<'_, '_> {
         };
         step.layer = Some(layer.id.get_ref().clone());
         step.recipe.clone_from(&self.instances.list[index].text);
-        step.node.clone_from(&self.instances.list[index].node);
+        step.node = self.instances.list[index]
+            .node
+            .as_deref()
+            .map(str::to_owned);
         if let Some(doc) = &def.doc {
             let text = doc.get_ref();
             step.doc = self
@@ -129,6 +182,14 @@ impl Builder<'_, '_> {
         }
         for (key, node) in &def.with {
             let value = self.json(index, node, renderer);
+            let text = value.as_str().unwrap_or_default();
+            if let Some(most) = self.longest(def.action.get_ref(), key.get_ref()) {
+                let length = text.chars().count();
+                if length > most {
+                    let instances = &mut self.instances;
+                    instances.refuse_long(index, key.get_ref(), &node.span, (length, most), text);
+                }
+            }
             step.with.insert(key.get_ref().clone(), value);
         }
         self.limit(&mut step, def);
@@ -158,6 +219,16 @@ impl Builder<'_, '_> {
             let limit = timeouts::default(&config.timeouts).filter(|_| action.is_limited());
             step.timeout_seconds = limit.map(Timeout::from);
         }
+    }
+
+    /// How many characters an input of an action may have.
+    fn longest(&mut self, action: &str, input: &str) -> Option<usize> {
+        let registry = self.scope.registry;
+        let limits = self.limits.entry(action.to_owned()).or_insert_with(|| {
+            let found = registry.get(action).map(Action::inputs);
+            found.map(|schema| longest(&schema)).unwrap_or_default()
+        });
+        limits.get(input).copied()
     }
 
     fn json(&mut self, index: usize, node: &Node, renderer: &Renderer<'_>) -> Value {
@@ -190,62 +261,63 @@ impl Builder<'_, '_> {
         }
     }
 
-    /// What `steps.` reaches: the recipe's own steps by id, and those of what
-    /// it depends on as `recipe/step` where that recipe runs only once.
-    fn visible(&self, index: usize) -> BTreeMap<String, String> {
-        let mut reach: BTreeSet<usize> = BTreeSet::new();
-        let mut open = self.instances.list[index].deps.clone();
-        while let Some(dep) = open.pop() {
-            if reach.insert(dep) {
-                open.extend(&self.instances.list[dep].deps);
+    /// Without those that another one of them needs anyway. Where that is much
+    /// to look at they stay: they only say twice what comes first.
+    fn reduced(&self, gate: Gate) -> Gate {
+        if gate.len() < 2 {
+            return gate;
+        }
+        let place = |id: &StepId| self.places.get(id).copied();
+        // Needs lead to what was added before.
+        let Some(lowest) = gate.iter().filter_map(place).min() else {
+            return gate;
+        };
+        let needs_of = |at: usize| self.steps.get(at).into_iter().flat_map(|step| &step.needs);
+        let mut covered: HashSet<usize> = HashSet::new();
+        let mut open: Vec<usize> = gate
+            .iter()
+            .filter_map(place)
+            .flat_map(needs_of)
+            .filter_map(place)
+            .collect();
+        while let Some(at) = open.pop() {
+            if at >= lowest && covered.insert(at) {
+                if covered.len() > LOOKED_AT {
+                    return gate;
+                }
+                open.extend(needs_of(at).filter_map(place));
             }
         }
-        let mut ids = BTreeMap::new();
-        for dep in &reach {
-            let recipe = self.instances.list[*dep].recipe;
-            let twins = reach
-                .iter()
-                .filter(|other| self.instances.list[**other].recipe.name == recipe.name)
-                .count();
-            for step in recipe
-                .steps
-                .iter()
-                .filter(|step| twins == 1 && !step.finally)
-            {
-                let id = step.id.get_ref();
-                ids.insert(
-                    format!("{}/{id}", recipe.name.get_ref()),
-                    format!("{}/{id}", self.names[*dep]),
-                );
-            }
+        let stays = |id: &&StepId| place(id).is_none_or(|at| !covered.contains(&at));
+        Rc::new(gate.iter().filter(stays).cloned().collect())
+    }
+}
+
+/// How many steps are looked at for one recipe, so that the work grows no faster
+/// than the plan.
+const LOOKED_AT: usize = 4096;
+
+impl Open {
+    fn new(index: usize, after: Gate) -> Self {
+        Self {
+            index,
+            gate: Rc::clone(&after),
+            after,
+            next: 0,
         }
-        for step in &self.instances.list[index].recipe.steps {
-            let id = step.id.get_ref();
-            ids.insert(id.clone(), format!("{}/{id}", self.names[index]));
-        }
-        ids
     }
 
-    /// Without those that another one of them needs anyway.
-    fn reduced(&self, steps: &BTreeSet<StepId>) -> BTreeSet<StepId> {
-        let index: BTreeMap<&StepId, &Step> = self.steps.iter().map(|s| (&s.id, s)).collect();
-        let mut covered: BTreeSet<&StepId> = BTreeSet::new();
-        let mut open: Vec<&StepId> = steps
-            .iter()
-            .filter_map(|id| index.get(id))
-            .flat_map(|step| &step.needs)
-            .collect();
-        while let Some(id) = open.pop() {
-            if covered.insert(id)
-                && let Some(step) = index.get(id)
-            {
-                open.extend(&step.needs);
-            }
+    /// A dependency was added just now. In turn it came after all that was
+    /// before, so whoever comes after it comes after that, too.
+    fn added(&mut self, leaves: &Gate, parallel: bool) {
+        if parallel {
+            self.widen(leaves);
+        } else {
+            self.gate = Rc::clone(leaves);
         }
-        steps
-            .iter()
-            .filter(|id| !covered.contains(id))
-            .cloned()
-            .collect()
+    }
+
+    fn widen(&mut self, leaves: &Gate) {
+        Rc::make_mut(&mut self.gate).extend(leaves.iter().cloned());
     }
 }

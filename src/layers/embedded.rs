@@ -94,7 +94,7 @@ pub fn book() -> Book {
             Some(parse(Source::new(path, text), &dir).0)
         })
         .collect();
-    Book { layers }
+    Book::of(layers)
 }
 
 /// Writes a new lab into `dir`, which does not exist or is empty; gives the

@@ -1,5 +1,6 @@
 //! A plan as a picture: tree, Graphviz, Mermaid, JSON.
 
+use std::collections::HashMap;
 use std::fmt::Write as _;
 
 use serde_json::{Value, json};
@@ -99,7 +100,9 @@ pub fn dot(plan: &Plan) -> String {
 
 /// For Markdown that draws Mermaid.
 pub fn mermaid(plan: &Plan) -> String {
-    let at = |id: &StepId| plan.steps.iter().position(|step| step.id == *id);
+    let steps = plan.steps.iter().enumerate();
+    let places: HashMap<&StepId, usize> = steps.map(|(at, step)| (&step.id, at)).collect();
+    let at = |id: &StepId| places.get(id).copied();
     let mut out = String::from("flowchart LR\n");
     let mut number = 0_usize;
     for (index, (_, steps)) in groups(&plan.steps, |step| instance(&step.id).to_owned())

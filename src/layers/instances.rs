@@ -1,8 +1,10 @@
 //! Which recipes a request runs, with which arguments: each recipe once for
 //! the same arguments.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::ops::Range;
+use std::rc::Rc;
 
 use minijinja::Value;
 
@@ -13,7 +15,7 @@ use super::template::{Renderer, Unrendered};
 use super::{Book, words};
 use crate::diag::{Diagnostic, Exit, Failure};
 use crate::lab::Environment;
-use crate::plan::quoted;
+use crate::plan::{MOST_STEPS, quoted};
 
 /// Where an argument's value came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
@@ -38,18 +40,41 @@ pub struct Arg {
     pub from: ArgSource,
 }
 
-/// A recipe with its arguments, as it is run.
+/// A recipe with its arguments, as it is run. There may be very many of them:
+/// what can be made again is not kept.
 pub(super) struct Instance<'a> {
     pub(super) layer: &'a Layer,
     pub(super) recipe: &'a Recipe,
     /// As asked: `l1-ensure debian-13`.
     pub(super) text: String,
-    pub(super) args: Vec<Arg>,
     pub(super) deps: Vec<usize>,
-    pub(super) renderer: Renderer<'a>,
     /// The node that it works on: the value of its parameter `node`.
-    pub(super) node: Option<String>,
-    values: Vec<Value>,
+    pub(super) node: Option<Rc<str>>,
+    /// The values of its parameters, and whence they are.
+    values: Rc<[Value]>,
+    from: Vec<ArgSource>,
+}
+
+impl Instance<'_> {
+    /// Its arguments.
+    pub(super) fn args(&self) -> Vec<Arg> {
+        let given = self.values.iter().zip(&self.from);
+        let params = self.recipe.params.iter().zip(given);
+        params
+            .map(|(param, (value, from))| Arg {
+                name: param.name.get_ref().clone(),
+                value: serde_json::to_value(value).unwrap_or_default(),
+                from: *from,
+            })
+            .collect()
+    }
+}
+
+/// What a node's file makes of the variables.
+struct OfNode<'a> {
+    env: Cow<'a, Environment>,
+    /// The same, as templates see them.
+    vars: Value,
 }
 
 /// Collects instances, and what went wrong on the way.
@@ -61,6 +86,14 @@ pub(super) struct Instances<'a> {
     /// Unset variables, each with the recipes that want it.
     pub(super) missing: BTreeMap<String, BTreeSet<String>>,
     pub(super) findings: Vec<Diagnostic>,
+    /// Arguments that are too long.
+    pub(super) too_long: Vec<Diagnostic>,
+    /// Where each instance is in `list`.
+    known: HashMap<(&'a str, Rc<[Value]>), usize>,
+    /// By node; none where its file and a variable contradict each other.
+    nodes: HashMap<Rc<str>, Option<OfNode<'a>>>,
+    /// Steps so far; an instance without any counts as one.
+    steps: usize,
 }
 
 /// What stands in a plan for a variable that is not set.
@@ -78,6 +111,10 @@ impl<'a> Instances<'a> {
             list: Vec::new(),
             missing: BTreeMap::new(),
             findings: Vec::new(),
+            too_long: Vec::new(),
+            known: HashMap::new(),
+            nodes: HashMap::new(),
+            steps: 0,
         }
     }
 
@@ -86,7 +123,7 @@ impl<'a> Instances<'a> {
         let (layer, recipe) = self.book.find(recipe)?;
         let words: Vec<Word> = args.iter().map(|arg| Word::typed(arg)).collect();
         let given = bind(recipe, &words).map_err(usage_failure)?;
-        self.ask_bound(layer, recipe, given)
+        self.ask_bound(layer, recipe, &given)
     }
 
     /// The instance that a user asks for by parameter.
@@ -94,9 +131,9 @@ impl<'a> Instances<'a> {
         &mut self,
         layer: &'a Layer,
         recipe: &'a Recipe,
-        given: Vec<Option<String>>,
+        given: &[Option<String>],
     ) -> Result<usize, Failure> {
-        for (param, text) in recipe.params.iter().zip(&given) {
+        for (param, text) in recipe.params.iter().zip(given) {
             if let Some(text) = text {
                 typed(param, text).map_err(usage_failure)?;
             }
@@ -104,70 +141,162 @@ impl<'a> Instances<'a> {
         Ok(self.visit(layer, recipe, given, ArgSource::Given))
     }
 
+    /// An instance and all that it depends on, each before what it depends on
+    /// itself. Stops where the plan becomes too large: [`Instances::limit`] says so.
     fn visit(
         &mut self,
         layer: &'a Layer,
         recipe: &'a Recipe,
-        given: Vec<Option<String>>,
+        given: &[Option<String>],
         from: ArgSource,
     ) -> usize {
-        let text = asked(recipe, &given);
+        let (root, new) = self.enter(layer, recipe, given, from);
+        let mut open = Vec::new();
+        if new {
+            open.push((root, 0, self.renderer(root)));
+        }
+        while let Some((index, next, renderer)) = open.last_mut() {
+            let index = *index;
+            let (layer, recipe) = (self.list[index].layer, self.list[index].recipe);
+            let Some(dep) = recipe.deps.get(*next).filter(|_| self.steps <= MOST_STEPS) else {
+                open.pop();
+                continue;
+            };
+            *next += 1;
+            let asked = self.dep(layer, recipe, dep.get_ref(), &dep.span(), renderer);
+            let Some((layer, recipe, given)) = asked else {
+                continue;
+            };
+            let (target, new) = self.enter(layer, recipe, &given, ArgSource::Dependent);
+            self.list[index].deps.push(target);
+            if new {
+                open.push((target, 0, self.renderer(target)));
+            }
+        }
+        root
+    }
+
+    /// The place of an instance, and whether it is new.
+    fn enter(
+        &mut self,
+        layer: &'a Layer,
+        recipe: &'a Recipe,
+        given: &[Option<String>],
+        from: ArgSource,
+    ) -> (usize, bool) {
         let mut renderer = self.base.in_layer(layer);
-        let mut args = Vec::with_capacity(given.len());
+        let mut sources = Vec::with_capacity(given.len());
         let mut values = Vec::with_capacity(given.len());
         for (param, text) in recipe.params.iter().zip(given) {
-            let source = if text.is_some() {
-                from
+            let (source, value) = if let Some(text) = text {
+                (from, self.value(layer, recipe, param, text))
             } else {
-                ArgSource::Default
-            };
-            let value = match text {
-                Some(text) => self.value(layer, recipe, param, &text),
-                None => self.default(layer, recipe, param, &renderer),
+                let value = self.default(layer, recipe, param, &renderer);
+                (ArgSource::Default, value)
             };
             renderer.set(param.name.get_ref(), value.clone());
-            args.push(Arg {
-                name: param.name.get_ref().clone(),
-                value: serde_json::to_value(&value).unwrap_or_default(),
-                from: source,
-            });
+            sources.push(source);
             values.push(value);
         }
-        let known = self
-            .list
-            .iter()
-            .position(|other| other.recipe.name == recipe.name && other.values == values);
-        if let Some(known) = known {
-            return known;
+        let values: Rc<[Value]> = values.into();
+        let key = (recipe.name.get_ref().as_str(), Rc::clone(&values));
+        if let Some(known) = self.known.get(&key) {
+            return (*known, false);
         }
         let index = self.list.len();
-        let node = args.iter().find(|arg| arg.name == "node");
-        let node = node.and_then(|arg| match arg.value.as_str() {
-            Some("") => self.env.node(),
-            named => named,
-        });
-        let node = node.map(str::to_owned);
-        match self.env.on(node.as_deref()) {
-            Ok(env) => renderer.set_env(&env),
-            Err(failure) => self.contradicted(failure),
-        }
+        self.known.insert(key, index);
+        self.steps += recipe.steps.len().max(1);
+        let node = self.node_of(recipe, &values);
         self.list.push(Instance {
             layer,
             recipe,
-            text,
-            args,
-            deps: Vec::new(),
-            renderer: renderer.clone(),
+            text: asked(recipe, given),
+            deps: Vec::with_capacity(recipe.deps.len()),
             node,
             values,
+            from: sources,
         });
-        let deps = recipe
-            .deps
-            .iter()
-            .filter_map(|dep| self.dep(layer, recipe, dep.get_ref(), &dep.span(), &renderer))
-            .collect();
-        self.list[index].deps = deps;
-        index
+        (index, true)
+    }
+
+    /// The node that the parameter `node` names, or stands for when it is empty.
+    fn node_of(&mut self, recipe: &Recipe, values: &[Value]) -> Option<Rc<str>> {
+        let variables = self.env;
+        let mut params = recipe.params.iter().zip(values);
+        let (_, value) = params.find(|(param, _)| param.name.get_ref() == "node")?;
+        let node: Rc<str> = match value.as_str()? {
+            "" => variables.node()?,
+            named => named,
+        }
+        .into();
+        if !self.nodes.contains_key(&node) {
+            let of_node = match variables.on(Some(&node)) {
+                Ok(env) => {
+                    let vars = self.base.vars(&env);
+                    Some(OfNode { env, vars })
+                }
+                Err(failure) => {
+                    self.contradicted(failure);
+                    None
+                }
+            };
+            self.nodes.insert(Rc::clone(&node), of_node);
+        }
+        Some(node)
+    }
+
+    /// What renders the texts of an instance.
+    pub(super) fn renderer(&self, index: usize) -> Renderer<'a> {
+        let instance = &self.list[index];
+        let mut renderer = self.base.in_layer(instance.layer);
+        for (param, value) in instance.recipe.params.iter().zip(instance.values.iter()) {
+            renderer.set(param.name.get_ref(), value.clone());
+        }
+        let node = instance.node.as_ref().and_then(|node| self.nodes.get(node));
+        if let Some(Some(of_node)) = node {
+            renderer.set("var", of_node.vars.clone());
+        }
+        renderer
+    }
+
+    /// The variables that an instance works with; none where its node's file
+    /// and a variable contradict each other, which is reported as that.
+    pub(super) fn env_of(&self, index: usize) -> Option<&Environment> {
+        match &self.list[index].node {
+            None => Some(self.env),
+            Some(node) => self.nodes.get(node)?.as_ref().map(|of| of.env.as_ref()),
+        }
+    }
+
+    /// That the plan is too large, if it is; at the recipe that it has most of.
+    pub(super) fn limit(&self) -> Result<(), Failure> {
+        if self.steps <= MOST_STEPS {
+            return Ok(());
+        }
+        let mut counts: HashMap<&str, usize> = HashMap::new();
+        for instance in &self.list {
+            *counts.entry(instance.recipe.name.get_ref()).or_default() += 1;
+        }
+        let count = |instance: &Instance<'_>| {
+            let name = instance.recipe.name.get_ref().as_str();
+            counts.get(name).copied().unwrap_or_default()
+        };
+        let root = self.list.first().map_or("", |root| root.text.as_str());
+        let mut found = Diagnostic::error(format!("`{root}` has more than {MOST_STEPS} steps"));
+        if let Some(most) = self.list.iter().max_by_key(|instance| count(instance)) {
+            let name = most.recipe.name.get_ref();
+            let label = format!(
+                "runs more than {} times, each with other arguments",
+                count(most)
+            );
+            found = found
+                .at(most.layer.source.at(most.recipe.name.span(), label))
+                .help(format!(
+                    "give `{name}` the same arguments in the `deps` that lead to it: for the same \
+                     ones it runs once"
+                ));
+        }
+        Err(Failure::new(Exit::Definition, found))
     }
 
     /// A node's file and a variable contradict each other: told once, however
@@ -187,7 +316,7 @@ impl<'a> Instances<'a> {
         text: &str,
         span: &Range<usize>,
         renderer: &Renderer<'a>,
-    ) -> Option<usize> {
+    ) -> Option<(&'a Layer, &'a Recipe, Vec<Option<String>>)> {
         let raw = words::split(text).unwrap_or_default();
         let (name, args) = raw.split_first()?;
         let (target_layer, target) = self.book.get(&name.text)?;
@@ -199,7 +328,7 @@ impl<'a> Instances<'a> {
             })
             .collect();
         match bind(target, &args) {
-            Ok(given) => Some(self.visit(target_layer, target, given, ArgSource::Dependent)),
+            Ok(given) => Some((target_layer, target, given)),
             Err(error) => {
                 self.wrong_argument(layer, span, error);
                 None
@@ -209,13 +338,10 @@ impl<'a> Instances<'a> {
 
     fn value(&mut self, layer: &Layer, recipe: &Recipe, param: &Param, text: &str) -> Value {
         // What stands for an unset variable fits nothing; the variable is reported.
-        let stands_in = self
-            .missing
-            .keys()
-            .any(|name| text.contains(&format!("<{name}>")));
+        let stands_in = |name: &String| text.contains(&format!("<{name}>"));
         match typed(param, text) {
             Ok(value) => value,
-            Err(_) if stands_in => Value::from(text),
+            Err(_) if self.missing.keys().any(stands_in) => Value::from(text),
             Err(error) => {
                 let name = recipe.name.get_ref();
                 let error = ArgError {
@@ -322,6 +448,46 @@ impl<'a> Instances<'a> {
         text.to_owned()
     }
 
+    /// Notes that an input has more characters than fit: at the parameter that
+    /// it comes from, once, or where it is written.
+    pub(super) fn refuse_long(
+        &mut self,
+        index: usize,
+        input: &str,
+        span: &Range<usize>,
+        (length, most): (usize, usize),
+        text: &str,
+    ) {
+        let instance = &self.list[index];
+        let mut params = instance.recipe.params.iter().zip(instance.values.iter());
+        let param = params.find(|(_, value)| value.as_str() == Some(text));
+        let (what, span) = match param {
+            Some((param, _)) => (
+                format!(
+                    "argument `{}` of `{}`",
+                    param.name.get_ref(),
+                    instance.recipe.name.get_ref()
+                ),
+                param.name.span(),
+            ),
+            None => (format!("input `{input}`"), span.clone()),
+        };
+        let found = Diagnostic::error(format!(
+            "{what} has {length} characters, at most {most} fit"
+        ))
+        .at(instance
+            .layer
+            .source
+            .at(span, "becomes a part of names of files"));
+        if !self
+            .too_long
+            .iter()
+            .any(|known| known.message == found.message)
+        {
+            self.too_long.push(found);
+        }
+    }
+
     /// A recipe wants a variable that is not set.
     pub(super) fn want(&mut self, variable: &str, recipe: &Recipe) {
         self.missing
@@ -339,22 +505,30 @@ impl<'a> Instances<'a> {
     /// The name of every instance in step ids: the recipe's, with arguments
     /// where the plan has it more than once.
     pub(super) fn names(&self) -> Vec<String> {
-        let mut names: Vec<String> = Vec::with_capacity(self.list.len());
+        let mut twins: HashMap<&str, Vec<&Instance<'_>>> = HashMap::new();
         for instance in &self.list {
             let recipe = instance.recipe.name.get_ref();
-            let twins: Vec<_> = self
-                .list
-                .iter()
-                .filter(|other| other.recipe.name == instance.recipe.name)
-                .collect();
-            let mut name = recipe.clone();
-            if twins.len() > 1 {
-                name = format!("{recipe}({})", distinguishing(instance, &twins).join(","));
-            }
-            let mut number = 1;
-            let wanted = name.clone();
-            while names.contains(&name) {
-                number += 1;
+            twins.entry(recipe).or_default().push(instance);
+        }
+        let differing: HashMap<&str, Vec<bool>> = twins
+            .into_iter()
+            .filter(|(_, twins)| twins.len() > 1)
+            .map(|(recipe, twins)| (recipe, differing(&twins)))
+            .collect();
+        let mut names: Vec<String> = Vec::with_capacity(self.list.len());
+        let mut taken: HashSet<String> = HashSet::new();
+        // How often a name was wanted that was taken.
+        let mut numbers: HashMap<String, usize> = HashMap::new();
+        for instance in &self.list {
+            let recipe = instance.recipe.name.get_ref();
+            let wanted = match differing.get(recipe.as_str()) {
+                Some(differ) => format!("{recipe}({})", distinguishing(instance, differ).join(",")),
+                None => recipe.clone(),
+            };
+            let mut name = wanted.clone();
+            while !taken.insert(name.clone()) {
+                let number = numbers.entry(wanted.clone()).or_insert(1);
+                *number += 1;
                 name = format!("{wanted}#{number}");
             }
             names.push(name);
@@ -363,25 +537,45 @@ impl<'a> Instances<'a> {
     }
 }
 
+/// Which parameters do not have the same value in all instances of a recipe.
+fn differing(twins: &[&Instance<'_>]) -> Vec<bool> {
+    let Some((first, others)) = twins.split_first() else {
+        return Vec::new();
+    };
+    let values = first.values.iter().enumerate();
+    values
+        .map(|(index, value)| {
+            others
+                .iter()
+                .any(|twin| twin.values.get(index) != Some(value))
+        })
+        .collect()
+}
+
+/// The longest piece of a name that is made from an argument: the names of
+/// steps become names of files.
+const LONGEST: usize = 40;
+
 /// The values in which an instance differs from its twins; options that are
 /// empty are left out.
-fn distinguishing(instance: &Instance<'_>, twins: &[&Instance<'_>]) -> Vec<String> {
+fn distinguishing(instance: &Instance<'_>, differ: &[bool]) -> Vec<String> {
     let clean = |value: &Value| -> String {
         value
             .to_string()
             .chars()
+            .take(LONGEST)
             .map(|c| match c {
                 c if c.is_alphanumeric() || "._:@+=-".contains(c) => c,
                 _ => '_',
             })
             .collect()
     };
-    let params = instance.recipe.params.iter().zip(&instance.values);
+    let params = instance.recipe.params.iter().zip(instance.values.iter());
     params
-        .enumerate()
-        .filter(|(index, (_, value))| twins.iter().any(|twin| twin.values[*index] != **value))
-        .filter(|(_, (param, value))| !param.option || value.is_true())
-        .map(|(_, (param, value))| {
+        .zip(differ)
+        .filter(|(_, differs)| **differs)
+        .filter(|((param, value), _)| !param.option || value.is_true())
+        .map(|((param, value), _)| {
             if param.option {
                 format!("{}={}", param.name.get_ref(), clean(value))
             } else {

@@ -20,6 +20,7 @@ mod listing;
 mod model;
 mod needs;
 mod parse;
+mod reach;
 mod request;
 mod schema;
 mod template;

@@ -248,7 +248,7 @@ fn ask<'a>(
             .at(layer.source.at(param.name.span(), "needs a default")),
         ));
     }
-    instances.ask_bound(layer, recipe, given)
+    instances.ask_bound(layer, recipe, &given)
 }
 
 fn up_text(request: &UpRequest) -> String {

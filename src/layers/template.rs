@@ -10,6 +10,7 @@ use minijinja::value::{Object, Value, ValueKind};
 use minijinja::{Environment as Engine, Error, UndefinedBehavior, escape_formatter};
 
 use super::model::Layer;
+use super::reach::Reach;
 use crate::lab::variables::is_secret;
 use crate::lab::{Environment, Lab};
 
@@ -163,10 +164,9 @@ impl<'e> Renderer<'e> {
         renderer
     }
 
-    /// Makes these the variables: those of the node that a recipe works on.
-    pub(super) fn set_env(&mut self, env: &Environment) {
-        let vars = Vars::of(env, &self.lookups);
-        self.set("var", Value::from_object(vars));
+    /// These variables as the value of `var`.
+    pub(super) fn vars(&self, env: &Environment) -> Value {
+        Value::from_object(Vars::of(env, &self.lookups))
     }
 
     /// Adds a parameter's value.
@@ -174,10 +174,11 @@ impl<'e> Renderer<'e> {
         self.context.insert(name.to_owned(), value);
     }
 
-    /// Makes `steps.ID.KEY` known: from each id to the step's name in the plan.
-    pub(super) fn set_steps(&mut self, ids: BTreeMap<String, String>) {
+    /// Makes `steps.ID.KEY` known: what the instance at `from` reaches.
+    pub(super) fn set_steps(&mut self, reach: &Arc<Reach>, from: usize) {
         let steps = Steps {
-            ids,
+            reach: Arc::clone(reach),
+            from,
             lookups: Arc::clone(&self.lookups),
         };
         self.set("steps", Value::from_object(steps));
@@ -302,7 +303,8 @@ impl Object for Vars {
 /// `steps.ID`
 #[derive(Debug)]
 struct Steps {
-    ids: BTreeMap<String, String>,
+    reach: Arc<Reach>,
+    from: usize,
     lookups: Shared,
 }
 
@@ -310,13 +312,13 @@ impl Object for Steps {
     fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {
         let id = key.as_str()?;
         let mut lookups = self.lookups.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(step) = self.ids.get(id) else {
+        let Some(step) = self.reach.find(self.from, id) else {
             lookups.unknown_steps.insert(id.to_owned());
             return None;
         };
         lookups.steps.insert(step.clone());
         Some(Value::from_object(Outputs {
-            step: step.clone(),
+            step,
             lookups: Arc::clone(&self.lookups),
         }))
     }

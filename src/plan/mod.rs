@@ -4,6 +4,7 @@
 mod event;
 mod fingerprint;
 mod index;
+mod limit;
 mod listener;
 mod order;
 mod past;
@@ -14,6 +15,7 @@ mod wrap;
 
 pub use event::{Event, EventKind, Outcome, Resumed, RunInfo, Status, Stream};
 pub use fingerprint::{Difference, Fingerprint};
+pub use limit::MOST_STEPS;
 pub use listener::Listener;
 pub use order::{Cycle, dependents, needs, order, sort};
 pub use past::{DoneBefore, Past, past};

@@ -2,6 +2,7 @@
 
 mod clean;
 mod fixture;
+mod large;
 mod plans;
 mod reports;
 mod shipped;

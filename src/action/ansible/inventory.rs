@@ -23,8 +23,10 @@ pub struct InventoryAction;
 #[serde(deny_unknown_fields)]
 struct Inputs {
     /// Environment.
+    #[schemars(length(max = 100))]
     env: String,
     /// Proxmox node.
+    #[schemars(length(max = 100))]
     node: String,
 }
 

@@ -41,6 +41,7 @@ struct Inputs {
     /// `authorized_keys`, `root_password`, and `auth_token` by host. They are in
     /// a file for its owner alone that is gone when the playbook is.
     #[serde(default)]
+    #[schemars(length(max = 100))]
     env: String,
 }
 

@@ -30,8 +30,10 @@ pub struct PackerBuild;
 #[serde(deny_unknown_fields)]
 struct Inputs {
     /// Name of the template: a folder of `layers/l1-templates`.
+    #[schemars(length(max = 100))]
     name: String,
     /// Proxmox node.
+    #[schemars(length(max = 100))]
     node: String,
     /// Volume of the image or the installer.
     volid: String,

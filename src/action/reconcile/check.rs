@@ -30,8 +30,10 @@ pub struct Reconcile;
 #[serde(deny_unknown_fields)]
 struct Inputs {
     /// Environment.
+    #[schemars(length(max = 100))]
     env: String,
     /// Proxmox node.
+    #[schemars(length(max = 100))]
     node: String,
     /// Hosts or groups, comma-separated; empty for all. Patterns that only
     /// ansible understands stand for all.

@@ -20,6 +20,7 @@ struct Inputs {
     check: Check,
     /// The environment whose machines will be made.
     #[serde(default)]
+    #[schemars(length(max = 100))]
     env: String,
 }
 

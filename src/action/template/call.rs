@@ -13,8 +13,10 @@ use crate::pve::{BuildAddress, Client};
 #[serde(deny_unknown_fields)]
 pub(in crate::action) struct Named {
     /// Name of the template: a folder of `layers/l1-templates`.
+    #[schemars(length(max = 100))]
     pub(in crate::action) name: String,
     /// Proxmox node.
+    #[schemars(length(max = 100))]
     pub(in crate::action) node: String,
 }
 

@@ -27,8 +27,10 @@ pub struct TemplateCheck;
 #[serde(deny_unknown_fields)]
 struct Inputs {
     /// Name of the template: a folder of `layers/l1-templates`.
+    #[schemars(length(max = 100))]
     name: String,
     /// Proxmox node.
+    #[schemars(length(max = 100))]
     node: String,
     /// It is to be built in any case.
     #[serde(default)]

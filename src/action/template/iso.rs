@@ -34,8 +34,10 @@ const PLACING: Duration = Duration::from_mins(30);
 #[serde(deny_unknown_fields)]
 struct Inputs {
     /// Name of the ISO: a file of `layers/l1-templates/isos`.
+    #[schemars(length(max = 100))]
     name: String,
     /// Proxmox node.
+    #[schemars(length(max = 100))]
     node: String,
     /// Take the vendor's newest image.
     #[serde(default)]

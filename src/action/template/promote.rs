@@ -27,6 +27,7 @@ pub struct TemplateRollback;
 #[serde(deny_unknown_fields)]
 struct PromoteInputs {
     /// Name of the template.
+    #[schemars(length(max = 100))]
     name: String,
     /// Which build: `YYYYMMDD-HHMMSS`.
     stamp: String,
@@ -36,6 +37,7 @@ struct PromoteInputs {
 #[serde(deny_unknown_fields)]
 struct RollbackInputs {
     /// Name of the template.
+    #[schemars(length(max = 100))]
     name: String,
 }
 

@@ -23,6 +23,7 @@ pub struct TemplatePrune;
 #[serde(deny_unknown_fields)]
 struct Inputs {
     /// Name of the template.
+    #[schemars(length(max = 100))]
     name: String,
     /// How many of the newest builds stay, besides the stable one.
     keep: u32,

@@ -25,8 +25,10 @@ pub struct TemplatePublish;
 #[serde(deny_unknown_fields)]
 struct Inputs {
     /// Name of the template: a folder of `layers/l1-templates`.
+    #[schemars(length(max = 100))]
     name: String,
     /// Proxmox node.
+    #[schemars(length(max = 100))]
     node: String,
     /// What packer made.
     vmid: u32,

@@ -32,8 +32,10 @@ pub(super) const VARIABLES: &str = "terraform.tfvars.json";
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 pub(super) struct Target {
     /// Environment, e.g. `dev`.
+    #[schemars(length(max = 100))]
     pub(super) env: String,
     /// Proxmox node.
+    #[schemars(length(max = 100))]
     pub(super) node: String,
     /// The module's directory, relative to the lab.
     #[serde(default)]

@@ -1,5 +1,6 @@
 //! `with` of a step against the JSON Schema of its action's inputs.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 use serde_json::{Map, Value};
@@ -172,6 +173,20 @@ impl<'a> Walk<'a> {
             None => vec![schema],
         }
     }
+}
+
+/// How many characters the inputs of an action may have: those that become
+/// names of files say so.
+pub(in crate::layers) fn longest(schema: &schemars::Schema) -> BTreeMap<String, usize> {
+    let properties = schema.get("properties").and_then(Value::as_object);
+    let limits = properties
+        .into_iter()
+        .flatten()
+        .filter_map(|(name, about)| {
+            let most = about.get("maxLength")?.as_u64()?;
+            Some((name.clone(), usize::try_from(most).ok()?))
+        });
+    limits.collect()
 }
 
 /// The words of an enumeration, when it is nothing else.

@@ -1,9 +1,13 @@
 //! Layers, recipes, their parameters and dependencies.
 
-use std::collections::BTreeSet;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::rc::Rc;
 
 use minijinja::Environment as Engine;
+use schemars::Schema;
 
+use super::circles::circles;
 use super::places::place_of;
 use super::steps::{needs_circle, places, step_exists};
 use crate::action::Registry;
@@ -26,6 +30,8 @@ pub(in crate::layers) fn findings(
         actions,
         config,
         engine: engine(),
+        circles: circles(book),
+        schemas: RefCell::default(),
     };
     let mut all = Vec::new();
     for layer in book.layers() {
@@ -44,9 +50,23 @@ pub(super) struct Checker<'a> {
     pub(super) actions: &'a Registry,
     pub(super) config: Option<&'a Config>,
     pub(super) engine: Engine<'static>,
+    circles: BTreeMap<&'a str, Vec<&'a str>>,
+    /// The inputs of each action that was asked for.
+    schemas: RefCell<HashMap<String, Rc<Schema>>>,
 }
 
 impl Checker<'_> {
+    /// The inputs of an action, described once however many steps use it.
+    pub(super) fn inputs(&self, action: &str) -> Option<Rc<Schema>> {
+        if let Some(known) = self.schemas.borrow().get(action) {
+            return Some(Rc::clone(known));
+        }
+        let schema = Rc::new(self.actions.get(action)?.inputs());
+        let mut schemas = self.schemas.borrow_mut();
+        schemas.insert(action.to_owned(), Rc::clone(&schema));
+        Some(schema)
+    }
+
     fn layer(&self, layer: &Layer, findings: &mut Findings) {
         if let Some(default) = &layer.default
             && !layer.recipes.iter().any(|recipe| recipe.name == *default)
@@ -174,57 +194,21 @@ impl Checker<'_> {
         }
     }
 
-    /// Recipes that depend on each other in a circle; reported once, at the
-    /// first of them.
+    /// Told at the first recipe of the circle.
     fn circle(&self, recipe: &Recipe, findings: &mut Findings) {
         let start = recipe.name.get_ref().as_str();
-        let Some(path) = self.path(start, start, &mut BTreeSet::new()) else {
+        let Some(round) = self.circles.get(start) else {
             return;
         };
-        let order = |name: &str| {
-            self.book
-                .recipes()
-                .position(|(_, r)| r.name.get_ref() == name)
-        };
-        if path.iter().any(|other| order(other) < order(start)) {
-            return;
-        }
-        let mut circle = vec![start];
-        circle.extend(path);
         findings.error(
             recipe.name.span(),
             format!(
-                "recipes depend on each other in a circle: {}",
-                circle.join(" -> ")
+                "recipes depend on each other in a circle: {start} -> {}",
+                round.join(" -> ")
             ),
             "starts here",
             Some("take one of these out of its `deps`".to_owned()),
         );
-    }
-
-    /// A way from `from` over dependencies back to `to`, ending with `to`.
-    fn path<'b>(
-        &'b self,
-        from: &str,
-        to: &str,
-        seen: &mut BTreeSet<&'b str>,
-    ) -> Option<Vec<&'b str>> {
-        let (_, recipe) = self.book.get(from)?;
-        for dep in &recipe.deps {
-            let Some(name) = dep.get_ref().split_whitespace().next() else {
-                continue;
-            };
-            if name == to {
-                return Some(vec![name]);
-            }
-            if seen.insert(name)
-                && let Some(mut path) = self.path(name, to, seen)
-            {
-                path.insert(0, name);
-                return Some(path);
-            }
-        }
-        None
     }
 }
 

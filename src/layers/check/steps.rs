@@ -20,8 +20,8 @@ impl Checker<'_> {
         findings: &mut Findings,
     ) {
         let action = step.action.get_ref();
-        match self.actions.get(action) {
-            Some(found) => inputs::check(&found.inputs(), step, findings),
+        match self.inputs(action) {
+            Some(schema) => inputs::check(&schema, step, findings),
             // No name at all was reported by the parser.
             None if action.is_empty() => {}
             None => findings.error(
