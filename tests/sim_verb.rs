@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
+use std::os::unix::fs::MetadataExt;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -198,6 +199,11 @@ fn a_started_machine_is_an_ssh_guest_on_loopback() {
         std::thread::sleep(Duration::from_millis(300));
     };
     assert_eq!(said, "guest\n0\n");
+    // Programs with set-user-ID bits are on its disk, which guests write.
+    for dir in ["world", "world/disks", "world/run"] {
+        let mode = std::fs::metadata(lab.path(dir)).unwrap().mode();
+        assert_eq!(mode & 0o777, 0o700, "{dir}");
+    }
     drop(sim);
     assert!(
         std::net::TcpStream::connect(("127.77.239.50", 22)).is_err(),

@@ -15,13 +15,19 @@ use super::{
     resume, runs, schema, show, sim, site, status, templates, trust,
 };
 use crate::diag::{Exit, Failure, render};
-use crate::rehearse::hidden_verb;
+use crate::rehearse::{hidden_verb, hide_inner};
 
 /// Parses, runs, and gives the exit code.
 pub fn main() -> ExitCode {
     let args: Vec<OsString> = std::env::args_os().collect();
     if let Some(code) = hidden_verb(args.get(1..).unwrap_or_default()) {
         return code;
+    }
+    if let Err(error) = hide_inner() {
+        let message = format!("cannot hide this process from steps: {error}");
+        let failure = Failure::message(Exit::Bug, message);
+        writeln!(std::io::stderr(), "{}", render(&failure, false).trim_end()).ok();
+        return ExitCode::from(failure.exit.code());
     }
     if completion::answer(&args) {
         return ExitCode::SUCCESS;

@@ -5,6 +5,7 @@ mod admit;
 mod approve;
 mod args;
 mod before_up;
+mod carried;
 mod clean;
 mod completion;
 mod dry;

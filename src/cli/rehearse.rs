@@ -7,6 +7,7 @@ use camino::Utf8Path;
 use duct::cmd;
 
 use super::args::RehearseArgs;
+use super::carried::Carried;
 use super::dry::Dry;
 use super::echo::Unechoed;
 use super::flags::Globals;
@@ -32,15 +33,17 @@ pub(super) fn rehearse(session: &Session, args: &RehearseArgs) -> Result<Exit, F
     };
     let lab = parsed.session.lab()?;
     let dry = Dry::decide(&parsed.session, &lab)?;
+    let mut env = parsed.session.environment(&lab, parsed.flags.doppler)?;
+    let carried = Carried::new(&parsed.session, &lab, &mut env);
     // In front: those behind the recipe are among its words, and `--yes` may be.
-    let mut command = flags(&session.globals, &session.cwd, dry.on);
-    command.extend(parsed.words.iter().cloned());
+    let mut command = flags(&session.globals, carried.junit(), dry.on);
+    let behind = parsed.session.globals.junit != session.globals.junit;
+    command.extend(carried.words(&parsed.words, behind));
     if let Target::Up { .. } = parsed.target {
         // Whoever rehearses wants to see it whole; `hl rehearse resume` goes on.
         command.push("--fresh".to_owned());
     }
     let session = &parsed.session;
-    let mut env = session.environment(&lab, parsed.flags.doppler)?;
     fill(session, &lab, &mut env)?;
     // It was decided here; the `hl` inside reads the same settings.
     env.set("DRY_RUN", decided(&dry));
@@ -66,6 +69,7 @@ pub(super) fn rehearse(session: &Session, args: &RehearseArgs) -> Result<Exit, F
         Err(NotRun::Failed(failure)) => return Err(failure),
         Err(NotRun::Refused(refusal)) => less(session, &lab, &env, &refusal, &parsed.words)?,
     };
+    carried.carry(session)?;
     dry.tell(session);
     Ok(exit)
 }
@@ -99,7 +103,7 @@ fn decided(dry: &Dry) -> Var {
 
 /// The flags that the inner `hl` is to have too. It is given `--yes`: nothing
 /// that it changes is real.
-fn flags(globals: &Globals, cwd: &Utf8Path, dry_run: bool) -> Vec<String> {
+fn flags(globals: &Globals, junit: Option<&Utf8Path>, dry_run: bool) -> Vec<String> {
     let mut flags: Vec<String> = Vec::new();
     if !globals.no_input {
         flags.push("--yes".to_owned());
@@ -126,11 +130,7 @@ fn flags(globals: &Globals, cwd: &Utf8Path, dry_run: bool) -> Vec<String> {
         ("--run-timeout", globals.run_timeout.clone()),
         ("--events", globals.events.map(|v| name(&v))),
         ("--output", globals.output.map(|v| name(&v))),
-        // The `hl` inside is started elsewhere.
-        (
-            "--junit",
-            globals.junit.as_ref().map(|p| cwd.join(p).to_string()),
-        ),
+        ("--junit", junit.map(ToString::to_string)),
         ("--color", globals.color.map(|v| name(&v))),
     ];
     for (flag, value) in valued {

@@ -130,7 +130,7 @@ fn typed(words: &[String]) -> Option<Utf8PathBuf> {
 }
 
 /// The summary is a courtesy: that it cannot be written fails nothing.
-fn append(session: &Session, path: &str, text: &str) {
+pub(super) fn append(session: &Session, path: &str, text: &str) {
     let file = OpenOptions::new().append(true).create(true).open(path);
     if let Err(error) = file.and_then(|mut file| file.write_all(text.as_bytes())) {
         session.note(&format!("cannot write the step summary `{path}`: {error}"));

@@ -1,7 +1,9 @@
 //! `hl sim`: the Proxmox VE simulator on loopback, for trying things by hand.
 
 use std::collections::BTreeMap;
+use std::fs::DirBuilder;
 use std::io::Write;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -45,7 +47,7 @@ pub(super) fn sim(session: &Session, args: &SimArgs) -> Result<Exit, Failure> {
     let temporary =
         tempfile::tempdir().map_err(|error| cannot("make a temporary directory", &error))?;
     let dir = match &args.world {
-        Some(dir) => session.cwd.join(dir),
+        Some(dir) => private(session.cwd.join(dir))?,
         None => Utf8PathBuf::try_from(temporary.path().to_owned()).map_err(|_| {
             Failure::message(
                 Exit::CannotWrite,
@@ -118,6 +120,17 @@ pub(super) fn sim(session: &Session, args: &SimArgs) -> Result<Exit, Failure> {
     Ok(Exit::Ok)
 }
 
+/// Makes the directory of a world where it is missing: what is in there is its
+/// owner's alone.
+fn private(dir: Utf8PathBuf) -> Result<Utf8PathBuf, Failure> {
+    let mut builder = DirBuilder::new();
+    builder.recursive(true).mode(0o700);
+    match builder.create(&dir) {
+        Ok(()) => Ok(dir),
+        Err(error) => Err(cannot(&format!("make `{dir}`"), &error)),
+    }
+}
+
 /// Real SSH guests where this machine allows them, and what is said of them.
 fn guests(session: &Session, dir: &Utf8Path) -> (Arc<dyn Guests>, String) {
     let none = |why: String| {
@@ -144,7 +157,7 @@ fn guests(session: &Session, dir: &Utf8Path) -> (Arc<dyn Guests>, String) {
             Ok(exe) => exe,
             Err(error) => return none(error.to_string()),
         },
-        network: Network::Shared,
+        network: Network::Machine,
     };
     let (palette, quiet) = (session.palette(), session.globals.quiet);
     match GuestHost::new(&config) {
@@ -164,7 +177,7 @@ fn guests(session: &Session, dir: &Utf8Path) -> (Arc<dyn Guests>, String) {
             });
             (
                 Arc::new(guests),
-                "its VMs are SSH guests on 127.77.x.y".to_owned(),
+                "its VMs are SSH guests on 127.77.x.y, in this machine's network and less cut off than in a rehearsal".to_owned(),
             )
         }
         Err(why) => none(why),

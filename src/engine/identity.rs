@@ -55,7 +55,7 @@ pub(super) fn begins(plan: &Plan, setup: &Setup<'_>) -> EventKind {
 }
 
 fn info(plan: &Plan, setup: &Setup<'_>) -> RunInfo {
-    let this = Process::this();
+    let this = Process::of_run();
     let options = &setup.options;
     RunInfo {
         id: options.run_id.clone(),

@@ -61,7 +61,7 @@ impl Lock {
             Err(TryLockError::WouldBlock) => return Err(busy(introduced(&mut file).as_ref())),
             Err(TryLockError::Error(error)) => return Err(cannot(&error)),
         }
-        let this = Process::this();
+        let this = Process::of_run();
         let holder = Holder {
             run: run.to_owned(),
             pid: this.pid,
@@ -106,7 +106,7 @@ fn read(file: &mut File) -> Option<Holder> {
         pid: holder.pid,
         start: holder.pid_start,
     };
-    process.is_alive().then_some(holder)
+    process.is_running().then_some(holder)
 }
 
 /// Who holds the lab, given the moment that one needs to write its name.

@@ -21,6 +21,12 @@ pub enum Signal {
 }
 
 impl Signal {
+    /// The signal of that name.
+    pub fn of_name(name: &str) -> Option<Self> {
+        let all = [Self::Interrupt, Self::Terminate, Self::Hangup];
+        all.into_iter().find(|signal| signal.name() == name)
+    }
+
     /// `SIGINT`, `SIGTERM` or `SIGHUP`.
     pub fn name(self) -> &'static str {
         match self {

@@ -2,9 +2,13 @@
 //! people see, and their arguments may change with every version.
 
 use std::ffi::OsString;
+use std::io;
 use std::process::ExitCode;
 
-use super::{guest, inside};
+use rustix::process::{DumpableBehavior, set_dumpable_behavior};
+
+use super::{guest, inside, local};
+use crate::lab::HOLDER;
 
 /// Runs a hidden verb when the arguments (without the program's name) begin with
 /// one; `None` for everything that people type. To be asked before anything else
@@ -13,9 +17,22 @@ pub fn hidden_verb(args: &[OsString]) -> Option<ExitCode> {
     let (verb, rest) = args.split_first()?;
     match verb.to_str()? {
         "__inside" => Some(inside::main()),
+        "__local" => Some(local::main()),
         "__guest" => Some(guest::sandbox_main(rest)),
         "__guest-init" => Some(guest::init_main()),
         "__systemctl" => Some(guest::systemctl_main(rest)),
         _ => None,
     }
+}
+
+/// In a rehearsal: makes sure that no step can take from this process what it has
+/// open, the user's terminal above all.
+///
+/// # Errors
+/// The kernel refuses.
+pub fn hide_inner() -> io::Result<()> {
+    if std::env::var_os(HOLDER).is_none() {
+        return Ok(());
+    }
+    set_dumpable_behavior(DumpableBehavior::NotDumpable).map_err(io::Error::from)
 }

@@ -4,28 +4,24 @@
 use std::fs;
 use std::io::{self, BufRead as _, Read as _, Write as _};
 use std::net::SocketAddr;
-use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
+use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
-use std::process::{Child, Command, ExitCode, Stdio};
+use std::process::{Command, ExitCode, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::guest::{GuestHost, GuestHostConfig, Network, STAND_INS, overlay_works, veth_works};
 use super::lock::Lock;
 use super::run::{self, Orders};
 use super::seal;
-use super::strangers::Spaces;
 use super::world::Room;
+use super::{local, namespaces};
 use crate::diag::{Exit, Failure, render};
-use crate::lab::{Lab, Paths, Process, Signal, Watch};
+use crate::lab::{Paths, Process, Signal, Watch};
 use crate::plan::{TEXT, wrap};
-use crate::runs;
 use crate::sim::{Guests, Latency, Server, ServerConfig, Tls};
-
-/// The longest grace that a tool has: a tofu that lost its `hl` works on that long.
-const GRACE: Duration = Duration::from_hours(1);
 
 /// Runs until the recipe is over; the exit code is that of the inner `hl`.
 pub(super) fn main() -> ExitCode {
@@ -73,6 +69,11 @@ fn hold() -> Result<Exit, Failure> {
         "Sealed",
         "a network in which every address is this machine's own",
     );
+    say(
+        &orders,
+        "Steps",
+        "see this machine read-only, but for `state/rehearsal`; their `/tmp` and home are gone at the end",
+    );
 
     let guests = Arc::new(guest_host(&orders, &room).map_err(failed)?);
     let server = Server::start(ServerConfig {
@@ -104,10 +105,7 @@ fn hold() -> Result<Exit, Failure> {
         ),
     );
 
-    let exit = perform(&orders, &room, &mut watch, &alone);
-    if let Some(spaces) = Spaces::of("self") {
-        spaces.end_all();
-    }
+    let exit = perform(&orders, &room, &guests, &mut watch, &alone);
     let ended = server.stop();
     guests.stop_all();
     if let Err(error) = ended {
@@ -211,19 +209,31 @@ fn release() -> String {
         )
 }
 
-/// Runs the inner `hl`, and what a killed one left behind, to their ends.
+/// Runs the local side to its end: the inner `hl`, and what a killed one left.
 fn perform(
     orders: &Orders,
     room: &Room,
+    guests: &GuestHost,
     watch: &mut Watch,
     alone: &Arc<AtomicBool>,
 ) -> Result<Exit, Failure> {
-    // When this process is killed, the recipe has lost its world and must stop.
-    let mut command = Command::new("setpriv");
-    command
-        .args(["--pdeathsig", "TERM", "--"])
+    let steps = local::Orders {
+        root: orders.root.clone(),
+        command: orders.command.clone(),
+        exe: orders.exe.clone(),
+        holder: Process::this(),
+        user_namespace: guests.user_namespace(),
+        named: orders.named.clone(),
+        sockets: orders.sockets.clone(),
+        quiet: orders.quiet,
+    };
+    let text = serde_json::to_string(&steps).map_err(|e| failed(e.to_string()))?;
+    let mut inner = Command::new("unshare")
+        .args(["--mount", "--pid", "--ipc", "--propagation", "private"])
+        .args(namespaces::cgroup())
+        .args(["--fork", "--kill-child=SIGKILL", "--"])
         .arg(&orders.exe)
-        .args(&orders.command)
+        .arg("__local")
         .env_clear()
         .envs(run::surroundings())
         .envs(&orders.variables)
@@ -233,76 +243,29 @@ fn perform(
         .env("DOPPLER", "0")
         .env("PM_TOKEN_SECRET", &room.secret)
         .env("PVE_CA_FILE", room.dir.join("ca.pem"))
-        .stdin(Stdio::null())
-        .process_group(0);
-    let mut inner = command
+        .stdin(Stdio::piped())
+        .process_group(0)
         .spawn()
-        .map_err(|e| failed(format!("cannot run `{}`: {e}", orders.exe.display())))?;
+        .map_err(|e| failed(format!("cannot run `unshare`: {e}")))?;
+    // It stays open: when it closes, this process is gone.
+    let Some(mut life) = inner.stdin.take() else {
+        return Err(failed("a pipe is missing"));
+    };
+    // One that cannot read them has said why, and its code says it again.
+    writeln!(life, "{text}").ok();
     let told = AtomicBool::new(false);
-    let status = loop {
-        if let Some(status) = step(&mut inner, watch) {
-            break status;
+    loop {
+        if let Ok(Some(status)) = inner.try_wait() {
+            return Ok(run::exit(status));
+        }
+        while let Some(signal) = watch.arrived() {
+            writeln!(life, "{}", signal.name()).ok();
         }
         // The terminal's `hl` was killed: the run ends as by SIGTERM.
         if alone.load(Ordering::Relaxed) && !told.swap(true, Ordering::Relaxed) {
-            run::pass_on(inner.id(), Signal::Terminate);
+            writeln!(life, "{}", Signal::Terminate.name()).ok();
         }
-    };
-    if status.signal().is_some() {
-        outlast(orders, watch);
-    }
-    Ok(run::exit(status))
-}
-
-fn step(inner: &mut Child, watch: &mut Watch) -> Option<std::process::ExitStatus> {
-    if let Ok(Some(status)) = inner.try_wait() {
-        return Some(status);
-    }
-    while let Some(signal) = watch.arrived() {
-        run::pass_on(inner.id(), signal);
-    }
-    thread::sleep(Duration::from_millis(20));
-    None
-}
-
-/// The inner `hl` was killed, and its tools may still run: they talk to our
-/// simulator, and end well if it stays. The first signal interrupts them, as by
-/// Ctrl-C; the second gives up.
-fn outlast(orders: &Orders, watch: &mut Watch) {
-    let Ok(config) = Lab::read(orders.root.clone()) else {
-        return;
-    };
-    let lab = Lab {
-        paths: config.paths.rehearsal(),
-        config: config.config,
-    };
-    let until = Instant::now() + GRACE;
-    let mut asked = false;
-    let mut named = false;
-    loop {
-        let left = runs::survivors(&lab);
-        if left.is_empty() || Instant::now() > until {
-            return;
-        }
-        if !named {
-            named = true;
-            let programs: Vec<&str> = left.iter().map(|s| s.program.as_str()).collect();
-            say(
-                orders,
-                "Waiting",
-                &format!("for {}, which `hl` left behind", programs.join(", ")),
-            );
-        }
-        if watch.arrived().is_some() {
-            if asked {
-                return;
-            }
-            asked = true;
-            for survivor in &left {
-                run::pass_on(survivor.process.pid, Signal::Interrupt);
-            }
-        }
-        thread::sleep(Duration::from_millis(100));
+        thread::sleep(Duration::from_millis(20));
     }
 }
 

@@ -25,7 +25,7 @@ impl std::fmt::Debug for OnLoopback {
 
 impl OnLoopback {
     /// Guests of `host`, which must share this machine's network
-    /// ([`super::guest::Network::Shared`]). `started` is told of each.
+    /// ([`super::guest::Network::Machine`]). `started` is told of each.
     pub fn new(
         host: GuestHost,
         started: impl Fn(&GuestSpec, Ipv4Addr) + Send + Sync + 'static,

@@ -2,13 +2,17 @@
 //!
 //! [`run`] makes a sealed network (`seal`), in which a holder (`inside`) boots the
 //! kept world (`world`) of simulated node and real [`guest`]s, and runs the very
-//! same `hl` with the user's recipe. All that it writes is in `state/rehearsal/`.
+//! same `hl` with the user's recipe, out of reach of this machine (`local`). All
+//! that it writes is in `state/rehearsal/`.
 
 pub mod guest;
 mod hidden;
 mod inside;
+mod local;
 mod lock;
 mod loopback;
+mod mounts;
+mod namespaces;
 mod run;
 mod seal;
 mod seed;
@@ -16,7 +20,7 @@ mod strangers;
 mod within;
 mod world;
 
-pub use hidden::hidden_verb;
+pub use hidden::{hidden_verb, hide_inner};
 pub use lock::{Lock, hold};
 pub use loopback::OnLoopback;
 pub use run::{NotRun, Rehearsal, run};

@@ -3,20 +3,21 @@
 //!
 //! Three processes: this one, which stays outside and only waits; the holder
 //! (`hl __inside`, see `inside`), which is sealed, is the simulated world, and
-//! cleans up; and in it the very same `hl` with the user's recipe. The inner two
-//! are out of the terminal's foreground group, so each signal that this process
-//! gets reaches the innermost exactly once, passed on from one to the next.
+//! cleans up; and in it the very same `hl` with the user's recipe (see `local`).
+//! The inner two are in a session without the terminal, so each signal that this
+//! process gets reaches the innermost exactly once, passed on from one to the next.
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::io::Write as _;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ExitStatus, Stdio};
 use std::thread;
 use std::time::Duration;
 
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
 use rustix::process::Pid;
 use serde::{Deserialize, Serialize};
 
@@ -24,7 +25,7 @@ use super::seal::{self, Refusal};
 use super::strangers::Spaces;
 use super::world::{Identity, Other};
 use crate::diag::{Exit, Failure};
-use crate::lab::{Environment, Lab, Process, Signal, Watch};
+use crate::lab::{Environment, Lab, Paths, Process, Signal, Watch};
 use crate::pve::Endpoint;
 use crate::pve::rights::Objects;
 
@@ -34,8 +35,9 @@ const NAMED_NODE: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 10);
 /// Token of the simulated node when the lab names none.
 const TOKEN_ID: &str = "hl@pve!hl";
 
-/// Variables that must not come along: they lead out, or they name what is real.
-const LEFT_OUT: [&str; 16] = [
+/// Variables that must not come along: they lead out, or they name what is real or
+/// not there.
+const LEFT_OUT: &[&str] = &[
     "PVE_FINGERPRINT",
     "PVE_TLS_INSECURE",
     "DOPPLER_TOKEN",
@@ -52,6 +54,19 @@ const LEFT_OUT: [&str; 16] = [
     "PROXMOX_TOKEN",
     "PROXMOX_VE_API_TOKEN",
     "PROXMOX_VE_ENDPOINT",
+    "DBUS_SESSION_BUS_ADDRESS",
+    "DOCKER_HOST",
+    "GPG_AGENT_INFO",
+    "SSH_AGENT_PID",
+    "SSH_AUTH_SOCK",
+    "STY",
+    "TEMP",
+    "TMP",
+    "TMPDIR",
+    "TMUX",
+    "XDG_CACHE_HOME",
+    "XDG_RUNTIME_DIR",
+    "XDG_STATE_HOME",
 ];
 
 /// A rehearsal that is to be run.
@@ -100,6 +115,10 @@ pub(super) struct Orders {
     pub(super) variables: BTreeMap<String, String>,
     /// Names of those that are secret.
     pub(super) hidden: Vec<String>,
+    /// Files and directories that the lab's settings name.
+    pub(super) named: Vec<PathBuf>,
+    /// Sockets of this machine.
+    pub(super) sockets: Vec<PathBuf>,
     /// No narration.
     pub(super) quiet: bool,
     /// Columns of a line of it.
@@ -153,9 +172,8 @@ pub fn run(rehearsal: &Rehearsal<'_>) -> Result<Exit, NotRun> {
         .arg(&rehearsal.exe)
         .arg("__inside")
         .stdin(Stdio::piped())
-        .process_group(0)
         .spawn()
-        .map_err(|e| bug(format!("cannot run `unshare`: {e}")))?;
+        .map_err(|e| bug(format!("cannot run `setsid`: {e}")))?;
     let Some(mut life) = holder.stdin.take() else {
         return Err(bug("a pipe is missing".to_owned()).into());
     };
@@ -256,9 +274,39 @@ fn orders(rehearsal: &Rehearsal<'_>) -> Result<Orders, Failure> {
         identity,
         variables,
         hidden: whole.secret_names().map(str::to_owned).collect(),
+        named: named(rehearsal.lab, env),
+        sockets: sockets(),
         quiet: rehearsal.quiet,
         width: rehearsal.width,
     })
+}
+
+/// The site, programs of `[tools]`, and files with public keys.
+fn named(lab: &Lab, env: &Environment) -> Vec<PathBuf> {
+    let keys = lab.config.ssh.public_keys.iter().map(String::as_str);
+    let files = keys.filter_map(|key| match key.strip_prefix("~/") {
+        Some(rest) => Some(Path::new(env.get("HOME")?).join(rest)),
+        None => Some(PathBuf::from(key)),
+    });
+    let tools = lab.config.tools.values().map(PathBuf::from);
+    tools
+        .chain(files)
+        .filter(|path| path.is_absolute())
+        .collect()
+}
+
+/// The sockets that somebody has bound in the file system.
+fn sockets() -> Vec<PathBuf> {
+    let text = fs::read_to_string("/proc/net/unix").unwrap_or_default();
+    let paths = text
+        .lines()
+        .filter_map(|line| line.find(" /").map(|at| line.split_at(at + 1).1));
+    paths.map(PathBuf::from).collect()
+}
+
+/// Where a rehearsal writes, in a lab with this root.
+pub(super) fn out(root: &Utf8Path) -> Utf8PathBuf {
+    Paths::live(root.to_owned()).rehearsal().out().to_owned()
 }
 
 /// Where the nodes' APIs are.
@@ -292,7 +340,7 @@ impl Doors {
 
 /// The variables of this process that the inner `hl` gets; the lab's own come on top.
 pub(super) fn surroundings() -> impl Iterator<Item = (std::ffi::OsString, std::ffi::OsString)> {
-    std::env::vars_os().filter(|(name, _)| !LEFT_OUT.iter().any(|out| name == out))
+    std::env::vars_os().filter(|(name, _)| !LEFT_OUT.iter().any(|out| name == *out))
 }
 
 /// Waits for a process and passes signals on to it.
@@ -336,7 +384,7 @@ pub(super) fn exit(status: ExitStatus) -> Exit {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::lab::{Config, Paths, Provenance, Var};
+    use crate::lab::{Config, Provenance, Var};
 
     fn told(vars: &[(&str, &str)]) -> Result<Orders, Failure> {
         let vars = vars

@@ -9,7 +9,6 @@
 use std::fmt::{self, Write as _};
 use std::fs;
 use std::net::IpAddr;
-use std::os::unix::fs::FileTypeExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -54,8 +53,10 @@ pub fn possible() -> Result<(), Refusal> {
         return Err(Refusal::NotRoot);
     }
     for (tool, package) in [
-        ("unshare", "util-linux"),
+        ("nsenter", "util-linux"),
         ("setpriv", "util-linux"),
+        ("setsid", "util-linux"),
+        ("unshare", "util-linux"),
         ("ip", "iproute2"),
         ("sshd", "openssh-server"),
         ("ssh-keygen", "openssh-client"),
@@ -81,11 +82,12 @@ pub fn possible() -> Result<(), Refusal> {
     Err(Refusal::Forbidden(said))
 }
 
-/// `unshare` into new namespaces; what follows runs inside, under the same
-/// process id, and sees the same processes.
+/// New namespaces, and a session without the user's terminal; what follows runs
+/// inside, under the same process id, and sees the same processes.
 pub(super) fn unshare() -> Command {
-    let mut command = Command::new("unshare");
-    command.args(["--net", "--mount", "--propagation", "private", "--"]);
+    let mut command = Command::new("setsid");
+    command.args(["unshare", "--net", "--mount", "--propagation", "private"]);
+    command.arg("--");
     command
 }
 
@@ -135,32 +137,6 @@ pub(super) fn close(hosts: &[(IpAddr, String)], dir: &Path) -> Result<(), String
         if target.exists() {
             mount_bind(&file, &target)
                 .map_err(|e| format!("cannot replace `{}`: {e}", target.display()))?;
-        }
-    }
-    hide_connections(dir)
-}
-
-/// An open shared ssh connection is a file that leads out of any namespace: ssh
-/// would take it for a host of the same name. Those of the user are covered.
-fn hide_connections(dir: &Path) -> Result<(), String> {
-    let cover = dir.join("no-connection");
-    fs::write(&cover, b"").map_err(|e| format!("cannot write `{}`: {e}", cover.display()))?;
-    let Some(home) = std::env::var_os("HOME").map(PathBuf::from) else {
-        return Ok(());
-    };
-    let places = [".ssh", ".ansible"].map(|name| home.join(name));
-    let mut left: Vec<(PathBuf, u8)> = places.into_iter().map(|p| (p, 0)).collect();
-    while let Some((place, depth)) = left.pop() {
-        for entry in fs::read_dir(place).into_iter().flatten().flatten() {
-            let Ok(kind) = entry.file_type() else {
-                continue;
-            };
-            if kind.is_dir() && depth < 3 {
-                left.push((entry.path(), depth + 1));
-            } else if kind.is_socket() {
-                mount_bind(&cover, entry.path())
-                    .map_err(|e| format!("cannot cover `{}`: {e}", entry.path().display()))?;
-            }
         }
     }
     Ok(())

@@ -3,33 +3,26 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
+use super::seal::network_of;
 use crate::lab::Process;
 
-/// Network and mount namespace of a process.
+/// The network namespace of a process.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Spaces {
-    net: PathBuf,
-    mnt: PathBuf,
-}
+pub(super) struct Spaces(PathBuf);
 
 impl Spaces {
-    /// Those of a process, by id or `self`; `None` when it is gone or hidden.
+    /// That of a process, by id or `self`; `None` when it is gone or hidden.
     pub(super) fn of(process: &str) -> Option<Self> {
-        let space =
-            |kind| fs::read_link(Path::new("/proc").join(process).join("ns").join(kind)).ok();
-        Some(Self {
-            net: space("net")?,
-            mnt: space("mnt")?,
-        })
+        network_of(process).map(Self)
     }
 
-    /// The processes in both, this one excepted. Guests have mounts of their own.
+    /// The processes in it, this one excepted. Guests have networks of their own.
     fn members(&self) -> BTreeSet<Process> {
         fs::read_dir("/proc")
             .into_iter()

@@ -131,7 +131,7 @@ fn ending(header: &Header, events: &[Event]) -> Ending {
             break;
         }
     }
-    if process.is_some_and(Process::is_alive) {
+    if process.is_some_and(Process::is_running) {
         Ending::Running
     } else {
         Ending::Interrupted

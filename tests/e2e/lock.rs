@@ -23,7 +23,7 @@ doc = "d"
 [[recipe.step]]
 id = "s"
 use = "command"
-with = { argv = ["sh", "-c", "echo > began; until [ -e end ]; do sleep 0.05; done"] }
+with = { argv = ["sh", "-c", "echo > ${HL_REHEARSAL:+state/rehearsal/}began; until [ -e end ]; do sleep 0.05; done"] }
 timeout = "2m"
 "#,
     );
@@ -33,7 +33,8 @@ timeout = "2m"
 fn begun(lab: &TestLab, hl: &Hl) -> Child {
     let child = hl.spawn();
     let until = Instant::now() + Duration::from_mins(1);
-    while !lab.path("began").exists() {
+    let there = ["began", "state/rehearsal/began"];
+    while !there.iter().any(|file| lab.path(file).exists()) {
         assert!(Instant::now() < until, "it did not begin");
         std::thread::sleep(Duration::from_millis(20));
     }

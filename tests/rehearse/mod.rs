@@ -1,6 +1,7 @@
 //! Rehearsals: real guests, and the sealed network. Both need root.
 
 mod guests;
+mod hostile;
 mod sealed;
 
 use std::ffi::OsStr;

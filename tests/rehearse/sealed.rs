@@ -17,9 +17,11 @@ use crate::support::TestLab;
 
 /// Set in the process that is the outer `hl` of a rehearsal: the lab's root.
 const OUTER: &str = "HL_TEST_OUTER";
-const NODE: &str = "pve.rehearsal.test";
+pub(super) const NODE: &str = "pve.rehearsal.test";
+/// Where steps may write.
+const OUT: &str = "state/rehearsal/seen";
 
-fn lab(recipes: &[(&str, &str)]) -> TestLab {
+pub(super) fn lab(recipes: &[(&str, &str)]) -> TestLab {
     let lab = TestLab::empty();
     let mut layer =
         "[layer]\nid = \"l2\"\nname = \"T\"\ndoc = \"t\"\ndefault = \"look\"\n".to_owned();
@@ -81,7 +83,7 @@ fn rehearse(root: &Path, command: &[&str], fresh: bool) -> Exit {
 const ASK: &str = "curl -sS --cacert \"$PVE_CA_FILE\" -H \"Authorization: PVEAPIToken=$PM_TOKEN_ID=$PM_TOKEN_SECRET\" https://pve.rehearsal.test:8006/api2/json";
 
 /// Processes whose environment names this lab.
-fn of_lab(root: &Path) -> Vec<(u32, String)> {
+pub(super) fn of_lab(root: &Path) -> Vec<(u32, String)> {
     let mark = format!("LAB={}", root.display());
     fs::read_dir("/proc")
         .unwrap()
@@ -96,7 +98,13 @@ fn of_lab(root: &Path) -> Vec<(u32, String)> {
         .collect()
 }
 
-fn mounts() -> String {
+/// What a step wrote.
+#[track_caller]
+fn seen(lab: &TestLab, file: &str) -> String {
+    lab.read(&format!("{OUT}/{file}"))
+}
+
+pub(super) fn mounts() -> String {
     fs::read_to_string("/proc/self/mounts").unwrap()
 }
 
@@ -149,7 +157,7 @@ fn a_recipe_runs_where_only_the_simulator_answers() {
         return;
     }
     let look = format!(
-        "set -eu; cd \"$LAB/seen\"\n\
+        "set -eu; mkdir -p \"$LAB/{OUT}\"; cd \"$LAB/{OUT}\"\n\
          {ASK}/version >version.json\n\
          {ASK}/nodes >nodes.json\n\
          readlink /proc/self/ns/net >net\n\
@@ -161,15 +169,14 @@ fn a_recipe_runs_where_only_the_simulator_answers() {
          setsid sleep 300 >/dev/null 2>&1 &\n"
     );
     let lab = lab(&[("look", &look)]);
-    lab.write("seen/x", "")
-        .write("state/runs/old.yaml", "live\n")
+    lab.write("state/runs/old.yaml", "live\n")
         .write("templates/a/spec/x", "live");
     let live = || {
         run(
             "sh",
             [
                 "-c",
-                "cd \"$0\" && find . -path ./state/rehearsal -prune -o -path ./seen -prune -o -type f -exec sha256sum {} +",
+                "cd \"$0\" && find . -path ./state/rehearsal -prune -o -type f -exec sha256sum {} +",
                 lab.root().to_str().unwrap(),
             ],
         )
@@ -180,19 +187,19 @@ fn a_recipe_runs_where_only_the_simulator_answers() {
         run("sha256sum", ["/etc/hosts", "/etc/resolv.conf"]),
     );
     assert_eq!(rehearse(lab.root(), &["look"], false), Exit::Ok);
-    assert!(lab.read("seen/version.json").contains("\"version\""));
-    assert!(lab.read("seen/nodes.json").contains("\"n1\""));
+    assert!(seen(&lab, "version.json").contains("\"version\""));
+    assert!(seen(&lab, "nodes.json").contains("\"n1\""));
     assert_ne!(
-        Path::new(lab.read("seen/net").trim()),
+        Path::new(seen(&lab, "net").trim()),
         network_of("self").unwrap()
     );
-    let env = lab.read("seen/env");
+    let env = seen(&lab, "env");
     assert!(
         !env.contains("the-real-secret") && !env.contains("HTTPS_PROXY"),
         "{env}"
     );
-    for file in ["seen/public", "seen/name"] {
-        println!("{}", lab.read(file));
+    for file in ["public", "name"] {
+        println!("{}", seen(&lab, file));
     }
     assert_eq!(of_lab(lab.root()), [], "nothing is left running");
     assert_eq!(
@@ -206,11 +213,11 @@ fn a_recipe_runs_where_only_the_simulator_answers() {
     assert!(lab.path("state/rehearsal/world/world.json").exists());
 
     // Again, as a new process would: the same world; then an empty one.
-    let secret = lab.read("seen/secret");
+    let secret = seen(&lab, "secret");
     assert_eq!(rehearse(lab.root(), &["look"], false), Exit::Ok);
-    assert_eq!(secret, lab.read("seen/secret"));
+    assert_eq!(secret, seen(&lab, "secret"));
     assert_eq!(rehearse(lab.root(), &["look"], true), Exit::Ok);
-    assert_ne!(secret, lab.read("seen/secret"));
+    assert_ne!(secret, seen(&lab, "secret"));
     assert_eq!(rehearse(lab.root(), &["nonsense"], false), Exit::Child(66));
 }
 
@@ -256,13 +263,15 @@ fn one_interrupt_reaches_the_tool_once() {
     if be_outer() || !is_root() {
         return;
     }
-    let look = "cd \"$LAB\"; trap 'echo int >>ints; kill $!; sleep 0.5; exit 130' INT\n: >up; sleep 300 & wait\n";
-    let lab = lab(&[("look", look)]);
+    let look = format!(
+        "mkdir \"$LAB/{OUT}\"; cd \"$LAB/{OUT}\"; trap 'echo int >>ints; kill $!; sleep 0.5; exit 130' INT\n: >up; sleep 300 & wait\n"
+    );
+    let lab = lab(&[("look", &look)]);
     let mut child = outer("one_interrupt_reaches_the_tool_once", &lab);
-    wait_for("the step", || lab.path("up").exists());
+    wait_for("the step", || lab.path(OUT).join("up").exists());
     run("kill", ["-INT", &child.id().to_string()]);
     child.wait().unwrap();
-    assert_eq!(lab.read("ints"), "int\n");
+    assert_eq!(seen(&lab, "ints"), "int\n");
     assert_eq!(lab.read("code"), "130");
     assert_eq!(of_lab(lab.root()), []);
 }
@@ -281,13 +290,15 @@ fn tools_of_a_killed_hl_keep_their_simulator() {
     if be_outer() || !is_root() {
         return;
     }
-    let look = format!("cd \"$LAB\"; : >up; sleep 3; {ASK}/version >after.json");
+    let look = format!(
+        "mkdir \"$LAB/{OUT}\"; cd \"$LAB/{OUT}\"; : >up; sleep 3; {ASK}/version >after.json"
+    );
     let lab = lab(&[("look", &look)]);
     let mut child = outer("tools_of_a_killed_hl_keep_their_simulator", &lab);
-    wait_for("the step", || lab.path("up").exists());
+    wait_for("the step", || lab.path(OUT).join("up").exists());
     run("kill", ["-KILL", &inner(lab.root()).to_string()]);
     child.wait().unwrap();
-    assert!(lab.read("after.json").contains("\"version\""));
+    assert!(seen(&lab, "after.json").contains("\"version\""));
     assert_eq!(lab.read("code"), "137");
     assert_eq!(of_lab(lab.root()), []);
 }
@@ -297,10 +308,12 @@ fn a_killed_holder_leaves_nothing_that_runs() {
     if be_outer() || !is_root() {
         return;
     }
-    let look = "cd \"$LAB\"; : >up; trap '' TERM INT; while :; do sleep 1; done\n";
-    let lab = lab(&[("look", look)]);
+    let look = format!(
+        "mkdir \"$LAB/{OUT}\"; : >\"$LAB/{OUT}/up\"; trap '' TERM INT; while :; do sleep 1; done\n"
+    );
+    let lab = lab(&[("look", &look)]);
     let mut child = outer("a_killed_holder_leaves_nothing_that_runs", &lab);
-    wait_for("the step", || lab.path("up").exists());
+    wait_for("the step", || lab.path(OUT).join("up").exists());
     let holder = run("pgrep", ["-P", &child.id().to_string()]);
     run("kill", ["-KILL", holder.trim()]);
     child.wait().unwrap();
@@ -319,11 +332,13 @@ fn without_its_outer_process_a_rehearsal_ends_and_the_next_one_waits() {
     }
     let test = "without_its_outer_process_a_rehearsal_ends_and_the_next_one_waits";
     // The tool ends when it is interrupted and the holder is stopped, not before.
-    let look = "cd \"$LAB\"; trap 'while [ ! -e stopped ]; do sleep 0.05; done; exit 130' INT TERM\n\
-                : >up; while :; do sleep 0.05; done\n";
-    let lab = lab(&[("look", look)]);
+    let look = format!(
+        "mkdir \"$LAB/{OUT}\"; cd \"$LAB\"; trap 'while [ ! -e stopped ]; do sleep 0.05; done; exit 130' INT TERM\n\
+         : >{OUT}/up; while :; do sleep 0.05; done\n"
+    );
+    let lab = lab(&[("look", &look)]);
     let mut first = outer(test, &lab);
-    wait_for("the step", || lab.path("up").exists());
+    wait_for("the step", || lab.path(OUT).join("up").exists());
     let holder = run("pgrep", ["-P", &first.id().to_string()]);
     first.kill().unwrap();
     first.wait().unwrap();
@@ -347,7 +362,7 @@ fn without_its_outer_process_a_rehearsal_ends_and_the_next_one_waits() {
     assert_eq!(of_lab(lab.root()), []);
 }
 
-const MACHINES: &str = r#"set -eu; cd "$LAB/vm"
+pub(super) const MACHINES: &str = r#"set -eu; mkdir -p "$LAB/state/rehearsal/vm"; cd "$LAB/state/rehearsal/vm"
 api() { method=$1 path=$2; shift 2; curl -fsS -X "$method" --cacert "$PVE_CA_FILE" -H "Authorization: PVEAPIToken=$PM_TOKEN_ID=$PM_TOKEN_SECRET" "$@" "https://pve.rehearsal.test:8006/api2/json/nodes/n1/$path"; echo; }
 task() { # runs an API call and waits for its task
   upid=$(api "$@" | sed 's/.*"data":"\(UPID[^"]*\)".*/\1/')
@@ -357,7 +372,7 @@ task() { # runs an API call and waits for its task
   done
   exit 1
 }
-guest() { at=$1; shift; ssh -F none -o BatchMode=yes -o ConnectTimeout=5 -o StrictHostKeyChecking=accept-new -o UserKnownHostsFile="$LAB/vm/known" -i "$LAB/vm/key" "ops@$at" "$@"; }
+guest() { at=$1; shift; ssh -F none -o BatchMode=yes -o ConnectTimeout=5 -o StrictHostKeyChecking=accept-new -o UserKnownHostsFile=known -i key "ops@$at" "$@"; }
 "#;
 
 /// A task's exit status and a script's end say whether all of it worked.
@@ -367,6 +382,7 @@ fn virtual_machines_are_guests_and_come_back_with_their_world() {
         return;
     }
     let first = r#"
+[ -e key ] || ssh-keygen -q -t ed25519 -N "" -f key
 keys=$(sed 's/ /%20/g; s/+/%2B/g; s,/,%2F,g; s/=/%3D/g' key.pub | tr -d '\n')
 task POST storage/local/download-url -d url=https://cloud.example/debian.qcow2 -d content=import -d filename=debian.qcow2
 task POST qemu -d vmid=100 -d name=base -d cores=1 -d memory=512 -d net0=virtio,bridge=vmbr0 -d agent=1 -d scsihw=virtio-scsi-pci \
@@ -388,12 +404,6 @@ guest 192.168.9.51 'hostname; cat /srv/baked; echo kept | sudo tee /var/lib/kept
         ("look", &format!("{MACHINES}{first}")),
         ("again", &format!("{MACHINES}{second}")),
     ]);
-    lab.write("vm/x", "");
-    let key = lab.path("vm/key");
-    run(
-        "ssh-keygen",
-        ["-q", "-t", "ed25519", "-N", "", "-f", key.to_str().unwrap()],
-    );
     let (mounted, spaces) = (mounts(), run("ip", ["-o", "link"]));
     assert_eq!(
         rehearse(lab.root(), &["look"], false),
@@ -401,8 +411,14 @@ guest 192.168.9.51 'hostname; cat /srv/baked; echo kept | sudo tee /var/lib/kept
         "{}",
         step_log(&lab)
     );
-    assert!(lab.read("vm/agent.json").contains("192.168.9.50"));
-    assert_eq!(lab.read("vm/clone.txt"), "web-1\nbaked\nkept\n");
+    assert!(
+        lab.read("state/rehearsal/vm/agent.json")
+            .contains("192.168.9.50")
+    );
+    assert_eq!(
+        lab.read("state/rehearsal/vm/clone.txt"),
+        "web-1\nbaked\nkept\n"
+    );
     assert_eq!(of_lab(lab.root()), []);
     assert_eq!(
         rehearse(lab.root(), &["again"], false),
@@ -410,7 +426,10 @@ guest 192.168.9.51 'hostname; cat /srv/baked; echo kept | sudo tee /var/lib/kept
         "{}",
         step_log(&lab)
     );
-    assert_eq!(lab.read("vm/again.txt"), "web-1\nkept\nactive\n");
+    assert_eq!(
+        lab.read("state/rehearsal/vm/again.txt"),
+        "web-1\nkept\nactive\n"
+    );
     let disks: Vec<_> = fs::read_dir(lab.path("state/rehearsal/world/disks"))
         .unwrap()
         .map(|e| e.unwrap().file_name().into_string().unwrap())
@@ -420,7 +439,7 @@ guest 192.168.9.51 'hostname; cat /srv/baked; echo kept | sudo tee /var/lib/kept
 }
 
 /// What the steps of all runs wrote.
-fn step_log(lab: &TestLab) -> String {
+pub(super) fn step_log(lab: &TestLab) -> String {
     run(
         "sh",
         [

@@ -16,6 +16,11 @@ impl Mounts {
         fs::read("/proc/self/mountinfo").map(|text| Self::parse(&text))
     }
 
+    /// All of them, in the order in which they were made.
+    pub fn all(&self) -> &[PathBuf] {
+        &self.0
+    }
+
     /// The fifth field of every line, see `proc_pid_mountinfo(5)`.
     fn parse(text: &[u8]) -> Self {
         let points = text

@@ -16,9 +16,12 @@ pub enum Network {
     /// A network namespace of its own with an `eth0`; the holder's namespace
     /// answers for every other address (`AnyIP`) and routes between guests.
     Own,
-    /// The holder's network namespace: guests share all ports of wildcard
+    /// The holder's sealed network namespace: guests share all ports of wildcard
     /// addresses. For kernels without veth.
     Shared,
+    /// This machine's own network, for `hl sim`. Guests have no user namespace
+    /// then: their sshd has a port that is root's.
+    Machine,
 }
 
 /// An address as `ipconfig0` gives it.
@@ -89,6 +92,8 @@ pub(super) struct Boot {
     pub(super) apt_repo: Option<PathBuf>,
     /// Which network.
     pub(super) network: Network,
+    /// The user namespace that its root is root of.
+    pub(super) user_namespace: Option<PathBuf>,
     /// Static address of `eth0`.
     pub(super) address: Option<Address>,
     /// `ciuser`.

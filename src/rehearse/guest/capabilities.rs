@@ -66,7 +66,7 @@ fn kept(network: Network) -> CapabilitySet {
         | CapabilitySet::SETFCAP;
     match network {
         Network::Own => base | CapabilitySet::NET_ADMIN | CapabilitySet::NET_RAW,
-        Network::Shared => base,
+        Network::Shared | Network::Machine => base,
     }
 }
 
@@ -79,7 +79,7 @@ pub(super) fn by_name(name: &str) -> Option<CapabilitySet> {
 
 /// Takes from this thread, and all that it starts, what a guest must not do.
 /// The calling process keeps what it holds: PID 1 sets the hostname for its guest.
-pub(super) fn drop_bounding(network: Network) -> Result<(), String> {
+pub(in crate::rehearse) fn drop_bounding(network: Network) -> Result<(), String> {
     let kept = kept(network);
     for (name, capability) in ALL {
         let known = rustix::thread::capability_is_in_bounding_set(capability);

@@ -99,7 +99,7 @@ fn machine_id(boot: &Boot) -> Result<(), String> {
 /// In a network that guests share, port 22 of each address is another guest's.
 fn listen_address(boot: &Boot) -> Result<(), String> {
     let path = "/etc/ssh/sshd_config.d/00-rehearsal.conf";
-    if let (Network::Shared, Some(address)) = (boot.network, &boot.address) {
+    if let (Network::Shared | Network::Machine, Some(address)) = (boot.network, &boot.address) {
         return write(path, &format!("ListenAddress {}\n", address.ip), 0o644);
     }
     fs::remove_file(path).ok();

@@ -1,8 +1,9 @@
 //! The machine under the guests: starts them as sandboxes, and leaves nothing.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::fs::{self, File, Permissions};
+use std::io::{BufRead as _, BufReader};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc;
@@ -15,7 +16,7 @@ use super::disk::Disks;
 use super::init::READY;
 use super::network;
 use super::record::{self, Record};
-use super::sandbox::NETWORK_READY;
+use crate::rehearse::namespaces::{self, Namespaces};
 use crate::sim::{GuestSpec, Guests};
 
 /// First starts may install packages.
@@ -43,6 +44,8 @@ pub struct GuestHostConfig {
 pub struct GuestHost {
     config: GuestHostConfig,
     disks: Disks,
+    /// What all guests are in that do not share this machine's network.
+    user: Option<Namespaces>,
     running: Mutex<BTreeMap<u32, Running>>,
 }
 
@@ -58,10 +61,12 @@ impl GuestHost {
     /// Takes the directories, and ends guests that a killed holder left behind.
     ///
     /// # Errors
-    /// When a directory cannot be made.
+    /// A directory cannot be made, or guests cannot be kept from this machine.
     pub fn new(config: &GuestHostConfig) -> Result<Self, String> {
         for dir in [&config.disks_dir, &config.run_dir] {
+            // Programs with set-user-ID bits are on disks, and guests write them.
             fs::create_dir_all(dir)
+                .and_then(|()| fs::set_permissions(dir, Permissions::from_mode(0o700)))
                 .map_err(|e| format!("cannot create `{}`: {e}", dir.display()))?;
         }
         let absolute = |path: &Path| {
@@ -76,7 +81,16 @@ impl GuestHost {
             network: config.network,
         };
         clean_up(&config.run_dir)?;
+        let user = match config.network {
+            // Only root of the machine may use its ports below 1024.
+            Network::Machine => None,
+            Network::Own | Network::Shared => Namespaces::user()?,
+        };
+        if user.is_some() && config.network == Network::Shared {
+            network::open_low_ports()?;
+        }
         Ok(Self {
+            user,
             disks: Disks::new(config.disks_dir.clone(), config.apt_repo.clone()),
             config,
             running: Mutex::default(),
@@ -90,6 +104,11 @@ impl GuestHost {
     /// The log of a guest's PID 1.
     pub fn log_path(&self, vmid: u32) -> PathBuf {
         self.dir(vmid).join("log")
+    }
+
+    /// The user namespace of guests, where they have one.
+    pub(in crate::rehearse) fn user_namespace(&self) -> Option<PathBuf> {
+        self.user.as_ref().map(|user| user.path("user"))
     }
 
     fn dir(&self, vmid: u32) -> PathBuf {
@@ -114,6 +133,7 @@ impl GuestHost {
             exe: self.config.exe.clone(),
             apt_repo: self.config.apt_repo.clone(),
             network: self.config.network,
+            user_namespace: self.user_namespace(),
             address: guest.ipconfig.as_deref().and_then(Address::parse),
             user: guest.user.clone(),
             ssh_keys: guest.ssh_keys.clone(),
@@ -133,18 +153,16 @@ impl GuestHost {
     fn launch(&self, guest: &GuestSpec, boot: &Boot) -> Result<Running, String> {
         let dir = self.dir(guest.vmid);
         let log = File::create(dir.join("log")).map_err(|e| e.to_string())?;
-        let mut command = Command::new("unshare");
-        command.args([
-            "--mount",
-            "--pid",
-            "--uts",
-            "--ipc",
-            "--propagation",
-            "private",
-        ]);
+        let own = self.own_namespaces(guest, boot)?;
+        let mut command = Command::new("nsenter");
+        command.arg(format!("--uts={}", own.path("uts").display()));
         if boot.network == Network::Own {
-            command.arg("--net");
+            command.arg(format!("--net={}", own.path("net").display()));
         }
+        command
+            .args(["--", "unshare", "--mount", "--pid", "--ipc"])
+            .args(["--propagation", "private"])
+            .args(namespaces::cgroup());
         let mut unshare = command
             .args(["--fork", "--kill-child=SIGKILL", "--"])
             .arg(&self.config.exe)
@@ -169,21 +187,19 @@ impl GuestHost {
             life,
             records: records.clone(),
         };
-        let started = self.bring_up(guest, boot, &mut running).and_then(|()| {
-            let (sender, receiver) = mpsc::channel();
-            thread::spawn(move || {
-                let ready = BufReader::new(said)
-                    .lines()
-                    .map_while(Result::ok)
-                    .any(|line| line == READY);
-                sender.send(ready).ok();
-            });
-            match receiver.recv_timeout(START_LIMIT) {
-                Ok(true) => Ok(()),
-                Ok(false) => Err(self.why(guest.vmid)),
-                Err(_) => Err(format!("the guest did not come up in {START_LIMIT:?}")),
-            }
+        let (sender, receiver) = mpsc::channel();
+        thread::spawn(move || {
+            let ready = BufReader::new(said)
+                .lines()
+                .map_while(Result::ok)
+                .any(|line| line == READY);
+            sender.send(ready).ok();
         });
+        let started = match receiver.recv_timeout(START_LIMIT) {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(self.why(guest.vmid)),
+            Err(_) => Err(format!("the guest did not come up in {START_LIMIT:?}")),
+        };
         records.extend(records.first().and_then(|r| r.child()));
         running.records.clone_from(&records);
         record::save(&state, &records)?;
@@ -196,30 +212,21 @@ impl GuestHost {
         }
     }
 
-    /// Gives the new namespaces their network and lets the guest go on.
-    fn bring_up(
-        &self,
-        guest: &GuestSpec,
-        boot: &Boot,
-        running: &mut Running,
-    ) -> Result<(), String> {
-        if boot.network == Network::Own {
-            let pid = running.unshare.id();
-            let theirs = PathBuf::from(format!("/proc/{pid}/ns/net"));
-            let ours = fs::read_link("/proc/self/ns/net").map_err(|e| e.to_string())?;
-            let until = Instant::now() + Duration::from_secs(10);
-            while fs::read_link(&theirs).is_ok_and(|t| t == ours) {
-                if Instant::now() > until {
-                    return Err("unshare made no network namespace".to_owned());
-                }
-                thread::sleep(Duration::from_millis(1));
-            }
-            if fs::read_link(&theirs).is_err() {
-                return Err(self.why(guest.vmid));
-            }
-            network::attach(guest.vmid, pid, guest.mac.as_deref(), boot.address.as_ref())?;
+    /// The hostname and the network that root in the guest may change. They are
+    /// needed until the guest is in them.
+    fn own_namespaces(&self, guest: &GuestSpec, boot: &Boot) -> Result<Namespaces, String> {
+        let owner = boot.user_namespace.as_deref();
+        if boot.network != Network::Own {
+            return Namespaces::new(&["--uts"], owner);
         }
-        writeln!(running.life, "{NETWORK_READY}").map_err(|_| self.why(guest.vmid))
+        let own = Namespaces::new(&["--uts", "--net"], owner)?;
+        network::attach(
+            guest.vmid,
+            own.pid(),
+            guest.mac.as_deref(),
+            boot.address.as_ref(),
+        )?;
+        Ok(own)
     }
 
     /// The last thing that a failed guest said.

@@ -42,6 +42,7 @@ pub use host::{GuestHost, GuestHostConfig};
 pub use network::veth_works;
 pub use skeleton::STAND_INS;
 
+pub(super) use capabilities::drop_bounding as drop_rights;
 pub(super) use client::main as systemctl_main;
 pub(super) use host::clean_up;
 pub(super) use init::main as init_main;

@@ -72,6 +72,13 @@ pub(super) fn attach(
     Ok(())
 }
 
+/// Guests that share the sealed network are not its owners, and have servers with
+/// ports below 1024.
+pub(super) fn open_low_ports() -> Result<(), String> {
+    let path = "/proc/sys/net/ipv4/ip_unprivileged_port_start";
+    fs::write(path, "0").map_err(|e| format!("cannot write `{path}`: {e}"))
+}
+
 /// Takes the pair away; the kernel does it too when the guest's namespace ends.
 pub(super) fn detach(vmid: u32) {
     ip(&["link", "delete", &link(vmid)]).ok();

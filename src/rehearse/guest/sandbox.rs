@@ -4,26 +4,23 @@
 //! Runs in new mount, PID, UTS, IPC (and network) namespaces that `unshare(1)`
 //! made, as the process that becomes PID 1.
 
-use std::ffi::{CString, OsString};
+use std::ffi::OsString;
 use std::fs::{self, File, Permissions};
-use std::io::{self, BufRead as _, Write as _};
+use std::io::{self, Write as _};
+use std::os::fd::AsFd as _;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Command, ExitCode};
 
 use rustix::fs::Mode;
-use rustix::mount::{
-    MountFlags, MountPropagationFlags, UnmountFlags, mount, mount_bind, mount_change,
-    mount_remount, unmount,
-};
+use rustix::mount::{MountFlags, MountPropagationFlags, UnmountFlags, mount_change, unmount};
+use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
 use super::boot::{Address, Boot, Network};
 use super::disk::PARTS;
 use super::init::{BOOT_FILE, BOOT_ID};
-
-/// The line that the holder writes when the guest's `eth0` is there.
-pub(super) const NETWORK_READY: &str = "network";
+use crate::rehearse::mounts::{bind, devices, file_system, harden_proc, make_dir, read_only};
 
 /// `hl __guest BOOTFILE`: does not return when all goes well.
 pub(in crate::rehearse) fn main(args: &[OsString]) -> ExitCode {
@@ -39,14 +36,10 @@ pub(in crate::rehearse) fn main(args: &[OsString]) -> ExitCode {
 /// error message only.
 fn enter(file: &Path) -> Result<String, String> {
     let boot = Boot::read(file)?;
-    let mut line = String::new();
-    io::stdin()
-        .lock()
-        .read_line(&mut line)
-        .map_err(|e| e.to_string())?;
-    if line.trim() != NETWORK_READY {
-        return Err("the holder went away".to_owned());
-    }
+    // Nothing in there may have the terminal of the user for its own.
+    rustix::process::setsid().map_err(|e| format!("no session of its own: {e}"))?;
+    let user = boot.user_namespace.as_deref().map(File::open).transpose();
+    let user = user.map_err(|e| format!("cannot open the user namespace: {e}"))?;
     configure_network(&boot)?;
     rustix::process::umask(Mode::from_raw_mode(0o022));
     build(&boot)?;
@@ -58,6 +51,10 @@ fn enter(file: &Path) -> Result<String, String> {
     std::env::set_current_dir("/").map_err(|e| e.to_string())?;
     unmount("/mnt/old", UnmountFlags::DETACH).map_err(|e| format!("leaving the host: {e}"))?;
     fs::remove_dir("/mnt/old").ok();
+    if let Some(user) = user {
+        move_into_link_name_space(user.as_fd(), Some(LinkNameSpaceType::User))
+            .map_err(|e| format!("cannot enter the user namespace: {e}"))?;
+    }
     let error = Command::new("/run/hl/hl")
         .arg0("/sbin/init")
         .arg("__guest-init")
@@ -69,7 +66,7 @@ fn enter(file: &Path) -> Result<String, String> {
 }
 
 fn configure_network(boot: &Boot) -> Result<(), String> {
-    if boot.network == Network::Shared {
+    if boot.network != Network::Own {
         return Ok(());
     }
     let ip = |args: &[&str]| super::network::ip(args);
@@ -91,41 +88,6 @@ fn configure_network(boot: &Boot) -> Result<(), String> {
         ip(&["route", "replace", &peer, "dev", "eth0"])?;
     }
     Ok(())
-}
-
-fn make_dir(path: &Path, mode: u32) -> Result<(), String> {
-    fs::create_dir_all(path)
-        .and_then(|()| fs::set_permissions(path, Permissions::from_mode(mode)))
-        .map_err(|e| format!("cannot create `{}`: {e}", path.display()))
-}
-
-fn file_system(
-    kind: &str,
-    target: &Path,
-    flags: MountFlags,
-    data: Option<&str>,
-) -> Result<(), String> {
-    let data = data
-        .map(CString::new)
-        .transpose()
-        .map_err(|e| e.to_string())?;
-    mount(kind, target, kind, flags, data.as_deref())
-        .map_err(|e| format!("cannot mount {kind} on `{}`: {e}", target.display()))
-}
-
-fn bind(from: &Path, to: &Path) -> Result<(), String> {
-    mount_bind(from, to).map_err(|e| {
-        format!(
-            "cannot bind `{}` to `{}`: {e}",
-            from.display(),
-            to.display()
-        )
-    })
-}
-
-fn read_only(path: &Path, more: MountFlags) -> Result<(), String> {
-    mount_remount(path, MountFlags::BIND | MountFlags::RDONLY | more, c"")
-        .map_err(|e| format!("cannot make `{}` read-only: {e}", path.display()))
 }
 
 fn build(boot: &Boot) -> Result<(), String> {
@@ -167,7 +129,8 @@ fn build(boot: &Boot) -> Result<(), String> {
     }
     let strict = plain | MountFlags::NOEXEC;
     file_system("proc", &root.join("proc"), strict, None)?;
-    harden_proc(boot)?;
+    harden_proc(root, &root.join("run/hl/nothing"))?;
+    boot_id(boot)?;
     file_system(
         "sysfs",
         &root.join("sys"),
@@ -234,77 +197,15 @@ fn links_of_root(root: &Path) -> Result<(), String> {
     Ok(())
 }
 
-/// Nothing under `/proc` may be used to change the host.
-fn harden_proc(boot: &Boot) -> Result<(), String> {
+/// Each start is a boot of its own: programs that wait for a reboot look here.
+fn boot_id(boot: &Boot) -> Result<(), String> {
     let root = &boot.root;
-    for name in [
-        "sys",
-        "irq",
-        "bus",
-        "fs",
-        "sysrq-trigger",
-        "acpi",
-        "scsi",
-        "mtrr",
-    ] {
-        let path = root.join("proc").join(name);
-        if path.exists() {
-            bind(&path, &path)?;
-            read_only(
-                &path,
-                MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC,
-            )?;
-        }
-    }
-    for name in ["kcore", "keys", "kmsg", "timer_list"] {
-        let path = root.join("proc").join(name);
-        if path.exists() {
-            bind(Path::new("/dev/null"), &path)?;
-        }
-    }
-    // Each start is a boot of its own: programs that wait for a reboot look here.
     let id = root.join(BOOT_ID.trim_start_matches('/'));
     fs::write(&id, format!("{}\n", boot.id)).map_err(|e| e.to_string())?;
     let path = root.join("proc/sys/kernel/random/boot_id");
     if path.exists() {
         bind(&id, &path)?;
         read_only(&path, MountFlags::NOSUID | MountFlags::NODEV)?;
-    }
-    Ok(())
-}
-
-fn devices(root: &Path) -> Result<(), String> {
-    let dev = root.join("dev");
-    file_system(
-        "tmpfs",
-        &dev,
-        MountFlags::NOSUID | MountFlags::NOEXEC,
-        Some("mode=0755,size=1m"),
-    )?;
-    for name in ["null", "zero", "full", "random", "urandom", "tty"] {
-        let target = dev.join(name);
-        File::create(&target).map_err(|e| e.to_string())?;
-        bind(&Path::new("/dev").join(name), &target)?;
-    }
-    make_dir(&dev.join("pts"), 0o755)?;
-    file_system(
-        "devpts",
-        &dev.join("pts"),
-        MountFlags::NOSUID | MountFlags::NOEXEC,
-        Some("newinstance,ptmxmode=0666,mode=0620,gid=5"),
-    )?;
-    make_dir(&dev.join("shm"), 0o1777)?;
-    let plain = MountFlags::NOSUID | MountFlags::NODEV;
-    file_system("tmpfs", &dev.join("shm"), plain, Some("mode=1777"))?;
-    for (link, to) in [
-        ("ptmx", "pts/ptmx"),
-        ("fd", "/proc/self/fd"),
-        ("stdin", "/proc/self/fd/0"),
-        ("stdout", "/proc/self/fd/1"),
-        ("stderr", "/proc/self/fd/2"),
-        ("core", "/proc/kcore"),
-    ] {
-        symlink(to, dev.join(link)).map_err(|e| e.to_string())?;
     }
     Ok(())
 }
