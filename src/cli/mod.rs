@@ -19,6 +19,7 @@ mod list;
 mod logs;
 mod main;
 mod mistake;
+mod narrow;
 mod new;
 mod nodes;
 mod recipe;

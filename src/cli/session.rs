@@ -10,6 +10,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 use super::admit::{Kind, admit};
 use super::flags::{ColorWhen, Globals, OutputMode, Overlay};
+use super::narrow::narrow;
 use super::nodes;
 use super::rehearse::own_keys;
 use crate::diag::{Diagnostic, Exit, Failure, render};
@@ -150,10 +151,9 @@ impl Session {
         if !self.globals.quiet {
             let redactor = Redactor::new(loaded.env.secrets());
             for warning in loaded.warnings {
-                self.say(&redactor.text(&render(
-                    &Failure::many(Exit::Ok, vec![warning]),
-                    self.palette().color,
-                )));
+                let warning = Failure::many(Exit::Ok, vec![warning]);
+                let text = redactor.text(&render(&warning, self.palette().color));
+                self.say(&narrow(&text, Self::width()));
             }
         }
         self.with_nodes(lab, &loaded.env)
@@ -172,7 +172,7 @@ impl Session {
         if let Some(loaded) = loaded.filter(|_| !self.globals.quiet) {
             for warning in loaded.warnings.clone() {
                 let failure = Failure::many(Exit::Ok, vec![warning]);
-                self.say(&render(&failure, self.palette().color));
+                self.say(&self.finding(&failure));
             }
         }
         let secrets = match &opened {
@@ -211,8 +211,13 @@ impl Session {
     pub(super) fn warn(&self, warnings: &[Diagnostic]) {
         if !warnings.is_empty() {
             let warnings = Failure::many(Exit::Ok, warnings.to_vec());
-            self.note(&render(&warnings, self.palette().color));
+            self.note(&self.finding(&warnings));
         }
+    }
+
+    /// Findings as they are said.
+    fn finding(&self, failure: &Failure) -> String {
+        narrow(&render(failure, self.palette().color), Self::width())
     }
 
     /// Writes data to stdout.
@@ -332,7 +337,7 @@ impl Session {
     /// Prints a failure to stderr, redacted by what is known so far.
     pub(super) fn fail(&self, failure: &Failure) {
         if !failure.diagnostics.is_empty() {
-            self.say(&render(failure, self.palette().color));
+            self.say(&self.finding(failure));
         }
     }
 }

@@ -1,12 +1,14 @@
 //! Long lines on a terminal: broken between words, continued under their text.
 
+use super::text::sanitize;
+
 /// Where the text of a line begins: behind the verb.
 pub const TEXT: usize = 13;
 
 /// The text, which begins in column `first`, with a break before each word
 /// that does not fit into `width`; continued in column `indent`, or further left
 /// where a word is too long for that. A word longer than a line is left whole,
-/// so that it can be copied. No width: no breaks.
+/// so that it can be copied. Escape sequences take no columns. No width: no breaks.
 pub fn wrap(text: &str, first: usize, indent: usize, width: Option<usize>) -> String {
     let Some(width) = width.filter(|width| *width > indent + 20) else {
         return text.to_owned();
@@ -16,7 +18,7 @@ pub fn wrap(text: &str, first: usize, indent: usize, width: Option<usize>) -> St
     // Runs of spaces are kept: tables stay tables.
     for piece in text.split_inclusive(' ') {
         let word = piece.trim_end_matches(' ');
-        let length = word.chars().count();
+        let length = columns(word);
         let below = indent.min(width.saturating_sub(length));
         if column + length > width && length <= width && column > below {
             out.truncate(out.trim_end_matches(' ').len());
@@ -25,9 +27,14 @@ pub fn wrap(text: &str, first: usize, indent: usize, width: Option<usize>) -> St
             column = below;
         }
         out.push_str(piece);
-        column += piece.chars().count();
+        column += columns(piece);
     }
     out
+}
+
+/// Columns that a text takes on a terminal.
+fn columns(text: &str) -> usize {
+    sanitize(text).chars().count()
 }
 
 #[cfg(test)]
@@ -54,6 +61,8 @@ mod tests {
         assert_eq!(more, format!("see\n     {long}\n          now"));
         assert_eq!(wrap(&long, 30, 4, Some(40)), format!("\n    {long}"));
         assert_eq!(wrap("one two", 39, 0, None), "one two");
+        let painted = "\u{1b}[1m\u{1b}[36mone\u{1b}[0m two";
+        assert_eq!(wrap(painted, 33, 4, Some(40)), painted);
     }
 
     proptest! {
