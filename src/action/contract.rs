@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use camino::Utf8PathBuf;
 use serde_json::Value;
 
 use super::{Basis, Reads, StepContext, StepError};
@@ -15,6 +16,9 @@ pub struct Done {
     pub changed: Option<bool>,
     /// Values for later steps.
     pub outputs: BTreeMap<String, Value>,
+    /// Files for the steps that use what this one publishes: removed when all
+    /// of these have ended, whatever happened.
+    pub temporary: Vec<Utf8PathBuf>,
     /// What the user should know, each with a remedy.
     pub warnings: Vec<String>,
     /// Set when there was nothing to do or, in a dry run, when it cannot be
@@ -54,6 +58,13 @@ impl Done {
         self
     }
 
+    /// Adds a file that goes when the steps that use the outputs have ended.
+    #[must_use]
+    pub fn temporary(mut self, path: impl Into<Utf8PathBuf>) -> Self {
+        self.temporary.push(path.into());
+        self
+    }
+
     /// Adds a warning.
     #[must_use]
     pub fn warn(mut self, warning: impl Into<String>) -> Self {
@@ -71,6 +82,9 @@ pub struct Approval {
     pub question: String,
     /// When set, this word must be typed instead of `y` (destroy, replace).
     pub type_word: Option<String>,
+    /// All that would be done, as data, where the lines are a digest of it:
+    /// what an earlier part of the run showed is told from what is new by it.
+    pub exact: Value,
 }
 
 /// What a step can do.

@@ -1,5 +1,9 @@
 //! Why a step did not succeed.
 
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
 use crate::diag::{Exit, Failure, render};
 use crate::lab::remedy;
 
@@ -33,6 +37,8 @@ pub struct StepError {
     pub exit: Exit,
     /// What kind of end.
     pub cause: Cause,
+    /// What is there although it failed. Told, and not for later steps.
+    pub outputs: BTreeMap<String, Value>,
 }
 
 impl StepError {
@@ -45,6 +51,7 @@ impl StepError {
             says_all: false,
             exit: Exit::Child(1),
             cause: Cause::Failed,
+            outputs: BTreeMap::new(),
         }
     }
 

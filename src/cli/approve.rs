@@ -5,25 +5,29 @@ use rustix::process::{Signal, getpid, kill_process};
 
 use super::session::Session;
 use crate::action::Approval;
+use crate::diag::{Exit, Failure};
 
 /// How approvals are answered in this invocation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Approve {
-    /// `--yes`
-    Yes,
+    /// `--yes`; a person is at a terminal as well.
+    Yes { person: bool },
     /// A person at a terminal.
     Ask,
     /// Nobody is there.
     NoTerminal,
     /// `--no-input`
     NoInput,
+    /// `--yes`, which is not for this, and nobody is there.
+    Another,
 }
 
 impl Approve {
     /// As the flags and the terminal have it.
     pub(super) fn of(session: &Session) -> Self {
+        let person = Session::interactive() && !session.globals.no_input;
         if session.globals.yes {
-            Self::Yes
+            Self::Yes { person }
         } else if session.globals.no_input {
             Self::NoInput
         } else if Session::interactive() {
@@ -33,14 +37,47 @@ impl Approve {
         }
     }
 
+    /// For what is new in a run in which something was not approved: there
+    /// `--yes` is for what was shown.
+    pub(super) fn for_new(self) -> Self {
+        match self {
+            Self::Yes { person: true } => Self::Ask,
+            Self::Yes { person: false } => Self::Another,
+            Self::Ask | Self::NoTerminal | Self::NoInput | Self::Another => self,
+        }
+    }
+
     /// The answer to a question, and who gave it.
     pub(super) fn answer(self, approval: &Approval) -> (bool, &'static str) {
         match self {
-            Self::Yes => (true, "--yes"),
+            Self::Yes { .. } => (true, "--yes"),
+            Self::Another => (
+                false,
+                "not what was shown before, and `--yes` is for that alone",
+            ),
             Self::NoTerminal => (false, "no terminal and no --yes"),
             Self::NoInput => (false, "--no-input and no --yes"),
             Self::Ask => (ask(approval), "terminal"),
         }
+    }
+}
+
+/// Whether files may be removed for good.
+///
+/// # Errors
+/// Nobody said yes (77).
+pub(super) fn approved(session: &Session, question: &str) -> Result<(), Failure> {
+    let approval = Approval {
+        question: question.to_owned(),
+        ..Approval::default()
+    };
+    match Approve::of(session).answer(&approval) {
+        (true, _) => Ok(()),
+        (false, by) => Err(Failure::message(
+            Exit::NotApproved,
+            format!("nothing was removed ({by})"),
+        )
+        .help("`--yes` removes them, `--dry-run` lists them")),
     }
 }
 

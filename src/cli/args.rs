@@ -52,8 +52,8 @@ pub(super) enum Verb {
     Rehearse(RehearseArgs),
     /// Ask how the node is reached, prove it, and keep it
     Access,
-    /// Remove what runs generate; state that holds resources stays
-    Clean,
+    /// Remove what runs generate; history and state that holds resources stay
+    Clean(CleanArgs),
     /// Where the lab stands: the last run, what is published, what to type next
     Status(StatusArgs),
     /// The runs so far, newest first; one in full, its logs, and removing old ones
@@ -236,6 +236,14 @@ impl Overlay for RehearseFlags {
             doppler: self.doppler | later.doppler,
         }
     }
+}
+
+/// `hl clean`
+#[derive(Debug, Clone, Copy, Args)]
+pub(super) struct CleanArgs {
+    /// The history of runs, too: run files, logs, reports, what `hl resume` goes on with; asks first
+    #[arg(long)]
+    pub history: bool,
 }
 
 /// `hl status`

@@ -4,6 +4,8 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
+use super::approve::approved;
+use super::args::CleanArgs;
 use super::dry::Dry;
 use super::run::{Job, Origin, run};
 use super::session::{Session, usage};
@@ -17,7 +19,7 @@ use crate::plan::sanitize;
 use crate::rehearse;
 use crate::report::{Document, Paint};
 
-pub(super) fn clean(session: &Session) -> Result<Exit, Failure> {
+pub(super) fn clean(session: &Session, args: CleanArgs) -> Result<Exit, Failure> {
     if session.rehearsing() {
         // Its paths are the live lab's, which a rehearsal must not touch.
         return Err(usage("`hl clean` cannot be rehearsed")
@@ -39,7 +41,7 @@ pub(super) fn clean(session: &Session) -> Result<Exit, Failure> {
     }
     // A broken layer file must not keep anyone from cleaning up.
     let book = layers::load(&lab.paths).ok();
-    let found = scan(&lab, book.as_ref())?;
+    let found = scan(&lab, book.as_ref(), args.history)?;
     if dry.on {
         show(session, &found)?;
         dry.tell(session);
@@ -52,6 +54,16 @@ pub(super) fn clean(session: &Session) -> Result<Exit, Failure> {
         }
         Exit::Ok
     } else {
+        if found.takes_history(&lab) {
+            let total: u64 = found.remove.iter().map(|removal| removal.size).sum();
+            approved(
+                session,
+                &format!(
+                    "remove the history of runs as well ({} in all)?",
+                    size(total)
+                ),
+            )?;
+        }
         let job = Job {
             lab: &lab,
             env: &Environment::default(),

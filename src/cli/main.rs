@@ -162,7 +162,7 @@ fn dispatch(session: &Session, cli: Cli) -> Result<Exit, Failure> {
         Verb::New(args) => new::new(session, &args).map(|()| Exit::Ok),
         Verb::Sim(args) => sim::sim(session, &args),
         Verb::Access => access::access(session),
-        Verb::Clean => clean::clean(session),
+        Verb::Clean(args) => clean::clean(session, args),
         Verb::Completions(args) => completion::completions(session, &args).map(|()| Exit::Ok),
         Verb::Man => schema::man(session).map(|()| Exit::Ok),
         Verb::Schema(args) => schema::schema(session, &args).map(|()| Exit::Ok),

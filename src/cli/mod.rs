@@ -22,6 +22,7 @@ mod mistake;
 mod narrow;
 mod new;
 mod nodes;
+mod patience;
 mod recipe;
 mod reconcile;
 mod rehearse;

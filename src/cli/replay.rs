@@ -57,7 +57,8 @@ fn enabled(lab: &Lab) -> Result<(), Failure> {
     .help("set it to true, or run what you want by name: `hl up`, `hl resume`"))
 }
 
-/// The run that the handoff names.
+/// The run that the handoff names or, when that was a dry one, the last live
+/// run, if there is any.
 fn last_run(lab: &Lab, handoff: &Latest) -> Result<Run, Failure> {
     let file = lab.paths.show(&lab.paths.latest_env());
     let missing: Vec<String> = [latest::RUN_ID, latest::RUN_TIMESTAMP, latest::DRY_RUN]
@@ -80,11 +81,16 @@ fn last_run(lab: &Lab, handoff: &Latest) -> Result<Run, Failure> {
         )
         .help("the next run writes it anew: `hl up`"));
     }
-    runs::find(&lab.paths, id).map_err(|failure| {
+    let run = runs::find(&lab.paths, id).map_err(|failure| {
         failure.help(format!(
             "`{file}` names it as the last run; `hl runs` lists those that are there"
         ))
-    })
+    })?;
+    // What was only looked at since is not what the lab did last.
+    match runs::newest_live(&lab.paths).filter(|_| run.header.dry_run) {
+        Some(live) => runs::read(&live.path),
+        None => Ok(run),
+    }
 }
 
 /// What the last run was, line by line.
@@ -290,7 +296,7 @@ fn confirm(session: &Session, steps: Vec<String>, question: String) -> Result<()
     let approval = Approval {
         summary: steps,
         question,
-        type_word: None,
+        ..Approval::default()
     };
     let (approved, by) = Approve::of(session).answer(&approval);
     if approved {

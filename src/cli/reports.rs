@@ -163,7 +163,7 @@ pub(super) fn runs(verb: &Verb) -> bool {
             | Verb::Rehearse(_)
             | Verb::Resume(_)
             | Verb::Replay(_)
-            | Verb::Clean
+            | Verb::Clean(_)
             | Verb::Access
             | Verb::Recipe(_)
     ) || matches!(verb, Verb::Templates(args) if templates(args))

@@ -17,7 +17,7 @@ use crate::engine::{self, Earlier, Expect, Forecast};
 use crate::lab::{Lab, Redactor};
 use crate::plan::{EventKind, Outcome, Plan, Status, StepId, past};
 use crate::report::Paint;
-use crate::runs::{self, Asked, Ending, Run};
+use crate::runs::{self, Asked, Ending, Newest, Run};
 
 pub(super) fn resume(session: &Session, args: &ResumeArgs) -> Result<Exit, Failure> {
     let lab = session.lab()?;
@@ -91,6 +91,7 @@ impl Going {
         let earlier = Earlier {
             steps: past(&self.run.events),
             forced: self.forced.clone(),
+            ..Earlier::default()
         };
         let gone = engine::no_longer_apply(&self.plan, &earlier);
         let gone: Vec<StepId> = gone.into_iter().cloned().collect();
@@ -113,8 +114,8 @@ impl Going {
 fn choose(session: &Session, lab: &Lab, args: &ResumeArgs) -> Result<Option<Run>, Failure> {
     let found = match &args.run {
         Some(piece) => runs::find(&lab.paths, piece)?,
-        None => match newest_open(lab)? {
-            Newest::Open(run) => *run,
+        None => match runs::open(&lab.paths)? {
+            Newest::Open(entry) => runs::read(&entry.path)?,
             Newest::Done(id) => {
                 session.note(&format!("nothing to resume: run {id} succeeded"));
                 return Ok(None);
@@ -137,37 +138,6 @@ fn choose(session: &Session, lab: &Lab, args: &ResumeArgs) -> Result<Option<Run>
         return Ok(None);
     }
     Ok(Some(found))
-}
-
-/// The newest run that did not succeed.
-#[derive(Debug)]
-enum Newest {
-    Open(Box<Run>),
-    /// The newest one succeeded, and so has all that did not before it.
-    Done(String),
-    None,
-}
-
-/// The newest run that did not succeed, unless the same succeeded since. An
-/// unreadable newest run is an error: what it did is not known.
-fn newest_open(lab: &Lab) -> Result<Newest, Failure> {
-    let mut succeeded_since: Vec<(String, bool)> = Vec::new();
-    let mut newest_done = None;
-    for id in runs::ids(&lab.paths).iter().rev() {
-        let run = match runs::find(&lab.paths, id) {
-            Ok(run) => run,
-            Err(failure) if newest_done.is_none() => return Err(failure),
-            Err(_) => continue,
-        };
-        let name = (run.header.recipe.clone(), run.header.dry_run);
-        if succeeded(&run) {
-            newest_done.get_or_insert_with(|| id.clone());
-            succeeded_since.push(name);
-        } else if run.header.request.is_some() && !succeeded_since.contains(&name) {
-            return Ok(Newest::Open(Box::new(run)));
-        }
-    }
-    Ok(newest_done.map_or(Newest::None, Newest::Done))
 }
 
 pub(super) fn succeeded(run: &Run) -> bool {

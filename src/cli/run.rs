@@ -20,7 +20,7 @@ use crate::diag::{Exit, Failure};
 use crate::engine::{self, Answer, Approver, Earlier, Options, Setup};
 use crate::lab::timeouts::parse_duration;
 use crate::lab::{Environment, Lab, Lock, Paths, Redactor};
-use crate::plan::{Listener, Outcome, Plan, Status, Step, StepId, past, quoted};
+use crate::plan::{Consent, Listener, Outcome, Plan, Status, Step, StepId, past, quoted, took};
 use crate::report::{Paint, Tally, Terminal};
 use crate::runs::{self, Asked, Ending, Journal};
 
@@ -83,8 +83,9 @@ impl Ended {
 struct By(Approve);
 
 impl Approver for By {
-    fn ask(&self, _: &Step, approval: &Approval) -> Answer {
-        let (approved, by) = self.0.answer(approval);
+    fn ask(&self, _: &Step, approval: &Approval, covered: bool) -> Answer {
+        let approve = if covered { self.0 } else { self.0.for_new() };
+        let (approved, by) = approve.answer(approval);
         Answer {
             approved,
             by: by.to_owned(),
@@ -136,6 +137,9 @@ pub(super) fn run(session: &Session, job: &Job<'_>) -> Result<Ended, Failure> {
     let flags = flags(session, job, &redactor);
     let mut journal = leaves_traces.then(|| Journal::new(&job.lab.paths, flags.clone(), asked));
     let mut view = session.look(again(session));
+    if leaves_traces {
+        view.usual = runs::usual(&job.lab.paths, &job.plan, job.dry_run);
+    }
     view.resume = resumable.then(|| resume_command(session, &job.lab.paths, &run_id));
     let mut traces = if leaves_traces {
         traces::listeners(session, job, &redactor, flags.clone(), &view)?
@@ -240,6 +244,13 @@ fn earlier(lab: &Lab, resume: &Resume) -> Result<Earlier, Failure> {
     Ok(Earlier {
         steps: past(&run.events),
         forced: resume.forced.clone(),
+        consent: Consent::after(&run.events),
+        // Of a dry run on its own, the live run is no part.
+        took: if resume.same {
+            took(&run.events)
+        } else {
+            Duration::ZERO
+        },
     })
 }
 

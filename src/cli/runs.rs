@@ -6,14 +6,13 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde_json::json;
 
-use super::approve::Approve;
+use super::approve::approved;
 use super::args::{RunsArgs, RunsVerb};
 use super::legacy::waiting;
 use super::session::Session;
 use super::size::size;
 use super::{logs, session::usage};
-use crate::action::Approval;
-use crate::diag::{Exit, Failure};
+use crate::diag::Failure;
 use crate::lab::{Lab, Lock, Paths};
 use crate::report::{Paint, Palette, RunDocument, RunsDocument};
 use crate::runs::{self, Pruning};
@@ -124,20 +123,4 @@ fn told(palette: Palette, pruning: &Pruning, verb: &str) -> String {
         writeln!(out, "{verb} {:>9}  {}  {reason}", "", stay.id).unwrap_or_default();
     }
     out
-}
-
-fn approved(session: &Session, question: &str) -> Result<(), Failure> {
-    let approve = Approve::of(session);
-    let approval = Approval {
-        question: question.to_owned(),
-        ..Approval::default()
-    };
-    match approve.answer(&approval) {
-        (true, _) => Ok(()),
-        (false, by) => Err(Failure::message(
-            Exit::NotApproved,
-            format!("nothing was removed ({by})"),
-        )
-        .help("`--yes` removes them, `--dry-run` lists them")),
-    }
 }

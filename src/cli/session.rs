@@ -12,6 +12,7 @@ use super::admit::{Kind, admit};
 use super::flags::{ColorWhen, Globals, OutputMode, Overlay};
 use super::narrow::narrow;
 use super::nodes;
+use super::patience::patiently;
 use super::rehearse::own_keys;
 use crate::diag::{Diagnostic, Exit, Failure, render};
 use crate::lab::environment::{self, LoadOptions, load};
@@ -147,7 +148,16 @@ impl Session {
             process: self.process.clone(),
             ask_doppler,
         };
-        let loaded = load(lab, &options)?;
+        let told = (ask_doppler && !self.globals.quiet).then(|| {
+            let verb = self.palette().verb(Paint::Active, "Waiting");
+            format!("{verb} for the variables: Doppler is given 30s to answer")
+        });
+        let say = || {
+            if let Some(told) = told {
+                drop(writeln!(stderr(), "{told}"));
+            }
+        };
+        let loaded = patiently(say, || load(lab, &options))?;
         if !self.globals.quiet {
             let redactor = Redactor::new(loaded.env.secrets());
             for warning in loaded.warnings {
@@ -308,6 +318,7 @@ impl Session {
             github: self.github(),
             again: Some(again),
             resume: None,
+            usual: BTreeMap::new(),
         }
     }
 

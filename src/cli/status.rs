@@ -12,7 +12,7 @@ use crate::layers;
 use crate::report::{
     Current, Next, Published, PublishedTemplate, RunDocument, RunState, StatusDocument,
 };
-use crate::runs::{self, Catalog, Ending, Entry, LastRun, Latest, Runtime, Summary};
+use crate::runs::{self, Catalog, Ending, Entry, LastRun, Latest, Newest, Runtime, Summary};
 
 /// Runs that `--history` tells of.
 const HISTORY: usize = 10;
@@ -68,7 +68,7 @@ fn document(paths: &Paths, history: bool, now: Timestamp) -> StatusDocument {
     let published = published(paths, runtime.unwrap_or_default(), &mut take);
     StatusDocument {
         schema: "hl.status/1",
-        next: next(paths, current.as_ref()),
+        next: next(paths, current.as_ref(), open(paths).as_deref()),
         current,
         last_success,
         published,
@@ -115,7 +115,16 @@ fn published(paths: &Paths, runtime: Runtime, take: &mut dyn FnMut(&Failure)) ->
     }
 }
 
-fn next(paths: &Paths, current: Option<&Current>) -> Next {
+/// The run that `hl resume` goes on with.
+fn open(paths: &Paths) -> Option<Box<Entry>> {
+    match runs::open(paths) {
+        Ok(Newest::Open(entry)) => Some(entry),
+        // What cannot be read is told as a warning.
+        Ok(Newest::Done(_) | Newest::None) | Err(_) => None,
+    }
+}
+
+fn next(paths: &Paths, current: Option<&Current>, open: Option<&Entry>) -> Next {
     let next = |command: &str, why: &str| Next {
         command: command.to_owned(),
         why: why.to_owned(),
@@ -125,6 +134,17 @@ fn next(paths: &Paths, current: Option<&Current>) -> Next {
     } else {
         ""
     };
+    let running = current.filter(|current| current.run.outcome == RunState::Running);
+    if let Some(open) = open.filter(|_| running.is_none()) {
+        let command = format!("hl{rehearse} resume {}", open.short);
+        let shown = current.is_some_and(|current| current.run.id == open.id);
+        let recipe = open.summary.as_ref().map(|run| &run.header.recipe);
+        let why = match recipe {
+            Ok(recipe) if !shown => format!("goes on with `{recipe}`, which did not succeed"),
+            _ => "goes on with what is not done".to_owned(),
+        };
+        return next(&command, &why);
+    }
     let Some(current) = current else {
         let book = layers::load(paths).ok();
         let runway = book.is_some_and(|book| book.find("l0-runway").is_ok());
@@ -142,9 +162,10 @@ fn next(paths: &Paths, current: Option<&Current>) -> Next {
             next(&command, "tells whether anything has changed since")
         }
         RunState::Succeeded => next(&format!("hl{rehearse} up"), "runs the layers in order"),
-        RunState::Failed | RunState::Cancelled | RunState::Interrupted => {
-            let command = format!("hl{rehearse} resume {short}");
-            next(&command, "goes on with what is not done")
-        }
+        // It cannot be gone on with, or the same succeeded since.
+        RunState::Failed | RunState::Cancelled | RunState::Interrupted => next(
+            &format!("hl runs show {short}"),
+            "tells what was not done; then the same again",
+        ),
     }
 }

@@ -1,16 +1,15 @@
 //! Which step may start, and which never will: pure bookkeeping.
 
-use std::collections::BTreeSet;
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::plan::{self, OnFailure, Plan, Status, StepId, dependents, references};
 
-/// How far along the end of a run is.
+/// What the user said about the end of the run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Halt {
-    /// Not at all.
+    /// Nothing.
     No,
-    /// A step failed: nothing new but `finally` steps.
-    Failure(usize),
     /// The user said stop: nothing new but `finally` steps.
     Stop,
     /// The user said it twice: nothing new at all.
@@ -31,6 +30,8 @@ struct Item {
     /// How many of `needs` have not ended.
     unmet: usize,
     finally: bool,
+    /// The recipe whose other steps go on when this one fails.
+    continues: Option<String>,
     state: State,
     /// What to say of its end: `failed`, `was not approved`.
     how: &'static str,
@@ -63,6 +64,9 @@ pub(super) struct Board {
     open: usize,
     main_open: usize,
     stop_at_failure: bool,
+    /// The first failure of each recipe that goes on, and (`None`) of all
+    /// others: nothing outside of that recipe starts but `finally` steps.
+    failures: BTreeMap<Option<String>, usize>,
     halt: Halt,
     /// Why nothing new starts, when the run was stopped.
     why: String,
@@ -80,6 +84,7 @@ impl Board {
                 unmet: needs.len(),
                 needs,
                 finally: step.finally,
+                continues: step.continues.clone(),
                 state: State::Waiting,
                 how: "",
                 culprit: None,
@@ -94,6 +99,7 @@ impl Board {
             main_open: items.iter().filter(|item| !item.finally).count(),
             items,
             stop_at_failure: !keep_going && plan.on_failure == OnFailure::Stop,
+            failures: BTreeMap::new(),
             halt: Halt::No,
             why: String::new(),
         };
@@ -121,7 +127,7 @@ impl Board {
     pub(super) fn end(&mut self, index: usize, status: Status, how: &'static str) {
         self.ended(index, status, how);
         if self.stop_at_failure && !self.items[index].finally && !fulfils(status) {
-            self.halt(Halt::Failure(index));
+            self.failed(index);
         }
     }
 
@@ -188,6 +194,16 @@ impl Board {
         }
     }
 
+    /// Stops all that does not go on after this failure. A second one of the
+    /// same recipe stops nothing more.
+    fn failed(&mut self, index: usize) {
+        let recipe = self.items[index].continues.clone();
+        if let Entry::Vacant(first) = self.failures.entry(recipe) {
+            first.insert(index);
+            self.doubtful = (0..self.items.len()).collect();
+        }
+    }
+
     fn never(&mut self, index: usize) -> Option<Never> {
         let item = &self.items[index];
         if item.state != State::Waiting {
@@ -224,7 +240,10 @@ impl Board {
             self.items[index].culprit = Some(root);
             return never(Status::Blocked, reason);
         }
-        if let Halt::Failure(culprit) = self.halt {
+        // In a recipe that goes on, its own failures stop only what needs them.
+        let stops = |recipe: &Option<String>| recipe.is_none() || *recipe != item.continues;
+        let culprit = self.failures.iter().find(|(recipe, _)| stops(recipe));
+        if let Some((_, &culprit)) = culprit {
             let culprit_item = &self.items[culprit];
             let reason = format!(
                 "not started, because `{}` {}",
@@ -241,11 +260,17 @@ impl Board {
 /// uses.
 pub(super) fn needs(step: &plan::Step) -> BTreeSet<StepId> {
     let mut needs: BTreeSet<StepId> = step.needs.iter().cloned().collect();
-    let when = step.when.clone().map(serde_json::Value::String);
-    for value in step.with.values().chain(when.as_ref()) {
-        needs.extend(references(value).into_iter().map(|(id, _)| id));
-    }
+    needs.extend(uses(step));
     needs
+}
+
+/// The steps whose values a step uses.
+pub(super) fn uses(step: &plan::Step) -> BTreeSet<StepId> {
+    let when = step.when.clone().map(serde_json::Value::String);
+    let values = step.with.values().chain(when.as_ref());
+    values
+        .flat_map(|value| references(value).into_iter().map(|(id, _)| id))
+        .collect()
 }
 
 /// Whether a step that ended so lets those that need it start.
@@ -265,6 +290,8 @@ mod tests {
     #[derive(Debug, Clone)]
     struct Case {
         steps: Vec<(Vec<usize>, bool, Status)>,
+        /// The recipe that each step goes on with.
+        continues: Vec<Option<u8>>,
         jobs: usize,
         keep_going: bool,
         stop_after: Option<usize>,
@@ -284,11 +311,12 @@ mod tests {
         );
         (
             prop::collection::vec(step, 1..10),
+            prop::collection::vec(prop::option::of(0u8..2), 10),
             1usize..4,
             any::<bool>(),
             prop::option::of(0usize..10),
         )
-            .prop_map(|(mut steps, jobs, keep_going, stop_after)| {
+            .prop_map(|(mut steps, continues, jobs, keep_going, stop_after)| {
                 for i in 0..steps.len() {
                     // Needs point backwards, and nothing needs a finally step but another.
                     let finally: Vec<bool> = steps.iter().map(|s| s.1).collect();
@@ -297,6 +325,7 @@ mod tests {
                 }
                 Case {
                     steps,
+                    continues,
                     jobs,
                     keep_going,
                     stop_after,
@@ -313,6 +342,7 @@ mod tests {
                 let mut step = Step::new(format!("r/{i}"), "fake");
                 step.needs = needs.iter().map(|n| StepId(format!("r/{n}"))).collect();
                 step.finally = *finally;
+                step.continues = case.continues[i].map(|recipe| recipe.to_string());
                 step
             });
         Plan::new("r", steps.collect())
@@ -381,6 +411,30 @@ mod tests {
         }
 
         #[test]
+        fn a_failure_stops_all_but_the_recipe_that_goes_on(mut case in cases()) {
+            (case.keep_going, case.stop_after) = (false, None);
+            let (ends, started) = play(&case);
+            let recipe = |i: usize| case.continues[i];
+            let failed = |f: usize| ends[f].0 == Status::Failed && !case.steps[f].1;
+            for (i, (needs, finally, _)) in case.steps.iter().enumerate() {
+                let outside = |f: usize| recipe(f).is_none() || recipe(f) != recipe(i);
+                let unmet = needs.iter().any(|n| !fulfils(ends[*n].0));
+                let stopped = (0..ends.len()).any(|f| failed(f) && outside(f));
+                if !*finally && !unmet && !stopped {
+                    prop_assert!(started.contains(&i), "{} could have run", i);
+                }
+                // With one job, what comes behind a failure is not started.
+                let at = |step: usize| started.iter().position(|s| *s == step);
+                if let (1, false, Some(own)) = (case.jobs, finally, at(i)) {
+                    let earlier = (0..ends.len()).filter(|f| at(*f).is_some_and(|at| at < own));
+                    for other in earlier {
+                        prop_assert!(!failed(other) || !outside(other), "{} after {}", i, other);
+                    }
+                }
+            }
+        }
+
+        #[test]
         fn one_job_without_failures_runs_everything_in_order(mut case in cases()) {
             case.jobs = 1;
             case.stop_after = None;
@@ -403,6 +457,7 @@ mod tests {
                 (vec![1], false, Status::Succeeded),
                 (vec![], false, Status::Succeeded),
             ],
+            continues: vec![None; 4],
             jobs: 1,
             keep_going: false,
             stop_after: None,

@@ -207,9 +207,12 @@ impl Exec for StepExec<'_, '_> {
         if let Some(payload) = bug {
             resume_unwind(payload);
         }
+        // Nobody asked for this stop: what ended well all the same did its work,
+        // and must not be done again.
+        let unasked = status.success() && self.run.bus.failure().is_some();
         Ok(ChildOutcome {
             exit: child_exit(status),
-            stopped: fate.stopped,
+            stopped: fate.stopped.filter(|stop| *stop != Stop::User || !unasked),
             killed: fate.killed,
             tail: tail.into(),
         })

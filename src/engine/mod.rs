@@ -8,6 +8,7 @@
 //! | `board` | pure: which step may start, which is blocked and by what |
 //! | `run` | the one loop that starts steps, hears signals and watches the clock |
 //! | `step` | one step from its inputs to its result |
+//! | `temporary` | files that go when the steps that use them have ended |
 //! | `bus` | events: stamped, redacted, handed to listeners |
 //! | `exec` | children as actions see them |
 //! | `spawn` | a child's program, variables and files |
@@ -35,6 +36,7 @@ mod run;
 mod setup;
 mod spawn;
 mod step;
+mod temporary;
 mod voice;
 mod words;
 

@@ -32,8 +32,9 @@ pub(super) fn redacted(kind: EventKind, redactor: &Redactor) -> EventKind {
         EventKind::Warning { message } => EventKind::Warning {
             message: text(message),
         },
-        EventKind::ApprovalAsked { summary } => EventKind::ApprovalAsked {
+        EventKind::ApprovalAsked { summary, digest } => EventKind::ApprovalAsked {
             summary: texts(summary),
+            digest,
         },
         EventKind::StepRetried {
             attempt,
@@ -137,7 +138,10 @@ mod tests {
                 total: None,
             },
             EventKind::Warning { message: s() },
-            EventKind::ApprovalAsked { summary: list() },
+            EventKind::ApprovalAsked {
+                summary: list(),
+                digest: None,
+            },
             EventKind::StepRetried {
                 attempt: 1,
                 error: s(),

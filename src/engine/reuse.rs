@@ -161,7 +161,7 @@ mod tests {
         let steps = past.map(|past| (step.clone(), past)).into_iter().collect();
         let earlier = Earlier {
             steps,
-            forced: BTreeSet::new(),
+            ..Earlier::default()
         };
         judge(&earlier, &step, ground, lab).map_or_else(|why| why, |_| "stands".to_owned())
     }

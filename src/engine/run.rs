@@ -20,6 +20,7 @@ use super::redacted::value;
 use super::reuse::no_longer_apply;
 use super::setup::{RunResult, Setup, StepResult, reads_only};
 use super::step::{End, perform};
+use super::temporary::Temporary;
 use super::words;
 use crate::action::Stop;
 use crate::diag::{Exit, Failure, merge};
@@ -91,6 +92,7 @@ pub fn run(plan: &Plan, setup: &Setup<'_>, listeners: &mut [&mut dyn Listener]) 
             board: Board::new(plan, setup.options.keep_going),
             running: BTreeMap::new(),
             ends: plan.steps.iter().map(|_| None).collect(),
+            temporary: Temporary::new(plan),
             watch,
             stops: Stops::default(),
             limit: setup.options.run_timeout.map(|l| Limit::new(l, started)),
@@ -103,6 +105,7 @@ pub fn run(plan: &Plan, setup: &Setup<'_>, listeners: &mut [&mut dyn Listener]) 
             outcome: result.outcome,
             exit: result.exit.code(),
             duration_ms: millis(started.elapsed()),
+            earlier_ms: millis(setup.options.earlier.took),
         },
     );
     // A journal that could not take the last line has not been heard yet.
@@ -123,7 +126,8 @@ fn prepare(plan: &Plan, setup: &Setup<'_>) -> Result<(Watch, Option<Utf8PathBuf>
     let watch = Watch::start().map_err(|error| {
         Failure::message(Exit::Bug, format!("cannot listen for signals: {error}"))
     })?;
-    if reads_only(plan, setup.registry) {
+    // Without an id there is no run that logs could be of.
+    if reads_only(plan, setup.registry) || setup.options.run_id.is_empty() {
         return Ok((watch, None));
     }
     let logs = setup.lab.paths.logs(&setup.options.run_id);
@@ -148,6 +152,7 @@ struct Loop<'scope, 'a> {
     board: Board,
     running: BTreeMap<usize, Arc<Control>>,
     ends: Vec<Option<End>>,
+    temporary: Temporary,
     watch: Watch,
     stops: Stops,
     limit: Option<Limit>,
@@ -237,6 +242,11 @@ impl Loop<'_, '_> {
                 log: end.log.clone(),
             },
         );
+        for (file, why) in self.temporary.ended(id, &end.done.temporary) {
+            let file = run.setup.lab.paths.show(&file);
+            let message = format!("cannot remove `{file}`, which nothing uses any more: {why}");
+            run.bus.emit(Some(id), EventKind::Warning { message });
+        }
         self.ends[index] = Some(end);
     }
 

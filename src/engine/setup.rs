@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::action::{Approval, Registry, StepError};
 use crate::diag::{Exit, Failure};
 use crate::lab::{Environment, Lab, Redactor};
-use crate::plan::{Outcome, Past, Plan, Status, Step, StepId};
+use crate::plan::{Consent, Outcome, Past, Plan, Status, Step, StepId};
 
 /// Everything a run needs besides its plan and its listeners.
 #[expect(missing_debug_implementations, reason = "holds trait objects")]
@@ -61,13 +61,18 @@ pub struct Earlier {
     pub steps: BTreeMap<StepId, Past>,
     /// Steps that run whatever was done.
     pub forced: BTreeSet<StepId>,
+    /// What an approval given in advance covers.
+    pub consent: Consent,
+    /// How long those parts took of which this is one more.
+    pub took: Duration,
 }
 
 /// Asks a person, or answers for one. Asked from the step's own thread, one
 /// question at a time.
 pub trait Approver: Sync {
-    /// Whether the step may do what the approval says.
-    fn ask(&self, step: &Step, approval: &Approval) -> Answer;
+    /// Whether the step may do what the approval says. `covered`: an approval
+    /// given in advance (`--yes`) holds for it, see [`Consent`].
+    fn ask(&self, step: &Step, approval: &Approval, covered: bool) -> Answer;
 }
 
 /// An answer.

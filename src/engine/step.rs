@@ -2,14 +2,16 @@
 
 use std::any::Any;
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::control::{Clock, Control};
 use super::exec::StepExec;
+use super::redacted::value;
 use super::reuse::{Ground, judge, reason};
 use super::run::Run;
 use super::voice::Voice;
@@ -19,8 +21,8 @@ use crate::action::{
 use crate::diag::Exit;
 use crate::lab::{Environment, timeouts};
 use crate::plan::{
-    DoneBefore, EventKind, Missing, Retry, RetryOn, Status, Step, Timeout, references, resolve,
-    short_duration,
+    DoneBefore, EventKind, Fingerprint, Missing, Retry, RetryOn, Status, Step, Timeout, references,
+    resolve, short_duration,
 };
 
 /// The longest wait between two attempts.
@@ -75,8 +77,13 @@ impl End {
             (Cause::TimedOut, _) => (Status::Failed, "ran into its timeout"),
             (Cause::Failed | Cause::Transient, _) => (Status::Failed, "failed"),
         };
+        let done = Done {
+            outputs: error.outputs.clone(),
+            ..Done::default()
+        };
         Self {
             how,
+            done,
             error: Some(error.clone()),
             ..Self::new(status, error.message)
         }
@@ -364,10 +371,14 @@ impl Attempts<'_, '_> {
         if self.control.stopped().is_some() {
             return Err(crate::action::Cancelled.into());
         }
+        let digest = self.digest(approval);
+        let consent = &self.run.setup.options.earlier.consent;
+        let covered = consent.covers(&self.step.id, &digest);
         self.voice.emit(EventKind::ApprovalAsked {
             summary: approval.summary.clone(),
+            digest: Some(digest),
         });
-        let answer = self.run.setup.approver.ask(self.step, approval);
+        let answer = self.run.setup.approver.ask(self.step, approval, covered);
         self.voice.emit(EventKind::ApprovalGiven {
             approved: answer.approved,
             by: answer.by.clone(),
@@ -378,7 +389,22 @@ impl Attempts<'_, '_> {
         Err(StepError::new(format!("not approved ({})", answer.by))
             .cause(Cause::Cancelled)
             .exit(Exit::NotApproved)
-            .help("answer yes on a terminal, or give `--yes`"))
+            .help("run it on a terminal to be asked, or with `--yes` to approve what it finds"))
+    }
+
+    /// The same whenever the same is to be approved. No digest of a secret is
+    /// written down.
+    fn digest(&self, approval: &Approval) -> String {
+        let Approval {
+            summary,
+            question,
+            type_word,
+            exact,
+        } = approval;
+        let shown = json!([summary, question, type_word, exact]);
+        let shown = value(shown, self.run.bus.redactor());
+        let nothing = BTreeMap::new();
+        Fingerprint::new(self.action.name(), &shown, &nothing, &nothing).to_string()
     }
 
     /// A panic is a bug of ours, and no reason to leave the others alone.

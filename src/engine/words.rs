@@ -28,8 +28,17 @@ pub(super) fn first(deeds: &[Deed], steps: &[StepId], finally: bool) -> String {
     if finally {
         text.push_str("; clean-up steps still run");
     }
-    if !waits.is_empty() {
-        text.push_str("; Ctrl-C again to hurry");
+    let (hurried, precious): (Vec<&Deed>, Vec<&Deed>) =
+        deeds.iter().partition(|deed| deed.child.takes_sigterm);
+    let names: Vec<String> = precious.iter().map(|deed| name(&deed.child)).collect();
+    match (hurried.is_empty(), precious.is_empty()) {
+        (false, true) => text.push_str("; Ctrl-C again to hurry"),
+        (false, false) => {
+            text.push_str("; Ctrl-C again to hurry all but ");
+            text.push_str(&names.join(", "));
+        }
+        (true, false) => text.push_str("; Ctrl-C again does not hurry it"),
+        (true, true) => {}
     }
     text
 }

@@ -16,7 +16,7 @@ use super::{needs, timeout};
 use crate::action::Action;
 use crate::diag::Diagnostic;
 use crate::lab::timeouts;
-use crate::plan::{Retry, Step, StepId, Timeout};
+use crate::plan::{OnFailure, Retry, Step, StepId, Timeout};
 
 /// Puts instances into a plan, each once.
 pub(super) struct Builder<'a, 'b> {
@@ -39,6 +39,9 @@ type Gate = Rc<BTreeSet<StepId>>;
 /// An instance whose dependencies are being added.
 struct Open {
     index: usize,
+    /// The outermost recipe around it that goes on after a failure: it goes on
+    /// with all that it depends on.
+    continues: Option<usize>,
     /// What all of it comes after.
     after: Gate,
     /// What the next of it comes after.
@@ -67,16 +70,21 @@ impl<'a, 'b> Builder<'a, 'b> {
         if let Some(leaves) = self.leaves.get(&root) {
             return Rc::clone(leaves);
         }
-        let mut open = vec![Open::new(root, Rc::new(after.clone()))];
+        let mut open = vec![Open::new(
+            root,
+            self.continues(root),
+            Rc::new(after.clone()),
+        )];
         let mut last = Gate::default();
         while let Some(now) = open.last_mut() {
             let instance = &self.instances.list[now.index];
             let parallel = instance.recipe.parallel;
             let Some(dep) = instance.deps.get(now.next).copied() else {
-                let (index, gate) = (now.index, Rc::clone(&now.gate));
+                let (index, continues) = (now.index, now.continues);
+                let gate = Rc::clone(&now.gate);
                 open.pop();
                 let gate = self.reduced(gate);
-                last = self.own_steps(index, &gate);
+                last = self.own_steps(index, continues, &gate);
                 self.leaves.insert(index, Rc::clone(&last));
                 if let Some(outer) = open.last_mut() {
                     let parallel = self.instances.list[outer.index].recipe.parallel;
@@ -91,13 +99,20 @@ impl<'a, 'b> Builder<'a, 'b> {
             } else {
                 let after = if parallel { &now.after } else { &now.gate };
                 let after = Rc::clone(after);
-                open.push(Open::new(dep, after));
+                let continues = now.continues.or_else(|| self.continues(dep));
+                open.push(Open::new(dep, continues, after));
             }
         }
         last
     }
 
-    fn own_steps(&mut self, index: usize, gate: &Gate) -> Gate {
+    /// The recipe itself, when it goes on after a failure.
+    fn continues(&self, index: usize) -> Option<usize> {
+        let recipe = self.instances.list[index].recipe;
+        (recipe.on_failure == OnFailure::Continue).then_some(index)
+    }
+
+    fn own_steps(&mut self, index: usize, continues: Option<usize>, gate: &Gate) -> Gate {
         let recipe = self.instances.list[index].recipe;
         let mut renderer = self.instances.renderer(index);
         renderer.set_steps(&self.reach, index);
@@ -106,6 +121,7 @@ impl<'a, 'b> Builder<'a, 'b> {
         let mut added: Vec<(StepId, bool)> = Vec::new();
         for (position, def) in recipe.steps.iter().enumerate() {
             let mut step = self.step(index, def, &renderer);
+            step.continues = continues.map(|recipe| self.names[recipe].clone());
             let own = |id: &str| StepId(format!("{prefix}{id}"));
             step.needs = needs::written(recipe, position)
                 .into_iter()
@@ -298,9 +314,10 @@ impl<'a, 'b> Builder<'a, 'b> {
 const LOOKED_AT: usize = 4096;
 
 impl Open {
-    fn new(index: usize, after: Gate) -> Self {
+    fn new(index: usize, continues: Option<usize>, after: Gate) -> Self {
         Self {
             index,
+            continues,
             gate: Rc::clone(&after),
             after,
             next: 0,

@@ -13,6 +13,7 @@ use crate::action::clean::{Reason, Surroundings, Tracked, protected, survey};
 use crate::diag::Failure;
 use crate::lab::Lab;
 use crate::plan::{Plan, Step};
+use crate::runs::survivors;
 
 /// What every lab's runs write, whatever its layers declare.
 const MADE: &[&str] = &[
@@ -25,6 +26,17 @@ const MADE: &[&str] = &[
     "crash.log",
     "crash.*.log",
 ];
+
+/// What runs leave to be read later, and what it is.
+const HISTORY: &[(&str, &str)] = &[
+    ("reports", "reports of runs"),
+    ("state/logs", "logs of runs"),
+    ("state/runs", "the history of runs"),
+    ("state/runtime.yaml", "what the last runs made"),
+];
+
+/// The command that takes the history, too.
+const TAKES_HISTORY: &str = "hl clean --history";
 
 /// What tools leave beside the files they read, anywhere in `layers/`.
 const DROPPINGS: &[&str] = &[
@@ -67,9 +79,18 @@ pub struct Kept {
 
 /// Looks at the lab and changes nothing. `book` tells what layers generate;
 /// without one (its files may be broken) only what every lab has is found.
-/// Fails when git cannot tell what it tracks.
-pub fn scan(lab: &Lab, book: Option<&Book>) -> Result<Clean, Failure> {
-    let around = Surroundings::look(lab.paths.root())?;
+/// The history of runs stays, unless `history` asks for it: then only what
+/// still runs stays of it. Fails when git cannot tell what it tracks.
+pub fn scan(lab: &Lab, book: Option<&Book>, history: bool) -> Result<Clean, Failure> {
+    let mut around = Surroundings::look(lab.paths.root())?;
+    around.kept = if history {
+        at_work(lab)
+    } else {
+        HISTORY
+            .iter()
+            .map(|(path, what)| (PathBuf::from(path), *what))
+            .collect()
+    };
     let declared = book.iter().flat_map(|book| {
         let layers = book.layers().iter();
         layers.flat_map(|layer| layer.generates.iter().map(|path| path.get_ref().as_str()))
@@ -109,9 +130,12 @@ pub fn scan(lab: &Lab, book: Option<&Book>) -> Result<Clean, Failure> {
     let mut keep: Vec<Kept> = keep
         .into_iter()
         .map(|(path, reason)| {
-            let help = matches!(reason, Reason::Resources(_))
-                .then(|| destroy(lab, book, &path))
-                .flatten();
+            let history = !history && path == "state/runs";
+            let help = if matches!(reason, Reason::Resources(_)) {
+                destroy(lab, book, &path)
+            } else {
+                history.then(|| TAKES_HISTORY.to_owned())
+            };
             Kept {
                 path,
                 reason: reason.to_string(),
@@ -129,16 +153,39 @@ pub fn scan(lab: &Lab, book: Option<&Book>) -> Result<Clean, Failure> {
     Ok(Clean { remove, keep })
 }
 
+/// The files of runs whose children still run: what they say is not lost.
+fn at_work(lab: &Lab) -> BTreeMap<PathBuf, &'static str> {
+    let root = lab.paths.root();
+    let left = survivors(lab).into_iter();
+    left.flat_map(|left| {
+        let file = lab.paths.runs().join(format!("{}.yaml", left.run));
+        [file, lab.paths.logs(&left.run)]
+    })
+    .filter_map(|path| {
+        let path = path.strip_prefix(root).ok()?;
+        Some((path.as_std_path().to_owned(), "what it started still runs"))
+    })
+    .collect()
+}
+
+impl Clean {
+    /// Whether history of runs is among what goes.
+    pub fn takes_history(&self, lab: &Lab) -> bool {
+        let kept = HISTORY.iter().map(|(path, _)| Utf8Path::new(path));
+        let mut there = kept.filter(|path| lab.paths.root().join(path).exists());
+        there.any(|path| {
+            let of_it = |gone: &Utf8Path| gone.starts_with(path) || path.starts_with(gone);
+            self.remove.iter().any(|removal| of_it(&removal.path))
+        })
+    }
+}
+
 /// The plan that does it: one step of the action `clean.remove`.
 pub fn plan(clean: &Clean) -> Plan {
     let mut step = Step::new("clean/remove", "clean.remove");
-    // The step's own log lies in `state`: that goes last.
-    let (last, first): (Vec<&Removal>, Vec<&Removal>) = clean
+    let paths: Vec<Value> = clean
         .remove
         .iter()
-        .partition(|removal| removal.path.starts_with("state"));
-    let paths = first.into_iter().chain(last);
-    let paths: Vec<Value> = paths
         .map(|removal| Value::from(removal.path.as_str()))
         .collect();
     step.with = Map::from_iter([("paths".to_owned(), Value::Array(paths))]);

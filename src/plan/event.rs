@@ -169,6 +169,10 @@ pub enum EventKind {
     ApprovalAsked {
         /// What would happen, as lines for people.
         summary: Vec<String>,
+        /// Digest of all that is to be approved: the same when the same is
+        /// shown again.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        digest: Option<String>,
     },
     /// The answer.
     ApprovalGiven {
@@ -234,9 +238,17 @@ pub enum EventKind {
         outcome: Outcome,
         /// Exit code of the process.
         exit: u8,
-        /// Milliseconds.
+        /// Milliseconds, from the beginning of this part of the run.
         duration_ms: u64,
+        /// Milliseconds that the earlier parts of the run took.
+        #[serde(default, skip_serializing_if = "is_zero")]
+        earlier_ms: u64,
     },
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 impl EventKind {

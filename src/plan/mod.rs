@@ -1,6 +1,7 @@
 //! Pure data: what is to be done ([`Plan`], [`Step`]) and what happened
 //! ([`Event`]). No I/O here; everything serialises.
 
+mod consent;
 mod event;
 mod fingerprint;
 mod index;
@@ -11,8 +12,10 @@ mod past;
 mod reference;
 mod step;
 mod text;
+mod took;
 mod wrap;
 
+pub use consent::Consent;
 pub use event::{Event, EventKind, Outcome, Resumed, RunInfo, Status, Stream};
 pub use fingerprint::{Difference, Fingerprint};
 pub use limit::MOST_STEPS;
@@ -22,4 +25,5 @@ pub use past::{DoneBefore, Past, past};
 pub use reference::{Missing, Published, references, resolve};
 pub use step::{OnFailure, PLAN_VERSION, Plan, Retry, RetryOn, Step, StepId, Timeout};
 pub use text::{quoted, sanitize, short_duration};
+pub use took::took;
 pub use wrap::{TEXT, wrap};

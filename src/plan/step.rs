@@ -131,6 +131,10 @@ pub struct Step {
     /// Runs at the end whatever happened, also after the first Ctrl-C.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub finally: bool,
+    /// The recipe of which it is a part and that goes on after a failure: when
+    /// this step fails, the others of that recipe which do not need it run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub continues: Option<String>,
 }
 
 /// The format version of a serialised plan.
@@ -195,6 +199,7 @@ impl Step {
             retry: None,
             approve: false,
             finally: false,
+            continues: None,
         }
     }
 }

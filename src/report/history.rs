@@ -146,11 +146,14 @@ impl RunRow {
             Ending::Finished {
                 exit, duration_ms, ..
             } => (Some(exit), Some(Duration::from_millis(duration_ms))),
-            Ending::Running => (None, between(&header.started_at, Some(now))),
-            Ending::Interrupted => {
-                let last = summary.last.as_ref().and_then(|time| time.parse().ok());
-                (None, between(&header.started_at, last))
+            Ending::Running => {
+                let since = summary.last.as_ref().and_then(|last| between(last, now));
+                (
+                    None,
+                    summary.took.zip(since).map(|(took, since)| took + since),
+                )
             }
+            Ending::Interrupted => (None, summary.took),
         };
         Self {
             id: header.id.clone(),
@@ -224,9 +227,9 @@ fn file(paths: &Paths, id: &str) -> String {
     paths.show(&path).into_string()
 }
 
-fn between(start: &str, end: Option<Timestamp>) -> Option<Duration> {
+fn between(start: &str, end: Timestamp) -> Option<Duration> {
     let start: Timestamp = start.parse().ok()?;
-    Duration::try_from(end?.duration_since(start)).ok()
+    Duration::try_from(end.duration_since(start)).ok()
 }
 
 impl RunsDocument {
@@ -399,6 +402,7 @@ mod tests {
             summary: Ok(Summary {
                 header,
                 ending,
+                took: Some(Duration::from_mins(1)),
                 last: Some("2026-01-02T03:05:05.000Z".to_owned()),
                 pid: 77,
             }),

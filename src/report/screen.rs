@@ -16,6 +16,8 @@ use crate::plan::{
 
 /// A step is announced when it takes longer than this.
 const WORTH_A_LINE: Duration = Duration::from_secs(2);
+/// A step that takes longer than this says what it waits for.
+const WORTH_A_REASON: Duration = Duration::from_secs(5);
 /// Time between signs of life where there is no terminal.
 const HEARTBEAT: Duration = Duration::from_mins(1);
 /// Where the count of a step's line begins: behind verb and duration.
@@ -24,7 +26,10 @@ const COUNT: usize = TEXT + 8;
 struct Running {
     since: Instant,
     announced: bool,
+    explained: bool,
     heartbeat: Instant,
+    /// The program that it started last.
+    program: Option<String>,
     message: String,
     lines: Vec<String>,
 }
@@ -33,6 +38,8 @@ pub(super) struct Screen {
     plan: Plan,
     look: Look,
     info: Option<RunInfo>,
+    /// It goes on with a run that was begun by another command.
+    resumed: bool,
     bars: Option<Bars>,
     out: Box<dyn Write + Send>,
     running: BTreeMap<StepId, Running>,
@@ -54,6 +61,7 @@ impl Screen {
             plan,
             look,
             info: None,
+            resumed: false,
             bars,
             out,
             running: BTreeMap::new(),
@@ -69,6 +77,7 @@ impl Screen {
         self.tally.take(event);
         match (&event.kind, &event.step) {
             (EventKind::RunStarted(info) | EventKind::Resumed(Resumed { info, .. }), _) => {
+                self.resumed = matches!(event.kind, EventKind::Resumed(_));
                 self.begun(info);
             }
             (EventKind::StepStarted { .. }, Some(step)) => self.started(step),
@@ -87,15 +96,18 @@ impl Screen {
                 };
                 let message: Vec<String> = message.lines().map(sanitize).collect();
                 let message = format!("{}{counted}", message.join(" "));
-                if let Some(bars) = &self.bars {
-                    bars.say(step, &message);
-                }
                 if let Some(running) = self.running.get_mut(step) {
                     running.message = message;
                 }
+                self.say(step);
+            }
+            (EventKind::ChildStarted { program, .. }, Some(step)) => {
+                if let Some(running) = self.running.get_mut(step) {
+                    running.program = Some(sanitize(program));
+                }
             }
             (EventKind::Warning { message }, _) => self.warning(message),
-            (EventKind::ApprovalAsked { summary }, _) => self.asked(summary),
+            (EventKind::ApprovalAsked { summary, .. }, _) => self.asked(summary),
             (EventKind::ApprovalGiven { approved, by }, Some(step)) => {
                 self.answered(step, *approved, by);
             }
@@ -157,7 +169,9 @@ impl Screen {
         let running = Running {
             since: now,
             announced: false,
+            explained: false,
             heartbeat: now,
+            program: None,
             message: String::new(),
             lines: Vec::new(),
         };
@@ -233,10 +247,27 @@ impl Screen {
         };
         self.line(paint, verb, &format!("{step} ({by})"));
         if !approved {
-            let again = self.look.resume.as_deref();
-            let again = again.or(self.look.again.as_deref()).unwrap_or("hl");
-            let how = format!("to approve what is shown above: `{again} --yes`");
-            self.line(paint, "", &how);
+            self.how_to_approve();
+        }
+    }
+
+    /// What a `--yes` does: it plans again, whatever the command.
+    fn how_to_approve(&mut self) {
+        let resume = self.look.resume.clone();
+        let mut hows: Vec<String> = resume
+            .map(|resume| {
+                format!("to approve what is shown above: `{resume} --yes`, which plans again and stops if it finds anything else")
+            })
+            .into_iter()
+            .collect();
+        // A run that goes on was not begun by the command that it goes on by.
+        if let Some(again) = self.look.again.as_ref().filter(|_| !self.resumed) {
+            hows.push(format!(
+                "to approve whatever is found: `{again} --yes`, which plans again and asks nothing"
+            ));
+        }
+        for how in hows {
+            self.line(Paint::Warn, "", &how);
         }
     }
 
@@ -379,31 +410,92 @@ impl Screen {
     }
 
     /// Signs of life for steps that take long.
-    pub(super) fn tick(&mut self) {
+    pub(super) fn tick(&mut self, now: Instant) {
         self.flush();
-        if self.bars.is_some() || self.asking || self.look.mode == Mode::Quiet {
+        if self.asking || self.look.mode == Mode::Quiet {
+            return;
+        }
+        let late = |since: Instant, limit| now.saturating_duration_since(since) >= limit;
+        let explain: Vec<StepId> = self
+            .running
+            .iter_mut()
+            .filter(|(_, running)| !running.explained && late(running.since, WORTH_A_REASON))
+            .map(|(step, running)| {
+                running.explained = true;
+                step.clone()
+            })
+            .collect();
+        if self.bars.is_some() {
+            for step in &explain {
+                self.say(step);
+            }
             return;
         }
         let mut lines = Vec::new();
         for (step, running) in &mut self.running {
-            let took = running.since.elapsed();
-            if !running.announced && took >= WORTH_A_LINE {
+            if !running.announced && late(running.since, WORTH_A_LINE) {
                 running.announced = true;
                 lines.push(("Running", step.to_string()));
-            } else if running.heartbeat.elapsed() >= HEARTBEAT {
-                running.heartbeat = Instant::now();
-                let doing = if running.message.is_empty() {
-                    String::new()
-                } else {
-                    format!(": {}", running.message)
-                };
-                let text = format!("{step} for {}{doing}", short_duration(took));
-                lines.push(("Still going", text));
             }
+        }
+        for step in &explain {
+            let reason = self.reason(step);
+            if !reason.is_empty() {
+                lines.push(("Waiting", format!("{step}: {reason}")));
+            }
+        }
+        let mut beats = Vec::new();
+        for (step, running) in &mut self.running {
+            if late(running.heartbeat, HEARTBEAT) {
+                running.heartbeat = now;
+                beats.push((step.clone(), now.saturating_duration_since(running.since)));
+            }
+        }
+        for (step, took) in beats {
+            let reason = match self.reason(&step) {
+                reason if reason.is_empty() => reason,
+                reason => format!(": {reason}"),
+            };
+            let text = format!("{step} for {}{reason}", short_duration(took));
+            lines.push(("Still going", text));
         }
         for (verb, text) in lines {
             self.line(Paint::Active, verb, &text);
         }
+    }
+
+    /// Says on the progress line of a step what it does.
+    fn say(&self, step: &StepId) {
+        if let (Some(bars), Some(running)) = (&self.bars, self.running.get(step)) {
+            if running.explained {
+                bars.say(step, &self.reason(step));
+            } else {
+                bars.say(step, &running.message);
+            }
+        }
+    }
+
+    /// What a step waits for, and how long that usually takes; at most, where
+    /// no earlier run tells.
+    fn reason(&self, step: &StepId) -> String {
+        let Some(running) = self.running.get(step) else {
+            return String::new();
+        };
+        let planned = self.plan.step(step);
+        let limit = planned.and_then(|step| step.timeout_seconds);
+        let time = match (self.look.usual.get(step), limit) {
+            (Some(usual), _) => Some(format!("usually {}", short_duration(*usual))),
+            (None, Some(limit)) => Some(format!("{} at most", short_duration(limit.duration()))),
+            (None, None) => None,
+        };
+        let what = match (&running.program, planned.map(|step| step.doc.as_str())) {
+            _ if !running.message.is_empty() => Some(running.message.clone()),
+            (Some(program), _) => Some(format!("`{program}` runs")),
+            (None, Some(doc)) if !doc.is_empty() => Some(sanitize(doc)),
+            (None, _) => None,
+        };
+        let parts: Vec<String> = time.into_iter().chain(what).collect();
+        parts.join(", ")
     }
 
     /// Tells of the steps that did not start.

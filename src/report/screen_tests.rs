@@ -1,6 +1,6 @@
 //! What the screen shows of runs, as it would be read.
 
-use super::super::testing::{ended, event, info, over, plan, shown, started};
+use super::super::testing::{ended, event, info, over, plan, shown, started, watched};
 use super::*;
 
 fn begun() -> Event {
@@ -192,7 +192,14 @@ fn a_plan_is_shown_once_and_a_refusal_names_the_way() {
     let plan = plan(&["l2-b/plan", "l2-b/apply"]);
     let asked = |lines: &[&str]| {
         let summary = lines.iter().map(|l| (*l).to_owned()).collect();
-        event(10, "l2-b/apply", EventKind::ApprovalAsked { summary })
+        event(
+            10,
+            "l2-b/apply",
+            EventKind::ApprovalAsked {
+                summary,
+                digest: None,
+            },
+        )
     };
     let refused = || {
         let by = "no terminal and no --yes".to_owned();
@@ -222,7 +229,7 @@ fn a_plan_is_shown_once_and_a_refusal_names_the_way() {
                      1 to add
                 Done         (1/2) l2-b/plan  1 to add
         Not approved l2-b/apply (no terminal and no --yes)
-                     to approve what is shown above: `hl up --yes`
+                     to approve whatever is found: `hl up --yes`, which plans again and asks nothing
         ");
     for mode in [Mode::Live, Mode::Prefix, Mode::Quiet] {
         let text = shown(&plan, mode, None, &run(&["+ web-1", "1 to add"]));
@@ -405,4 +412,68 @@ fn no_line_of_a_failed_run_is_longer_than_a_narrow_terminal() {
     ] {
         assert!(flat.contains(whole), "{whole}\n\n{text}");
     }
+}
+
+#[test]
+fn a_step_that_takes_long_says_what_it_waits_for_and_how_long_that_usually_takes() {
+    let mut plan = plan(&["l2-b/plan", "l2-b/wait", "l2-b/check", "l2-b/quick"]);
+    plan.steps[1].timeout_seconds = Some(crate::plan::Timeout(600));
+    plan.steps[2].doc = "the node answers".to_owned();
+    let progress = |step: &str| {
+        let kind = EventKind::Progress {
+            message: "tofu plan, which asks the node about 2 machines".to_owned(),
+            done: None,
+            total: None,
+        };
+        event(0, step, kind)
+    };
+    let child = EventKind::ChildStarted {
+        pid: 1,
+        pid_start: 1,
+        program: "sleep".to_owned(),
+        spool: Vec::new(),
+    };
+    let events = [
+        started(0, "l2-b/plan"),
+        progress("l2-b/plan"),
+        started(0, "l2-b/wait"),
+        event(0, "l2-b/wait", child),
+        started(0, "l2-b/check"),
+        started(0, "l2-b/quick"),
+    ];
+    let usual = [("l2-b/plan", 72_000), ("l2-b/quick", 6000)]
+        .map(|(step, ms)| (StepId::from(step), Duration::from_millis(ms)));
+    let text = waiting(&plan, usual.into(), &events, &[1, 3, 6, 7, 62]);
+    insta::assert_snapshot!(text, @r"
+         Running l2-b/check
+         Running l2-b/plan
+         Running l2-b/quick
+         Running l2-b/wait
+         Waiting l2-b/check: the node answers
+         Waiting l2-b/plan: usually 1m 12s, tofu plan, which asks the node about 2 machines
+         Waiting l2-b/quick: usually 6.0s
+         Waiting l2-b/wait: 10m 00s at most, `sleep` runs
+     Still going l2-b/check for 1m 02s: the node answers
+     Still going l2-b/plan for 1m 02s: usually 1m 12s, tofu plan, which asks the node about 2 machines
+     Still going l2-b/quick for 1m 02s: usually 6.0s
+     Still going l2-b/wait for 1m 02s: 10m 00s at most, `sleep` runs
+    ");
+}
+
+/// What is read some seconds after these events.
+fn waiting(
+    plan: &Plan,
+    usual: BTreeMap<StepId, Duration>,
+    events: &[Event],
+    seconds: &[u64],
+) -> String {
+    watched(plan, Mode::Steps, None, usual, |screen| {
+        for event in events {
+            screen.event(event);
+        }
+        let now = Instant::now();
+        for second in seconds {
+            screen.tick(now + Duration::from_secs(*second));
+        }
+    })
 }

@@ -97,10 +97,12 @@ impl Current {
         let done =
             |step: &&StepRow| matches!(step.status, StepState::Succeeded | StepState::Skipped);
         let stuck = |step: &&StepRow| {
-            matches!(
-                step.status,
-                StepState::Running | StepState::Failed | StepState::Interrupted
-            )
+            let stopped = step.status == StepState::Cancelled && step.started_at.is_some();
+            stopped
+                || matches!(
+                    step.status,
+                    StepState::Running | StepState::Failed | StepState::Interrupted
+                )
         };
         let open = run.steps.iter().filter(|step| !done(step));
         let outstanding = open.map(|step| step.name.clone()).collect();
@@ -200,11 +202,18 @@ impl Published {
             page.line(Paint::Dim, "Template", &text);
         }
         for (key, made) in &self.environments {
-            let outputs = made.outputs_json.as_deref();
-            let text = outputs.unwrap_or("not applied to its end");
+            let text = match (&made.applying, &made.outputs_json) {
+                (Some(run), _) => format!("run {run} began to apply and has not told its end"),
+                (None, Some(outputs)) => outputs.clone(),
+                (None, None) => "not applied to its end".to_owned(),
+            };
             page.line(Paint::Dim, "Outputs", &format!("{key}  {text}"));
             for (name, vm) in &made.vms {
-                let text = format!("{name}  {}  VM {} on {}", vm.address, vm.vmid, vm.node);
+                let address = match vm.address.as_str() {
+                    "" => "no known address",
+                    address => address,
+                };
+                let text = format!("{name}  {address}  VM {} on {}", vm.vmid, vm.node);
                 page.line(Paint::Dim, "Machine", &text);
             }
         }

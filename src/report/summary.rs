@@ -50,8 +50,13 @@ pub fn summary(
     } else {
         ""
     };
+    let whole = if tally.earlier.is_zero() {
+        String::new()
+    } else {
+        format!(" ({} in all)", short_duration(duration + tally.earlier))
+    };
     let all = format!(
-        "`{}` in {}: {verdict}{counts}{nothing}",
+        "`{}` in {}{whole}: {verdict}{counts}{nothing}",
         plan.recipe,
         short_duration(duration),
     );

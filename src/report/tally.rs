@@ -43,6 +43,8 @@ pub struct Tally {
     pub ended: Vec<Ended>,
     /// How the run ended, its exit code and its duration.
     pub finished: Option<(Outcome, u8, Duration)>,
+    /// How long the parts of the run before this one took.
+    pub earlier: Duration,
     /// Warnings of steps that still run.
     warnings: BTreeMap<StepId, Vec<String>>,
 }
@@ -60,8 +62,10 @@ impl Tally {
             outcome,
             exit,
             duration_ms,
+            earlier_ms,
         } = &event.kind
         {
+            self.earlier = Duration::from_millis(*earlier_ms);
             self.finished = Some((*outcome, *exit, Duration::from_millis(*duration_ms)));
         }
         let Some(step) = &event.step else { return };

@@ -1,15 +1,16 @@
 //! A run as a person watches it: one line a step on stderr, progress below it
 //! on a terminal, a sign of life each minute elsewhere.
 
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{JoinHandle, sleep, spawn};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::screen::Screen;
 use super::{GoOn, Palette};
-use crate::plan::{Event, Plan};
+use crate::plan::{Event, Plan, StepId};
 
 /// What is shown of the tools' own output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,6 +44,8 @@ pub struct Look {
     pub again: Option<String>,
     /// The command that goes on where this stopped.
     pub resume: Option<String>,
+    /// How long steps usually take, where that is known.
+    pub usual: BTreeMap<StepId, Duration>,
 }
 
 impl Look {
@@ -71,7 +74,8 @@ impl Terminal {
             move || {
                 while !over.load(Ordering::Relaxed) {
                     sleep(Duration::from_millis(250));
-                    screen.lock().unwrap_or_else(PoisonError::into_inner).tick();
+                    let mut screen = screen.lock().unwrap_or_else(PoisonError::into_inner);
+                    screen.tick(Instant::now());
                 }
             }
         });

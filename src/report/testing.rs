@@ -1,7 +1,9 @@
 //! Made-up runs for the tests of this room.
 
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -56,7 +58,7 @@ pub(super) fn ended(ms: i64, step: &str, status: Status, duration_ms: u64, summa
         changed: None,
         duration_ms,
         summary: summary.to_owned(),
-        outputs: std::collections::BTreeMap::new(),
+        outputs: BTreeMap::new(),
         fingerprint: None,
         warnings: Vec::new(),
         help: Vec::new(),
@@ -73,6 +75,7 @@ pub(super) fn over(ms: i64, outcome: Outcome, exit: u8) -> Event {
         outcome,
         exit,
         duration_ms,
+        earlier_ms: 0,
     };
     event(ms, "", kind)
 }
@@ -94,6 +97,21 @@ impl Write for Paper {
 
 /// What a person reads of these events.
 pub(super) fn shown(plan: &Plan, mode: Mode, width: Option<usize>, events: &[Event]) -> String {
+    watched(plan, mode, width, BTreeMap::new(), |screen| {
+        for event in events {
+            screen.event(event);
+        }
+    })
+}
+
+/// What a person reads on a screen to which all this happens.
+pub(super) fn watched(
+    plan: &Plan,
+    mode: Mode,
+    width: Option<usize>,
+    usual: BTreeMap<StepId, Duration>,
+    happens: impl FnOnce(&mut Screen),
+) -> String {
     let paper = Paper::default();
     let look = Look {
         mode,
@@ -107,11 +125,10 @@ pub(super) fn shown(plan: &Plan, mode: Mode, width: Option<usize>, events: &[Eve
         github: false,
         again: Some("hl up".to_owned()),
         resume: None,
+        usual,
     };
     let mut screen = Screen::new(plan.clone(), look, Box::new(paper.clone()));
-    for event in events {
-        screen.event(event);
-    }
+    happens(&mut screen);
     let bytes = paper.0.lock().unwrap().clone();
     String::from_utf8(bytes).unwrap()
 }

@@ -7,6 +7,7 @@
 
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
+use std::time::Duration;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use rustix::fs::RawDir;
@@ -16,7 +17,7 @@ use super::order::by_start;
 use super::{Ending, FORMAT, Header, Run, is_id, read};
 use crate::diag::Failure;
 use crate::lab::Paths;
-use crate::plan::{Event, EventKind};
+use crate::plan::{Event, EventKind, took};
 
 /// A file up to this size is looked through whole; of a longer one, this much
 /// of its beginning and of its end is read.
@@ -32,6 +33,8 @@ pub struct Summary {
     pub header: Header,
     /// How it ended, or did not.
     pub ending: Ending,
+    /// How long its parts took up to its last event, where it has no end.
+    pub took: Option<Duration>,
     /// The time of its last event, RFC 3339 in UTC.
     pub last: Option<String>,
     /// The process that ran it last.
@@ -159,6 +162,10 @@ impl From<Run> for Summary {
         });
         Self {
             pid: resumed.unwrap_or(run.header.pid),
+            took: match run.ending {
+                Ending::Finished { .. } => None,
+                Ending::Running | Ending::Interrupted => Some(took(&run.events)),
+            },
             header: run.header,
             ending: run.ending,
             last: run.events.into_iter().next_back().map(|event| event.time),
@@ -200,6 +207,7 @@ fn finished(top: &str, events: &str) -> Option<Summary> {
         outcome,
         exit,
         duration_ms,
+        earlier_ms,
     } = event.kind
     else {
         return None;
@@ -217,8 +225,9 @@ fn finished(top: &str, events: &str) -> Option<Summary> {
         ending: Ending::Finished {
             outcome,
             exit,
-            duration_ms,
+            duration_ms: duration_ms.saturating_add(earlier_ms),
         },
+        took: None,
         last: Some(event.time),
     })
 }
@@ -269,6 +278,7 @@ mod tests {
             outcome: Outcome::Failed,
             exit: 7,
             duration_ms: 1234,
+            earlier_ms: 4000,
         }));
         for kind in events {
             journal.event(&event(kind)).unwrap();

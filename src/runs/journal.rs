@@ -10,14 +10,15 @@ use std::fs::File;
 use std::io::{self, Read, Write};
 
 use camino::{Utf8Path, Utf8PathBuf};
+use rustix::fs::{FallocateFlags, fallocate};
 use serde_json::Value;
 
 use super::header::{Header, flow};
-use super::read::{parse, whole_lines};
+use super::read::{Run, parse, whole_lines};
 use super::{Asked, file_of};
 use crate::diag::{Exit, Failure};
 use crate::lab::{Paths, private_append, private_read, private_reopen, remedy, write};
-use crate::plan::{Event, EventKind, Listener, RunInfo};
+use crate::plan::{Event, EventKind, Listener, RunInfo, took};
 
 /// A listener that keeps the run.
 #[derive(Debug)]
@@ -32,6 +33,45 @@ pub struct Journal {
 struct Open {
     path: Utf8PathBuf,
     file: File,
+    /// Up to here room is kept for the file.
+    reserved: u64,
+}
+
+/// Room that is kept ahead of the journal: when a disk fills up, how the
+/// running steps ended can still be written down.
+const RESERVE: u64 = 16 * 1024;
+
+impl Open {
+    fn new(path: Utf8PathBuf, file: File) -> Self {
+        let mut open = Self {
+            path,
+            file,
+            reserved: 0,
+        };
+        open.reserve();
+        open
+    }
+
+    /// Keeps room ahead, where the file system can; the file is not longer by
+    /// it.
+    fn reserve(&mut self) {
+        let Ok(length) = self.file.metadata().map(|meta| meta.len()) else {
+            return;
+        };
+        if length + RESERVE / 2 > self.reserved
+            && fallocate(&self.file, FallocateFlags::KEEP_SIZE, length, RESERVE).is_ok()
+        {
+            self.reserved = length + RESERVE;
+        }
+    }
+
+    /// Gives back the room that was not needed.
+    fn release(&self) {
+        if let Ok(meta) = self.file.metadata() {
+            // What stays reserved is given back with the file.
+            self.file.set_len(meta.len()).unwrap_or_default();
+        }
+    }
 }
 
 impl Journal {
@@ -60,18 +100,18 @@ impl Journal {
         // Whole or not there: a header is never torn.
         write(&path, text, 0o600)?;
         let file = private_append(&path).map_err(|e| self.cannot(&path, &e))?;
-        self.open = Some(Open { path, file });
+        self.open = Some(Open::new(path, file));
         Ok(())
     }
 
     /// Opens the file of a run that goes on.
     fn go_on(&mut self, info: &RunInfo) -> Result<(), Failure> {
         let path = file_of(&self.paths, &info.id);
-        let file = reopen(&path).map_err(|error| match error {
+        let (file, _) = reopen(&path).map_err(|error| match error {
             NotReopened::NotARun(failure) => failure,
             NotReopened::Io(error) => self.cannot(&path, &error),
         })?;
-        self.open = Some(Open { path, file });
+        self.open = Some(Open::new(path, file));
         Ok(())
     }
 
@@ -94,12 +134,12 @@ enum NotReopened {
 
 /// Opens a run file to add to it, and cuts off the line that was torn when its
 /// process died. Nothing is touched in a file that this `hl` cannot read.
-fn reopen(path: &Utf8Path) -> Result<File, NotReopened> {
+fn reopen(path: &Utf8Path) -> Result<(File, Run), NotReopened> {
     let mut bytes = Vec::new();
     private_read(path)
         .and_then(|mut file| file.read_to_end(&mut bytes))
         .map_err(NotReopened::Io)?;
-    parse(&bytes).map_err(NotReopened::NotARun)?;
+    let run = parse(&bytes).map_err(NotReopened::NotARun)?;
     let whole = u64::try_from(whole_lines(&bytes)).unwrap_or(u64::MAX);
     let cut = || {
         let file = private_reopen(path)?;
@@ -107,7 +147,7 @@ fn reopen(path: &Utf8Path) -> Result<File, NotReopened> {
             file.set_len(whole)?;
             file.sync_data()?;
         }
-        Ok(file)
+        Ok((file, run))
     };
     cut().map_err(NotReopened::Io)
 }
@@ -120,10 +160,11 @@ fn reopen(path: &Utf8Path) -> Result<File, NotReopened> {
 pub fn archive(paths: &Paths, id: &str) -> Result<(), Failure> {
     let mut journal = Journal::new(paths, BTreeMap::new(), None);
     let path = file_of(paths, id);
-    let mut file = reopen(&path).map_err(|error| match error {
+    let (mut file, run) = reopen(&path).map_err(|error| match error {
         NotReopened::NotARun(failure) => failure,
         NotReopened::Io(error) => journal.cannot(&path, &error),
     })?;
+    let parts = took(&run.events);
     let event = Event {
         time: format!("{:.3}", jiff::Timestamp::now()),
         step: None,
@@ -131,6 +172,7 @@ pub fn archive(paths: &Paths, id: &str) -> Result<(), Failure> {
             outcome: crate::plan::Outcome::Cancelled,
             exit: Exit::Interrupted.code(),
             duration_ms: 0,
+            earlier_ms: u64::try_from(parts.as_millis()).unwrap_or(u64::MAX),
         },
     };
     let line = line(&event)?;
@@ -171,6 +213,10 @@ impl Listener for Journal {
         let mut written = open.file.write_all(line.as_bytes());
         if boundary && written.is_ok() {
             written = open.file.sync_data();
+            open.reserve();
+        }
+        if matches!(event.kind, EventKind::RunFinished { .. }) {
+            open.release();
         }
         let Err(error) = written else { return Ok(()) };
         let path = open.path.clone();
@@ -195,7 +241,7 @@ mod tests {
     use super::*;
     use crate::lab::{Process, boot_id};
     use crate::plan::{Outcome, Resumed, StepId};
-    use crate::runs::{Ending, FORMAT, Run, read};
+    use crate::runs::{Ending, FORMAT, read};
     use std::fs;
 
     const ID: &str = "20260102-030405-abcd";
@@ -243,6 +289,7 @@ mod tests {
             outcome,
             exit: 1,
             duration_ms: 5,
+            earlier_ms: 0,
         };
         event(None, kind)
     }

@@ -16,9 +16,11 @@
 //! | `history` | lists them, and finds one by a piece of its id |
 //! | `id` | ids |
 //! | `index` | many at once, cheaply |
+//! | `open` | which run goes on when none is named |
 //! | `prune` | which runs may go, and their going |
 //! | `timeline` | a run, step by step |
 //! | `runtime` | `state/runtime.yaml`: what is true now |
+//! | `usual` | how long steps usually take |
 //! | `survivors` | children that outlived their run, and the spools they left |
 
 mod asked;
@@ -30,6 +32,7 @@ mod index;
 mod journal;
 pub mod latest;
 pub mod legacy;
+mod open;
 mod order;
 mod prune;
 mod publication;
@@ -38,6 +41,7 @@ mod read;
 mod runtime;
 mod survivors;
 mod timeline;
+mod usual;
 
 pub use asked::Asked;
 pub use catalog::{Catalog, FAMILIES, Image};
@@ -48,6 +52,7 @@ pub use id::{is_id, new_id};
 pub use index::{Entry, Page, Summary, page, summary};
 pub use journal::{Journal, archive};
 pub use latest::Latest;
+pub use open::{Newest, newest_live, open};
 pub use prune::{Old, Pruning, Stays, pruning, remove};
 pub use publication::LastStep;
 pub use publish::{Identity, Publisher};
@@ -55,3 +60,4 @@ pub use read::{Ending, Run, parse, read};
 pub use runtime::{LastRun, Made, RUNTIME_VERSION, Runtime, VmInfo};
 pub use survivors::{Notice, Survivor, settle, survivors};
 pub use timeline::{State, StepEnd, StepRun};
+pub use usual::usual;

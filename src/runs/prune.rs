@@ -1,7 +1,7 @@
 //! Which runs may go, and their going: the file, the logs and the spools.
 //!
-//! Kept whatever was asked for: the runs that run, the newest run that did not
-//! succeed, unless the same did since (`hl resume` goes on with it), the newest
+//! Kept whatever was asked for: the runs that run, the run that `hl resume` goes
+//! on with when none is named (see [`super::open`]), the newest
 //! that did (`hl status` names it), those whose children still run, and files
 //! that cannot be read.
 
@@ -12,7 +12,7 @@ use std::io;
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::Serialize;
 
-use super::{Ending, file_of, page, survivors};
+use super::{Ending, Newest, file_of, open, page, survivors};
 use crate::diag::{Exit, Failure};
 use crate::lab::{Lab, Paths, no_links, remedy};
 use crate::plan::Outcome;
@@ -48,8 +48,11 @@ pub struct Pruning {
 pub fn pruning(lab: &Lab, keep: usize) -> Pruning {
     let with_children: BTreeSet<String> = survivors(lab).into_iter().map(|left| left.run).collect();
     let mut pruning = Pruning::default();
-    let (mut resumable, mut success) = (false, false);
-    let mut succeeded = BTreeSet::new();
+    let goes_on = match open(&lab.paths) {
+        Ok(Newest::Open(entry)) => Some(entry.id),
+        Ok(Newest::Done(_) | Newest::None) | Err(_) => None,
+    };
+    let mut success = false;
     for (index, entry) in page(&lab.paths, None).entries.into_iter().enumerate() {
         let reason = match &entry.summary {
             Err(_) => Some("it cannot be read"),
@@ -60,17 +63,10 @@ pub fn pruning(lab: &Lab, keep: usize) -> Pruning {
                     Ending::Finished {
                         outcome: Outcome::Succeeded,
                         ..
-                    } => {
-                        if live {
-                            succeeded.insert(summary.header.recipe.clone());
-                        }
-                        (live && first(&mut success)).then_some("it is the last that succeeded")
-                    }
-                    Ending::Finished { .. } | Ending::Interrupted => {
-                        // What succeeded since is not gone on with.
-                        let open = live && !succeeded.contains(&summary.header.recipe);
-                        (open && first(&mut resumable)).then_some("`hl resume` goes on with it")
-                    }
+                    } => (live && first(&mut success)).then_some("it is the last that succeeded"),
+                    Ending::Finished { .. } | Ending::Interrupted => (goes_on.as_ref()
+                        == Some(&entry.id))
+                    .then_some("`hl resume` goes on with it"),
                 }
             }
         };

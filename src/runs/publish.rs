@@ -4,7 +4,7 @@
 //! A dry run touches of `latest.env` only what is about the run itself, and
 //! nothing of `runtime.yaml`: what a live run relies on stays as it left it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
@@ -42,6 +42,12 @@ pub struct Publisher {
     /// What `tofu.init` said of its place, by recipe.
     spaces: BTreeMap<String, Space>,
     run: String,
+    /// Environments of which nothing was known before this run.
+    added: BTreeSet<String>,
+    /// Steps that were begun in this part of the run.
+    begun: BTreeSet<StepId>,
+    /// The first step that was cancelled before it began, and why.
+    unstarted: Option<(StepId, String)>,
     saved: (Option<Latest>, Option<Runtime>),
     notice: Option<String>,
 }
@@ -91,6 +97,9 @@ impl Publisher {
             publications: Publications::of(plan, dry_run),
             spaces: BTreeMap::new(),
             run: String::new(),
+            added: BTreeSet::new(),
+            begun: BTreeSet::new(),
+            unstarted: None,
             saved: (None, None),
             notice,
         })
@@ -157,11 +166,28 @@ impl Publisher {
     }
 
     fn started(&mut self, step: &Step) {
+        self.begun.insert(step.id.clone());
         let space = self.spaces.get(&step.recipe).cloned();
-        if let ("tofu.apply", Some(Space { key, .. })) = (step.action.as_str(), space)
+        if let (
+            "tofu.apply",
+            Some(Space {
+                key,
+                workdir,
+                state,
+            }),
+        ) = (step.action.as_str(), space)
             && let Some(runtime) = &mut self.runtime
-            && let Some(made) = runtime.environments.get_mut(&key)
         {
+            let added = &mut self.added;
+            let made = runtime.environments.entry(key.clone()).or_insert_with(|| {
+                added.insert(key);
+                Made {
+                    run: self.run.clone(),
+                    state,
+                    workdir,
+                    ..Made::default()
+                }
+            });
             made.applying = Some(self.run.clone());
         }
     }
@@ -180,7 +206,7 @@ impl Publisher {
                 };
                 self.spaces.insert(step.recipe.clone(), space);
             }
-            "tofu.apply" => self.applied(step, well),
+            "tofu.apply" => self.applied(step, well, outputs),
             "tofu.outputs" if well => self.outputs(step, outputs),
             "ansible.inventory" if well => {
                 if let Some(path) = text("inventory") {
@@ -194,7 +220,7 @@ impl Publisher {
         }
     }
 
-    fn applied(&mut self, step: &Step, well: bool) {
+    fn applied(&mut self, step: &Step, well: bool, told: &BTreeMap<String, Value>) {
         let space = self.spaces.get(&step.recipe).cloned().unwrap_or_default();
         if well {
             for (key, value) in [
@@ -224,6 +250,15 @@ impl Publisher {
             made.outputs_json = None;
             made.vms.clear();
         }
+        if let Some(machines) = told.get("provisioned_vms").and_then(Value::as_array) {
+            made.vms = machines
+                .iter()
+                .filter_map(|machine| provisioned(machine, &made.vms))
+                .collect();
+        }
+        // It was not approved, or failed before it made anything.
+        let nothing = made.vms.is_empty() && made.outputs_json.is_none();
+        let gone = gone || (!well && nothing && self.added.contains(&space.key));
         if gone {
             runtime.environments.remove(&space.key);
         }
@@ -277,6 +312,10 @@ impl Publisher {
     }
 
     fn over(&mut self, outcome: Outcome, time: &str) {
+        // The run was stopped while no step ran.
+        if let Some((step, reason)) = self.unstarted.take() {
+            self.fail(&step, &reason);
+        }
         let recipe = self.plan.recipe.clone();
         let id = self.run.clone();
         if let Some(runtime) = &mut self.runtime {
@@ -332,7 +371,13 @@ impl Listener for Publisher {
             if *status == Status::Failed {
                 self.fail(&step.id, summary);
             } else if *status == Status::Cancelled {
-                self.fail(&step.id, &format!("cancelled: {summary}"));
+                let reason = format!("cancelled: {summary}");
+                if self.begun.contains(&step.id) {
+                    self.fail(&step.id, &reason);
+                } else {
+                    // Told before the end of the step that was interrupted.
+                    self.unstarted.get_or_insert((step.id.clone(), reason));
+                }
             }
             let stale = outputs.get("stale") == Some(&Value::Bool(true));
             let made = step.action.starts_with("template.") || step.action.starts_with("iso.");
@@ -348,6 +393,25 @@ impl Listener for Publisher {
         }
         self.save()
     }
+}
+
+/// A machine as an apply tells of it: of one that gets its address by itself,
+/// what was known before is taken.
+fn provisioned(machine: &Value, before: &BTreeMap<String, VmInfo>) -> Option<(String, VmInfo)> {
+    let text = |key: &str| machine.get(key).and_then(Value::as_str);
+    let name = text("name")?;
+    let vmid = u32::try_from(machine.get("vmid")?.as_u64()?).ok()?;
+    let fixed = text("address").and_then(|address| address.split('/').next());
+    let address = fixed.filter(|address| *address != "dhcp").or_else(|| {
+        let before = before.get(name).filter(|before| before.vmid == vmid)?;
+        Some(before.address.as_str())
+    });
+    let info = VmInfo {
+        vmid,
+        node: text("node").unwrap_or_default().to_owned(),
+        address: address.unwrap_or_default().to_owned(),
+    };
+    Some((name.to_owned(), info))
 }
 
 #[cfg(test)]

@@ -69,6 +69,7 @@ impl World {
                 outcome,
                 exit: 0,
                 duration_ms: 1,
+                earlier_ms: 0,
             },
         );
     }
@@ -339,4 +340,95 @@ fn a_newer_snapshot_stops_the_run_and_a_broken_handoff_does_not() {
     assert!(new(true).is_ok());
     crate::lab::write(&world.paths.latest_env(), "not an assignment\n", 0o600).unwrap();
     assert!(new(true).unwrap().notice().unwrap().contains("anew"));
+}
+
+/// A run whose steps are told one by one.
+fn say(publisher: &mut Publisher, step: Option<&str>, kind: EventKind) {
+    let step = step.map(StepId::from);
+    let time = String::new();
+    publisher.event(&Event { time, step, kind }).unwrap();
+}
+
+#[test]
+fn a_first_apply_that_is_cut_off_is_known_with_what_the_state_holds() {
+    let world = World::new();
+    let plan = plan();
+    let mut publisher = world.publisher(&plan, false);
+    let begun = EventKind::RunStarted(info("20260101-000001-bbbb", &plan, false));
+    say(&mut publisher, None, begun);
+    let init = well(&world)(&plan.steps[0]).1;
+    say(
+        &mut publisher,
+        Some("l2/init"),
+        finished(Status::Succeeded, init),
+    );
+    let started = || EventKind::StepStarted { attempt: 1 };
+    say(&mut publisher, Some("l2/apply"), started());
+    // Killed now: nothing is known but that an apply began, and where.
+    let runtime = world.runtime();
+    let made = &runtime.environments["dev-pve"];
+    assert_eq!(made.applying.as_deref(), Some("20260101-000001-bbbb"));
+    assert_eq!(made.state.as_deref(), Some("/lab/s"));
+    // Interrupted: what the state holds.
+    let held = json!({ "provisioned_vms": [
+        { "name": "web-1", "vmid": 101, "node": "pve", "address": "192.168.1.51/24" },
+        { "name": "app-1", "vmid": 102, "node": "pve", "address": "dhcp" },
+    ]});
+    say(
+        &mut publisher,
+        Some("l2/apply"),
+        finished(Status::Cancelled, held),
+    );
+    let made = &world.runtime().environments["dev-pve"];
+    assert_eq!((made.applying.as_ref(), made.vms.len()), (None, 2));
+    assert_eq!(made.vms["web-1"].address, "192.168.1.51");
+    assert_eq!(made.vms["app-1"].address, "");
+}
+
+#[test]
+fn a_first_apply_that_made_nothing_leaves_no_environment() {
+    let world = World::new();
+    let good = well(&world);
+    world.run("20260101-000000-aaaa", &plan(), false, |step| {
+        match step.action.as_str() {
+            "tofu.apply" => (Status::Failed, json!({ "provisioned_vms": [] })),
+            _ => good(step),
+        }
+    });
+    assert!(world.runtime().environments.is_empty());
+}
+
+#[test]
+fn the_step_that_was_interrupted_is_the_failure() {
+    let world = World::new();
+    let plan = plan();
+    let run = |told: &[(&str, bool)]| {
+        let mut publisher = world.publisher(&plan, false);
+        let begun = EventKind::RunStarted(info("20260101-000001-bbbb", &plan, false));
+        say(&mut publisher, None, begun);
+        for (step, _) in told.iter().filter(|(_, ran)| *ran) {
+            let started = EventKind::StepStarted { attempt: 1 };
+            say(&mut publisher, Some(step), started);
+        }
+        for (step, _) in told {
+            let end = finished(Status::Cancelled, json!({}));
+            say(&mut publisher, Some(step), end);
+        }
+        let over = EventKind::RunFinished {
+            outcome: Outcome::Cancelled,
+            exit: 130,
+            duration_ms: 1,
+            earlier_ms: 0,
+        };
+        say(&mut publisher, None, over);
+        world.latest().get(latest::FAILURE_STEP).map(str::to_owned)
+    };
+    // Those that never start are told first.
+    let told = [
+        ("l2/outputs", false),
+        ("l3/inventory", false),
+        ("l2/apply", true),
+    ];
+    assert_eq!(run(&told).as_deref(), Some("l2/apply"));
+    assert_eq!(run(&told[..2]).as_deref(), Some("l2/outputs"));
 }

@@ -30,7 +30,7 @@ pub enum Ending {
         outcome: Outcome,
         /// The exit code of its process.
         exit: u8,
-        /// Milliseconds.
+        /// Milliseconds that its parts took together.
         duration_ms: u64,
     },
     /// Its process still runs.
@@ -118,12 +118,13 @@ fn ending(header: &Header, events: &[Event]) -> Ending {
             outcome,
             exit,
             duration_ms,
+            earlier_ms,
         } = event.kind
         {
             return Ending::Finished {
                 outcome,
                 exit,
-                duration_ms,
+                duration_ms: duration_ms.saturating_add(earlier_ms),
             };
         }
         if let EventKind::Resumed(Resumed { info, boot_id, .. }) = &event.kind {
@@ -275,12 +276,13 @@ mod tests {
             outcome: Outcome::Cancelled,
             exit: 130,
             duration_ms: 5,
+            earlier_ms: 3,
         };
         let (bytes, _) = journal(vec![end]);
         let finished = Ending::Finished {
             outcome: Outcome::Cancelled,
             exit: 130,
-            duration_ms: 5,
+            duration_ms: 8,
         };
         assert_eq!(parse(&bytes).unwrap().ending, finished);
     }

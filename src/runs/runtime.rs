@@ -73,7 +73,8 @@ pub struct Made {
     /// `outputs.json`, absolute; nothing while an apply has not come to its end.
     #[serde(default)]
     pub outputs_json: Option<String>,
-    /// The machines by name; none while an apply has not come to its end.
+    /// The machines by name; after an apply that failed or was stopped, those
+    /// that the state holds.
     #[serde(default)]
     pub vms: BTreeMap<String, VmInfo>,
 }

@@ -145,9 +145,13 @@ fn left(lab: &TestLab) -> Vec<PathBuf> {
 
 /// `hl clean`, and what it said beforehand that it keeps: git finds nothing else.
 #[track_caller]
-fn cleaned(lab: &TestLab) -> Vec<Value> {
-    let said = lab.hl("clean --dry-run --json").exits(0).json();
-    lab.hl("clean").exits(0);
+fn cleaned(lab: &TestLab, history: &str) -> Vec<Value> {
+    let said = lab
+        .hl("clean --dry-run --json")
+        .cmd(history)
+        .exits(0)
+        .json();
+    lab.hl("clean --yes").cmd(history).exits(0);
     let kept = said["context"]["clean"]["keep"].as_array().unwrap().clone();
     for file in left(lab) {
         let named = kept
@@ -176,7 +180,7 @@ fn everything_comes_back_after_a_clean() {
     let node = node(&from.join("world"), &keys);
     let hl = |words: &str| lab.hl(words).env("HOME", home.path().display().to_string());
 
-    let kept = cleaned(&lab);
+    let kept = cleaned(&lab, "--history");
     let state = ".states/dev-pve/terraform.tfstate";
     let named = kept.iter().find(|kept| kept["path"] == state).unwrap();
     assert_eq!(named["help"], "hl l2-destroy dev --node pve");
@@ -221,7 +225,7 @@ fn everything_comes_back_after_a_clean() {
 
     // What holds nothing any more goes too.
     hl("l2-destroy dev --yes").exits(0).says(&["2 destroyed"]);
-    let kept = cleaned(&lab);
+    let kept = cleaned(&lab, "");
     assert!(!lab.path(".states").exists(), "{kept:#?}");
     node.stop().unwrap();
 }

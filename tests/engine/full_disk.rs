@@ -4,8 +4,8 @@
 use std::process::Command;
 use std::{env, fs};
 
-use camino::Utf8Path;
-use hl::plan::EventKind;
+use camino::{Utf8Path, Utf8PathBuf};
+use hl::plan::{EventKind, Past, Plan, StepId, past};
 use hl::runs::{Ending, parse};
 
 use super::stage::{ARGS, RUN, STAGE};
@@ -18,8 +18,9 @@ mount -t tmpfs -o size=128k none "$HL_TEST_STAGE/state"
 cp -r "$HL_TEST_STAGE/state" "$HL_TEST_STAGE/kept"
 "#;
 
-#[test]
-fn a_full_disk_stops_the_run_with_73_and_the_journal_is_read_as_far_as_it_goes() {
+/// Runs a plan on a disk of 128 KiB; `None` where that cannot be had. Gives
+/// the directory, the result, and what was kept of `state`.
+fn played(steps: &Plan) -> Option<(tempfile::TempDir, String, Utf8PathBuf)> {
     let namespace = ["--user", "--map-root-user", "--mount"];
     let may = Command::new("unshare").args(namespace).arg("true").status();
     if !may.is_ok_and(|status| status.success()) {
@@ -28,19 +29,13 @@ fn a_full_disk_stops_the_run_with_73_and_the_journal_is_read_as_far_as_it_goes()
             "namespaces are not allowed here"
         );
         eprintln!("skipped: namespaces are not allowed here");
-        return;
+        return None;
     }
     let dir = tempfile::tempdir().unwrap();
-    let root = Utf8Path::from_path(dir.path()).unwrap();
-    let talks =
-        "trap 'exit 1' INT; while :; do echo 0123456789012345678901234567890123456789 2>&1; done";
-    let steps = plan([
-        script("talks", talks, &[]),
-        script("next", "true", &["talks"]),
-    ]);
+    let root = Utf8Path::from_path(dir.path()).unwrap().to_owned();
     fs::write(
         root.join("plan.json"),
-        serde_json::to_string(&steps).unwrap(),
+        serde_json::to_string(steps).unwrap(),
     )
     .unwrap();
     let output = Command::new("unshare")
@@ -48,13 +43,26 @@ fn a_full_disk_stops_the_run_with_73_and_the_journal_is_read_as_far_as_it_goes()
         .args(["sh", "-euc", SCRIPT])
         .arg(env::current_exe().unwrap())
         .args(ARGS)
-        .env(STAGE, root)
+        .env(STAGE, &root)
         .output()
         .unwrap();
     assert!(output.status.success(), "{output:?}");
     let result = fs::read_to_string(root.join("result")).unwrap();
+    Some((dir, result, root.join("kept")))
+}
+
+#[test]
+fn a_full_disk_stops_the_run_with_73_and_the_journal_is_read_as_far_as_it_goes() {
+    let talks =
+        "trap 'exit 1' INT; while :; do echo 0123456789012345678901234567890123456789 2>&1; done";
+    let steps = plan([
+        script("talks", talks, &[]),
+        script("next", "true", &["talks"]),
+    ]);
+    let Some((_dir, result, kept)) = played(&steps) else {
+        return;
+    };
     assert_eq!(result, "73 Failed");
-    let kept = root.join("kept");
     let bytes = fs::read(kept.join(format!("runs/{RUN}.yaml"))).unwrap();
     let run = parse(&bytes).unwrap();
     let started = |kind: &EventKind| matches!(kind, EventKind::ChildStarted { .. });
@@ -66,4 +74,25 @@ fn a_full_disk_stops_the_run_with_73_and_the_journal_is_read_as_far_as_it_goes()
         .map(|e| e.unwrap().file_name().into_string().unwrap())
         .collect();
     assert_eq!(names, ["r-talks.log"]);
+}
+
+/// The disk is full of what it said, and it does its work all the same: that is
+/// written down, and is not done again.
+#[test]
+fn a_step_that_ends_well_on_a_full_disk_is_done() {
+    let talks = "trap '' INT; i=0; while [ $i -lt 6000 ]; do \
+        echo 0123456789012345678901234567890123456789; i=$((i+1)); done 2>/dev/null; true";
+    let steps = plan([
+        script("talks", talks, &[]),
+        script("next", "true", &["talks"]),
+    ]);
+    let Some((_dir, result, kept)) = played(&steps) else {
+        return;
+    };
+    assert_eq!(result, "73 Failed");
+    let bytes = fs::read(kept.join(format!("runs/{RUN}.yaml"))).unwrap();
+    let done = past(&parse(&bytes).unwrap().events);
+    let talks = done.get(&StepId::from("r/talks"));
+    assert!(matches!(talks, Some(Past::Done(_))), "{done:?}");
+    assert_eq!(done.get(&StepId::from("r/next")), None);
 }

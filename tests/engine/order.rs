@@ -9,7 +9,7 @@ use hl::action::{Approval, Cause, Done, Instead, StepError};
 use hl::diag::{Exit, Failure};
 use hl::lab::environment::Nodes;
 use hl::lab::{Environment, Provenance, Redactor, Var};
-use hl::plan::{Event, EventKind, Listener, Outcome, Retry, RetryOn, Status, StepId};
+use hl::plan::{Consent, Event, EventKind, Listener, Outcome, Retry, RetryOn, Status, StepId};
 
 use super::stage::until;
 use super::support::{Fake, World, fake, lines, plan, script, statuses, step};
@@ -170,7 +170,7 @@ fn approval_is_asked_once_and_no_means_77() {
     let asks = Some(Approval {
         summary: vec!["1 to add".to_owned()],
         question: "apply?".to_owned(),
-        type_word: None,
+        ..Approval::default()
     });
     let mut world = World::new().with(Fake { asks, ..act });
     let mut apply = step("apply", "apply", &[]);
@@ -195,6 +195,108 @@ fn approval_is_asked_once_and_no_means_77() {
     assert_eq!(asked(&events), 1);
     world.options.dry_run = true;
     assert_eq!(asked(&world.run(&plan).1), 0);
+}
+
+/// The digest of what was asked, and whether a `--yes` covered it.
+fn digest(events: &[Event]) -> String {
+    let digest = |e: &Event| match &e.kind {
+        EventKind::ApprovalAsked { digest, .. } => digest.clone(),
+        _ => None,
+    };
+    events.iter().find_map(digest).unwrap()
+}
+
+#[test]
+fn a_yes_after_a_refusal_is_for_what_was_shown() {
+    let world = |exact: &str| {
+        let asks = Some(Approval {
+            summary: vec!["1 to add".to_owned()],
+            question: "apply?".to_owned(),
+            exact: exact.into(),
+            ..Approval::default()
+        });
+        let act = fake("apply", |_| Ok(Done::new("applied")));
+        World::new().with(Fake { asks, ..act })
+    };
+    let mut apply = step("apply", "apply", &[]);
+    apply.approve = true;
+    let plan = plan([apply]);
+    let mut first = world("memory 1");
+    first.approver.0 = false;
+    let (_, refused) = first.run(&plan);
+    // The lines are the same, and what is behind them is not.
+    assert_eq!(digest(&refused), digest(&world("memory 1").run(&plan).1));
+    assert_ne!(digest(&refused), digest(&world("memory 2").run(&plan).1));
+    for (exact, covered) in [("memory 1", true), ("memory 2", false)] {
+        let mut resumed = world(exact);
+        resumed.options.earlier.consent = Consent::after(&refused);
+        resumed.run(&plan);
+        assert_eq!(*resumed.approver.2.lock().unwrap(), [covered], "{exact}");
+    }
+}
+
+#[test]
+fn a_file_for_later_steps_goes_when_the_last_of_them_has_ended_however() {
+    let world = World::new();
+    let file = world.lab.paths.root().join("x.tfplan");
+    let made = file.clone();
+    let world = world.with(fake("make", move |_| {
+        std::fs::write(&made, "").unwrap();
+        Ok(Done::new("made")
+            .output("file", made.as_str())
+            .temporary(made.clone()))
+    }));
+    let there = file.clone();
+    let world = world.with(fake("use", move |ctx| {
+        assert!(there.exists());
+        if ctx.with["fails"] == true {
+            return Err(StepError::new("it broke"));
+        }
+        Ok(Done::new("used"))
+    }));
+    let user = |fails: bool, needs: &[&str]| {
+        let mut user = step("use", "use", needs);
+        user.with
+            .insert("file".to_owned(), "${steps.r/make.file}".into());
+        user.with.insert("fails".to_owned(), fails.into());
+        user
+    };
+    let bad = || script("bad", "exit 3", &["make"]);
+    for steps in [
+        vec![step("make", "make", &[]), user(false, &[])],
+        vec![step("make", "make", &[]), user(true, &[])],
+        // It never starts.
+        vec![step("make", "make", &[]), bad(), user(false, &["bad"])],
+    ] {
+        let (_, events) = world.run(&plan(steps));
+        let warned = events
+            .iter()
+            .any(|e| matches!(e.kind, EventKind::Warning { .. }));
+        assert!(!file.exists() && !warned);
+    }
+}
+
+/// A recipe that goes on after a failure, as a dependency of one that does not.
+#[test]
+fn a_part_that_goes_on_comes_to_its_end_and_what_is_behind_it_does_not_start() {
+    let mut world = World::new();
+    world.options.jobs = 1;
+    let mut steps: Vec<_> = ["a", "b", "c", "d"]
+        .map(|id| script(id, if id == "a" { "exit 3" } else { "true" }, &[]))
+        .into();
+    steps[3].needs = vec![StepId::from("r/a")];
+    for step in &mut steps {
+        step.continues = Some("inc".to_owned());
+    }
+    steps.push(script("outer", "true", &["b", "c"]));
+    let (result, _) = world.run(&plan(steps));
+    let ends: Vec<_> = statuses(&result)
+        .into_iter()
+        .map(|(_, end, _)| end)
+        .collect();
+    let (ok, failed, blocked) = (Status::Succeeded, Status::Failed, Status::Blocked);
+    assert_eq!(ends, [failed, ok, ok, blocked, blocked]);
+    assert_eq!(statuses(&result)[4].2, "not started, because `r/a` failed");
 }
 
 #[test]

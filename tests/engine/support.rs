@@ -89,10 +89,16 @@ impl Listener for Memory {
 }
 
 /// Answers always the same.
-pub(super) struct Says(pub(super) bool, pub(super) Mutex<Vec<String>>);
+pub(super) struct Says(
+    pub(super) bool,
+    pub(super) Mutex<Vec<String>>,
+    /// Whether an approval given in advance would have held.
+    pub(super) Mutex<Vec<bool>>,
+);
 
 impl Approver for Says {
-    fn ask(&self, step: &Step, _: &Approval) -> Answer {
+    fn ask(&self, step: &Step, _: &Approval, covered: bool) -> Answer {
+        self.2.lock().unwrap().push(covered);
         self.1.lock().unwrap().push(step.id.to_string());
         Answer {
             approved: self.0,
@@ -125,7 +131,7 @@ impl World {
             registry: Registry::default().with(sh()).with(Command),
             env: Environment::default(),
             redactor: Redactor::default(),
-            approver: Says(true, Mutex::default()),
+            approver: Says(true, Mutex::default(), Mutex::default()),
             options: options("20260101-000000-test"),
         }
     }

@@ -44,7 +44,7 @@ fn every_run_gives_one_document_however_it_ends() {
         failed["error"].as_str().unwrap().split(':').next(),
         Some("step `break/fail` failed")
     );
-    let cleaned = document(&lab.hl("clean --json --dry-run").exits(0));
+    let cleaned = document(&lab.hl("clean --history --json --dry-run").exits(0));
     assert_eq!(cleaned["scenario"], "clean");
     assert!(
         !cleaned["context"]["clean"]["remove"]
@@ -52,8 +52,8 @@ fn every_run_gives_one_document_however_it_ends() {
             .unwrap()
             .is_empty()
     );
-    document(&lab.hl("clean --json").exits(0));
-    let nothing = document(&lab.hl("clean --json").exits(0));
+    document(&lab.hl("clean --history --yes --json").exits(0));
+    let nothing = document(&lab.hl("clean --history --json").exits(0));
     assert_eq!(nothing["phases"], serde_json::json!([]));
     lab.hl("make").exits(0);
     let done = document(&lab.hl("resume --json").exits(0));

@@ -60,6 +60,8 @@ fn one_interrupt_ends_well_and_the_next_run_goes_on() {
     assert!(!log.contains("Two interrupts"), "{log}");
     assert!(!said.contains("is in no state"), "{said}");
     stage.is_clean();
+    // A second Ctrl-C hurries no tofu, and nobody says that it does.
+    assert!(said.contains("Ctrl-C again does not hurry it"), "{said}");
     let held = stage.lab.read(".states/dev-pve/terraform.tfstate");
     for id in stage.vms().keys() {
         assert!(
@@ -67,6 +69,19 @@ fn one_interrupt_ends_well_and_the_next_run_goes_on() {
             "{id} is in no state: {said}"
         );
     }
+    // The first apply of the lab: what the state holds is known all the same.
+    let runtime = stage.lab.read("state/runtime.yaml");
+    assert!(!runtime.contains("applying"), "{runtime}");
+    for (id, name) in stage.vms() {
+        assert!(runtime.contains(&format!("vmid: {id}")), "{runtime}");
+        let status = stage.hl("status").exits(0);
+        status.says(&[&name, &format!("VM {id} on pve"), "At l2-apply/apply"]);
+    }
+    let latest = stage.lab.read("state/runs/latest.env");
+    assert!(
+        latest.contains("FAILURE_STEP=\"l2-apply/apply\"\n"),
+        "{latest}"
+    );
     let made = stage.vms().len();
     stage.hl("l2-apply dev --yes").exits(0);
     assert_eq!(stage.vms().len(), 2, "{made} were there before");

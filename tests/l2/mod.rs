@@ -3,6 +3,7 @@
 //! nothing must answer for it but what the test put there.
 
 mod applies;
+mod approvals;
 mod guards;
 mod interrupts;
 mod machines;

@@ -105,8 +105,9 @@ fn git(fixture: &Fixture, args: &[&str]) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
+/// With the history of runs.
 fn look(fixture: &Fixture) -> Clean {
-    scan(&fixture.lab, Some(&fixture.load().unwrap())).unwrap()
+    scan(&fixture.lab, Some(&fixture.load().unwrap()), true).unwrap()
 }
 
 fn shown(clean: &Clean) -> String {
@@ -338,7 +339,7 @@ fn with_git_all_that_stays_is_tracked_or_named() {
 fn nothing_goes_when_git_cannot_tell() {
     let fixture = used();
     fs::create_dir(root(&fixture).join(".git")).unwrap();
-    let failure = scan(&fixture.lab, None).unwrap_err();
+    let failure = scan(&fixture.lab, None, false).unwrap_err();
     assert!(
         failure
             .to_string()
@@ -413,4 +414,48 @@ fn closed_directories_of_a_rehearsal_go() {
     let clean = look(&fixture);
     carry_out(&fixture, &clean, false).unwrap();
     assert!(!root(&fixture).join("state/rehearsal").exists());
+}
+
+#[test]
+fn the_history_of_runs_stays_unless_it_is_asked_for() {
+    let fixture = used();
+    let book = fixture.load().unwrap();
+    let clean = scan(&fixture.lab, Some(&book), false).unwrap();
+    assert!(!clean.takes_history(&fixture.lab));
+    assert!(look(&fixture).takes_history(&fixture.lab));
+    let kept = |path: &str| {
+        let kept = clean.keep.iter().find(|kept| kept.path == path);
+        let kept = kept.unwrap_or_else(|| panic!("{path} is not in {clean:#?}"));
+        (kept.reason.as_str(), kept.help.as_deref())
+    };
+    assert_eq!(
+        kept("state/runs"),
+        ("the history of runs", Some("hl clean --history"))
+    );
+    assert_eq!(kept("state/logs"), ("logs of runs", None));
+    assert_eq!(kept("reports"), ("reports of runs", None));
+    assert_eq!(
+        kept("state/runtime.yaml"),
+        ("what the last runs made", None)
+    );
+    let gone = |path: &str| clean.remove.iter().any(|gone| gone.path == path);
+    for path in [
+        ".build",
+        "state/cache",
+        "state/rehearsal",
+        "templates/debian-13/spec",
+    ] {
+        assert!(gone(path), "{path}");
+    }
+    carry_out(&fixture, &clean, false).unwrap();
+    let left = tree(&fixture);
+    for file in [
+        "state/runtime.yaml",
+        "state/runs/20260101-000000-abcd.yaml",
+        "state/runs/latest.env",
+        "state/logs/20260101-000000-abcd/l2-apply.log",
+        "reports/20260101-000000.passed.json",
+    ] {
+        assert!(left.iter().any(|left| left == file), "{file} is gone");
+    }
 }

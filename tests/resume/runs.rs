@@ -267,3 +267,81 @@ fn with_nothing_to_resume_that_is_said() {
         .json();
     assert_eq!(value["steps"].as_array().unwrap().len(), 4);
 }
+
+#[test]
+fn a_clean_leaves_what_would_be_resumed_unless_history_is_asked_for() {
+    let lab = failed();
+    lab.write(".build/x", "");
+    lab.hl("clean").exits(0).says(&["`hl clean --history`"]);
+    assert!(!lab.path(".build").exists());
+    lab.hl("clean --dry-run").exits(0).says(&["state/runs"]);
+    let names: Vec<_> = fs::read_dir(lab.path("state/logs")).unwrap().collect();
+    assert_eq!(
+        names.len(),
+        1,
+        "a clean leaves no log of its own: {names:?}"
+    );
+    let before = files(&lab);
+    lab.hl("clean --history")
+        .exits(77)
+        .says(&["nothing was removed"]);
+    assert_eq!(files(&lab), before);
+    lab.hl("resume").exits(7);
+    lab.hl("clean --history --yes").exits(0);
+    assert_eq!(files(&lab), Vec::<camino::Utf8PathBuf>::new());
+    lab.hl("resume").exits(0).says(&["nothing to resume"]);
+}
+
+#[test]
+fn resume_status_replay_and_prune_mean_the_same_run() {
+    let lab = lab();
+    lab.hl("up").exits(7);
+    let live = the_run(&lab).header.id;
+    let short = live.rsplit('-').next().unwrap();
+    fs::rename(lab.path("layers/l1-test/two.sh"), lab.path("two.sh")).unwrap();
+    let dry = lab.hl("up -n").run();
+    assert_ne!(dry.code, 0, "a dry run that fails");
+    fs::rename(lab.path("two.sh"), lab.path("layers/l1-test/two.sh")).unwrap();
+    let next = format!("`hl resume {short}`");
+    lab.hl("status").exits(0).says(&[&next]);
+    lab.hl("resume --explain").exits(0).says(&[&next]);
+    lab.hl("replay --yes").exits(77).says(&[&live, &next]);
+    lab.hl("runs prune --keep 0 --dry-run")
+        .exits(0)
+        .says(&[&format!("{live}  # `hl resume` goes on with it")]);
+    // Something else that went well since changes none of that.
+    lab.write("go", "");
+    lab.hl("job y").exits(0);
+    lab.hl("status")
+        .exits(0)
+        .says(&["Succeeded `job y`", &next]);
+    lab.hl("resume").exits(0).says(&[&live]);
+}
+
+#[test]
+fn a_run_took_what_its_parts_took() {
+    let lab = lab();
+    script(&lab, "two.sh", "sleep 1; echo two >> log");
+    lab.hl("job").exits(7);
+    let row = || lab.hl("runs --json").exits(0).json()["runs"][0].clone();
+    let took = || row()["duration_seconds"].as_f64().unwrap();
+    let first = took();
+    assert!(first >= 1.0, "{first}");
+    lab.write("go", "");
+    lab.hl("resume").exits(0).says(&[" in all)"]);
+    let both = took();
+    assert!(both > first, "{first} and {both}");
+    // One that is archived took what it took.
+    fs::remove_file(lab.path("go")).unwrap();
+    lab.hl("up").exits(7);
+    let failed = took();
+    lab.write("go", "");
+    lab.hl("up --fresh").exits(0);
+    let all = lab.hl("runs --json").exits(0).json();
+    let archived = all["runs"].as_array().unwrap().iter();
+    let archived = archived.filter(|run| run["outcome"] == "cancelled");
+    let archived: Vec<f64> = archived
+        .map(|run| run["duration_seconds"].as_f64().unwrap())
+        .collect();
+    assert_eq!(archived, [failed]);
+}

@@ -9,3 +9,4 @@ mod real_tools;
 mod scene;
 mod tools;
 mod trust;
+mod whole;

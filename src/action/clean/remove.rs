@@ -54,7 +54,6 @@ impl Action for CleanRemove {
 
     fn run(&self, ctx: &StepContext<'_>) -> Result<Done, StepError> {
         let (around, remove) = judged(ctx)?;
-        // Said first: the log of this very step is among what goes.
         for (path, size) in &remove {
             ctx.note(format!("removing {path} ({})", bytes(*size)));
         }

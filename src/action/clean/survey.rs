@@ -1,5 +1,6 @@
 //! Looks at a path: what of it may be removed, what stays and why. Changes nothing.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::fs::{self, Metadata};
 use std::io;
@@ -69,9 +70,17 @@ pub struct Surroundings {
     pub tracked: Tracked,
     /// What is mounted.
     pub mounts: Mounts,
+    /// What stays this time, and why: paths relative to the lab.
+    pub kept: BTreeMap<PathBuf, &'static str>,
 }
 
 impl Surroundings {
+    /// Why a path stays, whatever it holds.
+    fn keeps(&self, path: &Path) -> Option<Reason> {
+        let kept = || self.kept.get(path).copied();
+        protected(path).or_else(kept).map(Reason::Protected)
+    }
+
     /// Looks around the lab at `root`.
     pub fn look(root: &Utf8Path) -> Result<Self, Failure> {
         let cannot = |what: &str, error: &io::Error| {
@@ -84,6 +93,7 @@ impl Surroundings {
             tracked: Tracked::ask(&real)?,
             mounts: Mounts::read().map_err(|error| cannot("the mount points", &error))?,
             root: real,
+            kept: BTreeMap::new(),
         })
     }
 }
@@ -99,8 +109,8 @@ pub fn survey(path: &Utf8Path, around: &Surroundings) -> Found {
             }
             return found;
         }
-        if let Some(why) = protected(above.as_std_path()) {
-            found.keep.push((path.to_owned(), Reason::Protected(why)));
+        if let Some(why) = around.keeps(above.as_std_path()) {
+            found.keep.push((path.to_owned(), why));
             return found;
         }
     }
@@ -153,8 +163,9 @@ impl Walk<'_> {
             return nothing;
         }
         let absolute = self.around.root.as_std_path().join(path);
-        let reason = protected(path)
-            .map(Reason::Protected)
+        let reason = self
+            .around
+            .keeps(path)
             .or_else(|| live_state(path, &absolute, meta));
         if let Some(reason) = reason {
             self.keep.push((path.to_owned(), reason));

@@ -61,7 +61,7 @@ impl Action for TemplatePrune {
         Ok(Some(Approval {
             question: format!("remove {} {plural} of `{}`?", summary.len(), inputs.name),
             summary,
-            type_word: None,
+            ..Approval::default()
         }))
     }
 

@@ -133,7 +133,9 @@ impl Action for Apply {
         let events = apply(ctx, &job);
         job.space.protect_state()?;
         let (events, result) = events?;
-        let after = State::read(&job.space.state).unwrap_or_default();
+        let after = State::read(&job.space.state);
+        let known = after.is_ok();
+        let after = after.unwrap_or_default();
         let changed = events.destroyed.iter().chain(&events.created).cloned();
         forget(ctx, &changed.collect(), &[&before, &after], BTreeSet::new())?;
         Strangers::end(&job.space)?;
@@ -145,7 +147,13 @@ impl Action for Apply {
                     .output("state", job.space.state.as_str())
                     .output("workdir", job.space.module.as_str()))
             }
-            Err(error) => Err(lost(ctx, &job, explain(error, &events, ctx))),
+            Err(error) => {
+                let mut error = lost(ctx, &job, explain(error, &events, ctx));
+                if known {
+                    error.outputs = provisioned(Done::default(), &after).outputs;
+                }
+                Err(error)
+            }
         }
     }
 }
@@ -253,6 +261,7 @@ fn approval(summary: &Summary, target: &Target) -> Option<Approval> {
         summary: summary.lines(),
         question,
         type_word: (!losses.is_empty()).then(|| env.clone()),
+        exact: json!([env, node, summary.exact]),
     })
 }
 

@@ -1,9 +1,9 @@
 //! How a resource changes, value by value.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Map, Value, json};
 
 /// `change` of a resource in `show -json`.
 #[derive(Deserialize)]
@@ -33,18 +33,49 @@ pub(super) fn segment(value: &Value) -> String {
 /// At most this many changed values are written out.
 pub(super) const SHOWN: usize = 6;
 
+impl Delta {
+    /// Whether a value is marked as sensitive.
+    fn hides(&self, path: &str) -> bool {
+        let top = path.split('.').next().unwrap_or_default();
+        [&self.before_sensitive, &self.after_sensitive]
+            .into_iter()
+            .filter_map(|marks| marks.get(top))
+            .any(holds_true)
+    }
+}
+
+/// All of a change as data, to be compared with that of another plan: every
+/// value that differs, and what is known only after the apply. Values that are
+/// sensitive are named and left out.
+pub(super) fn exact(delta: &Delta) -> Value {
+    let (mut before, mut after, mut unknown) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+    leaves(&delta.before, String::new(), &mut before);
+    leaves(&delta.after, String::new(), &mut after);
+    leaves(&delta.after_unknown, String::new(), &mut unknown);
+    let paths: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
+    let values: Map<String, Value> = paths
+        .into_iter()
+        .filter(|path| before.get(*path) != after.get(*path))
+        .map(|path| {
+            let value = if delta.hides(path) {
+                Value::Null
+            } else {
+                json!([before.get(path), after.get(path)])
+            };
+            (path.clone(), value)
+        })
+        .collect();
+    unknown.retain(|_, mark| mark == "true");
+    let unknown: Vec<&String> = unknown.keys().collect();
+    json!({ "actions": delta.actions, "values": values, "unknown": unknown })
+}
+
 /// The values that differ, by path, without those only known after the apply.
 pub(super) fn differences(delta: &Delta) -> Vec<String> {
     let (mut before, mut after) = (BTreeMap::new(), BTreeMap::new());
     leaves(&delta.before, String::new(), &mut before);
     leaves(&delta.after, String::new(), &mut after);
-    let hidden = |path: &str| {
-        let top = path.split('.').next().unwrap_or_default();
-        [&delta.before_sensitive, &delta.after_sensitive]
-            .into_iter()
-            .filter_map(|marks| marks.get(top))
-            .any(holds_true)
-    };
+    let hidden = |path: &str| delta.hides(path);
     let mut unknown = BTreeMap::new();
     leaves(&delta.after_unknown, String::new(), &mut unknown);
     let is_unknown = |path: &str| {

@@ -12,7 +12,7 @@ use super::outputs;
 use super::records::{Records, records};
 use super::state::State;
 use super::tool::Tool;
-use super::workspace::{Target, Workspace};
+use super::workspace::{self, Target, Workspace};
 use crate::action::reconcile::{Fate, fates};
 use crate::action::{Action, Approval, Done, Instead, StepContext, StepError, known_hosts};
 use crate::diag::Exit;
@@ -66,7 +66,7 @@ impl Action for Forget {
                 "let the state of `{env}` on `{node}` forget {}?",
                 count(gone.len())
             ),
-            type_word: None,
+            ..Approval::default()
         }))
     }
 
@@ -107,7 +107,8 @@ impl Action for Forget {
             "-lock-timeout=60s",
             &vars,
         ];
-        ctx.progress(format!("{} apply -refresh-only", tool.program));
+        let machines = State::read(&space.state)?.vms.len();
+        ctx.progress(workspace::asking(&tool, "apply -refresh-only", machines));
         let child = space.calling_child(ctx, &tool, args)?;
         let outcome = ctx.exec.run(&child, &mut |_| {});
         space.protect_state()?;

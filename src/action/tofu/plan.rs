@@ -12,7 +12,7 @@ use super::guard;
 use super::state::State;
 use super::summary::{Kind, Summary, VM_TYPE};
 use super::tool::Tool;
-use super::workspace::{Target, Workspace};
+use super::workspace::{self, Target, Workspace};
 use crate::action::{Action, Basis, ChildExit, Done, StepContext, StepError};
 use crate::diag::{Exit, did_you_mean};
 use crate::lab;
@@ -119,7 +119,8 @@ impl Action for MakePlan {
         // Nothing has changed yet; the apply says what did.
         Ok(done(&summary, &space)
             .changed(false)
-            .output("plan_file", file.as_str()))
+            .output("plan_file", file.as_str())
+            .temporary(file))
     }
 }
 
@@ -151,7 +152,7 @@ fn plan(ctx: &StepContext<'_>) -> Result<(Workspace, Summary), StepError> {
     drop_old_plans(&space)?;
     files::reserve(&file)?;
     let unused = files::Once(file.clone());
-    ctx.progress(format!("{} plan", tool.program));
+    ctx.progress(workspace::asking(&tool, "plan", state.vms.len()));
     let child = space.calling_child(ctx, &tool, inputs.args(&file, ctx.dry_run))?;
     let mut errors = VecDeque::with_capacity(ERROR_LINES);
     let mut outcome = ctx.exec.run(&child, &mut |line| {

@@ -4,9 +4,9 @@
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use super::delta::{Delta, differences, segment};
+use super::delta::{self, Delta, differences, segment};
 use crate::action::StepError;
 
 /// The type of the provider's virtual machines.
@@ -19,6 +19,8 @@ pub(super) struct Summary {
     pub(super) changes: Vec<Change>,
     /// Only what is said about resources changes, e.g. an address.
     pub(super) outputs_changed: bool,
+    /// Every change whole, to be compared with those of another plan.
+    pub(super) exact: Vec<Value>,
     /// The template that each machine is made from, by the machine's name.
     pub(super) images: BTreeMap<String, String>,
 }
@@ -147,7 +149,14 @@ impl Summary {
                 "the plan holds errors and cannot be applied",
             ));
         }
-        let changes = plan.resource_changes.into_iter().filter_map(change);
+        let (mut changes, mut exact) = (Vec::new(), Vec::new());
+        for resource in plan.resource_changes {
+            let whole = json!([resource.address, delta::exact(&resource.change)]);
+            if let Some(change) = change(resource) {
+                changes.push(change);
+                exact.push(whole);
+            }
+        }
         let machines = plan
             .variables
             .pointer("/vms/value")
@@ -159,7 +168,8 @@ impl Summary {
                 Some((name.clone(), machine.get("image")?.as_str()?.to_owned()))
             });
         Ok(Self {
-            changes: changes.collect(),
+            changes,
+            exact,
             images: images.collect(),
             outputs_changed: plan
                 .output_changes

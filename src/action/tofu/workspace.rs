@@ -28,6 +28,21 @@ const MODULE: &str = "layers/l2-instantiate/tofu/vms";
 /// The module's variables, in its working directory.
 pub(super) const VARIABLES: &str = "terraform.tfvars.json";
 
+/// What is waited for while tofu reads the machines of a state from the node:
+/// the provider gives a guest agent that is silent the module's
+/// `agent_timeout`, without a word.
+pub(super) fn asking(tool: &Tool, verb: &str, machines: usize) -> String {
+    let asked = match machines {
+        0 => return format!("{} {verb}", tool.program),
+        1 => "a machine".to_owned(),
+        count => format!("{count} machines"),
+    };
+    format!(
+        "{} {verb}, which asks the node about {asked}; a silent guest agent may take all of `agent_timeout`, 5m",
+        tool.program
+    )
+}
+
 /// Inputs that all tofu steps share.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 pub(super) struct Target {

@@ -256,6 +256,7 @@ fn end(start: Timestamp, verdict: &Verdict) -> Option<Event> {
         outcome,
         exit,
         duration_ms: u64::try_from(took).unwrap_or_default(),
+        earlier_ms: 0,
     };
     Some(event(at, None, kind))
 }
