@@ -10,7 +10,7 @@
 //!
 //! | floor | rooms |
 //! |---|---|
-//! | 0 | [`diag`]: errors with places, exit codes, "did you mean" |
+//! | 0 | [`base`]: text as it may be shown; [`diag`]: errors with places, exit codes, "did you mean" |
 //! | 1 | [`plan`]: Step, Plan, Event, order; [`lab`]: root, paths, environment, redaction, lock |
 //! | 2 | [`pve`]: API client; [`site`]: site-config; [`runs`]: the journal |
 //! | 3 | [`action`]: what a step can do, one file per tool |
@@ -19,6 +19,7 @@
 //! | 6 | [`cli`]: the only place that knows the command line |
 
 pub mod action;
+pub mod base;
 pub mod cli;
 pub mod diag;
 pub mod engine;

@@ -5,19 +5,20 @@ use std::path::{Path, PathBuf};
 
 /// Room, and the rooms it may import besides itself.
 const TABLE: &[(&str, &[&str])] = &[
-    ("diag", &[]),
-    ("plan", &["diag"]),
-    ("lab", &["diag"]),
+    ("base", &[]),
+    ("diag", &["base"]),
+    ("plan", &["base", "diag"]),
+    ("lab", &["base", "diag"]),
     ("pve", &["diag", "plan", "lab"]),
     ("site", &["diag", "plan", "lab"]),
-    ("runs", &["diag", "plan", "lab"]),
+    ("runs", &["base", "diag", "plan", "lab"]),
     ("action", &["diag", "plan", "lab", "pve", "site", "runs"]),
     ("engine", &["diag", "plan", "lab", "action"]),
     (
         "layers",
         &["diag", "plan", "lab", "pve", "site", "runs", "action"],
     ),
-    ("report", &["diag", "plan", "lab", "runs"]),
+    ("report", &["base", "diag", "plan", "lab", "runs"]),
     ("sim", &["pve"]),
     (
         "rehearse",
@@ -28,8 +29,8 @@ const TABLE: &[(&str, &[&str])] = &[
     (
         "cli",
         &[
-            "diag", "plan", "lab", "pve", "site", "runs", "action", "engine", "layers", "report",
-            "sim", "rehearse",
+            "base", "diag", "plan", "lab", "pve", "site", "runs", "action", "engine", "layers",
+            "report", "sim", "rehearse",
         ],
     ),
 ];

@@ -3,6 +3,7 @@
 
 use std::io::Write;
 
+use crate::base::json;
 use crate::diag::{Exit, Failure};
 use crate::plan::{Event, EventKind, Listener};
 use crate::report::{Tally, Terminal};
@@ -32,7 +33,7 @@ impl Listener for Fan {
 }
 
 fn write_line(event: &Event) -> Result<(), Failure> {
-    let text = serde_json::to_string(event).map_err(|error| {
+    let text = json::line(event).map_err(|error| {
         Failure::message(Exit::Bug, format!("cannot write an event as JSON: {error}"))
     })?;
     let mut out = std::io::stdout().lock();

@@ -14,6 +14,7 @@ use super::{
     access, clean, completion, graph, list, mistake, new, recipe, rehearse, replay, reports,
     resume, runs, schema, show, sim, site, status, templates, trust,
 };
+use crate::base::forbid_core_dumps;
 use crate::diag::{Exit, Failure, render};
 use crate::rehearse::{hidden_verb, hide_inner};
 
@@ -29,6 +30,7 @@ pub fn main() -> ExitCode {
         writeln!(std::io::stderr(), "{}", render(&failure, false).trim_end()).ok();
         return ExitCode::from(failure.exit.code());
     }
+    forbid_core_dumps();
     if completion::answer(&args) {
         return ExitCode::SUCCESS;
     }
@@ -56,7 +58,7 @@ pub fn main() -> ExitCode {
                 let inner = matches!(cli.verb, Some(Verb::Rehearse(_)));
                 let result = dispatch(session, cli);
                 match &result {
-                    Err(failure) if runs => reports::not_started(session, failure),
+                    Err(failure) if runs => reports::not_started(session, &session.masked(failure)),
                     Ok(_) if runs && !inner => reports::nothing_to_do(session)?,
                     _ => {}
                 }
@@ -129,6 +131,7 @@ fn with_session(
         Ok(session) => match run(&session) {
             Ok(exit) => exit,
             Err(failure) => {
+                let failure = session.masked(&failure);
                 session.fail(&failure);
                 reports::annotate(&session, &failure);
                 failure.exit
@@ -183,7 +186,7 @@ fn parse_failed(error: &clap::Error, words: Vec<String>) -> Exit {
     with_session(Globals::default(), words, |session| {
         let failure = mistake::failure(error);
         if reports::run_was_meant(&session.command) {
-            reports::not_started(session, &failure);
+            reports::not_started(session, &session.masked(&failure));
         }
         Err(failure)
     })

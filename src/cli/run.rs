@@ -19,7 +19,7 @@ use crate::action::{Approval, Registry};
 use crate::diag::{Exit, Failure};
 use crate::engine::{self, Answer, Approver, Earlier, Options, Setup};
 use crate::lab::timeouts::parse_duration;
-use crate::lab::{Environment, Lab, Lock, Paths, Redactor};
+use crate::lab::{Environment, Lab, Lock, Paths, Redactor, within};
 use crate::plan::{Consent, Listener, Outcome, Plan, Status, Step, StepId, past, quoted, took};
 use crate::report::{Paint, Tally, Terminal};
 use crate::runs::{self, Asked, Ending, Journal};
@@ -96,7 +96,7 @@ impl Approver for By {
 /// Runs a plan and reports it in every way that was asked for.
 pub(super) fn run(session: &Session, job: &Job<'_>) -> Result<Ended, Failure> {
     let globals = &session.globals;
-    let redactor = Redactor::new(job.env.secrets());
+    let redactor = redactor(job);
     let changes = !engine::reads_only(&job.plan, job.registry);
     let leaves_traces = changes && job.journal;
     let run_id = match &job.origin.resume {
@@ -213,6 +213,13 @@ fn time(flag: &str, text: Option<&str>) -> Result<Option<Duration>, Failure> {
     time.map(Some)
 }
 
+/// Knows the secrets of the environment, and those inside of what layers say:
+/// the password of a mirror's URL.
+fn redactor(job: &Job<'_>) -> Redactor {
+    let plan = serde_json::to_string(&job.plan).unwrap_or_default();
+    Redactor::new(job.env.secrets().chain(within(&plan)))
+}
+
 /// A lab whose last run was made by a newer `hl` is not changed by this one.
 fn not_newer(lab: &Lab) -> Result<(), Failure> {
     let newest = runs::page(&lab.paths, Some(1)).entries.into_iter().next();
@@ -310,13 +317,17 @@ fn flags(session: &Session, job: &Job<'_>, redactor: &Redactor) -> BTreeMap<Stri
 
 /// The command that runs this again, as its user would type it.
 pub(super) fn again(session: &Session) -> String {
+    let redactor = session.redactor();
     let rehearsing = session.rehearsing();
     let mut words = vec!["hl".to_owned()];
     if rehearsing {
         words.push("rehearse".to_owned());
     }
     // `hl rehearse` runs `up --fresh --yes` unless told otherwise.
-    let typed = session.command.iter().map(|word| quoted(word));
+    let typed = session
+        .command
+        .iter()
+        .map(|word| quoted(&redactor.text(word)));
     words.extend(typed.filter(|word| !rehearsing || !matches!(word.as_str(), "--yes" | "--fresh")));
     if words == ["hl", "rehearse", "up"] {
         words.pop();

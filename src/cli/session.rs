@@ -1,7 +1,7 @@
 //! What one invocation knows: flags, process environment, terminal, lab.
 
-use std::cell::Cell;
-use std::collections::BTreeMap;
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{IsTerminal, Write, stderr, stdout};
 use std::os::fd::AsFd;
 use std::rc::Rc;
@@ -14,10 +14,12 @@ use super::narrow::narrow;
 use super::nodes;
 use super::patience::patiently;
 use super::rehearse::own_keys;
+use crate::base::json;
 use crate::diag::{Diagnostic, Exit, Failure, render};
 use crate::lab::environment::{self, LoadOptions, load};
 use crate::lab::trust::User;
-use crate::lab::{Environment, Lab, Paths, Redactor, locate};
+use crate::lab::variables::is_secret;
+use crate::lab::{Environment, Lab, Paths, Redactor, locate, within};
 use crate::plan::{TEXT, wrap};
 use crate::report::{Look, Mode, Paint, Palette};
 use crate::site::secrets::Vault;
@@ -47,6 +49,8 @@ pub(super) struct Session {
     /// A document was given, or a run was reported to machines in another way:
     /// there is no second one.
     pub reported: Rc<Cell<bool>>,
+    /// The secrets that were met so far: no message may show them.
+    known: Rc<RefCell<BTreeSet<String>>>,
 }
 
 impl Session {
@@ -69,6 +73,7 @@ impl Session {
             cwd,
             command,
             reported: Rc::default(),
+            known: Rc::default(),
         })
     }
 
@@ -81,6 +86,7 @@ impl Session {
             cwd: self.cwd.clone(),
             command: self.command.clone(),
             reported: Rc::clone(&self.reported),
+            known: Rc::clone(&self.known),
         }
     }
 
@@ -157,7 +163,10 @@ impl Session {
                 drop(writeln!(stderr(), "{told}"));
             }
         };
-        let loaded = patiently(say, || load(lab, &options))?;
+        let mut loaded = patiently(say, || load(lab, &options))?;
+        let typed = self.command.iter().flat_map(|word| within(word));
+        loaded.env.hide(typed);
+        self.know(&loaded.env);
         if !self.globals.quiet {
             let redactor = Redactor::new(loaded.env.secrets());
             for warning in loaded.warnings {
@@ -190,7 +199,48 @@ impl Session {
             Err(failure) => Err(failure),
         };
         let tree = Tree::new(site.clone(), shown.clone());
-        nodes::with_nodes(env, &tree, secrets, self.rehearsing())
+        let env = nodes::with_nodes(env, &tree, secrets, self.rehearsing())?;
+        self.know(&env);
+        Ok(env)
+    }
+
+    fn know(&self, env: &Environment) {
+        let secrets = env.secrets().map(str::to_owned);
+        self.known.borrow_mut().extend(secrets);
+    }
+
+    /// Masks what is known to be secret by now: before variables are loaded,
+    /// what stands in the command line and in the process environment.
+    pub(super) fn redactor(&self) -> Redactor {
+        let known = self.known.borrow();
+        let given = self.process.iter().map(|(name, value)| (name, value));
+        let flags = self.globals.env.iter().map(|(name, value)| (name, value));
+        let given = given.chain(flags).flat_map(|(name, value)| {
+            if is_secret(name) {
+                vec![value.as_str()]
+            } else {
+                within(value)
+            }
+        });
+        let typed = self.command.iter().flat_map(|word| within(word));
+        let known = known.iter().map(String::as_str);
+        Redactor::new(known.chain(given).chain(typed))
+    }
+
+    /// A failure without secrets: what could not be read may be named in it.
+    pub(super) fn masked(&self, failure: &Failure) -> Failure {
+        let redactor = self.redactor();
+        let mut failure = failure.clone();
+        for finding in &mut failure.diagnostics {
+            let texts = finding.help.iter_mut().chain(&mut finding.notes);
+            for text in texts.chain([&mut finding.message]) {
+                *text = redactor.text(text);
+            }
+            if let Some(place) = &mut finding.place {
+                place.label = redactor.text(&place.label);
+            }
+        }
+        failure
     }
 
     /// Writes narration to stderr. A closed stderr is nobody's problem.
@@ -253,7 +303,7 @@ impl Session {
 
     /// Writes a JSON document to stdout.
     pub(super) fn json(&self, value: &impl serde::Serialize) -> Result<(), Failure> {
-        let text = serde_json::to_string_pretty(value)
+        let text = json::pretty(value)
             .map_err(|error| Failure::message(Exit::Bug, format!("cannot write JSON: {error}")))?;
         self.reported.set(true);
         self.data(&text)
@@ -345,7 +395,7 @@ impl Session {
         }
     }
 
-    /// Prints a failure to stderr, redacted by what is known so far.
+    /// Prints a failure to stderr; [`Session::masked`] comes before it.
     pub(super) fn fail(&self, failure: &Failure) {
         if !failure.diagnostics.is_empty() {
             self.say(&self.finding(failure));

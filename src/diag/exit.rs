@@ -34,7 +34,7 @@ pub enum Exit {
     Timeout,
     /// 130: stopped by SIGINT.
     Interrupted,
-    /// 143: stopped by SIGTERM or SIGHUP.
+    /// 143: stopped by SIGTERM, SIGHUP, SIGQUIT, SIGALRM, SIGUSR1 or SIGUSR2.
     Terminated,
     /// A child's own code, 1 to 255.
     Child(u8),

@@ -1,12 +1,13 @@
 //! Findings as text, in rustc's look.
 
-use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 use std::fmt::Write as _;
 use std::ops::Range;
 
+use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 use anstyle::{AnsiColor, Style};
 
 use super::{Diagnostic, Failure, Place, Severity};
+use crate::base::{is_invisible, sanitize};
 
 /// More findings are counted, not shown: nobody reads a thousand at once.
 const SHOWN: usize = 1000;
@@ -29,7 +30,8 @@ fn one(diagnostic: &Diagnostic, color: bool) -> String {
         Severity::Error => Level::ERROR,
         Severity::Warning => Level::WARNING,
     };
-    let title = level.primary_title(diagnostic.message.as_str());
+    let message = clean(&diagnostic.message);
+    let title = level.primary_title(message.as_str());
     let renderer = if color {
         Renderer::styled()
     } else {
@@ -40,9 +42,11 @@ fn one(diagnostic: &Diagnostic, color: bool) -> String {
         return remarks(title, diagnostic, color);
     };
     let (text, first, span) = excerpt(place);
+    let text = same_size(text);
+    let text = text.as_str();
     let mut annotation = AnnotationKind::Primary.span(span);
     if !place.label.is_empty() {
-        annotation = annotation.label(place.label.as_str());
+        annotation = annotation.label(clean(&place.label));
     }
     let mut group = Group::with_title(title).element(
         Snippet::source(text)
@@ -51,10 +55,10 @@ fn one(diagnostic: &Diagnostic, color: bool) -> String {
             .annotation(annotation),
     );
     for note in &diagnostic.notes {
-        group = group.element(Level::NOTE.message(note.as_str()));
+        group = group.element(Level::NOTE.message(clean(note)));
     }
     for help in &diagnostic.help {
-        group = group.element(Level::HELP.message(help.as_str()));
+        group = group.element(Level::HELP.message(clean(help)));
     }
     renderer.render(&[group])
 }
@@ -89,9 +93,32 @@ fn remarks(title: String, diagnostic: &Diagnostic, color: bool) -> String {
     let notes = diagnostic.notes.iter().map(|text| ("note", text));
     let help = diagnostic.help.iter().map(|text| ("help", text));
     for (name, text) in notes.chain(help) {
-        let text = text.replace('\n', "\n          ");
+        let text = clean(text).replace('\n', "\n          ");
         // Writing to a String cannot fail.
         write!(out, "\n  {style}= {name}:{style:#} {text}").unwrap_or_default();
+    }
+    out
+}
+
+/// Lines that steer no terminal: a finding may hold an argument as it was
+/// typed, or what a tool said.
+fn clean(text: &str) -> String {
+    let lines: Vec<String> = text.split('\n').map(sanitize).collect();
+    lines.join("\n")
+}
+
+/// An excerpt without what the renderer does not replace itself; places in it
+/// stay where they are.
+fn same_size(text: &str) -> String {
+    let odd = |c: char| !c.is_ascii() && (c.is_control() || is_invisible(c));
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c.len_utf8() {
+            2 if odd(c) => out.push('·'),
+            3 if odd(c) => out.push(char::REPLACEMENT_CHARACTER),
+            4 if odd(c) => out.push_str("????"),
+            _ => out.push(c),
+        }
     }
     out
 }
@@ -144,6 +171,19 @@ mod tests {
             text.contains("error: 500 more findings are not shown"),
             "{text}"
         );
+    }
+
+    #[test]
+    fn nothing_in_a_finding_steers_a_terminal() {
+        let odd = "\u{1b}]0;t\u{7}\u{1b}[31mx\u{9b}2my\u{202e}\u{e0041}z";
+        let source = Source::new("a.toml", format!("k = \"é{odd}\"\nb"));
+        let finding = Diagnostic::error(odd).note(odd).help(odd);
+        for finding in [finding.clone(), finding.at(source.at(4..7, odd))] {
+            let text = render(&Failure::new(Exit::Usage, finding), false);
+            let odd = |c: char| c != '\n' && (c.is_control() || is_invisible(c));
+            assert!(!text.contains(odd), "{text:?}");
+            assert!(text.contains("xyz"), "{text}");
+        }
     }
 
     #[test]

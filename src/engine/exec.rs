@@ -20,6 +20,7 @@ use rustix::process::{Pid, PidfdFlags, WaitId, WaitIdOptions, pidfd_open, waitid
 use super::children::{Child, Fate, Key};
 use super::control::Control;
 use super::run::Run;
+use super::shown::shown;
 use super::spawn::spawn;
 use super::voice::{TAIL, Voice};
 use crate::action::{
@@ -256,11 +257,10 @@ impl Exec for StepExec<'_, '_> {
                     ChildExit::Signal(signal) => 128 + signal,
                 },
                 stdout: content(&mut out),
-                stderr: self
-                    .run
-                    .bus
-                    .redactor()
-                    .text(&String::from_utf8_lossy(&content(&mut err))),
+                stderr: shown(
+                    &String::from_utf8_lossy(&content(&mut err)),
+                    self.run.bus.redactor(),
+                ),
             }),
         }
     }

@@ -37,8 +37,8 @@ impl Log {
         file.is_some().then_some(self.path.as_ref()).flatten()
     }
 
-    /// Adds a line that is already redacted.
-    pub(super) fn line(&self, line: &str) -> io::Result<()> {
+    /// Adds a line that is already redacted, and leaves it as it is.
+    pub(super) fn line(&self, line: &mut String) -> io::Result<()> {
         let Some(path) = &self.path else {
             return Ok(());
         };
@@ -46,9 +46,13 @@ impl Log {
         if file.is_none() {
             *file = Some(private_append(path)?);
         }
-        let text = format!("{line}\n");
-        file.as_mut()
-            .map_or(Ok(()), |file| file.write_all(text.as_bytes()))
+        // In one write, and without a copy: lines may be long.
+        line.push('\n');
+        let written = file
+            .as_mut()
+            .map_or(Ok(()), |file| file.write_all(line.as_bytes()));
+        line.pop();
+        written
     }
 }
 

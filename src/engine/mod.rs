@@ -15,6 +15,7 @@
 //! | `children` | all running children: one SIGINT each, grace, escalation |
 //! | `control` | how loop and step agree on stopping it |
 //! | `voice` | what a step says |
+//! | `shown` | text as listeners get it: masked, clean, in short lines |
 //! | `reuse` | may the result that a step had in an earlier part of the run stand |
 //! | `explain` | which steps of a resumed run would run, and why |
 //! | `identity` | does the plan make sense, and what is the run called |
@@ -34,6 +35,7 @@ mod redacted;
 mod reuse;
 mod run;
 mod setup;
+mod shown;
 mod spawn;
 mod step;
 mod temporary;

@@ -1,15 +1,17 @@
 //! Events without secrets: every text that a tool, a file or an action may
-//! have had a hand in goes through the redactor.
+//! have had a hand in goes through the redactor, and is made fit to be shown.
+//! Values that a step publishes are data: they are masked and else kept.
 
 use serde_json::Value;
 
+use super::shown::shown;
 use crate::lab::Redactor;
 use crate::plan::{EventKind, Resumed, RunInfo};
 
 /// The same event with every secret masked.
 pub(super) fn redacted(kind: EventKind, redactor: &Redactor) -> EventKind {
-    let text = |text: String| redactor.text(&text);
-    let texts = |list: Vec<String>| list.iter().map(|t| redactor.text(t)).collect();
+    let text = |text: String| shown(&text, redactor);
+    let texts = |list: Vec<String>| list.iter().map(|t| shown(t, redactor)).collect();
     match kind {
         EventKind::RunStarted(info) => EventKind::RunStarted(run_info(info, redactor)),
         EventKind::Resumed(resumed) => EventKind::Resumed(Resumed {
@@ -88,9 +90,12 @@ pub(super) fn redacted(kind: EventKind, redactor: &Redactor) -> EventKind {
             program: text(program),
             spool,
         },
+        EventKind::ApprovalGiven { approved, by } => EventKind::ApprovalGiven {
+            approved,
+            by: text(by),
+        },
         kind @ (EventKind::StepStarted { .. }
         | EventKind::ChildExited { .. }
-        | EventKind::ApprovalGiven { .. }
         | EventKind::RunFinished { .. }) => kind,
     }
 }
@@ -98,7 +103,7 @@ pub(super) fn redacted(kind: EventKind, redactor: &Redactor) -> EventKind {
 fn run_info(info: RunInfo, redactor: &Redactor) -> RunInfo {
     RunInfo {
         command: info.command.iter().map(|t| redactor.text(t)).collect(),
-        recipe: redactor.text(&info.recipe),
+        recipe: shown(&info.recipe, redactor),
         ..info
     }
 }
@@ -124,8 +129,8 @@ mod tests {
     const CANARY: &str = "canary-7f3a";
 
     #[test]
-    fn no_event_shows_a_secret() {
-        let s = || format!("a {CANARY} b");
+    fn no_event_shows_a_secret_or_steers_a_terminal() {
+        let s = || format!("a \u{1b}]0;x\u{7}canary\u{1b}[1m-7f\u{9b}2m3\u{202e}a b");
         let list = || vec![s(), s()];
         let events = [
             EventKind::Output {
@@ -162,7 +167,11 @@ mod tests {
                 changed: None,
                 duration_ms: 1,
                 summary: s(),
-                outputs: [("k".to_owned(), json!({"x": [s()], s(): 1}))].into(),
+                outputs: [(
+                    "k".to_owned(),
+                    json!({"x": [format!("a {CANARY} b")], CANARY: 1}),
+                )]
+                .into(),
                 fingerprint: None,
                 warnings: list(),
                 help: list(),
@@ -174,8 +183,10 @@ mod tests {
         let redactor = Redactor::new([CANARY]);
         for event in events {
             let text = serde_json::to_string(&redacted(event, &redactor)).unwrap();
-            assert!(!text.contains(CANARY), "{text}");
-            assert!(text.contains("(secret)"), "{text}");
+            assert!(text.contains("a (secret) b"), "{text}");
+            for hidden in ["3\u{202e}a", "\\u001b", "\u{9b}", "7f3a"] {
+                assert!(!text.contains(hidden), "{text}");
+            }
         }
     }
 }

@@ -49,8 +49,8 @@ pub(super) struct Run<'a> {
 /// Executes a plan. Every event goes to each listener in turn; nothing is
 /// printed. Returns when every step has ended and no child is left.
 ///
-/// While it runs, `SIGINT`, `SIGTERM` and `SIGHUP` stop the run instead of
-/// ending the process.
+/// While it runs, `SIGINT`, `SIGTERM` and their like ([`Signal`]) stop the run
+/// instead of ending the process.
 pub fn run(plan: &Plan, setup: &Setup<'_>, listeners: &mut [&mut dyn Listener]) -> RunResult {
     let started = Instant::now();
     let (watch, logs) = match prepare(plan, setup) {
@@ -251,14 +251,11 @@ impl Loop<'_, '_> {
     }
 
     fn signal(&mut self, signal: Signal) {
-        let (exit, escalates) = match signal {
-            Signal::Interrupt => (Exit::Interrupted, true),
-            // A supervisor that repeats itself, or a terminal and its shell
-            // that both say goodbye, must not cost a VM.
-            Signal::Terminate | Signal::Hangup => (Exit::Terminated, false),
-        };
+        // A supervisor that repeats itself, or a terminal and its shell that
+        // both say goodbye, must not cost a VM.
+        let escalates = signal == Signal::Interrupt;
         let message = match self.stops.count {
-            0 => self.stop(exit, "the run was stopped"),
+            0 => self.stop(signal.exit(), "the run was stopped"),
             _ if !escalates => return,
             1 => {
                 self.stops.count = 2;

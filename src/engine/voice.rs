@@ -8,6 +8,7 @@ use camino::Utf8Path;
 
 use super::log::Log;
 use super::run::Run;
+use super::shown::short;
 use crate::diag::{Exit, Failure};
 use crate::lab::remedy;
 use crate::plan::{EventKind, Step, Stream};
@@ -50,9 +51,9 @@ impl<'r, 'a> Voice<'r, 'a> {
         self.run.bus.emit(Some(&self.step.id), kind);
     }
 
-    /// A line of output. Gives it back redacted.
+    /// A line of output: all of it to the log. Gives back what is shown of it.
     pub(super) fn output(&self, stream: Stream, line: &str) -> String {
-        let line = self.log(line);
+        let line = short(&self.log(line));
         let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
         if recent.len() == TAIL {
             recent.pop_front();
@@ -67,10 +68,11 @@ impl<'r, 'a> Voice<'r, 'a> {
         line
     }
 
-    /// A line for the log alone. Gives it back redacted.
+    /// A line for the log alone. Gives it back as it stands there: redacted,
+    /// and fit to be shown by whatever prints a file.
     pub(super) fn log(&self, line: &str) -> String {
-        let line = self.run.bus.redactor().text(line);
-        if let Err(error) = self.log.line(&line)
+        let mut line = self.run.bus.redactor().shown(line);
+        if let Err(error) = self.log.line(&mut line)
             && let Some(path) = self.log.path()
         {
             self.cannot_write(path, &error);

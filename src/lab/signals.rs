@@ -5,9 +5,11 @@ use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::consts::{SIGALRM, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2};
 use signal_hook::flag::register_conditional_default;
 use signal_hook::iterator::Signals;
+
+use crate::diag::Exit;
 
 /// A wish to stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,27 +20,59 @@ pub enum Signal {
     Terminate,
     /// `SIGHUP`: the terminal is gone.
     Hangup,
+    /// `SIGQUIT`: Ctrl-\.
+    Quit,
+    /// `SIGALRM`: a time limit that was set before `hl` began.
+    Alarm,
+    /// `SIGUSR1`: batch systems announce with it that time is over.
+    User1,
+    /// `SIGUSR2`, likewise.
+    User2,
 }
+
+/// All that end a process by themselves, and leave it time to end well.
+const ALL: [(i32, Signal); 7] = [
+    (SIGINT, Signal::Interrupt),
+    (SIGTERM, Signal::Terminate),
+    (SIGHUP, Signal::Hangup),
+    (SIGQUIT, Signal::Quit),
+    (SIGALRM, Signal::Alarm),
+    (SIGUSR1, Signal::User1),
+    (SIGUSR2, Signal::User2),
+];
 
 impl Signal {
     /// The signal of that name.
     pub fn of_name(name: &str) -> Option<Self> {
-        let all = [Self::Interrupt, Self::Terminate, Self::Hangup];
-        all.into_iter().find(|signal| signal.name() == name)
+        let mut all = ALL.into_iter().map(|(_, signal)| signal);
+        all.find(|signal| signal.name() == name)
     }
 
-    /// `SIGINT`, `SIGTERM` or `SIGHUP`.
+    /// `SIGINT`, `SIGTERM`, ...
     pub fn name(self) -> &'static str {
         match self {
             Self::Interrupt => "SIGINT",
             Self::Terminate => "SIGTERM",
             Self::Hangup => "SIGHUP",
+            Self::Quit => "SIGQUIT",
+            Self::Alarm => "SIGALRM",
+            Self::User1 => "SIGUSR1",
+            Self::User2 => "SIGUSR2",
+        }
+    }
+
+    /// The exit code of a process that it stopped: of the others, that of
+    /// `SIGTERM`.
+    pub fn exit(self) -> Exit {
+        if self == Self::Interrupt {
+            Exit::Interrupted
+        } else {
+            Exit::Terminated
         }
     }
 }
 
-/// While this lives, the three signals do not end the process but are given
-/// out by [`Watch::arrived`]. Afterwards they do what they always do.
+/// While this lives, these signals do not end the process but are given out by [`Watch::arrived`]. Afterwards they do what they always do.
 ///
 /// A signal that was ignored when the process started stays ignored (`nohup`,
 /// `hl ... &` in a script). `SIGINT` is caught even then, so that children
@@ -52,8 +86,9 @@ impl Watch {
     /// Begins to watch.
     pub fn start() -> io::Result<Self> {
         let world = World::get()?;
-        let caught = [SIGINT, SIGTERM, SIGHUP]
+        let caught = ALL
             .into_iter()
+            .map(|(number, _)| number)
             .filter(|signal| *signal == SIGINT || !world.ignores(*signal));
         let signals = Signals::new(caught)?;
         world.watchers(1);
@@ -63,11 +98,9 @@ impl Watch {
     /// The next signal that has arrived, if any. Does not wait.
     pub fn arrived(&mut self) -> Option<Signal> {
         let ignored = World::get().is_ok_and(|world| world.ignores(SIGINT));
-        self.signals.pending().find_map(|signal| match signal {
-            SIGINT if ignored => None,
-            SIGINT => Some(Signal::Interrupt),
-            SIGHUP => Some(Signal::Hangup),
-            _ => Some(Signal::Terminate),
+        self.signals.pending().find_map(|number| {
+            let (_, signal) = ALL.into_iter().find(|(known, _)| *known == number)?;
+            (signal != Signal::Interrupt || !ignored).then_some(signal)
         })
     }
 }
@@ -103,7 +136,7 @@ impl World {
             idle: Arc::new(AtomicBool::new(true)),
             watching: Mutex::new(0),
         };
-        for signal in [SIGINT, SIGTERM, SIGHUP] {
+        for (signal, _) in ALL {
             if !world.ignores(signal) {
                 register_conditional_default(signal, Arc::clone(&world.idle))?;
             }

@@ -20,17 +20,23 @@ const LONGEST: usize = 16 * 1024 * 1024;
 /// Bytes read at once.
 const CHUNK: usize = 64 * 1024;
 
-/// Cuts bytes into lines, keeping an unfinished one for later.
+/// Cuts bytes into lines, keeping an unfinished one for later. A line ends at
+/// `\n`, `\r\n` or, as progress does that paints over itself, at `\r`.
 #[derive(Debug, Default)]
 pub struct Lines {
     partial: Vec<u8>,
     dropping: bool,
+    /// The last byte was a `\r`: a `\n` that follows belongs to it.
+    returned: bool,
 }
 
 impl Lines {
     /// Takes bytes and gives every line that they finish, without its end.
     pub fn push(&mut self, bytes: &[u8], line: &mut dyn FnMut(&str)) {
-        for piece in bytes.split_inclusive(|byte| *byte == b'\n') {
+        for piece in bytes.split_inclusive(|byte| matches!(byte, b'\n' | b'\r')) {
+            if std::mem::take(&mut self.returned) && piece == b"\n" {
+                continue;
+            }
             if !self.dropping {
                 self.partial.extend_from_slice(piece);
             }
@@ -39,24 +45,28 @@ impl Lines {
                 self.partial.shrink_to_fit();
                 self.dropping = true;
             }
-            if piece.ends_with(b"\n") {
-                self.finish(line);
+            self.returned = piece.ends_with(b"\r");
+            if self.returned || piece.ends_with(b"\n") {
+                self.end(line);
             }
         }
     }
 
     /// Gives the unfinished line, if there is one.
     pub fn finish(&mut self, line: &mut dyn FnMut(&str)) {
+        if self.dropping || !self.partial.is_empty() {
+            self.end(line);
+        }
+    }
+
+    fn end(&mut self, line: &mut dyn FnMut(&str)) {
         if std::mem::take(&mut self.dropping) {
             line("(a line of more than 16 MiB is left out here)");
             return;
         }
-        if self.partial.is_empty() {
-            return;
-        }
         let bytes = std::mem::take(&mut self.partial);
-        let text = bytes.strip_suffix(b"\n").unwrap_or(&bytes);
-        let text = text.strip_suffix(b"\r").unwrap_or(text);
+        let text = bytes.strip_suffix(b"\n").or(bytes.strip_suffix(b"\r"));
+        let text = text.unwrap_or(&bytes);
         line(&String::from_utf8_lossy(text));
     }
 }
@@ -143,7 +153,7 @@ pub fn sweep(spool: &Utf8Path, redactor: &Redactor) -> io::Result<()> {
         let mut result = Ok(());
         let mut write = |line: &str| {
             if result.is_ok() {
-                result = writeln!(log, "{}", redactor.text(line));
+                result = writeln!(log, "{}", redactor.shown(line));
             }
         };
         Tail::open(spool)?.finish(&mut write)?;
@@ -174,11 +184,11 @@ mod tests {
                 lines.push(&bytes[pair[0]..pair[1]], &mut |line| found.push(line.to_owned()));
             }
             lines.finish(&mut |line| found.push(line.to_owned()));
+            let text = text.replace("\r\n", "\n").replace('\r', "\n");
             let mut wanted: Vec<&str> = text.split('\n').collect();
             if wanted.last() == Some(&"") {
                 wanted.pop();
             }
-            let wanted: Vec<&str> = wanted.iter().map(|l| l.strip_suffix('\r').unwrap_or(l)).collect();
             prop_assert_eq!(found, wanted);
         }
     }
@@ -214,10 +224,17 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let dir = Utf8Path::from_path(dir.path()).unwrap();
         let spool = dir.join("a-b.1.out.spool");
-        fs::write(&spool, "token=hunter22\nlast").unwrap();
+        fs::write(
+            &spool,
+            "token=hunter22\n10%\r\x1b[1mhun\0ter22\x1b[0m\rlast",
+        )
+        .unwrap();
         sweep(&spool, &Redactor::new(["hunter22"])).unwrap();
         assert!(!spool.exists());
         let log = fs::read_to_string(dir.join("a-b.log")).unwrap();
-        assert!(log.ends_with("token=(secret)\nlast\n"), "{log}");
+        assert!(
+            log.ends_with("token=(secret)\n10%\n(secret)\nlast\n"),
+            "{log}"
+        );
     }
 }

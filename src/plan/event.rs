@@ -227,7 +227,8 @@ pub enum EventKind {
     },
     /// A signal arrived, and what `hl` does about it.
     Interrupted {
-        /// `SIGINT`, `SIGTERM`, `SIGHUP`, or `timeout`.
+        /// `SIGINT`, `SIGTERM`, `SIGHUP`, `SIGQUIT`, `SIGALRM`, `SIGUSR1`,
+        /// `SIGUSR2`, or `timeout`.
         signal: String,
         /// What is done and waited for.
         message: String,

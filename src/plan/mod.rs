@@ -15,6 +15,7 @@ mod text;
 mod took;
 mod wrap;
 
+pub use crate::base::sanitize;
 pub use consent::Consent;
 pub use event::{Event, EventKind, Outcome, Resumed, RunInfo, Status, Stream};
 pub use fingerprint::{Difference, Fingerprint};
@@ -24,6 +25,6 @@ pub use order::{Cycle, dependents, needs, order, sort};
 pub use past::{DoneBefore, Past, past};
 pub use reference::{Missing, Published, references, resolve};
 pub use step::{OnFailure, PLAN_VERSION, Plan, Retry, RetryOn, Step, StepId, Timeout};
-pub use text::{quoted, sanitize, short_duration};
+pub use text::{quoted, short_duration};
 pub use took::took;
 pub use wrap::{TEXT, wrap};

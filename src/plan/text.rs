@@ -1,6 +1,9 @@
 //! Small texts that every listener writes the same way.
 
+use std::fmt::Write as _;
 use std::time::Duration;
+
+use crate::base::is_invisible;
 
 /// `12s`, `3m 05s`, `1h 02m`; below ten seconds with one decimal.
 pub fn short_duration(duration: Duration) -> String {
@@ -13,55 +16,39 @@ pub fn short_duration(duration: Duration) -> String {
     }
 }
 
-/// A word as a shell takes it: in quotes where it needs them.
+/// A word as a shell takes it: in quotes where it needs them, and what is not
+/// shown in the way of `$'...'`.
 pub fn quoted(text: &str) -> String {
     let plain = |c: char| c.is_alphanumeric() || "._:@+=/,<>-".contains(c);
-    if !text.is_empty() && text.chars().all(plain) {
+    let odd = |c: char| c.is_control() || is_invisible(c);
+    if text.contains(odd) {
+        let mut out = String::from("$'");
+        for c in text.chars() {
+            match c {
+                '\'' | '\\' => out.extend(['\\', c]),
+                '\n' => out.push_str("\\n"),
+                '\t' => out.push_str("\\t"),
+                '\u{1b}' => out.push_str("\\e"),
+                // Three digits: a digit that follows is none of them.
+                c if c.is_ascii() && odd(c) => {
+                    put(&mut out, format_args!("\\{:03o}", u32::from(c)))
+                }
+                c if odd(c) => put(&mut out, format_args!("\\U{:08x}", u32::from(c))),
+                c => out.push(c),
+            }
+        }
+        out.push('\'');
+        out
+    } else if !text.is_empty() && text.chars().all(plain) {
         text.to_owned()
     } else {
         format!("'{}'", text.replace('\'', "'\\''"))
     }
 }
 
-/// Text from tools and files with what could steer a terminal removed:
-/// escape sequences, control characters except tab, and characters that
-/// reorder or hide text.
-pub fn sanitize(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    let mut chars = text.chars().peekable();
-    while let Some(c) = chars.next() {
-        match c {
-            '\u{1b}' => skip_escape(&mut chars),
-            '\t' => out.push('\t'),
-            c if c.is_control() => {}
-            '\u{200b}'..='\u{200f}'
-            | '\u{202a}'..='\u{202e}'
-            | '\u{2060}'..='\u{2069}'
-            | '\u{feff}' => {}
-            c => out.push(c),
-        }
-    }
-    out
-}
-
-/// Skips one ANSI sequence after ESC: CSI to its final byte, OSC to BEL or ST.
-fn skip_escape(chars: &mut std::iter::Peekable<std::str::Chars<'_>>) {
-    match chars.next() {
-        Some('[') => {
-            while chars
-                .next()
-                .is_some_and(|c| !('\u{40}'..='\u{7e}').contains(&c))
-            {}
-        }
-        Some(']' | 'P' | 'X' | '^' | '_') => {
-            while let Some(c) = chars.next() {
-                if c == '\u{7}' || (c == '\u{1b}' && chars.next_if_eq(&'\\').is_some()) {
-                    break;
-                }
-            }
-        }
-        _ => {}
-    }
+fn put(out: &mut String, text: std::fmt::Arguments<'_>) {
+    // Writing to a String cannot fail.
+    out.write_fmt(text).unwrap_or_default();
 }
 
 #[cfg(test)]
@@ -83,13 +70,13 @@ mod tests {
             ["dev", "--tags=a,b", "it's", "a b", ""].map(quoted),
             ["dev", "--tags=a,b", r"'it'\''s'", "'a b'", "''"]
         );
-    }
-
-    #[test]
-    fn escapes_and_tricks_are_gone() {
         assert_eq!(
-            sanitize("\u{1b}[1;31mred\u{1b}[0m\u{1b}]0;title\u{7} a\u{202e}b\r\n\tc"),
-            "red ab\tc"
+            ["esc\u{1b}[31mX", "it's\n\u{7}7\\", "a\u{9b}\u{202e}b"].map(quoted),
+            [
+                r"$'esc\e[31mX'",
+                r"$'it\'s\n\0077\\'",
+                r"$'a\U0000009b\U0000202eb'"
+            ]
         );
     }
 }

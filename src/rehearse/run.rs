@@ -365,6 +365,10 @@ pub(super) fn pass_on(pid: u32, signal: Signal) {
         Signal::Interrupt => rustix::process::Signal::INT,
         Signal::Terminate => rustix::process::Signal::TERM,
         Signal::Hangup => rustix::process::Signal::HUP,
+        Signal::Quit => rustix::process::Signal::QUIT,
+        Signal::Alarm => rustix::process::Signal::ALARM,
+        Signal::User1 => rustix::process::Signal::USR1,
+        Signal::User2 => rustix::process::Signal::USR2,
     };
     if let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) {
         rustix::process::kill_process(pid, signal).ok();

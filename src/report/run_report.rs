@@ -11,6 +11,7 @@ use serde_json::{Map, Value, json};
 
 use super::markdown::{row, seconds, text};
 use super::{Ended, Tally};
+use crate::base::json;
 use crate::diag::{Exit, Failure};
 use crate::lab::{self, Paths, Redactor};
 use crate::plan::{Event, EventKind, Listener, Outcome, Plan, RunInfo, Status};
@@ -112,7 +113,7 @@ impl Listener for RunReport {
 }
 
 fn pretty(value: &Value) -> Result<String, Failure> {
-    let text = serde_json::to_string_pretty(value).map_err(|error| {
+    let text = json::pretty(value).map_err(|error| {
         Failure::message(Exit::Bug, format!("cannot write the report: {error}"))
     })?;
     Ok(text + "\n")

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::Asked;
+use crate::base::is_invisible;
 use crate::lab::boot_id;
 use crate::plan::RunInfo;
 
@@ -129,20 +130,17 @@ fn place(key: &str) -> Option<usize> {
 }
 
 /// A value as JSON that every YAML reader takes as a flow value: characters
-/// that YAML does not print are escaped.
+/// that YAML or a terminal does not print are escaped.
 pub(super) fn flow<T: Serialize>(value: &T) -> Result<String, serde_json::Error> {
     let json = serde_json::to_string(value)?;
     let mut text = String::with_capacity(json.len());
     for c in json.chars() {
-        match c {
-            '\u{7f}'..='\u{9f}'
-            | '\u{2028}'
-            | '\u{2029}'
-            | '\u{feff}'
-            | '\u{fff0}'..='\u{ffff}' => {
-                write!(text, "\\u{:04x}", u32::from(c)).unwrap_or_default();
-            }
-            c => text.push(c),
+        // Beyond these YAML has another way of saying it than JSON.
+        let odd = c == '\u{7f}' || !c.is_ascii() && (c.is_control() || is_invisible(c));
+        if odd && c <= '\u{ffff}' || ('\u{fff0}'..='\u{ffff}').contains(&c) {
+            write!(text, "\\u{:04x}", u32::from(c)).unwrap_or_default();
+        } else {
+            text.push(c);
         }
     }
     Ok(text)

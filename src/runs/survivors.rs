@@ -253,22 +253,21 @@ fn notice(left: &[Survivor], interrupt: bool, waited: Option<Duration>) -> Notic
 }
 
 fn given_up(left: &[Survivor], signal: Signal) -> Failure {
-    let exit = match signal {
-        Signal::Interrupt => Exit::Interrupted,
-        Signal::Terminate | Signal::Hangup => Exit::Terminated,
-    };
     let still = if left.len() == 1 {
         "still runs"
     } else {
         "still run"
     };
     let pids: Vec<String> = left.iter().map(|s| format!("-{}", s.process.pid)).collect();
-    Failure::message(exit, format!("stopped waiting: {} {still}", names(left)))
-        .help("run it again to wait again")
-        .help(format!(
-            "`kill -INT -- {}` asks once, as Ctrl-C would have",
-            pids.join(" ")
-        ))
+    Failure::message(
+        signal.exit(),
+        format!("stopped waiting: {} {still}", names(left)),
+    )
+    .help("run it again to wait again")
+    .help(format!(
+        "`kill -INT -- {}` asks once, as Ctrl-C would have",
+        pids.join(" ")
+    ))
 }
 
 fn names(left: &[Survivor]) -> String {

@@ -6,6 +6,7 @@
 
 mod children;
 mod full_disk;
+mod long_lines;
 mod order;
 mod resume;
 mod signals;

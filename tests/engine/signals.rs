@@ -1,4 +1,4 @@
-//! Ctrl-C once, twice, three times; SIGTERM and SIGHUP. Real processes.
+//! Ctrl-C once, twice, three times; SIGTERM and its like. Real processes.
 
 use std::io::Write;
 
@@ -133,8 +133,15 @@ fn a_third_ctrl_c_kills_the_whole_group() {
 }
 
 #[test]
-fn sigterm_and_sighup_stop_once_and_never_escalate() {
-    for signal in [Signal::TERM, Signal::HUP] {
+fn sigterm_and_its_like_stop_once_and_never_escalate() {
+    for signal in [
+        Signal::TERM,
+        Signal::HUP,
+        Signal::QUIT,
+        Signal::ALARM,
+        Signal::USR1,
+        Signal::USR2,
+    ] {
         let mut stage = Stage::play(&plan([script("long", HEARS, &[])]));
         stage.until_line("ready");
         stage.interrupt(signal);

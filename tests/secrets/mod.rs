@@ -5,5 +5,7 @@ mod begin;
 mod canary;
 mod editing;
 mod flow;
+mod memory;
 mod run;
+mod sinks;
 mod world;

@@ -6,8 +6,8 @@ use std::collections::BTreeSet;
 use serde::Serialize;
 
 use super::{Environment, Provenance, Var};
-use crate::lab::Redactor;
 use crate::lab::variables::{self, Group};
+use crate::lab::{Redactor, mask_within};
 
 /// One variable, ready to be shown.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -60,7 +60,7 @@ fn listed(name: &str, var: Option<&Var>, redactor: &Redactor) -> Listed {
                 "(secret)".to_owned()
             } else {
                 // A value may hold another variable's secret.
-                redactor.text(&var.value)
+                redactor.text(&mask_within(&var.value))
             }
         }),
         from: var.map(|var| var.from.clone()),
@@ -94,6 +94,8 @@ mod tests {
         let env = env(&[
             ("PM_TOKEN_SECRET", "canary-1", Provenance::Doppler),
             ("URL", "https://me:canary-1@host", Provenance::Config),
+            ("PM_TOKEN_ID", "hl@pve!hl=canary-2", Provenance::Config),
+            ("PROXY", "http://me:cny@proxy", Provenance::Config),
             ("PVE_NODE", "", Provenance::Process),
             ("HOME", "/home/me", Provenance::Process),
             ("EDITOR", "vi", Provenance::Process),
@@ -108,6 +110,9 @@ mod tests {
             find("URL").unwrap().value.as_deref(),
             Some("https://me:(secret)@host")
         );
+        let value = |name: &str| find(name).and_then(|row| row.value.as_deref());
+        assert_eq!(value("PM_TOKEN_ID"), Some("hl@pve!hl=(secret)"));
+        assert_eq!(value("PROXY"), Some("http://me:(secret)@proxy"));
         assert_eq!(find("PVE_NODE").unwrap().value, None);
         assert_eq!(find("EDITOR").unwrap().value.as_deref(), Some("vi"));
         assert_eq!(find("HOME"), None);

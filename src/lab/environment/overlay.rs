@@ -73,9 +73,7 @@ fn unless<'a>(
 }
 
 fn secrets(vars: &BTreeMap<String, Var>) -> impl Iterator<Item = &str> {
-    vars.values()
-        .filter(|var| var.secret)
-        .map(|var| var.value.as_str())
+    vars.values().flat_map(Var::secrets)
 }
 
 fn lay(

@@ -8,6 +8,7 @@ use std::{env, fmt};
 use serde::Serialize;
 
 use crate::diag::Failure;
+use crate::lab::within;
 
 /// Where a variable's value came from, strongest first.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -54,6 +55,17 @@ pub struct Var {
     pub from: Provenance,
     /// Never shown.
     pub secret: bool,
+}
+
+impl Var {
+    /// What of its value no sink may show.
+    pub fn secrets(&self) -> Vec<&str> {
+        if self.secret {
+            vec![&self.value]
+        } else {
+            within(&self.value)
+        }
+    }
 }
 
 /// The environment of this process. What is not UTF-8 cannot be a variable of
@@ -199,14 +211,20 @@ impl Environment {
             .map(|(name, _)| name)
     }
 
-    /// The values that no sink may show, those for all nodes among them.
+    /// The values that no sink may show, those for all nodes among them, and
+    /// what is secret inside of others: passwords of URLs, tokens pasted whole.
     pub fn secrets(&self) -> impl Iterator<Item = &str> {
         let of_nodes = self.nodes.of.values().flatten();
         let all = std::iter::once(&self.vars).chain(of_nodes);
         all.flat_map(BTreeMap::values)
-            .filter(|var| var.secret)
-            .map(|var| var.value.as_str())
+            .flat_map(Var::secrets)
             .chain(self.nodes.hidden.iter().map(String::as_str))
+    }
+
+    /// More values that no sink may show.
+    pub fn hide<'a>(&mut self, values: impl IntoIterator<Item = &'a str>) {
+        let values = values.into_iter().map(str::to_owned);
+        self.nodes.hidden.extend(values);
     }
 }
 

@@ -1,8 +1,13 @@
 //! The forms in which a secret turns up in what tools write.
 
+use std::fmt::Write as _;
+
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+
+use super::quoting;
+use crate::base::sanitize;
 
 /// Values shorter than this are not masked: they would tear holes into
 /// ordinary words. The user is told about them.
@@ -52,12 +57,23 @@ pub(super) fn of(secret: &str) -> Vec<String> {
             }
         }
         // A secret of many lines is written line by line.
-        for line in whole.lines().map(str::trim) {
+        for line in whole.split(['\n', '\r']).map(str::trim) {
             if is_long(line) {
                 encodings(line, &mut forms);
             }
         }
+        // The password of a URL is used without its encoding.
+        let decoded = percent_decode_str(whole).decode_utf8_lossy();
+        if decoded != whole && is_long(&decoded) {
+            encodings(&decoded, &mut forms);
+            base64(decoded.as_bytes(), &mut forms);
+        }
     }
+    // What is shown of those that hold what is not shown.
+    let shown: Vec<String> = forms.iter().map(|form| sanitize(form)).collect();
+    forms.extend(shown.into_iter().filter(|form| is_long(form)));
+    forms.sort_unstable();
+    forms.dedup();
     forms
 }
 
@@ -73,26 +89,43 @@ fn token_secret(text: &str) -> Option<&str> {
 
 fn encodings(text: &str, forms: &mut Vec<String>) {
     forms.push(text.to_owned());
-    for json in json(text) {
-        // JSON within JSON: a tool's log line inside an event.
-        forms.extend(self::json(&json));
-        forms.push(json);
+    // The others need no quotes and no escapes anywhere.
+    if !text
+        .chars()
+        .all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
+    {
+        for quoted in quoting::of(text) {
+            // A command in a tool's event.
+            forms.extend(json(&quoted));
+            forms.push(quoted);
+        }
+        for json in json(text) {
+            // JSON within JSON: a tool's log line inside an event.
+            forms.extend(self::json(&json));
+            forms.push(json);
+        }
+        forms.extend(quoting::html(text));
     }
     for set in URL_SETS {
         let upper = utf8_percent_encode(text, set).to_string();
         let lower = lower_escapes(&upper);
         for form in [upper, lower] {
             if form.contains("%20") {
-                forms.push(form.replace("%20", "+"));
+                url(form.replace("%20", "+"), forms);
             }
-            forms.push(form);
+            url(form, forms);
         }
     }
-    if text.contains('\'') {
-        forms.push(text.replace('\'', r"'\''"));
-        forms.push(text.replace('\'', r"\'"));
-        forms.push(text.replace('\'', "''"));
+}
+
+/// An encoded text, and the same encoded again, as part of another URL.
+fn url(form: String, forms: &mut Vec<String>) {
+    if form.contains('%') {
+        forms.push(form.replace('%', "%25"));
+        forms.push(form.replace('%', "%25").replace('+', "%2B"));
+        forms.push(form.replace('%', "%25").replace('+', "%2b"));
     }
+    forms.push(form);
 }
 
 /// JSON strings as serde, Go (which escapes `<`, `>` and `&`) and Python (which
@@ -120,11 +153,17 @@ fn ascii(text: &str) -> String {
             out.push(c);
         } else {
             for unit in c.encode_utf16(&mut [0; 2]) {
-                out.push_str(&format_args!("\\u{unit:04x}").to_string());
+                push_escape(&mut out, 'u', 4, u32::from(*unit));
             }
         }
     }
     out
+}
+
+/// `\u00e9`, `\xe9`: a letter and a number of so many digits.
+pub(super) fn push_escape(out: &mut String, letter: char, digits: usize, code: u32) {
+    // Writing to a String cannot fail.
+    write!(out, "\\{letter}{code:0digits$x}").unwrap_or_default();
 }
 
 /// `%2F` as `%2f`.
@@ -195,10 +234,18 @@ mod tests {
             "p%26ss%2fw%20rd%22%c3%a9",
             "p%26ss%2Fw+rd%22%C3%A9",
             "p%26ss/w%20rd%22%C3%A9",
+            "p%2526ss%252Fw%2520rd%2522%25C3%25A9",
+            "p%2526ss%252fw%2520rd%2522%25c3%25a9",
+            "p%2526ss%252Fw%2Brd%2522%25C3%25A9",
+            r#"p&ss/w rd"\xe9"#,
+            "p&amp;ss/w rd&quot;é",
         ] {
             assert!(has(secret, form), "{form}");
         }
         assert!(has("it's me", r"it'\''s me"));
+        // Python's `shlex.quote` in an event of ansible.
+        assert!(has("it's me", r#"it'\"'\"'s me"#));
+        assert!(has("p%40ss", "p@ss") && has("zero\u{200d}width", "zerowidth"));
     }
 
     #[test]

@@ -1,28 +1,37 @@
 //! What is looked for, and the masking of whole texts.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use aho_corasick::AhoCorasick;
+use aho_corasick::nfa::contiguous::NFA;
 
 use super::forms::{self, SHORTEST};
 use super::stream::RedactStream;
+use super::through;
+use crate::base::{has_unseen, sanitize};
+
+/// What a secret is replaced with.
+pub(super) const MASK: &str = "(secret)";
 
 /// Replaces secret values in text with `(secret)`.
 ///
-/// Masked are the values, their lines, their URL-encoded, JSON-escaped and
-/// base64 forms, and the secret part of an API token. Values shorter than four
-/// characters are not (see [`Redactor::is_too_short`]). Where secrets overlap,
-/// all that any of them covers is masked.
+/// Masked are the values, their lines, their URL-encoded, quoted, escaped and
+/// base64 forms, and the secret part of an API token, also where escape
+/// sequences, control or invisible characters stand between their bytes. Values
+/// shorter than four characters are not (see [`Redactor::is_too_short`]). Where
+/// secrets overlap, all that any of them covers is masked.
 #[derive(Debug, Clone, Default)]
 pub struct Redactor {
-    search: Option<Search>,
+    search: Option<Arc<Search>>,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 struct Search {
     automaton: AhoCorasick,
+    /// The same for text with invisible characters, made when such text comes.
+    through: OnceLock<Option<NFA>>,
     /// Sorted.
-    patterns: Arc<[String]>,
+    patterns: Vec<String>,
     longest: usize,
 }
 
@@ -39,10 +48,13 @@ impl Redactor {
             .flatten()
             .map(|automaton| Search {
                 automaton,
-                patterns: patterns.into(),
+                through: OnceLock::new(),
+                patterns,
                 longest,
             });
-        Self { search }
+        Self {
+            search: search.map(Arc::new),
+        }
     }
 
     /// Whether a value is too short to be masked.
@@ -50,18 +62,35 @@ impl Redactor {
         value.trim().chars().count() < SHORTEST
     }
 
-    /// The text with every secret masked.
+    /// The text with every secret masked, and all else as it is.
     pub fn text(&self, text: &str) -> String {
-        match &self.search {
-            Some(search) if search.automaton.is_match(text) => {
-                let mut stream = self.stream();
-                let mut out = stream.push(text.as_bytes());
-                out.extend(stream.finish());
-                // Patterns are whole characters, so the result is whole, too.
-                String::from_utf8_lossy(&out).into_owned()
-            }
-            _ => text.to_owned(),
+        let Some(search) = &self.search else {
+            return text.to_owned();
+        };
+        if !has_unseen(text.as_bytes()) && !search.automaton.is_match(text) {
+            return text.to_owned();
         }
+        let mut out = String::with_capacity(text.len());
+        let mut shown = 0;
+        for (start, end) in merged(self.find(text.as_bytes()).0) {
+            // Patterns are whole characters, and so are what they cover.
+            out.push_str(text.get(shown..start).unwrap_or_default());
+            out.push_str(MASK);
+            shown = end;
+        }
+        out.push_str(text.get(shown..).unwrap_or_default());
+        out
+    }
+
+    /// The text as any sink may show it: secrets masked, each line without what
+    /// steers a terminal or hides, and masked once more.
+    pub fn shown(&self, text: &str) -> String {
+        let masked = self.text(text);
+        if !has_unseen(masked.as_bytes()) {
+            return masked;
+        }
+        let lines: Vec<String> = masked.split('\n').map(sanitize).collect();
+        self.text(&lines.join("\n"))
     }
 
     /// Masks bytes that come in pieces, such as a tool's output.
@@ -69,30 +98,63 @@ impl Redactor {
         RedactStream::new(self.clone())
     }
 
-    /// Where secrets are in `bytes`, in order of their ends.
-    pub(super) fn matches(&self, bytes: &[u8]) -> Vec<(usize, usize)> {
-        self.search.as_ref().map_or_else(Vec::new, |search| {
-            search
-                .automaton
-                .find_overlapping_iter(bytes)
-                .map(|found| (found.start(), found.end()))
-                .collect()
-        })
-    }
-
-    /// Where the first secret begins that `bytes` may hold only the start of;
-    /// the end of `bytes` when there is none.
-    pub(super) fn begun(&self, bytes: &[u8]) -> usize {
+    /// Where secrets are in `bytes`, and where the first begins that `bytes`
+    /// may hold only the start of: the end of `bytes` when there is none.
+    pub(super) fn find(&self, bytes: &[u8]) -> (Vec<(usize, usize)>, usize) {
         let Some(search) = &self.search else {
-            return bytes.len();
+            return (Vec::new(), bytes.len());
         };
-        (bytes.len().saturating_sub(search.longest - 1)..bytes.len())
-            .find(|at| bytes.get(*at..).is_some_and(|tail| search.may_become(tail)))
-            .unwrap_or(bytes.len())
+        let all = search.automaton.find_overlapping_iter(bytes);
+        let mut spans: Vec<_> = all.map(|found| (found.start(), found.end())).collect();
+        let last = bytes.len().saturating_sub(search.longest - 1)..bytes.len();
+        let mut begun = search.begun(bytes, &last.collect::<Vec<_>>());
+        if has_unseen(bytes)
+            && let Some(through) = search.through()
+        {
+            let found = through::look(through, search.longest, bytes);
+            spans.extend(found.spans);
+            begun = begun.min(found.open.unwrap_or(begun));
+            for end in found.ends {
+                begun = begun.min(search.begun(bytes, &end.places(search.longest - 1)));
+            }
+        }
+        (spans, begun)
     }
 }
 
+/// Ranges in order, with overlapping ones as one.
+pub(super) fn merged(mut ranges: Vec<(usize, usize)>) -> Vec<(usize, usize)> {
+    ranges.sort_unstable();
+    let mut merged: Vec<(usize, usize)> = Vec::with_capacity(ranges.len());
+    for (start, end) in ranges {
+        match merged.last_mut() {
+            Some(last) if start < last.1 => last.1 = last.1.max(end),
+            _ => merged.push((start, end)),
+        }
+    }
+    merged
+}
+
 impl Search {
+    fn through(&self) -> Option<&NFA> {
+        let through = self.through.get_or_init(|| NFA::new(&self.patterns).ok());
+        through.as_ref()
+    }
+
+    /// The first of these places from which on the bytes at them are the start
+    /// of a longer pattern.
+    fn begun(&self, bytes: &[u8], places: &[usize]) -> usize {
+        let read: Vec<u8> = places
+            .iter()
+            .filter_map(|at| bytes.get(*at).copied())
+            .collect();
+        let tails = (0..read.len()).filter_map(|from| Some((from, read.get(from..)?)));
+        let first = tails.into_iter().find(|(_, tail)| self.may_become(tail));
+        first
+            .and_then(|(from, _)| places.get(from).copied())
+            .unwrap_or(bytes.len())
+    }
+
     /// Whether `tail` is the start of a longer pattern.
     fn may_become(&self, tail: &[u8]) -> bool {
         let first = self.patterns.partition_point(|p| p.as_bytes() < tail);
@@ -108,6 +170,7 @@ impl Search {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn overlapping_secrets_are_masked_together() {
@@ -123,7 +186,7 @@ mod tests {
             Redactor::new([]),
             Redactor::new(["abc", ""]),
         ] {
-            assert_eq!(redactor.text("abc"), "abc");
+            assert_eq!(redactor.text("a\u{1b}[31mbc"), "a\u{1b}[31mbc");
         }
         assert!(Redactor::is_too_short(" abc "));
         assert!(!Redactor::is_too_short("abcd"));
@@ -136,5 +199,69 @@ mod tests {
             redactor.text("Authorization: PVEAPIToken=hl@pve!hl=0b7e0b7e-aaaa"),
             "Authorization: PVEAPIToken=hl@pve!hl=(secret)"
         );
+    }
+
+    #[test]
+    fn a_coloured_secret_is_masked_with_its_colours() {
+        let redactor = Redactor::new(["canary-77"]);
+        for (raw, masked, shown) in [
+            (
+                "t=\u{1b}[1;31mcanary\u{1b}[0m-77\u{1b}[K!",
+                "t=\u{1b}[1;31m(secret)\u{1b}[K!",
+                "t=(secret)!",
+            ),
+            ("c\0a\0n\0a\0r\0y\0-\x007\x007\0", "(secret)\0", "(secret)"),
+            (
+                "\u{1b}[31mred\u{1b}[0m\nx",
+                "\u{1b}[31mred\u{1b}[0m\nx",
+                "red\nx",
+            ),
+        ] {
+            assert_eq!(redactor.text(raw), masked);
+            assert_eq!(redactor.shown(raw), shown);
+        }
+    }
+
+    /// What is not shown, or begins something that is not.
+    fn unseen() -> impl Strategy<Value = String> {
+        let one = prop_oneof![
+            prop::sample::select(vec![
+                "\u{1b}", "\u{1b}[", "\u{1b}]", "\u{9b}", "\u{9d}", "\0", "\r", "\u{8}", "\u{7f}",
+                "\u{7}", "\u{85}", "\u{9c}", "\u{1b}\\",
+            ])
+            .prop_map(str::to_owned),
+            "\u{1b}\\[[0-9;?]{0,4}[ !]?[@-~]",
+            "\u{1b}\\][0-9];[a-z]{0,5}(\u{7}|\u{1b}\\\\)",
+            "\u{1b}[()][A-Z0]|\u{1b}[78cM=>]",
+            "[\u{200b}-\u{200f}\u{202a}-\u{202e}\u{2060}-\u{2069}\u{feff}\u{ad}\u{fe0f}\u{fffd}]",
+            "[\u{1}-\u{8}\u{b}-\u{1f}\u{7f}-\u{9f}]",
+        ];
+        prop::collection::vec(one, 0..3).prop_map(|all| all.concat())
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(1000))]
+        #[test]
+        fn nothing_between_its_bytes_helps_a_secret_out(
+            secret in "[a-zA-Z0-9/+ü-]{6,14}",
+            between in prop::collection::vec(unseen(), 20),
+            (before, after) in ("[a-z \\[;m]{0,5}", "[a-z0-9 ;m]{0,5}"),
+        ) {
+            let redactor = Redactor::new([secret.as_str()]);
+            let mut text = before;
+            for (c, gap) in secret.trim().chars().zip(between.iter().cycle()) {
+                text.push_str(gap);
+                text.push(c);
+            }
+            text.push_str(&after);
+            for out in [redactor.text(&text), sanitize(&redactor.text(&text)), redactor.shown(&text)] {
+                let plain: String = out.chars().filter(|c| !c.is_control() && !crate::base::is_invisible(*c)).collect();
+                prop_assert!(!out.contains(&secret) && !plain.contains(&secret), "{:?} of {:?}", out, text);
+                prop_assert!(out.contains("secret)"), "{:?} of {:?}", out, text);
+            }
+            let shown = redactor.shown(&text);
+            let rest = shown.replace(char::REPLACEMENT_CHARACTER, "");
+            prop_assert!(!has_unseen(rest.as_bytes()), "{:?}", shown);
+        }
     }
 }

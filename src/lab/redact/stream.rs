@@ -2,9 +2,7 @@
 //! are cut, and nothing that may be its start is let out before that is clear.
 
 use super::Redactor;
-
-/// What a secret is replaced with.
-const MASK: &[u8] = b"(secret)";
+use super::redactor::{MASK, merged};
 
 /// A redactor with a memory of what it was given last.
 #[derive(Debug, Clone)]
@@ -28,57 +26,44 @@ impl RedactStream {
     /// Takes the next bytes, and gives what can be shown by now.
     pub fn push(&mut self, bytes: &[u8]) -> Vec<u8> {
         self.held.extend_from_slice(bytes);
-        let until = self.redactor.begun(&self.held);
-        self.release(until)
+        let (found, until) = self.redactor.find(&self.held);
+        self.release(found, until)
     }
 
     /// The rest, when no more bytes will come.
     pub fn finish(mut self) -> Vec<u8> {
-        self.release(self.held.len())
+        let (found, _) = self.redactor.find(&self.held);
+        self.release(found, self.held.len())
     }
 
     /// Lets out what is before `until`; a mask that reaches beyond it is
     /// remembered, so that it is written once.
-    fn release(&mut self, until: usize) -> Vec<u8> {
+    fn release(&mut self, mut found: Vec<(usize, usize)>, until: usize) -> Vec<u8> {
         let mut out = Vec::new();
         if until == 0 {
             return out;
         }
         let mut shown = 0;
         let mut carried = 0;
-        for (index, (start, end)) in self.covered().into_iter().enumerate() {
+        // The first is the one whose mask is already out, if there is such.
+        if self.masked > 0 {
+            found.push((0, self.masked));
+        }
+        for (index, (start, end)) in merged(found).into_iter().enumerate() {
             if start >= until {
                 break;
             }
-            out.extend(self.held.iter().take(start).skip(shown));
+            out.extend_from_slice(self.held.get(shown..start).unwrap_or_default());
             if index > 0 || self.masked == 0 {
-                out.extend_from_slice(MASK);
+                out.extend_from_slice(MASK.as_bytes());
             }
             shown = end;
             carried = end.saturating_sub(until);
         }
-        out.extend(self.held.iter().take(until).skip(shown));
+        out.extend_from_slice(self.held.get(shown..until).unwrap_or_default());
         self.held.drain(..until);
         self.masked = carried;
         out
-    }
-
-    /// The ranges that secrets cover, in order, with overlapping ones as one.
-    /// The first is the one whose mask is already out, if there is such.
-    fn covered(&self) -> Vec<(usize, usize)> {
-        let mut found = self.redactor.matches(&self.held);
-        if self.masked > 0 {
-            found.push((0, self.masked));
-        }
-        found.sort_unstable();
-        let mut merged: Vec<(usize, usize)> = Vec::with_capacity(found.len());
-        for (start, end) in found {
-            match merged.last_mut() {
-                Some(last) if start < last.1 => last.1 = last.1.max(end),
-                _ => merged.push((start, end)),
-            }
-        }
-        merged
     }
 }
 
@@ -120,7 +105,7 @@ mod tests {
             assert!(stream.held.len() < 16);
         }
         out.extend(stream.finish());
-        assert_eq!(out, MASK);
+        assert_eq!(out, MASK.as_bytes());
     }
 
     #[test]
@@ -138,6 +123,26 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_coloured_secret_is_found_across_any_cut() {
+        let redactor = Redactor::new(["canary-77", "x\u{1b}[1my"]);
+        let text = "a\u{1b}[1;31mcan\u{1b}]8;;u\u{1b}\\ary\0-\u{200b}77\u{1b}[0m c\u{1b}[Kanar! x\u{1b}[1my ca\u{1b}";
+        let whole = redactor.text(text);
+        assert_eq!(
+            whole,
+            "a\u{1b}[1;31m(secret)\u{1b}[0m c\u{1b}[Kanar! (secret) ca\u{1b}"
+        );
+        let bytes = text.as_bytes();
+        for a in 0..bytes.len() {
+            for b in a..bytes.len() {
+                let cut = stream(&redactor, &[&bytes[..a], &bytes[a..b], &bytes[b..]]);
+                assert_eq!(cut, whole, "cut at {a} and {b}");
+            }
+        }
+        let single: Vec<&[u8]> = bytes.chunks(1).collect();
+        assert_eq!(stream(&redactor, &single), whole);
+    }
+
     /// Few letters, so that secrets overlap and repeat; none of the mask's.
     fn secrets() -> impl Strategy<Value = Vec<String>> {
         prop::collection::vec("[ab]{4,7}|[ab/ \"é\n]{4,12}|[0-9ab]{36}", 1..5)
@@ -148,7 +153,7 @@ mod tests {
         #[test]
         fn nothing_leaks_for_any_chunking(
             secrets in secrets(),
-            pieces in prop::collection::vec((any::<Index>(), any::<Index>(), "[ab/ .\n]{0,6}"), 1..12),
+            pieces in prop::collection::vec((any::<Index>(), any::<Index>(), "[ab/ .\n\u{0}\u{1b}\u{200b}\\[m]{0,6}"), 1..12),
             cuts in prop::collection::vec(any::<Index>(), 0..20),
         ) {
             let redactor = Redactor::new(secrets.iter().map(String::as_str));

@@ -186,10 +186,10 @@ fn attended(command: &mut Command) -> Result<ExitStatus, Failure> {
             };
         }
         match watch.arrived() {
-            // The terminal gave it to the child as well.
-            Some(Signal::Interrupt) => stop = Some(Exit::Interrupted),
-            Some(Signal::Terminate | Signal::Hangup) => {
-                stop = Some(Exit::Terminated);
+            // The terminal gave them to the child as well.
+            Some(signal @ (Signal::Interrupt | Signal::Quit)) => stop = Some(signal.exit()),
+            Some(signal) => {
+                stop = Some(signal.exit());
                 let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
                 if let Some(pid) = pid {
                     // One that is gone already needs no signal.
