@@ -1,6 +1,6 @@
 //! Text from tools and files as it may be shown.
 
-use super::unseen::{has_unseen, unseen, width};
+use super::unseen::{has_unseen, is_variation, unseen, width};
 
 /// One line of text with what could steer a terminal removed: escape
 /// sequences, control characters except tab, and characters that reorder or
@@ -15,7 +15,7 @@ pub fn sanitize(text: &str) -> String {
     while let Some(c) = rest.chars().next() {
         let bytes = rest.as_bytes();
         let skip = match unseen(bytes) {
-            Some(_) if c == char::REPLACEMENT_CHARACTER => {
+            Some(_) if c == char::REPLACEMENT_CHARACTER || is_variation(c) => {
                 out.push(c);
                 c.len_utf8()
             }
@@ -25,7 +25,7 @@ pub fn sanitize(text: &str) -> String {
                 }
                 c.len_utf8()
             }
-            Some(found) => found.len(),
+            Some(found) => found.bytes(),
             None if c == '\n' => {
                 if rest.len() > 1 {
                     out.push(' ');
@@ -61,7 +61,7 @@ mod tests {
             ("\u{1b}[31", "[31"),
             ("a\u{1b}]0;no end", "a]0;no end"),
             ("x\u{9b}31my", "xy"),
-            ("\u{fffd}é✓", "\u{fffd}é✓"),
+            ("\u{fffd}é✓⏭\u{fe0f}", "\u{fffd}é✓⏭\u{fe0f}"),
         ] {
             assert_eq!(sanitize(text), wanted, "{text:?}");
         }
@@ -71,7 +71,8 @@ mod tests {
         #[test]
         fn nothing_is_left_that_steers(text in "\\PC{0,30}|[a-z\u{1b}\u{9b}\\[\\]0-9;m\u{7}\\\\\u{0}\u{200b}\r\n]{0,60}") {
             let clean = sanitize(&text);
-            prop_assert!(!has_unseen(clean.replace(char::REPLACEMENT_CHARACTER, "").as_bytes()), "{:?}", clean);
+            let kept = |c: char| c == char::REPLACEMENT_CHARACTER || is_variation(c);
+            prop_assert!(!has_unseen(clean.replace(kept, "").as_bytes()), "{:?}", clean);
             prop_assert_eq!(sanitize(&clean), clean);
         }
     }

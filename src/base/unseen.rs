@@ -20,6 +20,9 @@ pub struct Unseen {
     pub character: usize,
     /// Bytes of the whole escape sequence, where that character begins one.
     pub sequence: Option<usize>,
+    /// Bytes of what only introduces one, and of that with its parameters: the
+    /// rest may be missing, and what follows be text.
+    pub introducers: [Option<usize>; 2],
     /// The bytes end before it is clear how long the sequence or the character is.
     pub is_open: bool,
 }
@@ -29,12 +32,13 @@ impl Unseen {
         Self {
             character: bytes,
             sequence: None,
+            introducers: [None; 2],
             is_open: false,
         }
     }
 
     /// Bytes of the sequence, else of the character.
-    pub fn len(self) -> usize {
+    pub fn bytes(self) -> usize {
         self.sequence.unwrap_or(self.character)
     }
 }
@@ -96,7 +100,6 @@ pub fn is_invisible(c: char) -> bool {
             | '\u{2028}'..='\u{202e}'
             | '\u{2060}'..='\u{206f}'
             | '\u{3164}'
-            | '\u{fe00}'..='\u{fe0f}'
             | '\u{feff}'
             | '\u{ffa0}'
             | '\u{fff0}'..='\u{fffb}'
@@ -104,6 +107,11 @@ pub fn is_invisible(c: char) -> bool {
             | '\u{1d173}'..='\u{1d17a}'
             | '\u{e0000}'..='\u{e0fff}'
     )
+}
+
+/// Chooses how the character before it looks.
+pub(super) fn is_variation(c: char) -> bool {
+    matches!(c, '\u{fe00}'..='\u{fe0f}')
 }
 
 fn beyond_ascii(bytes: &[u8]) -> Option<Unseen> {
@@ -128,7 +136,7 @@ fn beyond_ascii(bytes: &[u8]) -> Option<Unseen> {
         '\u{90}' | '\u{98}' | '\u{9d}'..='\u{9f}' => Some(string(bytes, 2, 2)),
         // What could not be decoded stands for bytes that nobody sees.
         '\u{80}'..='\u{9f}' | '\u{fffd}' => Some(Unseen::character(c.len_utf8())),
-        c if is_invisible(c) => Some(Unseen::character(c.len_utf8())),
+        c if is_invisible(c) || is_variation(c) => Some(Unseen::character(c.len_utf8())),
         _ => None,
     }
 }
@@ -176,11 +184,12 @@ fn control(bytes: &[u8], character: usize, from: usize) -> Unseen {
             0x40..0x7f => {
                 return Unseen {
                     sequence: Some(at + 1),
+                    introducers: [Some(from), Some(at)],
                     ..Unseen::character(character)
                 };
             }
             byte if is_skipped(byte) => {}
-            _ => return Unseen::character(character),
+            _ => return introducer(character, from),
         }
     }
     undecided(bytes, character, from)
@@ -190,7 +199,7 @@ fn control(bytes: &[u8], character: usize, from: usize) -> Unseen {
 fn string(bytes: &[u8], character: usize, from: usize) -> Unseen {
     let ends = |sequence| Unseen {
         sequence: Some(sequence),
-        ..Unseen::character(character)
+        ..introducer(character, from)
     };
     let rest = bytes.iter().copied().enumerate().skip(from).take(LONGEST);
     for (at, byte) in rest {
@@ -200,11 +209,11 @@ fn string(bytes: &[u8], character: usize, from: usize) -> Unseen {
                 return match next(bytes, at + 1) {
                     None => open(character),
                     Some((end, b'\\')) => ends(end + 1),
-                    Some(_) => Unseen::character(character),
+                    Some(_) => introducer(character, from),
                 };
             }
             0xc2 if bytes.get(at + 1) == Some(&0x9c) => return ends(at + 2),
-            b'\n' | CAN | SUB => return Unseen::character(character),
+            b'\n' | CAN | SUB => return introducer(character, from),
             _ => {}
         }
     }
@@ -214,10 +223,16 @@ fn string(bytes: &[u8], character: usize, from: usize) -> Unseen {
 /// Neither its end nor anything that breaks it off: more bytes may bring it,
 /// unless it is too long by now.
 fn undecided(bytes: &[u8], character: usize, from: usize) -> Unseen {
-    if bytes.len().saturating_sub(from) < LONGEST {
-        open(character)
-    } else {
-        Unseen::character(character)
+    Unseen {
+        is_open: bytes.len().saturating_sub(from) < LONGEST,
+        ..introducer(character, from)
+    }
+}
+
+fn introducer(character: usize, bytes: usize) -> Unseen {
+    Unseen {
+        introducers: [Some(bytes), None],
+        ..Unseen::character(character)
     }
 }
 
@@ -234,7 +249,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn len(text: &str) -> Option<usize> {
-        unseen(text.as_bytes()).map(Unseen::len)
+        unseen(text.as_bytes()).map(Unseen::bytes)
     }
 
     #[test]
@@ -243,7 +258,7 @@ mod tests {
             ("\u{1b}[1;31mx", 7),
             ("\u{1b}[Kx", 3),
             ("\u{1b}]0;title\u{7}x", 10),
-            ("\u{1b}]8;;http://a\u{1b}\\x", 16),
+            ("\u{1b}]8;;http://a\u{1b}\\x", 15),
             ("\u{1b}(Bx", 3),
             ("\u{1b}7x", 2),
             ("\u{1b}\0[\u{0}3\u{0}1\u{0}mx", 9),
@@ -280,7 +295,7 @@ mod tests {
         assert!(unseen(&[0xe2, 0x80]).unwrap().is_open);
         assert!(!unseen(&[0xe2, 0x41]).unwrap().is_open);
         let endless = format!("\u{1b}]{}", "x".repeat(2 * LONGEST));
-        assert_eq!(unseen(endless.as_bytes()), Some(Unseen::character(1)));
+        assert_eq!(unseen(endless.as_bytes()), Some(introducer(1, 2)));
     }
 
     proptest! {
@@ -293,7 +308,7 @@ mod tests {
         #[test]
         fn any_bytes_can_be_looked_at(bytes in prop::collection::vec(any::<u8>(), 0..60)) {
             if let Some(found) = unseen(&bytes) {
-                prop_assert!(found.character >= 1 && found.len() <= bytes.len());
+                prop_assert!(found.character >= 1 && found.bytes() <= bytes.len());
             }
             has_unseen(&bytes);
         }

@@ -97,7 +97,10 @@ impl Approver for By {
 pub(super) fn run(session: &Session, job: &Job<'_>) -> Result<Ended, Failure> {
     let globals = &session.globals;
     let redactor = redactor(job);
-    let changes = !engine::reads_only(&job.plan, job.registry);
+    // Arguments stand in its name.
+    let mut plan = job.plan.clone();
+    plan.recipe = redactor.text(&plan.recipe);
+    let changes = !engine::reads_only(&plan, job.registry);
     let leaves_traces = changes && job.journal;
     let run_id = match &job.origin.resume {
         Some(resume) if resume.same => resume.id.clone(),
@@ -142,14 +145,14 @@ pub(super) fn run(session: &Session, job: &Job<'_>) -> Result<Ended, Failure> {
     }
     view.resume = resumable.then(|| resume_command(session, &job.lab.paths, &run_id));
     let mut traces = if leaves_traces {
-        traces::listeners(session, job, &redactor, flags.clone(), &view)?
+        traces::listeners(session, job, &plan, &redactor, flags.clone(), &view)?
     } else {
         Vec::new()
     };
     let _unechoed = view.bars.then(Unechoed::new);
     let mut fan = Fan {
         terminal: Some(Terminal::new(
-            job.plan.clone(),
+            plan.clone(),
             view,
             Box::new(std::io::stderr()),
         )),
@@ -188,11 +191,11 @@ pub(super) fn run(session: &Session, job: &Job<'_>) -> Result<Ended, Failure> {
         listeners.push(trace.as_mut());
     }
     listeners.push(&mut fan);
-    let result = engine::run(&job.plan, &setup, &mut listeners);
+    let result = engine::run(&plan, &setup, &mut listeners);
     drop(lock);
     let run = leaves_traces.then_some(run_id);
     let failure = result.failure.as_ref();
-    reports::over(session, &job.plan, &fan.tally, run, job.dry_run, failure)?;
+    reports::over(session, &plan, &fan.tally, run, job.dry_run, failure)?;
     if let Some(failure) = result.failure {
         return Err(failure);
     }

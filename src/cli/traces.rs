@@ -5,7 +5,7 @@ use super::run::Job;
 use super::session::Session;
 use crate::diag::Failure;
 use crate::lab::{Environment, Redactor};
-use crate::plan::Listener;
+use crate::plan::{Listener, Plan};
 use crate::pve::Endpoint;
 use crate::report::{Console, Look, Paint, RunReport};
 use crate::runs::{Identity, Publisher};
@@ -15,11 +15,12 @@ use crate::runs::{Identity, Publisher};
 pub(super) fn listeners(
     session: &Session,
     job: &Job<'_>,
+    plan: &Plan,
     redactor: &Redactor,
     flags: std::collections::BTreeMap<String, serde_json::Value>,
     look: &Look,
 ) -> Result<Vec<Box<dyn Listener>>, Failure> {
-    let (paths, plan) = (&job.lab.paths, &job.plan);
+    let paths = &job.lab.paths;
     let identity = identity(job.env);
     let node = identity.node.clone();
     let publisher = Publisher::new(paths, plan, job.dry_run, identity, flags, redactor)?;

@@ -142,8 +142,10 @@ fn json(text: &str) -> Vec<String> {
         .replace('<', r"\u003c")
         .replace('>', r"\u003e");
     let python = ascii(&plain);
+    // PHP can be told to do both.
+    let both = ascii(&go);
     let slashes = plain.replace('/', r"\/");
-    vec![plain, go, python, slashes]
+    vec![plain, go, python, both, slashes]
 }
 
 fn ascii(text: &str) -> String {

@@ -15,7 +15,7 @@ pub(super) fn of(text: &str) -> Vec<String> {
     }
     forms.push(behind_backslashes(text, |c| "\\\"$`".contains(c)));
     forms.push(behind_backslashes(text, |c| {
-        !c.is_alphanumeric() && !"_-./:=@%+,".contains(c)
+        c.is_ascii() && !c.is_ascii_alphanumeric() && !"_-./:=@%+,".contains(c)
     }));
     for quote in ["'", r"\'"] {
         let doubled = text.replace('\\', r"\\").replace('\'', quote);

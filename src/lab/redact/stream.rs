@@ -26,14 +26,15 @@ impl RedactStream {
     /// Takes the next bytes, and gives what can be shown by now.
     pub fn push(&mut self, bytes: &[u8]) -> Vec<u8> {
         self.held.extend_from_slice(bytes);
-        let (found, until) = self.redactor.find(&self.held);
-        self.release(found, until)
+        let found = self.redactor.find(&self.held);
+        let until = self.redactor.begun(&self.held, &found);
+        self.release(found.spans, until)
     }
 
     /// The rest, when no more bytes will come.
     pub fn finish(mut self) -> Vec<u8> {
-        let (found, _) = self.redactor.find(&self.held);
-        self.release(found, self.held.len())
+        let found = self.redactor.find(&self.held);
+        self.release(found.spans, self.held.len())
     }
 
     /// Lets out what is before `until`; a mask that reaches beyond it is

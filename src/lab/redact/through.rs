@@ -1,9 +1,9 @@
 //! Finds patterns in text in which characters that are not shown stand between
 //! theirs: colours, NUL, zero-width ones.
 //!
-//! Where such a character may begin an escape sequence both is tried, that it
-//! stands alone and that the sequence is skipped: what a tool wrote is not
-//! always what a terminal makes of it. So a secret is found whatever is put
+//! Where such a character may begin an escape sequence it is tried that it
+//! stands alone, that the sequence is skipped, and that only its beginning is:
+//! what a tool wrote is not always what a terminal makes of it. So a secret is found whatever is put
 //! between its bytes.
 
 use std::collections::{BTreeMap, VecDeque};
@@ -103,16 +103,22 @@ pub(super) fn look(automaton: &NFA, longest: usize, bytes: &[u8]) -> Found {
             }
             continue;
         };
-        if let Some(sequence) = odd.sequence {
-            join(later.entry(at + sequence).or_default(), ways.clone());
+        for bytes in odd
+            .sequence
+            .into_iter()
+            .chain(odd.introducers.into_iter().flatten())
+        {
+            join(later.entry(at + bytes).or_default(), ways.clone());
         }
         if odd.is_open {
             found.open.get_or_insert(at);
+            // They may go on behind what more bytes complete.
+            found.ends.extend(ways.iter().map(|way| way.read.clone()));
         }
         at += odd.character;
     }
     ways.extend(later.into_values().flatten());
-    found.ends = ways.into_iter().map(|way| way.read).collect();
+    found.ends.extend(ways.into_iter().map(|way| way.read));
     found
 }
 
@@ -170,7 +176,8 @@ mod tests {
             "se\u{1b}[31mcr\u{1b}[0met",
             "s\0e\0c\0r\0e\0t",
             "se\u{1b}cret",
-            "s\u{1b}[secret",
+            "s\u{1b}[ecret",
+            "s\u{1b}[3;1ecr\u{1b}]et",
             "s\u{1b}e\u{1b}[1mc\u{9b}r\u{9b}2me\u{200b}t",
             "s\u{1b}]0;title\u{7}e\u{1b}]8;;x\u{1b}\\cret",
             "sec\u{202e}r\u{fffd}e\rt",
