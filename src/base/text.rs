@@ -12,7 +12,13 @@ pub fn sanitize(text: &str) -> String {
     }
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
-    while let Some(c) = rest.chars().next() {
+    loop {
+        let plain = |byte: &u8| matches!(byte, b'\t' | 0x20..0x7f);
+        let run = rest.bytes().take_while(|byte| plain(byte)).count();
+        let (run, behind) = rest.split_at(run);
+        out.push_str(run);
+        rest = behind;
+        let Some(c) = rest.chars().next() else { break };
         let bytes = rest.as_bytes();
         let skip = match unseen(bytes) {
             Some(_) if c == char::REPLACEMENT_CHARACTER || is_variation(c) => {

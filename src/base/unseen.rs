@@ -58,21 +58,21 @@ pub fn unseen(bytes: &[u8]) -> Option<Unseen> {
 pub fn has_unseen(bytes: &[u8]) -> bool {
     let odd = |byte: &u8| (*byte < 0x20 && *byte != b'\t' && *byte != b'\n') || *byte >= 0x7f;
     // Without a branch for each byte: this looks at every line of every tool.
-    let plain = |chunk: &[u8]| !chunk.iter().fold(false, |any, byte| any | odd(byte));
-    let mut rest = bytes;
-    while let Some((chunk, more)) = rest.split_at_checked(64) {
-        if !plain(chunk) {
-            break;
-        }
-        rest = more;
+    let is_plain = |chunk: &[u8]| !chunk.iter().fold(false, |any, byte| any | odd(byte));
+    if bytes.chunks(64).all(is_plain) {
+        return false;
     }
-    while !rest.is_empty() {
-        if unseen(rest).is_some() {
-            return true;
-        }
-        rest = rest.get(width(rest)..).unwrap_or_default();
+    std::str::from_utf8(bytes).map_or(true, |text| text.chars().any(is_unseen))
+}
+
+/// Whether a character is not shown, or begins what is not.
+fn is_unseen(c: char) -> bool {
+    match c {
+        '\t' | '\n' => false,
+        '\0'..' ' | '\u{7f}'..='\u{9f}' | '\u{fffd}' => true,
+        c if c < '\u{ad}' => false,
+        c => is_invisible(c) || is_variation(c),
     }
-    false
 }
 
 /// Bytes of the first character, which is shown.
@@ -134,10 +134,8 @@ fn beyond_ascii(bytes: &[u8]) -> Option<Unseen> {
     match c {
         '\u{9b}' => Some(control(bytes, 2, 2)),
         '\u{90}' | '\u{98}' | '\u{9d}'..='\u{9f}' => Some(string(bytes, 2, 2)),
-        // What could not be decoded stands for bytes that nobody sees.
-        '\u{80}'..='\u{9f}' | '\u{fffd}' => Some(Unseen::character(c.len_utf8())),
-        c if is_invisible(c) || is_variation(c) => Some(Unseen::character(c.len_utf8())),
-        _ => None,
+        // U+FFFD stands for bytes that could not be decoded.
+        c => is_unseen(c).then(|| Unseen::character(c.len_utf8())),
     }
 }
 
