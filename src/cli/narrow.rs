@@ -35,7 +35,7 @@ mod tests {
     #[test]
     fn titles_and_remarks_are_broken_between_words_and_quoted_lines_are_not() {
         let quoted = format!("name = \"{}\"", "a b ".repeat(20));
-        let source = Source::new("layer.toml", &quoted);
+        let source = Source::new("layer.toml", quoted.clone());
         let plain =
             Diagnostic::error("`ansible-playbook`, `packer` are not on PATH of this process")
                 .note("`ansible-playbook` is needed by `l3-converge`, `l4-converge`")

@@ -213,7 +213,7 @@ impl Session {
     /// what stands in the command line and in the process environment.
     pub(super) fn redactor(&self) -> Redactor {
         let known = self.known.borrow();
-        let given = self.process.iter().map(|(name, value)| (name, value));
+        let given = self.process.iter();
         let flags = self.globals.env.iter().map(|(name, value)| (name, value));
         let given = given.chain(flags).flat_map(|(name, value)| {
             if is_secret(name) {

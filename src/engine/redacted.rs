@@ -130,7 +130,7 @@ mod tests {
 
     #[test]
     fn no_event_shows_a_secret_or_steers_a_terminal() {
-        let s = || format!("a \u{1b}]0;x\u{7}canary\u{1b}[1m-7f\u{9b}2m3\u{202e}a b");
+        let s = || "a \u{1b}]0;x\u{7}canary\u{1b}[1m-7f\u{9b}2m3\u{202e}a b".to_owned();
         let list = || vec![s(), s()];
         let events = [
             EventKind::Output {

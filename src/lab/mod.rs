@@ -36,7 +36,7 @@ pub use lock::{Holder, Lock};
 pub use network::host_port;
 pub use paths::Paths;
 pub use private::{no_links, private_append, private_new, private_read, private_reopen, remedy};
-pub use process::{HOLDER, Process, boot_id, parent};
+pub use process::{HOLDER, Process, boot_id};
 pub use redact::{RedactStream, Redactor, mask_within, within};
 pub use root::{Lab, locate};
 pub use settings::{Setting, Settings, dry_run_variable};

@@ -31,7 +31,7 @@ pub fn quoted(text: &str) -> String {
                 '\u{1b}' => out.push_str("\\e"),
                 // Three digits: a digit that follows is none of them.
                 c if c.is_ascii() && odd(c) => {
-                    put(&mut out, format_args!("\\{:03o}", u32::from(c)))
+                    put(&mut out, format_args!("\\{:03o}", u32::from(c)));
                 }
                 c if odd(c) => put(&mut out, format_args!("\\U{:08x}", u32::from(c))),
                 c => out.push(c),

@@ -1,6 +1,6 @@
 //! Long lines on a terminal: broken between words, continued under their text.
 
-use super::text::sanitize;
+use crate::base::sanitize;
 
 /// Where the text of a line begins: behind the verb.
 pub const TEXT: usize = 13;

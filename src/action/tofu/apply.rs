@@ -150,7 +150,8 @@ impl Action for Apply {
             Err(error) => {
                 let mut error = lost(ctx, &job, explain(error, &events, ctx));
                 if known {
-                    error.outputs = provisioned(Done::default(), &after).outputs;
+                    error.outputs =
+                        provisioned(Done::default(), &after, &order(ctx, &job.target)).outputs;
                 }
                 Err(error)
             }

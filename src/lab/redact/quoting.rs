@@ -64,7 +64,7 @@ fn beyond(form: &str) -> [String; 6] {
     [
         escaped(form, |out, c| put(out, format_args!("&#{};", u32::from(c)))),
         escaped(form, |out, c| {
-            put(out, format_args!("&#x{:X};", u32::from(c)))
+            put(out, format_args!("&#x{:X};", u32::from(c)));
         }),
         form.replace('/', "&#x2f;"),
         form.replace('/', "&#x2F;"),
