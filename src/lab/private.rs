@@ -6,7 +6,7 @@ use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 
 use camino::{Utf8Path, Utf8PathBuf};
-use rustix::fs::OFlags;
+use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 
 /// The directory below which, itself included, nothing that runs write may be
 /// a link.
@@ -102,7 +102,13 @@ fn open(options: &mut OpenOptions, path: &Utf8Path) -> io::Result<File> {
         .open(path);
     let special = || fs::symlink_metadata(path).is_ok_and(|meta| !meta.is_file());
     match opened {
-        Ok(file) if file.metadata()?.is_file() => Ok(file),
+        Ok(file) if file.metadata()?.is_file() => {
+            // Tools that are given it as their output refuse one that does not
+            // wait (ansible says so in as many words).
+            let flags = fcntl_getfl(&file)?;
+            fcntl_setfl(&file, flags - OFlags::NONBLOCK)?;
+            Ok(file)
+        }
         Ok(_) => Err(Foreign::Special.into()),
         Err(_) if path.is_symlink() => Err(Foreign::Link.into()),
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists && special() => {
@@ -133,6 +139,16 @@ mod tests {
         private_read,
         private_update,
     ];
+
+    #[test]
+    fn what_a_tool_is_given_waits() {
+        let (_guard, dir) = temp();
+        let file = dir.join("state/spool");
+        for open in [private_new as Open, private_append, private_reopen] {
+            let flags = fcntl_getfl(open(&file).unwrap()).unwrap();
+            assert!(!flags.contains(OFlags::NONBLOCK), "{flags:?}");
+        }
+    }
 
     #[test]
     fn no_link_is_followed_and_nothing_is_touched() {
