@@ -16,8 +16,9 @@ pub struct Done {
     pub changed: Option<bool>,
     /// Values for later steps.
     pub outputs: BTreeMap<String, Value>,
-    /// Files for the steps that use what this one publishes: removed when all
-    /// of these have ended, whatever happened.
+    /// Files and directories for the steps that use what this one publishes:
+    /// removed when all of these have ended, whatever happened, and at the end
+    /// of the run at the latest.
     pub temporary: Vec<Utf8PathBuf>,
     /// What the user should know, each with a remedy.
     pub warnings: Vec<String>,

@@ -1,6 +1,7 @@
 //! The one loop that starts steps, hears signals and watches the clock.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError, TryLockError};
 use std::thread::{self, Scope};
@@ -170,6 +171,8 @@ impl Loop<'_, '_> {
                 self.start(index);
             }
             if self.board.is_over() {
+                let left = self.temporary.over();
+                self.not_removed(None, left);
                 return self.result();
             }
             match self.inbox.recv_timeout(TICK) {
@@ -242,12 +245,17 @@ impl Loop<'_, '_> {
                 log: end.log.clone(),
             },
         );
-        for (file, why) in self.temporary.ended(id, &end.done.temporary) {
-            let file = run.setup.lab.paths.show(&file);
-            let message = format!("cannot remove `{file}`, which nothing uses any more: {why}");
-            run.bus.emit(Some(id), EventKind::Warning { message });
-        }
+        let left = self.temporary.ended(id, &end.done.temporary);
+        self.not_removed(Some(id), left);
         self.ends[index] = Some(end);
+    }
+
+    fn not_removed(&self, step: Option<&StepId>, left: Vec<(Utf8PathBuf, io::Error)>) {
+        for (file, why) in left {
+            let file = self.run.setup.lab.paths.show(&file);
+            let message = format!("cannot remove `{file}`, which nothing uses any more: {why}");
+            self.run.bus.emit(step, EventKind::Warning { message });
+        }
     }
 
     fn signal(&mut self, signal: Signal) {

@@ -1,5 +1,6 @@
 //! Files that a step made for those that use what it published, such as a
-//! saved plan: each goes when the last of its users has ended, however.
+//! saved plan: each goes when the last of its users has ended, however, and at
+//! the end of the run at the latest.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -41,13 +42,10 @@ impl Temporary {
         made: &[Utf8PathBuf],
     ) -> Vec<(Utf8PathBuf, io::Error)> {
         let mut over = Vec::new();
-        match self.users.get(step) {
-            // What nobody in the plan uses is for its user.
-            None => {}
-            Some(0) => over.extend(made.iter().cloned()),
-            Some(_) => {
-                self.files.insert(step.clone(), made.to_vec());
-            }
+        if self.users.get(step) == Some(&0) {
+            over.extend(made.iter().cloned());
+        } else if !made.is_empty() {
+            self.files.insert(step.clone(), made.to_vec());
         }
         for used in self.uses.remove(step).unwrap_or_default() {
             if let Some(users) = self.users.get_mut(&used) {
@@ -57,15 +55,31 @@ impl Temporary {
                 }
             }
         }
-        over.into_iter()
-            .filter_map(|file| Some((remove(&file).err()?, file)))
-            .map(|(why, file)| (file, why))
-            .collect()
+        gone(over)
+    }
+
+    /// The run is over: what is left goes, which is what nobody used.
+    pub(super) fn over(&mut self) -> Vec<(Utf8PathBuf, io::Error)> {
+        let left = std::mem::take(&mut self.files);
+        gone(left.into_values().flatten().collect())
     }
 }
 
+/// Removes them, and gives those that could not be removed.
+fn gone(files: Vec<Utf8PathBuf>) -> Vec<(Utf8PathBuf, io::Error)> {
+    let removed = files.into_iter().map(|file| (remove(&file), file));
+    removed
+        .filter_map(|(removed, file)| Some((file, removed.err()?)))
+        .collect()
+}
+
 fn remove(file: &Utf8Path) -> io::Result<()> {
-    match fs::remove_file(file) {
+    let removed = if file.is_dir() && !file.is_symlink() {
+        fs::remove_dir_all(file)
+    } else {
+        fs::remove_file(file)
+    };
+    match removed {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
         removed => removed,
     }
@@ -109,9 +123,11 @@ mod tests {
             assert!(temporary.ended(&id(step), &made).is_empty());
             assert_eq!(file.exists(), stays && step != "r/second", "{step}");
         }
-        // What nobody in the plan uses is its user's.
-        fs::write(&file, "").unwrap();
-        temporary.ended(&id("r/z"), std::slice::from_ref(&file));
-        assert!(file.exists());
+        // What no step uses goes at the end of the run, directories too.
+        fs::create_dir(&file).unwrap();
+        fs::write(file.join("x"), "").unwrap();
+        let made = std::slice::from_ref(&file);
+        assert!(temporary.ended(&id("r/z"), made).is_empty() && file.exists());
+        assert!(temporary.over().is_empty() && !file.exists());
     }
 }

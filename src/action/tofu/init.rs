@@ -3,6 +3,7 @@
 use schemars::{Schema, schema_for};
 use serde::Deserialize;
 
+use super::files;
 use super::tool::Tool;
 use super::traps::{self, LOCK};
 use super::workspace::{Target, Workspace};
@@ -56,12 +57,24 @@ impl Action for Init {
             }
             other => other,
         };
-        result.map_err(|error| explain(error, &space, ctx))?;
+        if let Err(error) = result {
+            if ctx.dry_run {
+                files::remove_dir(&space.build)?;
+            }
+            return Err(explain(error, &space, ctx));
+        }
         let (major, minor) = tool.version;
-        Ok(Done::new(format!("{} {major}.{minor}", tool.flavor.name()))
+        let done = Done::new(format!("{} {major}.{minor}", tool.flavor.name()))
             .output("workdir", space.module.as_str())
             .output("state", space.state.as_str())
-            .output("key", space.key.as_str()))
+            .output("key", space.key.as_str());
+        // The working copy of a dry run is for this dry run alone, also when
+        // there is nothing to plan.
+        Ok(if ctx.dry_run {
+            done.temporary(space.build)
+        } else {
+            done
+        })
     }
 }
 
