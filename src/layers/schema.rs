@@ -177,6 +177,8 @@ struct StepTable {
     when: Option<String>,
     /// Interrupted as by Ctrl-C when it takes longer: `90s`, `60m`, or a tier
     /// (`quick`, `short`, `medium`, `long`, `extended`, or one of `hl.toml`).
+    /// `none`: no limit is meant. Absent: `long`, but for `command` and
+    /// `script`, which have no limit and are told of after as long.
     #[serde(default)]
     timeout: Option<String>,
     /// Tried again after failures.
