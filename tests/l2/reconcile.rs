@@ -214,7 +214,7 @@ fn what_is_stopped_keeps_its_address_when_the_state_forgets_others() {
     // Only those that the run is about, of which there are none.
     let ran = stage.hl("l3 --limit app").exits(69);
     ran.says(&["no machine of `dev` on `pve` is in `--limit app`", AGAIN]);
-    assert!(!ran.stderr.contains("is stopped"), "{}", ran.stderr);
+    assert!(!ran.stderr.contains(stopped), "{}", ran.stderr);
     // Nor is the address lost where only the state is read.
     stage.hl("l2-outputs dev").exits(0).says(&["192.168.1.51"]);
     // What nobody remembers is told with the reason.
