@@ -1,10 +1,11 @@
-//! Namespaces that outlast their first process: a `cat` keeps them, and ends with
-//! this process, whose end of its pipe then closes.
+//! Namespaces that others enter. A `cat` is in them, and ends with this process,
+//! whose end of its pipe then closes.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io::{Read as _, Write as _};
+use std::os::fd::AsRawFd as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, Command, Stdio};
+use std::process::{self, Child, ChildStdin, Command, Stdio};
 
 /// All ids of the machine, each as itself.
 const ALL_IDS: &str = "0 0 4294967295";
@@ -53,37 +54,6 @@ impl Namespaces {
         Err(format!("no new namespaces: {}", why.trim()))
     }
 
-    /// A user namespace in which root owns what root owns, and has no say over
-    /// this machine: its mounts, devices, clock, terminals and processes. None can
-    /// be made below it, in which root could mount this machine's cgroups.
-    ///
-    /// `None` where this machine allows no user namespaces: then nobody in a guest
-    /// can make any either.
-    pub(super) fn user() -> Result<Option<Self>, String> {
-        let limit = fs::read_to_string(LIMIT);
-        if limit.is_err() || limit.is_ok_and(|text| text.trim() == "0") {
-            return Ok(None);
-        }
-        let made = Self::new(&["--user"], None)?;
-        for map in ["uid_map", "gid_map"] {
-            let path = format!("/proc/{}/{map}", made.pid());
-            fs::write(&path, ALL_IDS).map_err(|e| format!("cannot write `{path}`: {e}"))?;
-        }
-        let script = format!("echo 0 >{LIMIT} && [ \"$(cat {LIMIT})\" = 0 ]");
-        let output = inside(Some(&made.path("user")))
-            .args(["sh", "-c", &script])
-            .stdin(Stdio::null())
-            .output()
-            .map_err(|e| format!("cannot run `nsenter` from util-linux: {e}"))?;
-        if output.status.success() {
-            return Ok(Some(made));
-        }
-        Err(format!(
-            "user namespaces cannot be forbidden to guests: {}",
-            String::from_utf8_lossy(&output.stderr).trim()
-        ))
-    }
-
     /// The process that is in them.
     pub(super) fn pid(&self) -> u32 {
         self.keeper.id()
@@ -99,6 +69,50 @@ impl Drop for Namespaces {
     fn drop(&mut self) {
         self.life = None;
         self.keeper.wait().ok();
+    }
+}
+
+/// A user namespace, kept by an open file.
+#[derive(Debug)]
+pub(super) struct UserNamespace(File);
+
+impl UserNamespace {
+    /// A user namespace in which root owns what root owns, and has no say over
+    /// this machine: its mounts, devices, clock, terminals and processes. None can
+    /// be made below it, in which root could mount this machine's cgroups.
+    ///
+    /// `None` where this machine allows no user namespaces: then nobody in a guest
+    /// can make any either.
+    pub(super) fn new() -> Result<Option<Self>, String> {
+        let limit = fs::read_to_string(LIMIT);
+        if limit.is_err() || limit.is_ok_and(|text| text.trim() == "0") {
+            return Ok(None);
+        }
+        let made = Namespaces::new(&["--user"], None)?;
+        for map in ["uid_map", "gid_map"] {
+            let path = format!("/proc/{}/{map}", made.pid());
+            fs::write(&path, ALL_IDS).map_err(|e| format!("cannot write `{path}`: {e}"))?;
+        }
+        let script = format!("echo 0 >{LIMIT} && [ \"$(cat {LIMIT})\" = 0 ]");
+        let output = inside(Some(&made.path("user")))
+            .args(["sh", "-c", &script])
+            .stdin(Stdio::null())
+            .output()
+            .map_err(|e| format!("cannot run `nsenter` from util-linux: {e}"))?;
+        if output.status.success() {
+            let file = File::open(made.path("user"));
+            let file = file.map_err(|e| format!("cannot open the user namespace: {e}"))?;
+            return Ok(Some(Self(file)));
+        }
+        Err(format!(
+            "user namespaces cannot be forbidden to guests: {}",
+            String::from_utf8_lossy(&output.stderr).trim()
+        ))
+    }
+
+    /// Where others find it while this process has it.
+    pub(super) fn path(&self) -> PathBuf {
+        PathBuf::from(format!("/proc/{}/fd/{}", process::id(), self.0.as_raw_fd()))
     }
 }
 

@@ -5,9 +5,10 @@ use std::io::Read as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command};
 
 use portable_pty::{CommandBuilder, PtySize, native_pty_system};
+use tempfile::TempDir;
 
 use super::sealed::{MACHINES, NODE, lab, mounts};
 use super::{apt_repo, is_root, run};
@@ -82,7 +83,7 @@ guest 192.168.9.50 'cat /proc/self/cgroup; readlink /proc/self/ns/user' >spaces.
 
 /// Runs `hl rehearse` from a shell on a terminal, which then says what was typed
 /// into it meanwhile.
-fn on_a_terminal(lab: &TestLab, home: &Path, agent: &Path, recipe: &str) -> String {
+fn on_a_terminal(lab: &TestLab, machine: &Machine, recipe: &str) -> String {
     let terminal = native_pty_system().openpty(PtySize::default()).unwrap();
     let mut command = CommandBuilder::new("bash");
     let script = "\"$HL\" rehearse \"$0\"; echo \"code $?\"; \
@@ -91,12 +92,12 @@ fn on_a_terminal(lab: &TestLab, home: &Path, agent: &Path, recipe: &str) -> Stri
     command.cwd(lab.root());
     for (name, value) in [
         ("HL", env!("CARGO_BIN_EXE_hl")),
-        ("HOME", home.to_str().unwrap()),
+        ("HOME", machine.home().to_str().unwrap()),
         ("LAB", lab.root().to_str().unwrap()),
-        ("SSH_AUTH_SOCK", agent.to_str().unwrap()),
+        ("SSH_AUTH_SOCK", machine.agent().to_str().unwrap()),
         ("HL_GUEST_APT", apt_repo().to_str().unwrap()),
         ("PVE_ACCESS_HOST", NODE),
-        ("PVE_NODE", "n1"),
+        ("PVE_NODE", if recipe == "up" { "pve" } else { "n1" }),
         ("DOPPLER", "0"),
         ("TERM", "xterm"),
     ] {
@@ -113,78 +114,244 @@ fn on_a_terminal(lab: &TestLab, home: &Path, agent: &Path, recipe: &str) -> Stri
     said
 }
 
+/// What must be the same afterwards, and what must not have been reached.
+struct Machine {
+    bystander: Bystander,
+    outside: TempDir,
+    listener: UnixListener,
+    before: (Vec<String>, String, String),
+}
+
+impl Machine {
+    fn new() -> Self {
+        // Outside of what is hidden as a whole.
+        let outside = tempfile::tempdir_in("/var/lib").unwrap();
+        let listener = UnixListener::bind(outside.path().join("agent.sock")).unwrap();
+        listener.set_nonblocking(true).unwrap();
+        let home = outside.path().join("home");
+        fs::create_dir_all(home.join(".ssh")).unwrap();
+        fs::write(home.join(".ssh/id_ed25519"), "a private key").unwrap();
+        fs::write(home.join(".ssh/config"), "Host of-the-user\n").unwrap();
+        Self {
+            bystander: Bystander::new(),
+            outside,
+            listener,
+            before: state(),
+        }
+    }
+
+    fn home(&self) -> PathBuf {
+        self.outside.path().join("home")
+    }
+
+    fn agent(&self) -> PathBuf {
+        self.outside.path().join("agent.sock")
+    }
+
+    fn marker(&self) -> PathBuf {
+        self.outside.path().join("hl-hostile")
+    }
+
+    /// What the script is called with, where it could reach them.
+    fn targets(&self) -> String {
+        format!("{} {}", self.bystander.0.id(), self.agent().display())
+    }
+
+    #[track_caller]
+    fn is_as_before(&mut self) {
+        assert!(self.bystander.is_there());
+        assert!(
+            self.listener.accept().is_err(),
+            "somebody came to the socket"
+        );
+        assert!(!self.marker().exists());
+        assert_eq!(cgroups(), "");
+        assert_eq!(self.before, state());
+    }
+}
+
+fn state() -> (Vec<String>, String, String) {
+    (devices(), mounts(), run("ip", ["-o", "link"]))
+}
+
+/// The script came to its end, and nothing in it worked.
+#[track_caller]
+fn failed(what: &str, text: &str) {
+    assert!(text.trim_end().ends_with("over"), "{what}: {text}");
+    assert!(!text.contains("worked:"), "{what}: {text}");
+    let terminal = "a terminal: No such device or address";
+    assert!(text.contains(terminal), "{what}: {text}");
+}
+
 #[test]
 fn neither_a_guest_nor_a_local_step_reaches_the_machine() {
     if !is_root() {
         return;
     }
-    let mut bystander = Bystander::new();
-    let outside = tempfile::tempdir_in("/var/lib").unwrap();
-    let home = tempfile::tempdir_in("/var/lib").unwrap();
-    fs::create_dir(home.path().join(".ssh")).unwrap();
-    for (file, text) in [
-        ("id_ed25519", "a private key"),
-        ("config", "Host of-the-user\n"),
-    ] {
-        fs::write(home.path().join(".ssh").join(file), text).unwrap();
-    }
-    let agent = outside.path().join("agent.sock");
-    let listener = UnixListener::bind(&agent).unwrap();
-    listener.set_nonblocking(true).unwrap();
-    let marker = outside.path().join("hl-hostile-local");
-    let targets = format!("{} {}", bystander.0.id(), agent.display());
+    let mut machine = Machine::new();
     let local = format!(
         "mkdir -p \"$LAB/state/rehearsal/vm\"; cd \"$LAB/state/rehearsal/vm\"\n\
-         sh \"$LAB/hostile.sh\" {} {targets} >local.txt 2>&1\n\
+         sh \"$LAB/hostile.sh\" {} {} >local.txt 2>&1\n\
          {{ cat ~/.ssh/config; ls ~/.ssh; env | grep -c SSH_AUTH_SOCK; }} >home.txt 2>&1\n\
          for place in \"$LAB\" ~ /tmp /usr /etc /var /root /run /sys /proc /dev; do\n\
          if touch \"$place/hl-hostile-file\" 2>/dev/null; then echo \"$place\"; fi; done >writable.txt\n",
-        marker.display()
+        machine.marker().display(),
+        machine.targets(),
     );
-    let lab = lab(&[("local", &local), ("guest", &in_a_guest(&targets))]);
+    let guest = in_a_guest(&machine.targets());
+    let lab = lab(&[("local", &local), ("guest", &guest)]);
     lab.write("hostile.sh", SCRIPT);
-    let before = (devices(), mounts(), run("ip", ["-o", "link"]));
     for recipe in ["guest", "local"] {
-        let said = on_a_terminal(&lab, home.path(), &agent, recipe);
+        let said = on_a_terminal(&lab, &machine, recipe);
         assert!(said.contains("code 0"), "{recipe}: {said}");
         assert!(said.contains("closing"), "{recipe}: {said}");
         for part in ["HOSTILE", "typed:"] {
             assert!(!said.contains(part), "{recipe}: {said}");
         }
     }
+    let wrote = |file: &str| lab.read(&format!("state/rehearsal/vm/{file}"));
     for file in ["by-ssh.txt", "by-unit.txt", "local.txt"] {
-        let text = lab.read(&format!("state/rehearsal/vm/{file}"));
-        assert!(text.ends_with("over\n"), "{file}: {text}");
-        assert!(!text.contains("worked:"), "{file}: {text}");
-        assert!(
-            text.contains("a terminal: No such device or address"),
-            "{file}: {text}"
-        );
+        failed(file, &wrote(file));
     }
-    let spaces = lab.read("state/rehearsal/vm/spaces.txt");
+    let spaces = wrote("spaces.txt");
     for line in spaces.lines().filter(|line| !line.starts_with("user:")) {
         assert!(line.ends_with(":/"), "{spaces}");
     }
     let own = fs::read_link("/proc/self/ns/user").unwrap();
     assert!(!spaces.contains(own.to_str().unwrap()), "{spaces}");
     // A step has the user's settings of ssh, and no key.
-    let seen = lab.read("state/rehearsal/vm/home.txt");
-    assert_eq!(seen, "Host of-the-user\nconfig\n0\n");
-    let written = lab.read("state/rehearsal/vm/writable.txt");
-    let home = home.path().to_str().unwrap();
+    assert_eq!(wrote("home.txt"), "Host of-the-user\nconfig\n0\n");
+    let written = wrote("writable.txt");
+    let home = machine.home();
     for place in written.lines() {
-        let private = [home, "/tmp", "/root", "/run", "/dev"].contains(&place);
-        assert!(private, "{written}");
+        let private = [home.to_str().unwrap(), "/tmp", "/root", "/run", "/dev"];
+        assert!(private.contains(&place), "{written}");
         assert!(
             !Path::new(place).join("hl-hostile-file").exists(),
             "{place}"
         );
     }
     assert!(written.contains("/tmp\n"), "{written}");
-    assert!(bystander.is_there());
-    assert!(listener.accept().is_err(), "somebody came to the socket");
-    assert!(!marker.exists());
-    assert_eq!(cgroups(), "");
-    let after = (devices(), mounts(), run("ip", ["-o", "link"]));
-    assert_eq!(before, after);
+    machine.is_as_before();
+}
+
+const MACHINE: &str = "\
+vms:
+  - name: web-1
+    image: debian-13
+    vmid: 5101
+    cores: 1
+    memory: 1024
+    disk: 10
+    ip: 192.168.1.51/24
+    gateway: 192.168.1.1
+    tags: [web]
+    groups: [web]
+";
+
+/// The shipped lab with one machine, and somebody else's files in it: packer's
+/// scripts, in the guest and here, tofu's `local-exec`, and a play that does both.
+fn infiltrated(machine: &Machine) -> TestLab {
+    let lab = TestLab::shipped();
+    let templates = "layers/l1-templates/layer.toml";
+    let one: Vec<String> = lab
+        .read(templates)
+        .lines()
+        .filter(|line| !line.contains("l1-ensure ubuntu-24.04"))
+        .map(str::to_owned)
+        .collect();
+    let out = lab.path("state/rehearsal");
+    let here = |by: &str| {
+        format!(
+            "sh {} {} {} >{}/{by}.txt 2>&1",
+            lab.path("hostile.sh").display(),
+            machine.marker().display(),
+            machine.targets(),
+            out.display()
+        )
+    };
+    let build = "layers/l1-templates/cloud-image/build.pkr.hcl";
+    let scripts = "\"${path.root}/scripts/clean.sh\",";
+    let packer = lab.read(build);
+    assert!(packer.contains(scripts));
+    let packer = packer
+        .replace(
+            scripts,
+            &format!("{scripts}\n\"${{path.root}}/scripts/hostile.sh\","),
+        )
+        .replace(
+            "  post-processor",
+            &format!(
+                "  provisioner \"shell-local\" {{ inline = [\"{}\"] }}\n  post-processor",
+                here("packer")
+            ),
+        );
+    let tofu = format!(
+        "resource \"terraform_data\" \"hostile\" {{\n  provisioner \"local-exec\" {{\n    command = \"{}\"\n  }}\n}}\n",
+        here("tofu")
+    );
+    let play = format!(
+        "- hosts: all
+  become: true
+  gather_facts: false
+  tasks:
+    - ansible.builtin.script: {script}
+      register: guest
+      changed_when: false
+    - ansible.builtin.command: sh -c '{here}'
+      delegate_to: localhost
+      become: false
+      changed_when: false
+    - ansible.builtin.copy: {{ content: \"{{{{ guest.stdout }}}}\", dest: {out}/role.txt }}
+      delegate_to: localhost
+      become: false
+",
+        script = lab.path("hostile.sh").display(),
+        here = here("delegated"),
+        out = out.display(),
+    );
+    let in_template = format!("#!/bin/sh\n(\n{SCRIPT}\n) >/root/hostile.txt 2>&1\n");
+    lab.write(templates, &one.join("\n"))
+        .write("site/envs/dev.yaml", MACHINE)
+        .write("hostile.sh", SCRIPT)
+        .write(build, &packer)
+        .write(
+            "layers/l1-templates/cloud-image/scripts/hostile.sh",
+            &in_template,
+        )
+        .write("layers/l2-instantiate/tofu/vms/hostile.tf", &tofu)
+        .write("layers/l3-system/ansible/system.yml", &play)
+        .write(
+            "layers/l4-workloads/ansible/workloads.yml",
+            "- hosts: all\n  gather_facts: false\n  tasks: []\n",
+        );
+    lab
+}
+
+#[test]
+fn neither_does_what_tools_run_in_a_guest_and_here() {
+    let programs = ["packer", "tofu", "ansible-playbook"];
+    if !crate::e2e::ready(true, &programs) {
+        return;
+    }
+    let mut machine = Machine::new();
+    let lab = infiltrated(&machine);
+    let said = on_a_terminal(&lab, &machine, "up");
+    assert!(said.contains("code 0"), "{said}");
+    for part in ["HOSTILE", "typed:"] {
+        assert!(!said.contains(part), "{said}");
+    }
+    for by in ["packer", "tofu", "delegated", "role"] {
+        failed(by, &lab.read(&format!("state/rehearsal/{by}.txt")));
+    }
+    let disks = fs::read_dir(lab.path("state/rehearsal/world/disks")).unwrap();
+    let written: Vec<PathBuf> = disks
+        .map(|disk| disk.unwrap().path().join("root/hostile.txt"))
+        .filter(|file| file.exists())
+        .collect();
+    assert!(!written.is_empty(), "packer's script did not run");
+    for file in written {
+        failed("packer's script", &fs::read_to_string(file).unwrap());
+    }
+    machine.is_as_before();
 }

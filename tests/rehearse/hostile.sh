@@ -2,7 +2,8 @@
 # All that root could try against the machine under a rehearsal. What worked is
 # said, a line each. Arguments: a file that must not be there (empty in a guest,
 # whose files are its own), process ids and sockets of the machine.
-marker=$1; shift
+marker=${1-}
+[ $# = 0 ] || shift
 worked() { what=$1; shift; if "$@" >/dev/null 2>&1; then echo "worked: $what"; fi; }
 for target in "$@"; do
     case $target in
@@ -52,6 +53,6 @@ if [ -n "$marker" ]; then
     worked "the file system of process 1" touch "/proc/1/root$marker"
     worked "writing $marker" touch "$marker"
 fi
-chmod 0600 /dev/null /dev/zero /dev/full /dev/urandom /dev/tty
-chown 12345 /dev/null /dev/full
+chmod 0600 /dev/full /dev/zero /dev/tty
+chown 12345 /dev/full /dev/zero
 echo over

@@ -16,7 +16,7 @@ use super::disk::Disks;
 use super::init::READY;
 use super::network;
 use super::record::{self, Record};
-use crate::rehearse::namespaces::{self, Namespaces};
+use crate::rehearse::namespaces::{self, Namespaces, UserNamespace};
 use crate::sim::{GuestSpec, Guests};
 
 /// First starts may install packages.
@@ -45,7 +45,7 @@ pub struct GuestHost {
     config: GuestHostConfig,
     disks: Disks,
     /// What all guests are in that do not share this machine's network.
-    user: Option<Namespaces>,
+    user: Option<UserNamespace>,
     running: Mutex<BTreeMap<u32, Running>>,
 }
 
@@ -84,7 +84,7 @@ impl GuestHost {
         let user = match config.network {
             // Only root of the machine may use its ports below 1024.
             Network::Machine => None,
-            Network::Own | Network::Shared => Namespaces::user()?,
+            Network::Own | Network::Shared => UserNamespace::new()?,
         };
         if user.is_some() && config.network == Network::Shared {
             network::open_low_ports()?;
@@ -108,7 +108,7 @@ impl GuestHost {
 
     /// The user namespace of guests, where they have one.
     pub(in crate::rehearse) fn user_namespace(&self) -> Option<PathBuf> {
-        self.user.as_ref().map(|user| user.path("user"))
+        self.user.as_ref().map(UserNamespace::path)
     }
 
     fn dir(&self, vmid: u32) -> PathBuf {

@@ -83,6 +83,7 @@ pub(super) fn make(files: &Files<'_>) -> Result<PathBuf, String> {
     tree.enter()?;
     for socket in files.sockets.iter().filter(|socket| is_socket(socket)) {
         bind(&Path::new("/").join(NOTHING), socket)?;
+        read_only(socket, MountFlags::NOSUID | MountFlags::NODEV)?;
     }
     prove(&tree.hidden, &out)?;
     let inside = |home: &Path| [files.lab, &lab].iter().any(|lab| home.starts_with(lab));
@@ -203,7 +204,11 @@ impl Tree {
         let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
         file_system("tmpfs", &target, flags, Some("mode=0755,size=1m"))?;
         fs::write(target.join("ca.pem"), ca).map_err(|e| cannot("write", &target, &e))?;
-        read_only(&target, flags)
+        read_only(&target, flags)?;
+        // Nor is it for them to say who has the lock.
+        let lock = target.with_file_name("lock");
+        bind(&lock, &lock)?;
+        read_only(&lock, flags)
     }
 
     fn kernel(&self) -> Result<(), String> {
