@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use super::builder::Builder;
+use super::instance_names;
 use super::instances::Instances;
 use super::request::{Compiled, RunRecipe, Scope};
 use crate::diag::{Exit, Failure};
@@ -21,7 +22,7 @@ pub(super) fn assemble(
     scope: &Scope<'_>,
 ) -> Result<Compiled, Failure> {
     instances.limit()?;
-    let names = instances.names();
+    let names = instance_names::names(&instances.list);
     wanted(&mut instances);
     let mut builder = Builder::new(instances, &names, scope);
     let mut after = BTreeSet::new();

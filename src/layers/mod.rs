@@ -14,6 +14,7 @@ mod components;
 pub mod embedded;
 mod fields;
 pub mod graph;
+mod instance_names;
 mod instances;
 mod justfile;
 mod listing;

@@ -403,7 +403,7 @@ mod tests {
                 header,
                 ending,
                 took: Some(Duration::from_mins(1)),
-                last: Some("2026-01-02T03:05:05.000Z".to_owned()),
+                last: Some("2026-01-02T03:04:06.000Z".to_owned()),
                 pid: 77,
             }),
         }
@@ -459,7 +459,7 @@ mod tests {
         let zone = TimeZone::fixed(jiff::tz::offset(2));
         insta::assert_snapshot!(document.text(&zone, Palette { color: false }), @r"
         run   when              recipe  flags                                outcome         took
-        0005  2026-01-02 05:04  up dev  --jobs 2 --with a,b --yes            running         4.0s
+        0005  2026-01-02 05:04  up dev  --jobs 2 --with a,b --yes            running       1m 03s
         0004  2026-01-02 05:04  up dev  --jobs 2 --with a,b --yes            failed       12m 03s
         20260102-030405-0003  unreadable: not a run file: it has no `events:`
         0002  2026-01-02 05:04  up dev  --dry-run --jobs 2 --with a,b --yes  interrupted   1m 00s
