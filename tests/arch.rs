@@ -211,3 +211,42 @@ fn tests_that_depend_on_the_machine_are_listed() {
         "there are no such tests"
     );
 }
+
+/// Advice is data: the words of a command are given to `diag::hl`, which knows
+/// whether it is one of a rehearsal. Only commands that are the same there may
+/// be spelled out.
+#[test]
+fn no_text_spells_a_command_that_a_rehearsal_has_too() {
+    // What clap and `just` show describes the command line itself.
+    let describe = [
+        "src/diag/advice.rs",
+        "src/cli/args.rs",
+        "src/cli/help.rs",
+        "src/layers/justfile.rs",
+    ];
+    let mut wrong = Vec::new();
+    for (path, text) in all("src") {
+        let name = path.to_string_lossy().into_owned();
+        if describe.contains(&name.as_str()) || name.ends_with("tests.rs") {
+            continue;
+        }
+        let code = text.split("#[cfg(test)]").next().unwrap_or_default();
+        for (number, line) in code.lines().enumerate() {
+            if line.trim_start().starts_with("//") {
+                continue;
+            }
+            let spelled = line.split("`hl ").skip(1).any(|words| {
+                let words = words.split(['`', ' ']).next().unwrap_or_default();
+                !hl::diag::is_same_in_a_rehearsal(words)
+            });
+            if spelled || line.contains("`hl{") || line.contains("\"hl {") {
+                wrong.push(format!("{name}:{}: {}", number + 1, line.trim()));
+            }
+        }
+    }
+    assert!(
+        wrong.is_empty(),
+        "say it with `diag::hl` or `Advice::hl`:\n{}",
+        wrong.join("\n")
+    );
+}

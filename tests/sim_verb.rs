@@ -20,7 +20,12 @@ struct Sim {
 
 impl Sim {
     fn start(lab: &TestLab) -> Self {
-        let mut child = lab.hl("sim --listen 127.0.0.1:0 --world world").spawn();
+        Self::start_in(lab, "world")
+    }
+
+    fn start_in(lab: &TestLab, world: &str) -> Self {
+        let words = format!("sim --listen 127.0.0.1:0 --world {world}");
+        let mut child = lab.hl(&words).spawn();
         let lines = BufReader::new(child.stdout.take().unwrap())
             .lines()
             .map(Result::unwrap);
@@ -209,4 +214,47 @@ fn a_started_machine_is_an_ssh_guest_on_loopback() {
         std::net::TcpStream::connect(("127.77.239.50", 22)).is_err(),
         "the guest outlived the simulator"
     );
+}
+
+/// A rehearsal's world is opened with its own token, and a change in it stays.
+#[test]
+fn a_rehearsals_world_is_opened_and_kept() {
+    let lab = TestLab::empty();
+    let dir = lab.path("state/rehearsal/world");
+    std::fs::create_dir_all(&dir).unwrap();
+    let mut seed = hl::sim::Seed::default();
+    seed.tokens.push(hl::sim::SeedToken::administrator(
+        "lab@pve!hl",
+        "11111111-2222-3333-4444-555555555555",
+    ));
+    let world = serde_json::to_vec(&hl::sim::World::seeded(&seed)).unwrap();
+    std::fs::write(dir.join("world.json"), world).unwrap();
+    let keys = serde_json::json!({
+        "identity": {
+            "node": "pve", "storage_vm": "local-lvm", "storage_iso": "local",
+            "storage_import": "local", "bridge": "vmbr0", "token_id": "lab@pve!hl",
+            "names": ["192.0.2.10"], "others": [],
+        },
+        "secret": "11111111-2222-3333-4444-555555555555",
+        "ca_pem": "the rehearsal's", "cert_pem": "", "key_pem": "",
+    });
+    lab.write("state/rehearsal/world/keys.json", &keys.to_string());
+    lab.write("state/rehearsal/world/ca.pem", "the rehearsal's");
+
+    let sim = Sim::start_in(&lab, "state/rehearsal/world");
+    assert_eq!(sim.exports["PM_TOKEN_ID"], "lab@pve!hl");
+    sim.post("/nodes/pve/qemu", &[("vmid", "7000"), ("name", "by-hand")]);
+    // Nobody rehearses meanwhile.
+    let lock = std::fs::File::open(lab.path("state/rehearsal/lock")).unwrap();
+    assert!(lock.try_lock().is_err());
+    drop(sim);
+    assert!(
+        lab.read("state/rehearsal/world/world.json")
+            .contains("by-hand")
+    );
+    assert_eq!(
+        lab.read("state/rehearsal/world/keys.json"),
+        keys.to_string()
+    );
+    assert_eq!(lab.read("state/rehearsal/world/ca.pem"), "the rehearsal's");
 }

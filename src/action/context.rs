@@ -4,7 +4,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::{Cause, Exec, StepError};
-use crate::diag::Exit;
+use crate::diag::{Advice, Commands, Exit, say};
 use crate::lab::{Cancel, Cancelled, Environment, Lab};
 use crate::plan::{EventKind, Step};
 
@@ -43,10 +43,13 @@ impl StepContext<'_> {
                 self.step.action
             ))
             .exit(Exit::Definition)
-            .help(format!(
-                "see the inputs of `{}` in the reference, or `hl show {}`",
-                self.step.action, self.step.recipe
-            ))
+            .help(
+                say(format!(
+                    "see the inputs of `{}` in the reference, or ",
+                    self.step.action
+                ))
+                .hl(format!("show {}", self.step.recipe)),
+            )
         })
     }
 
@@ -61,10 +64,10 @@ impl StepContext<'_> {
 
     /// Tells a result worth a line of its own: to the step's log and to whoever
     /// listens.
-    pub fn note(&self, line: impl Into<String>) {
+    pub fn note(&self, line: impl Into<Advice>) {
         (self.emit)(EventKind::Output {
             stream: crate::plan::Stream::Note,
-            line: line.into(),
+            line: self.text(line),
         });
     }
 
@@ -78,10 +81,20 @@ impl StepContext<'_> {
     }
 
     /// Warns, with a remedy in the message.
-    pub fn warn(&self, message: impl Into<String>) {
+    pub fn warn(&self, message: impl Into<Advice>) {
         (self.emit)(EventKind::Warning {
-            message: message.into(),
+            message: self.text(message),
         });
+    }
+
+    /// Whose commands of `hl` are advised: in a rehearsal, those of the rehearsal.
+    pub fn commands(&self) -> Commands {
+        self.lab.paths.commands()
+    }
+
+    /// Advice as it is read, its commands written out.
+    pub fn text(&self, advice: impl Into<Advice>) -> String {
+        advice.into().text(self.commands())
     }
 }
 

@@ -6,6 +6,7 @@ use camino::Utf8PathBuf;
 use serde_json::Value;
 
 use super::{Basis, Reads, StepContext, StepError};
+use crate::diag::Advice;
 
 /// What an action did.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -21,7 +22,7 @@ pub struct Done {
     /// of the run at the latest.
     pub temporary: Vec<Utf8PathBuf>,
     /// What the user should know, each with a remedy.
-    pub warnings: Vec<String>,
+    pub warnings: Vec<Advice>,
     /// Set when there was nothing to do or, in a dry run, when it cannot be
     /// known: the step then counts as skipped or not planned.
     pub instead: Option<Instead>,
@@ -68,7 +69,7 @@ impl Done {
 
     /// Adds a warning.
     #[must_use]
-    pub fn warn(mut self, warning: impl Into<String>) -> Self {
+    pub fn warn(mut self, warning: impl Into<Advice>) -> Self {
         self.warnings.push(warning.into());
         self
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use crate::diag::{Exit, Failure, render};
+use crate::diag::{Advice, Commands, Exit, Failure, render};
 use crate::lab::remedy;
 
 /// What kind of end it is.
@@ -28,7 +28,7 @@ pub struct StepError {
     /// One line, rules as for [`crate::diag::Diagnostic`].
     pub message: String,
     /// Commands or edits that help.
-    pub help: Vec<String>,
+    pub help: Vec<Advice>,
     /// Last lines of the tool's output, most telling last.
     pub tail: Vec<String>,
     /// The message says all: what the tool wrote before is not repeated.
@@ -57,7 +57,7 @@ impl StepError {
 
     /// Adds help.
     #[must_use]
-    pub fn help(mut self, help: impl Into<String>) -> Self {
+    pub fn help(mut self, help: impl Into<Advice>) -> Self {
         self.help.push(help.into());
         self
     }
@@ -121,13 +121,23 @@ impl From<Failure> for StepError {
                     format!("{}:{line}:{column}: ", place.path())
                 });
                 let mut error = Self::new(format!("{place}{}", one.message));
-                error.help = one.notes.iter().chain(&one.help).cloned().collect();
+                let notes = one.notes.iter().map(Advice::from);
+                error.help = notes.chain(one.help.iter().cloned()).collect();
                 error
             }
             many => {
-                let lines = render(&failure, false);
-                Self::new(format!("{} things are wrong", many.len()))
-                    .tail(lines.lines().map(str::to_owned).collect())
+                let mut error = Self::new(format!("{} things are wrong", many.len()));
+                // Whose commands help, is known where the step has ended.
+                let mut told = failure.clone();
+                for finding in &mut told.diagnostics {
+                    for help in std::mem::take(&mut finding.help) {
+                        if !error.help.contains(&help) {
+                            error.help.push(help);
+                        }
+                    }
+                }
+                let lines = render(&told, false, Commands::Live);
+                error.tail(lines.lines().map(str::to_owned).collect())
             }
         };
         error.exit(failure.exit)

@@ -1,7 +1,7 @@
 //! An API call that failed, as a failed step with its remedy.
 
 use super::{Cause, StepError};
-use crate::diag::Exit;
+use crate::diag::{Advice, Exit, hl, say};
 use crate::pve::{Error, TlsProblem, Unreachable};
 
 impl From<Error> for StepError {
@@ -28,10 +28,10 @@ impl From<Error> for StepError {
 }
 
 /// What to do about it.
-fn help(error: &Error) -> Vec<String> {
+fn help(error: &Error) -> Vec<Advice> {
     match error {
-        Error::Settings(bad) => bad.iter().map(|b| b.help.clone()).collect(),
-        Error::Unreachable { endpoint, reason } => vec![unreachable(endpoint, reason)],
+        Error::Settings(bad) => bad.iter().map(|b| say(b.help.clone())).collect(),
+        Error::Unreachable { endpoint, reason } => vec![say(unreachable(endpoint, reason))],
         Error::Tls {
             problem,
             fingerprint,
@@ -39,22 +39,25 @@ fn help(error: &Error) -> Vec<String> {
         } => tls(
             problem,
             fingerprint.map(|print| print.to_string()).as_deref(),
-        ),
+        )
+        .iter()
+        .map(Advice::from)
+        .collect(),
         Error::Unauthorized { .. } => vec![
-            "check `PM_TOKEN_ID` (`user@realm!name`) and `PM_TOKEN_SECRET`; the secret is shown once, when the token is made".to_owned(),
-            "on the node: `pveum user token list USER@REALM` lists tokens, `pveum user token add USER@REALM NAME --privsep 0` makes one".to_owned(),
+            "check `PM_TOKEN_ID` (`user@realm!name`) and `PM_TOKEN_SECRET`; the secret is shown once, when the token is made".into(),
+            "on the node: `pveum user token list USER@REALM` lists tokens, `pveum user token add USER@REALM NAME --privsep 0` makes one".into(),
         ],
         Error::Forbidden { .. } => {
-            vec!["`hl l0-runway` names every missing right and the commands that grant it".to_owned()]
+            vec![hl("l0-runway").say(" names every missing right and the commands that grant it")]
         }
         Error::Task { node, upid, .. } => {
-            vec![format!("the whole log, on `{node}`: `pvenode task log {upid}`")]
+            vec![say("the whole log: ").on_node(node, format!("pvenode task log {upid}"))]
         }
         Error::TaskTimeout { upid, .. } => {
-            vec![format!("on the node: `pvenode task status {upid}` says how it goes on")]
+            vec![say(format!("on the node: `pvenode task status {upid}` says how it goes on"))]
         }
         Error::Answer { .. } => {
-            vec!["check that `PVE_ACCESS_HOST` is a Proxmox VE host, version 8.2 or later".to_owned()]
+            vec!["check that `PVE_ACCESS_HOST` is a Proxmox VE host, version 8.2 or later".into()]
         }
         Error::NotFound { .. }
         | Error::Api { .. }

@@ -11,6 +11,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::{Action, Basis, Cause, ChildSpec, Done, Instead, StepContext, StepError, known_hosts};
+use crate::diag::say;
 
 /// How long a booting machine may take.
 const PATIENCE: Duration = Duration::from_mins(10);
@@ -72,7 +73,9 @@ impl Action for SshWait {
         let inventory = read(ctx, &inputs.inventory)?;
         let hosts = hosts(&inventory, &inputs.limit);
         if hosts.is_empty() {
-            return Err(StepError::new("the inventory has no hosts").help("run L2 first: `hl l2`"));
+            return Err(
+                StepError::new("the inventory has no hosts").help(say("run L2 first: ").hl("l2"))
+            );
         }
         let identity = inventory["all"]["vars"]["ansible_ssh_private_key_file"]
             .as_str()

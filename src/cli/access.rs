@@ -10,7 +10,7 @@ use super::dry::Dry;
 use super::run::{Job, Origin, run};
 use super::session::{Session, usage};
 use crate::action::builtin;
-use crate::diag::{Diagnostic, Exit, Failure};
+use crate::diag::{Diagnostic, Exit, Failure, say};
 use crate::lab::environment::ALIASES;
 use crate::lab::{Environment, Provenance, Var, variables};
 use crate::plan::{OnFailure, Plan, Step, StepId};
@@ -80,7 +80,7 @@ pub(super) fn access(session: &Session) -> Result<Exit, Failure> {
                 && !other.is_empty()
             {
                 let verb = palette.verb(Paint::Warn, "Warning");
-                session.note(&format!(
+                session.note(format!(
                     "{verb} `{name}` in the process environment says something else, and wins: `unset {name}`"
                 ));
             }
@@ -89,12 +89,16 @@ pub(super) fn access(session: &Session) -> Result<Exit, Failure> {
         if let Some(variable) =
             variables::find("PVE_BUILD_ADDRESS").filter(|variable| env.get(variable.name).is_none())
         {
-            session.note(&format!(
+            session.note(format!(
                 "{next} add `{}=...` to `.env`: {}, e.g. `{}`",
                 variable.name, variable.doc, variable.example
             ));
         }
-        session.note(&format!("{next} `hl l0-runway` checks the rest"));
+        session.note(
+            say(format!("{next} "))
+                .hl("l0-runway")
+                .say(" checks the rest"),
+        );
     }
     dry.tell(session);
     Ok(exit)

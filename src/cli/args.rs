@@ -209,7 +209,8 @@ pub(super) enum ReplayFrom {
 pub(super) struct RehearseArgs {
     #[command(flatten)]
     pub flags: RehearseFlags,
-    /// The recipe and its arguments [default: up]
+    /// The recipe and its arguments [default: up]; or one of plan, status, runs,
+    /// templates, resume, replay, show, graph, clean: the same of rehearsals
     #[arg(
         trailing_var_arg = true,
         allow_hyphen_values = true,

@@ -11,7 +11,7 @@ use super::run::{Job, Origin, run};
 use super::session::{Session, usage};
 use super::size::size;
 use crate::action::builtin;
-use crate::diag::{Exit, Failure};
+use crate::diag::{Exit, Failure, hl};
 use crate::lab::{Environment, Lock};
 use crate::layers;
 use crate::layers::clean::{Clean, plan, scan};
@@ -22,8 +22,8 @@ use crate::report::{Document, Paint};
 pub(super) fn clean(session: &Session, args: CleanArgs) -> Result<Exit, Failure> {
     if session.rehearsing() {
         // Its paths are the live lab's, which a rehearsal must not touch.
-        return Err(usage("`hl clean` cannot be rehearsed")
-            .help("`hl clean --dry-run` lists what it would remove")
+        return Err(usage("`clean` cannot be rehearsed")
+            .help(hl("clean --dry-run").say(" lists what it would remove"))
             .help("`hl rehearse --fresh` begins with an empty world"));
     }
     let lab = session.lab()?;
@@ -77,7 +77,7 @@ pub(super) fn clean(session: &Session, args: CleanArgs) -> Result<Exit, Failure>
     };
     for kept in found.keep.iter().filter(|kept| kept.help.is_some()) {
         let help = kept.help.as_deref().unwrap_or_default();
-        session.note(&format!(
+        session.note(format!(
             "{} {}: {}; `{help}`",
             session.palette().verb(Paint::Warn, "Kept"),
             sanitize(kept.path.as_str()),
@@ -129,7 +129,7 @@ fn show(session: &Session, found: &Clean) -> Result<(), Failure> {
     }
     let total: u64 = found.remove.iter().map(|removal| removal.size).sum();
     session.data(&out)?;
-    session.note(&format!(
+    session.note(format!(
         "{} would be freed, nothing was removed",
         size(total)
     ));

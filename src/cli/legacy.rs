@@ -2,7 +2,7 @@
 //! in a dry one.
 
 use super::session::Session;
-use crate::diag::Failure;
+use crate::diag::{Failure, say};
 use crate::lab::{Lab, Paths};
 use crate::report::Paint;
 use crate::runs::legacy::{Migration, found, migrate};
@@ -31,7 +31,7 @@ pub(super) fn take_over(session: &Session, lab: &Lab, dry_run: bool) -> Result<(
         let verb = palette.verb(Paint::Active, "Legacy");
         for path in found(&lab.paths) {
             let path = lab.paths.show(&path);
-            session.note(&format!("{verb} would move `{path}` to `state/legacy/`"));
+            session.note(format!("{verb} would move `{path}` to `state/legacy/`"));
         }
         return Ok(());
     }
@@ -43,10 +43,10 @@ pub(super) fn take_over(session: &Session, lab: &Lab, dry_run: bool) -> Result<(
     } = migrate(&lab.paths)?;
     let verb = palette.verb(Paint::Good, "Legacy");
     for (from, to) in moved {
-        session.note(&format!("{verb} moved `{from}` to `{to}`"));
+        session.note(format!("{verb} moved `{from}` to `{to}`"));
     }
     for run in runs {
-        session.note(&format!(
+        session.note(format!(
             "{verb} run `{}` {}; it is listed and cannot be resumed",
             run.id, run.ending
         ));
@@ -57,9 +57,7 @@ pub(super) fn take_over(session: &Session, lab: &Lab, dry_run: bool) -> Result<(
             1 => "1 secret".to_owned(),
             count => format!("{count} secrets"),
         };
-        session.say(&format!(
-            "{verb} `{path}` holds {secrets}, such as private keys: it is for you alone to read (0600), and `hl clean` leaves it there; remove it once nothing needs them"
-        ));
+        session.say(&session.text(say(format!("{verb} `{path}` holds {secrets}, such as private keys: it is for you alone to read (0600), and ")).hl("clean").say(" leaves it there; remove it once nothing needs them")));
     }
     for warning in warnings {
         session.say(&format!("{verb} {warning}"));

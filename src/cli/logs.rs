@@ -9,7 +9,7 @@ use camino::Utf8PathBuf;
 use serde_json::json;
 
 use super::session::Session;
-use crate::diag::{Exit, Failure, did_you_mean};
+use crate::diag::{Exit, Failure, did_you_mean, hl};
 use crate::lab::{Paths, spool};
 use crate::plan::{EventKind, sanitize};
 use crate::report::Paint;
@@ -48,7 +48,7 @@ pub(super) fn logs(
     }
     if let (Some(_), [log]) = (step, logs.as_slice()) {
         let Some(path) = &log.path else {
-            session.note(&format!("step `{}` said nothing", log.step));
+            session.note(format!("step `{}` said nothing", log.step));
             return Ok(());
         };
         return print(session, path).map_err(|error| cannot(paths, path, &error))?;
@@ -67,7 +67,7 @@ pub(super) fn logs(
         }
     }
     if !said {
-        session.note(&format!("run {} left no logs", run.header.id));
+        session.note(format!("run {} left no logs", run.header.id));
     }
     Ok(())
 }
@@ -105,7 +105,9 @@ fn one<'a>(run: &Run, steps: &'a [StepRun], name: &str) -> Result<&'a StepRun, F
             );
             Err(match did_you_mean(name, known) {
                 Some(help) => failure.help(help),
-                None => failure.help(format!("`hl runs show {}` lists its steps", run.header.id)),
+                None => {
+                    failure.help(hl(format!("runs show {}", run.header.id)).say(" lists its steps"))
+                }
             })
         }
         several => Err(Failure::message(
@@ -162,8 +164,13 @@ fn lines(path: &Utf8PathBuf, mut take: impl FnMut(String)) -> std::io::Result<()
 fn cannot(paths: &Paths, path: &Utf8PathBuf, error: &std::io::Error) -> Failure {
     let shown = paths.show(path);
     if error.kind() == std::io::ErrorKind::NotFound {
-        return Failure::message(Exit::Unknown, format!("the log `{shown}` is gone"))
-            .help("`hl clean` and `hl runs prune` remove logs; what the run did is still in `hl runs show`");
+        return Failure::message(Exit::Unknown, format!("the log `{shown}` is gone")).help(
+            hl("clean")
+                .say(" and ")
+                .hl("runs prune")
+                .say(" remove logs; what the run did is still in ")
+                .hl("runs show"),
+        );
     }
     Failure::message(
         Exit::Unknown,

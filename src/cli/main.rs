@@ -15,7 +15,7 @@ use super::{
     resume, runs, schema, show, sim, site, status, templates, trust,
 };
 use crate::base::forbid_core_dumps;
-use crate::diag::{Exit, Failure, render};
+use crate::diag::{Commands, Exit, Failure, render};
 use crate::rehearse::{hidden_verb, hide_inner};
 
 /// Parses, runs, and gives the exit code.
@@ -27,7 +27,12 @@ pub fn main() -> ExitCode {
     if let Err(error) = hide_inner() {
         let message = format!("cannot hide this process from steps: {error}");
         let failure = Failure::message(Exit::Bug, message);
-        writeln!(std::io::stderr(), "{}", render(&failure, false).trim_end()).ok();
+        writeln!(
+            std::io::stderr(),
+            "{}",
+            render(&failure, false, Commands::Live).trim_end()
+        )
+        .ok();
         return ExitCode::from(failure.exit.code());
     }
     forbid_core_dumps();
@@ -138,7 +143,11 @@ fn with_session(
             }
         },
         Err(failure) => {
-            drop(writeln!(std::io::stderr(), "{}", render(&failure, false)));
+            drop(writeln!(
+                std::io::stderr(),
+                "{}",
+                render(&failure, false, Commands::Live)
+            ));
             failure.exit
         }
     }

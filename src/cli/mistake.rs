@@ -135,7 +135,7 @@ mod tests {
         let words = std::iter::once("hl").chain(words.split_whitespace());
         let failure = failure(&Cli::try_parse_from(words).unwrap_err());
         assert_eq!(failure.exit, Exit::Usage);
-        render(&failure, false)
+        render(&failure, false, crate::diag::Commands::Live)
     }
 
     #[test]

@@ -26,6 +26,7 @@ mod patience;
 mod recipe;
 mod reconcile;
 mod rehearse;
+mod rehearsed;
 mod replay;
 mod reports;
 mod resume;

@@ -43,7 +43,7 @@ mod tests {
         let placed = Diagnostic::error("unknown key").at(source.at(0..4, "here"));
         let failure = Failure::many(Exit::Runway, vec![plain, placed]);
         for color in [false, true] {
-            let rendered = render(&failure, color);
+            let rendered = render(&failure, color, crate::diag::Commands::Live);
             let text = sanitize_lines(&narrow(&rendered, Some(60)));
             assert!(text.starts_with(
                 "error: `ansible-playbook`, `packer` are not on PATH of this\n  process\n  = note: \

@@ -13,7 +13,7 @@ pub(super) fn new(session: &Session, args: &NewArgs) -> Result<(), Failure> {
         return session
             .json(&serde_json::json!({ "schema": "hl.new/1", "dir": dir, "files": written }));
     }
-    session.note(&format!(
+    session.note(format!(
         "{} a lab of {} files in {}",
         session.palette().verb(Paint::Good, "Made"),
         written.len(),
@@ -30,9 +30,9 @@ pub(super) fn new(session: &Session, args: &NewArgs) -> Result<(), Failure> {
             "every failed check says what to do about it",
         ),
     ];
-    session.note(&format!("{:>12} cd {}", "Next", args.dir));
+    session.note(format!("{:>12} cd {}", "Next", args.dir));
     for (command, about) in next {
-        session.note(&format!("{:>12} {command:<31} # {about}", ""));
+        session.note(format!("{:>12} {command:<31} # {about}", ""));
     }
     Ok(())
 }

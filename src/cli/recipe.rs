@@ -11,7 +11,7 @@ use super::resume::resume;
 use super::run::{Job, Origin, run};
 use super::session::Session;
 use super::target::{Parsed, Ready, Target, parse};
-use crate::diag::{Exit, Failure, closest};
+use crate::diag::{Advice, Exit, Failure, closest, say};
 use crate::engine::reads_only;
 use crate::layers::is_reserved;
 use crate::plan::Plan;
@@ -19,7 +19,8 @@ use crate::report::Paint;
 
 /// `hl RECIPE ...`; `up` among the recipes is for those who call with words.
 pub(super) fn recipe(session: &Session, words: &[String]) -> Result<Exit, Failure> {
-    let parsed = parse(session, words, ()).map_err(|failure| not_a_verb(failure, words))?;
+    let parsed =
+        parse(session, words, ()).map_err(|failure| not_a_verb(session, failure, words))?;
     match parsed {
         Some(Parsed {
             session, target, ..
@@ -29,9 +30,9 @@ pub(super) fn recipe(session: &Session, words: &[String]) -> Result<Exit, Failur
 }
 
 /// A word that is no recipe may have been meant as a verb.
-fn not_a_verb(failure: Failure, words: &[String]) -> Failure {
+fn not_a_verb(session: &Session, failure: Failure, words: &[String]) -> Failure {
     let word = words.first().map(String::as_str).unwrap_or_default();
-    let suggests = |help: &String| help.starts_with("did you mean");
+    let suggests = |help: &Advice| session.text(help.clone()).starts_with("did you mean");
     let suggested = failure
         .diagnostics
         .iter()
@@ -51,7 +52,7 @@ fn not_a_verb(failure: Failure, words: &[String]) -> Failure {
     let verbs = command.get_subcommands().map(clap::Command::get_name);
     match closest(word, verbs) {
         Some(verb) => Failure::message(Exit::Unknown, failure.to_string())
-            .help(format!("did you mean `hl {verb}`?"))
+            .help(say("did you mean ").hl(verb).say("?"))
             .help("`hl list` shows all recipes, `hl --help` all verbs"),
         None => failure,
     }
@@ -144,9 +145,7 @@ pub(super) fn go(
         && !reads_only(&plan, &ready.registry)
     {
         let verb = session.palette().verb(Paint::Warn, "Warning");
-        session.note(&format!(
-            "{verb} `PVE_TLS_INSECURE=1`: whoever answers at `PVE_ACCESS_HOST` gets the token; pin the certificate instead, `hl l0-runway` says how"
-        ));
+        session.note(say(format!("{verb} `PVE_TLS_INSECURE=1`: whoever answers at `PVE_ACCESS_HOST` gets the token; pin the certificate instead, ")).hl("l0-runway").say(" says how"));
     }
     let mut job = Job {
         lab: &ready.lab,

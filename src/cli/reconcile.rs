@@ -6,9 +6,9 @@ use inquire::Select;
 use super::recipe::recipe;
 use super::run::Ended;
 use super::session::Session;
-use crate::action::reconcile::{NAME, Remedy};
+use crate::action::reconcile::{NAME, Remedy, typed};
 use crate::diag::{Exit, Failure};
-use crate::plan::{Plan, Status, quoted};
+use crate::plan::{Plan, Status};
 
 /// Offers what helps when it was reconciliation that failed, and does what is
 /// chosen. Whether the run is worth another start.
@@ -20,10 +20,7 @@ pub(super) fn offer(session: &Session, plan: &Plan, ended: &Ended) -> Result<boo
     };
     let [again, reset] = [remedy.again(), remedy.reset()];
     let stop = "stop".to_owned();
-    let words = |words: &[String]| {
-        let words: Vec<String> = words.iter().map(|word| quoted(word)).collect();
-        format!("hl {}", words.join(" "))
-    };
+    let words = |words: &[String]| session.commands().line(&typed(words));
     let choices = vec![
         stop,
         format!("run L2 again: {}", words(&again)),

@@ -4,16 +4,16 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use camino::Utf8Path;
-use duct::cmd;
 
-use super::args::RehearseArgs;
+use super::args::{RehearseArgs, RehearseFlags};
 use super::carried::Carried;
 use super::dry::Dry;
 use super::echo::Unechoed;
 use super::flags::Globals;
-use super::recipe;
-use super::session::Session;
+use super::rehearsed::{Rehearsed, SealedVerb, rehearsed};
+use super::session::{Session, usage};
 use super::target::{Target, parse};
+use super::{recipe, replay, reports, resume};
 use crate::diag::{Exit, Failure};
 use crate::lab::environment::{example, list};
 use crate::lab::{self, Environment, Lab, Provenance, Var};
@@ -28,22 +28,83 @@ pub(super) fn rehearse(session: &Session, args: &RehearseArgs) -> Result<Exit, F
     } else {
         args.recipe.clone()
     };
+    match rehearsed(session, &words)? {
+        Rehearsed::Over(exit) => return Ok(exit),
+        Rehearsed::Sealed(live, verb) => {
+            let instead = |inner: &Session| match &verb {
+                SealedVerb::Plan(args) => recipe::plan(inner, args),
+                SealedVerb::Templates => Err(usage(
+                    "the builds of a rehearsal are in its world, and that cannot be opened here",
+                )),
+            };
+            let inner = Inner {
+                front: &session.globals,
+                words: &words,
+                kind: InnerKind::Verb,
+                instead: &instead,
+            };
+            return sealed(&live, args.flags, &inner);
+        }
+        Rehearsed::Run => {}
+    }
     let Some(parsed) = parse(session, &words, args.flags)? else {
         return Ok(Exit::Ok);
     };
-    let lab = parsed.session.lab()?;
-    let dry = Dry::decide(&parsed.session, &lab)?;
-    let mut env = parsed.session.environment(&lab, parsed.flags.doppler)?;
-    let carried = Carried::new(&parsed.session, &lab, &mut env);
+    let idle = match &parsed.target {
+        Target::Resume(args) => resume::is_idle(&parsed.session.rehearsed(), args)?,
+        Target::Replay(_) => replay::is_idle(&parsed.session.rehearsed())?,
+        Target::Recipe(_) | Target::Up { .. } => false,
+    };
+    if idle {
+        reports::nothing_to_do(&parsed.session)?;
+        return Ok(Exit::Ok);
+    }
+    let again = |inner: &Session| recipe::recipe(inner, &parsed.words);
+    let inner = Inner {
+        front: &session.globals,
+        words: &parsed.words,
+        kind: match parsed.target {
+            Target::Up { .. } => InnerKind::Up,
+            _ => InnerKind::Recipe,
+        },
+        instead: &again,
+    };
+    sealed(&parsed.session, parsed.flags, &inner)
+}
+
+/// What the `hl` inside is to do.
+struct Inner<'a> {
+    /// The flags in front of its words.
+    front: &'a Globals,
+    words: &'a [String],
+    kind: InnerKind,
+    /// Does it where no sealed network can be made.
+    instead: &'a dyn Fn(&Session) -> Result<Exit, Failure>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum InnerKind {
+    Up,
+    Recipe,
+    /// A verb, whose flags are among its words.
+    Verb,
+}
+
+/// Runs `hl` in a sealed network.
+fn sealed(session: &Session, asked: RehearseFlags, inner: &Inner<'_>) -> Result<Exit, Failure> {
+    let lab = session.lab()?;
+    let dry = Dry::decide(session, &lab)?;
+    let mut env = session.environment(&lab, asked.doppler)?;
+    let carried = Carried::new(session, &lab, &mut env);
     // In front: those behind the recipe are among its words, and `--yes` may be.
-    let mut command = flags(&session.globals, carried.junit(), dry.on);
-    let behind = parsed.session.globals.junit != session.globals.junit;
-    command.extend(carried.words(&parsed.words, behind));
-    if let Target::Up { .. } = parsed.target {
-        // Whoever rehearses wants to see it whole; `hl rehearse resume` goes on.
+    let in_front = dry.on && inner.kind != InnerKind::Verb;
+    let mut command = flags(inner.front, carried.junit(), in_front);
+    let behind = session.globals.junit != inner.front.junit;
+    command.extend(carried.words(inner.words, behind));
+    if inner.kind == InnerKind::Up {
+        // A rehearsal is seen as a whole; `hl rehearse resume` goes on.
         command.push("--fresh".to_owned());
     }
-    let session = &parsed.session;
     fill(session, &lab, &mut env)?;
     // It was decided here; the `hl` inside reads the same settings.
     env.set("DRY_RUN", decided(&dry));
@@ -57,7 +118,7 @@ pub(super) fn rehearse(session: &Session, args: &RehearseArgs) -> Result<Exit, F
         lab: &lab,
         env: &env,
         command: &command,
-        fresh: parsed.flags.fresh,
+        fresh: asked.fresh,
         exe,
         quiet: session.globals.quiet || session.globals.json || session.globals.events.is_some(),
         width: Session::width(),
@@ -67,7 +128,7 @@ pub(super) fn rehearse(session: &Session, args: &RehearseArgs) -> Result<Exit, F
     let exit = match rehearse::run(&rehearsal) {
         Ok(exit) => exit,
         Err(NotRun::Failed(failure)) => return Err(failure),
-        Err(NotRun::Refused(refusal)) => less(session, &lab, &env, &refusal, &parsed.words)?,
+        Err(NotRun::Refused(refusal)) => less(session, &lab, &env, &refusal, inner.instead)?,
     };
     carried.carry(session)?;
     dry.tell(session);
@@ -139,41 +200,6 @@ fn flags(globals: &Globals, junit: Option<&Utf8Path>, dry_run: bool) -> Vec<Stri
     flags
 }
 
-/// Keys of a rehearsal's own: the user's private key stays outside, and a lab
-/// without any key can be rehearsed.
-pub(super) fn own_keys(lab: &mut Lab) -> Result<(), Failure> {
-    let key = lab.paths.state().join("ssh/id_ed25519");
-    if !key.is_file() {
-        lab::create_dir(key.parent().unwrap_or(Utf8Path::new(".")))?;
-        cmd!(
-            "ssh-keygen",
-            "-q",
-            "-t",
-            "ed25519",
-            "-N",
-            "",
-            "-C",
-            "rehearsal",
-            "-f",
-            key.as_str()
-        )
-        .stdin_null()
-        .stdout_null()
-        .stderr_capture()
-        .run()
-        .map_err(|error| {
-            Failure::message(
-                Exit::Runway,
-                format!("cannot make a key for the rehearsal: {error}"),
-            )
-            .help("is `ssh-keygen` installed? it is in the package `openssh-client`")
-        })?;
-    }
-    lab.config.ssh.public_keys.push(format!("{key}.pub"));
-    lab.config.ssh.identity = Some(key.into_string());
-    Ok(())
-}
-
 /// Without a sealed network: a simulator on loopback, and a dry run against it.
 /// L0 checks it, L1 and L2 are validated, L3 and L4 are checked for syntax.
 fn less(
@@ -181,7 +207,7 @@ fn less(
     lab: &Lab,
     env: &Environment,
     refusal: &Refusal,
-    words: &[String],
+    instead: &dyn Fn(&Session) -> Result<Exit, Failure>,
 ) -> Result<Exit, Failure> {
     if env.nodes().next().is_some() {
         return Err(Failure::message(
@@ -212,6 +238,7 @@ fn less(
     lab::write(&ca, running.ca_pem(), 0o644)?;
     let mut globals = session.globals.clone();
     globals.dry_run = true;
+    rehearse::make_keys(&lab.paths.rehearsal())?;
     let mut inner = session.with(globals);
     // As the `hl` in a sealed network sees it: without the verb.
     if let Some(verb) = inner.command.iter().position(|word| word == "rehearse") {
@@ -244,7 +271,7 @@ fn less(
     inner
         .process
         .extend(ours.map(|(name, value)| (name.to_owned(), value)));
-    let exit = recipe::recipe(&inner, words);
+    let exit = instead(&inner);
     running
         .stop()
         .map_err(|error| Failure::message(Exit::CannotWrite, error.to_string()))?;

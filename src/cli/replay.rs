@@ -19,7 +19,7 @@ use super::run::Origin;
 use super::session::Session;
 use super::target::{Ready, Target};
 use crate::action::Approval;
-use crate::diag::{Diagnostic, Exit, Failure};
+use crate::diag::{Diagnostic, Exit, Failure, hl, say};
 use crate::lab::{Lab, Settings};
 use crate::plan::{Plan, short_duration};
 use crate::report::Paint;
@@ -28,13 +28,14 @@ use crate::runs::{self, Asked, Latest, Run, latest};
 pub(super) fn replay(session: &Session, args: &ReplayArgs) -> Result<Exit, Failure> {
     let lab = session.lab()?;
     enabled(&lab)?;
+    if is_idle(session)? {
+        return Ok(Exit::Ok);
+    }
     let Some(handoff) = Latest::read(&lab.paths)? else {
-        session.note("nothing to replay: no run has been made in this lab yet");
-        session.note("`hl up` makes the first one, `hl rehearse` tries it in a sealed world");
         return Ok(Exit::Ok);
     };
     let run = last_run(&lab, &handoff)?;
-    session.note(&summary(session, &handoff, &run));
+    session.note(summary(session, &handoff, &run));
     let cannot = cannot_resume(&lab, &handoff, &run);
     match (choose(session, args, &lab, &run, cannot.as_ref())?, cannot) {
         (ReplayFrom::Start, _) => start(session, &lab, &run),
@@ -54,7 +55,26 @@ fn enabled(lab: &Lab) -> Result<(), Failure> {
         Exit::NotApproved,
         format!("replay is switched off: `replay_enabled=false` in {place}"),
     )
-    .help("set it to true, or run what you want by name: `hl up`, `hl resume`"))
+    .help(
+        say("set it to true, or run what you want by name: ")
+            .hl("up")
+            .say(", ")
+            .hl("resume"),
+    ))
+}
+
+/// Whether there is nothing to replay; that is said.
+pub(super) fn is_idle(session: &Session) -> Result<bool, Failure> {
+    let none = Latest::read(&session.lab()?.paths)?.is_none();
+    if none && session.rehearsing() {
+        session.note("nothing to replay: nothing has been rehearsed yet");
+        session.note("`hl rehearse` is the first rehearsal");
+    } else if none {
+        session.note("nothing to replay: no run has been made in this lab yet");
+        session
+            .note(hl("up").say(" makes the first one, `hl rehearse` tries it in a sealed world"));
+    }
+    Ok(none)
 }
 
 /// The run that the handoff names or, when that was a dry one, the last live
@@ -71,7 +91,7 @@ fn last_run(lab: &Lab, handoff: &Latest) -> Result<Run, Failure> {
             Exit::Definition,
             format!("`{file}` is incomplete: it has no {}", missing.join(", ")),
         )
-        .help("the next run writes it anew: `hl up`"));
+        .help(say("the next run writes it anew: ").hl("up")));
     }
     let id = handoff.get(latest::RUN_ID).unwrap_or_default();
     if !runs::is_id(id) {
@@ -79,12 +99,14 @@ fn last_run(lab: &Lab, handoff: &Latest) -> Result<Run, Failure> {
             Exit::Definition,
             format!("`{file}` names `{id}` as the last run, which is no id of a run"),
         )
-        .help("the next run writes it anew: `hl up`"));
+        .help(say("the next run writes it anew: ").hl("up")));
     }
     let run = runs::find(&lab.paths, id).map_err(|failure| {
-        failure.help(format!(
-            "`{file}` names it as the last run; `hl runs` lists those that are there"
-        ))
+        failure.help(
+            say(format!("`{file}` names it as the last run; "))
+                .hl("runs")
+                .say(" lists those that are there"),
+        )
     })?;
     // What was only looked at since is not what the lab did last.
     match runs::newest_live(&lab.paths).filter(|_| run.header.dry_run) {
@@ -157,7 +179,7 @@ fn when(started_at: &str) -> String {
 fn cannot_resume(lab: &Lab, handoff: &Latest, run: &Run) -> Option<Failure> {
     let refused = |message: String| {
         let failure = Failure::message(Exit::Definition, message);
-        Some(failure.help("`hl replay --from start` runs all of it"))
+        Some(failure.help(hl("replay --from start").say(" runs all of it")))
     };
     if succeeded(run) {
         return refused(format!(
@@ -203,14 +225,17 @@ fn choose(
     if let Some(from) = args.from {
         return Ok(from);
     }
-    let resume = super::run::resume_command(session, &lab.paths, &run.header.id);
+    let resume = format!("resume {}", runs::short_id(&lab.paths, &run.header.id));
     if session.globals.no_input || !Session::interactive() {
         let mut why = Diagnostic::error("from the start, or from where it stopped?")
-            .help("`hl replay --from start` runs all of it again");
+            .help(hl("replay --from start").say(" runs all of it again"));
         if cannot.is_none() {
-            why = why.help(format!(
-                "`hl replay --from resume` goes on, as `{resume}` does"
-            ));
+            why = why.help(
+                hl("replay --from resume")
+                    .say(" goes on, as ")
+                    .hl(resume)
+                    .say(" does"),
+            );
         }
         return Err(Failure::new(Exit::NotApproved, why));
     }
@@ -218,7 +243,7 @@ fn choose(
     let mut choices = vec![start.clone()];
     match cannot {
         None => choices.insert(0, format!("from where it stopped (`{resume}`)")),
-        Some(why) => session.note(&format!("{:>12} {why}", "")),
+        Some(why) => session.note(format!("{:>12} {why}", "")),
     }
     match Select::new("replay:", choices).prompt() {
         Ok(choice) if choice == start => Ok(ReplayFrom::Start),
@@ -291,7 +316,7 @@ fn recipes(plan: &Plan) -> Vec<String> {
 /// Shows what would run, and asks.
 fn confirm(session: &Session, steps: Vec<String>, question: String) -> Result<(), Failure> {
     for step in &steps {
-        session.note(&format!("{:>12} {step}", ""));
+        session.note(format!("{:>12} {step}", ""));
     }
     let approval = Approval {
         summary: steps,

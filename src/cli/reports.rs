@@ -133,7 +133,7 @@ fn typed(words: &[String]) -> Option<Utf8PathBuf> {
 pub(super) fn append(session: &Session, path: &str, text: &str) {
     let file = OpenOptions::new().append(true).create(true).open(path);
     if let Err(error) = file.and_then(|mut file| file.write_all(text.as_bytes())) {
-        session.note(&format!("cannot write the step summary `{path}`: {error}"));
+        session.note(format!("cannot write the step summary `{path}`: {error}"));
     }
 }
 

@@ -12,7 +12,7 @@ use super::recipe::go;
 use super::run::{Origin, Resume, resume_command, setup_to_explain};
 use super::session::{Session, usage};
 use super::target::{Ready, Target};
-use crate::diag::{Exit, Failure, did_you_mean};
+use crate::diag::{Exit, Failure, did_you_mean, hl, say};
 use crate::engine::{self, Earlier, Expect, Forecast};
 use crate::lab::{Lab, Redactor};
 use crate::plan::{EventKind, Outcome, Plan, Status, StepId, past};
@@ -29,6 +29,11 @@ pub(super) fn resume(session: &Session, args: &ResumeArgs) -> Result<Exit, Failu
         return going.explain(session).map(|()| Exit::Ok);
     }
     going.go(session)
+}
+
+/// Whether there is nothing to go on with; that is said.
+pub(super) fn is_idle(session: &Session, args: &ResumeArgs) -> Result<bool, Failure> {
+    Ok(choose(session, &session.lab()?, args)?.is_none())
 }
 
 /// A run that is about to be gone on with.
@@ -117,11 +122,15 @@ fn choose(session: &Session, lab: &Lab, args: &ResumeArgs) -> Result<Option<Run>
         None => match runs::open(&lab.paths)? {
             Newest::Open(entry) => runs::read(&entry.path)?,
             Newest::Done(id) => {
-                session.note(&format!("nothing to resume: run {id} succeeded"));
+                session.note(format!("nothing to resume: run {id} succeeded"));
                 return Ok(None);
             }
             Newest::None => {
-                session.note("nothing to resume: there is no run that `hl` could go on with; `hl up` begins one");
+                session.note(
+                    say("nothing to resume: there is no run that `hl` could go on with; ")
+                        .hl("up")
+                        .say(" begins one"),
+                );
                 let rehearsed = lab.paths.rehearsal();
                 if !session.rehearsing() && !runs::ids(&rehearsed).is_empty() {
                     session.note("`hl rehearse resume` goes on with a rehearsal");
@@ -131,7 +140,7 @@ fn choose(session: &Session, lab: &Lab, args: &ResumeArgs) -> Result<Option<Run>
         },
     };
     if succeeded(&found) && args.from.is_none() {
-        session.note(&format!(
+        session.note(format!(
             "nothing to resume: run {} (`{}`) succeeded; `--from STEP` runs a part of it again",
             found.header.id, found.header.recipe
         ));
@@ -164,13 +173,17 @@ pub(super) fn no_request(run: &Run) -> Failure {
             header.id, header.recipe
         ),
     )
-    .help("start anew: `hl up --fresh`, or the recipe again")
+    .help(
+        say("start anew: ")
+            .hl("up --fresh")
+            .say(", or the recipe again"),
+    )
 }
 
 /// A dry run is resumed as one; a live run only when nothing asks for a dry one.
 fn dry(session: &Session, lab: &Lab, run: &Run) -> Result<Dry, Failure> {
     if run.header.dry_run {
-        session.note(&format!(
+        session.note(format!(
             "{} run {} was a dry run, and is resumed as one: nothing is changed",
             session.palette().verb(Paint::Warn, "Dry run"),
             run.header.id
@@ -197,7 +210,7 @@ fn step(plan: &Plan, name: &str) -> Result<StepId, Failure> {
                 Some(help) => failure.help(help),
                 None => failure,
             }
-            .help("`hl resume --explain` lists the steps"))
+            .help(hl("resume --explain").say(" lists the steps")))
         }
         several => {
             let names: Vec<String> = several.iter().map(|id| format!("`{id}`")).collect();
@@ -243,7 +256,7 @@ fn announce(session: &Session, run: &Run, same: bool) {
     } else {
         ", as a dry run of its own"
     };
-    session.note(&format!(
+    session.note(format!(
         "{verb} run {} (`{}`), which {}{own}",
         run.header.id,
         run.header.recipe,
@@ -311,7 +324,7 @@ impl Going {
             );
         }
         session.data(&out)?;
-        session.note(&format!(
+        session.note(format!(
             "run {} (`{}`) {}; to go on: `{}`",
             run.header.id,
             run.header.recipe,

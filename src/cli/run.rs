@@ -271,12 +271,8 @@ fn is_plain(asked: &Asked, redactor: &Redactor) -> bool {
 
 /// The command that goes on with a run.
 pub(super) fn resume_command(session: &Session, paths: &Paths, id: &str) -> String {
-    let rehearse = if session.rehearsing() {
-        " rehearse"
-    } else {
-        ""
-    };
-    format!("hl{rehearse} resume {}", runs::short_id(paths, id))
+    let words = format!("resume {}", runs::short_id(paths, id));
+    session.commands().line(&words)
 }
 
 /// Children of an unfinished run may still work on the lab: they are named,
@@ -321,21 +317,18 @@ fn flags(session: &Session, job: &Job<'_>, redactor: &Redactor) -> BTreeMap<Stri
 /// The command that runs this again, as its user would type it.
 pub(super) fn again(session: &Session) -> String {
     let redactor = session.redactor();
-    let rehearsing = session.rehearsing();
-    let mut words = vec!["hl".to_owned()];
-    if rehearsing {
-        words.push("rehearse".to_owned());
-    }
     // `hl rehearse` runs `up --fresh --yes` unless told otherwise.
+    let implied = |word: &str| session.rehearsing() && matches!(word, "--yes" | "--fresh");
     let typed = session
         .command
         .iter()
         .map(|word| quoted(&redactor.text(word)));
-    words.extend(typed.filter(|word| !rehearsing || !matches!(word.as_str(), "--yes" | "--fresh")));
-    if words == ["hl", "rehearse", "up"] {
-        words.pop();
+    let words: Vec<String> = typed.filter(|word| !implied(word)).collect();
+    let words = words.join(" ");
+    if session.rehearsing() && words == "up" {
+        return session.commands().line("rehearse");
     }
-    words.join(" ")
+    session.commands().line(&words)
 }
 
 fn operator(session: &Session) -> String {

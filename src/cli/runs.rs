@@ -12,7 +12,7 @@ use super::legacy::waiting;
 use super::session::Session;
 use super::size::size;
 use super::{logs, session::usage};
-use crate::diag::Failure;
+use crate::diag::{Failure, hl, say};
 use crate::lab::{Lab, Lock, Paths};
 use crate::report::{Paint, Palette, RunDocument, RunsDocument};
 use crate::runs::{self, Pruning};
@@ -21,12 +21,12 @@ use crate::runs::{self, Pruning};
 const PAGE: usize = 20;
 
 pub(super) fn runs(session: &Session, args: &RunsArgs) -> Result<(), Failure> {
-    let mut lab = session.lab()?;
-    if args.rehearsal && !lab.paths.is_rehearsal() {
-        lab.paths = lab.paths.rehearsal();
+    if args.rehearsal && !session.rehearsing() {
+        return runs(&session.rehearsed(), args);
     }
+    let lab = session.lab()?;
     if args.all && args.verb.is_some() {
-        return Err(usage("`--all` is about the list").help("`hl runs --all`"));
+        return Err(usage("`--all` is about the list").help(hl("runs --all")));
     }
     match &args.verb {
         None => list(session, &lab.paths, args),
@@ -45,7 +45,7 @@ fn list(session: &Session, paths: &Paths, args: &RunsArgs) -> Result<(), Failure
         return session.json(&document);
     }
     if let Some(waiting) = waiting(paths) {
-        session.note(&waiting);
+        session.note(waiting);
     }
     if page.entries.is_empty() {
         session.note("there is no run yet");
@@ -54,10 +54,7 @@ fn list(session: &Session, paths: &Paths, args: &RunsArgs) -> Result<(), Failure
     session.data(&document.text(&TimeZone::system(), session.data_palette()))?;
     if document.older > 0 {
         let verb = if document.older == 1 { "is" } else { "are" };
-        session.note(&format!(
-            "{} older {verb} not shown: `hl runs --all`",
-            document.older
-        ));
+        session.note(say(format!("{} older {verb} not shown: ", document.older)).hl("runs --all"));
     }
     Ok(())
 }
@@ -85,7 +82,7 @@ fn prune(session: &Session, lab: &Lab, keep: usize) -> Result<(), Failure> {
     if dry && !session.globals.json {
         session.data(&told(session.data_palette(), &pruning, "Would remove"))?;
     } else {
-        session.note(&told(session.palette(), &pruning, "To remove"));
+        session.note(told(session.palette(), &pruning, "To remove"));
     }
     let count = match pruning.remove.len() {
         1 => "1 run".to_owned(),
@@ -102,7 +99,7 @@ fn prune(session: &Session, lab: &Lab, keep: usize) -> Result<(), Failure> {
             "schema": "hl.prune/1", "dry_run": dry, "remove": pruning.remove, "stay": pruning.stay,
         }));
     }
-    session.note(&match (pruning.remove.is_empty(), dry) {
+    session.note(match (pruning.remove.is_empty(), dry) {
         (true, _) => "nothing to remove".to_owned(),
         (_, true) => format!("{count} would go, {} would be freed", size(freed)),
         (_, false) => format!("{count} removed, {} freed", size(freed)),

@@ -13,14 +13,14 @@ use super::flags::{ColorWhen, Globals, OutputMode, Overlay};
 use super::narrow::narrow;
 use super::nodes;
 use super::patience::patiently;
-use super::rehearse::own_keys;
 use crate::base::json;
-use crate::diag::{Diagnostic, Exit, Failure, render};
+use crate::diag::{Advice, Commands, Diagnostic, Exit, Failure, render};
 use crate::lab::environment::{self, LoadOptions, load};
 use crate::lab::trust::User;
 use crate::lab::variables::is_secret;
 use crate::lab::{Environment, Lab, Paths, Redactor, locate, within};
 use crate::plan::{TEXT, wrap};
+use crate::rehearse::use_own_keys;
 use crate::report::{Look, Mode, Paint, Palette};
 use crate::site::secrets::Vault;
 use crate::site::{SYSTEM, Search, Tree, discover, named_by_variable};
@@ -90,6 +90,13 @@ impl Session {
         }
     }
 
+    /// The same session, about the lab's rehearsals.
+    pub(super) fn rehearsed(&self) -> Self {
+        let mut session = self.with(self.globals.clone());
+        session.process.insert(REHEARSAL.to_owned(), "1".to_owned());
+        session
+    }
+
     /// The lab, found upward from here or named by `--lab`. Nothing in it is
     /// read before it is known to be the user's own, or trusted.
     pub(super) fn lab(&self) -> Result<Lab, Failure> {
@@ -99,7 +106,7 @@ impl Session {
         lab.paths = self.with_site(&lab.paths)?;
         if self.rehearsing() {
             lab.paths = lab.paths.rehearsal();
-            own_keys(&mut lab)?;
+            use_own_keys(&mut lab);
         }
         Ok(lab)
     }
@@ -171,8 +178,7 @@ impl Session {
             let redactor = Redactor::new(loaded.env.secrets());
             for warning in loaded.warnings {
                 let warning = Failure::many(Exit::Ok, vec![warning]);
-                let text = redactor.text(&render(&warning, self.palette().color));
-                self.say(&narrow(&text, Self::width()));
+                self.say(&redactor.text(&self.finding(&warning)));
             }
         }
         self.with_nodes(lab, &loaded.env)
@@ -232,8 +238,10 @@ impl Session {
         let redactor = self.redactor();
         let mut failure = failure.clone();
         for finding in &mut failure.diagnostics {
-            let texts = finding.help.iter_mut().chain(&mut finding.notes);
-            for text in texts.chain([&mut finding.message]) {
+            for help in &mut finding.help {
+                *help = redactor.text(&self.text(help.clone())).into();
+            }
+            for text in finding.notes.iter_mut().chain([&mut finding.message]) {
                 *text = redactor.text(text);
             }
             if let Some(place) = &mut finding.place {
@@ -257,27 +265,42 @@ impl Session {
     pub(super) fn tell(&self, paint: Paint, verb: &str, text: &str) {
         let verb = self.palette().verb(paint, verb);
         let text = wrap(text, TEXT, TEXT, Self::width());
-        self.note(&format!("{verb} {text}"));
+        self.note(format!("{verb} {text}"));
     }
 
     /// Says something unless `--quiet`.
-    pub(super) fn note(&self, text: &str) {
+    pub(super) fn note(&self, text: impl Into<Advice>) {
         if !self.globals.quiet {
-            self.say(text);
+            self.say(&self.text(text));
         }
+    }
+
+    /// Whose commands of `hl` are advised.
+    pub(super) fn commands(&self) -> Commands {
+        if self.rehearsing() {
+            Commands::Rehearsed
+        } else {
+            Commands::Live
+        }
+    }
+
+    /// Advice as it is read, its commands written out.
+    pub(super) fn text(&self, advice: impl Into<Advice>) -> String {
+        advice.into().text(self.commands())
     }
 
     /// Says warnings unless `--quiet`. They hold no secret.
     pub(super) fn warn(&self, warnings: &[Diagnostic]) {
         if !warnings.is_empty() {
             let warnings = Failure::many(Exit::Ok, warnings.to_vec());
-            self.note(&self.finding(&warnings));
+            self.note(self.finding(&warnings));
         }
     }
 
     /// Findings as they are said.
-    fn finding(&self, failure: &Failure) -> String {
-        narrow(&render(failure, self.palette().color), Self::width())
+    pub(super) fn finding(&self, failure: &Failure) -> String {
+        let text = render(failure, self.palette().color, self.commands());
+        narrow(&text, Self::width())
     }
 
     /// Writes data to stdout.

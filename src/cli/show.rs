@@ -8,7 +8,7 @@ use super::args::ShowArgs;
 use super::session::{Session, usage};
 use super::target::{Parsed, Ready, parse};
 use super::variables::variables;
-use crate::diag::Failure;
+use crate::diag::{Failure, hl, say};
 use crate::lab::Environment;
 use crate::layers::{ArgSource, Compiled};
 use crate::plan::{Step, StepId, sanitize, short_duration};
@@ -19,8 +19,11 @@ pub(super) fn show(session: &Session, args: &ShowArgs) -> Result<(), Failure> {
         return variables(session);
     }
     if args.recipe.is_empty() {
-        return Err(usage("no recipe is named")
-            .help("`hl list` shows them; `hl show --env` shows the variables"));
+        return Err(usage("no recipe is named").help(
+            say("`hl list` shows them; ")
+                .hl("show --env")
+                .say(" shows the variables"),
+        ));
     }
     let Some(Parsed {
         session,
@@ -93,8 +96,10 @@ fn text(session: &Session, compiled: &Compiled, env: &Environment) -> String {
             names.join(", ")
         ));
         line(
-            "`hl show --env` tells where each variable comes from, and asks Doppler where it is on"
-                .to_owned(),
+            session.text(
+                hl("show --env")
+                    .say(" tells where each variable comes from, and asks Doppler where it is on"),
+            ),
         );
     }
     out

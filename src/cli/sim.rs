@@ -19,7 +19,7 @@ use crate::lab::{self, Watch};
 use crate::plan::sanitize;
 use crate::pve::rights::Objects;
 use crate::rehearse::guest::{GuestHost, GuestHostConfig, Network, overlay_works};
-use crate::rehearse::{OnLoopback, invent_secret, seed};
+use crate::rehearse::{OnLoopback, invent_secret, open_world, seed};
 use crate::report::Paint;
 use crate::sim::{Guests, Latency, NoGuests, Server, ServerConfig, World, certs};
 
@@ -55,8 +55,16 @@ pub(super) fn sim(session: &Session, args: &SimArgs) -> Result<Exit, Failure> {
             )
         })?,
     };
-    let objects = objects(session);
-    let keys = keys(&dir, session)?;
+    // A rehearsal's world has its own token, and a certificate for the lab's node.
+    let rehearsal = open_world(&dir)?;
+    let objects = match &rehearsal {
+        Some(world) => world.objects.clone(),
+        None => objects(session),
+    };
+    let keys = match &rehearsal {
+        Some(world) => made(world.token_id.clone(), world.secret.clone())?,
+        None => keys(&dir, session)?,
+    };
     let world_file = dir.join("world.json");
     let world = if world_file.exists() {
         World::load(world_file.as_std_path())
@@ -64,7 +72,11 @@ pub(super) fn sim(session: &Session, args: &SimArgs) -> Result<Exit, Failure> {
     } else {
         World::seeded(&seed(&objects, &keys.token_id, &keys.secret))
     };
-    let ca_file = dir.join("ca.pem");
+    let ca_file = dir.join(if rehearsal.is_some() {
+        "sim-ca.pem"
+    } else {
+        "ca.pem"
+    });
     lab::write(&ca_file, &keys.ca_pem, 0o644)?;
     let (guests, about) = guests(session, &dir);
     let config = ServerConfig {
@@ -82,6 +94,12 @@ pub(super) fn sim(session: &Session, args: &SimArgs) -> Result<Exit, Failure> {
     let mut watch = Watch::start().map_err(|error| cannot("listen for signals", &error))?;
     let running = Server::start(config)
         .map_err(|error| Failure::message(Exit::CannotWrite, error.to_string()))?;
+    for line in running.healed() {
+        session.note(format!(
+            "{} {line}",
+            session.palette().verb(Paint::Warn, "Healed")
+        ));
+    }
     let exports = [
         ("PVE_ACCESS_HOST", format!("https://{}", running.addr())),
         ("PVE_CA_FILE", ca_file.to_string()),
@@ -101,7 +119,7 @@ pub(super) fn sim(session: &Session, args: &SimArgs) -> Result<Exit, Failure> {
         .collect();
     session.data(&lines.join("\n"))?;
     let palette = session.palette();
-    session.note(&format!(
+    session.note(format!(
         "{} a simulated Proxmox VE on {}; {about}. Ctrl-C ends it",
         palette.verb(Paint::Active, "Serving"),
         running.addr()
@@ -113,7 +131,7 @@ pub(super) fn sim(session: &Session, args: &SimArgs) -> Result<Exit, Failure> {
     running
         .stop()
         .map_err(|error| Failure::message(Exit::CannotWrite, error.to_string()))?;
-    session.note(&format!(
+    session.note(format!(
         "{} after {requests} requests",
         palette.verb(Paint::Good, "Stopped")
     ));
@@ -215,32 +233,33 @@ fn keys(dir: &Utf8Path, session: &Session) -> Result<Keys, Failure> {
             )
         });
     }
-    let names = [
-        "127.0.0.1".to_owned(),
-        "localhost".to_owned(),
-        "::1".to_owned(),
-    ];
-    let made = certs::with_authority(&names).map_err(|error| {
-        Failure::message(Exit::Bug, format!("cannot make a certificate: {error}"))
-    })?;
     let token_id = session
         .process
         .get("PM_TOKEN_ID")
         .cloned()
         .unwrap_or_else(|| "hl@pve!hl".to_owned());
-    let keys = Keys {
-        token_id,
-        secret: invent_secret(),
-        ca_pem: made.ca_pem,
-        cert_pem: made.cert_pem,
-        key_pem: made.key_pem,
-    };
+    let keys = made(token_id, invent_secret())?;
     lab::write(
         &file,
         serde_json::to_string(&keys).unwrap_or_default(),
         0o600,
     )?;
     Ok(keys)
+}
+
+/// A certificate for loopback beside a token.
+fn made(token_id: String, secret: String) -> Result<Keys, Failure> {
+    let names = ["127.0.0.1", "localhost", "::1"].map(str::to_owned);
+    let made = certs::with_authority(&names).map_err(|error| {
+        Failure::message(Exit::Bug, format!("cannot make a certificate: {error}"))
+    })?;
+    Ok(Keys {
+        token_id,
+        secret,
+        ca_pem: made.ca_pem,
+        cert_pem: made.cert_pem,
+        key_pem: made.key_pem,
+    })
 }
 
 fn latency(slow: &[String]) -> Result<Latency, Failure> {

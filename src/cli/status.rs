@@ -6,7 +6,7 @@ use jiff::tz::TimeZone;
 use super::args::StatusArgs;
 use super::legacy::waiting;
 use super::session::Session;
-use crate::diag::Failure;
+use crate::diag::{Advice, Failure, say};
 use crate::lab::Paths;
 use crate::layers;
 use crate::report::{
@@ -21,12 +21,10 @@ const HISTORY: usize = 10;
 const FEW: usize = 20;
 
 pub(super) fn status(session: &Session, args: &StatusArgs) -> Result<(), Failure> {
-    let lab = session.lab()?;
-    let paths = if args.rehearsal {
-        lab.paths.rehearsal()
-    } else {
-        lab.paths
-    };
+    if args.rehearsal && !session.rehearsing() {
+        return status(&session.rehearsed(), args);
+    }
+    let paths = session.lab()?.paths;
     let now = Timestamp::now();
     let document = document(&paths, args.history, now);
     if session.globals.json {
@@ -125,47 +123,42 @@ fn open(paths: &Paths) -> Option<Box<Entry>> {
 }
 
 fn next(paths: &Paths, current: Option<&Current>, open: Option<&Entry>) -> Next {
-    let next = |command: &str, why: &str| Next {
-        command: command.to_owned(),
-        why: why.to_owned(),
+    let next = |words: &str, why: Advice| Next {
+        command: paths.commands().line(words),
+        why: why.text(paths.commands()),
     };
-    let rehearse = if paths.is_rehearsal() {
-        " rehearse"
-    } else {
-        ""
-    };
+    let up = || next("up", say("runs the layers in order"));
     let running = current.filter(|current| current.run.outcome == RunState::Running);
     if let Some(open) = open.filter(|_| running.is_none()) {
-        let command = format!("hl{rehearse} resume {}", open.short);
         let shown = current.is_some_and(|current| current.run.id == open.id);
         let recipe = open.summary.as_ref().map(|run| &run.header.recipe);
         let why = match recipe {
             Ok(recipe) if !shown => format!("goes on with `{recipe}`, which did not succeed"),
             _ => "goes on with what is not done".to_owned(),
         };
-        return next(&command, &why);
+        return next(&format!("resume {}", open.short), say(why));
     }
     let Some(current) = current else {
         let book = layers::load(paths).ok();
         let runway = book.is_some_and(|book| book.find("l0-runway").is_ok());
-        return if runway && rehearse.is_empty() {
-            next("hl l0-runway", "checks what is needed; then `hl up`")
+        return if runway && !paths.is_rehearsal() {
+            next("l0-runway", say("checks what is needed; then ").hl("up"))
         } else {
-            next(&format!("hl{rehearse} up"), "runs the layers in order")
+            up()
         };
     };
     let (run, short) = (&current.run, &current.run.short);
     match run.outcome {
-        RunState::Running => next(&format!("hl runs show {short}"), "tells how far it is"),
+        RunState::Running => next(&format!("runs show {short}"), say("tells how far it is")),
         RunState::Succeeded if run.recipe.split(' ').next() == Some("up") => {
-            let command = format!("hl plan {}", run.recipe);
-            next(&command, "tells whether anything has changed since")
+            let words = format!("plan {}", run.recipe);
+            next(&words, say("tells whether anything has changed since"))
         }
-        RunState::Succeeded => next(&format!("hl{rehearse} up"), "runs the layers in order"),
+        RunState::Succeeded => up(),
         // It cannot be gone on with, or the same succeeded since.
         RunState::Failed | RunState::Cancelled | RunState::Interrupted => next(
-            &format!("hl runs show {short}"),
-            "tells what was not done; then the same again",
+            &format!("runs show {short}"),
+            say("tells what was not done; then the same again"),
         ),
     }
 }

@@ -12,7 +12,7 @@ use super::help::help;
 use super::session::{Session, usage};
 use super::{mistake, tail};
 use crate::action::{Registry, builtin};
-use crate::diag::{Diagnostic, Exit, Failure};
+use crate::diag::{Diagnostic, Exit, Failure, hl};
 use crate::lab::{Environment, Lab};
 use crate::layers::{self, Book, Compiled, Request, Scope, UpRequest};
 use crate::plan::Plan;
@@ -218,10 +218,14 @@ impl Ready {
         match target {
             Target::Recipe(request) => self.book.compile(request, &scope),
             Target::Up { request, .. } => self.book.compile_up(request, &scope),
-            Target::Resume(_) | Target::Replay(_) => Err(usage(
-                "`resume` and `replay` are no recipes",
-            )
-            .help("`hl resume --explain` says what would run, `hl resume --dry-run` tries it")),
+            Target::Resume(_) | Target::Replay(_) => {
+                Err(usage("`resume` and `replay` are no recipes").help(
+                    hl("resume --explain")
+                        .say(" says what would run, ")
+                        .hl("resume --dry-run")
+                        .say(" tries it"),
+                ))
+            }
         }
     }
 

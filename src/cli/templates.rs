@@ -10,7 +10,7 @@ use super::run::{Job, Origin, run};
 use super::session::Session;
 use crate::action::template::{self, TemplateRow};
 use crate::action::{StepError, builtin};
-use crate::diag::{Diagnostic, Exit, Failure, render};
+use crate::diag::{Diagnostic, Exit, Failure};
 use crate::lab::{Environment, Lab};
 use crate::plan::{Plan, Step, sanitize};
 use crate::pve::Client;
@@ -21,15 +21,9 @@ pub(super) fn templates(session: &Session, args: &TemplatesArgs) -> Result<Exit,
     let env = session.environment(&lab, true)?;
     let env = env.on(env.node())?.into_owned();
     let (verb, with) = match &args.verb {
-        None | Some(TemplatesVerb::List) => {
-            let rows = template::list(&lab.paths, &env, client(session, &lab, &env).as_ref())
-                .map_err(failure)?;
-            return show(session, &rows).map(|()| Exit::Ok);
-        }
-        Some(TemplatesVerb::Show { name }) => {
-            let row = template::show(&lab.paths, &env, client(session, &lab, &env).as_ref(), name)
-                .map_err(failure)?;
-            return show(session, &[row]).map(|()| Exit::Ok);
+        None | Some(TemplatesVerb::List | TemplatesVerb::Show { .. }) => {
+            let client = client(session, &lab, &env);
+            return read(session, &lab, &env, client.as_ref(), args).map(|()| Exit::Ok);
         }
         Some(TemplatesVerb::Promote { name, stamp }) => {
             ("promote", json!({ "name": name, "stamp": stamp }))
@@ -60,6 +54,23 @@ pub(super) fn templates(session: &Session, args: &TemplatesArgs) -> Result<Exit,
     Ok(exit)
 }
 
+/// `hl templates list` and `hl templates show`.
+pub(super) fn read(
+    session: &Session,
+    lab: &Lab,
+    env: &Environment,
+    client: Option<&Client>,
+    args: &TemplatesArgs,
+) -> Result<(), Failure> {
+    let rows = match &args.verb {
+        Some(TemplatesVerb::Show { name }) => {
+            template::show(&lab.paths, env, client, name).map(|row| vec![row])
+        }
+        _ => template::list(&lab.paths, env, client),
+    };
+    show(session, &rows.map_err(failure)?)
+}
+
 /// What an action would have failed with, outside of a run.
 fn failure(error: StepError) -> Failure {
     let mut diagnostic = Diagnostic::error(error.message);
@@ -75,10 +86,7 @@ fn client(session: &Session, lab: &Lab, env: &Environment) -> Option<Client> {
         Err(error) => {
             let warning = Diagnostic::warning(format!("the node is not asked: {error}"))
                 .note("what still exists there is not known");
-            session.note(&render(
-                &Failure::new(Exit::Ok, warning),
-                session.palette().color,
-            ));
+            session.note(session.finding(&Failure::new(Exit::Ok, warning)));
             None
         }
     }

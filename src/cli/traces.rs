@@ -26,7 +26,7 @@ pub(super) fn listeners(
     let publisher = Publisher::new(paths, plan, job.dry_run, identity, flags, redactor)?;
     if let Some(notice) = publisher.notice() {
         let verb = session.palette().verb(Paint::Warn, "Warning");
-        session.note(&format!("{verb} {notice}"));
+        session.note(format!("{verb} {notice}"));
     }
     Ok(vec![
         Box::new(publisher),

@@ -61,9 +61,7 @@ fn add(session: &Session, dir: Option<&Utf8Path>) -> Result<(), Failure> {
     let found = doubts(&root, user).map_err(look)?;
     if found.is_empty() {
         let verb = palette.verb(Paint::Dim, "Own");
-        session.note(&format!(
-            "{verb} `{root}` is yours alone: it needs no trust"
-        ));
+        session.note(format!("{verb} `{root}` is yours alone: it needs no trust"));
         return Ok(());
     }
     let place = Place::of(&root, user).map_err(look)?;
@@ -72,10 +70,10 @@ fn add(session: &Session, dir: Option<&Utf8Path>) -> Result<(), Failure> {
         TrustList::add(user, place)?;
     }
     let verb = palette.verb(Paint::Good, if dry { "Would trust" } else { "Trusted" });
-    session.note(&format!("{verb} {root}"));
+    session.note(format!("{verb} {root}"));
     for doubt in found {
         let (path, words) = (doubt.path(), doubt.words(&accounts));
-        session.note(&format!("{:>12} {path} {words}", "Because"));
+        session.note(format!("{:>12} {path} {words}", "Because"));
     }
     for line in [
         format!(
@@ -84,10 +82,10 @@ fn add(session: &Session, dir: Option<&Utf8Path>) -> Result<(), Failure> {
         ),
         "what is changed there later is trusted too; another directory at this path, or another owner, is not".to_owned(),
     ] {
-        session.note(&format!("{:>12} {line}", "Allows"));
+        session.note(format!("{:>12} {line}", "Allows"));
     }
     let back = quoted(root.as_str());
-    session.note(&format!("{:>12} hl trust --remove {back}", "Take back"));
+    session.note(format!("{:>12} hl trust --remove {back}", "Take back"));
     Ok(())
 }
 
@@ -120,7 +118,7 @@ fn remove(session: &Session, dir: Option<&Utf8Path>) -> Result<(), Failure> {
         "Removed"
     };
     let verb = session.palette().verb(Paint::Good, done);
-    session.note(&format!("{verb} {root} is no longer trusted"));
+    session.note(format!("{verb} {root} is no longer trusted"));
     Ok(())
 }
 

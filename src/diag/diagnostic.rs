@@ -6,6 +6,8 @@ use std::sync::{Arc, OnceLock};
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::Serialize;
 
+use super::Advice;
+
 /// How bad a finding is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -105,7 +107,7 @@ pub struct Diagnostic {
     /// Where, when it is in a file.
     pub place: Option<Place>,
     /// What to do: commands or edits.
-    pub help: Vec<String>,
+    pub help: Vec<Advice>,
     /// Background that helps to understand.
     pub notes: Vec<String>,
 }
@@ -139,7 +141,7 @@ impl Diagnostic {
 
     /// Adds one line of help.
     #[must_use]
-    pub fn help(mut self, help: impl Into<String>) -> Self {
+    pub fn help(mut self, help: impl Into<Advice>) -> Self {
         self.help.push(help.into());
         self
     }

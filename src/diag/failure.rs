@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Diagnostic, Exit};
+use super::{Advice, Diagnostic, Exit};
 
 /// What a command returns when it cannot do its work: one or more findings,
 /// collected so that they are printed together, and the exit code.
@@ -43,7 +43,7 @@ impl Failure {
 
     /// Adds help to the last finding.
     #[must_use]
-    pub fn help(mut self, help: impl Into<String>) -> Self {
+    pub fn help(mut self, help: impl Into<Advice>) -> Self {
         if let Some(last) = self.diagnostics.last_mut() {
             last.help.push(help.into());
         }
@@ -52,7 +52,7 @@ impl Failure {
 
     /// Adds lines of help to the last finding, as many as there are.
     #[must_use]
-    pub fn helps(self, helps: impl IntoIterator<Item = impl Into<String>>) -> Self {
+    pub fn helps(self, helps: impl IntoIterator<Item = impl Into<Advice>>) -> Self {
         helps.into_iter().fold(self, Self::help)
     }
 }

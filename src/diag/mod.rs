@@ -4,12 +4,14 @@
 //! Modules with failures of their own define a `thiserror` enum next to the
 //! code and turn it into a [`Failure`] at their border.
 
+mod advice;
 mod diagnostic;
 mod exit;
 mod failure;
 mod render;
 mod suggest;
 
+pub use advice::{Advice, Commands, hl, is_same_in_a_rehearsal, say};
 pub use diagnostic::{Diagnostic, Place, Severity, Source};
 pub use exit::{Exit, merge};
 pub use failure::Failure;

@@ -6,26 +6,27 @@ use std::ops::Range;
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 use anstyle::{AnsiColor, Style};
 
-use super::{Diagnostic, Failure, Place, Severity};
+use super::{Commands, Diagnostic, Failure, Place, Severity};
 use crate::base::{is_invisible, sanitize};
 
 /// More findings are counted, not shown: nobody reads a thousand at once.
 const SHOWN: usize = 1000;
 
 /// All findings of a failure, each followed by an empty line between them.
-/// With `color` the text holds ANSI escapes.
-pub fn render(failure: &Failure, color: bool) -> String {
+/// With `color` the text holds ANSI escapes; `commands` are those of its help.
+pub fn render(failure: &Failure, color: bool, commands: Commands) -> String {
     let shown = failure.diagnostics.iter().take(SHOWN);
-    let mut parts: Vec<_> = shown.map(|d| one(d, color)).collect();
+    let mut parts: Vec<_> = shown.map(|d| one(d, color, commands)).collect();
     let rest = failure.diagnostics.len().saturating_sub(SHOWN);
     if rest > 0 {
         let rest = Diagnostic::error(format!("{rest} more findings are not shown"));
-        parts.push(one(&rest.help("mend these first"), color));
+        parts.push(one(&rest.help("mend these first"), color, commands));
     }
     parts.join("\n\n")
 }
 
-fn one(diagnostic: &Diagnostic, color: bool) -> String {
+fn one(diagnostic: &Diagnostic, color: bool, commands: Commands) -> String {
+    let help: Vec<String> = diagnostic.help.iter().map(|h| h.text(commands)).collect();
     let level = match diagnostic.severity {
         Severity::Error => Level::ERROR,
         Severity::Warning => Level::WARNING,
@@ -39,7 +40,7 @@ fn one(diagnostic: &Diagnostic, color: bool) -> String {
     };
     let Some(place) = &diagnostic.place else {
         let title = renderer.render(&[Group::with_title(title)]);
-        return remarks(title, diagnostic, color);
+        return remarks(title, &diagnostic.notes, &help, color);
     };
     let (text, first, span) = excerpt(place);
     let text = same_size(text);
@@ -57,7 +58,7 @@ fn one(diagnostic: &Diagnostic, color: bool) -> String {
     for note in &diagnostic.notes {
         group = group.element(Level::NOTE.message(clean(note)));
     }
-    for help in &diagnostic.help {
+    for help in &help {
         group = group.element(Level::HELP.message(clean(help)));
     }
     renderer.render(&[group])
@@ -83,15 +84,15 @@ fn excerpt(place: &Place) -> (&str, usize, Range<usize>) {
 }
 
 /// Notes and help below a title without a source, in the look of a failed step.
-fn remarks(title: String, diagnostic: &Diagnostic, color: bool) -> String {
+fn remarks(title: String, notes: &[String], help: &[String], color: bool) -> String {
     let style = if color {
         Style::new().bold().fg_color(Some(AnsiColor::Cyan.into()))
     } else {
         Style::new()
     };
     let mut out = title;
-    let notes = diagnostic.notes.iter().map(|text| ("note", text));
-    let help = diagnostic.help.iter().map(|text| ("help", text));
+    let notes = notes.iter().map(|text| ("note", text));
+    let help = help.iter().map(|text| ("help", text));
     for (name, text) in notes.chain(help) {
         let text = clean(text).replace('\n', "\n          ");
         // Writing to a String cannot fail.
@@ -136,13 +137,13 @@ mod tests {
                 .note("two\nlines")
                 .help("did you mean `l2-apply`?"),
         );
-        insta::assert_snapshot!(render(&failure, false), @r"
+        insta::assert_snapshot!(render(&failure, false, Commands::Live), @r"
         error: there is no recipe `l2-aply`
           = note: two
                   lines
           = help: did you mean `l2-apply`?
         ");
-        assert!(render(&failure, true).contains("\u{1b}["));
+        assert!(render(&failure, true, Commands::Live).contains("\u{1b}["));
     }
 
     #[test]
@@ -165,7 +166,7 @@ mod tests {
         let source = Source::new("x", "key: 1\n".repeat(1500));
         let found = |at: usize| Diagnostic::error("no").at(source.at(at * 7..at * 7 + 3, ""));
         let failure = Failure::many(Exit::Definition, (0..1500).map(found).collect());
-        let text = render(&failure, false);
+        let text = render(&failure, false, Commands::Live);
         assert!(text.contains("--> x:1000:1") && !text.contains("--> x:1001:1"));
         assert!(
             text.contains("error: 500 more findings are not shown"),
@@ -179,7 +180,7 @@ mod tests {
         let source = Source::new("a.toml", format!("k = \"é{odd}\"\nb"));
         let finding = Diagnostic::error(odd).note(odd).help(odd);
         for finding in [finding.clone(), finding.at(source.at(4..7, odd))] {
-            let text = render(&Failure::new(Exit::Usage, finding), false);
+            let text = render(&Failure::new(Exit::Usage, finding), false, Commands::Live);
             let odd = |c: char| c != '\n' && (c.is_control() || is_invisible(c));
             assert!(!text.contains(odd), "{text:?}");
             assert!(text.contains("xyz"), "{text}");
@@ -198,7 +199,7 @@ mod tests {
                 .at(source.at(18..22, "not a key of `[layer]`"))
                 .help("did you mean `name`?"),
         );
-        insta::assert_snapshot!(render(&failure, false), @r#"
+        insta::assert_snapshot!(render(&failure, false, Commands::Live), @r#"
         error: unknown key `nmae`
          --> layers/l2/layer.toml:3:1
           |

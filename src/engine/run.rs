@@ -24,7 +24,7 @@ use super::step::{End, perform};
 use super::temporary::Temporary;
 use super::words;
 use crate::action::Stop;
-use crate::diag::{Exit, Failure, merge};
+use crate::diag::{Advice, Exit, Failure, merge};
 use crate::lab::{Redactor, Signal, Watch, create_dir};
 use crate::plan::{EventKind, Listener, Outcome, Plan, Published, Status, StepId, short_duration};
 
@@ -229,6 +229,8 @@ impl Loop<'_, '_> {
             published.insert(id.clone(), end.done.outputs.clone());
         }
         let error = end.error.as_ref();
+        let commands = run.setup.lab.paths.commands();
+        let texts = |all: &[Advice]| all.iter().map(|one| one.text(commands)).collect();
         run.bus.emit(
             Some(id),
             EventKind::StepFinished {
@@ -238,8 +240,8 @@ impl Loop<'_, '_> {
                 summary: end.summary.clone(),
                 outputs: end.done.outputs.clone(),
                 fingerprint: whole(&end, run.bus.redactor()),
-                warnings: end.done.warnings.clone(),
-                help: error.map(|e| e.help.clone()).unwrap_or_default(),
+                warnings: texts(&end.done.warnings),
+                help: error.map(|e| texts(&e.help)).unwrap_or_default(),
                 tail: error.map(|e| e.tail.clone()).unwrap_or_default(),
                 exit: exit_of(&end).map(Exit::code),
                 log: end.log.clone(),

@@ -11,7 +11,7 @@ use super::network::host_port;
 use super::timeouts::{NO_LIMIT, parse_duration};
 use super::variables::{self, Group};
 use super::{Config, LabSettings, NetworkSettings};
-use crate::diag::{Diagnostic, Exit, Failure, Source, did_you_mean};
+use crate::diag::{Advice, Diagnostic, Exit, Failure, Source, did_you_mean};
 
 /// Sections and their keys; no keys: the names are the user's own.
 const SECTIONS: &[(&str, &[&str])] = &[
@@ -215,7 +215,9 @@ impl Reader<'_> {
         known: impl IntoIterator<Item = &'a str> + Clone,
     ) {
         let mut wrong = Diagnostic::error(format!("unknown key `{key}`"));
-        wrong.help.extend(did_you_mean(key, known));
+        wrong
+            .help
+            .extend(did_you_mean(key, known).map(Advice::from));
         let place = self.source.at(span.clone(), format!("not {what}"));
         self.found.push((span.start, wrong.at(place)));
     }
@@ -229,7 +231,9 @@ impl Reader<'_> {
             && let Some(found) = words.next()
         {
             let known: Vec<&str> = words.collect();
-            wrong.help.extend(did_you_mean(found, known));
+            wrong
+                .help
+                .extend(did_you_mean(found, known).map(Advice::from));
         }
         self.add(error.span().unwrap_or(0..0), wrong);
     }
@@ -361,7 +365,7 @@ mod tests {
             places,
             [(2, 1), (3, 7), (5, 2), (7, 8), (10, 8), (11, 11), (14, 9)]
         );
-        insta::assert_snapshot!(render(&failure, false));
+        insta::assert_snapshot!(render(&failure, false, crate::diag::Commands::Live));
     }
 
     #[test]

@@ -6,6 +6,8 @@
 
 use camino::{Utf8Path, Utf8PathBuf};
 
+use crate::diag::Commands;
+
 /// The paths of a lab. All are absolute.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Paths {
@@ -46,6 +48,15 @@ impl Paths {
     /// Whether these are the paths of a rehearsal.
     pub fn is_rehearsal(&self) -> bool {
         self.out != self.root
+    }
+
+    /// Whose commands of `hl` are advised to those who work with these paths.
+    pub fn commands(&self) -> Commands {
+        if self.is_rehearsal() {
+            Commands::Rehearsed
+        } else {
+            Commands::Live
+        }
     }
 
     /// The directory that holds `hl.toml`.

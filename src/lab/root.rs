@@ -189,7 +189,7 @@ mod tests {
         let failure = locate(&dir, None).unwrap_err();
         assert_eq!(failure.exit, Exit::Unknown);
         assert!(failure.to_string().contains(dir.as_str()), "{failure}");
-        assert!(failure.diagnostics[0].help.concat().contains("hl new DIR"));
+        assert!(failure.diagnostics[0].help[1].contains("hl new DIR"));
     }
 
     #[test]

@@ -5,7 +5,7 @@
 
 use super::Paths;
 use super::environment::dotenv::{self, Entry};
-use crate::diag::{Diagnostic, Exit, Failure, Source, did_you_mean};
+use crate::diag::{Advice, Diagnostic, Exit, Failure, Source, did_you_mean};
 
 /// The keys that have a meaning.
 const KNOWN: [&str; 2] = ["dry_run", "replay_enabled"];
@@ -74,7 +74,9 @@ fn read(entries: &[Entry], source: &Source) -> Result<Settings, Failure> {
             other if FOREIGN.contains(&other) => continue,
             other => {
                 let mut found = Diagnostic::error(format!("there is no setting `{}`", entry.name));
-                found.help.extend(did_you_mean(other, KNOWN));
+                found
+                    .help
+                    .extend(did_you_mean(other, KNOWN).map(Advice::from));
                 wrong.push(at(found));
                 continue;
             }
@@ -227,7 +229,7 @@ mod tests {
         )
         .unwrap_err();
         assert_eq!(failure.exit, Exit::Definition);
-        insta::assert_snapshot!(render(&failure, false));
+        insta::assert_snapshot!(render(&failure, false, crate::diag::Commands::Live));
     }
 
     #[test]

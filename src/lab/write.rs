@@ -8,7 +8,7 @@ use std::path::Path;
 use camino::Utf8Path;
 
 use super::private::{no_links, remedy};
-use crate::diag::{Exit, Failure};
+use crate::diag::{Exit, Failure, say};
 
 /// Directories that hold what only the owner may read, wherever they are in a path.
 const PRIVATE: &[&str] = &["state", ".states"];
@@ -99,7 +99,11 @@ fn cannot(what: &str, path: &Utf8Path, error: &io::Error) -> Failure {
         kind,
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
     ) {
-        failure.help("free some space; `hl clean --dry-run` lists what can go")
+        failure.help(
+            say("free some space; ")
+                .hl("clean --dry-run")
+                .say(" lists what can go"),
+        )
     } else if kind == io::ErrorKind::PermissionDenied {
         failure.help("make it writable for this user; was `hl` run with sudo before?")
     } else {

@@ -134,7 +134,7 @@ fn clashes(book: &Book) -> Vec<Diagnostic> {
         if layers.contains_key(name) {
             findings.push(
                 Diagnostic::error(format!("recipe `{name}` clashes with the layer of that id"))
-                    .at(layer.source.at(recipe.name.span(), format!("`hl {name}` runs the layer's default recipe")))
+                    .at(layer.source.at(recipe.name.span(), "a layer's id runs its default recipe"))
                     .help(format!("give it another name, and make it the layer's default: `default = \"{name}-...\"`")),
             );
         }

@@ -280,7 +280,8 @@ fn destroy(lab: &Lab, book: Option<&Book>, state: &Utf8Path) -> Option<String> {
         ),
         None => key.split_once('-')?,
     };
-    Some(format!("hl l2-destroy {env} --node {node}"))
+    let words = format!("l2-destroy {env} --node {node}");
+    Some(lab.paths.commands().line(&words))
 }
 
 /// Existing paths that a pattern means: `*` stands for any part of one name.

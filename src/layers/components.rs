@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::Book;
 use super::model::Layer;
-use crate::diag::{Diagnostic, Exit, Failure, did_you_mean};
+use crate::diag::{Advice, Diagnostic, Exit, Failure, did_you_mean};
 use crate::lab::Config;
 
 /// The recipes of the components that are asked for.
@@ -71,7 +71,9 @@ pub(super) fn findings(book: &Book, config: &Config) -> Vec<Diagnostic> {
                 "component `{name}` names the recipe `{recipe}`, which no layer has"
             ))
             .note("it is in `[components]` of `hl.toml`");
-            finding.help.extend(did_you_mean(recipe, known));
+            finding
+                .help
+                .extend(did_you_mean(recipe, known).map(Advice::from));
             findings.push(finding);
         }
     }

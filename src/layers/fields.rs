@@ -9,7 +9,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::model::{Node, NodeKind, Text};
-use crate::diag::{Diagnostic, Source, did_you_mean};
+use crate::diag::{Advice, Diagnostic, Source, did_you_mean};
 
 /// Findings in one file.
 #[derive(Debug)]
@@ -35,7 +35,7 @@ impl Findings {
         help: Option<String>,
     ) {
         let mut found = Diagnostic::error(message).at(self.source.at(span, label));
-        found.help.extend(help);
+        found.help.extend(help.map(Advice::from));
         self.list.push(found);
     }
 }

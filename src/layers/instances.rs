@@ -13,7 +13,7 @@ use super::fields::join;
 use super::model::{Layer, NodeKind, Param, ParamType, Recipe};
 use super::template::{Renderer, Unrendered};
 use super::{Book, words};
-use crate::diag::{Diagnostic, Exit, Failure};
+use crate::diag::{Advice, Diagnostic, Exit, Failure};
 use crate::lab::Environment;
 use crate::plan::{MOST_STEPS, quoted};
 
@@ -498,7 +498,7 @@ impl<'a> Instances<'a> {
 
     fn wrong_argument(&mut self, layer: &Layer, span: &Range<usize>, error: ArgError) {
         let mut found = Diagnostic::error(error.message).at(layer.source.at(span.clone(), ""));
-        found.help = error.help;
+        found.help = error.help.iter().map(Advice::from).collect();
         self.findings.push(found);
     }
 }
@@ -525,7 +525,7 @@ fn asked(recipe: &Recipe, given: &[Option<String>]) -> String {
 
 fn usage_failure(error: ArgError) -> Failure {
     let mut diagnostic = Diagnostic::error(error.message);
-    diagnostic.help = error.help;
+    diagnostic.help = error.help.iter().map(Advice::from).collect();
     Failure::new(Exit::Usage, diagnostic)
 }
 

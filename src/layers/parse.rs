@@ -178,7 +178,7 @@ fn recipe_name(name: &Text, findings: &mut Findings) {
         findings.error(
             name.span(),
             format!("recipe `{text}` clashes with a verb of `hl`"),
-            format!("`hl {text}` would never reach it"),
+            "the verb wins: the recipe is never reached",
             Some("give it another name, e.g. with the layer's id in front".to_owned()),
         );
     }

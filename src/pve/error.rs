@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use super::Fingerprint;
+use crate::diag::Advice;
 
 /// A call that did not succeed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -105,7 +106,7 @@ pub enum Error {
         /// What failed, with the path.
         message: String,
         /// What to do.
-        help: Vec<String>,
+        help: Vec<Advice>,
     },
     /// The user stopped it. A task that was waited for goes on at the node.
     #[error("stopped")]

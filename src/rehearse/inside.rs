@@ -17,8 +17,8 @@ use super::lock::Lock;
 use super::run::{self, Orders};
 use super::seal;
 use super::world::Room;
-use super::{local, namespaces};
-use crate::diag::{Exit, Failure, render};
+use super::{local, make_keys, namespaces};
+use crate::diag::{Commands, Exit, Failure, render};
 use crate::lab::{Paths, Process, Signal, Watch};
 use crate::plan::{TEXT, wrap};
 use crate::sim::{Guests, Latency, Server, ServerConfig, Tls};
@@ -29,7 +29,12 @@ pub(super) fn main() -> ExitCode {
         Ok(exit) => ExitCode::from(exit.code()),
         Err(failure) => {
             if !failure.diagnostics.is_empty() {
-                writeln!(io::stderr(), "{}", render(&failure, false).trim_end()).ok();
+                writeln!(
+                    io::stderr(),
+                    "{}",
+                    render(&failure, false, Commands::Rehearsed).trim_end()
+                )
+                .ok();
             }
             ExitCode::from(failure.exit.code())
         }
@@ -105,6 +110,10 @@ fn hold() -> Result<Exit, Failure> {
         ),
     );
 
+    for line in server.healed() {
+        say(&orders, "Healed", line);
+    }
+    make_keys(&paths)?;
     let exit = perform(&orders, &room, &guests, &mut watch, &alone);
     let ended = server.stop();
     guests.stop_all();

@@ -8,6 +8,8 @@
 pub mod guest;
 mod hidden;
 mod inside;
+mod kept;
+mod keys;
 mod local;
 mod lock;
 mod loopback;
@@ -21,6 +23,8 @@ mod within;
 mod world;
 
 pub use hidden::{hidden_verb, hide_inner};
+pub use kept::{OpenedWorld, Snapshot, open_world, removable, remove, snapshot};
+pub use keys::{make_keys, use_own_keys};
 pub use lock::{Lock, hold};
 pub use loopback::OnLoopback;
 pub use run::{NotRun, Rehearsal, run};

@@ -9,7 +9,7 @@
 
 use std::fs;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::{Deserialize, Serialize};
@@ -59,7 +59,7 @@ pub(super) struct Other {
 }
 
 impl Identity {
-    fn objects(&self) -> Objects {
+    pub(super) fn objects(&self) -> Objects {
         Objects {
             node: self.node.clone(),
             storage_vm: self.storage_vm.clone(),
@@ -100,9 +100,9 @@ impl Identity {
 
 /// What a kept world needs besides itself to be the same again.
 #[derive(Serialize, Deserialize)]
-struct Keys {
-    identity: Identity,
-    secret: String,
+pub(super) struct Keys {
+    pub(super) identity: Identity,
+    pub(super) secret: String,
     ca_pem: String,
     cert_pem: String,
     key_pem: String,
@@ -139,8 +139,7 @@ impl Room {
         let dir = paths.out().join("world");
         lab::create_dir(&dir.join("run"))?;
         // Before their records are removed.
-        guest::clean_up(dir.join("run").as_std_path())
-            .map_err(|error| Failure::message(Exit::CannotWrite, error))?;
+        clean_up(paths)?;
         if fresh {
             empty(paths)?;
         }
@@ -182,7 +181,7 @@ impl Room {
     }
 }
 
-const ANEW: &str = "begin with an empty world: hl rehearse --fresh";
+pub(super) const ANEW: &str = "begin with an empty world: `hl rehearse --fresh`";
 
 pub(super) fn cannot(verb: &str, path: &Utf8Path, error: &io::Error) -> Failure {
     Failure::message(
@@ -190,6 +189,12 @@ pub(super) fn cannot(verb: &str, path: &Utf8Path, error: &io::Error) -> Failure 
         format!("cannot {verb} `{path}`: {error}"),
     )
     .helps(lab::remedy(error))
+}
+
+/// Ends what an earlier rehearsal left running of guests.
+pub(super) fn clean_up(paths: &Paths) -> Result<(), Failure> {
+    guest::clean_up(paths.out().join("world/run").as_std_path())
+        .map_err(|error| Failure::message(Exit::CannotWrite, error))
 }
 
 fn read(path: &Utf8Path) -> Result<Keys, Failure> {
@@ -242,22 +247,24 @@ fn same(kept: &Identity, wanted: &Identity) -> Result<(), Failure> {
 }
 
 /// Removes what earlier rehearsals made, the record of what happened excepted.
-fn empty(paths: &Paths) -> Result<(), Failure> {
-    let state = paths.state();
-    for entry in listing(paths.out().as_std_path()) {
-        if entry != state.as_std_path() && !entry.ends_with("lock") && !entry.ends_with("reports") {
-            remove(&entry)?;
-        }
-    }
-    for entry in listing(state.as_std_path()) {
-        if !KEPT.iter().any(|kept| entry.ends_with(kept)) && !entry.ends_with("lock") {
-            remove(&entry)?;
-        }
-    }
-    Ok(())
+pub(super) fn empty(paths: &Paths) -> Result<(), Failure> {
+    generated(paths).iter().try_for_each(|path| remove(path))
 }
 
-fn listing(dir: &Path) -> Vec<std::path::PathBuf> {
+/// What earlier rehearsals made, the record of what happened excepted.
+pub(super) fn generated(paths: &Paths) -> Vec<PathBuf> {
+    let state = paths.state();
+    let mut found = listing(paths.out().as_std_path());
+    found.retain(|path| path != state.as_std_path() && !path.ends_with("reports"));
+    let mut inner = listing(state.as_std_path());
+    inner.retain(|path| !KEPT.iter().any(|kept| path.ends_with(kept)));
+    found.append(&mut inner);
+    found.retain(|path| !path.ends_with("lock"));
+    found.sort();
+    found
+}
+
+fn listing(dir: &Path) -> Vec<PathBuf> {
     fs::read_dir(dir)
         .into_iter()
         .flatten()

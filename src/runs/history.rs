@@ -4,7 +4,7 @@ use camino::Utf8PathBuf;
 
 use super::order::by_start;
 use super::{Run, index, read};
-use crate::diag::{Exit, Failure};
+use crate::diag::{Exit, Failure, hl};
 use crate::lab::Paths;
 
 /// The ids of all runs, oldest first.
@@ -55,7 +55,7 @@ fn choose<'a>(ids: &'a [String], piece: &str) -> Result<&'a str, Failure> {
         [id] if !piece.is_empty() => Ok(id),
         [] => Err(
             Failure::message(Exit::Unknown, format!("there is no run `{piece}`"))
-                .help("`hl runs` lists them"),
+                .help(hl("runs").say(" lists them")),
         ),
         several => {
             let newest: Vec<String> = several

@@ -16,7 +16,7 @@ use serde_json::Value;
 use super::header::{Header, flow};
 use super::read::{Run, parse, whole_lines};
 use super::{Asked, file_of};
-use crate::diag::{Exit, Failure};
+use crate::diag::{Advice, Exit, Failure, say};
 use crate::lab::{Paths, private_append, private_read, private_reopen, remedy, write};
 use crate::plan::{Event, EventKind, Listener, RunInfo, took};
 
@@ -121,8 +121,13 @@ impl Journal {
             Exit::CannotWrite,
             format!("cannot write the journal `{path}`: {error}"),
         )
-        .help(remedy(error).unwrap_or(
-            "make room or correct the permissions; `hl clean --dry-run` lists what can go",
+        .help(remedy(error).map_or_else(
+            || {
+                say("make room or correct the permissions; ")
+                    .hl("clean --dry-run")
+                    .say(" lists what can go")
+            },
+            Advice::from,
         ))
     }
 }

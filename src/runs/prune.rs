@@ -13,7 +13,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use serde::Serialize;
 
 use super::{Ending, Newest, file_of, open, page, survivors};
-use crate::diag::{Exit, Failure};
+use crate::diag::{Exit, Failure, hl, say};
 use crate::lab::{Lab, Paths, no_links, remedy};
 use crate::plan::Outcome;
 
@@ -32,7 +32,7 @@ pub struct Stays {
     /// Its id.
     pub id: String,
     /// Why.
-    pub reason: &'static str,
+    pub reason: String,
 }
 
 /// What pruning would do.
@@ -55,30 +55,32 @@ pub fn pruning(lab: &Lab, keep: usize) -> Pruning {
     let mut success = false;
     for (index, entry) in page(&lab.paths, None).entries.into_iter().enumerate() {
         let reason = match &entry.summary {
-            Err(_) => Some("it cannot be read"),
+            Err(_) => Some(say("it cannot be read")),
             Ok(summary) => {
                 let live = !summary.header.dry_run && !summary.header.is_legacy();
                 match summary.ending {
-                    Ending::Running => Some("it runs"),
+                    Ending::Running => Some(say("it runs")),
                     Ending::Finished {
                         outcome: Outcome::Succeeded,
                         ..
-                    } => (live && first(&mut success)).then_some("it is the last that succeeded"),
+                    } => {
+                        (live && first(&mut success)).then(|| say("it is the last that succeeded"))
+                    }
                     Ending::Finished { .. } | Ending::Interrupted => (goes_on.as_ref()
                         == Some(&entry.id))
-                    .then_some("`hl resume` goes on with it"),
+                    .then(|| hl("resume").say(" goes on with it")),
                 }
             }
         };
         let left = with_children.contains(&entry.id);
-        let reason = reason.or(left.then_some("what it started still runs"));
+        let reason = reason.or(left.then(|| say("what it started still runs")));
         if index < keep {
             continue;
         }
         match reason {
             Some(reason) => pruning.stay.push(Stays {
                 id: entry.id,
-                reason,
+                reason: reason.text(lab.paths.commands()),
             }),
             None => pruning.remove.push(Old {
                 bytes: size(&entry.path) + size(&lab.paths.logs(&entry.id)),

@@ -24,6 +24,7 @@ mod error;
 mod fetch;
 mod gate;
 mod guests;
+mod heal;
 mod hex;
 mod http;
 mod locks;

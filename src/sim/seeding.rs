@@ -38,6 +38,7 @@ impl World {
             vms: BTreeMap::new(),
             tasks: Vec::new(),
             unmade: Vec::new(),
+            begun: Vec::new(),
             clock: seed.clock,
             secret,
             fingerprint: String::new(),

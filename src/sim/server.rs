@@ -18,6 +18,7 @@ use tokio::runtime::{Builder, Runtime};
 use super::certs::{self, Certificate};
 use super::gate::Gate;
 use super::guests::Guests;
+use super::heal::heal;
 use super::http;
 use super::log::RequestLine;
 use super::machine::{Latency, Sim};
@@ -99,6 +100,7 @@ pub struct Running {
     addrs: Vec<SocketAddr>,
     ca_pem: String,
     fingerprint: String,
+    healed: Vec<String>,
     sim: Arc<Sim>,
     handle: Handle<SocketAddr>,
     runtime: Option<Runtime>,
@@ -140,6 +142,7 @@ impl Server {
         if let Some(error) = sim.save_error() {
             return Err(Error::Save(error));
         }
+        let healed = heal(&sim);
         power::boot(&sim);
 
         let runtime = Builder::new_multi_thread()
@@ -173,6 +176,7 @@ impl Server {
             addrs,
             ca_pem: certificate.ca_pem,
             fingerprint,
+            healed,
             sim,
             handle,
             runtime: Some(runtime),
@@ -202,6 +206,12 @@ impl Running {
     /// SHA-256 of the leaf, upper-case hexadecimal with colons.
     pub fn fingerprint(&self) -> &str {
         &self.fingerprint
+    }
+
+    /// What was undone or finished at the start, because the process that began
+    /// it is gone: one line each.
+    pub fn healed(&self) -> &[String] {
+        &self.healed
     }
 
     /// The last requests, oldest first.

@@ -4,6 +4,7 @@ use std::fs;
 use std::io::{self, Write};
 use std::path::Path;
 
+use super::heal::Begun;
 use super::world::{FORMAT, World};
 
 impl World {
@@ -27,6 +28,10 @@ impl World {
         // The workers died with the process that saved it.
         let now = world.now();
         for task in world.tasks.iter_mut().filter(|task| task.exit.is_none()) {
+            world.begun.push(Begun {
+                kind: task.kind.clone(),
+                id: task.id.clone(),
+            });
             task.exit = Some("unexpected status".to_owned());
             task.endtime = Some(now);
         }

@@ -9,6 +9,7 @@ use sha2::{Digest, Sha256};
 
 use super::acl::AclEntry;
 use super::certs;
+use super::heal::Begun;
 use super::hex;
 use super::profile::Profile;
 use super::storage::{Storage, Volume};
@@ -48,6 +49,9 @@ pub struct World {
     pub tasks: Vec<Task>,
     /// Disks that a seed names and nobody has made yet: volume and image.
     pub(super) unmade: Vec<(String, Option<String>)>,
+    /// Tasks that ran when it was saved, and that nobody works on any more.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) begun: Vec<Begun>,
     /// Where the clock stands; none: the real time.
     pub(super) clock: Option<i64>,
     /// What tickets are signed with.

@@ -9,7 +9,7 @@ use super::env::{Cidr, Env, Ip, Vm};
 use super::resolve::{Object, Origin, Traced, Value};
 use super::tree::Loader;
 use super::{Kind, Tree};
-use crate::diag::{Diagnostic, Exit, Failure};
+use crate::diag::{Advice, Diagnostic, Exit, Failure};
 
 /// The environments of a site, sorted; one that cannot be read has none.
 pub fn list(tree: &Tree) -> Vec<String> {
@@ -180,7 +180,7 @@ impl Reader {
     fn told(&mut self, at: Option<&Traced>, message: String, help: Option<String>) {
         let mut finding = Diagnostic::error(message);
         finding.place = at.and_then(|traced| traced.origin.place());
-        finding.help.extend(help);
+        finding.help.extend(help.map(Advice::from));
         self.findings.push(finding);
     }
 }

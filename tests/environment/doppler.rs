@@ -14,7 +14,7 @@ fn only(failure: &Failure) -> &str {
     assert_eq!(failure.exit, Exit::Runway, "{failure}");
     assert_eq!(failure.diagnostics.len(), 1, "{failure}");
     let found = &failure.diagnostics[0];
-    let help = found.help.join("\n");
+    let help = hl::diag::Advice::joined(found.help.clone(), "\n").text(hl::diag::Commands::Live);
     assert!(
         help.contains("doppler setup") && help.contains("DOPPLER=0"),
         "{help}"

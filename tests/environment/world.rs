@@ -80,7 +80,10 @@ impl World {
         );
         let shown = match &loaded {
             Ok(loaded) => format!("{:?}", loaded.warnings),
-            Err(failure) => format!("{}{failure:?}", render(failure, false)),
+            Err(failure) => format!(
+                "{}{failure:?}",
+                render(failure, false, hl::diag::Commands::Live)
+            ),
         };
         assert!(!shown.contains("canary"), "a secret is shown: {shown}");
         loaded

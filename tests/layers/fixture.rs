@@ -122,7 +122,11 @@ impl Fixture {
 
     pub(crate) fn report(&self, words: &str) -> String {
         let failure = self.plan(words).unwrap_err();
-        format!("exit {}\n{}", failure.exit.code(), render(&failure, false))
+        format!(
+            "exit {}\n{}",
+            failure.exit.code(),
+            render(&failure, false, hl::diag::Commands::Live)
+        )
     }
 }
 

@@ -36,7 +36,11 @@ fn a_new_lab_is_valid_and_whole() {
     assert_eq!(lab.config.lab.name, "my-lab");
     let book = load(&lab.paths).unwrap();
     let checked = book.check(&builtin(), &lab.config);
-    assert!(checked.is_ok(), "{}", render(&checked.unwrap_err(), false));
+    assert!(
+        checked.is_ok(),
+        "{}",
+        render(&checked.unwrap_err(), false, hl::diag::Commands::Live)
+    );
     assert_eq!(book.list(), embedded::book().list());
     // Each layer that `hl up` runs has a default.
     assert!(book.layers().iter().all(|layer| layer.default.is_some()));
@@ -125,7 +129,8 @@ fn the_recipe_of_the_manual_works() {
         args: ["prod", "--keep", "14"].map(str::to_owned).to_vec(),
     };
     let compiled = load(&lab.paths).unwrap().compile(&request, &scope);
-    let compiled = compiled.unwrap_or_else(|failure| panic!("{}", render(&failure, false)));
+    let compiled = compiled
+        .unwrap_or_else(|failure| panic!("{}", render(&failure, false, hl::diag::Commands::Live)));
     let prune = compiled.plan.step(&StepId::from("backup/prune")).unwrap();
     assert_eq!(
         prune.with["argv"],
@@ -156,10 +161,14 @@ fn the_playbook_of_the_manual_waits_for_its_hosts_first() {
     };
     let book = load(&lab.paths).unwrap();
     let checked = book.check(&builtin(), &lab.config);
-    assert!(checked.is_ok(), "{}", render(&checked.unwrap_err(), false));
+    assert!(
+        checked.is_ok(),
+        "{}",
+        render(&checked.unwrap_err(), false, hl::diag::Commands::Live)
+    );
     let compiled = book.compile(&request, &scope);
     let plan = compiled
-        .unwrap_or_else(|failure| panic!("{}", render(&failure, false)))
+        .unwrap_or_else(|failure| panic!("{}", render(&failure, false, hl::diag::Commands::Live)))
         .plan;
     let actions: Vec<&str> = plan.steps.iter().map(|step| step.action.as_str()).collect();
     let wanted = [

@@ -1,8 +1,10 @@
 //! Rehearsals: real guests, and the sealed network. Both need root.
 
+mod cut;
 mod guests;
 mod hostile;
 mod sealed;
+mod verbs;
 
 use std::ffi::OsStr;
 use std::path::PathBuf;

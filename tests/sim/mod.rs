@@ -5,6 +5,7 @@ mod clients;
 mod disks;
 mod files;
 mod guests;
+mod heal;
 mod lives;
 mod support;
 mod tasks;

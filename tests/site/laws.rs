@@ -293,7 +293,10 @@ fn what_is_not_there_is_told_by_whom_and_where() {
             ),
         ]
     );
-    assert_eq!(failure.diagnostics[1].help, ["did you mean `smal`?"]);
+    assert_eq!(
+        failure.diagnostics[1].help,
+        [hl::diag::say("did you mean `smal`?")]
+    );
     for (env, node, exit) in [
         ("x", "n", Exit::Unknown),
         ("e", "x", Exit::Unknown),

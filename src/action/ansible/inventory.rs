@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 
 use super::site::{self, Variables};
 use crate::action::{Action, Basis, Done, StepContext, StepError};
-use crate::diag::{Exit, Failure};
+use crate::diag::{Advice, Exit, Failure, hl, say};
 use crate::lab;
 use crate::lab::ssh;
 
@@ -104,17 +104,21 @@ fn render(ctx: &StepContext<'_>, dir: &Utf8Path, may_be_empty: bool) -> Result<D
                 ctx.lab.paths.show(&outputs)
             ))
             .exit(Exit::Definition)
-            .help(format!(
-                "hl l2-outputs {} --node {}",
+            .help(hl(format!(
+                "l2-outputs {} --node {}",
                 inputs.env, inputs.node
-            ))
+            )))
         })?,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound && may_be_empty => {
             BTreeMap::new()
         }
         Err(error) => {
-            return Err(StepError::io("read", ctx.lab.paths.show(&outputs), &error)
-                .help(format!("hl l2-apply {} --node {}", inputs.env, inputs.node)));
+            return Err(
+                StepError::io("read", ctx.lab.paths.show(&outputs), &error).help(hl(format!(
+                    "l2-apply {} --node {}",
+                    inputs.env, inputs.node
+                ))),
+            );
         }
     };
     let home = ctx.env.get("HOME").map(Utf8Path::new);
@@ -152,10 +156,10 @@ fn render(ctx: &StepContext<'_>, dir: &Utf8Path, may_be_empty: bool) -> Result<D
 }
 
 /// A failure with its remedies in one line, as warnings are.
-fn with_help(failure: &Failure) -> String {
+fn with_help(failure: &Failure) -> Advice {
     let help = failure.diagnostics.iter().flat_map(|found| &found.help);
-    let remedies: Vec<&str> = help.map(String::as_str).collect();
-    format!("{failure}; {}", remedies.join("; "))
+    let parts = std::iter::once(say(failure.to_string())).chain(help.cloned());
+    Advice::joined(parts, "; ")
 }
 
 fn parse(text: &str) -> Result<BTreeMap<String, Vm>, serde_json::Error> {
@@ -182,7 +186,7 @@ fn inventory(
             .filter(|a| a.parse::<std::net::IpAddr>().is_ok());
         let address = fixed.or_else(|| vm.addresses.first().map(String::as_str)).ok_or_else(|| {
             StepError::new(format!("virtual machine `{name}` has no address"))
-                .help("is the guest agent installed in its template, and does it get an address? see `hl l2-outputs`")
+                .help(say("is the guest agent installed in its template, and does it get an address? see ").hl("l2-outputs"))
         })?;
         let user = vm.user.as_deref().unwrap_or(&keys.user);
         let mut own = site.hosts.get(name).cloned().unwrap_or_default();

@@ -13,7 +13,7 @@ use super::events::{CALLBACK, Counts, EventFile, PlaybookEvent, judge};
 use super::site;
 use crate::action::ssh_wait;
 use crate::action::{Action, Basis, ChildExit, ChildSpec, Done, Reads, StepContext, StepError};
-use crate::diag::Exit;
+use crate::diag::{Exit, hl, say};
 use crate::lab;
 
 /// Runs `ansible-playbook`.
@@ -139,7 +139,7 @@ impl Action for PlaybookAction {
             return Err(StepError::new(
                 "no host was converged: nothing matches the playbook's hosts and `--limit`",
             )
-            .help("`hl l2-outputs` shows the hosts and their groups")
+            .help(hl("l2-outputs").say(" shows the hosts and their groups"))
             .tail(outcome.tail));
         };
         let verdict = judge(&stats);
@@ -165,10 +165,10 @@ impl Action for PlaybookAction {
             }
             return Err(error
                 .exit(exit)
-                .help(format!(
-                    "to go on with these hosts only: `hl {} --limit {limit}`",
-                    ctx.step.recipe
-                ))
+                .help(
+                    say("to go on with these hosts only: ")
+                        .hl(format!("{} --limit {limit}", ctx.step.recipe)),
+                )
                 .tail(outcome.tail));
         }
         outcome.check("ansible-playbook")?;

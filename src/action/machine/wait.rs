@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 use super::address::Interfaces;
 use super::given::{Machine, count, each, together};
 use crate::action::{Action, Basis, Done, StepContext, StepError};
-use crate::diag::Exit;
+use crate::diag::{Exit, hl};
 use crate::lab::timeouts;
 use crate::plan::EventKind;
 use crate::pve;
@@ -183,7 +183,7 @@ fn not_answered(vm: &Machine, error: &pve::Error) -> Answer {
     let never = |what: String| StepError::new(format!("{}: {what}", vm.words()));
     if let pve::Error::Forbidden { message, .. } = error {
         let error = never(format!("the token may not ask its guest agent: {message}"))
-            .help("`hl l0-runway` names the right that the token lacks");
+            .help(hl("l0-runway").say(" names the right that the token lacks"));
         return Answer::Never(error);
     }
     if error.is_not_found() {

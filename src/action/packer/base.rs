@@ -8,6 +8,7 @@ use crate::action::template::call;
 use crate::action::template::node;
 use crate::action::template::{Template, notes};
 use crate::action::{StepContext, StepError};
+use crate::diag::say;
 use crate::pve::{BuildAddress, Client, Error, VmConfig};
 
 /// An import of some gigabytes on a slow disk.
@@ -146,7 +147,7 @@ impl Base {
                     "is `pvestatd` at work? on `{}`: `systemctl status pvestatd`",
                     self.node
                 ))
-                .help("the token needs `VM.Audit` on `/vms`: `hl l0-runway`"));
+                .help(say("the token needs `VM.Audit` on `/vms`: ").hl("l0-runway")));
             }
             ctx.progress(format!("waiting for `{}` to be listed", self.name));
             ctx.cancel.sleep(Duration::from_secs(1))?;
@@ -159,10 +160,12 @@ impl Base {
         let removed = call::lasting_client(ctx)
             .and_then(|client| Ok(node::remove(&client, &self.node, self.vmid)?));
         if let Err(error) = removed {
-            ctx.warn(format!(
-                "VM {} (`{}`) is left on `{}`: {error}; remove it there: `qm destroy {} --purge`",
-                self.vmid, self.name, self.node, self.vmid
-            ));
+            let left = format!(
+                "VM {} (`{}`) is left on `{}`: {error}; remove it: ",
+                self.vmid, self.name, self.node
+            );
+            let remove = format!("qm destroy {} --purge", self.vmid);
+            ctx.warn(say(left).on_node(&self.node, remove));
         }
     }
 }

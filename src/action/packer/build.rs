@@ -19,7 +19,7 @@ use crate::action::template::{
     pin_in_use,
 };
 use crate::action::{Action, Basis, Done, Instead, Reads, StepContext, StepError};
-use crate::diag::Exit;
+use crate::diag::{Advice, Exit, hl, say};
 use crate::pve::{BuildAddress, tool_env};
 
 /// `packer.build`
@@ -263,35 +263,34 @@ fn telling(line: &str) -> Option<Trouble> {
         .filter(|trouble| *trouble != Trouble::NoBase || line.contains("hl-base-"))
 }
 
-fn advice(seen: &[Trouble], address: &BuildAddress, crash: Option<&[String]>) -> Vec<String> {
+fn advice(seen: &[Trouble], address: &BuildAddress, crash: Option<&[String]>) -> Vec<Advice> {
     let mut help = Vec::new();
     let has = |trouble| seen.contains(&trouble);
     if has(Trouble::NoSsh) || has(Trouble::NoLogin) {
-        help.push(format!(
+        help.push(say(format!(
             "the machine did not let packer in at {}: is it reachable from here, is its gateway {} right, and does `PVE_BRIDGE` lead there?",
             address.ip, address.gateway
+        )));
+        help.push(say(
+            "packer hides a start that the node refused: look for errors in the node's task list",
         ));
-        help.push(
-            "packer hides a start that the node refused: look for errors in the node's task list"
-                .to_owned(),
-        );
     }
     if has(Trouble::Certificate) {
-        help.push("`hl l0-runway` checks the node's certificate and says what to trust".to_owned());
+        help.push(hl("l0-runway").say(" checks the node's certificate and says what to trust"));
     }
     if has(Trouble::NoBase) {
-        help.push("the token needs `VM.Audit` on `/vms`: `hl l0-runway`".to_owned());
+        help.push(say("the token needs `VM.Audit` on `/vms`: ").hl("l0-runway"));
     }
     if has(Trouble::Conversion) {
-        help.push("packer hides a shutdown that the node refused: the token needs `VM.PowerMgmt` on `/vms`".to_owned());
+        help.push("packer hides a shutdown that the node refused: the token needs `VM.PowerMgmt` on `/vms`".into());
     }
     if has(Trouble::Panic) || crash.is_some() {
         let what = crash
             .and_then(<[String]>::first)
             .map_or_else(String::new, |line| format!(" (`{line}`)"));
-        help.push(format!(
+        help.push(say(format!(
             "packer's plugin crashed{what}, as it does when the API breaks off: run it again"
-        ));
+        )));
     }
     help
 }
@@ -326,12 +325,8 @@ mod tests {
     fn known_troubles_have_a_remedy() {
         let address = BuildAddress::parse("10.0.0.9/24,10.0.0.1").unwrap();
         let advice = |line: &str| {
-            advice(
-                &telling(line).into_iter().collect::<Vec<_>>(),
-                &address,
-                None,
-            )
-            .join("\n")
+            let seen: Vec<_> = telling(line).into_iter().collect();
+            Advice::joined(advice(&seen, &address, None), "\n").text(crate::diag::Commands::Live)
         };
         assert!(advice("==> x: Timeout waiting for SSH.").contains("10.0.0.9"));
         assert!(advice("Error: unexpected EOF").contains("run it again"));

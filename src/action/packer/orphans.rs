@@ -4,6 +4,7 @@
 use crate::action::template::call;
 use crate::action::template::node;
 use crate::action::{StepContext, StepError};
+use crate::diag::say;
 
 /// Adds to an error what packer left behind under these names.
 pub(super) fn name_orphans(
@@ -14,9 +15,11 @@ pub(super) fn name_orphans(
     match find(ctx, names) {
         Ok(found) => {
             for (vmid, node, name) in found {
-                error = error.help(format!(
-                    "packer left VM {vmid} (`{name}`); remove it, on `{node}`: `qm stop {vmid}; qm destroy {vmid} --purge`"
-                ));
+                let remove = format!("qm stop {vmid}; qm destroy {vmid} --purge");
+                error = error.help(
+                    say(format!("packer left VM {vmid} (`{name}`); remove it: "))
+                        .on_node(&node, remove),
+                );
             }
             error
         }

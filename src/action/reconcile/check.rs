@@ -12,11 +12,12 @@ use serde::Deserialize;
 
 use super::answer::{PORT, answers};
 use super::fate::{Fate, fates};
+use super::half_made::half_made;
 use super::peer;
 use super::remedy::{NAME, Remedy};
 use crate::action::tofu::{Machine, Records, records};
 use crate::action::{Action, Done, Instead, StepContext, StepError};
-use crate::diag::Exit;
+use crate::diag::{Advice, Exit, say};
 
 /// Where the node cannot be asked, machines may be booting for so long after
 /// the state was last written.
@@ -51,7 +52,7 @@ struct Found {
     /// What is wrong.
     wrong: Vec<String>,
     /// What helps, before the two commands.
-    help: Vec<String>,
+    help: Vec<Advice>,
 }
 
 impl Action for Reconcile {
@@ -84,9 +85,10 @@ impl Action for Reconcile {
         let mut done = Done::new(summary(&found));
         let [again, _] = Remedy::new(&inputs.env, &inputs.node).help();
         for wrong in found.wrong {
-            done = done.warn(format!(
-                "{wrong}; a live run stops here unless L2 runs first: {again}"
+            let then = say(format!(
+                "{wrong}; a live run stops here unless L2 runs first: "
             ));
+            done = done.warn(then.and(again.clone()));
         }
         Ok(done)
     }
@@ -94,7 +96,7 @@ impl Action for Reconcile {
     fn run(&self, ctx: &StepContext<'_>) -> Result<Done, StepError> {
         let inputs: Inputs = ctx.inputs()?;
         let remedy = Remedy::new(&inputs.env, &inputs.node);
-        let fails = |message: String, first: Vec<String>| {
+        let fails = |message: String, first: Vec<Advice>| {
             let mut error = StepError::new(message).exit(Exit::Runway);
             error.help = first;
             error.help.extend(remedy.help());
@@ -154,7 +156,7 @@ fn look(ctx: &StepContext<'_>, inputs: &Inputs) -> Result<Option<Found>, StepErr
             found
                 .wrong
                 .push(format!("the VPN peer `{peer}` does not answer: {why}"));
-            found.help.push("connect the VPN first, then run it again; or correct `vpn_peer` in `[network]` of `hl.toml`".to_owned());
+            found.help.push("connect the VPN first, then run it again; or correct `vpn_peer` in `[network]` of `hl.toml`".into());
             // Without the way there, what does not answer proves nothing.
             return Ok(Some(found));
         }
@@ -177,6 +179,9 @@ fn look(ctx: &StepContext<'_>, inputs: &Inputs) -> Result<Option<Found>, StepErr
     }
     ctx.progress(format!("looking for {} machines", wanted.len()));
     let fates = fates(ctx, &wanted)?;
+    for left in half_made(ctx) {
+        ctx.warn(left);
+    }
     let there: Vec<&str> = wanted
         .keys()
         .copied()
@@ -226,12 +231,14 @@ fn judge(
             found.wrong.push(format!(
                 "{words} does not answer at {address}, port {PORT}: {why}"
             ));
-            let help = "is the way there open (VPN, route, firewall)? the machine's console on the node shows whether it runs";
-            if !found.help.iter().any(|known| known == help) {
-                found.help.push(help.to_owned());
+            let help = say(
+                "is the way there open (VPN, route, firewall)? the machine's console on the node shows whether it runs",
+            );
+            if !found.help.contains(&help) {
+                found.help.push(help);
             }
             if let Some(Fate::Unknown(why)) = fate {
-                let help = format!("the node could not be asked about it: {why}");
+                let help = say(format!("the node could not be asked about it: {why}"));
                 if !found.help.contains(&help) {
                     found.help.push(help);
                 }

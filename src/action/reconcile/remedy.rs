@@ -1,5 +1,6 @@
 //! The commands that help, as they can be typed.
 
+use crate::diag::{Advice, hl};
 use crate::plan::quoted;
 
 /// The action's name in layer files.
@@ -32,16 +33,10 @@ impl Remedy {
     }
 
     /// Both with what they do, for a failure's help.
-    pub(super) fn help(&self) -> [String; 2] {
+    pub(super) fn help(&self) -> [Advice; 2] {
         [
-            format!(
-                "`{}` makes again what is gone, and starts what is stopped",
-                typed(&self.again())
-            ),
-            format!(
-                "`{}` lets the state forget what is gone",
-                typed(&self.reset())
-            ),
+            hl(typed(&self.again())).say(" makes again what is gone, and starts what is stopped"),
+            hl(typed(&self.reset())).say(" lets the state forget what is gone"),
         ]
     }
 
@@ -52,18 +47,21 @@ impl Remedy {
     }
 }
 
-fn typed(words: &[String]) -> String {
+/// Words of a command line as they are typed.
+pub fn typed(words: &[String]) -> String {
     let words: Vec<String> = words.iter().map(|word| quoted(word)).collect();
-    format!("hl {}", words.join(" "))
+    words.join(" ")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::diag::Commands;
 
     #[test]
     fn both_commands_can_be_typed() {
-        let [again, reset] = Remedy::new("dev", "pve").help();
+        let help = Remedy::new("dev", "pve").help();
+        let [again, reset] = help.map(|help| help.text(Commands::Live));
         assert!(
             again.starts_with("`hl l2-apply dev --node pve` "),
             "{again}"

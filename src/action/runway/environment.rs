@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::address;
 use crate::action::{self, Done, Instead, StepContext, StepError};
-use crate::diag::Exit;
+use crate::diag::{Advice, Exit};
 use crate::pve::rights::Objects;
 use crate::pve::{self, Settings};
 use crate::site;
@@ -74,7 +74,7 @@ pub(super) fn check(ctx: &StepContext<'_>) -> Result<Done, StepError> {
         }));
     }
     let mut error = StepError::new(parts.join("; "));
-    error.help = help;
+    error.help = help.iter().map(Advice::from).collect();
     Err(error)
 }
 

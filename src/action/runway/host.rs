@@ -3,7 +3,7 @@
 use super::check::client;
 use super::environment::bridges as bridges_of;
 use crate::action::{Done, StepContext, StepError};
-use crate::diag::did_you_mean;
+use crate::diag::{Advice, did_you_mean, say};
 use crate::pve::Network;
 use crate::pve::rights::Objects;
 
@@ -17,10 +17,11 @@ pub(super) fn node(ctx: &StepContext<'_>) -> Result<Done, StepError> {
         ));
         error.help = did_you_mean(&wanted, nodes.iter().map(|n| n.node.as_str()))
             .into_iter()
+            .map(Advice::from)
             .collect();
         error.help.push(match nodes.as_slice() {
-            [only] => format!("set `PVE_NODE={}` in `.env`", only.node),
-            _ => "set `PVE_NODE` in `.env` to a name that `pvesh get /nodes` lists".to_owned(),
+            [only] => say(format!("set `PVE_NODE={}` in `.env`", only.node)),
+            _ => "set `PVE_NODE` in `.env` to a name that `pvesh get /nodes` lists".into(),
         });
         return Err(error);
     };
@@ -68,10 +69,11 @@ fn bridge(node: &str, networks: &[Network], bridge: &str, who: &str) -> Result<S
         ));
         error.help = did_you_mean(bridge, bridges().map(|b| b.iface.as_str()))
             .into_iter()
+            .map(Advice::from)
             .collect();
-        error.help.push(format!(
+        error.help.push(say(format!(
             "set `PVE_BRIDGE` in `.env`, or make the bridge: node `{node}`, System, Network, Create, Linux Bridge"
-        ));
+        )));
         return Err(error);
     };
     if !found.is_bridge() {

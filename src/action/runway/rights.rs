@@ -4,7 +4,7 @@ use super::check::client;
 use super::environment;
 use super::storage::could_hold;
 use crate::action::{Done, StepContext, StepError};
-use crate::diag::closest;
+use crate::diag::{Advice, closest};
 use crate::pve::rights::{self, Objects};
 use crate::pve::{Client, Network, Permissions, Settings, Storage};
 
@@ -51,9 +51,8 @@ pub(super) fn check(ctx: &StepContext<'_>, env: &str) -> Result<Done, StepError>
         parts.join("; ")
     ))
     .help("as root on the node, run the commands that follow");
-    error
-        .help
-        .extend(rights::grant_commands(&missing, &settings.token_id));
+    let grants = rights::grant_commands(&missing, &settings.token_id);
+    error.help.extend(grants.iter().map(Advice::from));
     Err(error)
 }
 

@@ -3,7 +3,7 @@
 use super::check::client;
 use super::environment::{MIN_FREE_GIB, MIN_FREE_PERCENT, number};
 use crate::action::{Done, StepContext, StepError};
-use crate::diag::{closest, did_you_mean};
+use crate::diag::{Advice, closest, did_you_mean, say};
 use crate::pve::rights::{self, Objects};
 use crate::pve::{Client, Storage};
 
@@ -192,24 +192,26 @@ fn absent(
     ));
     error.help = did_you_mean(name, fitting.iter().copied())
         .into_iter()
+        .map(Advice::from)
         .collect();
     error.help.push(match fitting.as_slice() {
-        [] => format!(
+        [] => say(format!(
             "`pvesm status` on `{node}` lists its storages, `pvesm set NAME --content ...` says what one takes"
-        ),
+        )),
         [first, ..] => {
             let closest = closest(name, fitting.iter().copied()).unwrap_or(first);
-            format!("set `{}={closest}` in `.env`", purpose.variable)
+            say(format!("set `{}={closest}` in `.env`", purpose.variable))
         }
     });
     if !visible {
         let mut missing = rights::required(&objects, client.version()?.major_minor().0);
         missing.retain(|other, _| *other == path);
-        error.help.push(format!(
+        error.help.push(say(format!(
             "or, if `pvesm status` on `{node}` lists it, run there as root the commands that follow"
-        ));
+        )));
         let token = ctx.env.get("PM_TOKEN_ID").unwrap_or_default();
-        error.help.extend(rights::grant_commands(&missing, token));
+        let grants = rights::grant_commands(&missing, token);
+        error.help.extend(grants.iter().map(Advice::from));
     }
     Ok(error)
 }

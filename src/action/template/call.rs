@@ -5,7 +5,7 @@ use serde::Deserialize;
 
 use super::source::Template;
 use crate::action::{StepContext, StepError};
-use crate::diag::Exit;
+use crate::diag::{Exit, say};
 use crate::pve::{BuildAddress, Client};
 
 /// Inputs of most actions here.
@@ -73,7 +73,9 @@ pub(in crate::action) fn update_stable(ctx: &StepContext<'_>) -> bool {
 fn unset(name: &str) -> StepError {
     StepError::new(format!("`{name}` is not set"))
         .exit(Exit::Runway)
-        .help(format!(
-            "add `{name}=...` to `.env`; `hl l0-runway` checks it"
-        ))
+        .help(
+            say(format!("add `{name}=...` to `.env`; "))
+                .hl("l0-runway")
+                .say(" checks it"),
+        )
 }

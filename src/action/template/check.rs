@@ -16,6 +16,7 @@ use super::pin::Pin;
 use super::shelf::Shelf;
 use super::source::Template;
 use crate::action::{Action, Basis, Done, StepContext, StepError};
+use crate::diag::{Advice, say};
 use crate::lab::Paths;
 use crate::pve::Vm;
 
@@ -144,7 +145,11 @@ fn renew(
     write: bool,
 ) -> Result<(), StepError> {
     let Some(image) = &template.spec.image else {
-        ctx.note("made from an ISO: `hl l1-iso NAME --update-image` brings a newer one");
+        ctx.note(
+            say("made from an ISO: ")
+                .hl("l1-iso NAME --update-image")
+                .say(" brings a newer one"),
+        );
         return Ok(());
     };
     if ctx.lab.paths.is_rehearsal() {
@@ -202,20 +207,26 @@ pub(in crate::action) fn stable_iso(
 }
 
 /// What the user should know of a template that will not be promoted anew.
-fn concerns(known: &Known, node: &str, will_build: bool) -> Vec<String> {
+fn concerns(known: &Known, node: &str, will_build: bool) -> Vec<Advice> {
     let name = &known.name;
     if will_build {
         return Vec::new();
     }
     match (known.promoted(), known.newest(node)) {
-        (None, Some(newest)) => vec![format!(
-            "no stable `{name}` yet: `hl templates promote {name} {}`",
+        (None, Some(newest)) => vec![say(format!("no stable `{name}` yet: ")).hl(format!(
+            "templates promote {name} {}",
             newest.manifest.stamp
-        )],
-        (Some(stable), Some(newest)) if stable.vm.is_none() => vec![format!(
-            "the stable `{name}`, VM {}, is gone from `{}`: `hl templates promote {name} {}`",
-            stable.manifest.vmid, stable.manifest.node, newest.manifest.stamp
-        )],
+        ))],
+        (Some(stable), Some(newest)) if stable.vm.is_none() => vec![
+            say(format!(
+                "the stable `{name}`, VM {}, is gone from `{}`: ",
+                stable.manifest.vmid, stable.manifest.node
+            ))
+            .hl(format!(
+                "templates promote {name} {}",
+                newest.manifest.stamp
+            )),
+        ],
         _ => Vec::new(),
     }
 }

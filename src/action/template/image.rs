@@ -11,6 +11,7 @@ use super::pin::Pin;
 use super::shelf::Shelf;
 use super::source::ImageSpec;
 use crate::action::{Action, Basis, Done, Instead, StepContext, StepError};
+use crate::diag::say;
 use crate::pve::{Client, Download, Error, Upid};
 
 /// `template.image`
@@ -106,7 +107,7 @@ impl Action for TemplateImage {
             filename: &place.file,
             checksum: pin.for_node(),
         };
-        let renew = format!("hl l1-template {} --update-image", inputs.name);
+        let renew = format!("l1-template {} --update-image", inputs.name);
         download(ctx, &client, &inputs.node, &place.storage, file, &renew)?;
         let summary = if pin.is_simulated() {
             ctx.note("rehearsal: the simulator takes the download as done; nothing was fetched or verified");
@@ -230,12 +231,11 @@ fn explain(error: Error, url: &str, renew: &str) -> StepError {
             .help(format!(
                 "the vendor replaced {url}, or somebody tampered with it"
             ))
-            .help(format!("to take the vendor's newest image: `{renew}`"));
+            .help(say("to take the vendor's newest image: ").hl(renew));
     }
     if text.contains("404") || text.contains("not found") {
-        return step.help(format!(
-            "the vendor removed the pinned image: `{renew}` takes the newest"
-        ));
+        let gone = say("the vendor removed the pinned image: ");
+        return step.help(gone.hl(renew).say(" takes the newest"));
     }
     step.help(format!(
         "can the node reach it? on the node: `curl -I {url}`"
@@ -244,12 +244,14 @@ fn explain(error: Error, url: &str, renew: &str) -> StepError {
 
 /// For a template from an installer: the stable ISO is on the node.
 fn installer(ctx: &StepContext<'_>, node: &str, name: &str) -> Result<Done, StepError> {
-    let bring = format!("bring it to the node first: `hl l1-iso {name}`");
+    let bring = say("bring it to the node first: ").hl(format!("l1-iso {name}"));
     let missing = || StepError::new(format!("there is no stable ISO `{name}`"));
     let Some(iso) = stable_iso(&ctx.lab.paths, name)? else {
         if ctx.dry_run {
             return Ok(Done {
-                instead: Some(Instead::NotPlanned(format!("needs `hl l1-iso {name}`"))),
+                instead: Some(Instead::NotPlanned(
+                    ctx.text(say("needs ").hl(format!("l1-iso {name}"))),
+                )),
                 ..Done::default()
             });
         }
@@ -268,6 +270,7 @@ fn installer(ctx: &StepContext<'_>, node: &str, name: &str) -> Result<Done, Step
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::diag::Advice;
 
     fn failed(status: &str) -> Error {
         Error::Task {
@@ -282,13 +285,12 @@ mod tests {
     #[test]
     fn a_moved_image_is_told_from_a_broken_line() {
         let help = |status: &str| {
-            explain(
+            let error = explain(
                 failed(status),
                 "https://x/y",
-                "hl l1-template x --update-image",
-            )
-            .help
-            .join("\n")
+                "l1-template x --update-image",
+            );
+            Advice::joined(error.help, "\n")
         };
         assert!(help("checksum mismatch: got 'a' != expect 'b'").contains("tampered"));
         assert!(help("checksum mismatch: got 'a' != expect 'b'").contains("--update-image"));

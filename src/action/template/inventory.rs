@@ -14,6 +14,7 @@ use super::prune::clones;
 use super::shelf::Shelf;
 use super::source::{self, Template};
 use crate::action::StepError;
+use crate::diag::{Advice, hl, say};
 use crate::lab::{Environment, Paths};
 use crate::pve::Client;
 
@@ -108,7 +109,9 @@ pub fn show(
         let error = StepError::new(format!("there is no template `{name}`"))
             .exit(crate::diag::Exit::Unknown);
         let help = crate::diag::did_you_mean(name, names.iter().map(String::as_str));
-        return Err(error.help(help.unwrap_or_else(|| "`hl templates` lists them".to_owned())));
+        return Err(
+            error.help(help.map_or_else(|| hl("templates").say(" lists them"), Advice::from))
+        );
     }
     let (known, mut row) = row(paths, env, name, found.as_deref())?;
     if let Some(client) = client {
@@ -275,14 +278,14 @@ fn none_stable(known: &Known, name: &str, node: &str, elsewhere: Option<Manifest
     };
     let error = error.exit(crate::diag::Exit::Unknown);
     match known.newest(node) {
-        Some(entry) => error.help(format!(
-            "promote a build: `hl templates promote {name} {}`",
-            entry.manifest.stamp
-        )),
+        Some(entry) => error.help(
+            say("promote a build: ")
+                .hl(format!("templates promote {name} {}", entry.manifest.stamp)),
+        ),
         None if known.entries.iter().any(|e| e.manifest.node != node) => {
-            error.help(format!("build it: `hl l1-template {name} --node {node}`"))
+            error.help(say("build it: ").hl(format!("l1-template {name} --node {node}")))
         }
-        None => error.help(format!("build it: `hl l1-template {name}`")),
+        None => error.help(say("build it: ").hl(format!("l1-template {name}"))),
     }
 }
 
@@ -319,6 +322,6 @@ mod tests {
         let json = serde_json::to_value(row).unwrap();
         assert!(json["builds"][0].get("exists").is_none());
         let error = show(&paths, &Environment::default(), None, "debian-31").unwrap_err();
-        assert_eq!(error.help, ["did you mean `debian-13`?"]);
+        assert_eq!(error.help, [say("did you mean `debian-13`?")]);
     }
 }

@@ -107,7 +107,7 @@ impl Action for IsoFetch {
                     filename: file,
                     checksum: pin.for_node(),
                 };
-                let renew = format!("hl l1-iso {} --update-image", inputs.name);
+                let renew = format!("l1-iso {} --update-image", inputs.name);
                 download(ctx, &client, &inputs.node, &storage, file, &renew)?;
             }
         }

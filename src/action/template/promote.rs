@@ -12,7 +12,7 @@ use super::node::{self, Found};
 use super::notes::Notes;
 use super::shelf::Shelf;
 use crate::action::{Action, Done, StepContext, StepError};
-use crate::diag::{Exit, did_you_mean};
+use crate::diag::{Advice, Exit, did_you_mean, hl, say};
 use crate::pve::Client;
 
 /// `template.promote`
@@ -73,8 +73,9 @@ impl TemplatePromote {
                 .iter()
                 .find(|e| e.manifest.stamp.as_str() == inputs.stamp)
                 .ok_or_else(|| {
-                    let help = did_you_mean(&inputs.stamp, stamps).unwrap_or_else(|| {
-                        format!("build it first: `hl l1-template {}`", inputs.name)
+                    let meant = did_you_mean(&inputs.stamp, stamps).map(Advice::from);
+                    let help = meant.unwrap_or_else(|| {
+                        say("build it first: ").hl(format!("l1-template {}", inputs.name))
                     });
                     StepError::new(format!(
                         "there is no build `{}` of template `{}`",
@@ -119,9 +120,12 @@ impl TemplateRollback {
                     "there is nothing to roll `{name}` back to: no other build on the node is known to have been stable"
                 ))
                 .exit(Exit::Unknown)
-                .help(format!(
-                    "`hl templates show {name}` lists its builds, `hl templates promote {name} STAMP` makes one stable"
-                ))
+                .help(
+                    hl(format!("templates show {name}"))
+                        .say(" lists its builds, ")
+                        .hl(format!("templates promote {name} STAMP"))
+                        .say(" makes one stable"),
+                )
             })
         })
     }
@@ -149,7 +153,7 @@ fn choose(
             manifest.vmid, manifest.node
         ))
         .exit(Exit::Unknown)
-        .help(format!("`hl templates show {name}` lists what is there")));
+        .help(hl(format!("templates show {name}")).say(" lists what is there")));
     }
     let before = known.stable.clone();
     if before.as_ref() == Some(&stamp) && !known.pointer_lost {

@@ -12,7 +12,7 @@ use super::known::{Entry, Known};
 use super::manifest::Manifest;
 use super::node;
 use crate::action::{Action, Approval, Done, StepContext, StepError};
-use crate::diag::Exit;
+use crate::diag::{Advice, Exit, hl, say};
 use crate::pve::{Client, Error, Volume};
 
 /// `template.prune`
@@ -90,7 +90,7 @@ impl Action for TemplatePrune {
 struct Look {
     known: Known,
     going: Vec<Going>,
-    warnings: Vec<String>,
+    warnings: Vec<Advice>,
 }
 
 struct Going {
@@ -136,20 +136,24 @@ fn look(ctx: &StepContext<'_>, inputs: &Inputs) -> Result<Look, StepError> {
         return Err(
             StepError::new(format!("there is no build of `{}`", inputs.name))
                 .exit(Exit::Unknown)
-                .help("`hl templates` lists what there is"),
+                .help(hl("templates").say(" lists what there is")),
         );
     }
     let mut warnings = Vec::new();
     if known.stable.is_none() {
-        warnings.push(format!(
-            "no build of `{}` is stable: only the newest are kept; `hl templates promote` protects one",
-            inputs.name
-        ));
+        warnings.push(
+            say(format!(
+                "no build of `{}` is stable: only the newest are kept; ",
+                inputs.name
+            ))
+            .hl("templates promote")
+            .say(" protects one"),
+        );
     }
     let mut going = Vec::new();
     for entry in surplus(&known, usize::try_from(inputs.keep).unwrap_or(usize::MAX)) {
         match held_by(&client, entry)? {
-            Some(why) => warnings.push(format!("build {} stays: {why}", entry.manifest.stamp)),
+            Some(why) => warnings.push(say(format!("build {} stays: {why}", entry.manifest.stamp))),
             None => going.push(Going {
                 manifest: entry.manifest.clone(),
                 there: entry.vm.is_some(),

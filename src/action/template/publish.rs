@@ -14,7 +14,7 @@ use super::pin::{self, Pin};
 use super::promote::promote;
 use super::shelf::Shelf;
 use crate::action::{Action, Basis, Done, Instead, Reads, StepContext, StepError};
-use crate::diag::Exit;
+use crate::diag::{Exit, say};
 use crate::pve::{Param, VmConfig};
 
 /// `template.publish`
@@ -85,9 +85,10 @@ impl Action for TemplatePublish {
         let store = Shelf::new(ctx.lab.paths.template(&inputs.name));
         let pin = pin_in_use(&ctx.lab.paths, &template, Pin::read(store.dir())?.as_ref())?;
         let storage = node::storage(&config).ok_or_else(|| {
-            StepError::new(format!("template {vmid} on `{node}` has no disk")).help(format!(
-                "remove it, on `{node}`: `qm destroy {vmid} --purge`, and build again"
-            ))
+            StepError::new(format!("template {vmid} on `{node}` has no disk")).help(
+                say("remove it and build again: ")
+                    .on_node(node, format!("qm destroy {vmid} --purge")),
+            )
         })?;
         // packer ignores it when the node refuses to rename the template.
         let vm_name = format!("{}-{stamp}", inputs.name);
@@ -131,9 +132,11 @@ impl Action for TemplatePublish {
         let how = if stable {
             "now stable".to_owned()
         } else {
-            format!(
-                "stable stays: `UPDATE_STABLE` is not `yes`; `hl templates promote {} {}`",
-                manifest.name, manifest.stamp
+            ctx.text(
+                say("stable stays: `UPDATE_STABLE` is not `yes`; ").hl(format!(
+                    "templates promote {} {}",
+                    manifest.name, manifest.stamp
+                )),
             )
         };
         Ok(

@@ -410,7 +410,10 @@ disk = "4G"
         assert_eq!(failure.exit, Exit::Definition);
         let finding = &failure.diagnostics[0];
         assert_eq!(finding.place.as_ref().unwrap().line_column().0, 3);
-        assert_eq!(finding.help, ["did you mean `guest_user`?"]);
+        assert_eq!(
+            finding.help,
+            [crate::diag::say("did you mean `guest_user`?")]
+        );
         for (from, to, why) in [
             (
                 "https://vendor.example/x",

@@ -22,6 +22,7 @@ use super::workspace::{Target, Workspace};
 use crate::action::{
     self, Action, Approval, Basis, Cause, Done, Instead, Reads, StepContext, StepError,
 };
+use crate::diag::{Advice, hl, say};
 use crate::plan::EventKind;
 use crate::site;
 
@@ -54,12 +55,8 @@ impl Job {
         let file = Utf8PathBuf::from(plan_file);
         if !file.is_file() {
             let shown = ctx.lab.paths.show(&file);
-            return Err(
-                StepError::new(format!("the plan `{shown}` is gone")).help(format!(
-                    "a plan is applied once; plan again: `hl {}`",
-                    ctx.step.recipe
-                )),
-            );
+            return Err(StepError::new(format!("the plan `{shown}` is gone"))
+                .help(say("a plan is applied once; plan again: ").hl(ctx.step.recipe.as_str())));
         }
         let tool = Tool::find(ctx)?;
         let summary = plan::read(ctx, &space, &tool, &file)?;
@@ -142,7 +139,7 @@ impl Action for Apply {
         match result {
             Ok(()) => {
                 let mut done = Done::new(counts(&job.summary)).changed(!job.summary.is_empty());
-                done.warnings = events.warnings;
+                done.warnings = events.warnings.iter().map(Advice::from).collect();
                 Ok(provisioned(done, &after, &order(ctx, &job.target))
                     .output("state", job.space.state.as_str())
                     .output("workdir", job.space.module.as_str()))
@@ -293,24 +290,23 @@ fn explain(mut error: StepError, events: &Events, ctx: &StepContext<'_>) -> Step
     }
     let said = error.tail.join("\n");
     if said.contains("plan is stale") {
-        return error.help(format!(
-            "the state has changed since; plan again: `hl {}`",
-            ctx.step.recipe
-        ));
+        return error
+            .help(say("the state has changed since; plan again: ").hl(ctx.step.recipe.as_str()));
     }
     if said.contains("403") {
-        error = error.help("`hl l0-runway` names the rights that the token lacks");
+        error = error.help(hl("l0-runway").say(" names the rights that the token lacks"));
     }
-    error.help(format!(
-        "the state holds what was done; `hl {}` plans what is left and asks again",
-        ctx.step.recipe
-    ))
+    error.help(
+        say("the state holds what was done; ")
+            .hl(ctx.step.recipe.as_str())
+            .say(" plans what is left and asks again"),
+    )
 }
 
 /// Names every machine that this apply may have lost: as part of the error,
 /// or, when the user stopped it and there is no error to show, as warnings.
 fn lost(ctx: &StepContext<'_>, job: &Job, mut error: StepError) -> StepError {
-    let findings: Vec<(String, String)> = match orphans::find(
+    let findings: Vec<(String, Advice)> = match orphans::find(
         ctx,
         &job.space,
         &job.target.env,
@@ -329,15 +325,15 @@ fn lost(ctx: &StepContext<'_>, job: &Job, mut error: StepError) -> StepError {
             let ids = ids.join(", ");
             vec![(
                 format!("the node could not be compared with the state: {why}"),
-                format!(
+                say(format!(
                     "look on the node for VMs {ids}: one that the state does not hold is lost to tofu"
-                ),
+                )),
             )]
         }
     };
     for (what, help) in findings {
         if error.cause == Cause::Cancelled {
-            ctx.warn(format!("{what}; {help}"));
+            ctx.warn(say(format!("{what}; ")).and(help));
         } else {
             error.tail.push(what);
             error = error.help(help);

@@ -15,7 +15,7 @@ use super::tool::Tool;
 use super::workspace::{self, Target, Workspace};
 use crate::action::reconcile::{Fate, fates};
 use crate::action::{Action, Approval, Done, Instead, StepContext, StepError, known_hosts};
-use crate::diag::Exit;
+use crate::diag::{Exit, hl};
 
 /// `tofu.forget`
 #[derive(Debug, Clone, Copy)]
@@ -177,7 +177,7 @@ fn gone(ctx: &StepContext<'_>, target: &Target) -> Result<Vec<Gone>, StepError> 
                 return Err(
                     StepError::new(format!("what became of {words} is not known: {why}"))
                         .exit(Exit::Runway)
-                        .help("`hl l0-runway` checks endpoint, token and rights"),
+                        .help(hl("l0-runway").say(" checks endpoint, token and rights")),
                 );
             }
             Fate::Stopped | Fate::Booting | Fate::Running => {}

@@ -10,7 +10,7 @@ use super::state::{self, State};
 use super::summary::{Change, Kind, Summary, Vm};
 use crate::action::probe::refusal_counts;
 use crate::action::{ChildSpec, StepContext, StepError};
-use crate::diag::Exit;
+use crate::diag::{Advice, Exit, hl, say};
 use crate::pve;
 use crate::site::Cidr;
 
@@ -21,11 +21,11 @@ const PROBE: Duration = Duration::from_secs(1);
 #[derive(Debug, Default, PartialEq)]
 struct Problems {
     messages: Vec<String>,
-    help: Vec<String>,
+    help: Vec<Advice>,
 }
 
 impl Problems {
-    fn add(&mut self, message: String, help: impl Into<String>) {
+    fn add(&mut self, message: String, help: impl Into<Advice>) {
         self.messages.push(message);
         let help = help.into();
         if !self.help.contains(&help) {
@@ -162,10 +162,11 @@ fn ids(
             return Ok(());
         }
         problems.add(
-            format!("vmid {vmid} of `{name}` is held by `{what}` on `{node}`, which is in no state"),
             format!(
-                "if an interrupted run left it behind, look at it and remove it: `qm destroy {vmid} --purge` on `{node}`"
+                "vmid {vmid} of `{name}` is held by `{what}` on `{node}`, which is in no state"
             ),
+            say("if an interrupted run left it behind, look at it and remove it: ")
+                .on_node(node, format!("qm destroy {vmid} --purge")),
         );
         problems.add_help(other_id);
         return Ok(());
@@ -176,7 +177,7 @@ fn ids(
         Err(pve::Error::Api { status: 400, .. }) => {
             problems.add(
                 format!("vmid {vmid} of `{name}` is held by something that the token may not see"),
-                "`hl l0-runway` checks the token's rights",
+                hl("l0-runway").say(" checks the token's rights"),
             );
             problems.add_help(other_id);
             Ok(())
@@ -186,7 +187,8 @@ fn ids(
 }
 
 impl Problems {
-    fn add_help(&mut self, help: String) {
+    fn add_help(&mut self, help: impl Into<Advice>) {
+        let help = help.into();
         if !self.help.contains(&help) {
             self.help.push(help);
         }
@@ -199,14 +201,14 @@ fn template(
     summary: &Summary,
     change: &Change,
     vm: &Vm,
-) -> Result<Option<(String, String)>, StepError> {
+) -> Result<Option<(String, Advice)>, StepError> {
     let Some((vmid, node)) = &vm.template else {
         return Ok(None);
     };
     let node = node.as_deref().unwrap_or(&vm.node);
     let name = &change.name;
     let image = summary.images.get(name).map_or("NAME", String::as_str);
-    let build = format!("`hl l1-template {image}` builds it anew");
+    let build = hl(format!("l1-template {image}")).say(" builds it anew");
     let config = match client.vm_config(node, *vmid) {
         Ok(config) => config,
         Err(error) if error.is_not_found() => {
@@ -232,7 +234,7 @@ fn template(
             format!(
                 "disk of `{name}` has {wants} GB, less than the {least} GB of template `{image}`"
             ),
-            format!("give `{name}` at least `disk: {least}`"),
+            say(format!("give `{name}` at least `disk: {least}`")),
         )));
     }
     Ok(None)
@@ -389,7 +391,7 @@ mod tests {
         problems.add("two".to_owned(), "x");
         let error = problems.into_result().unwrap_err();
         assert_eq!(error.tail, ["one", "two"]);
-        assert_eq!(error.help, ["x"]);
+        assert_eq!(error.help, [say("x")]);
         assert!(Problems::default().into_result().is_ok());
     }
 

@@ -8,7 +8,7 @@ use super::tool::Tool;
 use super::traps::{self, LOCK};
 use super::workspace::{Target, Workspace};
 use crate::action::{Action, Basis, Done, StepContext, StepError};
-use crate::diag::Exit;
+use crate::diag::{Advice, Exit};
 
 /// `tofu.init`
 #[derive(Debug, Clone, Copy)]
@@ -202,7 +202,7 @@ impl Action for Validate {
         };
         if validity.valid {
             let mut done = Done::new("valid");
-            done.warnings = findings("warning");
+            done.warnings = findings("warning").iter().map(Advice::from).collect();
             return Ok(done);
         }
         Err(StepError::new("the tofu module is not valid")

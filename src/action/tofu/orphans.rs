@@ -6,6 +6,7 @@ use super::state::{self, State};
 use super::summary::{Kind, Summary};
 use super::workspace::Workspace;
 use crate::action::StepContext;
+use crate::diag::{Advice, say};
 use crate::pve;
 
 /// A machine in no state.
@@ -42,14 +43,15 @@ impl Orphan {
     }
 
     /// What to do.
-    pub(super) fn help(&self) -> String {
+    pub(super) fn help(&self) -> Advice {
         let Self { vmid, node, .. } = self;
         let wait = if self.lock.is_some() {
             "wait until the node has finished, then "
         } else {
             ""
         };
-        format!("{wait}look at VM {vmid} and remove it: `qm destroy {vmid} --purge` on `{node}`")
+        say(format!("{wait}look at VM {vmid} and remove it: "))
+            .on_node(node, format!("qm destroy {vmid} --purge"))
     }
 }
 
@@ -157,7 +159,8 @@ mod tests {
         );
         let ids: Vec<_> = found.iter().map(|orphan| orphan.vmid).collect();
         assert_eq!(ids, [5101, 5103]);
-        assert!(found[0].words().contains("locked: clone") && found[0].help().starts_with("wait"));
-        assert!(found[1].help().contains("qm destroy 5103 --purge"));
+        let help = |at: usize| found[at].help().text(crate::diag::Commands::Live);
+        assert!(found[0].words().contains("locked: clone") && help(0).starts_with("wait"));
+        assert!(help(1).contains("qm destroy 5103 --purge"));
     }
 }

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use super::state::State;
 use super::workspace::Target;
 use crate::action::{self, Action, Basis, Done, Instead, StepContext, StepError};
-use crate::diag::Exit;
+use crate::diag::{Advice, Exit, hl, say};
 use crate::lab::{self, Lab};
 use crate::{pve, site};
 
@@ -143,7 +143,7 @@ impl Action for ReadOutputs {
             return Err(
                 StepError::new(format!("`{env}` has no machines on `{node}` yet"))
                     .exit(Exit::Unknown)
-                    .help(format!("`hl l2-apply {env}` makes them")),
+                    .help(hl(format!("l2-apply {env}")).say(" makes them")),
             );
         }
         let outputs = collect(&target, &state, &addresses, &last(ctx.lab, &key))
@@ -194,22 +194,22 @@ impl Gap {
     /// Names each machine; silent ones with the agent's own words for why.
     pub(super) fn into_error(self, ctx: &StepContext<'_>, env: &str) -> StepError {
         let quoted = |names: Vec<&str>| format!("`{}`", names.join("`, `"));
-        let again = format!("`hl l2-apply {env}`");
+        let again = hl(format!("l2-apply {env}"));
         match self {
             Self::Unfinished(names) => {
                 let names = quoted(names.iter().map(String::as_str).collect());
                 StepError::new(format!(
                     "the apply that made {names} did not come to its end"
                 ))
-                .help(format!("{again} plans what is left"))
+                .help(again.say(" plans what is left"))
             }
             Self::Silent(vms) => {
                 let client = pve::Client::new(ctx.env, &ctx.lab.paths);
                 let names = quoted(vms.iter().map(|(name, ..)| name.as_str()).collect());
                 let mut error = StepError::new(format!("no address is known of {names}"))
                     .exit(Exit::Runway)
-                    .help(format!(
-                        "{again} starts what is stopped; once the guest agent answers, it reads the addresses"
+                    .help(again.say(
+                        " starts what is stopped; once the guest agent answers, it reads the addresses",
                     ));
                 for (name, vmid, node) in &vms {
                     let why = match &client {
@@ -323,7 +323,7 @@ pub(super) fn collect(
 }
 
 /// Machines of the environment's file that no apply has made yet.
-fn not_applied(lab: &Lab, outputs: &Outputs) -> Vec<String> {
+fn not_applied(lab: &Lab, outputs: &Outputs) -> Vec<Advice> {
     let Ok(env) = site::machines(&action::site::tree(lab), &outputs.env) else {
         return Vec::new();
     };
@@ -334,7 +334,7 @@ fn not_applied(lab: &Lab, outputs: &Outputs) -> Vec<String> {
     missing
         .map(|vm| {
             let (name, env) = (&vm.name, &outputs.env);
-            format!("`{name}` of `{env}` is not made yet: `hl l2-apply {env}`")
+            say(format!("`{name}` of `{env}` is not made yet: ")).hl(format!("l2-apply {env}"))
         })
         .collect()
 }

@@ -14,7 +14,7 @@ use super::summary::{Kind, Summary, VM_TYPE};
 use super::tool::Tool;
 use super::workspace::{self, Target, Workspace};
 use crate::action::{Action, Basis, ChildExit, Done, StepContext, StepError};
-use crate::diag::{Exit, did_you_mean};
+use crate::diag::{Exit, did_you_mean, hl};
 use crate::lab;
 use crate::plan::Stream;
 
@@ -218,7 +218,7 @@ fn explain(error: StepError, space: &Workspace, ctx: &StepContext<'_>) -> StepEr
     }
     if said.contains("401") || said.contains("403") || said.contains("certificate") {
         return error
-            .help("`hl l0-runway` finds out what is wrong with endpoint, token and rights");
+            .help(hl("l0-runway").say(" finds out what is wrong with endpoint, token and rights"));
     }
     error
 }

@@ -11,7 +11,7 @@ use super::state::State;
 use super::workspace::{Target, Workspace};
 use super::{files, ids};
 use crate::action::{self, Action, Basis, Done, Instead, StepContext, StepError, template};
-use crate::diag::{Exit, did_you_mean};
+use crate::diag::{Advice, Exit, did_you_mean};
 use crate::lab::{self, Lab, ssh};
 use crate::pve;
 use crate::site::{self, Env, Ip, Vm};
@@ -176,7 +176,7 @@ fn stable(
     vm: &Vm,
     node: &str,
     state: &State,
-) -> Result<Result<Template, Vec<String>>, StepError> {
+) -> Result<Result<Template, Vec<Advice>>, StepError> {
     let paths = &ctx.lab.paths;
     let client = pve::Client::new(ctx.env, paths)?.with_cancel(ctx.cancel);
     let image = &vm.image;
@@ -251,7 +251,7 @@ fn machine(env: &str, vm: &Vm, vmid: u32, template: Template, bridge: &str) -> M
 fn not_built(
     ctx: &StepContext<'_>,
     space: &Workspace,
-    missing: &BTreeMap<String, Vec<String>>,
+    missing: &BTreeMap<String, Vec<Advice>>,
 ) -> Result<Done, StepError> {
     let word = if missing.len() == 1 {
         "template"
@@ -271,7 +271,7 @@ fn not_built(
     let is = if missing.len() == 1 { "is" } else { "are" };
     let mut error = StepError::new(format!("{word} {names} {is} not built"));
     for help in missing.values().flatten() {
-        error = error.help(help);
+        error = error.help(help.clone());
     }
     Err(error)
 }

@@ -23,7 +23,7 @@ pub(super) fn check(session: &Session, ground: &Ground) -> Result<Exit, Failure>
     } else {
         session.warn(&report.findings);
     }
-    session.note(&format!(
+    session.note(format!(
         "{} in `{}`: {}, {}",
         counted(files, "file"),
         ground.shown(),

@@ -194,7 +194,7 @@ fn tell(session: &Session, placed: &Placed, content: &impl Serialize) -> Result<
         (false, true) => palette.verb(Paint::Good, "Would write"),
         (false, false) => palette.verb(Paint::Good, "Wrote"),
     };
-    session.note(&format!("{verb} {}", placed.file));
+    session.note(format!("{verb} {}", placed.file));
     if dry {
         session.data(&placed.text)?;
     }

@@ -29,7 +29,7 @@ pub(super) fn init(
     }
     let palette = session.palette();
     for file in &made.kept {
-        session.note(&format!(
+        session.note(format!(
             "{} {}",
             palette.verb(Paint::Dim, "Kept"),
             name.join(file)
@@ -41,14 +41,14 @@ pub(super) fn init(
             .iter()
             .map(|file| name.join(file).into_string())
             .collect();
-        session.note(&format!(
+        session.note(format!(
             "{} {} files",
             palette.verb(Paint::Good, "Would write"),
             files.len()
         ));
         return session.data(&files.join("\n"));
     }
-    session.note(&format!(
+    session.note(format!(
         "{} {} files of a site-config in {name}",
         palette.verb(Paint::Good, "Wrote"),
         made.written.len()
@@ -63,7 +63,7 @@ pub(super) fn init(
     ];
     for (at, (command, about)) in next.iter().enumerate() {
         let title = if at == 0 { "Next" } else { "" };
-        session.note(&format!("{title:>12} {command:<22} # {about}"));
+        session.note(format!("{title:>12} {command:<22} # {about}"));
     }
     Ok(())
 }

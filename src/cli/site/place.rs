@@ -8,9 +8,9 @@ pub(super) fn show(session: &Session, found: &Found) -> Result<(), Failure> {
     if session.globals.json {
         return session.json(found);
     }
-    session.note(&format!("named by {}", found.why));
+    session.note(format!("named by {}", found.why));
     for tried in &found.tried {
-        session.note(&format!("before it: {}, {}", tried.place, tried.found));
+        session.note(format!("before it: {}, {}", tried.place, tried.found));
     }
     session.data(found.root.as_str())
 }

@@ -61,13 +61,13 @@ fn show(session: &Session, resolved: &Resolved, sink: &Sink) -> Result<(), Failu
 /// replaced, never followed.
 fn write(session: &Session, resolved: &Resolved, file: &Utf8Path) -> Result<(), Failure> {
     if session.globals.dry_run {
-        session.note(&format!("would write `{file}`, readable by you alone"));
+        session.note(format!("would write `{file}`, readable by you alone"));
         return Ok(());
     }
     let text = serde_json::to_string_pretty(&resolved.revealed())
         .map_err(|error| Failure::message(Exit::Bug, format!("cannot write JSON: {error}")))?;
     lab::write(&session.cwd.join(file), format!("{text}\n"), 0o600)?;
-    session.note(&format!("wrote `{file}`, readable by you alone"));
+    session.note(format!("wrote `{file}`, readable by you alone"));
     Ok(())
 }
 

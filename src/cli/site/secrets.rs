@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::args::SecretsVerb;
 use crate::cli::session::{Session, usage};
-use crate::diag::{Diagnostic, Exit, Failure, Severity, render};
+use crate::diag::{Commands, Diagnostic, Exit, Failure, Severity};
 use crate::report::{Paint, Palette};
 use crate::site::secrets::{Changed, FileReport, How, Report, Tracking, Vault};
 
@@ -61,7 +61,7 @@ pub(super) fn say(session: &Session, findings: &[Diagnostic]) {
         .collect();
     if !shown.is_empty() {
         let failure = Failure::many(Exit::Ok, shown);
-        session.say(&render(&failure, session.palette().color));
+        session.say(&session.finding(&failure));
     }
 }
 
@@ -75,7 +75,7 @@ fn tell(session: &Session, changed: &Changed, did: &str) -> Result<Exit, Failure
     }
     let palette = session.palette();
     if !changed.written {
-        session.note(&format!(
+        session.note(format!(
             "{} {}",
             palette.verb(Paint::Dim, "Unchanged"),
             changed.file
@@ -87,13 +87,13 @@ fn tell(session: &Session, changed: &Changed, did: &str) -> Result<Exit, Failure
     } else {
         format!(": {}", changed.names.join(", "))
     };
-    session.note(&format!(
+    session.note(format!(
         "{} {}{names}",
         palette.verb(Paint::Good, did),
         changed.file
     ));
     for recipient in &changed.recipients {
-        session.note(&format!("{:>12} {recipient}", "for"));
+        session.note(format!("{:>12} {recipient}", "for"));
     }
     Ok(Exit::Ok)
 }
@@ -120,7 +120,7 @@ fn finding(found: &Diagnostic) -> Value {
         "severity": found.severity,
         "message": found.message,
         "place": place,
-        "help": found.help,
+        "help": found.help.iter().map(|h| h.text(Commands::Live)).collect::<Vec<_>>(),
     })
 }
 

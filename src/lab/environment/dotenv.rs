@@ -258,7 +258,7 @@ mod tests {
         let text = "A=1\nPM_TOKEN_SECRET=hunter2 hunter3\nnonsense hunter2\nB=2\n";
         let failure = parse(text, Utf8Path::new(".env")).unwrap_err();
         assert_eq!(failure.exit, Exit::Definition);
-        let shown = render(&failure, false);
+        let shown = render(&failure, false, crate::diag::Commands::Live);
         assert!(!shown.contains("hunter"), "{shown}");
         insta::assert_snapshot!(shown);
     }
@@ -270,7 +270,7 @@ mod tests {
         assert_eq!(ok(&fits).len(), 2);
         let long = format!("C=1\nexport A='{}'\nB=2\n", "hunter2".repeat(1 << 20));
         let failure = parse(&long, Utf8Path::new(".env")).unwrap_err();
-        let shown = render(&failure, false);
+        let shown = render(&failure, false, crate::diag::Commands::Live);
         assert!(!shown.contains("hunter"), "{shown}");
         insta::assert_snapshot!(shown, @r"
         error: the value of `A` has 7340032 bytes, a program can be given at most 131069
@@ -331,7 +331,7 @@ mod tests {
         assert_eq!(failure.diagnostics.len(), 1);
         let place = failure.diagnostics[0].place.as_ref().unwrap();
         assert_eq!(place.line_column(), (3, 1));
-        assert!(!render(&failure, false).contains("never closed"));
+        assert!(!render(&failure, false, crate::diag::Commands::Live).contains("never closed"));
     }
 
     proptest! {

@@ -11,7 +11,7 @@ use super::circles::circles;
 use super::places::place_of;
 use super::steps::{needs_circle, places, step_exists};
 use crate::action::Registry;
-use crate::diag::{Diagnostic, did_you_mean};
+use crate::diag::{Advice, Diagnostic, did_you_mean};
 use crate::lab::Config;
 use crate::layers::args::{Word, bind, typed};
 use crate::layers::fields::Findings;
@@ -189,7 +189,7 @@ impl Checker<'_> {
             let mut help = problem.help.into_iter();
             findings.error(dep.span(), problem.message, "", help.next());
             if let Some(last) = findings.list.last_mut() {
-                last.help.extend(help);
+                last.help.extend(help.map(Advice::from));
             }
         }
     }

@@ -13,6 +13,9 @@ pub(super) const PARTS: [&str; 7] = ["usr-upper", "etc", "home", "root", "var", 
 /// In a disk that has a system on it: the image it was made from.
 const SYSTEM: &str = "system";
 
+/// End of the name of a disk that is being made.
+const UNFINISHED: &str = "new";
+
 /// The disks under one directory.
 #[derive(Debug, Clone)]
 pub(super) struct Disks {
@@ -24,6 +27,17 @@ impl Disks {
     /// Disks in `dir`; new systems use `apt_repo`.
     pub(super) fn new(dir: PathBuf, apt_repo: Option<PathBuf>) -> Self {
         Self { dir, apt_repo }
+    }
+
+    /// Removes what a copy that was cut off left.
+    pub(super) fn sweep(&self) -> Result<(), String> {
+        let entries = fs::read_dir(&self.dir).into_iter().flatten();
+        for path in entries.filter_map(|entry| Some(entry.ok()?.path())) {
+            if path.extension().is_some_and(|end| end == UNFINISHED) {
+                remove(&path)?;
+            }
+        }
+        Ok(())
     }
 
     /// The directory of a volume such as `local-lvm:vm-110-disk-0` or
@@ -99,7 +113,8 @@ impl Disks {
             return Err(format!("`{}` exists already", path.display()));
         }
         let mut name = path.file_name().unwrap_or_default().to_owned();
-        name.push(".new");
+        name.push(".");
+        name.push(UNFINISHED);
         let fresh = path.with_file_name(name);
         remove(&fresh)?;
         fs::create_dir(&fresh).map_err(|e| cannot("create", &fresh, &e))?;
@@ -200,6 +215,8 @@ mod tests {
         disks.remove("s:c").unwrap();
         disks.remove("s:c").unwrap();
         assert!(disks.clone("s:c", "s:d").is_err());
+        fs::create_dir_all(dir.path().join("s%3ad.new/etc")).unwrap();
+        disks.sweep().unwrap();
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
     }
 }

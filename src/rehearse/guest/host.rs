@@ -89,9 +89,11 @@ impl GuestHost {
         if user.is_some() && config.network == Network::Shared {
             network::open_low_ports()?;
         }
+        let disks = Disks::new(config.disks_dir.clone(), config.apt_repo.clone());
+        disks.sweep()?;
         Ok(Self {
             user,
-            disks: Disks::new(config.disks_dir.clone(), config.apt_repo.clone()),
+            disks,
             config,
             running: Mutex::default(),
         })

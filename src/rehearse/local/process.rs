@@ -183,10 +183,10 @@ fn outlast(orders: &Orders, told: &Receiver<Signal>) {
         if !named && !orders.quiet {
             named = true;
             let programs: Vec<&str> = left.iter().map(|s| s.program.as_str()).collect();
-            let names = programs.join(", ");
             writeln!(
                 io::stderr(),
-                "     Waiting for {names}, which `hl` left behind"
+                "     Waiting for {}, which `hl` left behind",
+                programs.join(", ")
             )
             .ok();
         }

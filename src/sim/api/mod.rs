@@ -21,6 +21,8 @@ mod vm_disk;
 mod vm_end;
 mod vm_power;
 
+pub(super) use vm_end::{convert, forget, own_base};
+
 use super::route::Route;
 
 /// All routes there are.

@@ -65,7 +65,13 @@ fn may_become_template(vm: &Vm) -> Result<(), ApiError> {
     Ok(())
 }
 
-fn convert(sim: &Arc<Sim>, node: &str, vmid: u32, only: Option<&str>) -> Result<(), ApiError> {
+/// Makes a VM a template.
+pub(in crate::sim) fn convert(
+    sim: &Arc<Sim>,
+    node: &str,
+    vmid: u32,
+    only: Option<&str>,
+) -> Result<(), ApiError> {
     let drives = {
         let world = sim.world();
         let vm = vm_on(&world, node, vmid)?;
@@ -77,7 +83,7 @@ fn convert(sim: &Arc<Sim>, node: &str, vmid: u32, only: Option<&str>) -> Result<
         if !chosen || drive.is_cdrom() || drive.is_cloudinit() || drive.volume().is_none() {
             continue;
         }
-        let base = base_name(&drive, vmid);
+        let base = own_base(&drive, vmid);
         if base == drive.file {
             continue;
         }
@@ -102,7 +108,7 @@ fn convert(sim: &Arc<Sim>, node: &str, vmid: u32, only: Option<&str>) -> Result<
 }
 
 /// `lvm:vm-100-disk-0` to `lvm:base-100-disk-0`; a linked clone keeps its base.
-fn base_name(drive: &Drive, vmid: u32) -> String {
+pub(in crate::sim) fn own_base(drive: &Drive, vmid: u32) -> String {
     let (own, base) = (format!("vm-{vmid}-"), format!("base-{vmid}-"));
     match drive.file.rsplit_once(&own) {
         Some((before, after)) => format!("{before}{base}{after}"),
@@ -186,15 +192,18 @@ fn remove(
             "  Logical volume \"{volid}\" successfully removed."
         ));
     }
-    sim.change(|world| {
-        world.vms.remove(&vmid);
-        for pool in world.pools.values_mut() {
-            pool.members.remove(&vmid);
-        }
-        let path = format!("/vms/{vmid}");
-        world.acl.retain(|entry| entry.path != path);
-    });
+    sim.change(|world| forget(world, vmid));
     Ok(())
+}
+
+/// Takes a VM out of the world, whose disks are gone.
+pub(in crate::sim) fn forget(world: &mut World, vmid: u32) {
+    world.vms.remove(&vmid);
+    for pool in world.pools.values_mut() {
+        pool.members.remove(&vmid);
+    }
+    let path = format!("/vms/{vmid}");
+    world.acl.retain(|entry| entry.path != path);
 }
 
 #[cfg(test)]
@@ -203,7 +212,7 @@ mod tests {
 
     #[test]
     fn bases_keep_their_own_base() {
-        let name = |text: &str| base_name(&Drive::parse(text).unwrap(), 110);
+        let name = |text: &str| own_base(&Drive::parse(text).unwrap(), 110);
         assert_eq!(name("lvm:vm-110-disk-0"), "lvm:base-110-disk-0");
         assert_eq!(
             name("local:9000/base-9000-disk-0.qcow2/110/vm-110-disk-0.qcow2"),

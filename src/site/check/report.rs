@@ -2,7 +2,7 @@
 
 use serde::ser::{Serialize, SerializeStruct, Serializer};
 
-use crate::diag::{Diagnostic, Severity};
+use crate::diag::{Advice, Commands, Diagnostic, Severity};
 use crate::site::tree::sorted;
 
 /// What a check found.
@@ -22,7 +22,7 @@ struct Row<'a> {
     file: Option<&'a str>,
     line: Option<usize>,
     column: Option<usize>,
-    help: &'a [String],
+    help: Vec<String>,
     notes: &'a [String],
 }
 
@@ -53,6 +53,11 @@ impl Serialize for Report {
     }
 }
 
+/// There is one site-config, and no other for a rehearsal.
+fn live(help: &Advice) -> String {
+    help.text(Commands::Live)
+}
+
 fn row(finding: &Diagnostic) -> Row<'_> {
     let place = finding.place.as_ref();
     let at = place.map(crate::diag::Place::line_column);
@@ -62,7 +67,7 @@ fn row(finding: &Diagnostic) -> Row<'_> {
         file: place.map(|place| place.path().as_str()),
         line: at.map(|(line, _)| line),
         column: at.map(|(_, column)| column),
-        help: &finding.help,
+        help: finding.help.iter().map(live).collect(),
         notes: &finding.notes,
     }
 }

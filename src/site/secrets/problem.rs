@@ -330,7 +330,7 @@ mod tests {
         for problem in all {
             let failure =
                 problem.failure(Utf8Path::new("site/secrets.yaml"), None, &BTreeMap::new());
-            let text = crate::diag::render(&failure, false);
+            let text = crate::diag::render(&failure, false, crate::diag::Commands::Live);
             assert!(!text.contains("canary"), "{text}");
             assert!(!failure.diagnostics[0].help.is_empty(), "{text}");
             assert!(matches!(failure.exit, Exit::Definition | Exit::Runway));

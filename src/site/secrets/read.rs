@@ -97,7 +97,7 @@ impl<'d> Reader<'d> {
                 let kind = entry.value.kind();
                 self.finding(entry, format!("`{}` is {kind}, expected text", entry.key))
                     .help
-                    .push("put it in quotes".to_owned());
+                    .push("put it in quotes".into());
                 // The name is there, and what it stands for is told once.
                 Some(Secret::new("", entry.value.mark.line as usize))
             }
@@ -126,7 +126,7 @@ impl<'d> Reader<'d> {
             );
             self.finding(entry, format!("unknown key `{}`", entry.key))
                 .help
-                .push(help);
+                .push(help.into());
         }
     }
 
@@ -180,7 +180,7 @@ mod tests {
         )
         .unwrap_err();
         assert_eq!(failure.exit, Exit::Definition);
-        let shown = render(&failure, false);
+        let shown = render(&failure, false, crate::diag::Commands::Live);
         assert!(
             !shown.contains("hunter2") && !shown.contains("12345"),
             "{shown}"

@@ -5,7 +5,7 @@ use std::fmt;
 use std::net::Ipv4Addr;
 
 use super::model::{Others, Record, Shape};
-use crate::diag::{Diagnostic, Place, closest};
+use crate::diag::{Advice, Diagnostic, Place, closest};
 use crate::site::env::Cidr;
 use crate::site::tree::Kind;
 use crate::site::yaml::{Document, Entry, Map, Node, Value};
@@ -260,7 +260,7 @@ impl<'d> Checker<'d> {
                 let finding = self.found.errors.last_mut();
                 let quoted = "put `yes` or `no` in quotes".to_owned();
                 if let Some(finding) = finding {
-                    finding.help.push(quoted);
+                    finding.help.push(quoted.into());
                 }
             }
             return;
@@ -290,7 +290,7 @@ impl<'d> Checker<'d> {
         self.found.errors.push(finding);
     }
 
-    fn error(&mut self, place: Place, message: String, help: impl Into<String>) {
+    fn error(&mut self, place: Place, message: String, help: impl Into<Advice>) {
         let finding = Diagnostic::error(message).at(place).help(help);
         self.found.errors.push(finding);
     }

@@ -124,7 +124,7 @@ fn value(shape: Shape) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::diag::Source;
+    use crate::diag::{Advice, Commands, Source};
     use crate::site::secrets::Secrets;
 
     #[test]
@@ -170,7 +170,8 @@ mod tests {
         let secrets = Secrets::parse(Source::new("secrets.yaml", text(&SECRETS))).unwrap();
         assert_eq!(secrets.values().count(), 5);
         let other = Secrets::parse(Source::new("secrets.yaml", "other: {a: b}\n"));
-        let help = other.unwrap_err().diagnostics[0].help.concat();
+        let help = Advice::joined(other.unwrap_err().diagnostics[0].help.clone(), "");
+        let help = help.text(Commands::Live);
         for key in SECRETS.keys.iter().filter(|key| key.name != "sops") {
             assert!(help.contains(key.name), "{help}");
         }

@@ -178,7 +178,7 @@ mod tests {
         assert_eq!(failure.exit, Exit::Unknown);
         assert_eq!(
             failure.diagnostics[0].help,
-            ["did you mean `kestrel`?", "known: `heron`, `kestrel`"]
+            ["did you mean `kestrel`?", "known: `heron`, `kestrel`"].map(crate::diag::Advice::from)
         );
         assert!(failure.diagnostics[0].notes[0].contains("`site/nodes/kestral.yaml`"));
     }

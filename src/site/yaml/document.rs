@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::node::{Entry, Map, Mark, Node, Value};
 use super::parse::{self, Fault, Legacy};
-use crate::diag::{Diagnostic, Exit, Failure, Place, Source};
+use crate::diag::{Advice, Diagnostic, Exit, Failure, Place, Source};
 
 /// A parsed file: its tree, and what is wrong with it as YAML.
 #[derive(Debug)]
@@ -79,7 +79,7 @@ impl Document {
         self.faults.iter().map(|fault| {
             let mut finding =
                 Diagnostic::error(fault.message.clone()).at(self.place(fault.mark, ""));
-            finding.help.extend(fault.help.clone());
+            finding.help.extend(fault.help.iter().map(Advice::from));
             finding
         })
     }
@@ -274,9 +274,13 @@ mod tests {
             let shown = match Document::parse_secret(Source::new("secrets.yaml", text)) {
                 Ok(document) => {
                     let all = document.faults().chain(document.legacy()).collect();
-                    render(&Failure::many(Exit::Definition, all), false)
+                    render(
+                        &Failure::many(Exit::Definition, all),
+                        false,
+                        crate::diag::Commands::Live,
+                    )
                 }
-                Err(failure) => render(&failure, false),
+                Err(failure) => render(&failure, false, crate::diag::Commands::Live),
             };
             assert!(shown.contains("secrets.yaml"), "{shown}");
             assert!(!shown.contains("hunter2"), "{shown}");

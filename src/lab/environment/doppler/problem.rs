@@ -131,7 +131,8 @@ mod tests {
             for token_from in [None, Some("`.env`, line 3")] {
                 let failure = problem.failure(token_from);
                 assert_eq!(failure.diagnostics.len(), 1);
-                let help = failure.diagnostics[0].help.join("\n");
+                let help = crate::diag::Advice::joined(failure.diagnostics[0].help.clone(), "\n")
+                    .text(crate::diag::Commands::Live);
                 assert!(help.contains("doppler setup"), "{problem:?}: {help}");
                 assert!(help.contains("DOPPLER=0"), "{problem:?}: {help}");
             }

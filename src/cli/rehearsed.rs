@@ -1,0 +1,165 @@
+//! Verbs of `hl` that a rehearsal has too: `hl rehearse status`, `hl rehearse
+//! plan up` ... Those that only read files need neither a sealed network nor root.
+
+use clap::Parser;
+use clap::error::ErrorKind;
+use serde_json::json;
+
+use super::args::{Cli, PlanArgs, TemplatesArgs, TemplatesVerb, Verb};
+use super::dry::Dry;
+use super::session::{Session, usage};
+use super::{graph, mistake, runs, show, status, templates};
+use crate::diag::{Exit, Failure, hl, is_same_in_a_rehearsal};
+use crate::lab::{Provenance, Var};
+use crate::pve::Client;
+use crate::rehearse::{removable, remove, snapshot};
+use crate::report::{Document, Paint};
+
+/// What the words behind `hl rehearse` ask for.
+pub(super) enum Rehearsed {
+    /// It is done.
+    Over(Exit),
+    /// A verb that works on the simulated node, with its session.
+    Sealed(Box<Session>, SealedVerb),
+    /// No verb: a recipe, `up`, `resume` or `replay`.
+    Run,
+}
+
+/// A verb that needs the world.
+pub(super) enum SealedVerb {
+    Plan(PlanArgs),
+    Templates,
+}
+
+/// Verbs that are read here as they are without `rehearse`.
+const VERBS: [&str; 7] = [
+    "plan",
+    "templates",
+    "status",
+    "runs",
+    "clean",
+    "show",
+    "graph",
+];
+
+/// Reads words that begin with a verb, and does what needs no world.
+pub(super) fn rehearsed(session: &Session, words: &[String]) -> Result<Rehearsed, Failure> {
+    let first = words.first().map(String::as_str).unwrap_or_default();
+    if first == "access" {
+        return Err(usage(
+            "`access` cannot be rehearsed: it keeps the live node's access",
+        ));
+    }
+    if is_same_in_a_rehearsal(first) && !first.starts_with('-') {
+        return Err(usage(format!("`{first}` has no rehearsal of its own")).help(hl(first)));
+    }
+    if !VERBS.contains(&first) {
+        return Ok(Rehearsed::Run);
+    }
+    let typed = std::iter::once("hl").chain(words.iter().map(String::as_str));
+    let cli = match Cli::try_parse_from(typed) {
+        Ok(cli) => cli,
+        Err(error) if error.kind() == ErrorKind::DisplayHelp => {
+            // A closed pipe is nobody's problem.
+            drop(error.print());
+            return Ok(Rehearsed::Over(Exit::Ok));
+        }
+        Err(error) => return Err(mistake::failure(&error)),
+    };
+    let live = session.with(cli.globals);
+    let inner = live.rehearsed();
+    let done = match cli.verb {
+        Some(Verb::Status(args)) => status::status(&inner, &args),
+        Some(Verb::Runs(args)) => runs::runs(&inner, &args),
+        Some(Verb::Show(args)) => show::show(&inner, &args),
+        Some(Verb::Graph(args)) => graph::graph(&inner, &args),
+        Some(Verb::Clean(args)) if args.history => {
+            return Err(
+                usage("the history of rehearsals is kept by `hl rehearse clean`")
+                    .help("leave `--history` out"),
+            );
+        }
+        Some(Verb::Clean(_)) => clean(&inner),
+        Some(Verb::Templates(args)) if reads(&args) => list(&inner, &args),
+        Some(Verb::Templates(_)) => {
+            return Ok(Rehearsed::Sealed(Box::new(live), SealedVerb::Templates));
+        }
+        Some(Verb::Plan(args)) => {
+            return Ok(Rehearsed::Sealed(Box::new(live), SealedVerb::Plan(args)));
+        }
+        _ => return Ok(Rehearsed::Run),
+    };
+    done.map(|()| Rehearsed::Over(Exit::Ok))
+}
+
+fn reads(args: &TemplatesArgs) -> bool {
+    matches!(
+        args.verb,
+        None | Some(TemplatesVerb::List | TemplatesVerb::Show { .. })
+    )
+}
+
+/// Templates of the kept world.
+fn list(session: &Session, args: &TemplatesArgs) -> Result<(), Failure> {
+    let lab = session.lab()?;
+    let env = session.environment(&lab, false)?;
+    let mut env = env.on(env.node())?.into_owned();
+    let world = snapshot(&lab.paths)?;
+    let client = match &world {
+        None => None,
+        Some(world) => {
+            for (name, value) in world.variables() {
+                let var = Var {
+                    value,
+                    from: Provenance::Flag,
+                    secret: name == "PM_TOKEN_SECRET",
+                };
+                env.set(name, var);
+            }
+            let made = Client::new(&env, &lab.paths);
+            Some(made.map_err(|error| Failure::message(Exit::Runway, error.to_string()))?)
+        }
+    };
+    templates::read(session, &lab, &env, client.as_ref(), args)
+}
+
+/// `hl rehearse clean`: the world goes, and what rehearsals generated.
+fn clean(session: &Session) -> Result<(), Failure> {
+    let lab = session.lab()?;
+    let dry = Dry::decide(session, &lab)?;
+    let paths = removable(&lab.paths);
+    let shown: Vec<_> = paths.iter().map(|path| lab.paths.show(path)).collect();
+    if !dry.on {
+        remove(&lab.paths)?;
+    }
+    if session.globals.json {
+        let mut document = Document::idle("clean", dry.on);
+        let found = json!({ "remove": shown });
+        document.context.insert(
+            "clean".to_owned(),
+            found
+                .as_object()
+                .cloned()
+                .unwrap_or_default()
+                .into_iter()
+                .collect(),
+        );
+        return session.json(&document);
+    }
+    let (verb, paint) = if dry.on {
+        ("would remove", Paint::Bold)
+    } else {
+        ("Removed", Paint::Good)
+    };
+    let palette = session.data_palette();
+    let lines = shown
+        .iter()
+        .map(|path| format!("{} {path}", palette.verb(paint, verb)));
+    session.data(&lines.collect::<Vec<_>>().join("\n"))?;
+    if shown.is_empty() {
+        session.note("nothing to remove");
+    }
+    session.note("runs, logs and reports of rehearsals stay");
+    dry.tell(session);
+    Ok(())
+}

@@ -1,0 +1,135 @@
+//! What a start does about tasks that the last one left unfinished.
+//!
+//! A world that lost its process in the middle of a task holds half of what the
+//! task was to make. Here it is undone, or finished, as the task's own worker
+//! would have: nobody can tell a rehearsal's node to do so by hand.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::api::{convert, forget, own_base};
+use super::disks;
+use super::machine::Sim;
+use super::world::World;
+
+/// A task that was running when the world was last saved.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Begun {
+    /// `qmdestroy` ...
+    pub(super) kind: String,
+    /// What it works on, usually a VMID.
+    pub(super) id: String,
+}
+
+/// Undoes or finishes what was begun, and says what was done.
+pub(super) fn heal(sim: &Arc<Sim>) -> Vec<String> {
+    let (begun, half) = {
+        let world = sim.world();
+        (world.begun.clone(), half_made(&world))
+    };
+    let mut told = Vec::new();
+    for vmid in half {
+        told.push(match remove(sim, vmid) {
+            Ok(()) => format!("VM {vmid} was only half made, and is removed"),
+            Err(error) => format!("VM {vmid} is only half made, and cannot be removed: {error}"),
+        });
+    }
+    for task in &begun {
+        let Ok(vmid) = task.id.parse() else { continue };
+        let done = match task.kind.as_str() {
+            "qmdestroy" => finish_removal(sim, vmid),
+            "qmtemplate" => finish_template(sim, vmid),
+            "qmconfig" | "qmmove" | "resize" => drop_loose_disks(sim, vmid),
+            _ => Ok(None),
+        };
+        match done {
+            Ok(line) => told.extend(line),
+            Err(error) => told.push(format!(
+                "`{}` of VM {vmid} was cut off, and cannot be finished: {error}",
+                task.kind
+            )),
+        }
+    }
+    // Not before: this start may be cut off, too.
+    sim.change(|world| world.begun.clear());
+    told
+}
+
+/// VMs whose number was taken and that nobody makes any more: a create or clone
+/// gives a VM its config, and frees its lock, at its very end.
+fn half_made(world: &World) -> Vec<u32> {
+    let vms = world.vms.iter();
+    vms.filter(|(_, vm)| {
+        let making = matches!(vm.lock.as_deref(), Some("create" | "clone"));
+        making && vm.config.is_empty()
+    })
+    .map(|(vmid, _)| *vmid)
+    .collect()
+}
+
+/// Removes a VM with all its disks.
+fn remove(sim: &Arc<Sim>, vmid: u32) -> Result<(), String> {
+    let all = disks_of(&sim.world(), vmid, |_| true);
+    disks::free(sim, &all)?;
+    sim.change(|world| forget(world, vmid));
+    Ok(())
+}
+
+fn disks_of(world: &World, vmid: u32, which: impl Fn(&str) -> bool) -> Vec<String> {
+    let volumes = world.volumes.iter();
+    volumes
+        .filter(|volume| volume.vmid == Some(vmid) && volume.content == "images")
+        .map(|volume| volume.volid.clone())
+        .filter(|volid| which(volid))
+        .collect()
+}
+
+fn finish_removal(sim: &Arc<Sim>, vmid: u32) -> Result<Option<String>, String> {
+    if !sim.world().vms.contains_key(&vmid) {
+        return Ok(None);
+    }
+    remove(sim, vmid)?;
+    Ok(Some(format!("the removal of VM {vmid} is finished")))
+}
+
+/// A disk may have its new name already, and the config not: it gets the old one
+/// back, and then all is done again.
+fn finish_template(sim: &Arc<Sim>, vmid: u32) -> Result<Option<String>, String> {
+    let found = sim.world().vms.get(&vmid).cloned();
+    let Some(vm) = found.filter(|vm| !vm.is_template()) else {
+        return Ok(None);
+    };
+    for (_, drive) in vm.drives() {
+        let base = own_base(&drive, vmid);
+        if drive.volume().is_some() && base != drive.file {
+            // Without the new name, there is nothing to give back.
+            sim.guests.rename_disk(&base, &drive.file).ok();
+        }
+    }
+    convert(sim, &vm.node, vmid, None).map_err(|error| error.message)?;
+    Ok(Some(format!("VM {vmid} is a template now")))
+}
+
+/// Disks that were made and that no config came to name.
+fn drop_loose_disks(sim: &Arc<Sim>, vmid: u32) -> Result<Option<String>, String> {
+    let loose = {
+        let world = sim.world();
+        let Some(vm) = world.vms.get(&vmid) else {
+            return Ok(None);
+        };
+        let pending = vm.pending.values().flatten();
+        let named: Vec<&String> = vm.config.values().chain(pending).collect();
+        disks_of(&world, vmid, |volid| {
+            !named.iter().any(|text| text.contains(volid))
+        })
+    };
+    if loose.is_empty() {
+        return Ok(None);
+    }
+    disks::free(sim, &loose)?;
+    Ok(Some(format!(
+        "`{}` of VM {vmid} was only half made, and is removed",
+        loose.join("`, `")
+    )))
+}
