@@ -1,5 +1,7 @@
 //! Optional components: `[components]` in `hl.toml`, `hl up --with NAME`.
 
+use std::fmt::Write as _;
+
 use hl::runs::{Run, read};
 
 use crate::support::TestLab;
@@ -10,7 +12,8 @@ fn layer(id: &str, recipes: &[&str]) -> String {
         recipes[0]
     );
     for name in recipes {
-        text.push_str(&format!(
+        write!(
+            text,
             r#"
 [[recipe]]
 name = "{name}"
@@ -20,7 +23,8 @@ id = "note"
 use = "command"
 with = {{ argv = ["sh", "-c", "echo {name} $1 >> log; test {name} != metrics || test ! -e stop", "sh", "{{{{ env }}}}"] }}
 "#
-        ));
+        )
+        .unwrap();
     }
     text
 }

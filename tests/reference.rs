@@ -193,9 +193,9 @@ fn kind(schema: &Value, about: &Value) -> String {
         let values: Vec<String> = values.iter().map(|value| format!("`{value}`")).collect();
         return values.join(" or ");
     }
-    let types = match &about["type"] {
-        Value::Array(types) => types.iter().filter_map(Value::as_str).collect(),
-        one => one.as_str().into_iter().collect::<Vec<_>>(),
+    let types: Vec<&str> = match about["type"].as_array() {
+        Some(types) => types.iter().filter_map(Value::as_str).collect(),
+        None => about["type"].as_str().into_iter().collect(),
     };
     let words = types.iter().filter(|name| **name != "null");
     let words = words.map(|name| match *name {

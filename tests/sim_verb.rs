@@ -206,8 +206,8 @@ fn a_started_machine_is_an_ssh_guest_on_loopback() {
     assert_eq!(said, "guest\n0\n");
     // Programs with set-user-ID bits are on its disk, which guests write.
     for dir in ["world", "world/disks", "world/run"] {
-        let mode = std::fs::metadata(lab.path(dir)).unwrap().mode();
-        assert_eq!(mode & 0o777, 0o700, "{dir}");
+        let meta = std::fs::metadata(lab.path(dir)).unwrap();
+        assert_eq!(meta.mode() & 0o777, 0o700, "{dir}");
     }
     drop(sim);
     assert!(

@@ -65,7 +65,7 @@ pub(super) fn rehearse(session: &Session, args: &RehearseArgs) -> Result<Exit, F
         words: &parsed.words,
         kind: match parsed.target {
             Target::Up { .. } => InnerKind::Up,
-            _ => InnerKind::Recipe,
+            Target::Recipe(_) | Target::Resume(_) | Target::Replay(_) => InnerKind::Recipe,
         },
         instead: &again,
     };

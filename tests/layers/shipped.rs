@@ -199,11 +199,10 @@ fn dangling(root: &Utf8Path, files: &[Utf8PathBuf]) -> Vec<String> {
         };
         let of_a_name = |c: char| c.is_alphanumeric() || "/._-".contains(c);
         for (at, _) in text.match_indices("docs/") {
-            let before = text[..at].chars().next_back();
-            let end = text[at..]
-                .find(|c| !of_a_name(c))
-                .map_or(text.len(), |end| at + end);
-            let page = text[at..end].trim_end_matches('.');
+            let (before, rest) = text.split_at(at);
+            let before = before.chars().next_back();
+            let page = rest.split(|c| !of_a_name(c)).next().unwrap();
+            let page = page.trim_end_matches('.');
             if !before.is_some_and(of_a_name) && !root.join(page).exists() {
                 wrong.push(format!("{file} names {page}"));
             }
@@ -211,8 +210,8 @@ fn dangling(root: &Utf8Path, files: &[Utf8PathBuf]) -> Vec<String> {
         if file.extension() != Some("md") {
             continue;
         }
-        for (at, _) in text.match_indices("](") {
-            let target = text[at + 2..].split(')').next().unwrap();
+        for target in text.split("](").skip(1) {
+            let target = target.split(')').next().unwrap();
             if target.contains("://") {
                 continue;
             }

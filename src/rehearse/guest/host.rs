@@ -155,7 +155,7 @@ impl GuestHost {
     fn launch(&self, guest: &GuestSpec, boot: &Boot) -> Result<Running, String> {
         let dir = self.dir(guest.vmid);
         let log = File::create(dir.join("log")).map_err(|e| e.to_string())?;
-        let own = self.own_namespaces(guest, boot)?;
+        let own = own_namespaces(guest, boot)?;
         let mut command = Command::new("nsenter");
         command.arg(format!("--uts={}", own.path("uts").display()));
         if boot.network == Network::Own {
@@ -214,23 +214,6 @@ impl GuestHost {
         }
     }
 
-    /// The hostname and the network that root in the guest may change. They are
-    /// needed until the guest is in them.
-    fn own_namespaces(&self, guest: &GuestSpec, boot: &Boot) -> Result<Namespaces, String> {
-        let owner = boot.user_namespace.as_deref();
-        if boot.network != Network::Own {
-            return Namespaces::new(&["--uts"], owner);
-        }
-        let own = Namespaces::new(&["--uts", "--net"], owner)?;
-        network::attach(
-            guest.vmid,
-            own.pid(),
-            guest.mac.as_deref(),
-            boot.address.as_ref(),
-        )?;
-        Ok(own)
-    }
-
     /// The last thing that a failed guest said.
     fn why(&self, vmid: u32) -> String {
         thread::sleep(Duration::from_millis(50));
@@ -265,6 +248,23 @@ impl GuestHost {
         fs::remove_file(self.dir(vmid).join("state.json")).ok();
         fs::remove_dir(self.dir(vmid).join("root")).ok();
     }
+}
+
+/// The hostname and the network that root in the guest may change. They are
+/// needed until the guest is in them.
+fn own_namespaces(guest: &GuestSpec, boot: &Boot) -> Result<Namespaces, String> {
+    let owner = boot.user_namespace.as_deref();
+    if boot.network != Network::Own {
+        return Namespaces::new(&["--uts"], owner);
+    }
+    let own = Namespaces::new(&["--uts", "--net"], owner)?;
+    network::attach(
+        guest.vmid,
+        own.pid(),
+        guest.mac.as_deref(),
+        boot.address.as_ref(),
+    )?;
+    Ok(own)
 }
 
 /// Ends what a killed holder left: by recorded process and start time only.
