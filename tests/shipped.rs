@@ -245,3 +245,68 @@ fn exit_codes_are_those_of_the_page() {
         );
     }
 }
+
+/// What a text has in its first `[...]` behind a mark, or the word there.
+fn words_behind(text: &str, mark: &str) -> Vec<String> {
+    let Some(rest) = text.split(mark).nth(1) else {
+        return Vec::new();
+    };
+    let line = rest.lines().next().unwrap_or_default().trim();
+    let list = line.trim_start_matches('[').trim_end_matches(']');
+    let words = list.split(',').map(str::trim);
+    let names = words.filter(|word| !word.is_empty() && !word.contains("{{"));
+    names.map(str::to_owned).collect()
+}
+
+/// Else the first environment with that posture fails in its rehearsal.
+#[test]
+fn guests_can_install_all_that_the_shipped_playbooks_and_postures_name() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut wanted = BTreeSet::new();
+    let mut dirs = vec![root.join("layers"), root.join("site/postures")];
+    while let Some(dir) = dirs.pop() {
+        for entry in std::fs::read_dir(dir).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                dirs.push(path);
+                continue;
+            }
+            let ending = path.extension().and_then(|ending| ending.to_str());
+            if !matches!(ending, Some("yml" | "yaml")) {
+                continue;
+            }
+            let text = std::fs::read_to_string(&path).unwrap();
+            for task in text.split("ansible.builtin.apt:").skip(1) {
+                wanted.extend(words_behind(task, "name:"));
+            }
+            wanted.extend(words_behind(&text, "\npackages:"));
+            let list = text
+                .split("\nsystem_packages:\n")
+                .nth(1)
+                .unwrap_or_default();
+            let items = list
+                .lines()
+                .map_while(|line| line.trim().strip_prefix("- "));
+            wanted.extend(items.map(str::to_owned));
+        }
+    }
+    for known in [
+        "chrony",
+        "fail2ban",
+        "nginx",
+        "rsync",
+        "unattended-upgrades",
+    ] {
+        assert!(wanted.contains(known), "{known} is not among {wanted:?}");
+    }
+    let fetched: BTreeSet<String> = file("tools/guest-packages.txt")
+        .lines()
+        .filter_map(|line| line.split('#').next()?.split_whitespace().next())
+        .map(str::to_owned)
+        .collect();
+    let missing: Vec<&String> = wanted.difference(&fetched).collect();
+    assert!(
+        missing.is_empty(),
+        "a rehearsal cannot install {missing:?}: add them to tools/guest-packages.txt"
+    );
+}
