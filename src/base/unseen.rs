@@ -54,15 +54,36 @@ pub fn unseen(bytes: &[u8]) -> Option<Unseen> {
     }
 }
 
-/// Whether something in `bytes` is not shown.
+/// Whether something in `bytes`, which are UTF-8, is not shown.
 pub fn has_unseen(bytes: &[u8]) -> bool {
-    let odd = |byte: &u8| (*byte < 0x20 && *byte != b'\t' && *byte != b'\n') || *byte >= 0x7f;
     // Without a branch for each byte: this looks at every line of every tool.
-    let is_plain = |chunk: &[u8]| !chunk.iter().fold(false, |any, byte| any | odd(byte));
+    let is_plain = |chunk: &[u8]| !chunk.iter().fold(false, |any, byte| any | may_begin(*byte));
     if bytes.chunks(64).all(is_plain) {
         return false;
     }
-    std::str::from_utf8(bytes).map_or(true, |text| text.chars().any(is_unseen))
+    let starts = bytes
+        .iter()
+        .enumerate()
+        .filter(|(_, byte)| may_begin(**byte));
+    starts.into_iter().any(|(at, byte)| {
+        let second = bytes.get(at + 1).copied().unwrap_or_default();
+        let may_be = match byte {
+            0xc2 => second < 0xa0 || second == 0xad,
+            // Much that is drawn with begins with the same byte.
+            0xe2 => matches!(second, 0x80 | 0x81),
+            _ => true,
+        };
+        may_be && bytes.get(at..).and_then(unseen).is_some()
+    })
+}
+
+/// Whether this byte can be the first of something that is not shown.
+fn may_begin(byte: u8) -> bool {
+    (byte < 0x20 && byte != b'\t' && byte != b'\n')
+        || matches!(
+            byte,
+            0x7f | 0xc2 | 0xcd | 0xd8 | 0xe1..=0xe3 | 0xef | 0xf0 | 0xf3
+        )
 }
 
 /// Whether a character is not shown, or begins what is not.
@@ -294,6 +315,14 @@ mod tests {
         assert!(!unseen(&[0xe2, 0x41]).unwrap().is_open);
         let endless = format!("\u{1b}]{}", "x".repeat(2 * LONGEST));
         assert_eq!(unseen(endless.as_bytes()), Some(introducer(1, 2)));
+    }
+
+    #[test]
+    fn the_quick_look_knows_every_character() {
+        for c in (0..=0x0010_ffff).filter_map(char::from_u32) {
+            let text = format!("{}{c}", "x".repeat(63));
+            assert_eq!(has_unseen(text.as_bytes()), is_unseen(c), "{c:?}");
+        }
     }
 
     proptest! {

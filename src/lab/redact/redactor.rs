@@ -124,9 +124,8 @@ impl Redactor {
             return Found::default();
         };
         let mut found = Found::default();
-        if has_unseen(bytes)
-            && let Some(through) = search.through()
-        {
+        let odd = has_unseen(bytes) || std::str::from_utf8(bytes).is_err();
+        if odd && let Some(through) = search.through() {
             found = through::look(through, search.longest, bytes);
         }
         let all = search.automaton.find_overlapping_iter(bytes);

@@ -89,6 +89,22 @@ pub(super) fn holds(automaton: &NFA, bytes: &[u8]) -> bool {
     let mut later: Vec<(usize, StateID)> = Vec::new();
     let mut at = 0;
     while let Some(rest) = bytes.get(at..).filter(|rest| !rest.is_empty()) {
+        if later.is_empty()
+            && let [state] = states.as_mut_slice()
+        {
+            // Nearly always: one way through a run of characters.
+            let run = rest.iter().take_while(|byte| matches!(byte, 0x20..0x7f));
+            for byte in run {
+                *state = automaton.next_state(Anchored::No, *state, *byte);
+                if automaton.is_match(*state) {
+                    return true;
+                }
+                at += 1;
+            }
+        }
+        let Some(rest) = bytes.get(at..).filter(|rest| !rest.is_empty()) else {
+            return false;
+        };
         later.retain(|(when, state)| {
             if *when == at && !states.contains(state) {
                 states.push(*state);
@@ -97,8 +113,9 @@ pub(super) fn holds(automaton: &NFA, bytes: &[u8]) -> bool {
         });
         let plain = matches!(rest.first(), Some(0x20..0x7f));
         if let Some(odd) = (!plain).then(|| unseen(rest)).flatten() {
-            for bytes in skips(&odd) {
-                later.extend(states.iter().map(|state| (at + bytes, *state)));
+            // At the start is also what comes there without a skip.
+            for state in states.iter().filter(|state| **state != start) {
+                later.extend(skips(&odd).map(|bytes| (at + bytes, *state)));
             }
             at += odd.character;
             continue;
@@ -153,7 +170,9 @@ pub(super) fn look(automaton: &NFA, longest: usize, bytes: &[u8]) -> Found {
             continue;
         };
         for bytes in skips(&odd) {
-            join(later.entry(at + bytes).or_default(), ways.clone());
+            // At the start is also what comes there without a skip.
+            let begun = ways.iter().filter(|way| way.state != start).cloned();
+            join(later.entry(at + bytes).or_default(), begun.collect());
         }
         if odd.is_open {
             found.open.get_or_insert(at);
