@@ -262,17 +262,14 @@ impl<'e> Renderer<'e> {
 /// `var.NAME`
 #[derive(Debug)]
 struct Vars {
-    values: BTreeMap<String, (String, bool)>,
+    env: Environment,
     lookups: Shared,
 }
 
 impl Vars {
     fn of(env: &Environment, lookups: &Shared) -> Self {
-        let values = env
-            .iter()
-            .map(|(name, var)| (name.to_owned(), (var.value.clone(), var.secret)));
         Self {
-            values: values.collect(),
+            env: env.clone(),
             lookups: Arc::clone(lookups),
         }
     }
@@ -282,16 +279,12 @@ impl Object for Vars {
     fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {
         let name = key.as_str()?;
         let mut lookups = self.lookups.lock().unwrap_or_else(PoisonError::into_inner);
-        match self.values.get(name) {
-            _ if is_secret(name) => {
+        match self.env.var(name) {
+            found if is_secret(name) || found.is_some_and(|var| var.secret) => {
                 lookups.refused.insert(name.to_owned());
                 None
             }
-            Some((_, true)) => {
-                lookups.refused.insert(name.to_owned());
-                None
-            }
-            Some((value, false)) if !value.is_empty() => Some(Value::from(value.as_str())),
+            Some(var) if !var.value.is_empty() => Some(Value::from(var.value.as_str())),
             _ => {
                 lookups.missing.insert(name.to_owned());
                 None

@@ -19,8 +19,15 @@ pub(super) enum Cut {
     Broken(io::Error),
 }
 
-/// Reads to the end.
-pub(super) fn read(mut from: impl Read, within: Duration) -> Result<Vec<u8>, Cut> {
+/// Reads to the end; one that says itself that it is too long is not begun.
+pub(super) fn read(
+    mut from: impl Read,
+    declared: Option<u64>,
+    within: Duration,
+) -> Result<Vec<u8>, Cut> {
+    if declared.is_some_and(|length| length > MOST as u64) {
+        return Err(Cut::TooLong);
+    }
     let until = Instant::now() + within;
     let mut body = Vec::new();
     let mut piece = vec![0; 64 << 10];
@@ -46,11 +53,13 @@ mod tests {
 
     #[test]
     fn an_answer_is_whole_or_an_error() {
-        let whole = read(io::repeat(b'x').take(MOST as u64), LONG).unwrap();
+        let whole = read(io::repeat(b'x').take(MOST as u64), None, LONG).unwrap();
         assert_eq!(whole.len(), MOST);
-        let longer = read(io::repeat(b'x').take(MOST as u64 + 1), LONG);
+        let longer = read(io::repeat(b'x').take(MOST as u64 + 1), None, LONG);
         assert!(matches!(longer, Err(Cut::TooLong)));
-        let endless = read(io::repeat(b'x'), Duration::ZERO);
+        let endless = read(io::repeat(b'x'), None, Duration::ZERO);
         assert!(matches!(endless, Err(Cut::TooSlow)));
+        let declared = read(io::empty(), Some(MOST as u64 + 1), LONG);
+        assert!(matches!(declared, Err(Cut::TooLong)));
     }
 }

@@ -219,7 +219,8 @@ impl Client {
             .map(|phrase| String::from_utf8_lossy(phrase.as_bytes()).into_owned())
             .or_else(|| status.canonical_reason().map(str::to_owned))
             .unwrap_or_default();
-        let body = match body::read(response, limit) {
+        let declared = response.content_length();
+        let body = match body::read(response, declared, limit) {
             Ok(body) => Some(body),
             Err(Cut::TooLong) => None,
             Err(Cut::TooSlow) => return Err(self.unreachable(Unreachable::Timeout)),

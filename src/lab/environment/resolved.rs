@@ -3,6 +3,7 @@
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::{env, fmt};
 
 use serde::Serialize;
@@ -76,11 +77,23 @@ pub fn process() -> BTreeMap<String, String> {
         .collect()
 }
 
-/// All variables of an invocation.
+/// All variables of an invocation. Copies share them: every step looks at those
+/// of its node.
 #[derive(Debug, Clone, Default)]
 pub struct Environment {
-    vars: BTreeMap<String, Var>,
-    nodes: Nodes,
+    vars: Vars,
+    nodes: Arc<OfNodes>,
+}
+
+type Vars = Arc<BTreeMap<String, Var>>;
+
+/// [`Nodes`], shared.
+#[derive(Debug, Clone, Default)]
+struct OfNodes {
+    of: BTreeMap<String, Result<Vars, Failure>>,
+    picked: Option<String>,
+    plain: Option<Vars>,
+    hidden: BTreeSet<String>,
 }
 
 /// The variables by node, where the site says more of a node than they do.
@@ -103,15 +116,21 @@ impl Environment {
     /// An environment of these variables.
     pub fn new(vars: BTreeMap<String, Var>) -> Self {
         Self {
-            vars,
-            nodes: Nodes::default(),
+            vars: Arc::new(vars),
+            nodes: Arc::default(),
         }
     }
 
     /// The same with what is known of nodes.
     #[must_use]
     pub fn with_nodes(mut self, nodes: Nodes) -> Self {
-        self.nodes = nodes;
+        let of = nodes.of.into_iter();
+        self.nodes = Arc::new(OfNodes {
+            of: of.map(|(name, vars)| (name, vars.map(Arc::new))).collect(),
+            picked: nodes.picked,
+            plain: nodes.plain.map(Arc::new),
+            hidden: nodes.hidden,
+        });
         self
     }
 
@@ -134,10 +153,11 @@ impl Environment {
         if !empty(&self.vars) || of_nodes().any(|vars| !empty(vars)) {
             return false;
         }
-        let of_nodes = self.nodes.of.values_mut().flatten();
-        let plain = self.nodes.plain.iter_mut();
+        let nodes = Arc::make_mut(&mut self.nodes);
+        let of_nodes = nodes.of.values_mut().flatten();
+        let plain = nodes.plain.iter_mut();
         for vars in of_nodes.chain(plain).chain([&mut self.vars]) {
-            vars.insert(name.to_owned(), var.clone());
+            Arc::make_mut(vars).insert(name.to_owned(), var.clone());
         }
         true
     }
@@ -157,27 +177,27 @@ impl Environment {
             return Ok(Cow::Borrowed(self));
         };
         let vars = match self.nodes.of.get(node) {
-            Some(Ok(vars)) => vars.clone(),
+            Some(Ok(vars)) => Arc::clone(vars),
             Some(Err(failure)) => return Err(failure.clone()),
             None if self.nodes.plain.is_none() && self.get(NODE) == Some(node) => {
                 return Ok(Cow::Borrowed(self));
             }
             None => {
-                let mut vars = self.nodes.plain.as_ref().unwrap_or(&self.vars).clone();
+                let mut vars = Arc::clone(self.nodes.plain.as_ref().unwrap_or(&self.vars));
                 if vars.get(NODE).is_none_or(|var| var.value != node) {
                     let var = Var {
                         value: node.to_owned(),
                         from: Provenance::Flag,
                         secret: false,
                     };
-                    vars.insert(NODE.to_owned(), var);
+                    Arc::make_mut(&mut vars).insert(NODE.to_owned(), var);
                 }
                 vars
             }
         };
         Ok(Cow::Owned(Self {
             vars,
-            nodes: self.nodes.clone(),
+            nodes: Arc::clone(&self.nodes),
         }))
     }
 
@@ -196,7 +216,7 @@ impl Environment {
 
     /// Sets a variable.
     pub fn set(&mut self, name: impl Into<String>, var: Var) {
-        self.vars.insert(name.into(), var);
+        Arc::make_mut(&mut self.vars).insert(name.into(), var);
     }
 
     /// All variables by name.
@@ -216,7 +236,7 @@ impl Environment {
     pub fn secrets(&self) -> impl Iterator<Item = &str> {
         let of_nodes = self.nodes.of.values().flatten();
         let all = std::iter::once(&self.vars).chain(of_nodes);
-        all.flat_map(BTreeMap::values)
+        all.flat_map(|vars| vars.values())
             .flat_map(Var::secrets)
             .chain(self.nodes.hidden.iter().map(String::as_str))
     }
@@ -224,7 +244,7 @@ impl Environment {
     /// More values that no sink may show.
     pub fn hide<'a>(&mut self, values: impl IntoIterator<Item = &'a str>) {
         let values = values.into_iter().map(str::to_owned);
-        self.nodes.hidden.extend(values);
+        Arc::make_mut(&mut self.nodes).hidden.extend(values);
     }
 }
 
