@@ -49,7 +49,7 @@ const VERBS: &[&str] = &[
     "site where",
     "site check",
     "site list envs",
-    "site resolve tofu --env dev",
+    "site resolve tofu --env dev --node pve",
     "site init",
     "site secrets check",
     "site node-config",
