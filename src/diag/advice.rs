@@ -50,8 +50,10 @@ impl Commands {
 
 /// Whether a command with these words behind `hl` is no other in a rehearsal.
 pub fn is_same_in_a_rehearsal(words: &str) -> bool {
-    let first = words.split(' ').next().unwrap_or_default();
-    first.starts_with('-') || SAME.contains(&first)
+    let mut all = words.split(' ');
+    let first = all.next().unwrap_or_default();
+    // Nothing but flags: `--help`. Flags before a recipe are the recipe's.
+    SAME.contains(&first) || (first.starts_with('-') && all.all(|word| word.starts_with('-')))
 }
 
 /// A line of help, a note or a warning.
@@ -197,6 +199,7 @@ mod tests {
     fn commands_about_the_lab_itself_are_the_same() {
         let line = |words| Commands::Rehearsed.line(words);
         assert_eq!(line("--help"), "hl --help");
+        assert_eq!(line("-k l3-converge"), "hl rehearse -k l3-converge");
         assert_eq!(line("rehearse --fresh"), "hl rehearse --fresh");
         assert_eq!(line("list"), "hl list");
         assert_eq!(line("listen"), "hl rehearse listen");

@@ -65,6 +65,8 @@ fn the_second_run_is_told_who_holds_the_lab() {
     end(&lab, first);
     lab.hl("nap").exits(0);
     lab.hl("clean").exits(0);
+    assert!(lab.path("state/runs").exists());
+    lab.hl("clean --history --yes").exits(0);
     assert!(!lab.path("state/runs").exists());
 }
 
@@ -165,7 +167,7 @@ fn a_rehearsal_keeps_others_and_a_clean_out() {
     lab.hl("clean")
         .env("HL_REHEARSAL", "1")
         .exits(2)
-        .says(&["`hl clean` cannot be rehearsed"]);
+        .says(&["`clean` cannot be rehearsed"]);
     assert!(lab.path(".build/live").exists());
     lab.hl("clean").exits(0);
     assert!(!lab.path(".build").exists() && !lab.path("state/rehearsal/world").exists());

@@ -219,7 +219,7 @@ name = "plan"
       --> layers/l2-instantiate/layer.toml:36:8
        |
     36 | name = "plan"
-       |        ^^^^^^ `hl plan` would never reach it
+       |        ^^^^^^ the verb wins: the recipe is never reached
        |
        = help: give it another name, e.g. with the layer's id in front
     "#);
@@ -249,7 +249,7 @@ fn names_cannot_be_taken_twice() {
      --> layers/l1-a/layer.toml:7:8
       |
     7 | name = "l2"
-      |        ^^^^ `hl l2` runs the layer's default recipe
+      |        ^^^^ a layer's id runs its default recipe
       |
       = help: give it another name, and make it the layer's default: `default = "l2-..."`
 

@@ -34,7 +34,7 @@ fn what_was_never_rehearsed_is_said_without_a_world() {
         ("rehearse clean", "nothing to remove"),
         ("rehearse templates", ""),
         ("rehearse show l2-apply", "l2-apply/apply"),
-        ("rehearse graph l2-apply", "l2-apply/apply"),
+        ("rehearse graph l2-apply", "apply (tofu.apply)"),
     ] {
         let ran = lab.hl(words).exits(0);
         let said = said.replace('`', "");
@@ -63,6 +63,12 @@ fn what_has_no_rehearsal_says_so() {
         .says(&["`site` has no rehearsal of its own", "`hl site`"]);
     lab.hl("rehearse statsu").exits(66);
     lab.hl("rehearse runs --nonsense").exits(2);
+    lab.hl("rehearse runs show nothing")
+        .exits(66)
+        .says(&["there is no run yet"]);
+    for runs in ["state/rehearsal/state/runs", "state/runs"] {
+        lab.write(&format!("{runs}/20260101-000000-abcd.yaml"), "");
+    }
     lab.hl("rehearse runs show nothing")
         .exits(66)
         .says(&["there is no run `nothing`", "`hl rehearse runs` lists them"]);

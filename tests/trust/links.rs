@@ -45,6 +45,8 @@ fn the_lock_is_not_followed() {
         lab.write("good", "");
         lab.hl("go").exits(0);
         lab.hl("go").exits(0);
+        // Something for a clean to remove.
+        lab.write(".build/l2/x", "");
         fs::remove_file(lab.path("state/lock")).unwrap();
         symlink(outside.path().join("precious"), lab.path("state/lock")).unwrap();
         lab.hl(verb)

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, Permissions};
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, ErrorKind};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
@@ -269,8 +269,11 @@ fn own_namespaces(guest: &GuestSpec, boot: &Boot) -> Result<Namespaces, String> 
 
 /// Ends what a killed holder left: by recorded process and start time only.
 pub(in crate::rehearse) fn clean_up(run_dir: &Path) -> Result<(), String> {
-    let entries =
-        fs::read_dir(run_dir).map_err(|e| format!("cannot read `{}`: {e}", run_dir.display()))?;
+    let entries = match fs::read_dir(run_dir) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(format!("cannot read `{}`: {error}", run_dir.display())),
+    };
     for dir in entries.filter_map(|e| e.ok().map(|e| e.path())) {
         let state = dir.join("state.json");
         record::kill_all(&record::load(&state));
