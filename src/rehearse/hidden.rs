@@ -15,7 +15,13 @@ use crate::lab::HOLDER;
 /// of the command line: PID 1 of a guest must not read any configuration.
 pub fn hidden_verb(args: &[OsString]) -> Option<ExitCode> {
     let (verb, rest) = args.split_first()?;
-    match verb.to_str()? {
+    let verb = verb.to_str()?;
+    if ["__inside", "__local", "__guest"].contains(&verb) {
+        // What a shell left open beside these three, a terminal it may be, is not
+        // for steps and guests.
+        close_fds::set_fds_cloexec(3, &[]);
+    }
+    match verb {
         "__inside" => Some(inside::main()),
         "__local" => Some(local::main()),
         "__guest" => Some(guest::sandbox_main(rest)),

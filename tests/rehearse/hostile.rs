@@ -70,7 +70,7 @@ task POST qemu -d vmid=100 -d name=base -d cores=1 -d memory=512 -d net0=virtio,
   --data-urlencode "sshkeys=$keys" -d ipconfig0=ip=192.168.9.50/24,gw=192.168.9.1
 task POST qemu/100/status/start
 guest 192.168.9.50 'sudo tee /root/hostile.sh >/dev/null' <"$LAB/hostile.sh"
-guest 192.168.9.50 'sudo sh /root/hostile.sh '' {targets} 2>&1' >by-ssh.txt
+guest 192.168.9.50 'sudo sh /root/hostile.sh "" {targets} 2>&1' >by-ssh.txt
 guest 192.168.9.50 'sudo tee /etc/systemd/system/hostile.service >/dev/null; sudo systemctl daemon-reload; sudo systemctl start hostile; sudo cat /run/hostile.txt' >by-unit.txt <<'UNIT'
 [Service]
 Type=oneshot
@@ -86,7 +86,8 @@ guest 192.168.9.50 'cat /proc/self/cgroup; readlink /proc/self/ns/user' >spaces.
 fn on_a_terminal(lab: &TestLab, machine: &Machine, recipe: &str) -> String {
     let terminal = native_pty_system().openpty(PtySize::default()).unwrap();
     let mut command = CommandBuilder::new("bash");
-    let script = "\"$HL\" rehearse \"$0\"; echo \"code $?\"; \
+    // A terminal that a shell left open is one, too.
+    let script = "exec 5<>/dev/tty; \"$HL\" rehearse \"$0\"; echo \"code $?\"; \
                   while read -r -t 1 line; do echo \"typed: $line\"; done; echo closing";
     command.args(["-c", script, recipe]);
     command.cwd(lab.root());
@@ -199,9 +200,9 @@ fn neither_a_guest_nor_a_local_step_reaches_the_machine() {
         machine.targets(),
     );
     let guest = in_a_guest(&machine.targets());
-    let lab = lab(&[("local", &local), ("guest", &guest)]);
+    let lab = lab(&[("look", &local), ("guest", &guest)]);
     lab.write("hostile.sh", SCRIPT);
-    for recipe in ["guest", "local"] {
+    for recipe in ["guest", "look"] {
         let said = on_a_terminal(&lab, &machine, recipe);
         assert!(said.contains("code 0"), "{recipe}: {said}");
         assert!(said.contains("closing"), "{recipe}: {said}");
@@ -277,7 +278,8 @@ fn infiltrated(machine: &Machine) -> TestLab {
     let packer = packer
         .replace(
             scripts,
-            &format!("{scripts}\n\"${{path.root}}/scripts/hostile.sh\","),
+            // Before the one that takes sudo away.
+            &format!("\"${{path.root}}/scripts/hostile.sh\",\n{scripts}"),
         )
         .replace(
             "  post-processor",
