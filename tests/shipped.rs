@@ -191,6 +191,7 @@ fn the_example_recipe_of_the_docs_is_a_recipe() {
 fn every_page_of_the_docs_is_there_and_linked() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let index = file("docs/README.md");
+    let contributing = file("CONTRIBUTING.md");
     for link in index
         .split("](")
         .skip(1)
