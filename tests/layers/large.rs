@@ -63,8 +63,8 @@ fn a_long_chain_of_recipes_is_one_plan() {
 #[test]
 fn a_chain_may_be_very_long() {
     let mut text = String::new();
-    for at in 0..20_000 {
-        let before = at.checked_sub(1_usize).map(|at| format!("\"r{at}\""));
+    for at in 0..20_000_usize {
+        let before = at.checked_sub(1).map(|at| format!("\"r{at}\""));
         recipe(&mut text, &format!("r{at}"), &before.unwrap_or_default());
     }
     let plan = lab(&text).hl("plan --json r19999").exits(0).stdout;
@@ -135,7 +135,7 @@ fn an_argument_that_fits_into_no_name_of_a_file_is_refused_before_anything_start
         "PVE_STORAGE_VM",
         "PVE_BUILD_ADDRESS",
     ] {
-        let old = std::fs::read_to_string(lab.path(".env")).unwrap_or_default();
+        let old = fs::read_to_string(lab.path(".env")).unwrap_or_default();
         lab.write(".env", &format!("{old}{name}=x@y!z\n"));
     }
     for (recipe, param) in [
