@@ -9,7 +9,7 @@ use super::args::{Cli, PlanArgs, TemplatesArgs, TemplatesVerb, Verb};
 use super::dry::Dry;
 use super::session::{Session, usage};
 use super::{graph, mistake, runs, show, status, templates};
-use crate::diag::{Exit, Failure, hl, is_same_in_a_rehearsal};
+use crate::diag::{Commands, Exit, Failure, hl, is_same_in_a_rehearsal};
 use crate::lab::{Provenance, Var};
 use crate::pve::Client;
 use crate::rehearse::{removable, remove, snapshot};
@@ -89,7 +89,11 @@ pub(super) fn rehearsed(session: &Session, words: &[String]) -> Result<Rehearsed
         }
         _ => return Ok(Rehearsed::Run),
     };
-    done.map(|()| Rehearsed::Over(Exit::Ok))
+    match done {
+        Ok(()) => Ok(Rehearsed::Over(Exit::Ok)),
+        // The live session prints it.
+        Err(failure) => Err(failure.written(Commands::Rehearsed)),
+    }
 }
 
 fn reads(args: &TemplatesArgs) -> bool {

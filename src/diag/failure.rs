@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Advice, Diagnostic, Exit};
+use super::{Advice, Commands, Diagnostic, Exit};
 
 /// What a command returns when it cannot do its work: one or more findings,
 /// collected so that they are printed together, and the exit code.
@@ -39,6 +39,15 @@ impl Failure {
     /// Several findings at once.
     pub fn many(exit: Exit, diagnostics: Vec<Diagnostic>) -> Self {
         Self { exit, diagnostics }
+    }
+
+    /// Writes the commands of its help out, so that it may be printed elsewhere.
+    #[must_use]
+    pub fn written(mut self, commands: Commands) -> Self {
+        for help in self.diagnostics.iter_mut().flat_map(|d| &mut d.help) {
+            *help = help.text(commands).into();
+        }
+        self
     }
 
     /// Adds help to the last finding.

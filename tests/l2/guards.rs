@@ -227,7 +227,7 @@ fn no_address_behind_a_good_end_is_an_error_that_says_why() {
         "qemu-guest-agent",
     ]);
     assert_eq!(stage.vms().len(), 2);
-    stage.hl("l2-outputs dev").exits(1).says(&[
+    stage.hl("l2-outputs dev").exits(69).says(&[
         "no address is known of `app-1`, `web-1`",
         "(VM 5101 on `pve`): its guest agent does not answer",
     ]);

@@ -182,10 +182,10 @@ fn long_arguments_of_a_command_are_its_own_business() {
     lab.hl("twice").arg(&long).exits(0);
     let mut logs = Vec::new();
     for run in fs::read_dir(lab.path("state/logs")).unwrap() {
-        for log in fs::read_dir(run.unwrap().path()).unwrap() {
-            let log = log.unwrap();
-            if log.file_name().to_string_lossy().starts_with("say-") {
-                logs.push(fs::read_to_string(log.path()).unwrap());
+        for file in fs::read_dir(run.unwrap().path()).unwrap() {
+            let file = file.unwrap();
+            if file.file_name().to_string_lossy().starts_with("say-") {
+                logs.push(fs::read_to_string(file.path()).unwrap());
             }
         }
     }

@@ -1,6 +1,7 @@
 //! Power cuts: all processes of a rehearsal die at once in the middle of a task
 //! of the simulated node, and the next rehearsal finds a whole world.
 
+use std::fmt::Write as _;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -39,11 +40,13 @@ fn lab() -> TestLab {
     for (name, script) in [("churn", CHURN), ("look", LOOK)] {
         lab.write(&format!("{name}.sh"), script);
         let file = lab.path(&format!("{name}.sh"));
-        layer += &format!(
+        write!(
+            layer,
             "[[recipe]]\nname = \"{name}\"\ndoc = \"d\"\n[[recipe.step]]\nid = \"s\"\nuse = \"command\"\n\
              with = {{ argv = [\"sh\", \"{}\"] }}\n",
             file.display()
-        );
+        )
+        .unwrap();
     }
     lab.write("layers/l2-t/layer.toml", &layer);
     let seen = lab.path("state/rehearsal/seen.json");

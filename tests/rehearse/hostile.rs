@@ -325,7 +325,7 @@ fn infiltrated(machine: &Machine) -> TestLab {
         .write("layers/l3-system/ansible/system.yml", &play)
         .write(
             "layers/l4-workloads/ansible/workloads.yml",
-            "- hosts: all\n  gather_facts: false\n  tasks: []\n",
+            "- hosts: all\n  gather_facts: false\n  tasks:\n    - ansible.builtin.debug: { msg: nothing }\n",
         );
     lab
 }

@@ -48,7 +48,7 @@ with = { argv = ["sh", "-c", "ulimit -S -c >limit; touch ready; while [ -e ready
         .stderr(Stdio::null())
         .process_group(0);
     let mut child = command.spawn().unwrap();
-    let until = Instant::now() + Duration::from_secs(60);
+    let until = Instant::now() + Duration::from_mins(1);
     while !lab.path("ready").exists() {
         assert!(Instant::now() < until, "it did not start");
         std::thread::sleep(Duration::from_millis(20));

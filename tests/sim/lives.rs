@@ -348,7 +348,10 @@ fn a_description_loses_the_white_space_at_its_end() {
     );
     lab.put(
         path,
-        &[("description", &long[..8192]), ("tags", "a-1;b_2 c.d+e")],
+        &[
+            ("description", long.get(..8192).unwrap()),
+            ("tags", "a-1;b_2 c.d+e"),
+        ],
     )
     .data();
     assert_eq!(of(110)["tags"], "a-1;b_2;c.d+e");
