@@ -296,6 +296,8 @@ fn infiltrated(machine: &Machine) -> TestLab {
         "- hosts: all
   become: true
   gather_facts: false
+  # Ansible asks the guest for a terminal, which would be one of the guest's own.
+  vars: {{ ansible_ssh_use_tty: false }}
   tasks:
     - ansible.builtin.script: {script}
       register: guest
