@@ -160,10 +160,11 @@ fn clean(session: &Session) -> Result<(), Failure> {
         .iter()
         .map(|path| format!("{} {path}", palette.verb(paint, verb)));
     session.data(&lines.collect::<Vec<_>>().join("\n"))?;
-    if shown.is_empty() {
-        session.note("nothing to remove");
-    }
-    session.note("runs, logs and reports of rehearsals stay");
+    session.note(if shown.is_empty() {
+        "nothing to remove"
+    } else {
+        "runs, logs and reports of rehearsals stay"
+    });
     dry.tell(session);
     Ok(())
 }
