@@ -221,6 +221,51 @@ data "proxmox_virtual_environment_datastores" "all" {{ node_name = "pve" }}
     assert_eq!(lab.get("/cluster/resources?type=vm").data(), json!([]));
 }
 
+/// The provider's newer resource repeats in the body what the path says.
+#[test]
+fn the_newer_resource_is_updated_and_its_description_stays() {
+    let Some(env) = with("tofu") else { return };
+    let lab = lab(&seed());
+    let folder = tempfile::tempdir().unwrap();
+    let tofu = Tofu {
+        env,
+        lab: &lab,
+        folder: folder.path(),
+    };
+    let with_tags = |tags: &str| {
+        tofu.write(&format!(
+            "{HEAD}
+resource \"proxmox_vm\" \"new\" {{
+  id          = 150
+  name        = \"new\"
+  node_name   = \"pve\"
+  description = \"several\\nlines\"
+  tags        = [{tags}]
+}}
+resource \"proxmox_virtual_environment_vm\" \"old\" {{
+  vm_id       = 151
+  node_name   = \"pve\"
+  started     = false
+  description = <<-EOT
+    several
+    lines
+  EOT
+}}
+"
+        ));
+    };
+    with_tags("\"tag1\"");
+    let init = tofu.run(&["init", "-input=false", "-no-color"]);
+    assert_eq!(init.code, 0, "{}", init.text);
+    tofu.apply();
+    with_tags("\"tag1\", \"tag2\"");
+    tofu.apply();
+    let config = lab.get("/nodes/pve/qemu/150/config").data();
+    assert_eq!(config["tags"], "tag1;tag2");
+    let config = lab.get("/nodes/pve/qemu/151/config").data();
+    assert_eq!(config["description"], "several\nlines");
+}
+
 #[test]
 fn a_password_serves_instead_of_a_token() {
     let Some(mut env) = with("tofu") else { return };
