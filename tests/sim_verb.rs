@@ -144,6 +144,12 @@ fn a_started_machine_is_an_ssh_guest_on_loopback() {
         .bytes()
         .fold(String::new(), |text, byte| format!("{text}%{byte:02X}"));
 
+    // A number of its own: the guest's address follows from it, and another copy
+    // of this test may run on this machine.
+    let vmid = 10_000 + std::process::id() % 50_000;
+    let [_, _, high, low] = vmid.to_be_bytes();
+    let address = format!("127.77.{high}.{low}");
+
     let sim = Sim::start(&lab);
     let node = "/nodes/pve";
     sim.post(
@@ -157,7 +163,7 @@ fn a_started_machine_is_an_ssh_guest_on_loopback() {
     sim.post(
         &format!("{node}/qemu"),
         &[
-            ("vmid", "61234"),
+            ("vmid", &vmid.to_string()),
             ("name", "guest"),
             ("memory", "512"),
             ("scsi0", "local-lvm:0,import-from=local:import/d.qcow2"),
@@ -168,9 +174,8 @@ fn a_started_machine_is_an_ssh_guest_on_loopback() {
             ("ipconfig0", "ip=192.168.1.77/24,gw=192.168.1.1"),
         ],
     );
-    sim.post(&format!("{node}/qemu/61234/status/start"), &[]);
+    sim.post(&format!("{node}/qemu/{vmid}/status/start"), &[]);
 
-    // 61234 is 0xEF32.
     let until = Instant::now() + Duration::from_mins(2);
     let said = loop {
         let ssh = Command::new("ssh")
@@ -189,7 +194,8 @@ fn a_started_machine_is_an_ssh_guest_on_loopback() {
             ))
             .arg("-i")
             .arg(&key)
-            .args(["ops@127.77.239.50", "hostname; sudo -n id -u"])
+            .arg(format!("ops@{address}"))
+            .arg("hostname; sudo -n id -u")
             .stdin(Stdio::null())
             .output()
             .unwrap();
@@ -211,7 +217,7 @@ fn a_started_machine_is_an_ssh_guest_on_loopback() {
     }
     drop(sim);
     assert!(
-        std::net::TcpStream::connect(("127.77.239.50", 22)).is_err(),
+        std::net::TcpStream::connect((address, 22)).is_err(),
         "the guest outlived the simulator"
     );
 }

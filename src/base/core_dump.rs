@@ -1,5 +1,7 @@
 //! A core dump of `hl` would hold every secret it knows.
 
+use std::io;
+
 use rustix::process::{
     DumpableBehavior, Resource, Rlimit, getrlimit, set_dumpable_behavior, setrlimit,
 };
@@ -8,12 +10,15 @@ use rustix::process::{
 /// it starts inherits and may raise again) nor to a program of the system
 /// (which asks no limit). Other processes of the user cannot read its memory
 /// either; what it starts can be traced as ever, for that is lost on `exec`.
-pub fn forbid_core_dumps() {
+///
+/// # Errors
+/// The kernel refuses, which it has no reason to.
+pub fn forbid_core_dumps() -> io::Result<()> {
     let limit = Rlimit {
         current: Some(0),
         ..getrlimit(Resource::Core)
     };
-    // Lowering the limit and setting the flag are allowed to everybody.
-    setrlimit(Resource::Core, limit).unwrap_or_default();
-    set_dumpable_behavior(DumpableBehavior::NotDumpable).unwrap_or_default();
+    setrlimit(Resource::Core, limit)?;
+    set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
+    Ok(())
 }

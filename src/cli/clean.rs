@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::approve::approved;
 use super::args::CleanArgs;
@@ -90,12 +90,8 @@ pub(super) fn clean(session: &Session, args: CleanArgs) -> Result<Exit, Failure>
 fn show(session: &Session, found: &Clean) -> Result<(), Failure> {
     if session.globals.json {
         let mut document = Document::idle("clean", true);
-        let found = [("remove", json!(found.remove)), ("keep", json!(found.keep))];
-        let found = found.map(|(name, value)| (name.to_owned(), value));
-        let found = found.into_iter().collect();
-        document
-            .context
-            .insert("clean".to_owned(), Value::Object(found));
+        let found = json!({ "remove": found.remove, "keep": found.keep });
+        document.context.insert("clean".to_owned(), found);
         return session.json(&document);
     }
     let palette = session.data_palette();

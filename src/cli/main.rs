@@ -16,7 +16,7 @@ use super::{
 };
 use crate::base::forbid_core_dumps;
 use crate::diag::{Commands, Exit, Failure, render};
-use crate::rehearse::{hidden_verb, hide_inner};
+use crate::rehearse::hidden_verb;
 
 /// Parses, runs, and gives the exit code.
 pub fn main() -> ExitCode {
@@ -24,8 +24,9 @@ pub fn main() -> ExitCode {
     if let Some(code) = hidden_verb(args.get(1..).unwrap_or_default()) {
         return code;
     }
-    if let Err(error) = hide_inner() {
-        let message = format!("cannot hide this process from steps: {error}");
+    // Nor can a step of a rehearsal take from this process what it has open.
+    if let Err(error) = forbid_core_dumps() {
+        let message = format!("cannot keep this process from being read: {error}");
         let failure = Failure::message(Exit::Bug, message);
         writeln!(
             std::io::stderr(),
@@ -35,7 +36,6 @@ pub fn main() -> ExitCode {
         .ok();
         return ExitCode::from(failure.exit.code());
     }
-    forbid_core_dumps();
     if completion::answer(&args) {
         return ExitCode::SUCCESS;
     }

@@ -145,7 +145,7 @@ pub(super) fn go(
         && !reads_only(&plan, &ready.registry)
     {
         let verb = session.palette().verb(Paint::Warn, "Warning");
-        session.note(say(format!("{verb} `PVE_TLS_INSECURE=1`: whoever answers at `PVE_ACCESS_HOST` gets the token; pin the certificate instead, ")).hl("l0-runway").say(" says how"));
+        session.note(say(format!("{verb} `PVE_TLS_INSECURE=1`: any host that answers at `PVE_ACCESS_HOST` gets the token; pin the certificate instead, ")).hl("l0-runway").say(" says how"));
     }
     let mut job = Job {
         lab: &ready.lab,

@@ -1,8 +1,5 @@
 //! `hl rehearse`: the lab's own recipes, where nothing real can be reached.
 
-use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::Arc;
-
 use camino::Utf8Path;
 
 use super::args::{RehearseArgs, RehearseFlags};
@@ -18,9 +15,11 @@ use crate::diag::{Exit, Failure};
 use crate::lab::environment::{example, list};
 use crate::lab::{self, Environment, Lab, Provenance, Var};
 use crate::pve::rights::Objects;
-use crate::rehearse::{self, NotRun, Refusal, Rehearsal, invent_secret, seed};
+use crate::rehearse::{
+    self, NotRun, Refusal, Rehearsal, api_variables, invent_secret, seed, serve_on_loopback,
+};
 use crate::report::Paint;
-use crate::sim::{Latency, NoGuests, Server, ServerConfig, Tls, World};
+use crate::sim::World;
 
 pub(super) fn rehearse(session: &Session, args: &RehearseArgs) -> Result<Exit, Failure> {
     let words = if args.recipe.is_empty() {
@@ -225,15 +224,8 @@ fn less(
     let token_id = env.get("PM_TOKEN_ID").unwrap_or("hl@pve!hl").to_owned();
     let secret = invent_secret();
     let objects = Objects::from_env(env);
-    let running = Server::start(ServerConfig {
-        listen: vec![SocketAddr::from((Ipv4Addr::LOCALHOST, 0))],
-        tls: Tls::Authority(vec!["127.0.0.1".to_owned()]),
-        world: World::seeded(&seed(&objects, &token_id, &secret)),
-        guests: Arc::new(NoGuests),
-        latency: Latency::default(),
-        save_to: None,
-    })
-    .map_err(|error| Failure::message(Exit::CannotWrite, error.to_string()))?;
+    let world = World::seeded(&seed(&objects, &token_id, &secret));
+    let running = serve_on_loopback(world)?;
     let ca = lab.paths.rehearsal().state().join("loopback-ca.pem");
     lab::write(&ca, running.ca_pem(), 0o644)?;
     let mut globals = session.globals.clone();
@@ -253,13 +245,8 @@ fn less(
             inner.process.insert(row.name, var.value.clone());
         }
     }
+    let node = api_variables(&running, ca.to_string(), token_id, secret);
     let ours = [
-        ("PVE_ACCESS_HOST", format!("https://{}", running.addr())),
-        ("PVE_CA_FILE", ca.to_string()),
-        ("PVE_FINGERPRINT", String::new()),
-        ("PVE_TLS_INSECURE", String::new()),
-        ("PM_TOKEN_ID", token_id),
-        ("PM_TOKEN_SECRET", secret),
         ("PVE_BUILD_ADDRESS", "127.0.0.9/8,gw=127.0.0.1".to_owned()),
         ("DOPPLER", "0".to_owned()),
         (super::session::REHEARSAL, "1".to_owned()),
@@ -268,9 +255,11 @@ fn less(
             env.secret_names().collect::<Vec<_>>().join(","),
         ),
     ];
-    inner
-        .process
-        .extend(ours.map(|(name, value)| (name.to_owned(), value)));
+    inner.process.extend(
+        node.into_iter()
+            .chain(ours)
+            .map(|(name, value)| (name.to_owned(), value)),
+    );
     let exit = instead(&inner);
     running
         .stop()

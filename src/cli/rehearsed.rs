@@ -139,15 +139,7 @@ fn clean(session: &Session) -> Result<(), Failure> {
     if session.globals.json {
         let mut document = Document::idle("clean", dry.on);
         let found = json!({ "remove": shown });
-        document.context.insert(
-            "clean".to_owned(),
-            found
-                .as_object()
-                .cloned()
-                .unwrap_or_default()
-                .into_iter()
-                .collect(),
-        );
+        document.context.insert("clean".to_owned(), found);
         return session.json(&document);
     }
     let (verb, paint) = if dry.on {

@@ -21,7 +21,7 @@ use crate::engine::{self, Answer, Approver, Earlier, Options, Setup};
 use crate::lab::timeouts::parse_duration;
 use crate::lab::{Environment, Lab, Lock, Paths, Redactor, within};
 use crate::plan::{Consent, Listener, Outcome, Plan, Status, Step, StepId, past, quoted, took};
-use crate::report::{Paint, Tally, Terminal};
+use crate::report::{Paint, Tally, Terminal, usual};
 use crate::runs::{self, Asked, Ending, Journal};
 
 /// Steps at once, unless `--jobs` says otherwise.
@@ -141,7 +141,8 @@ pub(super) fn run(session: &Session, job: &Job<'_>) -> Result<Ended, Failure> {
     let mut journal = leaves_traces.then(|| Journal::new(&job.lab.paths, flags.clone(), asked));
     let mut view = session.look(again(session));
     if leaves_traces {
-        view.usual = runs::usual(&job.lab.paths, &job.plan, job.dry_run);
+        let (paths, dry_run) = (job.lab.paths.clone(), job.dry_run);
+        view.usual = usual(move || runs::usual(&paths, dry_run));
     }
     view.resume = resumable.then(|| resume_command(session, &job.lab.paths, &run_id));
     let mut traces = if leaves_traces {

@@ -21,7 +21,7 @@ use crate::lab::variables::is_secret;
 use crate::lab::{Environment, Lab, Paths, Redactor, locate, within};
 use crate::plan::{TEXT, wrap};
 use crate::rehearse::use_own_keys;
-use crate::report::{Look, Mode, Paint, Palette};
+use crate::report::{Look, Mode, Paint, Palette, usual};
 use crate::site::secrets::Vault;
 use crate::site::{SYSTEM, Search, Tree, discover, named_by_variable};
 
@@ -391,7 +391,7 @@ impl Session {
             github: self.github(),
             again: Some(again),
             resume: None,
-            usual: BTreeMap::new(),
+            usual: usual(BTreeMap::new),
         }
     }
 

@@ -1,5 +1,6 @@
 //! The machine's accounts, as far as `/etc/passwd` and `/etc/group` know them.
 
+use std::cell::LazyCell;
 use std::fs;
 
 /// The two files, read once.
@@ -18,6 +19,11 @@ impl Accounts {
             passwd: text("/etc/passwd"),
             group: text("/etc/group"),
         }
+    }
+
+    /// The same, read only when something is asked of them.
+    pub fn when_asked() -> LazyCell<Self> {
+        LazyCell::new(Self::read)
     }
 
     /// A user for people: `bob` (uid 1001), or only the number.

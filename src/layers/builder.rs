@@ -325,7 +325,7 @@ impl Open {
     }
 
     /// A dependency was added just now. In turn it came after all that was
-    /// before, so whoever comes after it comes after that, too.
+    /// before, so what comes after it comes after that, too.
     fn added(&mut self, leaves: &Gate, parallel: bool) {
         if parallel {
             self.widen(leaves);

@@ -50,7 +50,7 @@ pub(super) struct Instance<'a> {
     pub(super) deps: Vec<usize>,
     /// The node that it works on: the value of its parameter `node`.
     pub(super) node: Option<Rc<str>>,
-    /// The values of its parameters, and whence they are.
+    /// The values of its parameters, and where each came from.
     pub(super) values: Rc<[Value]>,
     from: Vec<ArgSource>,
 }

@@ -79,20 +79,7 @@ mod tests {
     }
 
     fn part() -> Event {
-        let info = RunInfo {
-            id: String::new(),
-            recipe: String::new(),
-            command: Vec::new(),
-            dry_run: false,
-            rehearsal: false,
-            steps: 0,
-            version: String::new(),
-            pid: 1,
-            pid_start: 1,
-            operator: String::new(),
-            plan_digest: String::new(),
-        };
-        event("", EventKind::RunStarted(info))
+        event("", EventKind::RunStarted(RunInfo::default()))
     }
 
     fn covers(events: &[Event], step: &str, digest: &str) -> bool {

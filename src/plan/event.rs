@@ -53,7 +53,7 @@ pub enum Stream {
 }
 
 /// What is known of a run when it starts.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct RunInfo {
     /// `YYYYMMDD-HHMMSS-xxxx`, UTC.
     pub id: String,

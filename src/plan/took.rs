@@ -57,22 +57,6 @@ mod tests {
         }
     }
 
-    fn info() -> RunInfo {
-        RunInfo {
-            id: String::new(),
-            recipe: String::new(),
-            command: Vec::new(),
-            dry_run: false,
-            rehearsal: false,
-            steps: 0,
-            version: String::new(),
-            pid: 1,
-            pid_start: 1,
-            operator: String::new(),
-            plan_digest: String::new(),
-        }
-    }
-
     fn over(second: u32, duration_ms: u64, earlier_ms: u64) -> Event {
         let kind = EventKind::RunFinished {
             outcome: Outcome::Failed,
@@ -87,7 +71,7 @@ mod tests {
     fn the_time_between_the_parts_does_not_count() {
         let resumed = |second| {
             let kind = EventKind::Resumed(Resumed {
-                info: info(),
+                info: RunInfo::default(),
                 boot_id: String::new(),
                 flags: BTreeMap::new(),
             });
@@ -96,7 +80,7 @@ mod tests {
         let mut step = event(33, EventKind::StepStarted { attempt: 1 });
         step.step = Some(StepId::from("r/a"));
         let events = [
-            event(0, EventKind::RunStarted(info())),
+            event(0, EventKind::RunStarted(RunInfo::default())),
             over(2, 2000, 0),
             resumed(30),
             step,

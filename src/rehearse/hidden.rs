@@ -2,13 +2,9 @@
 //! people see, and their arguments may change with every version.
 
 use std::ffi::OsString;
-use std::io;
 use std::process::ExitCode;
 
-use rustix::process::{DumpableBehavior, set_dumpable_behavior};
-
 use super::{guest, inside, local};
-use crate::lab::HOLDER;
 
 /// Runs a hidden verb when the arguments (without the program's name) begin with
 /// one; `None` for everything that people type. To be asked before anything else
@@ -29,16 +25,4 @@ pub fn hidden_verb(args: &[OsString]) -> Option<ExitCode> {
         "__systemctl" => Some(guest::systemctl_main(rest)),
         _ => None,
     }
-}
-
-/// In a rehearsal: makes sure that no step can take from this process what it has
-/// open, the user's terminal above all.
-///
-/// # Errors
-/// The kernel refuses.
-pub fn hide_inner() -> io::Result<()> {
-    if std::env::var_os(HOLDER).is_none() {
-        return Ok(());
-    }
-    set_dumpable_behavior(DumpableBehavior::NotDumpable).map_err(io::Error::from)
 }

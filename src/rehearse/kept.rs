@@ -1,17 +1,15 @@
 //! The world that rehearsals keep, opened without a rehearsal: to look at it, to
 //! serve it by `hl sim`, to remove it.
 
-use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::Arc;
-
 use camino::{Utf8Path, Utf8PathBuf};
 
+use super::api::{api_variables, serve_on_loopback};
 use super::lock::{Lock, hold};
 use super::world::{self, ANEW, Keys, cannot};
 use crate::diag::{Exit, Failure};
 use crate::lab::{Paths, Process};
 use crate::pve::rights::Objects;
-use crate::sim::{Latency, NoGuests, Running, Server, ServerConfig, Tls, World};
+use crate::sim::{Running, World};
 
 /// A rehearsal's world that `hl sim` may serve: no rehearsal runs while this lives.
 #[derive(Debug)]
@@ -76,15 +74,7 @@ pub fn snapshot(paths: &Paths) -> Result<Option<Snapshot>, Failure> {
     };
     let world = World::load(file.as_std_path())
         .map_err(|error| cannot("read", &file, &error).help(ANEW))?;
-    let running = Server::start(ServerConfig {
-        listen: vec![SocketAddr::from((Ipv4Addr::LOCALHOST, 0))],
-        tls: Tls::Authority(vec!["127.0.0.1".to_owned()]),
-        world,
-        guests: Arc::new(NoGuests),
-        latency: Latency::default(),
-        save_to: None,
-    })
-    .map_err(|error| Failure::message(Exit::CannotWrite, error.to_string()))?;
+    let running = serve_on_loopback(world)?;
     let ca = tempfile::NamedTempFile::new()
         .and_then(|ca| std::fs::write(ca.path(), running.ca_pem()).map(|()| ca))
         .map_err(|error| {
@@ -104,17 +94,13 @@ pub fn snapshot(paths: &Paths) -> Result<Option<Snapshot>, Failure> {
 impl Snapshot {
     /// The variables that lead there, and nowhere else.
     pub fn variables(&self) -> [(&'static str, String); 6] {
-        [
-            (
-                "PVE_ACCESS_HOST",
-                format!("https://{}", self.running.addr()),
-            ),
-            ("PVE_CA_FILE", self.ca.path().display().to_string()),
-            ("PVE_FINGERPRINT", String::new()),
-            ("PVE_TLS_INSECURE", String::new()),
-            ("PM_TOKEN_ID", self.token_id.clone()),
-            ("PM_TOKEN_SECRET", self.secret.clone()),
-        ]
+        let ca = self.ca.path().display().to_string();
+        api_variables(
+            &self.running,
+            ca,
+            self.token_id.clone(),
+            self.secret.clone(),
+        )
     }
 }
 

@@ -1,10 +1,14 @@
 //! Guests of a simulator that is not sealed: each has its sshd on a loopback
 //! address of its own, because its real address belongs to somebody's network.
 
-use std::net::Ipv4Addr;
+use std::io::ErrorKind;
+use std::net::{Ipv4Addr, TcpListener};
 
 use super::guest::GuestHost;
 use crate::sim::{GuestSpec, Guests};
+
+/// Where a guest's sshd listens.
+const SSH: u16 = 22;
 
 /// Called with a VM and its loopback address when it runs.
 type Started = dyn Fn(&GuestSpec, Ipv4Addr) + Send + Sync;
@@ -49,6 +53,18 @@ fn address(vmid: u32) -> Ipv4Addr {
     Ipv4Addr::new(127, 77, high, low)
 }
 
+/// Fails where another simulator of this machine has a VM of the same number.
+/// Its sshd would answer for the new guest, with the wrong keys, until it ends.
+fn reserve(address: Ipv4Addr) -> Result<(), String> {
+    match TcpListener::bind((address, SSH)) {
+        Err(error) if error.kind() == ErrorKind::AddrInUse => Err(format!(
+            "{address}:{SSH} is taken: another simulator runs a VM of that number"
+        )),
+        // What else is wrong with the address, its sshd says better.
+        _ => Ok(()),
+    }
+}
+
 impl Guests for OnLoopback {
     fn create_disk(&self, volume: &str, image: Option<&str>) -> Result<(), String> {
         self.host.create_disk(volume, image)
@@ -64,6 +80,7 @@ impl Guests for OnLoopback {
     }
     fn start(&self, guest: &GuestSpec) -> Result<(), String> {
         let address = address(guest.vmid);
+        reserve(address)?;
         let here = GuestSpec {
             ipconfig: Some(format!("ip={address}/8")),
             ..guest.clone()

@@ -5,6 +5,7 @@
 //! same `hl` with the user's recipe, out of reach of this machine (`local`). All
 //! that it writes is in `state/rehearsal/`.
 
+mod api;
 pub mod guest;
 mod hidden;
 mod inside;
@@ -22,7 +23,8 @@ mod strangers;
 mod within;
 mod world;
 
-pub use hidden::{hidden_verb, hide_inner};
+pub use api::{api_variables, serve_on_loopback};
+pub use hidden::hidden_verb;
 pub use kept::{OpenedWorld, Snapshot, open_world, removable, remove, snapshot};
 pub use keys::{make_keys, use_own_keys};
 pub use lock::{Lock, hold};

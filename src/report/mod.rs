@@ -33,4 +33,4 @@ pub use story::{ResumeRow, RunDocument, StepRow, StepState};
 pub use style::{Paint, Palette};
 pub use summary::summary;
 pub use tally::{Ended, Tally};
-pub use terminal::{Look, Mode, Terminal};
+pub use terminal::{Look, Mode, Terminal, Usual, usual};

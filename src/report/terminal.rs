@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::thread::{JoinHandle, sleep, spawn};
 use std::time::{Duration, Instant};
 
@@ -45,7 +45,17 @@ pub struct Look {
     /// The command that goes on where this stopped.
     pub resume: Option<String>,
     /// How long steps usually take, where that is known.
-    pub usual: BTreeMap<StepId, Duration>,
+    pub usual: Usual,
+}
+
+/// Found out when a step is the first to take long: past runs are read for it.
+pub type Usual = Arc<
+    LazyLock<BTreeMap<StepId, Duration>, Box<dyn FnOnce() -> BTreeMap<StepId, Duration> + Send>>,
+>;
+
+/// What is found out by that function.
+pub fn usual(find: impl FnOnce() -> BTreeMap<StepId, Duration> + Send + 'static) -> Usual {
+    Arc::new(LazyLock::new(Box::new(find)))
 }
 
 impl Look {

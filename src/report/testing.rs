@@ -125,7 +125,7 @@ pub(super) fn watched(
         github: false,
         again: Some("hl up".to_owned()),
         resume: None,
-        usual,
+        usual: crate::report::usual(|| usual),
     };
     let mut screen = Screen::new(plan.clone(), look, Box::new(paper.clone()));
     happens(&mut screen);

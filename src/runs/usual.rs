@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::{page, read};
 use crate::lab::Paths;
-use crate::plan::{EventKind, Plan, Status, StepId};
+use crate::plan::{EventKind, Status, StepId};
 
 /// Runs that are looked at.
 const RUNS: usize = 20;
@@ -13,15 +13,11 @@ const RUNS: usize = 20;
 /// Times of a step that are enough.
 const TIMES: usize = 5;
 
-/// How long the steps of a plan usually take: the middle one of the last times
-/// that a step did its work. Dry runs and live ones are told apart; a step that
-/// never did its work is not among them.
-pub fn usual(paths: &Paths, plan: &Plan, dry_run: bool) -> BTreeMap<StepId, Duration> {
-    let mut times: BTreeMap<&StepId, Vec<u64>> = plan
-        .steps
-        .iter()
-        .map(|step| (&step.id, Vec::new()))
-        .collect();
+/// How long steps usually take: the middle one of the last times that a step did
+/// its work. Dry runs and live ones are told apart; a step that never did its
+/// work is not among them.
+pub fn usual(paths: &Paths, dry_run: bool) -> BTreeMap<StepId, Duration> {
+    let mut times: BTreeMap<StepId, Vec<u64>> = BTreeMap::new();
     for entry in page(paths, Some(RUNS)).entries {
         let same = entry.summary.is_ok_and(|run| run.header.dry_run == dry_run);
         let Some(run) = same.then(|| read(&entry.path).ok()).flatten() else {
@@ -36,10 +32,11 @@ pub fn usual(paths: &Paths, plan: &Plan, dry_run: bool) -> BTreeMap<StepId, Dura
                     ..
                 },
             ) = (&event.step, &event.kind)
-                && let Some(times) = times.get_mut(step)
-                && times.len() < TIMES
             {
-                times.push(*duration_ms);
+                let times = times.entry(step.clone()).or_default();
+                if times.len() < TIMES {
+                    times.push(*duration_ms);
+                }
             }
         }
     }
@@ -49,6 +46,6 @@ pub fn usual(paths: &Paths, plan: &Plan, dry_run: bool) -> BTreeMap<StepId, Dura
     };
     times
         .into_iter()
-        .filter_map(|(step, times)| Some((step.clone(), Duration::from_millis(middle(times)?))))
+        .filter_map(|(step, times)| Some((step, Duration::from_millis(middle(times)?))))
         .collect()
 }

@@ -1,6 +1,11 @@
 //! `hl runs`: the list, one run, its logs, and pruning.
 
 use std::fs;
+use std::time::Duration;
+
+use camino::Utf8Path;
+use hl::lab::Paths;
+use hl::plan::StepId;
 
 use super::{copied, ids, lab, tail};
 use crate::support::conforms;
@@ -296,4 +301,41 @@ with = { argv = ["true"] }
     let run = lab.hl("runs show --json").exits(0).json();
     assert!(run["operator"].as_str().unwrap().starts_with("ann@"));
     assert_eq!(run["flags"].as_object().map_or(0, serde_json::Map::len), 0);
+}
+
+#[test]
+fn the_usual_time_of_a_step_is_the_middle_of_those_that_it_took() {
+    let lab = lab();
+    lab.hl("make").exits(0);
+    lab.hl("break").exits(7);
+    let all = ids(&lab);
+    let made = all
+        .iter()
+        .find(|id| {
+            lab.read(&format!("state/runs/{id}.yaml"))
+                .contains("make/cut")
+        })
+        .unwrap();
+    let text = lab.read(&format!("state/runs/{made}.yaml"));
+    let mark = "\"duration_ms\":";
+    for (id, ms) in [("0001", 1000), ("0002", 9000), ("0003", 3000)] {
+        let other = format!("20200101-000000-{id}");
+        let mut pieces = text.split(mark);
+        let mut copy = pieces.next().unwrap().to_owned();
+        for piece in pieces {
+            let rest = piece.trim_start_matches(|c: char| c.is_ascii_digit());
+            copy = format!("{copy}{mark}{ms}{rest}");
+        }
+        assert!(copy.contains(&format!("{mark}{ms}")));
+        let copy = copy.replace(made.as_str(), &other);
+        lab.write(&format!("state/runs/{other}.yaml"), &copy);
+    }
+    let paths = Paths::live(Utf8Path::from_path(lab.root()).unwrap());
+    let usual = hl::runs::usual(&paths, false);
+    let of = |step: &str| usual.get(&StepId::from(step)).copied();
+    assert_eq!(of("make/cut"), Some(Duration::from_secs(3)));
+    assert!(of("break/try").is_some());
+    // It never did its work.
+    assert_eq!(of("break/fail"), None);
+    assert!(hl::runs::usual(&paths, true).is_empty());
 }

@@ -110,10 +110,11 @@ fn an_interrupt_leaves_nothing_on_the_node() {
     if !has_packer() {
         return;
     }
-    let stage = Stage::with(Latency::default().with("clone", Duration::from_secs(4)));
+    let stage = Stage::with(Latency::default().with("clone", Duration::from_mins(5)));
     let child = stage.hl("l1-template small").spawn();
     stage.waits_for("/clone");
     signal(&child, Signal::INT);
+    stage.sim.hurry();
     let output = child.wait_with_output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(130), "{said}");

@@ -3,8 +3,8 @@
 //!
 //! Where such a character may begin an escape sequence it is tried that it
 //! stands alone, that the sequence is skipped, and that only its beginning is:
-//! what a tool wrote is not always what a terminal makes of it. So a secret is found whatever is put
-//! between its bytes.
+//! what a tool wrote is not always what a terminal makes of it. So a secret is
+//! found whatever is put between its bytes.
 
 use std::collections::{BTreeMap, VecDeque};
 

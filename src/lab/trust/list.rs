@@ -180,7 +180,7 @@ fn safe(dir: &Utf8Path, user: &User) -> Result<(), Failure> {
     let there = dir.ancestors().find(|dir| dir.exists()).unwrap_or(dir);
     let missing = dir.components().count() - there.components().count();
     let real = there.canonicalize_utf8().map_err(|e| unreadable(dir, &e))?;
-    let accounts = Accounts::read();
+    let accounts = Accounts::when_asked();
     let alone = User {
         sudo: None,
         ..user.clone()

@@ -1,8 +1,9 @@
 //! What of a directory somebody else owns, or can write.
 //!
 //! The rule is git's (`safe.directory`), and one more: what others can write
-//! is not the user's alone, whoever owns it.
+//! is not the user's alone, even when the user owns it.
 
+use std::cell::LazyCell;
 use std::fs::{self, Metadata};
 use std::io;
 use std::os::unix::fs::MetadataExt;
@@ -47,14 +48,13 @@ impl Doubt {
 /// # Errors
 /// The directory cannot be looked at.
 pub fn doubts(dir: &Utf8Path, user: &User) -> io::Result<Vec<Doubt>> {
-    let mut accounts = None;
+    let accounts = Accounts::when_asked();
     let mut found = Vec::new();
     let mut look = |path: &Utf8Path, meta: &Metadata| {
         if !user.accepts(meta.uid()) {
             found.push(Doubt::Owner(path.to_owned(), meta.uid()));
         } else if !meta.is_symlink() {
-            let accounts = accounts.get_or_insert_with(Accounts::read);
-            found.extend(writable(path, meta, user, accounts));
+            found.extend(writable(path, meta, user, &accounts));
         }
     };
     look(dir, &fs::metadata(dir)?);
@@ -72,12 +72,13 @@ pub fn doubts(dir: &Utf8Path, user: &User) -> io::Result<Vec<Doubt>> {
 }
 
 /// Who else can write it. A group in which nobody but the user is does no harm:
-/// many systems give each user one, and a umask that lets it write.
+/// many systems give each user one, and a umask that lets it write. The accounts
+/// are read only for that question: this stands at the start of every command.
 pub(super) fn writable(
     path: &Utf8Path,
     meta: &Metadata,
     user: &User,
-    accounts: &Accounts,
+    accounts: &LazyCell<Accounts>,
 ) -> Option<Doubt> {
     if meta.mode() & 0o002 != 0 {
         return Some(Doubt::Everybody(path.to_owned()));
@@ -161,7 +162,7 @@ mod tests {
         let (_guard, dir, user) = lab();
         chmod(&dir, 0o775);
         let meta = fs::metadata(&dir).unwrap();
-        let nobody_known = Accounts::default();
+        let nobody_known = LazyCell::new(Accounts::default as fn() -> Accounts);
         assert_eq!(
             writable(&dir, &meta, &user, &nobody_known),
             Some(Doubt::Group(dir, meta.gid()))

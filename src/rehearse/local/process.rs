@@ -13,12 +13,13 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use camino::Utf8PathBuf;
-use rustix::process::{DumpableBehavior, WaitOptions, WaitStatus};
+use rustix::process::{WaitOptions, WaitStatus};
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 use serde::{Deserialize, Serialize};
 
 use super::files::{self, Files};
 use super::shown;
+use crate::base::forbid_core_dumps;
 use crate::lab::{Lab, Process, Signal};
 use crate::rehearse::guest::{Network, drop_rights};
 use crate::rehearse::run;
@@ -66,8 +67,7 @@ pub(in crate::rehearse) fn main() -> ExitCode {
 
 fn hold() -> Result<u8, String> {
     // The terminal is open in this process: no step may take it from here.
-    rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable)
-        .map_err(|e| format!("cannot hide this process: {e}"))?;
+    forbid_core_dumps().map_err(|e| format!("cannot hide this process: {e}"))?;
     let mut line = String::new();
     io::stdin()
         .lock()
