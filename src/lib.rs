@@ -10,25 +10,31 @@
 //!
 //! | floor | rooms |
 //! |---|---|
-//! | 0 | [`base`]: text as it may be shown; [`diag`]: errors with places, exit codes, "did you mean" |
+//! | 0 | [`base`]: text, files, processes, signals; [`diag`]: errors with places, exit codes, "did you mean" |
 //! | 1 | [`plan`]: Step, Plan, Event, order; [`lab`]: root, paths, environment, redaction, lock |
-//! | 2 | [`pve`]: API client; [`site`]: site-config; [`runs`]: the journal |
-//! | 3 | [`action`]: what a step can do, one file per tool |
-//! | 4 | [`engine`]: executes a plan; [`layers`]: `layer.toml` to recipes to plans |
-//! | 5 | [`report`]: listens to events; [`sim`]: the Proxmox simulator; [`rehearse`]: the sealed world |
-//! | 6 | [`cli`]: the only place that knows the command line |
+//! | 2 | [`pve`]: API client; [`site`]: site-config; [`runs`]: the journal; [`handoff`]: what steps publish |
+//! | 3 | [`tofu`] and [`templates`]: what actions and verbs share; [`legacy`]: what older tools left |
+//! | 4 | [`action`]: what a step can do, one file per action |
+//! | 5 | [`engine`]: executes a plan; [`layers`]: `layer.toml` to recipes to plans; [`report`]: listens to events |
+//! | 6 | [`rehearse`]: the sealed network, guests, a lab's simulated world |
+//! | 7 | [`cli`]: the only place that knows the command line |
+//!
+//! The simulator is a crate of its own, [`hl_sim`].
 
 pub mod action;
 pub mod base;
 pub mod cli;
 pub mod diag;
 pub mod engine;
+pub mod handoff;
 pub mod lab;
 pub mod layers;
+pub mod legacy;
 pub mod plan;
 pub mod pve;
 pub mod rehearse;
 pub mod report;
 pub mod runs;
-pub mod sim;
 pub mod site;
+pub mod templates;
+pub mod tofu;

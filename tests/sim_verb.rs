@@ -228,12 +228,12 @@ fn a_rehearsals_world_is_opened_and_kept() {
     let lab = TestLab::empty();
     let dir = lab.path("state/rehearsal/world");
     std::fs::create_dir_all(&dir).unwrap();
-    let mut seed = hl::sim::Seed::default();
-    seed.tokens.push(hl::sim::SeedToken::administrator(
+    let mut seed = hl_sim::Seed::default();
+    seed.tokens.push(hl_sim::SeedToken::administrator(
         "lab@pve!hl",
         "11111111-2222-3333-4444-555555555555",
     ));
-    let world = serde_json::to_vec(&hl::sim::World::seeded(&seed)).unwrap();
+    let world = serde_json::to_vec(&hl_sim::World::seeded(&seed)).unwrap();
     std::fs::write(dir.join("world.json"), world).unwrap();
     let keys = serde_json::json!({
         "identity": {

@@ -6,9 +6,10 @@ use camino::{Utf8Path, Utf8PathBuf};
 use schemars::{JsonSchema, Schema, schema_for};
 use serde::Deserialize;
 
-use super::{Action, Basis, ChildSpec, Done, Reads, StepContext, StepError};
+use super::{Action, Basis, ChildSpec, Done, Reads, StepContext};
+use crate::base::quoted;
 use crate::diag::Exit;
-use crate::plan::quoted;
+use crate::diag::StepError;
 
 /// Runs a program with arguments. No shell is between.
 #[derive(Debug, Clone, Copy)]

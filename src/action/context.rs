@@ -3,9 +3,11 @@
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::{Cause, Exec, StepError};
+use super::Exec;
+use crate::base::{Cancel, Cancelled};
 use crate::diag::{Advice, Commands, Exit, say};
-use crate::lab::{Cancel, Cancelled, Environment, Lab};
+use crate::diag::{Cause, StepError};
+use crate::lab::{Environment, Lab};
 use crate::plan::{EventKind, Step};
 
 /// Where an action sends what happens while it runs (progress, notes, warnings).

@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use camino::Utf8PathBuf;
 use serde_json::Value;
 
-use super::{Basis, Reads, StepContext, StepError};
+use super::{Basis, Reads, StepContext};
 use crate::diag::Advice;
+use crate::diag::StepError;
 
 /// What an action did.
 #[derive(Debug, Clone, Default, PartialEq)]

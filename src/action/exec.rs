@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use camino::Utf8PathBuf;
 
-use super::StepError;
 use crate::diag::Exit;
+use crate::diag::StepError;
 use crate::plan::Stream;
 
 /// A child to be run.
@@ -118,9 +118,9 @@ impl ChildOutcome {
     }
 
     /// The usual reading of an end: 0 is fine, all else is an error that names
-    /// the program; stops are [`super::Cause::Cancelled`] or `TimedOut`.
+    /// the program; stops are [`crate::diag::Cause::Cancelled`] or `TimedOut`.
     pub fn check(&self, what: &str) -> Result<(), StepError> {
-        use super::Cause;
+        use crate::diag::Cause;
         let error = match (self.stopped, self.exit) {
             (None, ChildExit::Code(0)) => return Ok(()),
             (Some(Stop::User), _) => {

@@ -1,7 +1,7 @@
 //! An API call that failed, as a failed step with its remedy.
 
-use super::{Cause, StepError};
 use crate::diag::{Advice, Exit, hl, say};
+use crate::diag::{Cause, StepError};
 use crate::pve::{Error, TlsProblem, Unreachable};
 
 impl From<Error> for StepError {

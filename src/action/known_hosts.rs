@@ -8,7 +8,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use camino::Utf8Path;
 
-use super::StepError;
+use crate::diag::StepError;
 
 /// Held from reading the file to having replaced it: hosts are learnt at once,
 /// and none may lose another's key. Other processes are kept out by the lab's lock.

@@ -10,8 +10,9 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{Action, Basis, Cause, ChildSpec, Done, Instead, StepContext, StepError, known_hosts};
+use super::{Action, Basis, ChildSpec, Done, Instead, StepContext, known_hosts};
 use crate::diag::say;
+use crate::diag::{Cause, StepError};
 
 /// How long a booting machine may take.
 const PATIENCE: Duration = Duration::from_mins(10);

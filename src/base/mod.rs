@@ -1,17 +1,40 @@
-//! What is no lab: text as it may be shown, and JSON as it may be printed.
+//! What is no lab: text, files, processes and signals.
 //!
 //! | file | what |
 //! |---|---|
-//! | `unseen` | what a terminal does not show: escape sequences, control and invisible characters |
-//! | `text` | text without it |
-//! | `json` | JSON in which it stands as `\uXXXX` |
+//! | `cancel` | the flag that stops a run |
 //! | `core_dump` | this process writes none |
+//! | `digest` | SHA-256 of files and bytes |
+//! | `json` | JSON in which unseen characters stand as `\uXXXX` |
+//! | `network` | hosts with a port |
+//! | `private` | files for the owner alone, opened without following links |
+//! | `process` | processes, recognised even when their number is reused |
+//! | `signals` | what the user says by signal |
+//! | `text` | text without what a terminal does not show |
+//! | `unseen` | what a terminal does not show: escape sequences, control and invisible characters |
+//! | `words` | durations and shell words |
 
+mod cancel;
 mod core_dump;
+mod digest;
 pub mod json;
+mod network;
+mod private;
+mod process;
+mod signals;
 mod text;
 mod unseen;
+mod words;
 
+pub use cancel::{Cancel, Cancelled};
 pub use core_dump::forbid_core_dumps;
+pub use digest::digest;
+pub use network::host_port;
+pub use private::{
+    no_links, private_append, private_new, private_read, private_reopen, private_update, remedy,
+};
+pub use process::{HOLDER, Process, boot_id};
+pub use signals::{Signal, Watch};
 pub use text::sanitize;
 pub use unseen::{Unseen, has_unseen, is_invisible, unseen, width};
+pub use words::{quoted, short_duration};

@@ -3,10 +3,10 @@
 
 use camino::Utf8Path;
 
+use crate::base::quoted;
 use crate::diag::{Diagnostic, Exit, Failure};
 use crate::lab::Accounts;
 use crate::lab::trust::{Doubt, Place, TrustList, User, doubts};
-use crate::plan::quoted;
 use crate::rehearse::is_within;
 
 /// What a directory is to be used as.

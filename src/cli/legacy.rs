@@ -4,8 +4,8 @@
 use super::session::Session;
 use crate::diag::{Failure, say};
 use crate::lab::{Lab, Paths};
+use crate::legacy::{Migration, found, migrate};
 use crate::report::Paint;
-use crate::runs::legacy::{Migration, found, migrate};
 
 /// What commands that only read say of files that wait to be taken over.
 pub(super) fn waiting(paths: &Paths) -> Option<String> {

@@ -19,7 +19,7 @@ use crate::rehearse::{
     self, NotRun, Refusal, Rehearsal, api_variables, invent_secret, seed, serve_on_loopback,
 };
 use crate::report::Paint;
-use crate::sim::World;
+use hl_sim::World;
 
 pub(super) fn rehearse(session: &Session, args: &RehearseArgs) -> Result<Exit, Failure> {
     let words = if args.recipe.is_empty() {

@@ -19,11 +19,14 @@ use super::run::Origin;
 use super::session::Session;
 use super::target::{Ready, Target};
 use crate::action::Approval;
+use crate::base::short_duration;
 use crate::diag::{Diagnostic, Exit, Failure, hl, say};
+use crate::handoff::{Latest, latest};
 use crate::lab::{Lab, Settings};
-use crate::plan::{Plan, short_duration};
+use crate::plan::Plan;
 use crate::report::Paint;
-use crate::runs::{self, Asked, Latest, Run, latest};
+use crate::runs;
+use crate::runs::{Asked, Run};
 
 pub(super) fn replay(session: &Session, args: &ReplayArgs) -> Result<Exit, Failure> {
     let lab = session.lab()?;

@@ -16,11 +16,12 @@ use super::session::{Session, usage};
 use super::target::Ready;
 use super::traces;
 use crate::action::{Approval, Registry};
+use crate::base::quoted;
 use crate::diag::{Exit, Failure};
 use crate::engine::{self, Answer, Approver, Earlier, Options, Setup};
 use crate::lab::timeouts::parse_duration;
 use crate::lab::{Environment, Lab, Lock, Paths, Redactor, within};
-use crate::plan::{Consent, Listener, Outcome, Plan, Status, Step, StepId, past, quoted, took};
+use crate::plan::{Consent, Listener, Outcome, Plan, Status, Step, StepId, past, took};
 use crate::report::{Paint, Tally, Terminal, usual};
 use crate::runs::{self, Asked, Ending, Journal};
 

@@ -8,10 +8,11 @@ use super::args::ShowArgs;
 use super::session::{Session, usage};
 use super::target::{Parsed, Ready, parse};
 use super::variables::variables;
+use crate::base::short_duration;
 use crate::diag::{Failure, hl, say};
 use crate::lab::Environment;
 use crate::layers::{ArgSource, Compiled};
-use crate::plan::{Step, StepId, sanitize, short_duration};
+use crate::plan::{Step, StepId, sanitize};
 use crate::report::Paint;
 
 pub(super) fn show(session: &Session, args: &ShowArgs) -> Result<(), Failure> {

@@ -13,15 +13,16 @@ use serde::{Deserialize, Serialize};
 
 use super::args::SimArgs;
 use super::session::{Session, usage};
+use crate::base::Watch;
 use crate::diag::{Exit, Failure};
+use crate::lab;
 use crate::lab::timeouts::parse_duration;
-use crate::lab::{self, Watch};
 use crate::plan::sanitize;
 use crate::pve::rights::Objects;
 use crate::rehearse::guest::{GuestHost, GuestHostConfig, Network, overlay_works};
 use crate::rehearse::{OnLoopback, invent_secret, open_world, seed};
 use crate::report::Paint;
-use crate::sim::{Guests, Latency, NoGuests, Server, ServerConfig, World, certs};
+use hl_sim::{Guests, Latency, NoGuests, Server, ServerConfig, World, certs};
 
 /// What a kept world needs besides itself to be the same again.
 #[derive(Debug, Serialize, Deserialize)]
@@ -81,7 +82,7 @@ pub(super) fn sim(session: &Session, args: &SimArgs) -> Result<Exit, Failure> {
     let (guests, about) = guests(session, &dir);
     let config = ServerConfig {
         listen: vec![args.listen],
-        tls: crate::sim::Tls::Given(certs::Certificate {
+        tls: hl_sim::Tls::Given(certs::Certificate {
             ca_pem: keys.ca_pem.clone(),
             cert_pem: keys.cert_pem.clone(),
             key_pem: keys.key_pem.clone(),

@@ -7,12 +7,14 @@ use super::args::StatusArgs;
 use super::legacy::waiting;
 use super::session::Session;
 use crate::diag::{Advice, Failure, say};
+use crate::handoff::{Catalog, LastRun, Latest, Runtime};
 use crate::lab::Paths;
 use crate::layers;
 use crate::report::{
     Current, Next, Published, PublishedTemplate, RunDocument, RunState, StatusDocument,
 };
-use crate::runs::{self, Catalog, Ending, Entry, LastRun, Latest, Newest, Runtime, Summary};
+use crate::runs;
+use crate::runs::{Ending, Entry, Newest, Summary};
 
 /// Runs that `--history` tells of.
 const HISTORY: usize = 10;

@@ -8,13 +8,15 @@ use super::args::{TemplatesArgs, TemplatesVerb};
 use super::dry::Dry;
 use super::run::{Job, Origin, run};
 use super::session::Session;
-use crate::action::template::{self, TemplateRow};
-use crate::action::{StepError, builtin};
+use crate::action::builtin;
+use crate::diag::StepError;
 use crate::diag::{Diagnostic, Exit, Failure};
 use crate::lab::{Environment, Lab};
 use crate::plan::{Plan, Step, sanitize};
 use crate::pve::Client;
 use crate::report::{Paint, Palette};
+use crate::templates;
+use crate::templates::TemplateRow;
 
 pub(super) fn templates(session: &Session, args: &TemplatesArgs) -> Result<Exit, Failure> {
     let lab = session.lab()?;
@@ -64,9 +66,9 @@ pub(super) fn read(
 ) -> Result<(), Failure> {
     let rows = match &args.verb {
         Some(TemplatesVerb::Show { name }) => {
-            template::show(&lab.paths, env, client, name).map(|row| vec![row])
+            templates::show(&lab.paths, env, client, name).map(|row| vec![row])
         }
-        _ => template::list(&lab.paths, env, client),
+        _ => templates::list(&lab.paths, env, client),
     };
     show(session, &rows.map_err(failure)?)
 }

@@ -4,11 +4,11 @@
 use super::run::Job;
 use super::session::Session;
 use crate::diag::Failure;
+use crate::handoff::{Identity, Publisher};
 use crate::lab::{Environment, Redactor};
 use crate::plan::{Listener, Plan};
 use crate::pve::Endpoint;
 use crate::report::{Console, Look, Paint, RunReport};
-use crate::runs::{Identity, Publisher};
 
 /// Listeners for a run that leaves traces. `flags` are those that change what
 /// it does, `look` knows how to go on with it.

@@ -5,10 +5,11 @@ use serde_json::json;
 
 use super::args::TrustArgs;
 use super::session::{Session, usage};
+use crate::base::quoted;
 use crate::diag::{Exit, Failure};
 use crate::lab::trust::{Entry, Place, TrustList, User, doubts};
 use crate::lab::{Accounts, locate};
-use crate::plan::{quoted, sanitize};
+use crate::plan::sanitize;
 use crate::report::Paint;
 
 pub(super) fn trust(session: &Session, args: &TrustArgs) -> Result<(), Failure> {

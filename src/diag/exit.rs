@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::base::Signal;
+
 /// How the process ends. A failing child's own code is [`Exit::Child`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -38,6 +40,17 @@ pub enum Exit {
     Terminated,
     /// A child's own code, 1 to 255.
     Child(u8),
+}
+
+/// A process that was stopped by another signal ends as by `SIGTERM`.
+impl From<Signal> for Exit {
+    fn from(signal: Signal) -> Self {
+        if signal == Signal::Interrupt {
+            Self::Interrupted
+        } else {
+            Self::Terminated
+        }
+    }
 }
 
 impl Exit {

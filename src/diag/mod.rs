@@ -9,6 +9,7 @@ mod diagnostic;
 mod exit;
 mod failure;
 mod render;
+mod step_error;
 mod suggest;
 
 pub use advice::{Advice, Commands, hl, is_same_in_a_rehearsal, say};
@@ -16,4 +17,5 @@ pub use diagnostic::{Diagnostic, Place, Severity, Source};
 pub use exit::{Exit, merge};
 pub use failure::Failure;
 pub use render::render;
+pub use step_error::{Cause, StepError};
 pub use suggest::{closest, did_you_mean};

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process_group};
 
 use crate::action::Stop;
-use crate::lab::Process;
+use crate::base::Process;
 use crate::plan::StepId;
 
 /// Time between SIGTERM and SIGKILL, for children that take SIGTERM.

@@ -3,7 +3,8 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::action::{Cancel, Stop};
+use crate::action::Stop;
+use crate::base::Cancel;
 
 /// One step's stop switch and clock.
 #[derive(Debug, Default)]

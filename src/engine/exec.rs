@@ -23,12 +23,13 @@ use super::run::Run;
 use super::shown::shown;
 use super::spawn::spawn;
 use super::voice::{TAIL, Voice};
-use crate::action::{
-    Captured, Cause, ChildExit, ChildOutcome, ChildSpec, Exec, Line, StepError, Stop,
-};
+use crate::action::{Captured, ChildExit, ChildOutcome, ChildSpec, Exec, Line, Stop};
+use crate::base::short_duration;
+use crate::base::{Process, private_new};
 use crate::diag::Exit;
-use crate::lab::{Process, private_new, spool::Tail};
-use crate::plan::{EventKind, Stream, short_duration};
+use crate::diag::{Cause, StepError};
+use crate::lab::spool::Tail;
+use crate::plan::{EventKind, Stream};
 
 /// How often a running child's spool is looked at.
 const LOOK: Duration = Duration::from_millis(30);

@@ -9,9 +9,9 @@ use serde_json::Value;
 
 use super::reuse::{Ground, judge, reason};
 use super::setup::Setup;
-use crate::action::{
-    Cancel, Captured, ChildOutcome, ChildSpec, Exec, Line, StepContext, StepError,
-};
+use crate::action::{Captured, ChildOutcome, ChildSpec, Exec, Line, StepContext};
+use crate::base::Cancel;
+use crate::diag::StepError;
 use crate::plan::{Past, Plan, Published, Step, StepId, order, references, resolve};
 
 /// What becomes of a step.

@@ -7,8 +7,8 @@ use sha2::{Digest, Sha256};
 
 use super::board::needs;
 use super::setup::Setup;
+use crate::base::{Process, boot_id};
 use crate::diag::{Exit, Failure};
-use crate::lab::{Process, boot_id};
 use crate::plan::{self, Cycle, EventKind, Plan, Resumed, RunInfo, sort};
 
 /// Refuses a plan that cannot be executed to its end. Definitions are checked

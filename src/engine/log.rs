@@ -7,7 +7,8 @@ use std::sync::{Mutex, PoisonError};
 
 use camino::Utf8PathBuf;
 
-use crate::lab::{private_append, spool};
+use crate::base::private_append;
+use crate::lab::spool;
 use crate::plan::{Plan, StepId};
 
 /// A file that is made when the first line comes; its directory is there. Every line is written at

@@ -9,7 +9,8 @@ use super::board::needs;
 use super::redacted::value;
 use super::setup::Earlier;
 use crate::action::{Action, Basis, Reads, StepContext};
-use crate::lab::{Lab, Redactor, digest};
+use crate::base::digest;
+use crate::lab::{Lab, Redactor};
 use crate::plan::{Difference, DoneBefore, Fingerprint, Past, Plan, StepId};
 
 /// What is known of a step's result before it runs.

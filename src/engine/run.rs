@@ -24,9 +24,11 @@ use super::step::{End, perform};
 use super::temporary::Temporary;
 use super::words;
 use crate::action::Stop;
+use crate::base::short_duration;
+use crate::base::{Signal, Watch};
 use crate::diag::{Advice, Exit, Failure, merge};
-use crate::lab::{Redactor, Signal, Watch, create_dir};
-use crate::plan::{EventKind, Listener, Outcome, Plan, Published, Status, StepId, short_duration};
+use crate::lab::{Redactor, create_dir};
+use crate::plan::{EventKind, Listener, Outcome, Plan, Published, Status, StepId};
 
 /// How often signals and clocks are looked at; a step's end is heard at once.
 const TICK: Duration = Duration::from_millis(50);
@@ -265,7 +267,7 @@ impl Loop<'_, '_> {
         // both say goodbye, must not cost a VM.
         let escalates = signal == Signal::Interrupt;
         let message = match self.stops.count {
-            0 => self.stop(signal.exit(), "the run was stopped"),
+            0 => self.stop(signal.into(), "the run was stopped"),
             _ if !escalates => return,
             1 => {
                 self.stops.count = 2;

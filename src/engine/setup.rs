@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::action::{Approval, Registry, StepError};
+use crate::action::{Approval, Registry};
+use crate::diag::StepError;
 use crate::diag::{Exit, Failure};
 use crate::lab::{Environment, Lab, Redactor};
 use crate::plan::{Consent, Outcome, Past, Plan, Status, Step, StepId};

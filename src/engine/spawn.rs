@@ -10,8 +10,9 @@ use camino::{Utf8Path, Utf8PathBuf};
 use duct::{Handle, cmd};
 
 use super::setup::Setup;
-use crate::action::{ChildSpec, StepError};
+use crate::action::ChildSpec;
 use crate::diag::Exit;
+use crate::diag::StepError;
 use crate::lab::Environment;
 
 /// Starts a child in a process group of its own, with nothing to read and the

@@ -15,14 +15,15 @@ use super::redacted::value;
 use super::reuse::{Ground, judge, reason};
 use super::run::Run;
 use super::voice::Voice;
-use crate::action::{
-    Action, Approval, Cancel, Cause, Done, Emit, Instead, StepContext, StepError, Stop,
-};
+use crate::action::{Action, Approval, Done, Emit, Instead, StepContext, Stop};
+use crate::base::Cancel;
+use crate::base::short_duration;
 use crate::diag::Exit;
+use crate::diag::{Cause, StepError};
 use crate::lab::{Environment, timeouts};
 use crate::plan::{
     DoneBefore, EventKind, Fingerprint, Missing, Retry, RetryOn, Status, Step, Timeout, references,
-    resolve, short_duration,
+    resolve,
 };
 
 /// The longest wait between two attempts.
@@ -339,7 +340,7 @@ impl Attempts<'_, '_> {
                 self.control.clock(clock);
             }
             if self.control.stopped() == Some(Stop::User) {
-                return Err(crate::action::Cancelled.into());
+                return Err(crate::base::Cancelled.into());
             }
             self.action.run(&ctx)
         });
@@ -369,7 +370,7 @@ impl Attempts<'_, '_> {
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         if self.control.stopped().is_some() {
-            return Err(crate::action::Cancelled.into());
+            return Err(crate::base::Cancelled.into());
         }
         let digest = self.digest(approval);
         let consent = &self.run.setup.options.earlier.consent;

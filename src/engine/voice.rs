@@ -9,8 +9,8 @@ use camino::Utf8Path;
 use super::log::Log;
 use super::run::Run;
 use super::shown::short;
+use crate::base::remedy;
 use crate::diag::{Exit, Failure};
-use crate::lab::remedy;
 use crate::plan::{EventKind, Step, Stream};
 
 /// Lines kept for a failure's report.

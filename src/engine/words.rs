@@ -4,8 +4,9 @@
 use std::collections::BTreeMap;
 
 use super::children::{Child, Deed, What};
+use crate::base::short_duration;
 use crate::lab::timeouts;
-use crate::plan::{StepId, short_duration};
+use crate::plan::StepId;
 
 /// The first stop. `steps` are the running steps without a child.
 pub(super) fn first(deeds: &[Deed], steps: &[StepId], finally: bool) -> String {

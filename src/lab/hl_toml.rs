@@ -7,10 +7,10 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue, Error, ValueDeserializer};
 
 use super::environment::is_loader;
-use super::network::host_port;
 use super::timeouts::{NO_LIMIT, parse_duration};
 use super::variables::{self, Group};
 use super::{Config, LabSettings, NetworkSettings};
+use crate::base::host_port;
 use crate::diag::{Advice, Diagnostic, Exit, Failure, Source, did_you_mean};
 
 /// Sections and their keys; no keys: the names are the user's own.

@@ -9,8 +9,9 @@ use camino::Utf8PathBuf;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::private::{private_read, private_update, remedy};
-use super::{Paths, Process, create_dir};
+use super::{Paths, create_dir};
+use crate::base::Process;
+use crate::base::{private_read, private_update, remedy};
 use crate::diag::{Exit, Failure};
 
 /// How often a lab that is held is looked at for the name of its holder.

@@ -6,20 +6,14 @@
 //! rehearsals can give their own; the command line reads the real ones.
 
 mod accounts;
-mod cancel;
 mod config;
-mod digest;
 pub mod environment;
 mod hl_toml;
 mod lock;
-mod network;
 mod paths;
-mod private;
-mod process;
 mod redact;
 mod root;
 mod settings;
-mod signals;
 pub mod spool;
 pub mod ssh;
 pub mod timeouts;
@@ -28,17 +22,11 @@ pub mod variables;
 mod write;
 
 pub use accounts::Accounts;
-pub use cancel::{Cancel, Cancelled};
 pub use config::{Config, DopplerMode, DopplerSettings, LabSettings, NetworkSettings, SshSettings};
-pub use digest::digest;
 pub use environment::{Environment, Provenance, Var};
 pub use lock::{Holder, Lock};
-pub use network::host_port;
 pub use paths::Paths;
-pub use private::{no_links, private_append, private_new, private_read, private_reopen, remedy};
-pub use process::{HOLDER, Process, boot_id};
 pub use redact::{RedactStream, Redactor, mask_within, within};
 pub use root::{Lab, locate};
 pub use settings::{Setting, Settings, dry_run_variable};
-pub use signals::{Signal, Watch};
 pub use write::{create_dir, write};

@@ -11,7 +11,8 @@ use std::io::{self, Read, Write};
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-use super::{Redactor, private_append, private_read};
+use super::Redactor;
+use crate::base::{private_append, private_read};
 
 /// A line longer than this is left out: it is data, not something said, and
 /// cutting it could cut a secret in two.

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use camino::Utf8Path;
 
-use super::private::{no_links, remedy};
+use crate::base::{no_links, remedy};
 use crate::diag::{Exit, Failure, say};
 
 /// Directories that hold what only the owner may read, wherever they are in a path.

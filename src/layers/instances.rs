@@ -13,9 +13,10 @@ use super::fields::join;
 use super::model::{Layer, NodeKind, Param, ParamType, Recipe};
 use super::template::{Renderer, Unrendered};
 use super::{Book, words};
+use crate::base::quoted;
 use crate::diag::{Advice, Diagnostic, Exit, Failure};
 use crate::lab::Environment;
-use crate::plan::{MOST_STEPS, quoted};
+use crate::plan::MOST_STEPS;
 
 /// Where an argument's value came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]

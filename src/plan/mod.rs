@@ -11,7 +11,6 @@ mod order;
 mod past;
 mod reference;
 mod step;
-mod text;
 mod took;
 mod wrap;
 
@@ -25,6 +24,5 @@ pub use order::{Cycle, dependents, needs, order, sort};
 pub use past::{DoneBefore, Past, past};
 pub use reference::{Missing, Published, references, resolve};
 pub use step::{OnFailure, PLAN_VERSION, Plan, Retry, RetryOn, Step, StepId, Timeout};
-pub use text::{quoted, short_duration};
 pub use took::took;
 pub use wrap::{TEXT, wrap};

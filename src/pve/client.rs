@@ -13,7 +13,8 @@ use super::body::{self, Cut};
 use super::settings::Settings;
 use super::tls::{self, LastShown};
 use super::{Endpoint, Error, Fingerprint, Policy, TlsProblem, Unreachable, answer};
-use crate::lab::{Cancel, Environment, Paths};
+use crate::base::Cancel;
+use crate::lab::{Environment, Paths};
 
 /// Until a connection stands.
 const CONNECT: Duration = Duration::from_secs(5);

@@ -133,8 +133,8 @@ impl Error {
     }
 }
 
-impl From<crate::lab::Cancelled> for Error {
-    fn from(_: crate::lab::Cancelled) -> Self {
+impl From<crate::base::Cancelled> for Error {
+    fn from(_: crate::base::Cancelled) -> Self {
         Self::Cancelled
     }
 }

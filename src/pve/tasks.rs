@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use super::path::percent_encode;
 use super::types::LogLine;
 use super::{Client, Error, Param, Task, Upid};
-use crate::lab::Cancel;
+use crate::base::Cancel;
 
 /// Pause between two looks at a task; the first ones are shorter.
 const PAUSES: [Duration; 4] = [

@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use crate::diag::{Exit, Failure};
-use crate::sim::{Latency, NoGuests, Running, Server, ServerConfig, Tls, World};
+use hl_sim::{Latency, NoGuests, Running, Server, ServerConfig, Tls, World};
 
 /// Serves a world on a free port of 127.0.0.1; what is changed there is lost.
 ///

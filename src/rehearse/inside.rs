@@ -18,10 +18,11 @@ use super::run::{self, Orders};
 use super::seal;
 use super::world::Room;
 use super::{local, make_keys, namespaces};
+use crate::base::{Process, Signal, Watch};
 use crate::diag::{Commands, Exit, Failure, render};
-use crate::lab::{Paths, Process, Signal, Watch};
+use crate::lab::Paths;
 use crate::plan::{TEXT, wrap};
-use crate::sim::{Guests, Latency, Server, ServerConfig, Tls};
+use hl_sim::{Guests, Latency, Server, ServerConfig, Tls};
 
 /// Runs until the recipe is over; the exit code is that of the inner `hl`.
 pub(super) fn main() -> ExitCode {

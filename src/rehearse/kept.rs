@@ -6,10 +6,11 @@ use camino::{Utf8Path, Utf8PathBuf};
 use super::api::{api_variables, serve_on_loopback};
 use super::lock::{Lock, hold};
 use super::world::{self, ANEW, Keys, cannot};
+use crate::base::Process;
 use crate::diag::{Exit, Failure};
-use crate::lab::{Paths, Process};
+use crate::lab::Paths;
 use crate::pve::rights::Objects;
-use crate::sim::{Running, World};
+use hl_sim::{Running, World};
 
 /// A rehearsal's world that `hl sim` may serve: no rehearsal runs while this lives.
 #[derive(Debug)]

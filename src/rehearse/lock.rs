@@ -15,8 +15,10 @@ use camino::Utf8Path;
 use serde::{Deserialize, Serialize};
 
 use super::world::cannot;
+use crate::base::Process;
 use crate::diag::{Exit, Failure};
-use crate::lab::{self, Paths, Process};
+use crate::lab;
+use crate::lab::Paths;
 
 /// The longest wait for a rehearsal that is ending. Its tools may take longer.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -88,7 +90,7 @@ impl Lock {
     ) -> Result<Self, Failure> {
         lab::create_dir(paths.out())?;
         let path = paths.out().join("lock");
-        let mut file = lab::private_append(&path).map_err(|e| cannot("open", &path, &e))?;
+        let mut file = crate::base::private_append(&path).map_err(|e| cannot("open", &path, &e))?;
         let begun = Instant::now();
         loop {
             match file.try_lock() {

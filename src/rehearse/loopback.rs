@@ -5,7 +5,7 @@ use std::io::ErrorKind;
 use std::net::{Ipv4Addr, TcpListener};
 
 use super::guest::GuestHost;
-use crate::sim::{GuestSpec, Guests};
+use hl_sim::{GuestSpec, Guests};
 
 /// Where a guest's sshd listens.
 const SSH: u16 = 22;

@@ -24,8 +24,9 @@ use serde::{Deserialize, Serialize};
 use super::seal::{self, Refusal};
 use super::strangers::Spaces;
 use super::world::{Identity, Other};
+use crate::base::{Process, Signal, Watch};
 use crate::diag::{Exit, Failure};
-use crate::lab::{Environment, Lab, Paths, Process, Signal, Watch};
+use crate::lab::{Environment, Lab, Paths};
 use crate::pve::Endpoint;
 use crate::pve::rights::Objects;
 

@@ -1,7 +1,7 @@
 //! How a simulated world begins: as the lab's environment describes its node.
 
 use crate::pve::rights::{self, Objects};
-use crate::sim::{Grant, Profile, Seed, SeedBridge, SeedStorage, SeedToken};
+use hl_sim::{Grant, Profile, Seed, SeedBridge, SeedStorage, SeedToken};
 
 const GIB: u64 = 1 << 30;
 

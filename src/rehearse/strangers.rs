@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::seal::network_of;
-use crate::lab::Process;
+use crate::base::Process;
 
 /// The network namespace of a process.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -20,7 +20,7 @@ use super::seed::{cluster, invent_secret};
 use crate::diag::{Diagnostic, Exit, Failure};
 use crate::lab::{self, Paths};
 use crate::pve::rights::Objects;
-use crate::sim::{World, certs};
+use hl_sim::{World, certs};
 
 /// Kept by `--fresh`: what earlier rehearsals said, and the lock that is held.
 const KEPT: [&str; 2] = ["runs", "logs"];
@@ -188,7 +188,7 @@ pub(super) fn cannot(verb: &str, path: &Utf8Path, error: &io::Error) -> Failure 
         Exit::CannotWrite,
         format!("cannot {verb} `{path}`: {error}"),
     )
-    .helps(lab::remedy(error))
+    .helps(crate::base::remedy(error))
 }
 
 /// Ends what an earlier rehearsal left running of guests.
@@ -293,7 +293,7 @@ fn remove(path: &Path) -> Result<(), Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::lab::Process;
+    use crate::base::Process;
 
     fn identity() -> Identity {
         Identity {

@@ -7,7 +7,8 @@ use std::time::Duration;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
 use super::{Paint, Palette};
-use crate::plan::{StepId, short_duration};
+use crate::base::short_duration;
+use crate::plan::StepId;
 
 /// Redraws in a second.
 const RATE: u8 = 10;

@@ -1,8 +1,9 @@
 //! `state/logs/ID/console.log`: what a person was told of the run, in plain
 //! text, also when nobody watched. What the tools said is in the steps' logs.
 
+use crate::base::{private_append, remedy};
 use crate::diag::{Exit, Failure};
-use crate::lab::{Paths, create_dir, private_append, remedy};
+use crate::lab::{Paths, create_dir};
 use crate::plan::{Event, Listener, Plan};
 
 use super::screen::Screen;

@@ -5,7 +5,8 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use super::{Ended, Paint, Palette};
-use crate::plan::{sanitize, short_duration, wrap};
+use crate::base::short_duration;
+use crate::plan::{sanitize, wrap};
 
 /// How to go on after a failure.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -7,7 +7,8 @@
 use std::fmt::Write as _;
 
 use super::Tally;
-use crate::plan::{Outcome, Plan, Status, sanitize, short_duration};
+use crate::base::short_duration;
+use crate::plan::{Outcome, Plan, Status, sanitize};
 
 /// How bad an annotation is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

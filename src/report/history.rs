@@ -11,8 +11,9 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::{Paint, Palette};
+use crate::base::{quoted, short_duration};
 use crate::lab::Paths;
-use crate::plan::{Outcome, quoted, sanitize, short_duration};
+use crate::plan::{Outcome, sanitize};
 use crate::runs::{Ending, Entry, Page, Summary};
 
 /// `hl runs --json`

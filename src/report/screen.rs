@@ -8,10 +8,10 @@ use super::bars::Bars;
 use super::github;
 use super::unstarted::Unstarted;
 use super::{Ended, GoOn, Level, Look, Mode, Paint, Tally, annotation, failed_step, summary};
+use crate::base::short_duration;
 use crate::diag::Exit;
 use crate::plan::{
-    Event, EventKind, Outcome, Plan, Resumed, RunInfo, Status, StepId, Stream, TEXT, sanitize,
-    short_duration, wrap,
+    Event, EventKind, Outcome, Plan, Resumed, RunInfo, Status, StepId, Stream, TEXT, sanitize, wrap,
 };
 
 /// A step is announced when it takes longer than this.

@@ -11,8 +11,9 @@ use serde::Serialize;
 
 use super::history::{ago, local};
 use super::{Paint, Palette, RunDocument, RunRow, RunState, StepRow, StepState};
-use crate::plan::{sanitize, short_duration};
-use crate::runs::{LastRun, Made};
+use crate::base::short_duration;
+use crate::handoff::{LastRun, Made};
+use crate::plan::sanitize;
 
 /// Outstanding steps that are named; the rest is counted.
 const NAMED: usize = 5;

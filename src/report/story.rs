@@ -12,8 +12,9 @@ use serde_json::Value;
 
 use super::history::{local, plain};
 use super::{Ended, Paint, Palette, RunRow, RunState, failed_step};
+use crate::base::{quoted, short_duration};
 use crate::lab::Paths;
-use crate::plan::{Event, EventKind, Status, quoted, sanitize, short_duration};
+use crate::plan::{Event, EventKind, Status, sanitize};
 use crate::runs::{Run, State, StepRun, Summary};
 
 /// A value of a published output longer than this is left to `--json`.

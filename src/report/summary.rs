@@ -1,7 +1,8 @@
 //! The end of a run: one line a layer, then one line for all.
 
 use super::{Ended, Paint, Palette, Tally};
-use crate::plan::{Outcome, Plan, RunInfo, Status, TEXT, short_duration, wrap};
+use crate::base::short_duration;
+use crate::plan::{Outcome, Plan, RunInfo, Status, TEXT, wrap};
 
 /// The layer whose steps are checks.
 const RUNWAY: &str = "l0";

@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::Asked;
+use crate::base::boot_id;
 use crate::base::is_invisible;
-use crate::lab::boot_id;
 use crate::plan::RunInfo;
 
 /// The format version that this `hl` writes. A newer one is not read (76).
@@ -60,7 +60,7 @@ pub struct Header {
 
 impl Header {
     /// The header of a run that starts now.
-    pub(super) fn new(
+    pub fn new(
         info: &RunInfo,
         started_at: &str,
         flags: BTreeMap<String, Value>,
@@ -96,7 +96,7 @@ impl Header {
     }
 
     /// The header as YAML, up to and with the line `events:`.
-    pub(super) fn text(&self) -> Result<String, serde_json::Error> {
+    pub fn text(&self) -> Result<String, serde_json::Error> {
         let mut text = String::new();
         if let Value::Object(fields) = serde_json::to_value(self)? {
             // What a person looks for first; then the rest.
@@ -131,7 +131,7 @@ fn place(key: &str) -> Option<usize> {
 
 /// A value as JSON that every YAML reader takes as a flow value: characters
 /// that YAML or a terminal does not print are escaped.
-pub(super) fn flow<T: Serialize>(value: &T) -> Result<String, serde_json::Error> {
+pub fn flow<T: Serialize>(value: &T) -> Result<String, serde_json::Error> {
     let json = serde_json::to_string(value)?;
     let mut text = String::with_capacity(json.len());
     for c in json.chars() {

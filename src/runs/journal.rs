@@ -16,8 +16,9 @@ use serde_json::Value;
 use super::header::{Header, flow};
 use super::read::{Run, parse, whole_lines};
 use super::{Asked, file_of};
+use crate::base::{private_append, private_read, private_reopen, remedy};
 use crate::diag::{Advice, Exit, Failure, say};
-use crate::lab::{Paths, private_append, private_read, private_reopen, remedy, write};
+use crate::lab::{Paths, write};
 use crate::plan::{Event, EventKind, Listener, RunInfo, took};
 
 /// A listener that keeps the run.
@@ -244,7 +245,7 @@ fn bug(error: &serde_json::Error) -> Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::lab::{Process, boot_id};
+    use crate::base::{Process, boot_id};
     use crate::plan::{Outcome, Resumed, StepId};
     use crate::runs::{Ending, FORMAT, read};
     use std::fs;

@@ -13,8 +13,9 @@ use camino::{Utf8Path, Utf8PathBuf};
 use serde::Serialize;
 
 use super::{Ending, Newest, file_of, open, page, survivors};
+use crate::base::{no_links, remedy};
 use crate::diag::{Exit, Failure, hl, say};
-use crate::lab::{Lab, Paths, no_links, remedy};
+use crate::lab::{Lab, Paths};
 use crate::plan::Outcome;
 
 /// A run that may go.

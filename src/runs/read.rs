@@ -6,8 +6,8 @@ use camino::Utf8Path;
 use serde::Deserialize;
 
 use super::header::{FORMAT, Header};
+use crate::base::{Process, boot_id};
 use crate::diag::{Exit, Failure};
-use crate::lab::{Process, boot_id};
 use crate::plan::{Event, EventKind, Outcome, Resumed};
 
 /// A run as its file tells it.

@@ -14,9 +14,11 @@ use rustix::process::{Pid, Signal as Kill, kill_process_group};
 
 use super::read::process_of;
 use super::{Ending, ids, read};
+use crate::base::short_duration;
+use crate::base::{Process, Signal, Watch, remedy};
 use crate::diag::{Exit, Failure};
-use crate::lab::{Lab, Process, Redactor, Signal, Watch, remedy, spool};
-use crate::plan::{EventKind, StepId, short_duration};
+use crate::lab::{Lab, Redactor, spool};
+use crate::plan::{EventKind, StepId};
 
 /// How often the waiting looks.
 const LOOK: Duration = Duration::from_millis(100);
@@ -260,7 +262,7 @@ fn given_up(left: &[Survivor], signal: Signal) -> Failure {
     };
     let pids: Vec<String> = left.iter().map(|s| format!("-{}", s.process.pid)).collect();
     Failure::message(
-        signal.exit(),
+        signal.into(),
         format!("stopped waiting: {} {still}", names(left)),
     )
     .help("run it again to wait again")

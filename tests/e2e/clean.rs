@@ -8,8 +8,8 @@ use std::process::Command;
 use std::sync::Arc;
 
 use hl::rehearse::guest::{GuestHost, GuestHostConfig, Network, veth_works};
-use hl::sim::certs::Certificate;
-use hl::sim::{Guests, Latency, Running, Server, ServerConfig, Tls, World};
+use hl_sim::certs::Certificate;
+use hl_sim::{Guests, Latency, Running, Server, ServerConfig, Tls, World};
 use serde_json::Value;
 
 use super::rehearsal::Rehearsed;

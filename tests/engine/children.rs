@@ -1,8 +1,9 @@
 //! Children: spools, logs, redaction, timeouts, groups.
 
 use hl::action::{ChildSpec, Done};
+use hl::base::Process;
 use hl::diag::{Exit, Failure};
-use hl::lab::{Process, Redactor};
+use hl::lab::Redactor;
 use hl::plan::{Event, EventKind, Listener, Status, Timeout};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;

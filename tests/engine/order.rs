@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use hl::action::{Approval, Cause, Done, Instead, StepError};
+use hl::action::{Approval, Done, Instead};
+use hl::diag::{Cause, StepError};
 use hl::diag::{Exit, Failure};
 use hl::lab::environment::Nodes;
 use hl::lab::{Environment, Provenance, Redactor, Var};

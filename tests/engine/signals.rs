@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use hl::lab::Process;
+use hl::base::Process;
 use hl::plan::{Event, EventKind, Outcome, Plan, Status, Step};
 use hl::runs::{Ending, read};
 use rustix::process::Signal;

@@ -6,8 +6,9 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use camino::Utf8PathBuf;
-use hl::action::{Action, Approval, ChildSpec, Command, Done, Registry, StepContext, StepError};
+use hl::action::{Action, Approval, ChildSpec, Command, Done, Registry, StepContext};
 use hl::diag::Failure;
+use hl::diag::StepError;
 use hl::engine::{Answer, Approver, Options, RunResult, Setup, run};
 use hl::lab::{Config, Environment, Lab, Paths, Redactor};
 use hl::plan::{Event, EventKind, Listener, Plan, Status, Step, StepId};

@@ -2,8 +2,9 @@
 
 use std::fs;
 
+use hl::base::Process;
 use hl::diag::Exit;
-use hl::lab::{Lock, Process, Redactor};
+use hl::lab::{Lock, Redactor};
 use hl::plan::EventKind;
 use hl::runs::{Ending, Survivor, read, settle, survivors};
 use rustix::process::Signal;

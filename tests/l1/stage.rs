@@ -7,7 +7,7 @@ use std::process::{Child, Command};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use hl::sim::{Latency, NoGuests, Running, Seed, SeedToken, Server, ServerConfig, Tls, World};
+use hl_sim::{Latency, NoGuests, Running, Seed, SeedToken, Server, ServerConfig, Tls, World};
 use serde_json::Value;
 
 use crate::support::{Hl, TestLab};

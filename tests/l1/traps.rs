@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use hl::sim::{Latency, SeedVm};
-use hl::sim::{Seed, World};
+use hl_sim::{Latency, SeedVm};
+use hl_sim::{Seed, World};
 use rustix::process::Signal;
 
 use super::stage::{Stage, has_packer, signal};

@@ -5,7 +5,7 @@ use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use hl::sim::{GuestSpec, Guests, Latency};
+use hl_sim::{GuestSpec, Guests, Latency};
 
 use super::stage::{Stage, sealed};
 

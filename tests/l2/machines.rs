@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use hl::sim::{GuestSpec, Guests, Latency};
+use hl_sim::{GuestSpec, Guests, Latency};
 
 use super::stage::{Stage, sealed};
 
@@ -139,7 +139,7 @@ fn stopped_machines_are_started_and_one_that_is_gone_is_named_at_once() {
         let task = client.stop_vm("pve", vmid).unwrap();
         let done = client.wait_task(
             &task,
-            &hl::lab::Cancel::default(),
+            &hl::base::Cancel::default(),
             std::time::Duration::from_mins(1),
         );
         done.unwrap();

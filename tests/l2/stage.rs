@@ -8,10 +8,10 @@ use std::process::{Child, Command};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use hl::action::template::{Manifest, Notes, Shelf, Stamp};
 use hl::lab::{Environment, Paths, Provenance, Var};
 use hl::pve::rights::Objects;
-use hl::sim::{Guests, Latency, NoGuests, Running, Seed, SeedVm, Server, ServerConfig, Tls, World};
+use hl::templates::{Manifest, Notes, Shelf, Stamp};
+use hl_sim::{Guests, Latency, NoGuests, Running, Seed, SeedVm, Server, ServerConfig, Tls, World};
 
 use crate::support::{Hl, Ran, TestLab};
 

@@ -5,7 +5,9 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::process::Command;
 
 use camino::Utf8PathBuf;
-use hl::action::{Cancel, Captured, ChildOutcome, ChildSpec, Exec, Line, StepContext, StepError};
+use hl::action::{Captured, ChildOutcome, ChildSpec, Exec, Line, StepContext};
+use hl::base::Cancel;
+use hl::diag::StepError;
 use hl::layers::clean::{Clean, plan, scan};
 
 use super::fixture::{Fixture, layer};

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::fs;
 
 use camino::Utf8PathBuf;
-use hl::action::{Action, Done, Registry, StepContext, StepError};
+use hl::action::{Action, Done, Registry, StepContext};
+use hl::diag::StepError;
 use hl::diag::{Failure, render};
 use hl::lab::{Config, Environment, Lab, Paths, Provenance, Var};
 use hl::layers::{Book, Request, Scope, load_with};

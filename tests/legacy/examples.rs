@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use camino::Utf8Path;
+use hl::handoff::Runtime;
 use hl::lab::Paths;
 use hl::plan::{EventKind, Outcome, Status};
-use hl::runs::{Ending, Run, Runtime};
+use hl::runs::{Ending, Run};
 use rstest::rstest;
 use serde_json::json;
 

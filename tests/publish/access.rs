@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use hl::pve::rights::Objects;
-use hl::sim::{Latency, NoGuests, Running, Server, ServerConfig, Tls, World};
+use hl_sim::{Latency, NoGuests, Running, Server, ServerConfig, Tls, World};
 use portable_pty::{CommandBuilder, PtySize, native_pty_system};
 
 use crate::support::{Hl, TestLab};

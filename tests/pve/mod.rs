@@ -8,9 +8,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use camino::Utf8Path;
-use hl::lab::{Cancel, Environment, Paths, Provenance, Var};
+use hl::base::Cancel;
+use hl::lab::{Environment, Paths, Provenance, Var};
 use hl::pve::{Client, Download, Error, Upid};
-use hl::sim::{
+use hl_sim::{
     Grant, Latency, NoGuests, Running, Seed, SeedToken, Server, ServerConfig, Tls, World,
 };
 

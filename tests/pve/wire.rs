@@ -7,9 +7,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use camino::Utf8Path;
-use hl::lab::{Cancel, Environment, Paths, Provenance, Var};
+use hl::base::Cancel;
+use hl::lab::{Environment, Paths, Provenance, Var};
 use hl::pve::{Client, Error};
-use hl::sim::certs;
+use hl_sim::certs;
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};

@@ -8,7 +8,7 @@ use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use hl::rehearse::guest::{GuestHost, GuestHostConfig, Network};
-use hl::sim::{GuestSpec, Guests as _};
+use hl_sim::{GuestSpec, Guests as _};
 
 use super::{apt_repo, in_namespaces, run};
 

@@ -3,7 +3,7 @@
 use std::fs;
 use std::sync::Arc;
 
-use hl::sim::{Latency, NoGuests, Seed, SeedToken, Server, ServerConfig, Tls, World};
+use hl_sim::{Latency, NoGuests, Seed, SeedToken, Server, ServerConfig, Tls, World};
 
 use crate::support::TestLab;
 

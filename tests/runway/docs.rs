@@ -6,7 +6,7 @@ use std::fs;
 use std::path::Path;
 
 use hl::pve::rights::{self, Objects};
-use hl::sim::{Grant, Seed, SeedToken};
+use hl_sim::{Grant, Seed, SeedToken};
 use rstest::rstest;
 
 use super::scene::{SECRET, TOKEN_ID, scene};

@@ -1,6 +1,6 @@
 //! Node, storages, bridge, rights, build address.
 
-use hl::sim::{Grant, Profile, Seed, SeedStorage, SeedToken, World};
+use hl_sim::{Grant, Profile, Seed, SeedStorage, SeedToken, World};
 use rstest::rstest;
 
 use super::scene::{SECRET, TOKEN_ID, grants, scene, seed};

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use hl::pve::rights::{self, Objects};
-use hl::sim::{
+use hl_sim::{
     Grant, Latency, NoGuests, Running, Seed, SeedToken, Server, ServerConfig, Tls, World,
 };
 use serde_json::Value;

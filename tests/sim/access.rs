@@ -1,6 +1,6 @@
 //! Tokens, tickets, rights.
 
-use hl::sim::{Grant, SeedToken, SeedUser};
+use hl_sim::{Grant, SeedToken, SeedUser};
 use serde_json::json;
 
 use super::support::{TOKEN, lab, read, seed};

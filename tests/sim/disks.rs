@@ -196,7 +196,7 @@ fn disks_move_between_storages() {
 #[test]
 fn packers_iso_keeps_its_size_and_media() {
     let mut seed = seed();
-    seed.storages[0].files.push(hl::sim::SeedFile {
+    seed.storages[0].files.push(hl_sim::SeedFile {
         name: "iso/x.iso".to_owned(),
         size: 700 << 20,
         disk: 0,

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use hl::sim::{GuestSpec, Guests, NoGuests, World};
+use hl_sim::{GuestSpec, Guests, NoGuests, World};
 use serde_json::json;
 
 use super::support::{Setup, seed, template};
@@ -214,7 +214,7 @@ fn disks_of_a_seed_are_made_once() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("world.json");
     let mut seed = seed();
-    seed.vms.push(hl::sim::SeedVm {
+    seed.vms.push(hl_sim::SeedVm {
         vmid: 100,
         config: [(
             "scsi0".to_owned(),

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use hl::sim::{GuestSpec, Guests, World};
+use hl_sim::{GuestSpec, Guests, World};
 use serde_json::Value;
 
 use super::support::{Lab, Setup, seed, template};

@@ -1,6 +1,6 @@
 //! A VM from its making to its end, as the clients lead it.
 
-use hl::sim::{Grant, SeedToken};
+use hl_sim::{Grant, SeedToken};
 use serde_json::json;
 
 use super::support::{Lab, lab, read, seed, template};
@@ -360,7 +360,7 @@ fn a_description_loses_the_white_space_at_its_end() {
 #[test]
 fn root_locks_and_unlocks_a_vm() {
     let mut seed = seed();
-    seed.users.push(hl::sim::SeedUser {
+    seed.users.push(hl_sim::SeedUser {
         id: "root@pam".to_owned(),
         password: Some("admin".to_owned()),
         grants: Vec::new(),

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::{Arc, Once};
 use std::time::{Duration, Instant};
 
-use hl::sim::{
+use hl_sim::{
     Guests, Latency, NoGuests, Running, Seed, SeedToken, Server, ServerConfig, Tls, World,
 };
 use reqwest::Method;

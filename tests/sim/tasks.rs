@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use hl::sim::{Latency, SeedToken, World};
+use hl_sim::{Latency, SeedToken, World};
 use serde_json::json;
 
 use super::support::{Setup, lab, seed, template};

@@ -9,7 +9,8 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::site::{self, Variables};
-use crate::action::{Action, Basis, Done, StepContext, StepError};
+use crate::action::{Action, Basis, Done, StepContext};
+use crate::diag::StepError;
 use crate::diag::{Advice, Exit, Failure, hl, say};
 use crate::lab;
 use crate::lab::ssh;

@@ -12,7 +12,8 @@ use serde_json::Map;
 use super::events::{CALLBACK, Counts, EventFile, PlaybookEvent, judge};
 use super::site;
 use crate::action::ssh_wait;
-use crate::action::{Action, Basis, ChildExit, ChildSpec, Done, Reads, StepContext, StepError};
+use crate::action::{Action, Basis, ChildExit, ChildSpec, Done, Reads, StepContext};
+use crate::diag::StepError;
 use crate::diag::{Exit, hl, say};
 use crate::lab;
 

@@ -6,7 +6,9 @@ use std::collections::BTreeMap;
 use camino::{Utf8Path, Utf8PathBuf};
 use serde_json::{Map, Value, json};
 
-use crate::action::{self, StepContext, StepError};
+use crate::action;
+use crate::action::StepContext;
+use crate::diag::StepError;
 use crate::diag::{Exit, Failure};
 use crate::lab;
 use crate::site::resolve::{Object, Origin, Traced, Value as SiteValue};

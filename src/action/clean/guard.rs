@@ -2,7 +2,7 @@
 
 use std::path::{Component, Path};
 
-use crate::runs::legacy::is_legacy;
+use crate::legacy::is_legacy;
 
 /// Why a path (relative to the lab) is never removed; `None` when it may be.
 /// What lies below a protected directory is protected too.

@@ -10,7 +10,8 @@ use schemars::{JsonSchema, Schema, schema_for};
 use serde::Deserialize;
 
 use super::{Surroundings, survey};
-use crate::action::{Action, Basis, Done, Instead, StepContext, StepError};
+use crate::action::{Action, Basis, Done, Instead, StepContext};
+use crate::diag::StepError;
 use crate::diag::{Exit, Failure};
 
 /// Removes files and directories of the lab that runs made.

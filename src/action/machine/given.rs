@@ -9,7 +9,7 @@ use std::thread;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::action::StepError;
+use crate::diag::StepError;
 
 /// How many are asked at once: a node has three workers for its API.
 const AT_ONCE: usize = 8;

@@ -6,7 +6,8 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::given::{Machine, count, each, together};
-use crate::action::{Action, Basis, Done, StepContext, StepError};
+use crate::action::{Action, Basis, Done, StepContext};
+use crate::diag::StepError;
 use crate::pve;
 
 /// How long a node may take to start one.

@@ -10,7 +10,8 @@ use serde_json::{Map, Value};
 
 use super::address::Interfaces;
 use super::given::{Machine, count, each, together};
-use crate::action::{Action, Basis, Done, StepContext, StepError};
+use crate::action::{Action, Basis, Done, StepContext};
+use crate::diag::StepError;
 use crate::diag::{Exit, hl};
 use crate::lab::timeouts;
 use crate::plan::EventKind;
@@ -171,7 +172,7 @@ fn ask(client: &pve::Client, vm: &Machine) -> Result<Answer, StepError> {
                 ))
             })
         }
-        Err(pve::Error::Cancelled) => Err(crate::action::Cancelled.into()),
+        Err(pve::Error::Cancelled) => Err(crate::base::Cancelled.into()),
         Err(error) => Ok(not_answered(vm, &error)),
     }
 }
@@ -204,7 +205,7 @@ fn timed_out(vm: &Machine, why: &str, patience: Duration) -> StepError {
     let error = StepError::new(format!(
         "{} told no address in {}: {why}",
         vm.words(),
-        crate::plan::short_duration(patience)
+        crate::base::short_duration(patience)
     ));
     if why.contains("is not running") && why.contains("VM ") {
         return error.help(format!(

@@ -4,12 +4,13 @@
 
 use std::time::{Duration, Instant};
 
+use crate::action::StepContext;
 use crate::action::template::call;
-use crate::action::template::node;
-use crate::action::template::{Template, notes};
-use crate::action::{StepContext, StepError};
+use crate::diag::StepError;
 use crate::diag::say;
 use crate::pve::{BuildAddress, Client, Error, VmConfig};
+use crate::templates::node;
+use crate::templates::{Template, notes};
 
 /// An import of some gigabytes on a slow disk.
 const IMPORT: Duration = Duration::from_mins(30);

@@ -14,13 +14,15 @@ use super::orphans::name_orphans;
 use super::takeover::take_over;
 use super::variables::{Build, variables};
 use super::workspace::Workspace;
-use crate::action::template::{
-    Begun, Manifest, Pin, Record, Shelf, Stamp, Template, call, inputs_digest, node, notes,
-    pin_in_use,
-};
-use crate::action::{Action, Basis, Done, Instead, Reads, StepContext, StepError};
+use crate::action::template::call;
+use crate::action::{Action, Basis, Done, Instead, Reads, StepContext};
+use crate::diag::StepError;
 use crate::diag::{Advice, Exit, hl, say};
 use crate::pve::{BuildAddress, tool_env};
+use crate::templates::pin_in_use;
+use crate::templates::{
+    Begun, Manifest, Pin, Record, Shelf, Stamp, Template, inputs_digest, node, notes,
+};
 
 /// `packer.build`
 #[derive(Debug, Clone, Copy)]

@@ -4,7 +4,7 @@
 use camino::Utf8Path;
 use serde::Deserialize;
 
-use crate::action::StepError;
+use crate::diag::StepError;
 
 #[derive(Debug, Deserialize)]
 struct File {

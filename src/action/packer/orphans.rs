@@ -1,10 +1,11 @@
 //! Machines that a failed or interrupted packer left on the node, named with
 //! what to do.
 
+use crate::action::StepContext;
 use crate::action::template::call;
-use crate::action::template::node;
-use crate::action::{StepContext, StepError};
+use crate::diag::StepError;
 use crate::diag::say;
+use crate::templates::node;
 
 /// Adds to an error what packer left behind under these names.
 pub(super) fn name_orphans(

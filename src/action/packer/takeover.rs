@@ -2,8 +2,10 @@
 //! packer finished when its `hl` was gone is taken over, all else is removed.
 //! Nothing that this lab did not begin is touched.
 
-use crate::action::template::{Begun, call, node, notes};
-use crate::action::{StepContext, StepError};
+use crate::action::StepContext;
+use crate::action::template::call;
+use crate::diag::StepError;
+use crate::templates::{Begun, node, notes};
 
 /// Takes over the template that the build begun before made of the very same
 /// files, or removes what is left of it. Gives the number of a template.

@@ -6,10 +6,11 @@ use schemars::{Schema, schema_for};
 
 use super::variables::{Build, variables};
 use super::workspace::Workspace;
-use crate::action::template::Template;
 use crate::action::template::call::{self, Named};
-use crate::action::{Action, Basis, Done, StepContext, StepError};
+use crate::action::{Action, Basis, Done, StepContext};
+use crate::diag::StepError;
 use crate::pve::BuildAddress;
+use crate::templates::Template;
 
 /// `packer.validate`
 #[derive(Debug, Clone, Copy)]

@@ -8,10 +8,12 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use camino::Utf8Path;
 
-use crate::action::template::{Template, call};
-use crate::action::{StepContext, StepError};
+use crate::action::StepContext;
+use crate::action::template::call;
+use crate::diag::StepError;
 use crate::lab::ssh;
 use crate::pve::BuildAddress;
+use crate::templates::Template;
 
 /// What only a build knows; the rest comes from lab and environment.
 #[derive(Debug, Clone)]

@@ -7,10 +7,11 @@ use std::time::Duration;
 
 use camino::Utf8PathBuf;
 
-use crate::action::template::Template;
-use crate::action::{Captured, ChildSpec, StepContext, StepError};
+use crate::action::{Captured, ChildSpec, StepContext};
 use crate::diag::Exit;
+use crate::diag::StepError;
 use crate::lab;
+use crate::templates::Template;
 
 /// It stops and deletes the machine that it builds on before it ends.
 const GRACE: Duration = Duration::from_mins(10);

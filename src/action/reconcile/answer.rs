@@ -5,8 +5,8 @@ use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::thread;
 use std::time::Duration;
 
-use crate::action::StepError;
-use crate::lab::Cancel;
+use crate::base::Cancel;
+use crate::diag::StepError;
 
 /// Where sshd listens.
 pub(super) const PORT: u16 = 22;

@@ -16,7 +16,8 @@ use super::half_made::half_made;
 use super::peer;
 use super::remedy::{NAME, Remedy};
 use crate::action::tofu::{Machine, Records, records};
-use crate::action::{Action, Done, Instead, StepContext, StepError};
+use crate::action::{Action, Done, Instead, StepContext};
+use crate::diag::StepError;
 use crate::diag::{Advice, Exit, say};
 
 /// Where the node cannot be asked, machines may be booting for so long after

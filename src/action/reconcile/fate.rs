@@ -3,8 +3,9 @@
 
 use std::collections::BTreeMap;
 
+use crate::action::StepContext;
 use crate::action::tofu::Machine;
-use crate::action::{Cause, StepContext, StepError};
+use crate::diag::{Cause, StepError};
 use crate::pve;
 
 /// Seconds in which a machine that was started may still be booting.

@@ -7,9 +7,9 @@ use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
 use std::time::Duration;
 
 use super::answer::PORT;
-use crate::action::StepError;
 use crate::action::probe::refusal_counts;
-use crate::lab::{Cancel, host_port};
+use crate::base::{Cancel, host_port};
+use crate::diag::StepError;
 
 /// A tunnel may have to shake hands first.
 const CONNECT: Duration = Duration::from_secs(5);

@@ -1,7 +1,7 @@
 //! The commands that help, as they can be typed.
 
+use crate::base::quoted;
 use crate::diag::{Advice, hl};
-use crate::plan::quoted;
 
 /// The action's name in layer files.
 pub const NAME: &str = "lab.reconcile";

@@ -6,8 +6,9 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::action::{Action, Basis, Done, StepContext, StepError};
+use crate::action::{Action, Basis, Done, StepContext};
 use crate::diag::Exit;
+use crate::diag::StepError;
 use crate::lab::environment::{ALIASES, assignment, read_assignments};
 use crate::lab::{self, Provenance};
 use crate::pve::Endpoint;

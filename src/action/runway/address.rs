@@ -5,7 +5,8 @@ use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
 use crate::action::probe::refusal_counts;
-use crate::action::{Done, StepContext, StepError};
+use crate::action::{Done, StepContext};
+use crate::diag::StepError;
 use crate::pve::BuildAddress;
 
 pub(super) const NAME: &str = "PVE_BUILD_ADDRESS";

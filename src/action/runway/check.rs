@@ -4,8 +4,9 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{address, connection, environment, host, key, rights, storage};
-use crate::action::{Action, Done, StepContext, StepError};
+use crate::action::{Action, Done, StepContext};
 use crate::diag::Exit;
+use crate::diag::StepError;
 use crate::pve::Client;
 
 /// One check of the node, by name.

@@ -1,7 +1,8 @@
 //! From here to an accepted token: the connection, the certificate, the token.
 
 use super::check::client;
-use crate::action::{Done, StepContext, StepError};
+use crate::action::{Done, StepContext};
+use crate::diag::StepError;
 use crate::pve::{Policy, Settings, TlsProblem, handshake};
 
 /// The oldest version whose storages take cloud images (`import`).

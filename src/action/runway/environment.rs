@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use super::address;
-use crate::action::{self, Done, Instead, StepContext, StepError};
+use crate::action;
+use crate::action::{Done, Instead, StepContext};
+use crate::diag::StepError;
 use crate::diag::{Advice, Exit};
 use crate::pve::rights::Objects;
 use crate::pve::{self, Settings};

@@ -2,7 +2,8 @@
 
 use super::check::client;
 use super::environment::bridges as bridges_of;
-use crate::action::{Done, StepContext, StepError};
+use crate::action::{Done, StepContext};
+use crate::diag::StepError;
 use crate::diag::{Advice, did_you_mean, say};
 use crate::pve::Network;
 use crate::pve::rights::Objects;

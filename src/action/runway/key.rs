@@ -3,7 +3,8 @@
 
 use camino::Utf8Path;
 
-use crate::action::{Done, StepContext, StepError};
+use crate::action::{Done, StepContext};
+use crate::diag::StepError;
 use crate::lab::ssh;
 
 /// There is a public key to give to machines, and something to log in with.

@@ -3,7 +3,8 @@
 use super::check::client;
 use super::environment;
 use super::storage::could_hold;
-use crate::action::{Done, StepContext, StepError};
+use crate::action::{Done, StepContext};
+use crate::diag::StepError;
 use crate::diag::{Advice, closest};
 use crate::pve::rights::{self, Objects};
 use crate::pve::{Client, Network, Permissions, Settings, Storage};

@@ -2,7 +2,8 @@
 
 use super::check::client;
 use super::environment::{MIN_FREE_GIB, MIN_FREE_PERCENT, number};
-use crate::action::{Done, StepContext, StepError};
+use crate::action::{Done, StepContext};
+use crate::diag::StepError;
 use crate::diag::{Advice, closest, did_you_mean, say};
 use crate::pve::rights::{self, Objects};
 use crate::pve::{Client, Storage};

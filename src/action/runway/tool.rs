@@ -7,8 +7,9 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::version::Version;
-use crate::action::{Action, Captured, ChildSpec, Done, Instead, StepContext, StepError};
+use crate::action::{Action, Captured, ChildSpec, Done, Instead, StepContext};
 use crate::diag::Exit;
+use crate::diag::StepError;
 use crate::lab::Provenance;
 
 /// One tool.

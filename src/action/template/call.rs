@@ -3,10 +3,11 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::source::Template;
-use crate::action::{StepContext, StepError};
+use crate::action::StepContext;
+use crate::diag::StepError;
 use crate::diag::{Exit, say};
 use crate::pve::{BuildAddress, Client};
+use crate::templates::Template;
 
 /// Inputs of most actions here.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]

@@ -3,12 +3,13 @@
 
 use std::collections::BTreeMap;
 
-use super::manifest::{IsoManifest, Manifest, Record};
-use super::pin;
-use super::shelf::Shelf;
-use crate::action::{StepContext, StepError};
+use crate::action::StepContext;
+use crate::diag::StepError;
+use crate::handoff::{Catalog, Image};
 use crate::lab::Paths;
-use crate::runs::{Catalog, Image};
+use crate::templates::Shelf;
+use crate::templates::pin;
+use crate::templates::{IsoManifest, Manifest, Record};
 
 /// Writes the catalog again from the records.
 pub(super) fn refresh(ctx: &StepContext<'_>) -> Result<(), StepError> {
@@ -82,8 +83,8 @@ fn file_name(place: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::manifest::sample;
     use super::*;
+    use crate::templates::sample;
     use camino::Utf8Path;
 
     #[test]

@@ -4,21 +4,20 @@
 use schemars::{JsonSchema, Schema, schema_for};
 use serde::Deserialize;
 
-use super::begun::Begun;
 use super::call;
 use super::catalog;
-use super::digest::inputs_digest;
-use super::fetch::Web;
-use super::known::Known;
-use super::manifest::IsoManifest;
-use super::node;
-use super::pin::Pin;
-use super::shelf::Shelf;
-use super::source::Template;
-use crate::action::{Action, Basis, Done, StepContext, StepError};
+use crate::action::{Action, Basis, Done, StepContext};
+use crate::diag::StepError;
 use crate::diag::{Advice, say};
-use crate::lab::Paths;
 use crate::pve::Vm;
+use crate::templates::Begun;
+use crate::templates::Known;
+use crate::templates::Pin;
+use crate::templates::Template;
+use crate::templates::Web;
+use crate::templates::inputs_digest;
+use crate::templates::node;
+use crate::templates::pin_in_use;
 
 /// `template.check`
 #[derive(Debug, Clone, Copy)]
@@ -173,37 +172,6 @@ fn renew(
         known.pin = Some(fresh);
     }
     Ok(())
-}
-
-/// The image that a build would be made of, as far as it is known: the pin
-/// while the definition still means it; for an installer, the stable ISO's.
-pub(in crate::action) fn pin_in_use(
-    paths: &Paths,
-    template: &Template,
-    pin: Option<&Pin>,
-) -> Result<Option<Pin>, StepError> {
-    match (&template.spec.image, &template.spec.iso) {
-        (Some(image), _) => Ok(match pin {
-            Some(pin) if pin.fits(&image.url) => Some(pin.clone()),
-            _ if paths.is_rehearsal() => Some(Pin::simulated(&image.url)),
-            _ => None,
-        }),
-        (None, Some(iso)) => Ok(stable_iso(paths, &iso.name)?.map(|iso| iso.image)),
-        (None, None) => Ok(None),
-    }
-}
-
-/// The promoted ISO of that name.
-pub(in crate::action) fn stable_iso(
-    paths: &Paths,
-    name: &str,
-) -> Result<Option<IsoManifest>, StepError> {
-    let shelf = Shelf::new(paths.template(name));
-    let Some(stamp) = shelf.stable::<IsoManifest>()? else {
-        return Ok(None);
-    };
-    let records = shelf.records::<IsoManifest>()?;
-    Ok(records.into_iter().find(|iso| iso.stamp == stamp))
 }
 
 /// What the user should know of a template that will not be promoted anew.

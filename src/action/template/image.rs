@@ -5,14 +5,15 @@ use std::time::Duration;
 use schemars::{Schema, schema_for};
 
 use super::call::{self, Named};
-use super::check::{pin_in_use, stable_iso};
-use super::fetch::Web;
-use super::pin::Pin;
-use super::shelf::Shelf;
-use super::source::ImageSpec;
-use crate::action::{Action, Basis, Done, Instead, StepContext, StepError};
+use crate::action::{Action, Basis, Done, Instead, StepContext};
+use crate::diag::StepError;
 use crate::diag::say;
 use crate::pve::{Client, Download, Error, Upid};
+use crate::templates::ImageSpec;
+use crate::templates::Pin;
+use crate::templates::Shelf;
+use crate::templates::Web;
+use crate::templates::{pin_in_use, stable_iso};
 
 /// `template.image`
 #[derive(Debug, Clone, Copy)]

@@ -12,16 +12,17 @@ use sha2::{Digest, Sha256, Sha512};
 
 use super::call;
 use super::catalog;
-use super::digest::hex;
-use super::fetch::Web;
 use super::image::{download, is_there};
-use super::manifest::{IsoManifest, Record, Stamp, VERSION};
-use super::pin::{self, Pin};
-use super::shelf::Shelf;
-use super::source::Iso;
-use crate::action::{Action, Basis, Done, Instead, StepContext, StepError};
+use crate::action::{Action, Basis, Done, Instead, StepContext};
 use crate::diag::Exit;
+use crate::diag::StepError;
 use crate::pve::{Client, Download};
+use crate::templates::Iso;
+use crate::templates::Shelf;
+use crate::templates::Web;
+use crate::templates::hex;
+use crate::templates::{IsoManifest, Record, Stamp, VERSION};
+use crate::templates::{Pin, pin};
 
 /// `iso.fetch`
 #[derive(Debug, Clone, Copy)]
@@ -309,7 +310,7 @@ mod tests {
         let store = Shelf::new(Utf8Path::from_path(dir.path()).unwrap());
         let iso = Iso {
             name: "x".to_owned(),
-            spec: super::super::source::IsoSpec {
+            spec: crate::templates::IsoSpec {
                 description: "x".to_owned(),
                 url: None,
                 sums: None,

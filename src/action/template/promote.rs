@@ -6,14 +6,15 @@ use serde::Deserialize;
 
 use super::call;
 use super::catalog;
-use super::known::{Entry, Known};
-use super::manifest::{Manifest, Stamp};
-use super::node::{self, Found};
-use super::notes::Notes;
-use super::shelf::Shelf;
-use crate::action::{Action, Done, StepContext, StepError};
+use crate::action::{Action, Done, StepContext};
+use crate::diag::StepError;
 use crate::diag::{Advice, Exit, did_you_mean, hl, say};
 use crate::pve::Client;
+use crate::templates::Shelf;
+use crate::templates::notes::Notes;
+use crate::templates::{Entry, Known};
+use crate::templates::{Manifest, Stamp};
+use crate::templates::{node, node::Found};
 
 /// `template.promote`
 #[derive(Debug, Clone, Copy)]

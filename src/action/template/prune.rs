@@ -8,12 +8,13 @@ use serde::Deserialize;
 
 use super::call;
 use super::catalog;
-use super::known::{Entry, Known};
-use super::manifest::Manifest;
-use super::node;
-use crate::action::{Action, Approval, Done, StepContext, StepError};
+use crate::action::{Action, Approval, Done, StepContext};
+use crate::diag::StepError;
 use crate::diag::{Advice, Exit, hl, say};
-use crate::pve::{Client, Error, Volume};
+use crate::pve::{Client, Error};
+use crate::templates::Manifest;
+use crate::templates::{Entry, Known};
+use crate::templates::{clones, node};
 
 /// `template.prune`
 #[derive(Debug, Clone, Copy)]
@@ -212,34 +213,12 @@ fn surplus(known: &Known, keep: usize) -> Vec<&Entry> {
     surplus
 }
 
-/// VMs whose disks are linked to the template's.
-pub(super) fn clones(client: &Client, manifest: &Manifest) -> Result<Vec<u32>, Error> {
-    let volumes = client.storage_content(&manifest.node, &manifest.storage, Some("images"))?;
-    let mut clones: Vec<u32> = volumes
-        .iter()
-        .filter(|volume| is_linked(volume, manifest.vmid))
-        .filter_map(|volume| volume.vmid.filter(|vmid| *vmid != manifest.vmid))
-        .collect();
-    clones.sort_unstable();
-    clones.dedup();
-    Ok(clones)
-}
-
-/// `base-101-disk-0` is the parent (LVM-thin, ZFS, RBD), or is in the volume's
-/// name: `local:101/base-101-disk-0.qcow2/110/vm-110-disk-0.qcow2`.
-fn is_linked(volume: &Volume, vmid: u32) -> bool {
-    let base = format!("base-{vmid}-disk-");
-    let parent = volume.parent.as_deref().unwrap_or_default();
-    let (before, _) = volume.volid.rsplit_once('/').unwrap_or(("", ""));
-    parent.contains(&base) || before.contains(&base)
-}
-
 #[cfg(test)]
 mod tests {
-    use super::super::manifest::{Stamp, sample};
-    use super::super::node::Found;
-    use super::super::shelf::Shelf;
     use super::*;
+    use crate::templates::Shelf;
+    use crate::templates::node::Found;
+    use crate::templates::{Stamp, sample};
     use serde_json::json;
 
     fn known(present: &[bool], stable: Option<&str>) -> Known {
@@ -293,26 +272,5 @@ mod tests {
         // Not even the stable one's record, when its VM is gone.
         let lost = known(&[false, true], Some("20260101-120000"));
         assert_eq!(numbers(&lost, 1), Vec::<u32>::new());
-    }
-
-    #[test]
-    fn linked_clones_are_seen_on_every_kind_of_storage() {
-        let volume = |volid: &str, parent: Option<&str>| -> Volume {
-            serde_json::from_value(json!({"volid": volid, "vmid": 110, "parent": parent})).unwrap()
-        };
-        for (volid, parent) in [
-            (
-                "local:101/base-101-disk-0.qcow2/110/vm-110-disk-0.qcow2",
-                None,
-            ),
-            ("tank:base-101-disk-0/vm-110-disk-0", None),
-            ("local-lvm:vm-110-disk-0", Some("base-101-disk-0")),
-            ("rbd:vm-110-disk-0", Some("base-101-disk-0@__base__")),
-        ] {
-            assert!(is_linked(&volume(volid, parent), 101), "{volid}");
-            assert!(!is_linked(&volume(volid, parent), 10), "{volid}");
-        }
-        assert!(!is_linked(&volume("local-lvm:base-101-disk-0", None), 101));
-        assert!(!is_linked(&volume("local-lvm:vm-110-disk-0", None), 101));
     }
 }

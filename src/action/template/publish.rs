@@ -6,16 +6,17 @@ use serde::Deserialize;
 
 use super::call;
 use super::catalog;
-use super::check::pin_in_use;
-use super::manifest::{Manifest, Stamp, VERSION};
-use super::node;
-use super::notes::Notes;
-use super::pin::{self, Pin};
 use super::promote::promote;
-use super::shelf::Shelf;
-use crate::action::{Action, Basis, Done, Instead, Reads, StepContext, StepError};
+use crate::action::{Action, Basis, Done, Instead, Reads, StepContext};
+use crate::diag::StepError;
 use crate::diag::{Exit, say};
 use crate::pve::{Param, VmConfig};
+use crate::templates::Shelf;
+use crate::templates::node;
+use crate::templates::notes::Notes;
+use crate::templates::pin_in_use;
+use crate::templates::{Manifest, Stamp, VERSION};
+use crate::templates::{Pin, pin};
 
 /// `template.publish`
 #[derive(Debug, Clone, Copy)]

@@ -7,24 +7,24 @@ use schemars::{JsonSchema, Schema, schema_for};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::events::Events;
-use super::files::{self, Once};
-use super::follow::Follow;
 use super::guard;
 use super::orphans;
 use super::outputs;
 use super::plan;
-use super::state::State;
 use super::strangers::{Strangers, forget};
-use super::summary::{Kind, Summary};
 use super::tool::Tool;
 use super::workspace::{Target, Workspace};
-use crate::action::{
-    self, Action, Approval, Basis, Cause, Done, Instead, Reads, StepContext, StepError,
-};
+use crate::action;
+use crate::action::{Action, Approval, Basis, Done, Instead, Reads, StepContext};
 use crate::diag::{Advice, hl, say};
+use crate::diag::{Cause, StepError};
 use crate::plan::EventKind;
 use crate::site;
+use crate::tofu::events::Events;
+use crate::tofu::follow::Follow;
+use crate::tofu::state::State;
+use crate::tofu::{files, files::Once};
+use crate::tofu::{summary::Kind, summary::Summary};
 
 /// `tofu.apply`
 #[derive(Debug, Clone, Copy)]

@@ -7,15 +7,16 @@ use std::collections::BTreeMap;
 use schemars::{JsonSchema, Schema, schema_for};
 use serde::Deserialize;
 
-use super::files;
 use super::outputs;
 use super::records::{Records, records};
-use super::state::State;
 use super::tool::Tool;
 use super::workspace::{self, Target, Workspace};
 use crate::action::reconcile::{Fate, fates};
-use crate::action::{Action, Approval, Done, Instead, StepContext, StepError, known_hosts};
+use crate::action::{Action, Approval, Done, Instead, StepContext, known_hosts};
+use crate::diag::StepError;
 use crate::diag::{Exit, hl};
+use crate::tofu::files;
+use crate::tofu::state::State;
 
 /// `tofu.forget`
 #[derive(Debug, Clone, Copy)]

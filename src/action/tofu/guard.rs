@@ -6,13 +6,14 @@ use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::time::Duration;
 
-use super::state::{self, State};
-use super::summary::{Change, Kind, Summary, Vm};
 use crate::action::probe::refusal_counts;
-use crate::action::{ChildSpec, StepContext, StepError};
+use crate::action::{ChildSpec, StepContext};
+use crate::diag::StepError;
 use crate::diag::{Advice, Exit, hl, say};
 use crate::pve;
 use crate::site::Cidr;
+use crate::tofu::{state, state::State};
+use crate::tofu::{summary::Change, summary::Kind, summary::Summary, summary::Vm};
 
 /// How long an address may take to show that somebody has it.
 const PROBE: Duration = Duration::from_secs(1);
@@ -297,7 +298,7 @@ fn addresses(
             );
         }
         if ctx.cancel.is_cancelled() {
-            return Err(crate::lab::Cancelled.into());
+            return Err(crate::base::Cancelled.into());
         }
     }
     Ok(())

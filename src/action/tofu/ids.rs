@@ -7,10 +7,11 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use camino::Utf8Path;
 use serde::Deserialize;
 
-use super::state::{self, State};
-use crate::action::{StepContext, StepError};
+use crate::action::StepContext;
+use crate::diag::StepError;
 use crate::pve;
 use crate::site::{Env, Vm};
+use crate::tofu::{state, state::State};
 
 /// The lowest that Proxmox VE gives.
 const FIRST: u32 = 100;
@@ -101,8 +102,8 @@ fn planned(build: &Utf8Path, own: &str) -> BTreeSet<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::action::tofu::summary;
     use crate::site::Ip;
+    use crate::tofu::summary;
 
     fn env(ids: &[Option<u32>]) -> Env {
         let vm = |(index, vmid): (usize, &Option<u32>)| Vm {

@@ -3,12 +3,13 @@
 use schemars::{Schema, schema_for};
 use serde::Deserialize;
 
-use super::files;
 use super::tool::Tool;
 use super::traps::{self, LOCK};
 use super::workspace::{Target, Workspace};
-use crate::action::{Action, Basis, Done, StepContext, StepError};
+use crate::action::{Action, Basis, Done, StepContext};
+use crate::diag::StepError;
 use crate::diag::{Advice, Exit};
+use crate::tofu::files;
 
 /// `tofu.init`
 #[derive(Debug, Clone, Copy)]

@@ -7,10 +7,6 @@
 //! `.states/ENV-NODE/`, everything else in `.build/l2/ENV-NODE/`.
 
 mod apply;
-mod delta;
-mod events;
-mod files;
-mod follow;
 mod forget;
 mod guard;
 mod ids;
@@ -19,9 +15,7 @@ mod orphans;
 mod outputs;
 mod plan;
 mod records;
-mod state;
 mod strangers;
-mod summary;
 mod tfvars;
 mod tool;
 mod traps;

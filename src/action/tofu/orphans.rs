@@ -2,12 +2,12 @@
 //! holds. An interrupted clone goes on at the node, and tofu may never have
 //! heard of it (measured).
 
-use super::state::{self, State};
-use super::summary::{Kind, Summary};
 use super::workspace::Workspace;
 use crate::action::StepContext;
 use crate::diag::{Advice, say};
 use crate::pve;
+use crate::tofu::{state, state::State};
+use crate::tofu::{summary::Kind, summary::Summary};
 
 /// A machine in no state.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -120,7 +120,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::action::tofu::summary::{Change, Vm};
+    use crate::tofu::{summary::Change, summary::Vm};
 
     #[test]
     fn a_machine_of_the_plan_or_with_our_tags_in_no_state_is_an_orphan() {

@@ -9,11 +9,13 @@ use schemars::{JsonSchema, Schema, schema_for};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::state::State;
 use super::workspace::Target;
-use crate::action::{self, Action, Basis, Done, Instead, StepContext, StepError};
+use crate::action;
+use crate::action::{Action, Basis, Done, Instead, StepContext};
+use crate::diag::StepError;
 use crate::diag::{Advice, Exit, hl, say};
 use crate::lab::{self, Lab};
+use crate::tofu::state::State;
 use crate::{pve, site};
 
 /// What `outputs.json` holds.
@@ -370,7 +372,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::action::tofu::summary::Vm;
+    use crate::tofu::summary::Vm;
 
     fn target() -> Target {
         Target {

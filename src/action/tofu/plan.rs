@@ -7,16 +7,17 @@ use camino::Utf8Path;
 use schemars::{JsonSchema, Schema, schema_for};
 use serde::Deserialize;
 
-use super::files;
 use super::guard;
-use super::state::State;
-use super::summary::{Kind, Summary, VM_TYPE};
 use super::tool::Tool;
 use super::workspace::{self, Target, Workspace};
-use crate::action::{Action, Basis, ChildExit, Done, StepContext, StepError};
+use crate::action::{Action, Basis, ChildExit, Done, StepContext};
+use crate::diag::StepError;
 use crate::diag::{Exit, did_you_mean, hl};
 use crate::lab;
 use crate::plan::Stream;
+use crate::tofu::files;
+use crate::tofu::state::State;
+use crate::tofu::{summary::Kind, summary::Summary, summary::VM_TYPE};
 
 /// How much of what went wrong is repeated when a plan fails.
 const ERROR_LINES: usize = 20;

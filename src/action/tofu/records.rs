@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use std::time::SystemTime;
 
 use super::outputs::{Machine, collect, last, wants_machines};
-use super::state::State;
 use super::workspace::Target;
-use crate::action::{StepContext, StepError};
+use crate::action::StepContext;
+use crate::diag::StepError;
+use crate::tofu::state::State;
 
 /// What is known.
 #[derive(Debug, Clone)]

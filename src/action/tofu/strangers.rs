@@ -8,13 +8,14 @@ use std::collections::BTreeSet;
 use camino::Utf8PathBuf;
 use serde::{Deserialize, Serialize};
 
-use super::files;
-use super::state::State;
-use super::summary::{Kind, Summary};
 use super::workspace::Workspace;
-use crate::action::{StepContext, StepError, known_hosts};
+use crate::action::{StepContext, known_hosts};
 use crate::diag::Exit;
+use crate::diag::StepError;
 use crate::lab;
+use crate::tofu::files;
+use crate::tofu::state::State;
+use crate::tofu::{summary::Kind, summary::Summary};
 
 /// `.build/l2/KEY/strangers.json`, while an apply is at work.
 #[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

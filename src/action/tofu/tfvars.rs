@@ -7,14 +7,18 @@ use camino::Utf8Path;
 use schemars::{JsonSchema, Schema, schema_for};
 use serde::{Deserialize, Serialize};
 
-use super::state::State;
+use super::ids;
 use super::workspace::{Target, Workspace};
-use super::{files, ids};
-use crate::action::{self, Action, Basis, Done, Instead, StepContext, StepError, template};
+use crate::action;
+use crate::action::{Action, Basis, Done, Instead, StepContext};
+use crate::diag::StepError;
 use crate::diag::{Advice, Exit, did_you_mean};
 use crate::lab::{self, Lab, ssh};
 use crate::pve;
 use crate::site::{self, Env, Ip, Vm};
+use crate::templates;
+use crate::tofu::files;
+use crate::tofu::state::State;
 
 /// The bridge when neither the machine nor `PVE_BRIDGE` names one.
 const BRIDGE: &str = "vmbr0";
@@ -180,7 +184,7 @@ fn stable(
     let paths = &ctx.lab.paths;
     let client = pve::Client::new(ctx.env, paths)?.with_cancel(ctx.cancel);
     let image = &vm.image;
-    let error = match template::stable(paths, &client, image, node, !ctx.dry_run) {
+    let error = match templates::stable(paths, &client, image, node, !ctx.dry_run) {
         Ok(manifest) => {
             return Ok(Ok(Template {
                 node: manifest.node,
@@ -195,7 +199,7 @@ fn stable(
     if error.exit != Exit::Unknown {
         return Err(error);
     }
-    let defined = template::templates(paths);
+    let defined = templates::templates(paths);
     if defined.contains(image) {
         return Ok(Err(error.help));
     }

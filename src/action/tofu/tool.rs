@@ -1,7 +1,8 @@
 //! Which program does it: what the lab names, else what PATH has.
 
-use crate::action::{ChildSpec, StepContext, StepError};
+use crate::action::{ChildSpec, StepContext};
 use crate::diag::Exit;
+use crate::diag::StepError;
 
 /// OpenTofu or Terraform.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -14,10 +14,11 @@ use std::io::ErrorKind;
 use camino::Utf8Path;
 use serde::Deserialize;
 
-use super::files;
 use super::workspace::Workspace;
-use crate::action::{StepContext, StepError};
+use crate::action::StepContext;
 use crate::diag::Exit;
+use crate::diag::StepError;
+use crate::tofu::files;
 
 /// The format of states; the backend's record has 3.
 const STATE: u32 = 4;

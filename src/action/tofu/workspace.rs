@@ -10,13 +10,14 @@ use camino::Utf8PathBuf;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::files;
 use super::tool::Tool;
 use super::traps::LOCK;
-use crate::action::{ChildSpec, StepContext, StepError};
+use crate::action::{ChildSpec, StepContext};
 use crate::diag::Exit;
+use crate::diag::StepError;
 use crate::lab;
 use crate::pve;
+use crate::tofu::files;
 
 /// tofu finishes what it began when it is interrupted, and a clone takes its
 /// time on a slow disk.

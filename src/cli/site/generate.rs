@@ -9,8 +9,8 @@ use serde_json::json;
 
 use super::args::{HostConfigArgs, NodeConfigArgs};
 use super::secrets::{say, shown};
-use crate::action::StepError;
 use crate::cli::session::Session;
+use crate::diag::StepError;
 use crate::diag::{Diagnostic, Exit, Failure, did_you_mean};
 use crate::lab::Environment;
 use crate::pve::{self, Client, Network, Storage};

@@ -17,7 +17,7 @@ use super::init::READY;
 use super::network;
 use super::record::{self, Record};
 use crate::rehearse::namespaces::{self, Namespaces, UserNamespace};
-use crate::sim::{GuestSpec, Guests};
+use hl_sim::{GuestSpec, Guests};
 
 /// First starts may install packages.
 const START_LIMIT: Duration = Duration::from_mins(3);

@@ -20,7 +20,8 @@ use serde::{Deserialize, Serialize};
 use super::files::{self, Files};
 use super::shown;
 use crate::base::forbid_core_dumps;
-use crate::lab::{Lab, Process, Signal};
+use crate::base::{Process, Signal};
+use crate::lab::Lab;
 use crate::rehearse::guest::{Network, drop_rights};
 use crate::rehearse::run;
 use crate::runs;
@@ -93,7 +94,7 @@ fn hold() -> Result<u8, String> {
     command
         .args(&orders.command)
         .env("HOME", home)
-        .env(crate::lab::HOLDER, orders.holder.to_string())
+        .env(crate::base::HOLDER, orders.holder.to_string())
         .current_dir(&orders.root)
         .stdin(Stdio::null())
         .process_group(0);

@@ -17,8 +17,9 @@ use super::private::PrivateDir;
 use super::problem::Problem;
 use super::sops::Sops;
 use super::vault::{Found, PLAIN, SEALED, Vault};
+use crate::base::{Signal, Watch};
 use crate::diag::{Diagnostic, Exit, Failure, Source};
-use crate::lab::{Signal, Watch, write};
+use crate::lab::write;
 use crate::site::starter;
 use crate::site::yaml::Document;
 
@@ -187,9 +188,9 @@ fn attended(command: &mut Command) -> Result<ExitStatus, Failure> {
         }
         match watch.arrived() {
             // The terminal gave them to the child as well.
-            Some(signal @ (Signal::Interrupt | Signal::Quit)) => stop = Some(signal.exit()),
+            Some(signal @ (Signal::Interrupt | Signal::Quit)) => stop = Some(signal.into()),
             Some(signal) => {
-                stop = Some(signal.exit());
+                stop = Some(signal.into());
                 let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
                 if let Some(pid) = pid {
                     // One that is gone already needs no signal.

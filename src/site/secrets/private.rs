@@ -9,7 +9,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use camino::{Utf8Path, Utf8PathBuf};
 use tempfile::TempDir;
 
-use crate::lab::Process;
+use crate::base::Process;
 
 const PREFIX: &str = "hl-secrets-";
 

@@ -93,7 +93,7 @@ build {
 fn an_iso_becomes_a_template() {
     let Some(env) = with("packer") else { return };
     let mut seed = seed();
-    seed.storages[0].files.push(hl::sim::SeedFile {
+    seed.storages[0].files.push(hl_sim::SeedFile {
         name: "iso/x.iso".to_owned(),
         size: 700 << 20,
         disk: 0,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
-use hl::sim::{Grant, Latency, SeedUser};
+use hl_sim::{Grant, Latency, SeedUser};
 use serde_json::json;
 
 use super::tools::{Ran, run, with};

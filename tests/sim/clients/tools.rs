@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use hl::sim::Running;
+use hl_sim::Running;
 
 /// The variables that `scripts/tools` prints, when a tool of that name is there.
 /// Elsewhere than in CI a missing tool is said and the test skipped.

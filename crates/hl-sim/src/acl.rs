@@ -1,0 +1,328 @@
+//! Who may do what: privileges, roles, access control lists.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use super::world::World;
+
+/// The name that may do everything.
+pub(super) const ROOT: &str = "root@pam";
+
+/// Rights on one path: each privilege, and whether it holds below it.
+pub(super) type Rights = BTreeMap<String, bool>;
+
+/// One line of the access control list.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AclEntry {
+    /// `/`, `/vms/100`, `/storage/local` ...
+    pub path: String,
+    /// `user@realm` or `user@realm!token`.
+    pub who: String,
+    /// Name of a role.
+    pub role: String,
+    /// Whether it holds for the paths below.
+    pub propagate: bool,
+}
+
+/// Privileges that every release has.
+const COMMON: &[&str] = &[
+    "Datastore.Allocate",
+    "Datastore.AllocateSpace",
+    "Datastore.AllocateTemplate",
+    "Datastore.Audit",
+    "Group.Allocate",
+    "Mapping.Audit",
+    "Mapping.Modify",
+    "Mapping.Use",
+    "Permissions.Modify",
+    "Pool.Allocate",
+    "Pool.Audit",
+    "Realm.Allocate",
+    "Realm.AllocateUser",
+    "SDN.Allocate",
+    "SDN.Audit",
+    "SDN.Use",
+    "Sys.AccessNetwork",
+    "Sys.Audit",
+    "Sys.Console",
+    "Sys.Incoming",
+    "Sys.Modify",
+    "Sys.PowerMgmt",
+    "Sys.Syslog",
+    "User.Modify",
+    "VM.Allocate",
+    "VM.Audit",
+    "VM.Backup",
+    "VM.Clone",
+    "VM.Config.CDROM",
+    "VM.Config.CPU",
+    "VM.Config.Cloudinit",
+    "VM.Config.Disk",
+    "VM.Config.HWType",
+    "VM.Config.Memory",
+    "VM.Config.Network",
+    "VM.Config.Options",
+    "VM.Console",
+    "VM.Migrate",
+    "VM.PowerMgmt",
+    "VM.Snapshot",
+    "VM.Snapshot.Rollback",
+];
+
+const SINCE_9: &[&str] = &[
+    "VM.GuestAgent.Audit",
+    "VM.GuestAgent.FileRead",
+    "VM.GuestAgent.FileSystemMgmt",
+    "VM.GuestAgent.FileWrite",
+    "VM.GuestAgent.Unrestricted",
+    "VM.Replicate",
+];
+
+const UNTIL_8: &[&str] = &["VM.Monitor"];
+
+/// All privileges of a release.
+pub(super) fn privileges(major: u32) -> BTreeSet<String> {
+    let own = if major >= 9 { SINCE_9 } else { UNTIL_8 };
+    COMMON
+        .iter()
+        .chain(own)
+        .map(|name| (*name).to_owned())
+        .collect()
+}
+
+/// The roles that Proxmox VE is delivered with.
+pub(super) fn builtin_roles(major: u32) -> BTreeMap<String, BTreeSet<String>> {
+    let all = privileges(major);
+    let pick = |test: &dyn Fn(&str) -> bool| -> BTreeSet<String> {
+        all.iter().filter(|name| test(name)).cloned().collect()
+    };
+    let root_like = ["Permissions.Modify", "Sys.PowerMgmt", "Realm.Allocate"];
+    let user = |name: &str| {
+        matches!(
+            name,
+            "VM.Audit"
+                | "VM.Backup"
+                | "VM.Config.CDROM"
+                | "VM.Config.Cloudinit"
+                | "VM.Console"
+                | "VM.PowerMgmt"
+                | "VM.GuestAgent.Audit"
+        )
+    };
+    let roles: [(&str, BTreeSet<String>); 13] = [
+        ("Administrator", all.clone()),
+        ("NoAccess", BTreeSet::new()),
+        (
+            "PVEAdmin",
+            pick(&|name| {
+                !root_like.contains(&name)
+                    && !matches!(
+                        name,
+                        "Sys.Modify" | "Sys.AccessNetwork" | "Sys.Incoming" | "Realm.AllocateUser"
+                    )
+            }),
+        ),
+        ("PVEAuditor", pick(&|name| name.ends_with(".Audit"))),
+        ("PVEVMAdmin", pick(&|name| name.starts_with("VM."))),
+        ("PVEVMUser", pick(&user)),
+        (
+            "PVETemplateUser",
+            pick(&|name| matches!(name, "VM.Audit" | "VM.Clone")),
+        ),
+        (
+            "PVEDatastoreAdmin",
+            pick(&|name| name.starts_with("Datastore.")),
+        ),
+        (
+            "PVEDatastoreUser",
+            pick(&|name| matches!(name, "Datastore.AllocateSpace" | "Datastore.Audit")),
+        ),
+        ("PVESDNAdmin", pick(&|name| name.starts_with("SDN."))),
+        (
+            "PVESDNUser",
+            pick(&|name| matches!(name, "SDN.Audit" | "SDN.Use")),
+        ),
+        ("PVEPoolAdmin", pick(&|name| name.starts_with("Pool."))),
+        (
+            "PVESysAdmin",
+            pick(&|name| {
+                matches!(
+                    name,
+                    "Sys.Audit" | "Sys.Console" | "Sys.Syslog" | "Permissions.Modify"
+                )
+            }),
+        ),
+    ];
+    roles
+        .into_iter()
+        .map(|(name, rights)| (name.to_owned(), rights))
+        .collect()
+}
+
+/// The rights that `who` (a user or a token) has on `path`.
+pub(super) fn rights(world: &World, who: &str, path: &str) -> Rights {
+    if who == ROOT {
+        return privileges(world.profile.major)
+            .into_iter()
+            .map(|name| (name, true))
+            .collect();
+    }
+    let own = with_pool(world, who, path);
+    let Some((user, _)) = who.split_once('!') else {
+        return own;
+    };
+    let users = rights(world, user, path);
+    match world.tokens.get(who) {
+        None => Rights::new(),
+        Some(token) if !token.privsep => users,
+        Some(_) => own
+            .into_iter()
+            .filter_map(|(name, propagate)| {
+                let users = *users.get(&name)?;
+                Some((name, propagate && users))
+            })
+            .collect(),
+    }
+}
+
+/// The paths that `GET /access/permissions` tells about by default.
+pub(super) fn known_paths(world: &World) -> BTreeSet<String> {
+    let base = [
+        "/",
+        "/access",
+        "/access/groups",
+        "/nodes",
+        "/pool",
+        "/sdn",
+        "/storage",
+        "/vms",
+    ];
+    base.iter()
+        .map(|path| (*path).to_owned())
+        .chain(world.acl.iter().map(|entry| entry.path.clone()))
+        .chain(world.pools.keys().map(|pool| format!("/pool/{pool}")))
+        .collect()
+}
+
+/// Rights by the list alone, and for a VM also those on its pool.
+fn with_pool(world: &World, who: &str, path: &str) -> Rights {
+    let mut found = listed(world, who, path);
+    let vmid = path
+        .strip_prefix("/vms/")
+        .and_then(|id| id.parse::<u32>().ok());
+    if let Some(pool) = vmid.and_then(|vmid| world.pool_of(vmid)) {
+        for (name, propagate) in listed(world, who, &format!("/pool/{pool}")) {
+            let held = found.entry(name).or_insert(propagate);
+            *held |= propagate;
+        }
+    }
+    found
+}
+
+/// Walks from `/` down to `path`; the entries of a deeper path replace what was
+/// inherited, as in `PVE::AccessControl`.
+fn listed(world: &World, who: &str, path: &str) -> Rights {
+    let mut found = Rights::new();
+    for step in ancestors(path) {
+        let here: Vec<&AclEntry> = world
+            .acl
+            .iter()
+            .filter(|entry| entry.who == who && entry.path == step)
+            .filter(|entry| entry.propagate || step == path)
+            .collect();
+        if here.is_empty() {
+            continue;
+        }
+        found.clear();
+        if here.iter().any(|entry| entry.role == "NoAccess") {
+            continue;
+        }
+        for entry in here {
+            for name in world.roles.get(&entry.role).into_iter().flatten() {
+                let held = found.entry(name.clone()).or_insert(entry.propagate);
+                *held |= entry.propagate;
+            }
+        }
+    }
+    found
+}
+
+/// `/`, `/vms`, `/vms/100` for `/vms/100`.
+fn ancestors(path: &str) -> Vec<String> {
+    let mut found = vec!["/".to_owned()];
+    let mut so_far = String::new();
+    for part in path.split('/').filter(|part| !part.is_empty()) {
+        so_far.push('/');
+        so_far.push_str(part);
+        found.push(so_far.clone());
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::seed::{Grant, Seed, SeedToken, SeedUser};
+
+    fn world(grants: Vec<Grant>) -> World {
+        let mut seed = Seed::default();
+        seed.users.push(SeedUser {
+            id: "u@pve".to_owned(),
+            password: None,
+            grants: vec![Grant::role("/vms", "PVEVMAdmin")],
+        });
+        seed.tokens.push(SeedToken {
+            id: "u@pve!t".to_owned(),
+            secret: "s".to_owned(),
+            privsep: true,
+            grants,
+        });
+        World::seeded(&seed)
+    }
+
+    #[test]
+    fn a_separated_token_has_what_both_have() {
+        let world = world(vec![Grant::role("/", "Administrator")]);
+        let vm = rights(&world, "u@pve!t", "/vms/100");
+        assert!(vm.contains_key("VM.Clone"));
+        assert!(!vm.contains_key("Datastore.Audit"));
+        assert!(rights(&world, "u@pve!t", "/storage/local").is_empty());
+    }
+
+    #[test]
+    fn a_deeper_entry_replaces_the_inherited_ones() {
+        let world = world(vec![
+            Grant::role("/", "Administrator"),
+            Grant::role("/vms/100", "PVEAuditor"),
+            Grant::role("/vms/101", "NoAccess"),
+        ]);
+        assert_eq!(
+            rights(&world, "u@pve!t", "/vms/100")
+                .keys()
+                .filter(|name| name.starts_with("VM."))
+                .collect::<Vec<_>>(),
+            ["VM.Audit", "VM.GuestAgent.Audit"]
+        );
+        assert!(rights(&world, "u@pve!t", "/vms/101").is_empty());
+        assert!(rights(&world, "u@pve!t", "/vms/102").len() > 10);
+    }
+
+    #[test]
+    fn without_propagation_it_holds_on_the_path_only() {
+        let mut grant = Grant::role("/vms", "PVEVMAdmin");
+        grant.propagate = false;
+        let world = world(vec![grant]);
+        let here = rights(&world, "u@pve!t", "/vms");
+        assert_eq!(here.get("VM.Audit"), Some(&false));
+        assert!(rights(&world, "u@pve!t", "/vms/100").is_empty());
+    }
+
+    #[test]
+    fn the_agents_rights_changed_with_nine() {
+        assert!(privileges(9).contains("VM.GuestAgent.Audit"));
+        assert!(!privileges(9).contains("VM.Monitor"));
+        assert!(privileges(8).contains("VM.Monitor"));
+    }
+}

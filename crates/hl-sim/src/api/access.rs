@@ -1,0 +1,113 @@
+//! `/version` and `/access`: who one is, and what one may do.
+
+use serde_json::{Map, Value, json};
+
+use crate::acl;
+use crate::auth;
+use crate::call::{Answer, Call};
+use crate::params::Kind::{Bool, Text};
+use crate::params::{opt, req};
+use crate::route::{Access, Route, route};
+
+pub(super) const ROUTES: &[Route] = &[
+    route("GET", "version", &[], version),
+    route("GET", "access/domains", &[], domains).for_callers(Access::Open),
+    route("GET", "access/ticket", &[], no_ticket).for_callers(Access::Open),
+    route(
+        "POST",
+        "access/ticket",
+        &[
+            req("username", Text),
+            req("password", Text),
+            opt("realm", Text),
+            opt("otp", Text),
+            opt("path", Text),
+            opt("privs", Text),
+            opt("tfa-challenge", Text),
+            opt("new-format", Bool),
+        ],
+        ticket,
+    )
+    .for_callers(Access::Open),
+    route(
+        "GET",
+        "access/permissions",
+        &[opt("path", Text), opt("userid", Text)],
+        permissions,
+    ),
+];
+
+fn version(call: &Call<'_>) -> Answer {
+    let world = call.sim.world();
+    let profile = &world.profile;
+    Ok(json!({
+        "version": profile.version,
+        "release": profile.release,
+        "repoid": profile.repoid,
+        "console": "xtermjs",
+    }))
+}
+
+fn domains(_: &Call<'_>) -> Answer {
+    Ok(json!([
+        {"realm": "pam", "type": "pam", "comment": "Linux PAM standard authentication"},
+        {"realm": "pve", "type": "pve", "comment": "Proxmox VE authentication server"},
+    ]))
+}
+
+/// Exists for clients that only look whether somebody is there.
+fn no_ticket(_: &Call<'_>) -> Answer {
+    Ok(Value::Null)
+}
+
+fn ticket(call: &Call<'_>) -> Answer {
+    let name = call.params.must("username")?;
+    let user = match (name.contains('@'), call.params.text("realm")) {
+        (true, _) => name.to_owned(),
+        (false, realm) => format!("{name}@{}", realm.unwrap_or("pam")),
+    };
+    let world = call.sim.world();
+    auth::login(&world, &user, call.params.must("password")?)?;
+    let can = |path: &str, start: &str| -> Map<String, Value> {
+        acl::rights(&world, &user, path)
+            .into_iter()
+            .filter(|(name, _)| name.starts_with(start))
+            .map(|(name, _)| (name, json!(1)))
+            .collect()
+    };
+    Ok(json!({
+        "username": user,
+        "ticket": auth::ticket(&world, &user),
+        "CSRFPreventionToken": auth::csrf(&world, &user),
+        "cap": {
+            "access": can("/access", ""),
+            "dc": can("/", "Sys."),
+            "nodes": can("/nodes", "Sys."),
+            "storage": can("/storage", "Datastore."),
+            "vms": can("/vms", "VM."),
+        },
+    }))
+}
+
+fn permissions(call: &Call<'_>) -> Answer {
+    let world = call.sim.world();
+    let who = call.params.text("userid").unwrap_or(&call.who.id);
+    if who != call.who.id && who != call.who.user() {
+        call.need(&world, "/access", &["Sys.Audit"])?;
+    }
+    let paths = match call.params.text("path") {
+        Some(path) => vec![path.to_owned()],
+        None => acl::known_paths(&world).into_iter().collect(),
+    };
+    let mut found = Map::new();
+    for path in paths {
+        let rights: Map<String, Value> = acl::rights(&world, who, &path)
+            .into_iter()
+            .map(|(name, propagate)| (name, json!(u8::from(propagate))))
+            .collect();
+        if !rights.is_empty() {
+            found.insert(path, Value::Object(rights));
+        }
+    }
+    Ok(Value::Object(found))
+}

@@ -1,0 +1,154 @@
+//! `/cluster`: the next VMID, all resources, the quorum.
+
+use serde_json::{Value, json};
+
+use crate::call::{Answer, Call};
+use crate::error::ApiError;
+use crate::params::Kind::{Enum, Text, Vmid};
+use crate::params::opt;
+use crate::route::{Route, route};
+use crate::show;
+
+pub(super) const ROUTES: &[Route] = &[
+    route("GET", "cluster/nextid", &[opt("vmid", Vmid)], next_id),
+    route(
+        "GET",
+        "cluster/resources",
+        &[opt("type", Enum(&["vm", "storage", "node", "sdn"]))],
+        resources,
+    ),
+    route("GET", "cluster/status", &[], status),
+    route("GET", "cluster/ha/resources", &[opt("type", Text)], empty),
+    route("GET", "cluster/ha/resources/{sid}", &[], ha_resource),
+    route(
+        "GET",
+        "cluster/sdn/zones",
+        &[
+            opt("type", Text),
+            opt("pending", Text),
+            opt("running", Text),
+        ],
+        empty,
+    ),
+    route(
+        "GET",
+        "cluster/sdn/vnets",
+        &[opt("pending", Text), opt("running", Text)],
+        empty,
+    ),
+];
+
+/// Simulated clusters have no high availability and no networks of their own.
+fn empty(_: &Call<'_>) -> Answer {
+    Ok(json!([]))
+}
+
+fn ha_resource(call: &Call<'_>) -> Answer {
+    let given = call.part("sid");
+    let digits = |text: &str| !text.is_empty() && text.chars().all(|c| c.is_ascii_digit());
+    let sid = if digits(given) {
+        // A number alone is a guest, whose kind is looked up.
+        let vmid: u32 = given.parse().unwrap_or(0);
+        if !call.sim.world().vms.contains_key(&vmid) {
+            return Err(ApiError::die(format!(
+                "unable to detect SID from VMID - VM/CT {given} does not exist"
+            )));
+        }
+        format!("vm:{given}")
+    } else {
+        given.to_owned()
+    };
+    match sid.split_once(':') {
+        Some(("vm" | "ct", id)) if digits(id) => {
+            Err(ApiError::die(format!("no such resource '{sid}'")))
+        }
+        _ => Err(ApiError::die(format!("unable to parse service id '{sid}'"))),
+    }
+}
+
+fn next_id(call: &Call<'_>) -> Answer {
+    let world = call.sim.world();
+    let Some(wanted) = call.params.text("vmid") else {
+        return Ok(json!(world.next_vmid().to_string()));
+    };
+    let vmid = call.params.vmid("vmid")?;
+    if world.vms.contains_key(&vmid) {
+        return Err(ApiError::param("vmid", format!("VM {vmid} already exists")));
+    }
+    Ok(json!(wanted))
+}
+
+fn resources(call: &Call<'_>) -> Answer {
+    let world = call.sim.world();
+    let wanted = call.params.text("type");
+    let mut found: Vec<Value> = Vec::new();
+    if wanted.is_none_or(|wanted| wanted == "vm") {
+        for (vmid, vm) in &world.vms {
+            if call.has(&world, &format!("/vms/{vmid}"), "VM.Audit") {
+                found.push(show::resource(&world, *vmid, vm));
+            }
+        }
+    }
+    if wanted.is_none_or(|wanted| wanted == "storage") {
+        for node in &world.nodes {
+            for (id, storage) in &world.storages {
+                if call.has(&world, &format!("/storage/{id}"), "Datastore.Audit") {
+                    found.push(json!({
+                        "id": format!("storage/{}/{id}", node.name),
+                        "type": "storage",
+                        "node": node.name,
+                        "storage": id,
+                        "status": if storage.active { "available" } else { "unknown" },
+                        "shared": u8::from(storage.shared),
+                        "plugintype": storage.kind,
+                        "content": storage.content.join(","),
+                        "disk": world.used(id),
+                        "maxdisk": storage.total,
+                    }));
+                }
+            }
+        }
+    }
+    if wanted.is_none_or(|wanted| wanted == "node") {
+        found.extend(world.nodes.iter().map(|node| show::node(&world, node)));
+    }
+    if wanted.is_none_or(|wanted| wanted == "sdn") {
+        for node in &world.nodes {
+            found.push(json!({
+                "id": format!("sdn/{}/localnetwork", node.name),
+                "type": "sdn",
+                "node": node.name,
+                "sdn": "localnetwork",
+                "status": "ok",
+            }));
+        }
+    }
+    Ok(Value::Array(found))
+}
+
+fn status(call: &Call<'_>) -> Answer {
+    let world = call.sim.world();
+    call.need(&world, "/", &["Sys.Audit"])?;
+    let nodes = world.nodes.iter().enumerate().map(|(place, node)| {
+        json!({
+            "type": "node",
+            "id": format!("node/{}", node.name),
+            "name": node.name,
+            "ip": world.address_of(place),
+            "online": u8::from(node.online),
+            "local": u8::from(place == 0),
+            "nodeid": if world.nodes.len() > 1 { place + 1 } else { 0 },
+            "level": "",
+        })
+    });
+    // A node that was never joined has no entry of type `cluster`.
+    let mut found: Vec<Value> = Vec::new();
+    if world.nodes.len() > 1 {
+        found.push(json!({
+            "type": "cluster", "id": "cluster", "name": "lab", "version": 1,
+            "nodes": world.nodes.len(), "quorate": 1,
+        }));
+    }
+    found.extend(nodes);
+    Ok(Value::Array(found))
+}

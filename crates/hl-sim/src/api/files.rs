@@ -1,0 +1,517 @@
+//! Files and volumes that come to a storage, and go.
+
+use serde_json::{Map, Value, json};
+
+use crate::call::{Answer, Call};
+use crate::disks;
+use crate::error::ApiError;
+use crate::fetch;
+use crate::machine::{Job, Sim, TaskLog};
+use crate::params::Kind::{Bool, Enum, Int, Short, Text, Vmid};
+use crate::params::{Param, opt, req};
+use crate::route::{Route, route};
+use crate::size;
+use crate::storage::{NewDisk, Volume};
+use crate::upload;
+use crate::world::World;
+
+/// The size that a download from another machine is said to have: that of a
+/// cloud image.
+const DOWNLOAD: u64 = 400 << 20;
+
+const ALGORITHMS: &[&str] = &["md5", "sha1", "sha224", "sha256", "sha384", "sha512"];
+
+const DOWNLOAD_URL: &[Param] = &[
+    req("url", Text),
+    req("content", Enum(&["iso", "vztmpl", "import"])),
+    req("filename", Short(255)),
+    opt("checksum", Text),
+    opt("checksum-algorithm", Enum(ALGORITHMS)),
+    opt("compression", Text),
+    opt("verify-certificates", Bool),
+];
+
+const UPLOAD: &[Param] = &[
+    req("content", Enum(&["iso", "vztmpl", "import"])),
+    req("filename", Text),
+    opt("checksum", Text),
+    opt("checksum-algorithm", Enum(ALGORITHMS)),
+    opt("tmpfilename", Text),
+    req(upload::SIZE, Int(0, i64::MAX)),
+    opt(upload::TEXT, Text),
+    opt("sha224", Text),
+    opt("sha256", Text),
+    opt("sha384", Text),
+    opt("sha512", Text),
+];
+
+pub(super) const ROUTES: &[Route] = &[
+    route(
+        "POST",
+        "nodes/{node}/storage/{storage}/content",
+        &[
+            req("vmid", Vmid),
+            req("filename", Text),
+            req("size", Text),
+            opt("format", Enum(&["raw", "qcow2", "subvol", "vmdk"])),
+        ],
+        allocate,
+    ),
+    route(
+        "DELETE",
+        "nodes/{node}/storage/{storage}/content/{volume*}",
+        &[opt("delay", Int(1, 30))],
+        remove,
+    ),
+    route(
+        "POST",
+        "nodes/{node}/storage/{storage}/upload",
+        UPLOAD,
+        upload_file,
+    ),
+    route(
+        "POST",
+        "nodes/{node}/storage/{storage}/download-url",
+        DOWNLOAD_URL,
+        download,
+    ),
+    route(
+        "GET",
+        "nodes/{node}/query-url-metadata",
+        &[req("url", Text), opt("verify-certificates", Bool)],
+        metadata,
+    ),
+];
+
+fn allocate(call: &Call<'_>) -> Answer {
+    let id = call.part("storage");
+    let vmid = call.params.vmid("vmid")?;
+    let name = call.params.must("filename")?;
+    let text = call.params.must("size")?;
+    // Without a unit it is KiB.
+    let bytes = match text.parse::<u64>() {
+        Ok(kib) => kib.checked_mul(1024),
+        Err(_) => size::parse(text),
+    };
+    let Some(bytes) = bytes else {
+        return Err(ApiError::param(
+            "size",
+            "value does not match the regex pattern",
+        ));
+    };
+    {
+        let world = call.sim.world();
+        call.need(
+            &world,
+            &format!("/storage/{id}"),
+            &["Datastore.AllocateSpace"],
+        )?;
+    }
+    let volid = call.sim.change(|world| {
+        let storage = world.storage_for(id, call.node(), "images")?;
+        let wanted = if storage.has_paths() {
+            format!("{id}:{vmid}/{name}")
+        } else {
+            format!("{id}:{name}")
+        };
+        if !name.starts_with(&format!("vm-{vmid}-")) {
+            return Err(ApiError::die(format!(
+                "illegal name '{name}' - should be 'vm-{vmid}-*'"
+            )));
+        }
+        if world.volume(&wanted).is_some() {
+            return Err(ApiError::die(format!(
+                "disk image '{wanted}' already exists"
+            )));
+        }
+        let made = world.allocate(&NewDisk {
+            node: call.node(),
+            storage: id,
+            vmid,
+            size: bytes,
+            used: 0,
+            format: call.params.text("format"),
+            parent: None,
+        })?;
+        if let Some(volume) = world.volume_mut(&made) {
+            volume.volid.clone_from(&wanted);
+        }
+        Ok(wanted)
+    })?;
+    if let Err(text) = call.sim.guests.create_disk(&volid, None) {
+        call.sim.change(|world| world.drop_volume(&volid));
+        return Err(ApiError::die(text));
+    }
+    Ok(json!(volid))
+}
+
+fn remove(call: &Call<'_>) -> Answer {
+    let id = call.part("storage").to_owned();
+    let name = call.part("volume");
+    let volid = if name.contains(':') {
+        name.to_owned()
+    } else {
+        format!("{id}:{name}")
+    };
+    {
+        let world = call.sim.world();
+        call.need(&world, &format!("/storage/{id}"), &["Datastore.Allocate"])?;
+        world.storage_on(&id, call.node())?;
+        if let Some(child) = disks::child_of(&world, &volid) {
+            return Err(ApiError::die(format!(
+                "base volume '{volid}' is still in use by linked cloned '{child}'"
+            )));
+        }
+    }
+    let owner = call
+        .sim
+        .world()
+        .volume(&volid)
+        .and_then(|volume| volume.vmid);
+    let task_id = owner.map_or(id.clone(), |vmid| format!("{vmid}@{id}"));
+    let job = job(call, "imgdel", task_id);
+    let upid = call.sim.run_task(job, move |sim, log| {
+        let content = sim
+            .world()
+            .volume(&volid)
+            .map(|volume| volume.content.clone());
+        match content.as_deref() {
+            None => return Err(format!("volume '{volid}' does not exist")),
+            Some("images") => disks::free(sim, std::slice::from_ref(&volid))?,
+            Some(_) => sim.change(|world| world.drop_volume(&volid)),
+        }
+        log.line(format!("Removed volume '{volid}'"));
+        Ok(())
+    });
+    Ok(json!(upid))
+}
+
+fn upload_file(call: &Call<'_>) -> Answer {
+    let id = call.part("storage").to_owned();
+    let params = &call.params;
+    let content = params.must("content")?.to_owned();
+    let name = file_name(params.must("filename")?, &content)?;
+    {
+        let world = call.sim.world();
+        call.need(
+            &world,
+            &format!("/storage/{id}"),
+            &["Datastore.AllocateTemplate"],
+        )?;
+        takes_files(&world, &id, call.node(), &content)?;
+    }
+    let bytes = params.number(upload::SIZE).unwrap_or(0);
+    let declared = params.text("checksum").map(str::to_lowercase);
+    let algorithm = params
+        .text("checksum-algorithm")
+        .unwrap_or("sha256")
+        .to_owned();
+    let found = params.text(&algorithm).map(str::to_owned);
+    let sum = params.text("sha256").map(|sum| format!("sha256:{sum}"));
+    let text = params.text(upload::TEXT).map(str::to_owned);
+    let (node, volid) = (call.node().to_owned(), format!("{id}:{content}/{name}"));
+    let job = job(call, "imgcopy", String::new());
+    let upid = call.sim.run_task(job, move |sim, log| {
+        log.line(format!("target file: {volid}, {bytes} bytes"));
+        if let Some(declared) = declared {
+            match found {
+                None => {
+                    return Err(format!(
+                        "the simulator cannot compute {algorithm}: use sha256 or sha512"
+                    ));
+                }
+                Some(found) if found != declared => {
+                    return Err(format!(
+                        "checksum mismatch: got '{found}' != expect '{declared}'"
+                    ));
+                }
+                Some(_) => log.line("calculating checksum...OK, checksum verified"),
+            }
+        }
+        sim.change(|world| {
+            world.fits(&id, bytes).map_err(|error| error.message)?;
+            let mut file = file(world, &node, &volid, &content, bytes);
+            file.checksum = sum;
+            file.text = text;
+            world.put_file(file);
+            Ok(())
+        })
+    });
+    Ok(json!(upid))
+}
+
+fn download(call: &Call<'_>) -> Answer {
+    let id = call.part("storage").to_owned();
+    let params = &call.params;
+    let url = params.must("url")?.to_owned();
+    let content = params.must("content")?.to_owned();
+    let name = file_name(params.must("filename")?, &content)?;
+    let checksum = match (params.text("checksum"), params.text("checksum-algorithm")) {
+        (None, None) => None,
+        (Some(sum), Some(algorithm)) => Some((algorithm.to_owned(), sum.to_lowercase())),
+        (Some(_), None) => {
+            return Err(ApiError::param(
+                "checksum",
+                "missing property - 'checksum-algorithm' requires this property",
+            ));
+        }
+        (None, Some(_)) => {
+            return Err(ApiError::param(
+                "checksum-algorithm",
+                "missing property - 'checksum' requires this property",
+            ));
+        }
+    };
+    {
+        let world = call.sim.world();
+        call.need(
+            &world,
+            &format!("/storage/{id}"),
+            &["Datastore.AllocateTemplate"],
+        )?;
+        may_fetch(call, &world)?;
+        takes_files(&world, &id, call.node(), &content)?;
+    }
+    check_url(&url)?;
+    let wanted = Wanted {
+        volid: format!("{id}:{content}/{name}"),
+        node: call.node().to_owned(),
+        verify: params.flag("verify-certificates").unwrap_or(true),
+        storage: id,
+        content,
+        url,
+        checksum,
+    };
+    let upid = call
+        .sim
+        .run_task(job(call, "download", name), move |sim, log| {
+            let path = sim.world().path_of(&wanted.volid);
+            log.line(format!("downloading {} to {path}", wanted.url));
+            if kept(&sim.world(), &wanted, &path)? {
+                log.line(
+                    "calculating checksum of existing file...OK, got correct file already, no \
+                     need to download",
+                );
+                return Ok(());
+            }
+            let (bytes, checksum) = if fetch::is_local(&wanted.url) {
+                fetched(sim, log, &wanted)?
+            } else {
+                log.line("simulated: taken as downloaded");
+                if let Some((algorithm, sum)) = &wanted.checksum {
+                    log.line(format!(
+                        "simulated: checksum {algorithm}:{sum} recorded, not verified"
+                    ));
+                }
+                (DOWNLOAD, wanted.checksum.clone())
+            };
+            sim.change(|world| {
+                let storage = &wanted.storage;
+                world.fits(storage, bytes).map_err(|error| error.message)?;
+                let (node, volid) = (&wanted.node, &wanted.volid);
+                let mut file = file(world, node, volid, &wanted.content, bytes);
+                file.checksum = checksum.map(|(algorithm, sum)| format!("{algorithm}:{sum}"));
+                world.put_file(file);
+                Ok::<_, String>(())
+            })?;
+            log.line(format!("download of '{}' to '{path}' finished", wanted.url));
+            Ok(())
+        });
+    Ok(json!(upid))
+}
+
+/// A download that was asked for.
+struct Wanted {
+    volid: String,
+    node: String,
+    storage: String,
+    content: String,
+    url: String,
+    verify: bool,
+    /// Algorithm and sum.
+    checksum: Option<(String, String)>,
+}
+
+/// Whether the file is there already, and the right one.
+fn kept(world: &World, wanted: &Wanted, path: &str) -> Result<bool, String> {
+    let Some(old) = world.volume(&wanted.volid) else {
+        return Ok(false);
+    };
+    let known = old.checksum.as_deref().and_then(|sum| sum.split_once(':'));
+    match (&wanted.checksum, known) {
+        (Some((algorithm, sum)), Some((own, got))) if algorithm == own => {
+            if sum != got {
+                return Err(format!(
+                    "checksum mismatch: got '{got}' != expect '{sum}', aborting"
+                ));
+            }
+            Ok(true)
+        }
+        _ => Err(format!("refusing to override existing file '{path}'")),
+    }
+}
+
+/// Fetches a file of this machine: its size, and the checksum that is noted.
+fn fetched(
+    sim: &Sim,
+    log: &TaskLog<'_>,
+    wanted: &Wanted,
+) -> Result<(u64, Option<(String, String)>), String> {
+    let most = {
+        let world = sim.world();
+        let total = world.storages.get(&wanted.storage).map_or(0, |s| s.total);
+        total.saturating_sub(world.used(&wanted.storage))
+    };
+    let got = fetch::fetch(&wanted.url, wanted.verify, most)?;
+    let sum_of = |algorithm: &str| {
+        let sums = upload::SUMS.iter().zip(&got.sums);
+        let mut sums = sums.filter(|(name, _)| **name == algorithm);
+        sums.next().map(|(_, sum)| sum.clone())
+    };
+    let Some((algorithm, expected)) = &wanted.checksum else {
+        let sum = sum_of("sha256").map(|sum| ("sha256".to_owned(), sum));
+        return Ok((got.size, sum));
+    };
+    match sum_of(algorithm) {
+        None => Err(format!(
+            "the simulator cannot compute {algorithm}: use sha256 or sha512"
+        )),
+        Some(sum) if sum != *expected => Err(format!(
+            "checksum mismatch: got '{sum}' != expect '{expected}'"
+        )),
+        Some(sum) => {
+            log.line("calculating checksum...OK, checksum verified");
+            Ok((got.size, Some((algorithm.clone(), sum))))
+        }
+    }
+}
+
+fn metadata(call: &Call<'_>) -> Answer {
+    may_fetch(call, &call.sim.world())?;
+    let url = call.params.must("url")?;
+    check_url(url)?;
+    let found = if fetch::is_local(url) {
+        let verify = call.params.flag("verify-certificates").unwrap_or(true);
+        fetch::metadata(url, verify).map_err(ApiError::die)?
+    } else {
+        let filename = fetch::last_part(url);
+        let mimetype = match filename.as_deref().and_then(|name| name.rsplit('.').next()) {
+            Some("iso") => "application/x-iso9660-image",
+            _ => "application/octet-stream",
+        };
+        fetch::Metadata {
+            filename,
+            size: Some(DOWNLOAD),
+            mimetype: Some(mimetype.to_owned()),
+        }
+    };
+    let mut fields = Map::new();
+    if let Some(name) = found.filename {
+        fields.insert("filename".to_owned(), json!(name));
+    }
+    if let Some(size) = found.size {
+        fields.insert("size".to_owned(), json!(size));
+    }
+    if let Some(kind) = found.mimetype {
+        fields.insert("mimetype".to_owned(), json!(kind));
+    }
+    Ok(Value::Object(fields))
+}
+
+/// A right to reach the network from the node, by either of two ways.
+fn may_fetch(call: &Call<'_>, world: &World) -> Result<(), ApiError> {
+    let by_root = call.has(world, "/", "Sys.Audit") && call.has(world, "/", "Sys.Modify");
+    let path = format!("/nodes/{}", call.node());
+    if by_root || call.has(world, &path, "Sys.AccessNetwork") {
+        return Ok(());
+    }
+    Err(ApiError::denied_bare())
+}
+
+fn check_url(url: &str) -> Result<(), ApiError> {
+    let rest = url
+        .strip_prefix("https://")
+        .or_else(|| url.strip_prefix("http://"));
+    match rest {
+        Some(rest) if !rest.is_empty() && !rest.starts_with('/') => Ok(()),
+        _ => Err(ApiError::param(
+            "url",
+            "value does not match the regex pattern",
+        )),
+    }
+}
+
+fn takes_files(world: &World, id: &str, node: &str, content: &str) -> Result<(), ApiError> {
+    let storage = world.storage_on(id, node)?;
+    if !storage.has_paths() {
+        return Err(ApiError::param(
+            "storage",
+            format!(
+                "can't upload to storage type '{}', not a file based storage!",
+                storage.kind
+            ),
+        ));
+    }
+    if !storage.content.iter().any(|kind| kind == content) {
+        return Err(ApiError::die(format!(
+            "storage '{id}' not configured for content type '{content}'"
+        )));
+    }
+    if !storage.active {
+        return Err(ApiError::die(format!("storage '{id}' is not online")));
+    }
+    Ok(())
+}
+
+/// A name as a storage keeps it, if its end fits its content.
+fn file_name(given: &str, content: &str) -> Result<String, ApiError> {
+    let last = given.rsplit(['/', '\\']).next().unwrap_or_default();
+    let name: String = last
+        .chars()
+        .map(|c| {
+            if c.is_ascii_alphanumeric() || "-_.".contains(c) {
+                c
+            } else {
+                '_'
+            }
+        })
+        .collect();
+    let ends: &[&str] = match content {
+        "iso" => &[".iso", ".img"],
+        "vztmpl" => &[".tar.gz", ".tar.xz", ".tar.zst"],
+        _ => &[".qcow2", ".raw", ".vmdk", ".ova"],
+    };
+    let lower = name.to_lowercase();
+    if ends.iter().any(|end| lower.ends_with(end)) {
+        Ok(name)
+    } else {
+        Err(ApiError::param("filename", "wrong file extension"))
+    }
+}
+
+fn file(world: &World, node: &str, volid: &str, content: &str, bytes: u64) -> Volume {
+    Volume {
+        volid: volid.to_owned(),
+        node: node.to_owned(),
+        content: content.to_owned(),
+        format: volid.rsplit('.').next().unwrap_or_default().to_owned(),
+        size: bytes,
+        used: bytes,
+        disk: 0,
+        ctime: world.now(),
+        vmid: None,
+        parent: None,
+        checksum: None,
+        text: None,
+    }
+}
+
+fn job(call: &Call<'_>, kind: &'static str, id: String) -> Job {
+    Job {
+        kind,
+        id,
+        user: call.who.id.clone(),
+        node: call.node().to_owned(),
+        holds: Vec::new(),
+    }
+}

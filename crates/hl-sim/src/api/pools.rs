@@ -1,0 +1,58 @@
+//! `/pools`: the three ways to read them.
+
+use serde_json::{Value, json};
+
+use crate::call::{Answer, Call};
+use crate::error::ApiError;
+use crate::params::Kind::{Id, Text};
+use crate::params::opt;
+use crate::route::{Route, route};
+use crate::show;
+use crate::world::World;
+
+pub(super) const ROUTES: &[Route] = &[
+    route(
+        "GET",
+        "pools",
+        &[opt("poolid", Id), opt("type", Text)],
+        list,
+    ),
+    route("GET", "pools/{poolid*}", &[opt("type", Text)], read),
+];
+
+fn list(call: &Call<'_>) -> Answer {
+    let world = call.sim.world();
+    if let Some(pool) = call.params.text("poolid") {
+        call.need(&world, &format!("/pool/{pool}"), &["Pool.Audit"])?;
+        let mut one = full(&world, pool)?;
+        if let Some(fields) = one.as_object_mut() {
+            fields.insert("poolid".to_owned(), json!(pool));
+        }
+        return Ok(json!([one]));
+    }
+    let seen = world.pools.iter().filter(|(id, _)| {
+        let path = format!("/pool/{id}");
+        call.has(&world, &path, "Pool.Audit") || call.has(&world, &path, "Pool.Allocate")
+    });
+    let lines = seen.map(|(id, pool)| json!({"poolid": id, "comment": pool.comment}));
+    Ok(Value::Array(lines.collect()))
+}
+
+fn read(call: &Call<'_>) -> Answer {
+    let world = call.sim.world();
+    let pool = call.part("poolid");
+    call.need(&world, &format!("/pool/{pool}"), &["Pool.Audit"])?;
+    full(&world, pool)
+}
+
+fn full(world: &World, id: &str) -> Answer {
+    let Some(pool) = world.pools.get(id) else {
+        return Err(ApiError::die(format!("pool '{id}' does not exist")));
+    };
+    let members: Vec<Value> = pool
+        .members
+        .iter()
+        .filter_map(|vmid| Some(show::resource(world, *vmid, world.vms.get(vmid)?)))
+        .collect();
+    Ok(json!({"comment": pool.comment, "members": members}))
+}

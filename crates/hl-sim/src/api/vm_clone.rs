@@ -1,0 +1,306 @@
+//! A copy of a VM: full, or linked to the disks of a template.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde_json::json;
+
+use super::vm_create::{identity, may_create, reserve};
+use crate::call::{Answer, Call, unlocked};
+use crate::drive::{Drive, Net};
+use crate::edit;
+use crate::error::ApiError;
+use crate::locks::Hold;
+use crate::machine::{Job, Sim, TaskLog};
+use crate::params::Kind::{Bool, DnsName, Enum, Id, Number, Text, Vmid};
+use crate::params::{Param, opt, req};
+use crate::route::{Route, route};
+use crate::storage::{NewDisk, Storage};
+use crate::vm::Vm;
+use crate::world::World;
+
+const CLONE: &[Param] = &[
+    req("newid", Vmid),
+    opt("bwlimit", Number),
+    opt("description", Text),
+    opt("format", Enum(&["raw", "qcow2", "vmdk"])),
+    opt("full", Bool),
+    opt("name", DnsName),
+    opt("pool", Id),
+    opt("snapname", Text),
+    opt("storage", Id),
+    opt("target", Id),
+];
+
+pub(super) const ROUTES: &[Route] = &[route(
+    "POST",
+    "nodes/{node}/qemu/{vmid}/clone",
+    CLONE,
+    clone,
+)];
+
+/// A clone that is to be made.
+struct Order {
+    source: u32,
+    target: u32,
+    node: String,
+    full: bool,
+    storage: Option<String>,
+    format: Option<String>,
+    name: String,
+    description: Option<String>,
+    pool: Option<String>,
+}
+
+fn clone(call: &Call<'_>) -> Answer {
+    let order = read(call)?;
+    reserve(call.sim, &order.node, order.target, "clone")?;
+    let job = Job {
+        kind: "qmclone",
+        id: order.source.to_string(),
+        user: call.who.id.clone(),
+        node: call.node().to_owned(),
+        holds: vec![(order.source, Hold::Shared), (order.target, Hold::Alone)],
+    };
+    let upid = call.sim.run_task(job, move |sim, log| {
+        let result = copy(sim, log, &order);
+        if result.is_err() {
+            sim.change(|world| world.vms.remove(&order.target));
+        }
+        result.map_err(|text| format!("clone failed: {text}"))
+    });
+    Ok(json!(upid))
+}
+
+fn read(call: &Call<'_>) -> Result<Order, ApiError> {
+    let params = &call.params;
+    let (source, target) = (call.vmid()?, params.vmid("newid")?);
+    let pool = params.text("pool").map(str::to_owned);
+    let world = call.sim.world();
+    call.need_vm(&world, "VM.Clone")?;
+    may_create(call, &world, target, pool.as_deref())?;
+    let vm = call.vm(&world)?;
+    let node = params.text("target").unwrap_or(call.node()).to_owned();
+    if world.node(&node).is_none() {
+        return Err(ApiError::die(format!("no such cluster node '{node}'")));
+    }
+    unlocked(vm)?;
+    if let Some(name) = params.text("snapname") {
+        return Err(ApiError::die(format!("snapshot '{name}' does not exist")));
+    }
+    let full = params.flag("full").unwrap_or(!vm.is_template());
+    let storage = params.text("storage").map(str::to_owned);
+    if storage.is_some() && !full {
+        return Err(ApiError::die(
+            "parameter 'storage' not allowed for linked clones",
+        ));
+    }
+    check_disks(call, &world, vm, &node, full, storage.as_deref())?;
+    if world.vms.contains_key(&target) {
+        return Err(ApiError::die(format!(
+            "unable to create VM {target}: config file already exists"
+        )));
+    }
+    let name = match (params.text("name"), vm.name()) {
+        (Some(name), _) => name.to_owned(),
+        (None, "") => format!("Copy-of-VM-{source}"),
+        (None, own) => format!("Copy-of-VM-{own}"),
+    };
+    Ok(Order {
+        source,
+        target,
+        node,
+        full,
+        storage,
+        format: params.text("format").map(str::to_owned),
+        name,
+        description: params
+            .text("description")
+            .map(|text| edit::description(text).to_owned()),
+        pool,
+    })
+}
+
+fn check_disks(
+    call: &Call<'_>,
+    world: &World,
+    vm: &Vm,
+    node: &str,
+    full: bool,
+    storage: Option<&str>,
+) -> Result<(), ApiError> {
+    for (key, drive) in vm.drives() {
+        let Some((own, _)) = drive.volume() else {
+            continue;
+        };
+        let shared = world
+            .storages
+            .get(own)
+            .is_some_and(|storage| storage.shared);
+        if node != call.node() && !shared {
+            return Err(ApiError::die(format!(
+                "can't clone VM to node '{node}' (VM uses local storage)"
+            )));
+        }
+        if drive.is_cdrom() && !drive.is_cloudinit() {
+            continue;
+        }
+        let Some(volume) = world.volume(&drive.file) else {
+            return Err(ApiError::die(format!(
+                "volume '{}' does not exist",
+                drive.file
+            )));
+        };
+        let is_base = volume.split().1.contains("base-");
+        if !full && !drive.is_cloudinit() && !is_base {
+            return Err(ApiError::die(format!(
+                "Linked clone feature is not available for drive '{key}' ({})",
+                drive.file
+            )));
+        }
+        let goes_to = storage.filter(|_| full).unwrap_or(own);
+        call.need(
+            world,
+            &format!("/storage/{goes_to}"),
+            &["Datastore.AllocateSpace"],
+        )?;
+        world.storage_for(goes_to, node, "images")?;
+    }
+    for (_, text) in vm.config.iter().filter(|(key, _)| edit::is_card(key)) {
+        if let Some(bridge) = Net::parse(text).ok().as_ref().and_then(Net::bridge) {
+            call.need(
+                world,
+                &format!("/sdn/zones/localnetwork/{bridge}"),
+                &["SDN.Use"],
+            )?;
+        }
+    }
+    Ok(())
+}
+
+fn copy(sim: &Arc<Sim>, log: &TaskLog<'_>, order: &Order) -> Result<(), String> {
+    let source = {
+        let world = sim.world();
+        let found = world.vms.get(&order.source).cloned();
+        found.ok_or_else(|| format!("no such VM ('{}')", order.source))?
+    };
+    let mut config: BTreeMap<String, String> = source
+        .config
+        .iter()
+        .filter(|(key, _)| !key.starts_with("unused") && *key != "template")
+        .map(|(key, value)| (key.clone(), value.clone()))
+        .collect();
+    let mut made: Vec<String> = Vec::new();
+    for (key, drive) in source.drives() {
+        match copy_drive(sim, log, order, &key, &drive) {
+            Ok(Some(copy)) => {
+                made.push(copy.file.clone());
+                config.insert(key, copy.print());
+            }
+            Ok(None) => {}
+            Err(text) => {
+                for volid in made {
+                    sim.guests.remove_disk(&volid).ok();
+                    sim.change(|world| world.drop_volume(&volid));
+                }
+                return Err(text);
+            }
+        }
+    }
+    sim.change(|world| {
+        for (_, value) in config.iter_mut().filter(|(key, _)| edit::is_card(key)) {
+            if let Ok(mut card) = Net::parse(value) {
+                card.mac = Some(world.new_mac());
+                *value = card.print();
+            }
+        }
+        identity(world, &mut config);
+        config.insert("name".to_owned(), order.name.clone());
+        if let Some(text) = &order.description {
+            config.insert("description".to_owned(), text.clone());
+            config.retain(|key, value| !edit::is_nothing(key, value));
+        }
+        if let Some(vm) = world.vms.get_mut(&order.target) {
+            vm.config = config;
+            vm.lock = None;
+        }
+        if let Some(pool) = order
+            .pool
+            .as_ref()
+            .and_then(|pool| world.pools.get_mut(pool))
+        {
+            pool.members.insert(order.target);
+        }
+    });
+    Ok(())
+}
+
+/// Copies one drive; media are shared, and `None` says so.
+fn copy_drive(
+    sim: &Arc<Sim>,
+    log: &TaskLog<'_>,
+    order: &Order,
+    key: &str,
+    drive: &Drive,
+) -> Result<Option<Drive>, String> {
+    let Some((own, _)) = drive.volume() else {
+        return Ok(None);
+    };
+    if drive.is_cdrom() && !drive.is_cloudinit() {
+        return Ok(None);
+    }
+    let kind = if order.full { "full" } else { "linked" };
+    log.line(format!(
+        "create {kind} clone of drive {key} ({})",
+        drive.file
+    ));
+    let storage = order.storage.as_deref().unwrap_or(own);
+    let (from, paths) = {
+        let world = sim.world();
+        let found = world.volume(&drive.file).cloned();
+        let target = world.storages.get(storage);
+        (
+            found.ok_or_else(|| format!("volume '{}' does not exist", drive.file))?,
+            target.is_some_and(Storage::has_paths),
+        )
+    };
+    // A linked clone holds nothing of its own at first.
+    let copied = order.full || drive.is_cloudinit();
+    let disk = NewDisk {
+        node: &order.node,
+        storage,
+        vmid: order.target,
+        size: from.size,
+        used: if copied { from.used } else { 0 },
+        // A copy keeps the format of its source where the storage knows it.
+        format: order
+            .format
+            .as_deref()
+            .or(paths.then_some(from.format.as_str())),
+        parent: (!copied).then_some(drive.file.as_str()),
+    };
+    let volid = sim
+        .change(|world| {
+            if drive.is_cloudinit() {
+                world.allocate_cloudinit(&disk)
+            } else {
+                world.allocate(&disk)
+            }
+        })
+        .map_err(|error| error.message)?;
+    let mut copy = drive.clone();
+    copy.file.clone_from(&volid);
+    copy.set_size(from.size);
+    if drive.is_cloudinit() {
+        return Ok(Some(copy));
+    }
+    if let Err(text) = sim.guests.clone_disk(&drive.file, &volid) {
+        sim.change(|world| world.drop_volume(&volid));
+        return Err(text);
+    }
+    if order.full {
+        let size = crate::size::print(from.size);
+        log.line(format!("transferred {size} of {size} (100.00%)"));
+    }
+    Ok(Some(copy))
+}

@@ -1,0 +1,255 @@
+//! The config of a VM: reading it, changing it at once or by a task.
+
+use serde_json::{Map, Value, json};
+
+use crate::call::{Answer, Call};
+use crate::edit::{self, Edit};
+use crate::error::ApiError;
+use crate::locks::{Hold, PATIENCE};
+use crate::params::Kind::{Bool, Enum, Int, Text};
+use crate::params::{Param, opt, req};
+use crate::power;
+use crate::route::{Route, route};
+use crate::show;
+use crate::vm::{Vm, drives};
+
+const CHANGE: &[Param] = &[
+    opt("delete", Text),
+    opt("digest", Text),
+    opt("revert", Text),
+    opt("force", Bool),
+    opt("skiplock", Bool),
+    opt("background_delay", Int(1, 30)),
+    opt("import-working-storage", Text),
+];
+
+pub(super) const ROUTES: &[Route] = &[
+    route(
+        "GET",
+        "nodes/{node}/qemu/{vmid}/config",
+        &[opt("current", Bool), opt("snapshot", Text)],
+        read,
+    ),
+    route("PUT", "nodes/{node}/qemu/{vmid}/config", CHANGE, put).with_vm_keys(),
+    route("POST", "nodes/{node}/qemu/{vmid}/config", CHANGE, post).with_vm_keys(),
+    route("GET", "nodes/{node}/qemu/{vmid}/pending", &[], pending),
+    route(
+        "PUT",
+        "nodes/{node}/qemu/{vmid}/unlink",
+        &[req("idlist", Text), opt("force", Bool)],
+        unlink,
+    ),
+    route("GET", "nodes/{node}/qemu/{vmid}/cloudinit", &[], cloudinit),
+    route("PUT", "nodes/{node}/qemu/{vmid}/cloudinit", &[], regenerate),
+    route(
+        "GET",
+        "nodes/{node}/qemu/{vmid}/cloudinit/dump",
+        &[req("type", Enum(&["user", "network", "meta"]))],
+        dump,
+    ),
+];
+
+fn read(call: &Call<'_>) -> Answer {
+    let world = call.sim.world();
+    call.need_vm(&world, "VM.Audit")?;
+    let vm = call.vm(&world)?;
+    if let Some(name) = call.params.text("snapshot") {
+        return Err(ApiError::die(format!("snapshot '{name}' does not exist")));
+    }
+    let current = call.params.flag("current").unwrap_or(false);
+    let mut fields = if current {
+        show::config(&vm.config)
+    } else {
+        show::config(&vm.effective())
+    };
+    if fields.contains_key("cipassword") {
+        fields.insert("cipassword".to_owned(), json!("**********"));
+    }
+    fields.insert("digest".to_owned(), json!(vm.digest()));
+    if let Some(lock) = &vm.lock {
+        fields.insert("lock".to_owned(), json!(lock));
+    }
+    Ok(Value::Object(fields))
+}
+
+fn put(call: &Call<'_>) -> Answer {
+    let (vmid, edit, skip) = wanted(call)?;
+    change_now(call, vmid, &edit, skip)
+}
+
+fn post(call: &Call<'_>) -> Answer {
+    let (vmid, edit, skip) = wanted(call)?;
+    let node = call.node().to_owned();
+    let upid = call
+        .sim
+        .run_task(call.job("qmconfig", vmid), move |sim, log| {
+            log.line(format!("update VM {vmid}: {}", edit.describe()));
+            edit::apply(sim, &node, vmid, &edit, skip).map_err(|error| error.message)
+        });
+    Ok(json!(upid))
+}
+
+fn unlink(call: &Call<'_>) -> Answer {
+    let vmid = call.vmid()?;
+    let mut params = crate::params::Params::default();
+    params.set("delete", call.params.must("idlist")?);
+    if call.params.flag("force").unwrap_or(false) {
+        params.set("force", "1");
+    }
+    let edit = Edit::read(&params)?;
+    {
+        let world = call.sim.world();
+        call.need_vm(&world, "VM.Config.Disk")?;
+        call.vm(&world)?;
+    }
+    change_now(call, vmid, &edit, false)
+}
+
+fn change_now(call: &Call<'_>, vmid: u32, edit: &Edit, skip: bool) -> Answer {
+    let held = call.sim.locks.take(vmid, Hold::Alone, PATIENCE);
+    let _held = held.map_err(ApiError::die)?;
+    edit::apply(call.sim, call.node(), vmid, edit, skip)?;
+    Ok(Value::Null)
+}
+
+/// The edit that is asked for, by someone who may.
+fn wanted(call: &Call<'_>) -> Result<(u32, Edit, bool), ApiError> {
+    let vmid = call.vmid()?;
+    let edit = Edit::read(&call.params)?;
+    let skip = call.params.flag("skiplock").unwrap_or(false);
+    if skip && call.who.id != crate::acl::ROOT {
+        return Err(ApiError::param(
+            "skiplock",
+            "Only root may use this option.",
+        ));
+    }
+    let world = call.sim.world();
+    let vm = call.vm(&world)?;
+    edit.check_rights(call, &world, vmid, Some(vm))?;
+    Ok((vmid, edit, skip))
+}
+
+fn pending(call: &Call<'_>) -> Answer {
+    let world = call.sim.world();
+    call.need_vm(&world, "VM.Audit")?;
+    let vm = call.vm(&world)?;
+    let mut lines: Vec<Value> = Vec::new();
+    for (key, value) in &vm.config {
+        let mut line = Map::new();
+        line.insert("key".to_owned(), json!(key));
+        line.insert("value".to_owned(), show::config_value(key, value));
+        match vm.pending.get(key) {
+            Some(Some(next)) => {
+                line.insert("pending".to_owned(), show::config_value(key, next));
+            }
+            Some(None) => {
+                line.insert("delete".to_owned(), json!(1));
+            }
+            None => {}
+        }
+        lines.push(Value::Object(line));
+    }
+    for (key, value) in &vm.pending {
+        if let (false, Some(value)) = (vm.config.contains_key(key), value) {
+            lines.push(json!({"key": key, "pending": show::config_value(key, value)}));
+        }
+    }
+    lines.push(json!({"key": "digest", "value": vm.digest()}));
+    Ok(Value::Array(lines))
+}
+
+const CLOUDINIT_KEYS: &[&str] = &[
+    "cicustom",
+    "cipassword",
+    "citype",
+    "ciupgrade",
+    "ciuser",
+    "name",
+    "nameserver",
+    "searchdomain",
+    "sshkeys",
+];
+
+fn cloudinit(call: &Call<'_>) -> Answer {
+    let world = call.sim.world();
+    call.need_vm(&world, "VM.Audit")?;
+    let vm = call.vm(&world)?;
+    let lines = vm
+        .config
+        .iter()
+        .filter(|(key, _)| CLOUDINIT_KEYS.contains(&key.as_str()) || key.starts_with("ipconfig"))
+        .map(|(key, value)| json!({"key": key, "value": value}));
+    Ok(Value::Array(lines.collect()))
+}
+
+/// The settings are read when a VM starts; there is no drive to write.
+fn regenerate(call: &Call<'_>) -> Answer {
+    let world = call.sim.world();
+    call.need_any(
+        &world,
+        &format!("/vms/{}", call.part("vmid")),
+        &["VM.Config.Cloudinit"],
+    )?;
+    let vm = call.vm(&world)?;
+    if drives(&vm.config)
+        .iter()
+        .any(|(_, drive)| drive.is_cloudinit())
+    {
+        return Ok(Value::Null);
+    }
+    Err(ApiError::die("No cloudinit drive found"))
+}
+
+fn dump(call: &Call<'_>) -> Answer {
+    let world = call.sim.world();
+    call.need_vm(&world, "VM.Audit")?;
+    let vm = call.vm(&world)?;
+    Ok(json!(match call.params.must("type")? {
+        "user" => user_data(vm),
+        "meta" => format!("instance-id: {}\n", vm.digest()),
+        _ => network_data(vm),
+    }))
+}
+
+fn user_data(vm: &Vm) -> String {
+    let mut lines = vec![
+        "#cloud-config".to_owned(),
+        format!("hostname: {}", vm.name()),
+        "manage_etc_hosts: true".to_owned(),
+    ];
+    if let Some(user) = vm.config.get("ciuser") {
+        lines.push(format!("user: {user}"));
+    }
+    let keys = power::ssh_keys(vm);
+    if !keys.is_empty() {
+        lines.push("ssh_authorized_keys:".to_owned());
+        lines.extend(keys.iter().map(|key| format!("  - {key}")));
+    }
+    lines.push(String::new());
+    lines.join("\n")
+}
+
+fn network_data(vm: &Vm) -> String {
+    let mac = vm
+        .first_card()
+        .and_then(|card| card.mac)
+        .unwrap_or_default();
+    let mut lines = vec![
+        "version: 1".to_owned(),
+        "config:".to_owned(),
+        "  - type: physical".to_owned(),
+        "    name: eth0".to_owned(),
+        format!("    mac_address: '{}'", mac.to_lowercase()),
+        "    subnets:".to_owned(),
+    ];
+    match power::ip_settings(vm) {
+        (Some(ip), gateway) if ip != "dhcp" => {
+            lines.push("    - type: static".to_owned());
+            lines.push(format!("      address: '{ip}'"));
+            lines.extend(gateway.map(|gateway| format!("      gateway: '{gateway}'")));
+        }
+        _ => lines.push("    - type: dhcp4".to_owned()),
+    }
+    lines.push(String::new());
+    lines.join("\n")
+}

@@ -1,0 +1,199 @@
+//! A new VM from nothing, or from an imported image.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde_json::json;
+
+use crate::call::{Answer, Call};
+use crate::disks;
+use crate::edit::{self, Edit};
+use crate::error::ApiError;
+use crate::machine::Sim;
+use crate::params::Kind::{Bool, Id, Int, Number, Text, Vmid};
+use crate::params::{Param, opt, req};
+use crate::power;
+use crate::route::{Route, route};
+use crate::vm::{Vm, drives};
+use crate::world::World;
+
+const CREATE: &[Param] = &[
+    req("vmid", Vmid),
+    opt("archive", Text),
+    opt("bwlimit", Number),
+    opt("force", Bool),
+    opt("import-working-storage", Id),
+    opt("live-restore", Bool),
+    opt("pool", Id),
+    opt("skiplock", Bool),
+    opt("start", Bool),
+    opt("storage", Id),
+    opt("unique", Bool),
+    opt("background_delay", Int(1, 30)),
+];
+
+pub(super) const ROUTES: &[Route] =
+    &[route("POST", "nodes/{node}/qemu", CREATE, create).with_vm_keys()];
+
+fn create(call: &Call<'_>) -> Answer {
+    let vmid = call.params.vmid("vmid")?;
+    if call.params.text("archive").is_some() {
+        return Err(ApiError::new(501, "the simulator restores no backups"));
+    }
+    let edit = Edit::read(&call.params)?;
+    let pool = call.params.text("pool").map(str::to_owned);
+    let start = call.params.flag("start").unwrap_or(false);
+    let node = call.node().to_owned();
+    {
+        let world = call.sim.world();
+        may_create(call, &world, vmid, pool.as_deref())?;
+        edit.check_rights(call, &world, vmid, None)?;
+        if start {
+            call.need(&world, &format!("/vms/{vmid}"), &["VM.PowerMgmt"])?;
+        }
+        if let Some(other) = world.vms.get(&vmid) {
+            return Err(ApiError::die(format!(
+                "unable to create VM {vmid} - VM {vmid} already exists on node '{}'",
+                other.node
+            )));
+        }
+    }
+    reserve(call.sim, &node, vmid, "create")?;
+    let upid = call
+        .sim
+        .run_task(call.job("qmcreate", vmid), move |sim, log| {
+            let made = make(sim, &node, vmid, &edit, pool.as_deref());
+            if let Err(error) = made {
+                sim.change(|world| world.vms.remove(&vmid));
+                return Err(format!("unable to create VM {vmid} - {}", error.message));
+            }
+            let drives = sim
+                .world()
+                .vms
+                .get(&vmid)
+                .map(Vm::drives)
+                .unwrap_or_default();
+            for (key, drive) in drives {
+                if edit.drives.iter().any(|(wanted, _)| *wanted == key) && drive.volume().is_some()
+                {
+                    log.line(format!(
+                        "{key}: successfully created disk '{}'",
+                        drive.print()
+                    ));
+                }
+            }
+            if start {
+                power::start(sim, vmid, false)?;
+            }
+            Ok(())
+        });
+    Ok(json!(upid))
+}
+
+/// Whether the caller may make a VM: by the VM's path, or by its pool.
+pub(super) fn may_create(
+    call: &Call<'_>,
+    world: &World,
+    vmid: u32,
+    pool: Option<&str>,
+) -> Result<(), ApiError> {
+    let Some(pool) = pool else {
+        return call.need(world, &format!("/vms/{vmid}"), &["VM.Allocate"]);
+    };
+    if !world.pools.contains_key(pool) {
+        return Err(ApiError::denied(&format!("pool '{pool}' does not exist")));
+    }
+    let by_pool = call.has(world, &format!("/pool/{pool}"), "VM.Allocate");
+    if by_pool {
+        return Ok(());
+    }
+    call.need(world, &format!("/vms/{vmid}"), &["VM.Allocate"])
+}
+
+/// Takes a VMID with an empty, locked config.
+pub(super) fn reserve(sim: &Arc<Sim>, node: &str, vmid: u32, lock: &str) -> Result<(), ApiError> {
+    sim.change(|world| {
+        if world.vms.contains_key(&vmid) {
+            return Err(ApiError::die(format!(
+                "unable to create VM {vmid}: config file already exists"
+            )));
+        }
+        let mut vm = Vm::new(node, BTreeMap::new());
+        vm.lock = Some(lock.to_owned());
+        world.vms.insert(vmid, vm);
+        Ok(())
+    })
+}
+
+fn make(
+    sim: &Arc<Sim>,
+    node: &str,
+    vmid: u32,
+    edit: &Edit,
+    pool: Option<&str>,
+) -> Result<(), ApiError> {
+    let default = edit.default_storage.as_deref();
+    let made = disks::realize(sim, node, vmid, &edit.drives, default)?;
+    sim.change(|world| {
+        let mut config = edit.set.clone();
+        let lock = config.remove("lock");
+        config.retain(|key, value| !edit::is_nothing(key, value));
+        edit::complete_cards(world, &mut config);
+        for (key, drive) in made {
+            config.insert(key, drive.print());
+        }
+        if !config.contains_key("boot")
+            && let Some(boot) = boot_order(&config)
+        {
+            config.insert("boot".to_owned(), boot);
+        }
+        identity(world, &mut config);
+        let qemu = world.profile.qemu();
+        let meta = format!("creation-qemu={qemu},ctime={}", world.now());
+        config.insert("meta".to_owned(), meta);
+        if let Some(vm) = world.vms.get_mut(&vmid) {
+            vm.config = config;
+            vm.lock = lock;
+        }
+        if let Some(pool) = pool.and_then(|pool| world.pools.get_mut(pool)) {
+            pool.members.insert(vmid);
+        }
+    });
+    Ok(())
+}
+
+/// Gives a config the ids that no two VMs share.
+pub(super) fn identity(world: &mut World, config: &mut BTreeMap<String, String>) {
+    let old = config.get("smbios1").map_or("", String::as_str);
+    let kept: Vec<&str> = old
+        .split(',')
+        .filter(|part| !part.is_empty() && !part.starts_with("uuid="))
+        .collect();
+    let mut smbios = format!("uuid={}", world.new_uuid());
+    for part in kept {
+        smbios.push(',');
+        smbios.push_str(part);
+    }
+    config.insert("smbios1".to_owned(), smbios);
+    config.insert("vmgenid".to_owned(), world.new_uuid());
+}
+
+/// First disk, first CD-ROM, first card.
+fn boot_order(config: &BTreeMap<String, String>) -> Option<String> {
+    let all = drives(config);
+    let bootable = |key: &str| !key.starts_with("efidisk") && !key.starts_with("tpmstate");
+    let disk = all
+        .iter()
+        .find(|(key, drive)| bootable(key) && !drive.is_cdrom() && !drive.is_cloudinit());
+    let medium = all
+        .iter()
+        .find(|(_, drive)| drive.is_cdrom() && !drive.is_cloudinit());
+    let card = config.keys().find(|key| edit::is_card(key));
+    let order: Vec<&str> = disk
+        .into_iter()
+        .chain(medium)
+        .map(|(key, _)| key.as_str())
+        .chain(card.map(String::as_str))
+        .collect();
+    (!order.is_empty()).then(|| format!("order={}", order.join(";")))
+}

@@ -1,0 +1,241 @@
+//! Disks of a VM that exists: larger, or elsewhere.
+
+use std::sync::Arc;
+
+use serde_json::json;
+
+use crate::call::{Answer, Call, unlocked, vm_on};
+use crate::disks;
+use crate::drive::Drive;
+use crate::error::ApiError;
+use crate::machine::Sim;
+use crate::params::Kind::{Bool, DiskSize, Enum, Id, Number, Text, Vmid};
+use crate::params::{Param, opt, req};
+use crate::route::{Route, route};
+use crate::size;
+use crate::storage::NewDisk;
+use crate::vm::{Vm, is_drive};
+
+const RESIZE: &[Param] = &[
+    req("disk", Text),
+    req("size", DiskSize),
+    opt("digest", Text),
+    opt("skiplock", Bool),
+];
+
+const MOVE: &[Param] = &[
+    req("disk", Text),
+    opt("bwlimit", Number),
+    opt("delete", Bool),
+    opt("digest", Text),
+    opt("format", Enum(&["raw", "qcow2", "vmdk"])),
+    opt("storage", Id),
+    opt("target-digest", Text),
+    opt("target-disk", Text),
+    opt("target-vmid", Vmid),
+];
+
+pub(super) const ROUTES: &[Route] = &[
+    route("PUT", "nodes/{node}/qemu/{vmid}/resize", RESIZE, resize),
+    route(
+        "POST",
+        "nodes/{node}/qemu/{vmid}/move_disk",
+        MOVE,
+        move_disk,
+    ),
+];
+
+fn resize(call: &Call<'_>) -> Answer {
+    let vmid = call.vmid()?;
+    let key = disk_key(call)?;
+    let wanted = call.params.must("size")?.to_owned();
+    {
+        let world = call.sim.world();
+        call.need_vm(&world, "VM.Config.Disk")?;
+        let vm = call.vm(&world)?;
+        same_digest(call, vm)?;
+        unlocked(vm)?;
+        drive_of(vm, &key)?;
+    }
+    let node = call.node().to_owned();
+    let upid = call.sim.run_task(call.job("resize", vmid), move |sim, _| {
+        grow(sim, &node, vmid, &key, &wanted).map_err(|error| error.message)
+    });
+    Ok(json!(upid))
+}
+
+fn grow(sim: &Arc<Sim>, node: &str, vmid: u32, key: &str, wanted: &str) -> Result<(), ApiError> {
+    sim.change(|world| {
+        let vm = vm_on(world, node, vmid)?;
+        unlocked(vm)?;
+        let mut drive = drive_of(vm, key)?;
+        let Some(volume) = world.volume(&drive.file) else {
+            return Err(ApiError::die(format!(
+                "volume '{}' does not exist",
+                drive.file
+            )));
+        };
+        let (old, storage) = (volume.size, volume.storage().to_owned());
+        let plus = wanted.strip_prefix('+');
+        let number = size::parse(plus.unwrap_or(wanted)).unwrap_or(0);
+        let new = if plus.is_some() {
+            old.saturating_add(number)
+        } else {
+            number
+        };
+        if new < old {
+            return Err(ApiError::die("shrinking disks is not supported"));
+        }
+        let thick = world
+            .storages
+            .get(&storage)
+            .is_some_and(|storage| storage.kind == "lvm");
+        if thick {
+            world.fits(&storage, new - old)?;
+        }
+        if let Some(volume) = world.volume_mut(&drive.file) {
+            volume.size = new;
+            if thick {
+                volume.used = new;
+            }
+        }
+        drive.set_size(new);
+        if let Some(vm) = world.vms.get_mut(&vmid) {
+            vm.config.insert(key.to_owned(), drive.print());
+        }
+        Ok(())
+    })
+}
+
+fn move_disk(call: &Call<'_>) -> Answer {
+    let vmid = call.vmid()?;
+    let key = disk_key(call)?;
+    if call.params.text("target-vmid").is_some() {
+        return Err(ApiError::new(
+            501,
+            "the simulator moves no disks to other VMs",
+        ));
+    }
+    let storage = call.params.must("storage")?.to_owned();
+    let format = call.params.text("format").map(str::to_owned);
+    let delete = call.params.flag("delete").unwrap_or(false);
+    {
+        let world = call.sim.world();
+        call.need_vm(&world, "VM.Config.Disk")?;
+        call.need(
+            &world,
+            &format!("/storage/{storage}"),
+            &["Datastore.AllocateSpace"],
+        )?;
+        let vm = call.vm(&world)?;
+        same_digest(call, vm)?;
+        unlocked(vm)?;
+        let drive = drive_of(vm, &key)?;
+        if drive.is_cdrom() {
+            return Err(ApiError::die("you can't move a cdrom"));
+        }
+        let volume = world.volume(&drive.file);
+        let same = volume.is_some_and(|volume| {
+            volume.storage() == storage
+                && format
+                    .as_ref()
+                    .is_none_or(|format| *format == volume.format)
+        });
+        if same {
+            return Err(ApiError::die(
+                "you can't move to the same storage with same format",
+            ));
+        }
+        world.storage_for(&storage, call.node(), "images")?;
+    }
+    let node = call.node().to_owned();
+    let upid = call
+        .sim
+        .run_task(call.job("qmmove", vmid), move |sim, log| {
+            log.line(format!("create full clone of drive {key}"));
+            let to = Target {
+                storage,
+                format,
+                delete,
+            };
+            relocate(sim, &node, vmid, &key, &to)
+                .map_err(|error| format!("storage migration failed: {}", error.message))
+        });
+    Ok(json!(upid))
+}
+
+struct Target {
+    storage: String,
+    format: Option<String>,
+    delete: bool,
+}
+
+fn relocate(sim: &Arc<Sim>, node: &str, vmid: u32, key: &str, to: &Target) -> Result<(), ApiError> {
+    let (mut drive, new) = sim.change(|world| {
+        let drive = drive_of(vm_on(world, node, vmid)?, key)?;
+        let Some(volume) = world.volume(&drive.file).cloned() else {
+            return Err(ApiError::die(format!(
+                "volume '{}' does not exist",
+                drive.file
+            )));
+        };
+        let new = world.allocate(&NewDisk {
+            node,
+            storage: &to.storage,
+            vmid,
+            size: volume.size,
+            used: volume.used,
+            format: to.format.as_deref(),
+            parent: None,
+        })?;
+        Ok((drive, new))
+    })?;
+    if let Err(text) = sim.guests.clone_disk(&drive.file, &new) {
+        sim.change(|world| world.drop_volume(&new));
+        return Err(ApiError::die(text));
+    }
+    let old = std::mem::replace(&mut drive.file, new);
+    sim.change(|world| {
+        let vm = crate::call::vm_mut(world, node, vmid)?;
+        vm.config.insert(key.to_owned(), drive.print());
+        if !to.delete {
+            let free = (0..256).map(|number| format!("unused{number}"));
+            if let Some(unused) = free.into_iter().find(|key| !vm.config.contains_key(key)) {
+                vm.config.insert(unused, old.clone());
+            }
+        }
+        Ok(())
+    })?;
+    if to.delete {
+        disks::free(sim, &[old]).map_err(ApiError::die)?;
+    }
+    Ok(())
+}
+
+fn disk_key(call: &Call<'_>) -> Result<String, ApiError> {
+    let key = call.params.must("disk")?;
+    if is_drive(key) || key.starts_with("unused") {
+        return Ok(key.to_owned());
+    }
+    Err(ApiError::param(
+        "disk",
+        format!("value '{key}' does not have a value in the enumeration of disks"),
+    ))
+}
+
+fn drive_of(vm: &Vm, key: &str) -> Result<Drive, ApiError> {
+    let text = vm
+        .config
+        .get(key)
+        .ok_or_else(|| ApiError::die(format!("disk '{key}' does not exist")))?;
+    Drive::parse(text).map_err(ApiError::die)
+}
+
+fn same_digest(call: &Call<'_>, vm: &Vm) -> Result<(), ApiError> {
+    match call.params.text("digest") {
+        Some(seen) if seen != vm.digest() => Err(ApiError::die(
+            "detected modified configuration - file changed by other user? Try again.",
+        )),
+        _ => Ok(()),
+    }
+}

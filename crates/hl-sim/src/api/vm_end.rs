@@ -1,0 +1,222 @@
+//! A VM becomes a template, or goes.
+
+use std::sync::Arc;
+
+use serde_json::json;
+
+use crate::call::{Answer, Call, unlocked, vm_mut, vm_on};
+use crate::disks;
+use crate::drive::Drive;
+use crate::error::ApiError;
+use crate::machine::{Sim, TaskLog};
+use crate::params::Kind::{Bool, Text};
+use crate::params::opt;
+use crate::route::{Route, route};
+use crate::vm::Vm;
+use crate::world::World;
+
+pub(super) const ROUTES: &[Route] = &[
+    route(
+        "POST",
+        "nodes/{node}/qemu/{vmid}/template",
+        &[opt("disk", Text)],
+        template,
+    ),
+    route(
+        "DELETE",
+        "nodes/{node}/qemu/{vmid}",
+        &[
+            opt("destroy-unreferenced-disks", Bool),
+            opt("purge", Bool),
+            opt("skiplock", Bool),
+        ],
+        destroy,
+    ),
+];
+
+fn template(call: &Call<'_>) -> Answer {
+    let vmid = call.vmid()?;
+    let only = call.params.text("disk").map(str::to_owned);
+    {
+        let world = call.sim.world();
+        call.need_vm(&world, "VM.Allocate")?;
+        let vm = call.vm(&world)?;
+        unlocked(vm)?;
+        may_become_template(vm)?;
+    }
+    let node = call.node().to_owned();
+    let upid = call
+        .sim
+        .run_task(call.job("qmtemplate", vmid), move |sim, _| {
+            convert(sim, &node, vmid, only.as_deref()).map_err(|error| error.message)
+        });
+    Ok(json!(upid))
+}
+
+fn may_become_template(vm: &Vm) -> Result<(), ApiError> {
+    if vm.is_template() {
+        return Err(ApiError::die("you can't convert a template to a template"));
+    }
+    if vm.run.is_some() {
+        return Err(ApiError::die(
+            "you can't convert a VM to template if VM is running",
+        ));
+    }
+    Ok(())
+}
+
+/// Makes a VM a template.
+pub(crate) fn convert(
+    sim: &Arc<Sim>,
+    node: &str,
+    vmid: u32,
+    only: Option<&str>,
+) -> Result<(), ApiError> {
+    let drives = {
+        let world = sim.world();
+        let vm = vm_on(&world, node, vmid)?;
+        may_become_template(vm)?;
+        vm.drives()
+    };
+    for (key, mut drive) in drives {
+        let chosen = only.is_none_or(|only| only == key);
+        if !chosen || drive.is_cdrom() || drive.is_cloudinit() || drive.volume().is_none() {
+            continue;
+        }
+        let base = own_base(&drive, vmid);
+        if base == drive.file {
+            continue;
+        }
+        sim.guests
+            .rename_disk(&drive.file, &base)
+            .map_err(ApiError::die)?;
+        sim.change(|world| {
+            if let Some(volume) = world.volume_mut(&drive.file) {
+                volume.volid.clone_from(&base);
+            }
+            drive.file = base;
+            let vm = vm_mut(world, node, vmid)?;
+            vm.config.insert(key, drive.print());
+            Ok(())
+        })?;
+    }
+    sim.change(|world| {
+        let vm = vm_mut(world, node, vmid)?;
+        vm.config.insert("template".to_owned(), "1".to_owned());
+        Ok(())
+    })
+}
+
+/// `lvm:vm-100-disk-0` to `lvm:base-100-disk-0`; a linked clone keeps its base.
+pub(crate) fn own_base(drive: &Drive, vmid: u32) -> String {
+    let (own, base) = (format!("vm-{vmid}-"), format!("base-{vmid}-"));
+    match drive.file.rsplit_once(&own) {
+        Some((before, after)) => format!("{before}{base}{after}"),
+        None => drive.file.clone(),
+    }
+}
+
+fn destroy(call: &Call<'_>) -> Answer {
+    let vmid = call.vmid()?;
+    let unreferenced = call
+        .params
+        .flag("destroy-unreferenced-disks")
+        .unwrap_or(false);
+    {
+        let world = call.sim.world();
+        call.need_vm(&world, "VM.Allocate")?;
+        let vm = call.vm(&world)?;
+        unlocked(vm)?;
+        may_go(&world, vmid, vm)?;
+    }
+    let node = call.node().to_owned();
+    let upid = call
+        .sim
+        .run_task(call.job("qmdestroy", vmid), move |sim, log| {
+            remove(sim, log, &node, vmid, unreferenced).map_err(|error| error.message)
+        });
+    Ok(json!(upid))
+}
+
+fn may_go(world: &World, vmid: u32, vm: &Vm) -> Result<(), ApiError> {
+    if vm
+        .config
+        .get("protection")
+        .is_some_and(|value| value == "1")
+    {
+        return Err(ApiError::die(format!(
+            "can't remove VM {vmid} - protection mode enabled"
+        )));
+    }
+    if vm.run.is_some() {
+        return Err(ApiError::die(format!(
+            "VM {vmid} is running - destroy failed"
+        )));
+    }
+    for (_, drive) in vm.drives() {
+        if let Some(child) = disks::child_of(world, &drive.file) {
+            return Err(ApiError::die(format!(
+                "base volume '{}' is still in use by linked cloned '{child}'",
+                drive.file
+            )));
+        }
+    }
+    Ok(())
+}
+
+fn remove(
+    sim: &Arc<Sim>,
+    log: &TaskLog<'_>,
+    node: &str,
+    vmid: u32,
+    unreferenced: bool,
+) -> Result<(), ApiError> {
+    let volids: Vec<String> = {
+        let world = sim.world();
+        let vm = vm_on(&world, node, vmid)?;
+        unlocked(vm)?;
+        may_go(&world, vmid, vm)?;
+        world
+            .volumes
+            .iter()
+            .filter(|volume| volume.vmid == Some(vmid) && volume.content == "images")
+            .map(|volume| volume.volid.clone())
+            .filter(|volid| {
+                unreferenced || vm.config.values().any(|text| text.contains(volid.as_str()))
+            })
+            .collect()
+    };
+    for volid in &volids {
+        disks::free(sim, std::slice::from_ref(volid)).map_err(ApiError::die)?;
+        log.line(format!(
+            "  Logical volume \"{volid}\" successfully removed."
+        ));
+    }
+    sim.change(|world| forget(world, vmid));
+    Ok(())
+}
+
+/// Takes a VM out of the world, whose disks are gone.
+pub(crate) fn forget(world: &mut World, vmid: u32) {
+    world.vms.remove(&vmid);
+    for pool in world.pools.values_mut() {
+        pool.members.remove(&vmid);
+    }
+    let path = format!("/vms/{vmid}");
+    world.acl.retain(|entry| entry.path != path);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bases_keep_their_own_base() {
+        let name = |text: &str| own_base(&Drive::parse(text).unwrap(), 110);
+        assert_eq!(name("lvm:vm-110-disk-0"), "lvm:base-110-disk-0");
+        assert_eq!(
+            name("local:9000/base-9000-disk-0.qcow2/110/vm-110-disk-0.qcow2"),
+            "local:9000/base-9000-disk-0.qcow2/110/base-110-disk-0.qcow2"
+        );
+    }
+}

@@ -1,0 +1,390 @@
+//! Storages and the volumes on them: names, sizes, who uses what.
+
+use serde::{Deserialize, Serialize};
+
+use super::error::ApiError;
+use super::world::World;
+
+/// Size of the disk inside an image that nobody described: that of Debian's
+/// cloud images.
+pub(super) const IMAGE_DISK: u64 = 3 << 30;
+
+/// A storage, as configured for the whole cluster.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Storage {
+    /// Its type: `dir`, `lvmthin` ...
+    pub kind: String,
+    /// What it may hold.
+    pub content: Vec<String>,
+    /// Size in bytes.
+    pub total: u64,
+    /// Bytes used by what is not a volume here.
+    pub base_used: u64,
+    /// Whether all nodes share it.
+    pub shared: bool,
+    /// Whether it is mounted.
+    pub active: bool,
+    /// Whether it is enabled.
+    pub enabled: bool,
+}
+
+impl Storage {
+    /// Whether volumes are files in directories: `local:100/vm-100-disk-0.raw`.
+    pub(super) fn has_paths(&self) -> bool {
+        matches!(
+            self.kind.as_str(),
+            "dir" | "nfs" | "cifs" | "cephfs" | "btrfs" | "glusterfs"
+        )
+    }
+
+    /// Whether the name of a linked clone holds the name of its base.
+    pub(super) fn names_parent(&self) -> bool {
+        self.has_paths() || matches!(self.kind.as_str(), "zfspool" | "rbd")
+    }
+
+    /// Its directory, when it has one.
+    pub(super) fn path(&self, id: &str) -> Option<String> {
+        match self.kind.as_str() {
+            "dir" | "btrfs" if id == "local" => Some("/var/lib/vz".to_owned()),
+            _ if self.has_paths() => Some(format!("/mnt/pve/{id}")),
+            _ => None,
+        }
+    }
+}
+
+/// A volume: a disk, an ISO, an image to import.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Volume {
+    /// `storage:name`.
+    pub volid: String,
+    /// The node it is on.
+    pub node: String,
+    /// `images`, `iso`, `import` ...
+    pub content: String,
+    /// `raw`, `qcow2`, `iso` ...
+    pub format: String,
+    /// Bytes it shows: for a disk its virtual size.
+    pub size: u64,
+    /// Bytes it takes.
+    pub used: u64,
+    /// For an image to import: the size of the disk inside.
+    pub disk: u64,
+    /// Unix time it was made.
+    pub ctime: i64,
+    /// The VM it belongs to.
+    pub vmid: Option<u32>,
+    /// The base of a linked clone.
+    pub parent: Option<String>,
+    /// `algorithm:hex`, when it was declared or computed.
+    pub checksum: Option<String>,
+    /// Its text, for small uploads.
+    pub text: Option<String>,
+}
+
+impl Volume {
+    /// Storage and name.
+    pub(super) fn split(&self) -> (&str, &str) {
+        self.volid.split_once(':').unwrap_or((&self.volid, ""))
+    }
+
+    /// Its storage.
+    pub(super) fn storage(&self) -> &str {
+        self.split().0
+    }
+}
+
+/// Where a disk comes to lie, and how large it is.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct NewDisk<'a> {
+    pub(super) node: &'a str,
+    pub(super) storage: &'a str,
+    pub(super) vmid: u32,
+    pub(super) size: u64,
+    pub(super) used: u64,
+    pub(super) format: Option<&'a str>,
+    pub(super) parent: Option<&'a str>,
+}
+
+impl World {
+    /// A storage that is there, enabled, active, and on that node.
+    pub(super) fn storage_on(&self, id: &str, node: &str) -> Result<&Storage, ApiError> {
+        let Some(storage) = self.storages.get(id) else {
+            return Err(ApiError::die(format!("storage '{id}' does not exist")));
+        };
+        if self.node(node).is_none() {
+            return Err(ApiError::die(format!(
+                "storage '{id}' is not available on node '{node}'"
+            )));
+        }
+        if !storage.enabled {
+            return Err(ApiError::die(format!("storage '{id}' is disabled")));
+        }
+        Ok(storage)
+    }
+
+    /// The same, and it may hold `content` and is online.
+    pub(super) fn storage_for(
+        &self,
+        id: &str,
+        node: &str,
+        content: &str,
+    ) -> Result<&Storage, ApiError> {
+        let storage = self.storage_on(id, node)?;
+        if !storage.content.iter().any(|kind| kind == content) {
+            return Err(ApiError::die(format!(
+                "storage '{id}' does not support content-type '{content}'"
+            )));
+        }
+        if !storage.active {
+            return Err(ApiError::die(format!("storage '{id}' is not online")));
+        }
+        Ok(storage)
+    }
+
+    /// Bytes in use on a storage.
+    pub(super) fn used(&self, id: &str) -> u64 {
+        let base = self.storages.get(id).map_or(0, |storage| storage.base_used);
+        self.volumes
+            .iter()
+            .filter(|volume| volume.storage() == id)
+            .fold(base, |sum, volume| sum.saturating_add(volume.used))
+    }
+
+    /// Fails when `bytes` more do not fit.
+    pub(super) fn fits(&self, id: &str, bytes: u64) -> Result<(), ApiError> {
+        let Some(storage) = self.storages.get(id) else {
+            return Err(ApiError::die(format!("storage '{id}' does not exist")));
+        };
+        let free = storage.total.saturating_sub(self.used(id));
+        if bytes <= free {
+            return Ok(());
+        }
+        let need = super::size::print(bytes);
+        Err(ApiError::die(if storage.has_paths() {
+            format!("unable to create image: No space left on device ({need} needed)")
+        } else {
+            format!(
+                "lvcreate '{id}' error:   Volume group has insufficient free space ({need} needed)"
+            )
+        }))
+    }
+
+    /// Where a volume is on its node.
+    pub(super) fn path_of(&self, volid: &str) -> String {
+        let (id, name) = volid.split_once(':').unwrap_or((volid, ""));
+        let Some(folder) = self.storages.get(id).and_then(|storage| storage.path(id)) else {
+            return format!("/dev/pve/{name}");
+        };
+        match name.split_once('/') {
+            Some(("iso", file)) => format!("{folder}/template/iso/{file}"),
+            Some(("vztmpl", file)) => format!("{folder}/template/cache/{file}"),
+            Some(("import", _)) => format!("{folder}/{name}"),
+            _ => {
+                // A linked clone's name holds that of its base.
+                let parts: Vec<&str> = name.split('/').collect();
+                let own = parts.len().saturating_sub(2);
+                let own: Vec<&str> = parts.into_iter().skip(own).collect();
+                format!("{folder}/images/{}", own.join("/"))
+            }
+        }
+    }
+
+    /// A volume by its id.
+    pub(super) fn volume(&self, volid: &str) -> Option<&Volume> {
+        self.volumes.iter().find(|volume| volume.volid == volid)
+    }
+
+    /// A volume by its id, to change.
+    pub(super) fn volume_mut(&mut self, volid: &str) -> Option<&mut Volume> {
+        self.volumes.iter_mut().find(|volume| volume.volid == volid)
+    }
+
+    /// Forgets a volume.
+    pub(super) fn drop_volume(&mut self, volid: &str) {
+        self.volumes.retain(|volume| volume.volid != volid);
+    }
+
+    /// Notes a file (an ISO, an image); one of that name is replaced.
+    pub(super) fn put_file(&mut self, volume: Volume) {
+        self.drop_volume(&volume.volid);
+        self.volumes.push(volume);
+    }
+
+    /// The name that the next disk of a VM gets.
+    pub(super) fn next_disk_name(&self, storage: &str, vmid: u32, suffix: &str) -> String {
+        let taken = |number: u32| {
+            let plain = format!("vm-{vmid}-disk-{number}");
+            let base = format!("base-{vmid}-disk-{number}");
+            self.volumes
+                .iter()
+                .filter(|volume| volume.storage() == storage)
+                .any(|volume| {
+                    let last = volume.volid.rsplit(['/', ':']).next().unwrap_or_default();
+                    let stem = last.split('.').next().unwrap_or_default();
+                    stem == plain || stem == base
+                })
+        };
+        let number = (0..10_000).find(|number| !taken(*number)).unwrap_or(0);
+        format!("vm-{vmid}-disk-{number}{suffix}")
+    }
+
+    /// Makes a disk volume and returns its id.
+    pub(super) fn allocate(&mut self, disk: &NewDisk<'_>) -> Result<String, ApiError> {
+        let storage = self.storage_for(disk.storage, disk.node, "images")?;
+        let format = format_on(storage, disk.format)?;
+        let suffix = if storage.has_paths() {
+            format!(".{format}")
+        } else {
+            String::new()
+        };
+        let name = self.next_disk_name(disk.storage, disk.vmid, &suffix);
+        self.make(disk, &name, &format)
+    }
+
+    /// Makes the cloud-init volume of a VM and returns its id.
+    pub(super) fn allocate_cloudinit(&mut self, disk: &NewDisk<'_>) -> Result<String, ApiError> {
+        let storage = self.storage_for(disk.storage, disk.node, "images")?;
+        let (wanted, paths) = (disk.format, storage.has_paths());
+        let format = format_on(storage, wanted.or(paths.then_some("qcow2")))?;
+        let suffix = if paths {
+            format!(".{format}")
+        } else {
+            String::new()
+        };
+        let name = format!("vm-{}-cloudinit{suffix}", disk.vmid);
+        self.make(disk, &name, &format)
+    }
+
+    /// A size as a storage can give it: some know only whole extents.
+    pub(super) fn rounded(&self, id: &str, bytes: u64) -> u64 {
+        let unit = match self.storages.get(id).map(|storage| storage.kind.as_str()) {
+            Some("lvm" | "lvmthin") => 4 << 20,
+            Some("zfspool" | "rbd") => 1 << 20,
+            _ => 1,
+        };
+        bytes.next_multiple_of(unit)
+    }
+
+    fn make(&mut self, disk: &NewDisk<'_>, name: &str, format: &str) -> Result<String, ApiError> {
+        let Some(storage) = self.storages.get(disk.storage) else {
+            return Err(ApiError::die(format!(
+                "storage '{}' does not exist",
+                disk.storage
+            )));
+        };
+        let local = if storage.has_paths() {
+            format!("{}/{name}", disk.vmid)
+        } else {
+            name.to_owned()
+        };
+        let base = disk
+            .parent
+            .filter(|_| storage.names_parent())
+            .and_then(|parent| parent.split_once(':'))
+            .map(|(_, base)| format!("{base}/"));
+        let volid = format!("{}:{}{local}", disk.storage, base.unwrap_or_default());
+        // Only thick LVM takes the whole size at once.
+        let used = if storage.kind == "lvm" {
+            disk.size
+        } else {
+            disk.used
+        };
+        if self.volume(&volid).is_some() {
+            return Err(ApiError::die(format!(
+                "disk image '{volid}' already exists"
+            )));
+        }
+        self.fits(disk.storage, used)?;
+        let ctime = self.now();
+        self.volumes.push(Volume {
+            volid: volid.clone(),
+            node: disk.node.to_owned(),
+            content: "images".to_owned(),
+            format: format.to_owned(),
+            size: disk.size,
+            used,
+            disk: 0,
+            ctime,
+            vmid: Some(disk.vmid),
+            parent: disk.parent.map(str::to_owned),
+            checksum: None,
+            text: None,
+        });
+        Ok(volid)
+    }
+}
+
+/// The format that a disk gets on a storage.
+fn format_on(storage: &Storage, wanted: Option<&str>) -> Result<String, ApiError> {
+    let wanted = wanted.unwrap_or("raw");
+    if !storage.has_paths() && wanted != "raw" {
+        return Err(ApiError::die(format!("unsupported format '{wanted}'")));
+    }
+    if !matches!(wanted, "raw" | "qcow2" | "vmdk") {
+        return Err(ApiError::die(format!("unsupported format '{wanted}'")));
+    }
+    Ok(wanted.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::seed::Seed;
+
+    fn disk(storage: &str) -> NewDisk<'_> {
+        NewDisk {
+            node: "pve",
+            storage,
+            vmid: 100,
+            size: 8 << 30,
+            used: 0,
+            format: None,
+            parent: None,
+        }
+    }
+
+    #[test]
+    fn names_count_up_and_fill_gaps() {
+        let mut world = World::seeded(&Seed::default());
+        for expected in ["local-lvm:vm-100-disk-0", "local-lvm:vm-100-disk-1"] {
+            assert_eq!(world.allocate(&disk("local-lvm")).unwrap(), expected);
+        }
+        world.drop_volume("local-lvm:vm-100-disk-0");
+        assert_eq!(
+            world.allocate(&disk("local-lvm")).unwrap(),
+            "local-lvm:vm-100-disk-0"
+        );
+    }
+
+    #[test]
+    fn directories_hold_files_and_name_the_base() {
+        let mut seed = Seed::default();
+        seed.storages[0].content.push("images".to_owned());
+        let mut world = World::seeded(&seed);
+        let mut wanted = disk("local");
+        wanted.format = Some("qcow2");
+        wanted.parent = Some("local:9000/base-9000-disk-0.qcow2");
+        assert_eq!(
+            world.allocate(&wanted).unwrap(),
+            "local:9000/base-9000-disk-0.qcow2/100/vm-100-disk-0.qcow2"
+        );
+    }
+
+    #[test]
+    fn what_does_not_fit_is_refused() {
+        let mut seed = Seed::default();
+        seed.storages[1].kind = "lvm".to_owned();
+        seed.storages[1].total = 20 << 30;
+        let mut world = World::seeded(&seed);
+        world.allocate(&disk("local-lvm")).unwrap();
+        let error = world.allocate(&disk("local-lvm")).unwrap_err();
+        assert!(
+            error.message.contains("insufficient free space"),
+            "{error:?}"
+        );
+        let error = world.allocate(&disk("local")).unwrap_err();
+        assert!(error.message.contains("content-type 'images'"), "{error:?}");
+    }
+}

@@ -1,0 +1,22 @@
+//! What steps hand to other tools and to later runs: `state/runtime.yaml`,
+//! `state/runs/latest.env`, the catalog of templates.
+//!
+//! | file | about |
+//! |---|---|
+//! | `catalog` | `state/cache/templates/manifest.json` |
+//! | `latest` | `state/runs/latest.env` |
+//! | `publication` | which steps publish, and what `LAST_STEP_COMPLETED` says |
+//! | `publish` | keeps `latest.env` and `runtime.yaml` while a run goes on |
+//! | `runtime` | `state/runtime.yaml`: what is true now |
+
+mod catalog;
+pub mod latest;
+mod publication;
+mod publish;
+mod runtime;
+
+pub use catalog::{Catalog, FAMILIES, Image};
+pub use latest::Latest;
+pub use publication::LastStep;
+pub use publish::{Identity, Publisher};
+pub use runtime::{LastRun, Made, RUNTIME_VERSION, Runtime, VmInfo};

@@ -1,0 +1,443 @@
+//! Which steps of a plan publish what: from a plan and how its steps ended to
+//! `LAST_STEP_COMPLETED`. Nothing here reads or writes a file.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use serde_json::Value;
+
+use crate::plan::{Plan, Status, Step, StepId};
+
+/// What `LAST_STEP_COMPLETED` may say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum LastStep {
+    /// The node is known and lets us in.
+    ProxmoxAccess,
+    /// The templates are there.
+    Templates,
+    /// tofu has planned.
+    TerraformPlan,
+    /// The machines and their `outputs.json` are there.
+    TerraformApply,
+    /// Playbooks were checked.
+    AnsibleCheck,
+    /// The machines are converged.
+    AnsibleApply,
+}
+
+impl LastStep {
+    /// All of them, in the order of a whole run.
+    pub const ALL: [Self; 6] = [
+        Self::ProxmoxAccess,
+        Self::Templates,
+        Self::TerraformPlan,
+        Self::TerraformApply,
+        Self::AnsibleCheck,
+        Self::AnsibleApply,
+    ];
+
+    /// As it is written.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::ProxmoxAccess => "proxmox_access",
+            Self::Templates => "templates",
+            Self::TerraformPlan => "terraform_plan",
+            Self::TerraformApply => "terraform_apply",
+            Self::AnsibleCheck => "ansible_check",
+            Self::AnsibleApply => "ansible_apply",
+        }
+    }
+
+    /// What a text says; nothing when it is none of them.
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|step| step.as_str() == text)
+    }
+}
+
+impl fmt::Display for LastStep {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// How a step ended, as far as publication goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ended {
+    /// It did its work, now or in an earlier part of the run.
+    Done,
+    /// There was nothing for it to do, or a dry run found that it would change
+    /// something.
+    Passed,
+    /// It failed, was blocked, or was stopped.
+    Bad,
+}
+
+impl Ended {
+    /// `rests` says that an earlier result stands, `pending` that a dry run
+    /// found something that a live one would change.
+    pub(super) fn of(status: Status, rests: bool, pending: bool) -> Self {
+        match status {
+            Status::Succeeded if pending => Self::Passed,
+            Status::Succeeded => Self::Done,
+            Status::Skipped if rests => Self::Done,
+            Status::Skipped | Status::NotPlanned => Self::Passed,
+            Status::Failed | Status::Blocked | Status::Cancelled => Self::Bad,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Stage {
+    Access,
+    Templates,
+    Terraform,
+    Ansible,
+}
+
+/// The part of a publication that a step is.
+fn stage(action: &str) -> Option<Stage> {
+    let room = action.split('.').next().unwrap_or_default();
+    match (room, action) {
+        ("pve" | "tool", _) => Some(Stage::Access),
+        ("template" | "packer" | "iso", _) => Some(Stage::Templates),
+        ("tofu", _) | (_, "site.tfvars") => Some(Stage::Terraform),
+        ("ansible", _) => Some(Stage::Ansible),
+        _ => None,
+    }
+}
+
+/// The actions that make the steps around them a publication: reading outputs
+/// is none, applying is one.
+fn makes(step: &Step, dry_run: bool) -> Option<Stage> {
+    match step.action.as_str() {
+        "pve.check" | "pve.access" => Some(Stage::Access),
+        "template.check" | "iso.fetch" => Some(Stage::Templates),
+        "tofu.plan" => Some(Stage::Terraform),
+        "tofu.apply" if !dry_run => Some(Stage::Terraform),
+        "ansible.playbook" => Some(Stage::Ansible),
+        _ => None,
+    }
+}
+
+/// The publications of one run.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Publications {
+    stages: Vec<Published>,
+    ended: BTreeMap<StepId, Ended>,
+}
+
+#[derive(Debug, Clone)]
+struct Published {
+    says: LastStep,
+    /// All of these must end well.
+    all: BTreeSet<StepId>,
+    /// And these must have done their work: one of them when live, each in a
+    /// dry run, which else has not seen what it says.
+    makers: BTreeSet<StepId>,
+    dry_run: bool,
+    over: bool,
+}
+
+impl Publications {
+    pub(super) fn of(plan: &Plan, dry_run: bool) -> Self {
+        let stages = [
+            Stage::Access,
+            Stage::Templates,
+            Stage::Terraform,
+            Stage::Ansible,
+        ];
+        Self {
+            stages: stages
+                .into_iter()
+                .filter_map(|stage| Published::of(plan, stage, dry_run))
+                .collect(),
+            ended: BTreeMap::new(),
+        }
+    }
+
+    /// A step has ended: the publication that this completes.
+    pub(super) fn end(&mut self, step: &StepId, how: Ended) -> Option<LastStep> {
+        self.ended.insert(step.clone(), how);
+        let ended = &self.ended;
+        let complete = self
+            .stages
+            .iter_mut()
+            .find(|stage| !stage.over && stage.is_complete(ended))?;
+        complete.over = true;
+        Some(complete.says)
+    }
+}
+
+impl Published {
+    fn of(plan: &Plan, stage: Stage, dry_run: bool) -> Option<Self> {
+        let makers: Vec<&Step> = plan
+            .steps
+            .iter()
+            .filter(|step| makes(step, dry_run) == Some(stage))
+            .collect();
+        let recipes: BTreeSet<&str> = makers.iter().map(|step| step.recipe.as_str()).collect();
+        let of_it = |step: &&Step| {
+            recipes.contains(step.recipe.as_str())
+                && crate::handoff::publication::stage(&step.action) == Some(stage)
+        };
+        let all = plan.steps.iter().filter(of_it);
+        (!makers.is_empty()).then(|| Self {
+            says: says(stage, &makers, dry_run),
+            all: all.map(|step| step.id.clone()).collect(),
+            makers: makers.iter().map(|step| step.id.clone()).collect(),
+            dry_run,
+            over: false,
+        })
+    }
+
+    fn is_complete(&self, ended: &BTreeMap<StepId, Ended>) -> bool {
+        let how = |step: &StepId| ended.get(step).copied();
+        let well = |step: &StepId| matches!(how(step), Some(Ended::Done | Ended::Passed));
+        let done = |step: &StepId| how(step) == Some(Ended::Done);
+        self.all.iter().all(well)
+            && if self.dry_run {
+                self.makers.iter().all(done)
+            } else {
+                self.all.iter().any(done)
+            }
+    }
+}
+
+fn says(stage: Stage, makers: &[&Step], dry_run: bool) -> LastStep {
+    let any = |action: &str| makers.iter().any(|step| step.action == action);
+    match stage {
+        Stage::Access => LastStep::ProxmoxAccess,
+        Stage::Templates => LastStep::Templates,
+        Stage::Terraform if dry_run || !any("tofu.apply") => LastStep::TerraformPlan,
+        // Nothing is left for the steps behind it.
+        Stage::Terraform if makers.iter().any(|step| destroys(step)) => LastStep::Templates,
+        Stage::Terraform => LastStep::TerraformApply,
+        Stage::Ansible if dry_run || makers.iter().any(|step| is_set(step, "check")) => {
+            LastStep::AnsibleCheck
+        }
+        Stage::Ansible => LastStep::AnsibleApply,
+    }
+}
+
+/// Whether a step plans to destroy all that there is.
+pub(super) fn destroys(step: &Step) -> bool {
+    step.action == "tofu.plan" && is_set(step, "destroy")
+}
+
+fn is_set(step: &Step, key: &str) -> bool {
+    match step.with.get(key) {
+        Some(Value::Bool(set)) => *set,
+        Some(Value::String(text)) => text == "true",
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    fn plan(steps: &[(&str, &str)]) -> Plan {
+        let steps = steps.iter().map(|(id, action)| Step::new(*id, *action));
+        Plan::new("up", steps.collect())
+    }
+
+    fn up() -> Plan {
+        plan(&[
+            ("l0/environment", "pve.check"),
+            ("l0/tofu", "tool.check"),
+            ("l1/check", "template.check"),
+            ("l1/build", "packer.build"),
+            ("l1/publish", "template.publish"),
+            ("l2/init", "tofu.init"),
+            ("l2/plan", "tofu.plan"),
+            ("l2/apply", "tofu.apply"),
+            ("l2/outputs", "tofu.outputs"),
+            ("l3/outputs", "tofu.outputs"),
+            ("l3/inventory", "ansible.inventory"),
+            ("l3/reachable", "ssh.wait"),
+            ("l3/converge", "ansible.playbook"),
+            ("l4/converge", "ansible.playbook"),
+            ("l4/own", "command"),
+        ])
+    }
+
+    /// What is published as these steps end one after the other.
+    fn told(plan: &Plan, dry_run: bool, ends: &[(&str, Ended)]) -> Vec<(String, &'static str)> {
+        let mut all = Publications::of(plan, dry_run);
+        ends.iter()
+            .filter_map(|(step, how)| {
+                let said = all.end(&StepId::from(*step), *how)?;
+                Some(((*step).to_owned(), said.as_str()))
+            })
+            .collect()
+    }
+
+    fn all_done(plan: &Plan) -> Vec<(&str, Ended)> {
+        let ids = plan.steps.iter().map(|step| step.id.as_str());
+        ids.map(|id| (id, Ended::Done)).collect()
+    }
+
+    fn said<'a>(all: &'a [(String, &'static str)]) -> Vec<(&'a str, &'static str)> {
+        all.iter()
+            .map(|(step, what)| (step.as_str(), *what))
+            .collect()
+    }
+
+    #[test]
+    fn a_whole_run_publishes_each_stage_when_its_last_step_is_done() {
+        let plan = up();
+        assert_eq!(
+            said(&told(&plan, false, &all_done(&plan))),
+            [
+                ("l0/tofu", "proxmox_access"),
+                ("l1/publish", "templates"),
+                ("l2/outputs", "terraform_apply"),
+                ("l4/converge", "ansible_apply"),
+            ]
+        );
+        let mut ends = all_done(&plan);
+        // In a dry run nothing is applied, and what it would make is not read.
+        for (step, how) in &mut ends {
+            if ["l2/apply", "l2/outputs"].contains(step) {
+                *how = Ended::Passed;
+            }
+        }
+        assert_eq!(
+            said(&told(&plan, true, &ends)),
+            [
+                ("l0/tofu", "proxmox_access"),
+                ("l1/publish", "templates"),
+                ("l2/outputs", "terraform_plan"),
+                ("l4/converge", "ansible_check"),
+            ]
+        );
+    }
+
+    #[test]
+    fn a_dry_run_says_nothing_of_what_it_could_not_look_at() {
+        let plan = up();
+        let mut ends = all_done(&plan);
+        for (step, how) in &mut ends {
+            if step.starts_with("l1") || step.starts_with("l2") || step.starts_with("l3") {
+                *how = Ended::Passed;
+            }
+        }
+        assert_eq!(
+            said(&told(&plan, true, &ends)),
+            [("l0/tofu", "proxmox_access")]
+        );
+    }
+
+    #[test]
+    fn an_apply_without_its_outputs_is_not_published_and_ansible_not_after_half() {
+        let plan = up();
+        let mut ends = all_done(&plan);
+        let fails = |ends: &mut Vec<(&str, Ended)>, id: &str| {
+            for (step, how) in ends {
+                if *step == id {
+                    *how = Ended::Bad;
+                }
+            }
+        };
+        fails(&mut ends, "l4/converge");
+        let last = told(&plan, false, &ends).pop().unwrap();
+        assert_eq!(last.1, "terraform_apply");
+        fails(&mut ends, "l2/outputs");
+        let last = told(&plan, false, &ends).pop().unwrap();
+        assert_eq!(last.1, "templates");
+    }
+
+    #[test]
+    fn nothing_to_build_and_nothing_to_apply_are_complete() {
+        let plan = plan(&[
+            ("l1/check", "template.check"),
+            ("l1/build", "packer.build"),
+            ("l2/plan", "tofu.plan"),
+            ("l2/apply", "tofu.apply"),
+            ("l2/outputs", "tofu.outputs"),
+        ]);
+        let ends = [
+            ("l1/check", Ended::Done),
+            ("l1/build", Ended::Passed),
+            ("l2/plan", Ended::Done),
+            ("l2/apply", Ended::Passed),
+            ("l2/outputs", Ended::Done),
+        ];
+        assert_eq!(
+            said(&told(&plan, false, &ends)),
+            [("l1/build", "templates"), ("l2/outputs", "terraform_apply")]
+        );
+    }
+
+    #[test]
+    fn reading_alone_is_no_publication() {
+        let plan = plan(&[
+            ("l2/outputs", "tofu.outputs"),
+            ("x/tool", "tool.check"),
+            ("x/wait", "ssh.wait"),
+            ("t/promote", "template.promote"),
+        ]);
+        assert_eq!(told(&plan, false, &all_done(&plan)), []);
+    }
+
+    #[test]
+    fn destroying_leaves_the_templates_and_check_mode_is_a_check() {
+        let mut plan = plan(&[
+            ("d/plan", "tofu.plan"),
+            ("d/apply", "tofu.apply"),
+            ("c/converge", "ansible.playbook"),
+        ]);
+        plan.steps[0].with.insert("destroy".to_owned(), json!(true));
+        plan.steps[2].with.insert("check".to_owned(), json!("true"));
+        assert_eq!(
+            said(&told(&plan, false, &all_done(&plan))),
+            [("d/apply", "templates"), ("c/converge", "ansible_check")]
+        );
+        assert_eq!(told(&plan, true, &all_done(&plan))[0].1, "terraform_plan");
+    }
+
+    #[test]
+    fn a_status_is_judged_by_what_was_done() {
+        assert_eq!(Ended::of(Status::Skipped, true, false), Ended::Done);
+        assert_eq!(Ended::of(Status::Skipped, false, false), Ended::Passed);
+        assert_eq!(Ended::of(Status::Succeeded, false, true), Ended::Passed);
+        assert_eq!(Ended::of(Status::Cancelled, false, false), Ended::Bad);
+        assert_eq!(
+            LastStep::parse("ansible_apply"),
+            Some(LastStep::AnsibleApply)
+        );
+        assert_eq!(LastStep::parse("profiles"), None);
+    }
+
+    proptest! {
+        /// Whatever ends how and in which order: a stage with a bad step says
+        /// nothing, and each is told at most once.
+        #[test]
+        fn a_failure_is_never_published(
+            hows in prop::collection::vec(prop_oneof![
+                Just(Ended::Done), Just(Ended::Passed), Just(Ended::Bad)], 15),
+            order in Just((0usize..15).collect::<Vec<_>>()).prop_shuffle(),
+            dry_run in any::<bool>(),
+        ) {
+            let plan = up();
+            let ends: Vec<(&str, Ended)> = order
+                .iter()
+                .map(|i| (plan.steps[*i].id.as_str(), hows[*i]))
+                .collect();
+            let told = told(&plan, dry_run, &ends);
+            let mut seen = BTreeSet::new();
+            for (_, what) in &told {
+                prop_assert!(seen.insert(*what));
+            }
+            let bad = |prefix: &str| ends.iter().any(|(step, how)| {
+                step.starts_with(prefix) && *how == Ended::Bad && *step != "l4/own" && !step.ends_with("reachable")
+            });
+            prop_assert!(!bad("l0/") || !seen.contains("proxmox_access"));
+            prop_assert!(!bad("l1/") || !seen.contains("templates"));
+            prop_assert!(!bad("l2/") || !(seen.contains("terraform_plan") || seen.contains("terraform_apply")));
+            prop_assert!(!bad("l4/") || !(seen.contains("ansible_check") || seen.contains("ansible_apply")));
+        }
+    }
+}

@@ -1,0 +1,420 @@
+//! Listens to a run and keeps `latest.env` and `runtime.yaml`: at its start,
+//! after each step that changes what they say, and at its end.
+//!
+//! A dry run touches of `latest.env` only what is about the run itself, and
+//! nothing of `runtime.yaml`: what a live run relies on stays as it left it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
+
+use super::Catalog;
+use super::latest;
+use super::latest::Latest;
+use super::publication::{Ended, Publications, destroys};
+use super::runtime::{LastRun, Made, Runtime, VmInfo};
+use crate::diag::Failure;
+use crate::lab::{Paths, Redactor};
+use crate::plan::{Event, EventKind, Listener, Outcome, Plan, RunInfo, Status, Step, StepId};
+
+/// Which node a run works on; none of it is secret.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Identity {
+    /// `https://host:port`
+    pub api_url: Option<String>,
+    /// Name of the node.
+    pub node: Option<String>,
+    /// Name of the API token.
+    pub token_id: Option<String>,
+}
+
+/// The listener.
+#[derive(Debug)]
+pub struct Publisher {
+    paths: Paths,
+    plan: Plan,
+    identity: Identity,
+    flags: BTreeMap<String, Value>,
+    redactor: Redactor,
+    latest: Latest,
+    /// Absent in a dry run.
+    runtime: Option<Runtime>,
+    publications: Publications,
+    /// What `tofu.init` said of its place, by recipe.
+    spaces: BTreeMap<String, Space>,
+    run: String,
+    /// Environments of which nothing was known before this run.
+    added: BTreeSet<String>,
+    /// Steps that were begun in this part of the run.
+    begun: BTreeSet<StepId>,
+    /// The first step that was cancelled before it began, and why.
+    unstarted: Option<(StepId, String)>,
+    saved: (Option<Latest>, Option<Runtime>),
+    notice: Option<String>,
+}
+
+#[derive(Debug, Clone, Default)]
+struct Space {
+    key: String,
+    workdir: Option<String>,
+    state: Option<String>,
+}
+
+impl Publisher {
+    /// Reads what is published so far. `flags` are those that change what the
+    /// run does.
+    ///
+    /// # Errors
+    /// `runtime.yaml` was written by a newer `hl` (76) or cannot be read (65).
+    pub fn new(
+        paths: &Paths,
+        plan: &Plan,
+        dry_run: bool,
+        identity: Identity,
+        flags: BTreeMap<String, Value>,
+        redactor: &Redactor,
+    ) -> Result<Self, Failure> {
+        let runtime = if dry_run {
+            None
+        } else {
+            Some(Runtime::read(paths)?.unwrap_or_default())
+        };
+        let (latest, notice) = match Latest::read(paths) {
+            Ok(latest) => (latest.unwrap_or_default(), None),
+            // It can be written anew from what is true, so it stops nobody.
+            Err(failure) => (
+                Latest::default(),
+                Some(format!("{failure}; `latest.env` is written anew")),
+            ),
+        };
+        Ok(Self {
+            paths: paths.clone(),
+            plan: plan.clone(),
+            identity,
+            flags,
+            redactor: redactor.clone(),
+            latest,
+            runtime,
+            publications: Publications::of(plan, dry_run),
+            spaces: BTreeMap::new(),
+            run: String::new(),
+            added: BTreeSet::new(),
+            begun: BTreeSet::new(),
+            unstarted: None,
+            saved: (None, None),
+            notice,
+        })
+    }
+
+    /// What was odd about the files as they were.
+    pub fn notice(&self) -> Option<&str> {
+        self.notice.as_deref()
+    }
+
+    fn is_dry(&self) -> bool {
+        self.runtime.is_none()
+    }
+
+    fn put(&mut self, key: &str, value: &str) {
+        let value = self.redactor.text(value);
+        self.latest.set(key, value);
+    }
+
+    fn begin(&mut self, info: &RunInfo, time: &str) {
+        self.run.clone_from(&info.id);
+        self.put(latest::RUN_ID, &info.id);
+        self.put(latest::RUN_TIMESTAMP, time);
+        self.put(latest::DRY_RUN, &info.dry_run.to_string());
+        self.latest.unset(latest::FAILURE_STEP);
+        self.latest.unset(latest::FAILURE_REASON);
+        let Some(runtime) = &mut self.runtime else {
+            return;
+        };
+        runtime.current_run_id = Some(info.id.clone());
+        runtime.last_outcome = None;
+        runtime.flags = std::mem::take(&mut self.flags);
+        let Identity {
+            api_url,
+            node,
+            token_id,
+        } = self.identity.clone();
+        for (key, value) in [
+            (latest::PROXMOX_API_URL, api_url),
+            (latest::PROXMOX_NODE, node),
+            (latest::PROXMOX_TOKEN_ID, token_id),
+        ] {
+            if let Some(value) = value {
+                self.put(key, &value);
+            }
+        }
+        self.templates();
+    }
+
+    /// The templates as their catalog has them now.
+    fn templates(&mut self) {
+        let old: Vec<String> = self
+            .latest
+            .iter()
+            .map(|(key, _)| key.to_owned())
+            .filter(|key| key.starts_with("TEMPLATE_") && key.ends_with("_IMAGE"))
+            .collect();
+        for key in old {
+            self.latest.unset(&key);
+        }
+        for (key, value) in Catalog::read(&self.paths).variables() {
+            self.put(&key, &value);
+        }
+    }
+
+    fn started(&mut self, step: &Step) {
+        self.begun.insert(step.id.clone());
+        let space = self.spaces.get(&step.recipe).cloned();
+        if let (
+            "tofu.apply",
+            Some(Space {
+                key,
+                workdir,
+                state,
+            }),
+        ) = (step.action.as_str(), space)
+            && let Some(runtime) = &mut self.runtime
+        {
+            let added = &mut self.added;
+            let made = runtime.environments.entry(key.clone()).or_insert_with(|| {
+                added.insert(key);
+                Made {
+                    run: self.run.clone(),
+                    state,
+                    workdir,
+                    ..Made::default()
+                }
+            });
+            made.applying = Some(self.run.clone());
+        }
+    }
+
+    fn ended(&mut self, step: &Step, well: bool, outputs: &BTreeMap<String, Value>) {
+        if self.is_dry() {
+            return;
+        }
+        let text = |key: &str| Some(outputs.get(key)?.as_str()?.to_owned());
+        match step.action.as_str() {
+            "tofu.init" if well => {
+                let space = Space {
+                    key: text("key").unwrap_or_default(),
+                    workdir: text("workdir"),
+                    state: text("state"),
+                };
+                self.spaces.insert(step.recipe.clone(), space);
+            }
+            "tofu.apply" => self.applied(step, well, outputs),
+            "tofu.outputs" if well => self.outputs(step, outputs),
+            "ansible.inventory" if well => {
+                if let Some(path) = text("inventory") {
+                    self.put(latest::ANSIBLE_INVENTORY_PATH, &path);
+                }
+            }
+            action if action.starts_with("template.") || action.starts_with("iso.") => {
+                self.templates();
+            }
+            _ => {}
+        }
+    }
+
+    fn applied(&mut self, step: &Step, well: bool, told: &BTreeMap<String, Value>) {
+        let space = self.spaces.get(&step.recipe).cloned().unwrap_or_default();
+        if well {
+            for (key, value) in [
+                (latest::TERRAFORM_WORKDIR, &space.workdir),
+                (latest::TFSTATE_PATH, &space.state),
+            ] {
+                if let Some(value) = value {
+                    self.put(key, value);
+                }
+            }
+        }
+        let of_recipe = |other: &&Step| other.recipe == step.recipe;
+        let gone = well && self.plan.steps.iter().filter(of_recipe).any(destroys);
+        let Some(runtime) = &mut self.runtime else {
+            return;
+        };
+        let Some(made) = runtime.environments.get_mut(&space.key) else {
+            return;
+        };
+        made.applying = None;
+        // An apply removes the outputs before it changes anything.
+        let outputs = made.outputs_json.clone();
+        let stale = outputs
+            .as_ref()
+            .is_some_and(|path| !std::path::Path::new(path).exists());
+        if stale {
+            made.outputs_json = None;
+            made.vms.clear();
+        }
+        if let Some(machines) = told.get("provisioned_vms").and_then(Value::as_array) {
+            made.vms = machines
+                .iter()
+                .filter_map(|machine| provisioned(machine, &made.vms))
+                .collect();
+        }
+        // It was not approved, or failed before it made anything.
+        let nothing = made.vms.is_empty() && made.outputs_json.is_none();
+        let gone = gone || (!well && nothing && self.added.contains(&space.key));
+        if gone {
+            runtime.environments.remove(&space.key);
+        }
+        if (stale || gone) && self.latest.get(latest::TERRAFORM_OUTPUT_JSON) == outputs.as_deref() {
+            self.latest.unset(latest::TERRAFORM_OUTPUT_JSON);
+            if gone {
+                self.latest.unset(latest::ANSIBLE_INVENTORY_PATH);
+            }
+        }
+    }
+
+    fn outputs(&mut self, step: &Step, outputs: &BTreeMap<String, Value>) {
+        let text = |key: &str| Some(outputs.get(key)?.as_str()?.to_owned());
+        for (key, from) in [
+            (latest::TERRAFORM_OUTPUT_JSON, "outputs_json"),
+            (latest::TFSTATE_PATH, "state"),
+        ] {
+            if let Some(value) = text(from) {
+                self.put(key, &value);
+            }
+        }
+        let (Some(key), Some(runtime)) = (text("key"), &mut self.runtime) else {
+            return;
+        };
+        let before = runtime.environments.get(&key);
+        let space = self
+            .spaces
+            .get(&step.recipe)
+            .filter(|space| space.key == key);
+        let workdir = space
+            .and_then(|space| space.workdir.clone())
+            .or_else(|| before?.workdir.clone());
+        let machines = outputs.get("machines").cloned().unwrap_or_default();
+        let made = Made {
+            run: self.run.clone(),
+            applying: None,
+            state: text("state"),
+            workdir,
+            outputs_json: text("outputs_json"),
+            vms: serde_json::from_value::<BTreeMap<String, VmInfo>>(machines).unwrap_or_default(),
+        };
+        runtime.environments.insert(key, made);
+    }
+
+    fn fail(&mut self, step: &StepId, reason: &str) {
+        // The first one is why the others did not run.
+        if self.latest.get(latest::FAILURE_STEP).is_none() {
+            self.put(latest::FAILURE_STEP, step.as_str());
+            self.put(latest::FAILURE_REASON, reason);
+        }
+    }
+
+    fn over(&mut self, outcome: Outcome, time: &str) {
+        // The run was stopped while no step ran.
+        if let Some((step, reason)) = self.unstarted.take() {
+            self.fail(&step, &reason);
+        }
+        let recipe = self.plan.recipe.clone();
+        let id = self.run.clone();
+        if let Some(runtime) = &mut self.runtime {
+            runtime.last_outcome = Some(outcome);
+            if outcome == Outcome::Succeeded {
+                runtime.last_successful_run = Some(LastRun {
+                    id,
+                    recipe,
+                    finished_at: time.to_owned(),
+                });
+            }
+        }
+    }
+
+    /// Writes what is not written yet.
+    fn save(&mut self) -> Result<(), Failure> {
+        if self.saved.0.as_ref() != Some(&self.latest) {
+            self.latest.write(&self.paths)?;
+            self.saved.0 = Some(self.latest.clone());
+        }
+        if let Some(runtime) = &self.runtime
+            && self.saved.1.as_ref() != Some(runtime)
+        {
+            runtime.write(&self.paths)?;
+            self.saved.1 = Some(runtime.clone());
+        }
+        Ok(())
+    }
+}
+
+impl Listener for Publisher {
+    fn event(&mut self, event: &Event) -> Result<(), Failure> {
+        let step = event.step.as_ref();
+        let planned = step.and_then(|id| self.plan.step(id)).cloned();
+        if let Some(info) = event.kind.begins() {
+            self.begin(info, &event.time);
+        } else if let (EventKind::StepStarted { .. }, Some(step)) = (&event.kind, &planned) {
+            self.started(step);
+        } else if let (
+            EventKind::StepFinished {
+                status,
+                changed,
+                summary,
+                outputs,
+                fingerprint,
+                ..
+            },
+            Some(step),
+        ) = (&event.kind, &planned)
+        {
+            let well = matches!(status, Status::Succeeded | Status::Skipped);
+            self.ended(step, well, outputs);
+            if *status == Status::Failed {
+                self.fail(&step.id, summary);
+            } else if *status == Status::Cancelled {
+                let reason = format!("cancelled: {summary}");
+                if self.begun.contains(&step.id) {
+                    self.fail(&step.id, &reason);
+                } else {
+                    // Told before the end of the step that was interrupted.
+                    self.unstarted.get_or_insert((step.id.clone(), reason));
+                }
+            }
+            let stale = outputs.get("stale") == Some(&Value::Bool(true));
+            let made = step.action.starts_with("template.") || step.action.starts_with("iso.");
+            let pending = self.is_dry() && made && (stale || *changed == Some(true));
+            let how = Ended::of(*status, fingerprint.is_some(), pending);
+            if let Some(last) = self.publications.end(&step.id, how) {
+                self.put(latest::LAST_STEP_COMPLETED, last.as_str());
+            }
+        } else if let EventKind::RunFinished { outcome, .. } = &event.kind {
+            self.over(*outcome, &event.time);
+        } else {
+            return Ok(());
+        }
+        self.save()
+    }
+}
+
+/// A machine as an apply tells of it: of one that gets its address by itself,
+/// what was known before is taken.
+fn provisioned(machine: &Value, before: &BTreeMap<String, VmInfo>) -> Option<(String, VmInfo)> {
+    let text = |key: &str| machine.get(key).and_then(Value::as_str);
+    let name = text("name")?;
+    let vmid = u32::try_from(machine.get("vmid")?.as_u64()?).ok()?;
+    let fixed = text("address").and_then(|address| address.split('/').next());
+    let address = fixed.filter(|address| *address != "dhcp").or_else(|| {
+        let before = before.get(name).filter(|before| before.vmid == vmid)?;
+        Some(before.address.as_str())
+    });
+    let info = VmInfo {
+        vmid,
+        node: text("node").unwrap_or_default().to_owned(),
+        address: address.unwrap_or_default().to_owned(),
+    };
+    Some((name.to_owned(), info))
+}
+
+#[cfg(test)]
+#[path = "publish_tests.rs"]
+mod tests;
