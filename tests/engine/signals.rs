@@ -142,7 +142,10 @@ fn sigterm_and_its_like_stop_once_and_never_escalate() {
         Signal::USR1,
         Signal::USR2,
     ] {
-        let mut stage = Stage::play(&plan([script("long", HEARS, &[])]));
+        let mut long = script("long", HEARS, &[]);
+        // Longer than a busy machine takes: after it a SIGTERM would be right.
+        long.with.insert("grace_ms".to_owned(), 300_000.into());
+        let mut stage = Stage::play(&plan([long]));
         stage.until_line("ready");
         stage.interrupt(signal);
         stage.until_line("INT");

@@ -145,8 +145,12 @@ impl Stage {
         Self::start(lab.paths.root())
     }
 
+    /// With all signals as they are by default: a test run under `nohup` would hand
+    /// on an ignored SIGHUP.
     fn start(root: &Utf8Path) -> Self {
-        Self::spawn(root, &mut Command::new(std::env::current_exe().unwrap()))
+        let mut command = Command::new("env");
+        command.arg("--default-signal");
+        Self::spawn(root, command.arg(std::env::current_exe().unwrap()))
     }
 
     fn spawn(root: &Utf8Path, command: &mut Command) -> Self {
