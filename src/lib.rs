@@ -16,12 +16,13 @@
 //! | 3 | [`tofu`] and [`templates`]: what actions and verbs share; [`legacy`]: what older tools left |
 //! | 4 | [`action`]: what a step can do, one file per action |
 //! | 5 | [`engine`]: executes a plan; [`layers`]: `layer.toml` to recipes to plans; [`report`]: listens to events |
-//! | 6 | [`rehearse`]: the sealed network, guests, a lab's simulated world |
+//! | 6 | [`rehearse`]: the sealed network, guests, a lab's simulated world; [`app`]: the use cases |
 //! | 7 | [`cli`]: the only place that knows the command line |
 //!
 //! The simulator is a crate of its own, [`hl_sim`].
 
 pub mod action;
+pub mod app;
 pub mod base;
 pub mod cli;
 pub mod diag;

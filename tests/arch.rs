@@ -43,6 +43,13 @@ const TABLE: &[(&str, &[&str])] = &[
         &["base", "diag", "plan", "lab", "pve", "runs", "action"],
     ),
     (
+        "app",
+        &[
+            "base", "diag", "plan", "lab", "pve", "site", "runs", "handoff", "legacy", "action",
+            "engine", "layers", "report", "rehearse",
+        ],
+    ),
+    (
         "cli",
         &[
             "base",
@@ -60,6 +67,7 @@ const TABLE: &[(&str, &[&str])] = &[
             "layers",
             "report",
             "rehearse",
+            "app",
         ],
     ),
 ];

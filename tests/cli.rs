@@ -141,6 +141,48 @@ fn flags_of_a_verb_may_stand_behind_the_recipe() {
 }
 
 #[test]
+fn a_recipes_own_option_is_its_own_whatever_its_arguments_are() {
+    let lab = TestLab::empty();
+    lab.write(
+        "layers/l9-own/layer.toml",
+        "[layer]\nid = \"l9\"\nname = \"Own\"\n\n[[recipe]]\nname = \"deploy\"\n\
+         params = [{ name = \"what\" }, { name = \"env\", option = true, default = \"\" }]\n\
+         [[recipe.step]]\nid = \"s\"\nuse = \"command\"\ntimeout = \"none\"\n\
+         with = { argv = [\"sh\", \"-c\", \"echo $1 $2 ${LIKE:--} > said\", \"-\", \"{{ what }}\", \"{{ env }}\"] }\n",
+    );
+    for what in ["show", "site", "list", "web"] {
+        lab.hl(&format!("deploy {what} --env prod")).exits(0);
+        assert_eq!(lab.read("said"), format!("{what} prod -\n"));
+        lab.hl(&format!("deploy {what} --env prod --set LIKE=this"))
+            .exits(0);
+        assert_eq!(lab.read("said"), format!("{what} prod this\n"));
+    }
+    // Without an option of that name, it is what `--set` was called before.
+    let lab = self::lab();
+    lab.write(".env", "PVE_NODE=pve1\n");
+    for words in [
+        "env --set PVE_NODE=a=b",
+        "--env PVE_NODE=a=b env",
+        "env --env PVE_NODE=a=b",
+    ] {
+        lab.hl(words).exits(0).says(&["a=b", "# --set"]);
+    }
+    lab.hl("make --env PVE_NODE=x").exits(0);
+    lab.hl("show --env")
+        .exits(0)
+        .says(&["PVE_NODE", "# .env:1"]);
+}
+
+#[test]
+fn a_report_of_a_line_that_cannot_be_read_names_the_verb() {
+    let lab = lab();
+    let said = lab.hl("-j 4 up --bogus --json").exits(2).json();
+    assert_eq!(said["scenario"], "up");
+    lab.hl("-j 4 list --bogus --junit out.xml").exits(2);
+    assert!(!lab.path("out.xml").exists());
+}
+
+#[test]
 fn a_verb_that_was_meant_is_named() {
     let lab = lab();
     lab.hl("lst").exits(66).says(&["did you mean `hl list`?"]);
@@ -166,7 +208,7 @@ fn variables_are_told_also_where_doppler_gives_nothing() {
     let lab = lab();
     lab.write(".env", "PVE_NODE=pve1\n");
     let ran = lab
-        .hl("show --env")
+        .hl("env")
         .without("DOPPLER")
         .env("PATH", "/usr/bin:/bin")
         .exits(0);

@@ -30,6 +30,7 @@ fn the_command_line_is_documented_as_it_is() {
         "",
         "list",
         "show",
+        "env",
         "plan",
         "up",
         "resume",

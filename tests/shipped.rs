@@ -182,7 +182,7 @@ fn the_example_recipe_of_the_docs_is_a_recipe() {
         &format!("[layer]\nid = \"l5\"\nname = \"Backup\"\ndoc = \"From the docs\"\n{recipe}"),
     );
     lab.write("layers/l5-backup/dump.sh", "#!/bin/sh\n");
-    lab.hl("show backup prod --keep 14 --env PVE_NODE=pve")
+    lab.hl("show backup prod --keep 14 --set PVE_NODE=pve")
         .exits(0)
         .says(&["backup/dump", "+14"]);
 }

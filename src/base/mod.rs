@@ -34,7 +34,7 @@ pub use private::{
     no_links, private_append, private_new, private_read, private_reopen, private_update, remedy,
 };
 pub use process::{HOLDER, Process, boot_id};
-pub use signals::{Signal, Watch};
+pub use signals::{Signal, StopSource, Watch};
 pub use text::sanitize;
 pub use unseen::{Unseen, has_unseen, is_invisible, unseen, width};
 pub use words::{quoted, short_duration};

@@ -60,7 +60,15 @@ impl Signal {
     }
 }
 
-/// While this lives, these signals do not end the process but are given out by [`Watch::arrived`]. Afterwards they do what they always do.
+/// Where wishes to stop come from: the signals of this process ([`Watch`]), or a
+/// controller that ends one of several runs.
+pub trait StopSource {
+    /// The next wish that has arrived, if any. Does not wait.
+    fn arrived(&mut self) -> Option<Signal>;
+}
+
+/// While this lives, these signals do not end the process but are given out by
+/// [`StopSource::arrived`]. Afterwards they do what they always do.
 ///
 /// A signal that was ignored when the process started stays ignored (`nohup`,
 /// `hl ... &` in a script). `SIGINT` is caught even then, so that children
@@ -82,9 +90,10 @@ impl Watch {
         world.watchers(1);
         Ok(Self { signals })
     }
+}
 
-    /// The next signal that has arrived, if any. Does not wait.
-    pub fn arrived(&mut self) -> Option<Signal> {
+impl StopSource for Watch {
+    fn arrived(&mut self) -> Option<Signal> {
         let ignored = World::get().is_ok_and(|world| world.ignores(SIGINT));
         self.signals.pending().find_map(|number| {
             let (_, signal) = ALL.into_iter().find(|(known, _)| *known == number)?;

@@ -3,30 +3,19 @@
 
 use inquire::validator::Validation;
 use inquire::{InquireError, Password, PasswordDisplayMode, Text};
-use serde_json::json;
 
 use super::approve::Approve;
-use super::dry::Dry;
-use super::run::{Job, Origin, run};
+use super::dry::{announce, decide};
+use super::run::{options, run};
 use super::session::{Session, usage};
 use crate::action::builtin;
+use crate::app::access::plan;
+use crate::app::{Job, Origin};
 use crate::diag::{Diagnostic, Exit, Failure, say};
 use crate::lab::environment::ALIASES;
 use crate::lab::{Environment, Provenance, Var, variables};
-use crate::plan::{OnFailure, Plan, Step, StepId};
 use crate::pve::{Endpoint, check_token_id};
 use crate::report::Paint;
-
-/// What is proved before anything is kept, each after the one before it but the
-/// last two. L0 checks more: this is what these five variables answer for.
-const CHECKS: [(&str, &str, &str); 6] = [
-    ("endpoint", "", "the node answers"),
-    ("tls", "endpoint", "its certificate is trusted"),
-    ("token", "tls", "the token is accepted"),
-    ("node", "token", "the node exists and is online"),
-    ("rights", "node", "the token may do what L1 and L2 do"),
-    ("vm-storage", "node", "the storage for disks"),
-];
 
 /// What is asked for each variable.
 const QUESTIONS: [(&str, &str); 5] = [
@@ -44,7 +33,7 @@ pub(super) fn access(session: &Session) -> Result<Exit, Failure> {
         ));
     }
     let lab = session.lab()?;
-    let dry = Dry::decide(session, &lab)?;
+    let dry = decide(session, &lab)?;
     // Doppler's secrets stay with Doppler.
     let mut env = session.environment(&lab, false)?;
     if Approve::of(session) == Approve::Ask {
@@ -63,6 +52,7 @@ pub(super) fn access(session: &Session) -> Result<Exit, Failure> {
         dry_run: dry.on,
         journal: true,
         origin: Origin::default(),
+        options: options(session)?,
     };
     let exit = run(session, &job)?.exit;
     let palette = session.palette();
@@ -74,6 +64,7 @@ pub(super) fn access(session: &Session) -> Result<Exit, Failure> {
     } else if !dry.on {
         for (_, name) in ALIASES {
             if let Some(other) = session
+                .caller
                 .process
                 .get(name)
                 .filter(|v| env.get(name) != Some(v.as_str()))
@@ -100,32 +91,8 @@ pub(super) fn access(session: &Session) -> Result<Exit, Failure> {
                 .say(" checks the rest"),
         );
     }
-    dry.tell(session);
+    announce(session, &dry);
     Ok(exit)
-}
-
-fn plan() -> Plan {
-    let id = |name: &str| format!("access/{name}");
-    let mut steps: Vec<Step> = CHECKS
-        .iter()
-        .map(|(check, after, doc)| {
-            let mut step = Step::new(id(check), "pve.check");
-            (*doc).clone_into(&mut step.doc);
-            step.with.insert("check".to_owned(), json!(check));
-            step.needs = (!after.is_empty())
-                .then(|| StepId(id(after)))
-                .into_iter()
-                .collect();
-            step
-        })
-        .collect();
-    let mut keep = Step::new(id("keep"), "pve.access");
-    "state/proxmox.env".clone_into(&mut keep.doc);
-    keep.needs = steps.iter().map(|step| step.id.clone()).collect();
-    steps.push(keep);
-    let mut plan = Plan::new("access", steps);
-    plan.on_failure = OnFailure::Continue;
-    plan
 }
 
 /// All that is missing, at once.
@@ -263,19 +230,9 @@ mod tests {
     }
 
     #[test]
-    fn it_is_kept_only_when_every_check_has_passed() {
-        let plan = plan();
-        let keep = plan.steps.last().unwrap();
-        assert_eq!(keep.needs.len(), CHECKS.len());
-        for (check, after, _) in CHECKS {
-            assert!(
-                after.is_empty() || CHECKS.iter().any(|(name, ..)| *name == after),
-                "{check}"
-            );
-        }
+    fn what_has_another_name_is_asked_for() {
         let names: Vec<&str> = ALIASES.iter().map(|(_, name)| *name).collect();
         let asked: Vec<&str> = QUESTIONS.iter().map(|(name, _)| *name).collect();
         assert!(names.iter().all(|name| asked.contains(name)));
-        assert_eq!(plan.steps[0].with["check"], "endpoint");
     }
 }

@@ -1,11 +1,15 @@
 //! The command line as clap sees it.
 
+use std::ffi::OsString;
+
 use camino::Utf8PathBuf;
-use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
+use clap::{
+    Args, Command, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum, ValueHint,
+};
 use clap_complete::ArgValueCandidates;
 
-use super::completion;
-use super::flags::{Globals, Overlay};
+use super::candidates;
+use super::flags::{Globals, Overlay, given_as_old_set, old_set};
 use super::site::SiteArgs;
 
 /// Run a Proxmox VE home lab in layers, and rehearse it before it is real.
@@ -33,13 +37,38 @@ pub(super) struct Cli {
     pub verb: Option<Verb>,
 }
 
+impl Cli {
+    /// Reads a command line.
+    pub(super) fn read(args: &[OsString]) -> Result<Self, clap::Error> {
+        let matches = Self::complete().try_get_matches_from(args)?;
+        let mut cli = Self::from_arg_matches(&matches)?;
+        let verb = matches.subcommand().map(|(_, matches)| matches);
+        for matches in [Some(&matches), verb].into_iter().flatten() {
+            cli.globals.set.extend(given_as_old_set(matches));
+        }
+        Ok(cli)
+    }
+
+    /// The command line with the flags of before that are still taken.
+    fn complete() -> Command {
+        let command = Self::command().arg(old_set());
+        command.mut_subcommands(|verb| match verb.get_name() {
+            // They have an `--env` of their own.
+            "site" | "show" => verb,
+            _ => verb.arg(old_set()),
+        })
+    }
+}
+
 /// Verbs: they win over recipes.
 #[derive(Debug, Subcommand)]
 pub(super) enum Verb {
     /// The lab's recipes by layer (also bare `hl`)
     List(ListArgs),
-    /// A recipe as it would run: steps, inputs, needs; `--env`: where variables come from
+    /// A recipe as it would run: steps, inputs, needs
     Show(ShowArgs),
+    /// Every variable and where its value came from; secrets are not shown
+    Env,
     /// Dry run of a recipe or of `up`: what would change
     Plan(PlanArgs),
     /// Run the layers in order, L0 to L4
@@ -98,7 +127,8 @@ pub(super) struct ShowArgs {
     #[arg(
         trailing_var_arg = true,
         allow_hyphen_values = true,
-        value_name = "RECIPE"
+        value_name = "RECIPE",
+        add = ArgValueCandidates::new(candidates::recipes)
     )]
     pub recipe: Vec<String>,
 }
@@ -106,8 +136,8 @@ pub(super) struct ShowArgs {
 /// Flags of `hl show`.
 #[derive(Debug, Clone, Copy, Default, Args)]
 pub(super) struct ShowFlags {
-    /// Every variable and where its value came from, also `--env`; secrets are not shown
-    #[arg(long)]
+    /// As `hl env`, which it was called before 0.2
+    #[arg(long, alias = "env", hide = true)]
     pub variables: bool,
 }
 
@@ -129,7 +159,8 @@ pub(super) struct PlanArgs {
         trailing_var_arg = true,
         allow_hyphen_values = true,
         value_name = "RECIPE",
-        required = true
+        required = true,
+        add = ArgValueCandidates::new(candidates::recipes)
     )]
     pub recipe: Vec<String>,
 }
@@ -154,16 +185,16 @@ impl Overlay for PlanFlags {
 #[derive(Debug, Clone, Args)]
 pub(super) struct UpArgs {
     /// Environment of L2 to L4 [default: `env` in hl.toml]
-    #[arg(value_name = "ENV")]
+    #[arg(value_name = "ENV", add = ArgValueCandidates::new(candidates::environments))]
     pub environment: Option<String>,
     /// Proxmox node [default: `PVE_NODE`]
-    #[arg(long)]
+    #[arg(long, add = ArgValueCandidates::new(candidates::nodes))]
     pub node: Option<String>,
     /// First layer
-    #[arg(long, value_name = "LAYER")]
+    #[arg(long, value_name = "LAYER", add = ArgValueCandidates::new(candidates::layers))]
     pub from: Option<String>,
     /// Last layer
-    #[arg(long, value_name = "LAYER")]
+    #[arg(long, value_name = "LAYER", add = ArgValueCandidates::new(candidates::layers))]
     pub to: Option<String>,
     /// An optional component of hl.toml too, in this run only; several: --with A,B
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
@@ -177,7 +208,7 @@ pub(super) struct UpArgs {
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
 pub(super) struct ResumeArgs {
     /// The run: its id or a piece of it [default: the newest that did not succeed]
-    #[arg(value_name = "RUN", add = ArgValueCandidates::new(completion::runs))]
+    #[arg(value_name = "RUN", add = ArgValueCandidates::new(candidates::runs))]
     pub run: Option<String>,
     /// Say for each step whether it would run, and why; run nothing
     #[arg(long)]
@@ -214,7 +245,8 @@ pub(super) struct RehearseArgs {
     #[arg(
         trailing_var_arg = true,
         allow_hyphen_values = true,
-        value_name = "RECIPE"
+        value_name = "RECIPE",
+        add = ArgValueCandidates::new(candidates::recipes)
     )]
     pub recipe: Vec<String>,
 }
@@ -277,13 +309,13 @@ pub(super) enum RunsVerb {
     /// One run, step by step
     Show {
         /// Id, or a piece of it that no other run has [default: the latest]
-        #[arg(add = ArgValueCandidates::new(completion::runs))]
+        #[arg(add = ArgValueCandidates::new(candidates::runs))]
         run: Option<String>,
     },
     /// What its tools said, secrets left out; without a step, that of the failed ones or else of all
     Logs {
         /// Id, or a piece of it that no other run has [default: the latest]
-        #[arg(add = ArgValueCandidates::new(completion::runs))]
+        #[arg(add = ArgValueCandidates::new(candidates::runs))]
         run: Option<String>,
         /// Step, e.g. l2-apply/plan or plan
         step: Option<String>,
@@ -311,11 +343,13 @@ pub(super) enum TemplatesVerb {
     /// One template's manifests
     Show {
         /// Template
+        #[arg(add = ArgValueCandidates::new(candidates::templates))]
         name: String,
     },
     /// Point `stable` at a manifest
     Promote {
         /// Template
+        #[arg(add = ArgValueCandidates::new(candidates::templates))]
         name: String,
         /// Stamp of the manifest, YYYYMMDD-HHMMSS
         stamp: String,
@@ -323,11 +357,13 @@ pub(super) enum TemplatesVerb {
     /// Point `stable` at the manifest before the present one
     Rollback {
         /// Template
+        #[arg(add = ArgValueCandidates::new(candidates::templates))]
         name: String,
     },
     /// Remove old templates from the node, with their manifests; never stable, never one with linked clones
     Prune {
         /// Template
+        #[arg(add = ArgValueCandidates::new(candidates::templates))]
         name: String,
         /// How many of the newest stay
         #[arg(long)]
@@ -345,7 +381,8 @@ pub(super) struct GraphArgs {
         trailing_var_arg = true,
         allow_hyphen_values = true,
         value_name = "RECIPE",
-        required = true
+        required = true,
+        add = ArgValueCandidates::new(candidates::recipes)
     )]
     pub recipe: Vec<String>,
 }

@@ -1,14 +1,13 @@
 //! `hl up` after an `up` that did not come to its end: go on with that one, or
-//! start anew? Nobody decides that by accident.
+//! start anew? That is asked, never assumed.
 
 use inquire::Select;
 
-use super::resume::{how_it_ended, succeeded};
 use super::run::{again, resume_command};
 use super::session::Session;
+use crate::app::{how_it_ended, unfinished_up};
 use crate::diag::{Exit, Failure};
 use crate::lab::Lab;
-use crate::runs::{self, Asked, Ending, Run};
 
 /// How an `up` starts.
 #[derive(Debug, PartialEq, Eq)]
@@ -24,7 +23,7 @@ pub(super) enum Start {
 /// # Errors
 /// Somebody has to decide, and nobody can be asked (77).
 pub(super) fn before_up(session: &Session, lab: &Lab, fresh: bool) -> Result<Start, Failure> {
-    let Some(run) = incomplete(lab)? else {
+    let Some(run) = unfinished_up(lab)? else {
         return Ok(Start::Fresh(None));
     };
     let id = run.header.id.clone();
@@ -52,25 +51,4 @@ pub(super) fn before_up(session: &Session, lab: &Lab, fresh: bool) -> Result<Sta
             "nothing was started: neither was chosen",
         )),
     }
-}
-
-/// The newest live `up`, when it did not come to a good end and can be gone on
-/// with. One that was archived is followed by the one that was started instead.
-fn incomplete(lab: &Lab) -> Result<Option<Run>, Failure> {
-    for id in runs::ids(&lab.paths).iter().rev() {
-        let run = match runs::find(&lab.paths, id) {
-            Ok(run) => run,
-            // It may be an `up` that a newer `hl` began.
-            Err(failure) if failure.exit == Exit::Newer => return Err(failure),
-            Err(_) => continue,
-        };
-        let up = matches!(run.header.request, Some(Asked::Up { .. }));
-        if !up || run.header.dry_run {
-            continue;
-        }
-        // One that still runs holds the lab, which is said where it is taken.
-        let over = succeeded(&run) || run.ending == Ending::Running;
-        return Ok((!over).then_some(run));
-    }
-    Ok(None)
 }

@@ -25,7 +25,11 @@ impl Carried {
     pub(super) fn new(session: &Session, lab: &Lab, env: &mut Environment) -> Self {
         let out = lab.paths.rehearsal().out().to_owned();
         let junit = session.globals.junit.as_ref();
-        let summary = session.process.get(SUMMARY).filter(|path| !path.is_empty());
+        let summary = session
+            .caller
+            .process
+            .get(SUMMARY)
+            .filter(|path| !path.is_empty());
         let summary = summary.map(|path| (out.join("summary.md"), path.clone()));
         if let Some((inside, _)) = &summary {
             let var = Var {
@@ -36,7 +40,7 @@ impl Carried {
             env.set(SUMMARY, var);
         }
         let carried = Self {
-            junit: junit.map(|path| (out.join("junit.xml"), session.cwd.join(path))),
+            junit: junit.map(|path| (out.join("junit.xml"), session.caller.cwd.join(path))),
             summary,
         };
         // Of a rehearsal that was killed.

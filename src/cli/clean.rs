@@ -6,14 +6,14 @@ use serde_json::json;
 
 use super::approve::approved;
 use super::args::CleanArgs;
-use super::dry::Dry;
-use super::run::{Job, Origin, run};
+use super::dry::{announce, decide};
+use super::run::{options, run};
 use super::session::{Session, usage};
 use super::size::size;
 use crate::action::builtin;
+use crate::app::{Job, Origin};
 use crate::diag::{Exit, Failure, hl};
 use crate::lab::{Environment, Lock};
-use crate::layers;
 use crate::layers::clean::{Clean, plan, scan};
 use crate::plan::sanitize;
 use crate::rehearse;
@@ -27,7 +27,7 @@ pub(super) fn clean(session: &Session, args: CleanArgs) -> Result<Exit, Failure>
             .help("`hl rehearse --fresh` begins with an empty world"));
     }
     let lab = session.lab()?;
-    let dry = Dry::decide(session, &lab)?;
+    let dry = decide(session, &lab)?;
     let _no_rehearsal = rehearse::hold(&lab.paths.rehearsal())?;
     if let Some(holder) = Lock::holder(&lab.paths) {
         return Err(Failure::message(
@@ -40,11 +40,11 @@ pub(super) fn clean(session: &Session, args: CleanArgs) -> Result<Exit, Failure>
         .help("wait until it is over; what it makes must not be taken away under it"));
     }
     // A broken layer file must not keep anyone from cleaning up.
-    let book = layers::load(&lab.paths).ok();
-    let found = scan(&lab, book.as_ref(), args.history)?;
+    let book = session.book().ok();
+    let found = scan(&lab, book.as_deref(), args.history)?;
     if dry.on {
         show(session, &found)?;
-        dry.tell(session);
+        announce(session, &dry);
         return Ok(Exit::Ok);
     }
     let exit = if found.remove.is_empty() {
@@ -72,6 +72,7 @@ pub(super) fn clean(session: &Session, args: CleanArgs) -> Result<Exit, Failure>
             dry_run: false,
             journal: false,
             origin: Origin::default(),
+            options: options(session)?,
         };
         run(session, &job)?.exit
     };

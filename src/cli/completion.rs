@@ -4,14 +4,14 @@ use std::ffi::OsString;
 
 use clap::{Arg, ArgAction, Command, CommandFactory};
 use clap_complete::env::Shells;
-use clap_complete::{CompleteEnv, CompletionCandidate};
+use clap_complete::{ArgValueCandidates, CompleteEnv};
 
 use super::args::{Cli, CompletionsArgs};
+use super::candidates;
 use super::flags::Globals;
 use super::session::Session;
 use crate::diag::{Exit, Failure};
-use crate::layers::{self, ListedRecipe};
-use crate::runs;
+use crate::layers::ListedRecipe;
 
 /// Set by a shell's completion script when it asks.
 const ASKS: &str = "COMPLETE";
@@ -46,25 +46,13 @@ pub(super) fn completions(session: &Session, args: &CompletionsArgs) -> Result<(
     session.data(&String::from_utf8_lossy(&script))
 }
 
-/// The newest runs, by their short names.
-pub(super) fn runs() -> Vec<CompletionCandidate> {
-    let lab = Session::new(Globals::default(), Vec::new()).and_then(|session| session.lab());
-    let Ok(lab) = lab else { return Vec::new() };
-    let entries = runs::page(&lab.paths, Some(20)).entries.into_iter();
-    let candidates = entries.filter_map(|entry| {
-        let help = entry.summary.ok()?.header.recipe;
-        Some(CompletionCandidate::new(entry.short).help(Some(help.into())))
-    });
-    candidates.collect()
-}
-
 /// The whole command line, with the recipes of the lab around us as verbs.
 pub(super) fn command() -> Command {
     let mut command = Cli::command();
     let Ok(session) = Session::new(Globals::default(), Vec::new()) else {
         return command;
     };
-    let Ok(book) = session.lab().and_then(|lab| layers::load(&lab.paths)) else {
+    let Ok(book) = session.book() else {
         return command;
     };
     for layer in book.list() {
@@ -80,6 +68,12 @@ pub(super) fn command() -> Command {
 fn verb(recipe: &ListedRecipe) -> Command {
     let args = recipe.params.iter().map(|param| {
         let arg = Arg::new(param.name.clone()).help(param.doc.clone());
+        let arg = match param.name.as_str() {
+            "env" => arg.add(ArgValueCandidates::new(candidates::environments)),
+            "node" => arg.add(ArgValueCandidates::new(candidates::nodes)),
+            "template" | "name" => arg.add(ArgValueCandidates::new(candidates::templates)),
+            _ => arg,
+        };
         let arg = match (param.option, param.kind) {
             (true, "bool") => arg.long(param.name.clone()).action(ArgAction::SetTrue),
             (true, _) => arg.long(param.name.clone()),

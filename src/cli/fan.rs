@@ -1,24 +1,25 @@
-//! What the command line listens with, beside the journal: the tally, the JSON
-//! stream, the terminal.
+//! What the command line listens with, beside the journal: the JSON stream, the
+//! terminal.
 
 use std::io::Write;
 
+use super::echo::Unechoed;
 use crate::base::json;
 use crate::diag::{Exit, Failure};
 use crate::plan::{Event, EventKind, Listener};
-use crate::report::{Tally, Terminal};
+use crate::report::Terminal;
 
-/// Tally, stream and terminal as one listener.
+/// Stream and terminal as one listener.
 pub(super) struct Fan {
     pub terminal: Option<Terminal>,
     /// JSON Lines on stdout.
     pub stream: bool,
-    pub tally: Tally,
+    /// While a progress line is drawn, Ctrl-C writes no `^C` into it.
+    pub unechoed: Option<Unechoed>,
 }
 
 impl Listener for Fan {
     fn event(&mut self, event: &Event) -> Result<(), Failure> {
-        self.tally.take(event);
         if self.stream {
             write_line(event)?;
         }
@@ -26,6 +27,7 @@ impl Listener for Fan {
             terminal.event(event);
             if matches!(event.kind, EventKind::RunFinished { .. }) {
                 self.terminal = None;
+                self.unechoed = None;
             }
         }
         Ok(())

@@ -2,7 +2,7 @@
 
 use camino::Utf8PathBuf;
 use clap::builder::BoolishValueParser;
-use clap::{ArgAction, Args, ValueEnum};
+use clap::{Arg, ArgAction, ArgMatches, Args, ValueEnum};
 
 use crate::lab::timeouts::parse_duration;
 
@@ -104,9 +104,9 @@ pub(super) struct Globals {
     /// Show the tools' output as it comes, each line behind its step's name
     #[arg(short, long, global = true, action = ArgAction::Count, env = "HL_VERBOSE", hide_env = true)]
     pub verbose: u8,
-    /// Set a variable, stronger than every other source
-    #[arg(long = "env", global = true, value_name = "KEY=VALUE", value_parser = pair)]
-    pub env: Vec<(String, String)>,
+    /// Set a variable, stronger than every other source; several: --set A=1 --set B=2
+    #[arg(long = "set", global = true, value_name = "KEY=VALUE", value_parser = pair)]
+    pub set: Vec<(String, String)>,
 }
 
 impl Overlay for Globals {
@@ -127,9 +127,29 @@ impl Overlay for Globals {
         self.color = later.color.or(self.color);
         self.quiet |= later.quiet;
         self.verbose = self.verbose.max(later.verbose);
-        self.env.extend(later.env);
+        self.set.extend(later.set);
         self
     }
+}
+
+/// The id of [`old_set`].
+const OLD_SET: &str = "old_set";
+
+/// `--env KEY=VALUE`, as `--set` was called before 0.2. `site` has an `--env` of
+/// its own, and so may a recipe: there this one is not.
+pub(super) fn old_set() -> Arg {
+    Arg::new(OLD_SET)
+        .long("env")
+        .hide(true)
+        .value_name("KEY=VALUE")
+        .action(ArgAction::Append)
+        .value_parser(pair)
+}
+
+/// What was given as [`old_set`].
+pub(super) fn given_as_old_set(matches: &ArgMatches) -> Vec<(String, String)> {
+    let all = matches.try_get_many::<(String, String)>(OLD_SET);
+    all.ok().flatten().into_iter().flatten().cloned().collect()
 }
 
 /// `KEY=VALUE`

@@ -2,7 +2,7 @@
 
 use super::args::{GraphArgs, GraphFormat};
 use super::session::Session;
-use super::target::{Parsed, Ready, parse};
+use super::target::{Parsed, parse};
 use crate::diag::Failure;
 use crate::layers::graph as draw;
 
@@ -17,7 +17,7 @@ pub(super) fn graph(session: &Session, args: &GraphArgs) -> Result<(), Failure> 
         return Ok(());
     };
     // The shape of a plan is known without secrets, so Doppler is not asked.
-    let plan = Ready::new(&session, false)?.compile(&target)?.plan;
+    let plan = session.load(false)?.compile(target.request()?)?.plan;
     if session.globals.json {
         return session.json(&draw::json(&plan));
     }

@@ -1,10 +1,12 @@
 //! What an older tool left in the lab: taken over at the start of a run, told
 //! in a dry one.
 
+use camino::Utf8PathBuf;
+
 use super::session::Session;
-use crate::diag::{Failure, say};
-use crate::lab::{Lab, Paths};
-use crate::legacy::{Migration, found, migrate};
+use crate::diag::say;
+use crate::lab::Paths;
+use crate::legacy::{Migration, found};
 use crate::report::Paint;
 
 /// What commands that only read say of files that wait to be taken over.
@@ -24,23 +26,23 @@ pub(super) fn waiting(paths: &Paths) -> Option<String> {
     ))
 }
 
-/// Before the first run that changes anything, under the lab's lock.
-pub(super) fn take_over(session: &Session, lab: &Lab, dry_run: bool) -> Result<(), Failure> {
-    let palette = session.palette();
-    if dry_run {
-        let verb = palette.verb(Paint::Active, "Legacy");
-        for path in found(&lab.paths) {
-            let path = lab.paths.show(&path);
-            session.note(format!("{verb} would move `{path}` to `state/legacy/`"));
-        }
-        return Ok(());
+/// What a live run would take over.
+pub(super) fn would_take(session: &Session, files: &[Utf8PathBuf]) {
+    let verb = session.palette().verb(Paint::Active, "Legacy");
+    for path in files {
+        session.note(format!("{verb} would move `{path}` to `state/legacy/`"));
     }
+}
+
+/// What was taken over.
+pub(super) fn taken(session: &Session, migration: Migration) {
+    let palette = session.palette();
     let Migration {
         moved,
         runs,
         keys,
         warnings,
-    } = migrate(&lab.paths)?;
+    } = migration;
     let verb = palette.verb(Paint::Good, "Legacy");
     for (from, to) in moved {
         session.note(format!("{verb} moved `{from}` to `{to}`"));
@@ -62,5 +64,4 @@ pub(super) fn take_over(session: &Session, lab: &Lab, dry_run: bool) -> Result<(
     for warning in warnings {
         session.say(&format!("{verb} {warning}"));
     }
-    Ok(())
 }

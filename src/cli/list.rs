@@ -7,13 +7,12 @@ use serde_json::json;
 use super::args::ListArgs;
 use super::session::Session;
 use crate::diag::Failure;
-use crate::layers::{self, ListedLayer, ListedRecipe};
+use crate::layers::{ListedLayer, ListedRecipe};
 use crate::plan::{sanitize, wrap};
 use crate::report::{Paint, Palette};
 
 pub(super) fn list(session: &Session, args: &ListArgs) -> Result<(), Failure> {
-    let lab = session.lab()?;
-    let book = layers::load(&lab.paths)?;
+    let book = session.book()?;
     let layers = book.list();
     if session.globals.json {
         return session.json(&json!({ "schema": "hl.list/1", "layers": layers }));

@@ -4,7 +4,6 @@ use std::ffi::OsString;
 use std::io::Write;
 use std::process::ExitCode;
 
-use clap::Parser;
 use clap::error::ErrorKind;
 
 use super::args::{Cli, ListArgs, Verb};
@@ -12,7 +11,7 @@ use super::flags::Globals;
 use super::session::Session;
 use super::{
     access, clean, completion, graph, list, mistake, new, recipe, rehearse, replay, reports,
-    resume, runs, schema, show, sim, site, status, templates, trust,
+    resume, runs, schema, show, sim, site, status, templates, trust, variables,
 };
 use crate::base::forbid_core_dumps;
 use crate::diag::{Commands, Exit, Failure, render};
@@ -44,7 +43,7 @@ pub fn main() -> ExitCode {
         .skip(1)
         .map(|arg| arg.to_string_lossy().into_owned())
         .collect();
-    // The commonest question takes the shortest way: clap is not even built.
+    // The commonest question takes the shortest way, without building clap.
     let result = match words
         .iter()
         .map(String::as_str)
@@ -56,10 +55,10 @@ pub fn main() -> ExitCode {
                 list::list(session, &ListArgs::default()).map(|()| Exit::Ok)
             })
         }
-        _ => match Cli::try_parse_from(site_environment(shown_variables(&asked_for(args)))) {
+        _ => match Cli::read(&asked_for(args)) {
             Ok(cli) => with_session(cli.globals.clone(), words, |session| {
                 let runs = cli.verb.as_ref().is_some_and(reports::runs);
-                // Its inner `hl` tells of the run.
+                // The `hl` inside of a rehearsal reports its run.
                 let inner = matches!(cli.verb, Some(Verb::Rehearse(_)));
                 let result = dispatch(session, cli);
                 match &result {
@@ -84,40 +83,6 @@ fn asked_for(mut args: Vec<OsString>) -> Vec<OsString> {
         }
         Some("version") => args[1] = OsString::from("--version"),
         _ => {}
-    }
-    args
-}
-
-/// `hl show --env` asks for the variables; everywhere else, and with a
-/// `KEY=VALUE` behind it, `--env` sets one.
-fn shown_variables(args: &[OsString]) -> Vec<OsString> {
-    let show = args.iter().position(|arg| arg == "show");
-    let mut args = args.to_vec();
-    for index in show.unwrap_or(args.len())..args.len() {
-        let sets = args
-            .get(index + 1)
-            .is_some_and(|next| next.to_string_lossy().contains('='));
-        if args[index] == "--env" && !sets {
-            args[index] = OsString::from("--variables");
-        }
-    }
-    args
-}
-
-/// `hl site resolve tofu --env E` names an environment; everywhere else, and
-/// with a `KEY=VALUE` behind it, `--env` sets a variable.
-fn site_environment(mut args: Vec<OsString>) -> Vec<OsString> {
-    let site = args.iter().position(|arg| arg == "site");
-    for index in site.unwrap_or(args.len())..args.len() {
-        let next = args.get(index + 1).map(|next| next.to_string_lossy());
-        let sets = next.is_none_or(|next| next.contains('='));
-        if args[index] == "--env" && !sets {
-            args[index] = OsString::from("--environment");
-        } else if let Some(name) = args[index].to_str().and_then(|a| a.strip_prefix("--env="))
-            && !name.contains('=')
-        {
-            args[index] = OsString::from(format!("--environment={name}"));
-        }
     }
     args
 }
@@ -160,6 +125,7 @@ fn dispatch(session: &Session, cli: Cli) -> Result<Exit, Failure> {
     match verb {
         Verb::List(args) => list::list(session, &args).map(|()| Exit::Ok),
         Verb::Show(args) => show::show(session, &args).map(|()| Exit::Ok),
+        Verb::Env => variables::variables(session).map(|()| Exit::Ok),
         Verb::Plan(args) => recipe::plan(session, &args),
         Verb::Up(args) => recipe::up(session, &args),
         Verb::Resume(args) => resume::resume(session, &args),

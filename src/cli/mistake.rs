@@ -129,11 +129,12 @@ mod tests {
     use super::super::args::Cli;
     use super::*;
     use crate::diag::render;
-    use clap::Parser;
+    use std::ffi::OsString;
 
     fn said(words: &str) -> String {
         let words = std::iter::once("hl").chain(words.split_whitespace());
-        let failure = failure(&Cli::try_parse_from(words).unwrap_err());
+        let failure =
+            failure(&Cli::read(&words.map(OsString::from).collect::<Vec<_>>()).unwrap_err());
         assert_eq!(failure.exit, Exit::Usage);
         render(&failure, false, crate::diag::Commands::Live)
     }
@@ -143,7 +144,7 @@ mod tests {
         let first = |words: &str| said(words).lines().next().unwrap_or_default().to_owned();
         insta::assert_snapshot!(
             ["--bogus l2", "list extra", "plan", "new", "-j 0 l2", "-j", "--output foo l2",
-             "--timeout 5x l2", "--env FOO l2", "completions csh", "templates promte", "templates prune x"]
+             "--timeout 5x l2", "--set FOO l2", "--env FOO l2", "completions csh", "templates promte", "templates prune x"]
                 .map(first)
                 .join("\n"),
             @r"

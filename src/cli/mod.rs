@@ -1,10 +1,10 @@
 //! The command line: the only place that knows it. One short file a verb.
 
 mod access;
-mod admit;
 mod approve;
 mod args;
 mod before_up;
+mod candidates;
 mod carried;
 mod clean;
 mod completion;
@@ -12,6 +12,7 @@ mod dry;
 mod echo;
 mod fan;
 mod flags;
+mod go;
 mod graph;
 mod help;
 mod legacy;
@@ -21,7 +22,6 @@ mod main;
 mod mistake;
 mod narrow;
 mod new;
-mod nodes;
 mod patience;
 mod recipe;
 mod reconcile;
@@ -42,7 +42,6 @@ mod status;
 mod tail;
 mod target;
 mod templates;
-mod traces;
 mod trust;
 mod variables;
 

@@ -7,7 +7,7 @@ use crate::layers::embedded;
 use crate::report::Paint;
 
 pub(super) fn new(session: &Session, args: &NewArgs) -> Result<(), Failure> {
-    let dir = session.cwd.join(&args.dir);
+    let dir = session.caller.cwd.join(&args.dir);
     let written = embedded::write(&dir)?;
     if session.globals.json {
         return session

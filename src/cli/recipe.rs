@@ -4,18 +4,16 @@ use clap::CommandFactory;
 
 use super::args::{Cli, PlanArgs, ResumeArgs, UpArgs};
 use super::before_up::{Start, before_up};
-use super::dry::Dry;
-use super::reconcile::offer;
+use super::dry::decide;
+use super::go::go;
 use super::replay::replay;
 use super::resume::resume;
-use super::run::{Job, Origin, run};
 use super::session::Session;
-use super::target::{Parsed, Ready, Target, parse};
+use super::target::{Parsed, Target, parse};
+use crate::app::{DryRun, Origin};
 use crate::diag::{Advice, Exit, Failure, closest, say};
-use crate::engine::reads_only;
 use crate::layers::is_reserved;
-use crate::plan::Plan;
-use crate::report::Paint;
+use crate::runs::RunRequest;
 
 /// `hl RECIPE ...`; `up` among the recipes is for those who call with words.
 pub(super) fn recipe(session: &Session, words: &[String]) -> Result<Exit, Failure> {
@@ -69,17 +67,13 @@ pub(super) fn plan(session: &Session, args: &PlanArgs) -> Result<Exit, Failure> 
         return Ok(Exit::Ok);
     };
     let (session, target) = (parsed.session, parsed.target);
-    if let Target::Resume(_) | Target::Replay(_) = target {
-        return Ready::new(&session, false)?
-            .compile(&target)
-            .map(|_| Exit::Ok);
-    }
+    let request = target.request()?;
     if session.globals.json {
-        let ready = Ready::new(&session, true)?;
-        session.json(&ready.compile(&target)?.ready()?)?;
+        let loaded = session.load(true)?;
+        session.json(&loaded.compile(request)?.ready()?)?;
         return Ok(Exit::Ok);
     }
-    let (exit, pending) = start(&session, &target, Some(Dry::plainly(true)))?;
+    let (exit, pending) = start(&session, &target, Some(DryRun::forced(true)))?;
     Ok(if exit == Exit::Ok && parsed.flags.exit_code && pending {
         Exit::ChangesPending
     } else {
@@ -91,23 +85,20 @@ pub(super) fn plan(session: &Session, args: &PlanArgs) -> Result<Exit, Failure> 
 pub(super) fn start(
     session: &Session,
     target: &Target,
-    dry: Option<Dry>,
+    dry: Option<DryRun>,
 ) -> Result<(Exit, bool), Failure> {
-    if let Target::Resume(args) = target {
-        return resume(session, args).map(|exit| (exit, false));
-    }
-    if let Target::Replay(args) = target {
-        return replay(session, args).map(|exit| (exit, false));
-    }
+    let (request, fresh) = match target {
+        Target::Run { request, fresh } => (request, *fresh),
+        Target::Resume(args) => return resume(session, args).map(|exit| (exit, false)),
+        Target::Replay(args) => return replay(session, args).map(|exit| (exit, false)),
+    };
     let dry = match dry {
         Some(dry) => dry,
-        None => Dry::decide(session, &session.lab()?)?,
+        None => decide(session, &session.lab()?)?,
     };
     let mut archive = None;
-    if let Target::Up { fresh, .. } = target
-        && !dry.on
-    {
-        match before_up(session, &session.lab()?, *fresh)? {
+    if matches!(request, RunRequest::Up(_)) && !dry.on {
+        match before_up(session, &session.lab()?, fresh)? {
             Start::Fresh(old) => archive = old,
             Start::Resume(run) => {
                 let args = ResumeArgs {
@@ -119,49 +110,13 @@ pub(super) fn start(
             }
         }
     }
-    let ready = Ready::new(session, true)?;
-    let plan = ready.plan(target)?;
+    let loaded = session.load(true)?;
+    let plan = loaded.plan(request)?;
     let origin = Origin {
-        asked: target.asked(),
-        options: ready.options(target),
+        request: Some(request.clone()),
+        options: loaded.options(request),
         resume: None,
         archive,
     };
-    go(session, &ready, plan, &dry, origin)
-}
-
-/// Runs a plan that was built from what was asked for.
-pub(super) fn go(
-    session: &Session,
-    ready: &Ready,
-    plan: Plan,
-    dry: &Dry,
-    origin: Origin,
-) -> Result<(Exit, bool), Failure> {
-    if ready
-        .env
-        .get("PVE_TLS_INSECURE")
-        .is_some_and(|value| value == "1")
-        && !reads_only(&plan, &ready.registry)
-    {
-        let verb = session.palette().verb(Paint::Warn, "Warning");
-        session.note(say(format!("{verb} `PVE_TLS_INSECURE=1`: any host that answers at `PVE_ACCESS_HOST` gets the token; pin the certificate instead, ")).hl("l0-runway").say(" says how"));
-    }
-    let mut job = Job {
-        lab: &ready.lab,
-        env: &ready.env,
-        registry: &ready.registry,
-        plan,
-        dry_run: dry.on,
-        journal: true,
-        origin,
-    };
-    let mut ended = run(session, &job)?;
-    if !dry.on && offer(session, &job.plan, &ended)? {
-        job.origin.resume = None;
-        job.origin.archive = None;
-        ended = run(session, &job)?;
-    }
-    dry.tell(session);
-    Ok((ended.exit, ended.pending()))
+    go(session, &loaded, plan, &dry, origin)
 }

@@ -1,23 +1,20 @@
 //! Infrastructure that a run assumed is not there: on a terminal what helps is
-//! offered, and done at once. Without one, the failure names the commands.
+//! offered. Without one, the failure names the commands.
 
 use inquire::Select;
 
-use super::recipe::recipe;
-use super::run::Ended;
 use super::session::Session;
 use crate::action::reconcile::{NAME, Remedy, typed};
-use crate::diag::{Exit, Failure};
+use crate::app::Ended;
 use crate::plan::{Plan, Status};
+use crate::runs::RecipeRequest;
 
-/// Offers what helps when it was reconciliation that failed, and does what is
-/// chosen. Whether the run is worth another start.
-pub(super) fn offer(session: &Session, plan: &Plan, ended: &Ended) -> Result<bool, Failure> {
+/// Offers what helps when it was reconciliation that failed: the recipe that is
+/// chosen.
+pub(super) fn offer(session: &Session, ended: &Ended) -> Option<RecipeRequest> {
     let globals = &session.globals;
     let asks = Session::interactive() && !globals.yes && !globals.no_input && !globals.json;
-    let Some(remedy) = remedy(plan, ended).filter(|_| asks) else {
-        return Ok(false);
-    };
+    let remedy = remedy(&ended.plan, ended).filter(|_| asks)?;
     let [again, reset] = [remedy.again(), remedy.reset()];
     let stop = "stop".to_owned();
     let words = |words: &[String]| session.commands().line(&typed(words));
@@ -31,14 +28,20 @@ pub(super) fn offer(session: &Session, plan: &Plan, ended: &Ended) -> Result<boo
         .raw_prompt_skippable()
         .ok()
         .flatten();
-    let chosen = match chosen.map(|option| option.index) {
-        Some(1) => again,
-        Some(2) => reset,
-        _ => return Ok(false),
-    };
-    let mut own = session.with(globals.clone());
-    own.command.clone_from(&chosen);
-    Ok(recipe(&own, &chosen)? == Exit::Ok)
+    match chosen.map(|option| option.index) {
+        Some(1) => recipe(&again),
+        Some(2) => recipe(&reset),
+        _ => None,
+    }
+}
+
+/// The recipe that the words of a command name.
+fn recipe(words: &[String]) -> Option<RecipeRequest> {
+    let (name, args) = words.split_first()?;
+    Some(RecipeRequest {
+        name: name.clone(),
+        args: args.to_vec(),
+    })
 }
 
 /// What helps, when a reconciliation failed.

@@ -4,13 +4,14 @@ use camino::Utf8Path;
 
 use super::args::{RehearseArgs, RehearseFlags};
 use super::carried::Carried;
-use super::dry::Dry;
+use super::dry::{announce, decide};
 use super::echo::Unechoed;
 use super::flags::Globals;
 use super::rehearsed::{Rehearsed, SealedVerb, rehearsed};
 use super::session::{Session, usage};
 use super::target::{Target, parse};
 use super::{recipe, replay, reports, resume};
+use crate::app::{DryRun, REHEARSAL, REHEARSAL_SECRETS};
 use crate::diag::{Exit, Failure};
 use crate::lab::environment::{example, list};
 use crate::lab::{self, Environment, Lab, Provenance, Var};
@@ -19,6 +20,7 @@ use crate::rehearse::{
     self, NotRun, Refusal, Rehearsal, api_variables, invent_secret, seed, serve_on_loopback,
 };
 use crate::report::Paint;
+use crate::runs::RunRequest;
 use hl_sim::World;
 
 pub(super) fn rehearse(session: &Session, args: &RehearseArgs) -> Result<Exit, Failure> {
@@ -52,7 +54,7 @@ pub(super) fn rehearse(session: &Session, args: &RehearseArgs) -> Result<Exit, F
     let idle = match &parsed.target {
         Target::Resume(args) => resume::is_idle(&parsed.session.rehearsed(), args)?,
         Target::Replay(_) => replay::is_idle(&parsed.session.rehearsed())?,
-        Target::Recipe(_) | Target::Up { .. } => false,
+        Target::Run { .. } => false,
     };
     if idle {
         reports::nothing_to_do(&parsed.session)?;
@@ -63,8 +65,11 @@ pub(super) fn rehearse(session: &Session, args: &RehearseArgs) -> Result<Exit, F
         front: &session.globals,
         words: &parsed.words,
         kind: match parsed.target {
-            Target::Up { .. } => InnerKind::Up,
-            Target::Recipe(_) | Target::Resume(_) | Target::Replay(_) => InnerKind::Recipe,
+            Target::Run {
+                request: RunRequest::Up(_),
+                ..
+            } => InnerKind::Up,
+            Target::Run { .. } | Target::Resume(_) | Target::Replay(_) => InnerKind::Recipe,
         },
         instead: &again,
     };
@@ -92,7 +97,7 @@ enum InnerKind {
 /// Runs `hl` in a sealed network.
 fn sealed(session: &Session, asked: RehearseFlags, inner: &Inner<'_>) -> Result<Exit, Failure> {
     let lab = session.lab()?;
-    let dry = Dry::decide(session, &lab)?;
+    let dry = decide(session, &lab)?;
     let mut env = session.environment(&lab, asked.doppler)?;
     let carried = Carried::new(session, &lab, &mut env);
     // In front: those behind the recipe are among its words, and `--yes` may be.
@@ -130,7 +135,7 @@ fn sealed(session: &Session, asked: RehearseFlags, inner: &Inner<'_>) -> Result<
         Err(NotRun::Refused(refusal)) => less(session, &lab, &env, &refusal, inner.instead)?,
     };
     carried.carry(session)?;
-    dry.tell(session);
+    announce(session, &dry);
     Ok(exit)
 }
 
@@ -153,7 +158,7 @@ fn fill(session: &Session, lab: &Lab, env: &mut Environment) -> Result<(), Failu
     Ok(())
 }
 
-fn decided(dry: &Dry) -> Var {
+fn decided(dry: &DryRun) -> Var {
     Var {
         value: dry.on.to_string(),
         from: Provenance::Flag,
@@ -231,35 +236,28 @@ fn less(
     let mut globals = session.globals.clone();
     globals.dry_run = true;
     rehearse::make_keys(&lab.paths.rehearsal())?;
-    let mut inner = session.with(globals);
-    // As the `hl` in a sealed network sees it: without the verb.
-    if let Some(verb) = inner.command.iter().position(|word| word == "rehearse") {
-        inner.command.remove(verb);
-    }
     // The strongest source, so that nothing of the real lab is left.
-    for row in list(env, []) {
-        if let Some(var) = env
-            .var(&row.name)
-            .filter(|var| var.from != Provenance::Process)
-        {
-            inner.process.insert(row.name, var.value.clone());
-        }
-    }
+    let known = list(env, []).into_iter().filter_map(|row| {
+        let var = env.var(&row.name)?;
+        (var.from != Provenance::Process).then(|| (row.name.clone(), var.value.clone()))
+    });
     let node = api_variables(&running, ca.to_string(), token_id, secret);
     let ours = [
         ("PVE_BUILD_ADDRESS", "127.0.0.9/8,gw=127.0.0.1".to_owned()),
         ("DOPPLER", "0".to_owned()),
-        (super::session::REHEARSAL, "1".to_owned()),
+        (REHEARSAL, "1".to_owned()),
         (
-            super::session::HIDDEN,
+            REHEARSAL_SECRETS,
             env.secret_names().collect::<Vec<_>>().join(","),
         ),
     ];
-    inner.process.extend(
-        node.into_iter()
-            .chain(ours)
-            .map(|(name, value)| (name.to_owned(), value)),
-    );
+    let ours = node.into_iter().chain(ours);
+    let ours = ours.map(|(name, value)| (name.to_owned(), value));
+    let mut inner = session.with(globals).with_variables(known.chain(ours));
+    // As the `hl` in a sealed network sees it: without the verb.
+    if let Some(verb) = inner.command.iter().position(|word| word == "rehearse") {
+        inner.command.remove(verb);
+    }
     let exit = instead(&inner);
     running
         .stop()

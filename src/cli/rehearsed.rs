@@ -6,7 +6,7 @@ use clap::error::ErrorKind;
 use serde_json::json;
 
 use super::args::{Cli, PlanArgs, TemplatesArgs, TemplatesVerb, Verb};
-use super::dry::Dry;
+use super::dry::{announce, decide};
 use super::session::{Session, usage};
 use super::{graph, mistake, runs, show, status, templates};
 use crate::diag::{Commands, Exit, Failure, hl, is_same_in_a_rehearsal};
@@ -130,7 +130,7 @@ fn list(session: &Session, args: &TemplatesArgs) -> Result<(), Failure> {
 /// `hl rehearse clean`: the world goes, and what rehearsals generated.
 fn clean(session: &Session) -> Result<(), Failure> {
     let lab = session.lab()?;
-    let dry = Dry::decide(session, &lab)?;
+    let dry = decide(session, &lab)?;
     let paths = removable(&lab.paths);
     let shown: Vec<_> = paths.iter().map(|path| lab.paths.show(path)).collect();
     if !dry.on {
@@ -157,6 +157,6 @@ fn clean(session: &Session) -> Result<(), Failure> {
     } else {
         "runs, logs and reports of rehearsals stay"
     });
-    dry.tell(session);
+    announce(session, &dry);
     Ok(())
 }

@@ -7,26 +7,25 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use camino::Utf8Path;
 use inquire::Select;
 
 use super::approve::Approve;
 use super::args::{ReplayArgs, ReplayFrom};
-use super::dry::Dry;
-use super::recipe::go;
-use super::resume::{Going, how_it_ended, no_request, succeeded};
-use super::run::Origin;
+use super::dry::decide;
+use super::go::go;
+use super::resume::{dry, go_on};
 use super::session::Session;
-use super::target::{Ready, Target};
 use crate::action::Approval;
+use crate::app::replay::{cannot_resume, enabled, last_run};
+use crate::app::{DryRun, Origin, ResumePlan, how_it_ended, no_request, succeeded};
 use crate::base::short_duration;
-use crate::diag::{Diagnostic, Exit, Failure, hl, say};
+use crate::diag::{Diagnostic, Exit, Failure, hl};
+use crate::engine::Expect;
 use crate::handoff::{Latest, latest};
-use crate::lab::{Lab, Settings};
+use crate::lab::Lab;
 use crate::plan::Plan;
 use crate::report::Paint;
-use crate::runs;
-use crate::runs::{Asked, Run};
+use crate::runs::{self, Run, RunRequest};
 
 pub(super) fn replay(session: &Session, args: &ReplayArgs) -> Result<Exit, Failure> {
     let lab = session.lab()?;
@@ -47,25 +46,6 @@ pub(super) fn replay(session: &Session, args: &ReplayArgs) -> Result<Exit, Failu
     }
 }
 
-/// The setting may forbid it.
-fn enabled(lab: &Lab) -> Result<(), Failure> {
-    let setting = Settings::load(&lab.paths)?.replay_enabled;
-    if setting.value {
-        return Ok(());
-    }
-    let place = setting.shown_place().unwrap_or_default();
-    Err(Failure::message(
-        Exit::NotApproved,
-        format!("replay is switched off: `replay_enabled=false` in {place}"),
-    )
-    .help(
-        say("set it to true, or run what you want by name: ")
-            .hl("up")
-            .say(", ")
-            .hl("resume"),
-    ))
-}
-
 /// Whether there is nothing to replay; that is said.
 pub(super) fn is_idle(session: &Session) -> Result<bool, Failure> {
     let none = Latest::read(&session.lab()?.paths)?.is_none();
@@ -78,44 +58,6 @@ pub(super) fn is_idle(session: &Session) -> Result<bool, Failure> {
             .note(hl("up").say(" makes the first one, `hl rehearse` tries it in a sealed world"));
     }
     Ok(none)
-}
-
-/// The run that the handoff names or, when that was a dry one, the last live
-/// run, if there is any.
-fn last_run(lab: &Lab, handoff: &Latest) -> Result<Run, Failure> {
-    let file = lab.paths.show(&lab.paths.latest_env());
-    let missing: Vec<String> = [latest::RUN_ID, latest::RUN_TIMESTAMP, latest::DRY_RUN]
-        .into_iter()
-        .filter(|key| handoff.get(key).is_none())
-        .map(|key| format!("`{key}`"))
-        .collect();
-    if !missing.is_empty() {
-        return Err(Failure::message(
-            Exit::Definition,
-            format!("`{file}` is incomplete: it has no {}", missing.join(", ")),
-        )
-        .help(say("the next run writes it anew: ").hl("up")));
-    }
-    let id = handoff.get(latest::RUN_ID).unwrap_or_default();
-    if !runs::is_id(id) {
-        return Err(Failure::message(
-            Exit::Definition,
-            format!("`{file}` names `{id}` as the last run, which is no id of a run"),
-        )
-        .help(say("the next run writes it anew: ").hl("up")));
-    }
-    let run = runs::find(&lab.paths, id).map_err(|failure| {
-        failure.help(
-            say(format!("`{file}` names it as the last run; "))
-                .hl("runs")
-                .say(" lists those that are there"),
-        )
-    })?;
-    // What was only looked at since is not what the lab did last.
-    match runs::newest_live(&lab.paths).filter(|_| run.header.dry_run) {
-        Some(live) => runs::read(&live.path),
-        None => Ok(run),
-    }
 }
 
 /// What the last run was, line by line.
@@ -155,12 +97,12 @@ fn summary(session: &Session, handoff: &Latest, run: &Run) -> String {
 
 fn scope(run: &Run) -> String {
     match &run.header.request {
-        Some(Asked::Up { from, to, .. }) => {
-            let from = from.as_deref().unwrap_or("the first layer");
-            let to = to.as_deref().unwrap_or("the last");
+        Some(RunRequest::Up(up)) => {
+            let from = up.from.as_deref().unwrap_or("the first layer");
+            let to = up.to.as_deref().unwrap_or("the last");
             format!("{}, {from} to {to}", run.header.recipe)
         }
-        Some(Asked::Recipe { .. }) | None => run.header.recipe.clone(),
+        Some(RunRequest::Recipe(_)) | None => run.header.recipe.clone(),
     }
 }
 
@@ -176,46 +118,6 @@ fn when(started_at: &str) -> String {
         time.strftime("%Y-%m-%d %H:%M:%S UTC"),
         short_duration(ago)
     )
-}
-
-/// Why it cannot be gone on with where it stopped.
-fn cannot_resume(lab: &Lab, handoff: &Latest, run: &Run) -> Option<Failure> {
-    let refused = |message: String| {
-        let failure = Failure::message(Exit::Definition, message);
-        Some(failure.help(hl("replay --from start").say(" runs all of it")))
-    };
-    if succeeded(run) {
-        return refused(format!(
-            "run {} succeeded: there is nothing to resume",
-            run.header.id
-        ));
-    }
-    let gone: Vec<String> = handoff
-        .iter()
-        .filter(|(_, value)| value.contains('/') && !value.contains("://"))
-        .filter(|(key, value)| {
-            is_path(key) && !lab.paths.root().join(Utf8Path::new(value)).exists()
-        })
-        .map(|(key, value)| format!("`{value}` ({key})"))
-        .collect();
-    if gone.is_empty() {
-        return None;
-    }
-    refused(format!(
-        "what the last run published is gone: {}",
-        gone.join(", ")
-    ))
-}
-
-fn is_path(key: &str) -> bool {
-    key.starts_with("TEMPLATE_")
-        || [
-            latest::TERRAFORM_WORKDIR,
-            latest::TFSTATE_PATH,
-            latest::TERRAFORM_OUTPUT_JSON,
-            latest::ANSIBLE_INVENTORY_PATH,
-        ]
-        .contains(&key)
 }
 
 fn choose(
@@ -259,14 +161,14 @@ fn choose(
 }
 
 fn start(session: &Session, lab: &Lab, run: &Run) -> Result<Exit, Failure> {
-    let asked = run.header.request.clone().ok_or_else(|| no_request(run))?;
+    let request = run.header.request.clone().ok_or_else(|| no_request(run))?;
     let dry = if run.header.dry_run {
-        Dry::plainly(true)
+        DryRun::forced(true)
     } else {
-        Dry::decide(session, lab)?
+        decide(session, lab)?
     };
-    let ready = Ready::new(session, true)?;
-    let plan = ready.plan(&Target::from(&asked))?;
+    let loaded = session.load(true)?;
+    let plan = loaded.plan(&request)?;
     let dry_run = if dry.on { " as a dry run" } else { "" };
     confirm(
         session,
@@ -278,23 +180,32 @@ fn start(session: &Session, lab: &Lab, run: &Run) -> Result<Exit, Failure> {
         ),
     )?;
     // As `hl up --fresh` does with an `up` that nobody goes on with.
-    let up = matches!(asked, Asked::Up { .. }) && !run.header.dry_run && !dry.on;
+    let up = matches!(request, RunRequest::Up(_)) && !run.header.dry_run && !dry.on;
     let archive = (up && !succeeded(run)).then(|| run.header.id.clone());
     let origin = Origin {
-        options: ready.options(&Target::from(&asked)),
-        asked: Some(asked),
+        options: loaded.options(&request),
+        request: Some(request),
         resume: None,
         archive,
     };
-    go(session, &ready, plan, &dry, origin).map(|(exit, _)| exit)
+    go(session, &loaded, plan, &dry, origin).map(|(exit, _)| exit)
 }
 
 fn resume(session: &Session, lab: &Lab, run: Run) -> Result<Exit, Failure> {
-    let going = Going::new(session, lab, run, None)?;
-    let steps = going.steps_that_run();
-    let question = format!("go on with run {}?", going.run.header.id);
-    confirm(session, steps, question)?;
-    going.go(session)
+    let dry = dry(session, lab, &run)?;
+    let plan = ResumePlan::new(session.load(true)?, run, None, dry.on)?;
+    let (forecasts, _) = plan.forecasts();
+    let steps = forecasts
+        .iter()
+        .filter(|forecast| forecast.expect != Expect::Done)
+        .map(|forecast| format!("{}  {}", forecast.step, forecast.reason))
+        .collect();
+    confirm(
+        session,
+        steps,
+        format!("go on with run {}?", plan.run.header.id),
+    )?;
+    go_on(session, plan, &dry)
 }
 
 /// Each recipe with the number of its steps, in order.

@@ -5,40 +5,38 @@ use std::fs::OpenOptions;
 use std::io::Write;
 
 use camino::{Utf8Path, Utf8PathBuf};
-use clap::CommandFactory;
+use clap::{ArgMatches, CommandFactory};
 
 use super::args::{Cli, TemplatesArgs, TemplatesVerb, Verb};
 use super::session::Session;
+use crate::app::Ended;
 use crate::diag::{Exit, Failure, Severity};
 use crate::lab;
-use crate::plan::Plan;
-use crate::report::{
-    Document, Level, Spot, Tally, annotation, junit, junit_not_started, step_summary,
-};
+use crate::report::{Document, Level, Spot, annotation, junit, junit_not_started, step_summary};
 
-/// Reports a run that is over; `failure` is what stopped all of it, if
-/// something did.
-pub(super) fn over(
-    session: &Session,
-    plan: &Plan,
-    tally: &Tally,
-    run: Option<String>,
-    dry_run: bool,
-    failure: Option<&Failure>,
-) -> Result<(), Failure> {
+/// Reports a run that is over.
+pub(super) fn over(session: &Session, ended: &Ended, dry_run: bool) -> Result<(), Failure> {
     session.reported.set(true);
+    let (plan, tally) = (&ended.plan, &ended.tally);
     let globals = &session.globals;
     let mut result = Ok(());
     if globals.json && globals.events.is_none() {
-        let document = Document::new(plan, tally, run, dry_run, failure);
+        let document = Document::new(
+            plan,
+            tally,
+            ended.run.clone(),
+            dry_run,
+            ended.failure.as_ref(),
+        );
         result = session.json(&document);
     }
     if let Some(path) = &globals.junit {
         let written = junit(plan, tally).map_err(|error| cannot(&error));
-        let written = written.and_then(|text| lab::write(&session.cwd.join(path), text, 0o644));
+        let written =
+            written.and_then(|text| lab::write(&session.caller.cwd.join(path), text, 0o644));
         result = result.and(written);
     }
-    if let Some(path) = session.process.get("GITHUB_STEP_SUMMARY") {
+    if let Some(path) = session.caller.process.get("GITHUB_STEP_SUMMARY") {
         append(session, path, &step_summary(plan, tally, dry_run));
     }
     result
@@ -56,9 +54,16 @@ pub(super) fn nothing_to_do(session: &Session) -> Result<(), Failure> {
 
 /// What was asked for, in a word.
 fn scenario(session: &Session) -> String {
-    let mut words = session.command.iter();
-    let word = words.find(|word| !word.starts_with('-'));
-    word.map_or_else(|| "hl".to_owned(), Clone::clone)
+    early(&session.command)
+        .subcommand_name()
+        .unwrap_or("hl")
+        .to_owned()
+}
+
+/// What can be read of a command line that may be wrong.
+fn early(words: &[String]) -> ArgMatches {
+    let command = Cli::command().ignore_errors(true).no_binary_name(true);
+    command.try_get_matches_from(words).unwrap_or_default()
 }
 
 /// Flags may stand behind a recipe that could not be read.
@@ -83,7 +88,7 @@ pub(super) fn not_started(session: &Session, failure: &Failure) {
     }
     if let Some(path) = globals.junit.clone().or_else(|| typed(words)) {
         let text = junit_not_started(&scenario, &failure.to_string()).map_err(|e| cannot(&e));
-        let path = session.cwd.join(path);
+        let path = session.caller.cwd.join(path);
         if let Err(failure) = text.and_then(|text| lab::write(&path, text, 0o644)) {
             session.fail(&failure);
         }
@@ -113,7 +118,7 @@ pub(super) fn annotate(session: &Session, failure: &Failure) {
 /// A file as the repository that GitHub checked out names it.
 fn in_repository(session: &Session, lab: Option<&Utf8Path>, path: &Utf8Path) -> String {
     let path = lab.map_or_else(|| path.to_owned(), |lab| lab.join(path));
-    let workspace = session.process.get("GITHUB_WORKSPACE");
+    let workspace = session.caller.process.get("GITHUB_WORKSPACE");
     let inside = workspace.and_then(|root| path.strip_prefix(root).ok());
     inside.unwrap_or(&path).to_string()
 }
@@ -143,9 +148,11 @@ fn cannot(error: &std::io::Error) -> Failure {
 
 /// The same of words that could not be read.
 pub(super) fn run_was_meant(words: &[String]) -> bool {
-    let word = words.iter().find(|word| !word.starts_with('-'));
-    let Some(word) = word else { return false };
-    let runs = ["up", "rehearse", "resume", "replay", "clean", "access"].contains(&word.as_str());
+    let matches = early(words);
+    let Some(word) = matches.subcommand_name() else {
+        return false;
+    };
+    let runs = ["up", "rehearse", "resume", "replay", "clean", "access"].contains(&word);
     runs || Cli::command().find_subcommand(word).is_none()
 }
 

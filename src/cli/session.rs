@@ -1,49 +1,33 @@
 //! What one invocation knows: flags, process environment, terminal, lab.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{IsTerminal, Write, stderr, stdout};
 use std::os::fd::AsFd;
 use std::rc::Rc;
 
-use camino::{Utf8Path, Utf8PathBuf};
+use camino::Utf8PathBuf;
 
-use super::admit::{Kind, admit};
 use super::flags::{ColorWhen, Globals, OutputMode, Overlay};
 use super::narrow::narrow;
-use super::nodes;
 use super::patience::patiently;
+use crate::app::{Caller, LoadedLab, REHEARSAL};
 use crate::base::json;
 use crate::diag::{Advice, Commands, Diagnostic, Exit, Failure, render};
-use crate::lab::environment::{self, LoadOptions, load};
 use crate::lab::trust::User;
 use crate::lab::variables::is_secret;
-use crate::lab::{Environment, Lab, Paths, Redactor, locate, within};
+use crate::lab::{Environment, Lab, Redactor, environment, within};
+use crate::layers::{self, Book};
 use crate::plan::{TEXT, wrap};
-use crate::rehearse::use_own_keys;
 use crate::report::{Look, Mode, Paint, Palette, usual};
-use crate::site::secrets::Vault;
-use crate::site::{SYSTEM, Search, Tree, discover, named_by_variable};
-
-/// Set by `hl rehearse` for the `hl` that it runs inside: all that is written
-/// goes under `state/rehearsal/`.
-pub(super) const REHEARSAL: &str = "HL_REHEARSAL";
-
-/// Beside it, the names of the variables whose values are secret, separated by
-/// commas: inside, all of them come from the process environment.
-pub(super) const HIDDEN: &str = "HL_REHEARSAL_HIDDEN";
 
 /// One invocation.
 #[derive(Debug)]
 pub(super) struct Session {
     /// Flags.
     pub globals: Globals,
-    /// The environment `hl` was started with.
-    pub process: BTreeMap<String, String>,
-    /// Who started it; of `process` as it was then.
-    pub user: User,
-    /// Where it was started.
-    pub cwd: Utf8PathBuf,
+    /// Who started it, from where, with which variables.
+    pub caller: Caller,
     /// The command line, program name left out.
     pub command: Vec<String>,
     /// A document was given, or a run was reported to machines in another way:
@@ -51,6 +35,9 @@ pub(super) struct Session {
     pub reported: Rc<Cell<bool>>,
     /// The secrets that were met so far: no message may show them.
     known: Rc<RefCell<BTreeSet<String>>>,
+    /// The lab and its layers, once they were read.
+    lab: Rc<OnceCell<Lab>>,
+    book: Rc<OnceCell<Rc<Book>>>,
 }
 
 impl Session {
@@ -66,101 +53,100 @@ impl Session {
                     "the current directory is gone or its name is not UTF-8",
                 )
             })?;
-        Ok(Self {
-            globals,
+        let caller = Caller {
             user: User::of(&process),
             process,
             cwd,
+            lab: globals.lab.clone(),
+            set: globals.set.clone(),
+        };
+        Ok(Self {
+            globals,
+            caller,
             command,
             reported: Rc::default(),
             known: Rc::default(),
+            lab: Rc::default(),
+            book: Rc::default(),
         })
     }
 
     /// The same session with flags given behind a recipe's name laid over it.
     pub(super) fn with(&self, later: Globals) -> Self {
+        let same_lab = later.lab.is_none() || later.lab == self.globals.lab;
+        let globals = self.globals.clone().overlaid(later);
         Self {
-            globals: self.globals.clone().overlaid(later),
-            process: self.process.clone(),
-            user: self.user.clone(),
-            cwd: self.cwd.clone(),
+            caller: Caller {
+                lab: globals.lab.clone(),
+                set: globals.set.clone(),
+                ..self.caller.clone()
+            },
+            globals,
             command: self.command.clone(),
             reported: Rc::clone(&self.reported),
             known: Rc::clone(&self.known),
+            lab: if same_lab {
+                Rc::clone(&self.lab)
+            } else {
+                Rc::default()
+            },
+            book: if same_lab {
+                Rc::clone(&self.book)
+            } else {
+                Rc::default()
+            },
         }
     }
 
     /// The same session, about the lab's rehearsals.
     pub(super) fn rehearsed(&self) -> Self {
+        self.with_variables([(REHEARSAL.to_owned(), "1".to_owned())])
+    }
+
+    /// The same session with other variables. They may decide which lab is meant.
+    pub(super) fn with_variables(
+        &self,
+        variables: impl IntoIterator<Item = (String, String)>,
+    ) -> Self {
         let mut session = self.with(self.globals.clone());
-        session.process.insert(REHEARSAL.to_owned(), "1".to_owned());
+        session.caller.process.extend(variables);
+        session.lab = Rc::default();
+        session.book = Rc::default();
         session
     }
 
-    /// The lab, found upward from here or named by `--lab`. Nothing in it is
-    /// read before it is known to be the user's own, or trusted.
+    /// The lab, see [`Caller::lab`]; read once.
     pub(super) fn lab(&self) -> Result<Lab, Failure> {
-        let root = locate(&self.cwd, self.globals.lab.as_deref())?;
-        admit(&self.user, &root, Kind::Lab)?;
-        let mut lab = Lab::read(root)?;
-        lab.paths = self.with_site(&lab.paths)?;
-        if self.rehearsing() {
-            lab.paths = lab.paths.rehearsal();
-            use_own_keys(&mut lab);
+        if let Some(lab) = self.lab.get() {
+            return Ok(lab.clone());
         }
-        Ok(lab)
+        let lab = self.caller.lab()?;
+        Ok(self.lab.get_or_init(|| lab).clone())
     }
 
-    /// The lab's paths with the site-config that the one search finds. A lab
-    /// may be without any; a place that is named must be there.
-    fn with_site(&self, paths: &Paths) -> Result<Paths, Failure> {
-        let found = discover(&Search {
-            flag: None,
-            process: &self.process,
-            cwd: &self.cwd,
-            lab: Some(paths.root()),
-            system: &SYSTEM,
-        });
-        match found {
-            Ok(found) => {
-                self.admit_site(&found.root, Some(paths.root()))?;
-                Ok(paths.with_site(found.root))
-            }
-            Err(_) if !named_by_variable(&self.process) => Ok(paths.clone()),
-            Err(failure) => Err(failure),
+    /// The lab's layers; read once.
+    pub(super) fn book(&self) -> Result<Rc<Book>, Failure> {
+        if let Some(book) = self.book.get() {
+            return Ok(Rc::clone(book));
         }
+        let book = Rc::new(layers::load(&self.lab()?.paths)?);
+        Ok(Rc::clone(self.book.get_or_init(|| book)))
     }
 
-    /// Lets a site-config be used. What is in the lab is as trusted as the lab.
-    pub(super) fn admit_site(
-        &self,
-        site: &Utf8Path,
-        lab: Option<&Utf8Path>,
-    ) -> Result<(), Failure> {
-        let real = site.canonicalize_utf8().unwrap_or_else(|_| site.to_owned());
-        if lab.is_some_and(|lab| real.starts_with(lab)) {
-            return Ok(());
-        }
-        admit(&self.user, &real, Kind::Site)
+    /// The lab with its layers and its variables.
+    pub(super) fn load(&self, ask_doppler: bool) -> Result<LoadedLab, Failure> {
+        let (lab, book) = (self.lab()?, self.book()?);
+        let env = self.environment(&lab, ask_doppler)?;
+        Ok(LoadedLab::new(lab, book, env))
     }
 
     /// Inside a rehearsal.
     pub(super) fn rehearsing(&self) -> bool {
-        self.process
-            .get(REHEARSAL)
-            .is_some_and(|value| value == "1")
+        self.caller.rehearsing()
     }
 
     /// The environment of the lab's tools; warnings go to stderr.
     pub(super) fn environment(&self, lab: &Lab, ask_doppler: bool) -> Result<Environment, Failure> {
-        let hidden = self.process.get(HIDDEN).filter(|_| self.rehearsing());
-        let hidden = hidden.map(String::as_str).unwrap_or_default();
-        let options = LoadOptions {
-            secret_names: hidden.split(',').map(str::to_owned).collect(),
-            flags: self.globals.env.clone(),
-            process: self.process.clone(),
-            ask_doppler,
-        };
         let told = (ask_doppler && !self.globals.quiet).then(|| {
             let verb = self.palette().verb(Paint::Active, "Waiting");
             format!("{verb} for the variables: Doppler is given 30s to answer")
@@ -170,44 +156,28 @@ impl Session {
                 drop(writeln!(stderr(), "{told}"));
             }
         };
-        let mut loaded = patiently(say, || load(lab, &options))?;
+        let caller = &self.caller;
+        let mut loaded = patiently(say, || caller.variables(lab, ask_doppler))?;
         let typed = self.command.iter().flat_map(|word| within(word));
         loaded.env.hide(typed);
         self.know(&loaded.env);
-        if !self.globals.quiet {
-            let redactor = Redactor::new(loaded.env.secrets());
-            for warning in loaded.warnings {
-                let warning = Failure::many(Exit::Ok, vec![warning]);
-                self.say(&redactor.text(&self.finding(&warning)));
-            }
-        }
-        self.with_nodes(lab, &loaded.env)
+        self.odd(loaded.warnings, &loaded.env);
+        let (env, warnings) = caller.with_nodes(lab, &loaded.env)?;
+        self.know(&env);
+        self.odd(warnings, &env);
+        Ok(env)
     }
 
-    /// The environment with what the site says of each node.
-    fn with_nodes(&self, lab: &Lab, env: &Environment) -> Result<Environment, Failure> {
-        let site = lab.paths.site();
-        let shown = lab.paths.show(&site);
-        let variables = env
-            .iter()
-            .map(|(name, var)| (name.to_owned(), var.value.clone()))
-            .collect();
-        let opened = Vault::new(&site, &shown, &variables).load();
-        let loaded = opened.as_ref().ok().and_then(Option::as_ref);
-        if let Some(loaded) = loaded.filter(|_| !self.globals.quiet) {
-            for warning in loaded.warnings.clone() {
-                let failure = Failure::many(Exit::Ok, vec![warning]);
-                self.say(&self.finding(&failure));
-            }
+    /// What is odd about the variables.
+    fn odd(&self, warnings: Vec<Diagnostic>, env: &Environment) {
+        if self.globals.quiet {
+            return;
         }
-        let secrets = match &opened {
-            Ok(loaded) => Ok(loaded.as_ref().map(|loaded| &loaded.secrets)),
-            Err(failure) => Err(failure),
-        };
-        let tree = Tree::new(site.clone(), shown.clone());
-        let env = nodes::with_nodes(env, &tree, secrets, self.rehearsing())?;
-        self.know(&env);
-        Ok(env)
+        let redactor = Redactor::new(env.secrets());
+        for warning in warnings {
+            let warning = Failure::many(Exit::Ok, vec![warning]);
+            self.say(&redactor.text(&self.finding(&warning)));
+        }
     }
 
     fn know(&self, env: &Environment) {
@@ -219,8 +189,8 @@ impl Session {
     /// what stands in the command line and in the process environment.
     pub(super) fn redactor(&self) -> Redactor {
         let known = self.known.borrow();
-        let given = self.process.iter();
-        let flags = self.globals.env.iter().map(|(name, value)| (name, value));
+        let given = self.caller.process.iter();
+        let flags = self.globals.set.iter().map(|(name, value)| (name, value));
         let given = given.chain(flags).flat_map(|(name, value)| {
             if is_secret(name) {
                 vec![value.as_str()]
@@ -359,7 +329,8 @@ impl Session {
     /// `--color`, then `NO_COLOR`, then `CLICOLOR_FORCE`, then the terminal.
     fn color(&self, terminal: bool) -> bool {
         let set = |name: &str| {
-            self.process
+            self.caller
+                .process
                 .get(name)
                 .is_some_and(|value| !value.is_empty())
         };
@@ -367,10 +338,19 @@ impl Session {
             Some(ColorWhen::Always) => true,
             Some(ColorWhen::Never) => false,
             Some(ColorWhen::Auto) | None if set("NO_COLOR") => false,
-            _ if set("CLICOLOR_FORCE") => {
-                self.process.get("CLICOLOR_FORCE").is_some_and(|v| v != "0")
+            _ if set("CLICOLOR_FORCE") => self
+                .caller
+                .process
+                .get("CLICOLOR_FORCE")
+                .is_some_and(|v| v != "0"),
+            _ => {
+                terminal
+                    && self
+                        .caller
+                        .process
+                        .get("TERM")
+                        .is_none_or(|term| term != "dumb")
             }
-            _ => terminal && self.process.get("TERM").is_none_or(|term| term != "dumb"),
         }
     }
 
@@ -382,11 +362,15 @@ impl Session {
     /// How a run is shown; `again` is the command that runs it again.
     pub(super) fn look(&self, again: String) -> Look {
         let terminal = stderr().is_terminal();
-        let dumb = self.process.get("TERM").is_some_and(|term| term == "dumb");
+        let dumb = self
+            .caller
+            .process
+            .get("TERM")
+            .is_some_and(|term| term == "dumb");
         Look {
             mode: self.mode(),
             palette: self.palette(),
-            bars: terminal && !dumb && !self.process.contains_key("CI"),
+            bars: terminal && !dumb && !self.caller.process.contains_key("CI"),
             width: Self::width,
             github: self.github(),
             again: Some(again),
@@ -397,7 +381,7 @@ impl Session {
 
     /// Whether GitHub Actions reads what is said.
     pub(super) fn github(&self) -> bool {
-        let set = self.process.get("GITHUB_ACTIONS");
+        let set = self.caller.process.get("GITHUB_ACTIONS");
         set.is_some_and(|value| value == "true")
     }
 

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::args::ShowArgs;
 use super::session::{Session, usage};
-use super::target::{Parsed, Ready, parse};
+use super::target::{Parsed, parse};
 use super::variables::variables;
 use crate::base::short_duration;
 use crate::diag::{Failure, hl, say};
@@ -22,7 +22,7 @@ pub(super) fn show(session: &Session, args: &ShowArgs) -> Result<(), Failure> {
     if args.recipe.is_empty() {
         return Err(usage("no recipe is named").help(
             say("`hl list` shows them; ")
-                .hl("show --env")
+                .hl("env")
                 .say(" shows the variables"),
         ));
     }
@@ -39,12 +39,12 @@ pub(super) fn show(session: &Session, args: &ShowArgs) -> Result<(), Failure> {
         return variables(&session);
     }
     // What a recipe does is known without secrets, so Doppler is not asked.
-    let ready = Ready::new(&session, false)?;
-    let compiled = ready.compile(&target)?;
+    let loaded = session.load(false)?;
+    let compiled = loaded.compile(target.request()?)?;
     if session.globals.json {
         return session.json(&json!({ "schema": "hl.show/1", "recipe": compiled }));
     }
-    session.data(&text(&session, &compiled, &ready.env))
+    session.data(&text(&session, &compiled, &loaded.env))
 }
 
 fn text(session: &Session, compiled: &Compiled, env: &Environment) -> String {
@@ -96,12 +96,9 @@ fn text(session: &Session, compiled: &Compiled, env: &Environment) -> String {
             palette.paint(Paint::Warn, "not set:"),
             names.join(", ")
         ));
-        line(
-            session.text(
-                hl("show --env")
-                    .say(" tells where each variable comes from, and asks Doppler where it is on"),
-            ),
-        );
+        line(session.text(
+            hl("env").say(" tells where each variable comes from, and asks Doppler where it is on"),
+        ));
     }
     out
 }

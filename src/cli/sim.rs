@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::args::SimArgs;
 use super::session::{Session, usage};
-use crate::base::Watch;
+use crate::base::{StopSource, Watch};
 use crate::diag::{Exit, Failure};
 use crate::lab;
 use crate::lab::timeouts::parse_duration;
@@ -48,7 +48,7 @@ pub(super) fn sim(session: &Session, args: &SimArgs) -> Result<Exit, Failure> {
     let temporary =
         tempfile::tempdir().map_err(|error| cannot("make a temporary directory", &error))?;
     let dir = match &args.world {
-        Some(dir) => private(session.cwd.join(dir))?,
+        Some(dir) => private(session.caller.cwd.join(dir))?,
         None => Utf8PathBuf::try_from(temporary.path().to_owned()).map_err(|_| {
             Failure::message(
                 Exit::CannotWrite,
@@ -168,6 +168,7 @@ fn guests(session: &Session, dir: &Utf8Path) -> (Arc<dyn Guests>, String) {
         disks_dir: dir.join("disks").into_std_path_buf(),
         run_dir: dir.join("run").into_std_path_buf(),
         apt_repo: session
+            .caller
             .process
             .get("HL_GUEST_APT")
             .map(PathBuf::from)
@@ -208,6 +209,7 @@ fn objects(session: &Session) -> Objects {
     let fresh = Objects::default();
     let get = |name: &str, default: String| {
         session
+            .caller
             .process
             .get(name)
             .filter(|v| !v.is_empty())
@@ -235,6 +237,7 @@ fn keys(dir: &Utf8Path, session: &Session) -> Result<Keys, Failure> {
         });
     }
     let token_id = session
+        .caller
         .process
         .get("PM_TOKEN_ID")
         .cloned()

@@ -1,9 +1,9 @@
 //! What follows a recipe's name: the recipe's own arguments, and flags that
 //! every verb takes. `hl l2-apply dev --yes` must mean what it says.
 
-use clap::{ArgMatches, Args, Command};
+use clap::{Arg, ArgMatches, Args, Command, FromArgMatches};
 
-use super::flags::Globals;
+use super::flags::{Globals, given_as_old_set, old_set};
 use super::mistake;
 use crate::diag::Failure;
 
@@ -31,8 +31,13 @@ pub(super) fn split<F: Args>(args: &[String], own_options: &[String]) -> Result<
             .no_binary_name(true)
             .disable_help_flag(true)
     };
-    let everywhere = Globals::augment_args(command());
     let verb = F::augment_args(command());
+    let mut everywhere = Globals::augment_args(command());
+    let taken = own_options.iter().any(|own| own == "env")
+        || verb.get_arguments().any(|arg| is_named(arg, "env"));
+    if !taken {
+        everywhere = everywhere.arg(old_set());
+    }
     let (mut own, mut global, mut verbs, mut rest) = (vec![], vec![], vec![], vec![]);
     let mut help = false;
     let mut words = args.iter();
@@ -64,9 +69,13 @@ pub(super) fn split<F: Args>(args: &[String], own_options: &[String]) -> Result<
             global.extend(flag);
         }
     }
+    let matches = matches(everywhere, global)?;
+    let mut globals =
+        Globals::from_arg_matches(&matches).map_err(|error| mistake::failure(&error))?;
+    globals.set.extend(given_as_old_set(&matches));
     Ok(Tail {
         args: own,
-        globals: read(everywhere, global)?,
+        globals,
         flags: read(verb, verbs)?,
         rest,
         help,
@@ -74,10 +83,17 @@ pub(super) fn split<F: Args>(args: &[String], own_options: &[String]) -> Result<
 }
 
 fn read<T: Args>(command: Command, flags: Vec<String>) -> Result<T, Failure> {
-    command
-        .try_get_matches_from(flags)
-        .and_then(|matches: ArgMatches| T::from_arg_matches(&matches))
-        .map_err(|error| mistake::failure(&error))
+    T::from_arg_matches(&matches(command, flags)?).map_err(|error| mistake::failure(&error))
+}
+
+fn matches(command: Command, flags: Vec<String>) -> Result<ArgMatches, Failure> {
+    let matches = command.try_get_matches_from(flags);
+    matches.map_err(|error| mistake::failure(&error))
+}
+
+fn is_named(arg: &Arg, long: &str) -> bool {
+    let aliases = arg.get_all_aliases().unwrap_or_default();
+    arg.get_long() == Some(long) || aliases.contains(&long)
 }
 
 /// What a word is to a command.
@@ -89,7 +105,7 @@ enum Takes {
 }
 
 fn takes(command: &Command, word: &str, own_options: &[String]) -> Takes {
-    let value_of = |arg: &clap::Arg, inline: bool| {
+    let value_of = |arg: &Arg, inline: bool| {
         if arg.get_action().takes_values() && !inline {
             Takes::Value
         } else {
@@ -103,9 +119,7 @@ fn takes(command: &Command, word: &str, own_options: &[String]) -> Takes {
         if own_options.iter().any(|own| own == name) {
             return Takes::NotOurs;
         }
-        let found = command
-            .get_arguments()
-            .find(|arg| arg.get_long() == Some(name));
+        let found = command.get_arguments().find(|arg| is_named(arg, name));
         return found.map_or(Takes::NotOurs, |arg| value_of(arg, inline));
     }
     let Some(shorts) = word.strip_prefix('-').filter(|s| !s.is_empty()) else {

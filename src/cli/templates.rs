@@ -2,17 +2,19 @@
 
 use std::fmt::Write as _;
 
-use serde_json::{Map, Value, json};
+use serde_json::json;
 
 use super::args::{TemplatesArgs, TemplatesVerb};
-use super::dry::Dry;
-use super::run::{Job, Origin, run};
+use super::dry::{announce, decide};
+use super::run::{options, run};
 use super::session::Session;
 use crate::action::builtin;
+use crate::app::templates::{Change, plan};
+use crate::app::{Job, Origin};
 use crate::diag::StepError;
 use crate::diag::{Diagnostic, Exit, Failure};
 use crate::lab::{Environment, Lab};
-use crate::plan::{Plan, Step, sanitize};
+use crate::plan::sanitize;
 use crate::pve::Client;
 use crate::report::{Paint, Palette};
 use crate::templates;
@@ -22,37 +24,34 @@ pub(super) fn templates(session: &Session, args: &TemplatesArgs) -> Result<Exit,
     let lab = session.lab()?;
     let env = session.environment(&lab, true)?;
     let env = env.on(env.node())?.into_owned();
-    let (verb, with) = match &args.verb {
+    let change = match &args.verb {
         None | Some(TemplatesVerb::List | TemplatesVerb::Show { .. }) => {
             let client = client(session, &lab, &env);
             return read(session, &lab, &env, client.as_ref(), args).map(|()| Exit::Ok);
         }
-        Some(TemplatesVerb::Promote { name, stamp }) => {
-            ("promote", json!({ "name": name, "stamp": stamp }))
-        }
-        Some(TemplatesVerb::Rollback { name }) => ("rollback", json!({ "name": name })),
-        Some(TemplatesVerb::Prune { name, keep }) => {
-            ("prune", json!({ "name": name, "keep": keep }))
-        }
+        Some(TemplatesVerb::Promote { name, stamp }) => Change::Promote {
+            name: name.clone(),
+            stamp: stamp.clone(),
+        },
+        Some(TemplatesVerb::Rollback { name }) => Change::Rollback { name: name.clone() },
+        Some(TemplatesVerb::Prune { name, keep }) => Change::Prune {
+            name: name.clone(),
+            keep: *keep,
+        },
     };
-    let dry = Dry::decide(session, &lab)?;
-    let mut step = Step::new(format!("templates/{verb}"), format!("template.{verb}"));
-    step.with = with
-        .as_object()
-        .cloned()
-        .unwrap_or_else(Map::<String, Value>::new);
-    step.approve = verb == "prune";
+    let dry = decide(session, &lab)?;
     let job = Job {
         lab: &lab,
         env: &env,
         registry: &builtin(),
-        plan: Plan::new(format!("templates {verb}"), vec![step]),
+        plan: plan(&change),
         dry_run: dry.on,
         journal: true,
         origin: Origin::default(),
+        options: options(session)?,
     };
     let exit = run(session, &job)?.exit;
-    dry.tell(session);
+    announce(session, &dry);
     Ok(exit)
 }
 

@@ -35,9 +35,9 @@ fn meant(session: &Session, dir: Option<&Utf8Path>) -> Result<Utf8PathBuf, Failu
             Err(usage("`--lab` and `HL_LAB` do not say what is trusted")
                 .help("name the directory: `hl trust DIR`"))
         }
-        None => locate(&session.cwd, None),
+        None => locate(&session.caller.cwd, None),
         Some(dir) => {
-            let path = session.cwd.join(dir);
+            let path = session.caller.cwd.join(dir);
             let root = path.canonicalize_utf8().map_err(|error| {
                 Failure::message(Exit::Unknown, format!("cannot look at `{dir}`: {error}"))
                     .help("name the directory that holds `hl.toml`")
@@ -53,7 +53,7 @@ fn meant(session: &Session, dir: Option<&Utf8Path>) -> Result<Utf8PathBuf, Failu
 
 fn add(session: &Session, dir: Option<&Utf8Path>) -> Result<(), Failure> {
     let root = meant(session, dir)?;
-    let user = &session.user;
+    let user = &session.caller.user;
     let look = |error: std::io::Error| {
         Failure::message(Exit::Unknown, format!("cannot look at `{root}`: {error}"))
     };
@@ -93,7 +93,7 @@ fn add(session: &Session, dir: Option<&Utf8Path>) -> Result<(), Failure> {
 fn remove(session: &Session, dir: Option<&Utf8Path>) -> Result<(), Failure> {
     // It may be gone by now: then its path is taken as it is typed.
     let (root, typed) = if let Some(dir) = dir {
-        let typed = session.cwd.join(dir);
+        let typed = session.caller.cwd.join(dir);
         let real = typed.canonicalize_utf8();
         (real.unwrap_or_else(|_| typed.clone()), typed)
     } else {
@@ -102,10 +102,10 @@ fn remove(session: &Session, dir: Option<&Utf8Path>) -> Result<(), Failure> {
     };
     let paths = [root.as_path(), typed.as_path()];
     let held = if session.globals.dry_run {
-        let list = TrustList::read(&session.user)?;
+        let list = TrustList::read(&session.caller.user)?;
         paths.iter().any(|path| list.at(path).is_some())
     } else {
-        TrustList::remove(&session.user, &paths)?
+        TrustList::remove(&session.caller.user, &paths)?
     };
     if !held {
         return Err(
@@ -124,10 +124,10 @@ fn remove(session: &Session, dir: Option<&Utf8Path>) -> Result<(), Failure> {
 }
 
 fn list(session: &Session) -> Result<(), Failure> {
-    let list = TrustList::read(&session.user)?;
+    let list = TrustList::read(&session.caller.user)?;
     if session.globals.json {
         let trusted = list.trusted.iter().map(|entry| {
-            let state = state(entry, &session.user).0;
+            let state = state(entry, &session.caller.user).0;
             json!({ "path": entry.place.path, "owner": entry.place.owner, "since": entry.since, "state": state })
         });
         return session
@@ -137,7 +137,7 @@ fn list(session: &Session) -> Result<(), Failure> {
     let lines = list.trusted.iter().map(|entry| {
         let path = sanitize(entry.place.path.as_str());
         let owner = accounts.user(entry.place.owner);
-        let more = state(entry, &session.user).1;
+        let more = state(entry, &session.caller.user).1;
         format!("{path}  # {owner}, since {}{more}", entry.since)
     });
     let lines: Vec<String> = lines.collect();

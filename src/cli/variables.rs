@@ -1,4 +1,4 @@
-//! `hl show --env`: every variable, and where its value came from.
+//! `hl env`: every variable, and where its value came from.
 
 use serde_json::json;
 
@@ -6,7 +6,7 @@ use super::session::Session;
 use crate::diag::{Failure, Severity};
 use crate::lab::environment::{self, Listed};
 use crate::lab::{Environment, Lab};
-use crate::layers::{self, Book};
+use crate::layers::Book;
 use crate::plan::{sanitize, wrap};
 use crate::report::{Paint, Palette};
 
@@ -15,7 +15,7 @@ const WIDEST: usize = 40;
 
 pub(super) fn variables(session: &Session) -> Result<(), Failure> {
     let lab = session.lab()?;
-    let book = layers::load(&lab.paths)?;
+    let book = session.book()?;
     let env = environment(session, &lab)?;
     let rows = environment::list(&env, named(&book));
     if session.globals.json {

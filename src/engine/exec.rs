@@ -19,7 +19,7 @@ use rustix::process::{Pid, PidfdFlags, WaitId, WaitIdOptions, pidfd_open, waitid
 
 use super::children::{Child, Fate, Key};
 use super::control::Control;
-use super::run::Run;
+use super::shared::Shared;
 use super::shown::shown;
 use super::spawn::spawn;
 use super::voice::{TAIL, Voice};
@@ -44,7 +44,7 @@ const CAPTURE_LIMIT_STOPPING: Duration = Duration::from_mins(1);
 
 /// The children of one step.
 pub(super) struct StepExec<'r, 'a> {
-    run: &'r Run<'a>,
+    run: &'r Shared<'a>,
     voice: &'r Voice<'r, 'a>,
     control: &'r Control,
     count: AtomicU32,
@@ -59,7 +59,7 @@ struct Started {
 }
 
 impl<'r, 'a> StepExec<'r, 'a> {
-    pub(super) fn new(run: &'r Run<'a>, voice: &'r Voice<'r, 'a>, control: &'r Control) -> Self {
+    pub(super) fn new(run: &'r Shared<'a>, voice: &'r Voice<'r, 'a>, control: &'r Control) -> Self {
         Self {
             run,
             voice,
@@ -311,7 +311,7 @@ impl Spools {
         ])
     }
 
-    fn shown(&self, run: &Run<'_>) -> Vec<String> {
+    fn shown(&self, run: &Shared<'_>) -> Vec<String> {
         let show = |path| run.setup.lab.paths.show(path).into_string();
         vec![show(&self.out), show(&self.err)]
     }

@@ -35,6 +35,7 @@ mod redacted;
 mod reuse;
 mod run;
 mod setup;
+mod shared;
 mod shown;
 mod spawn;
 mod step;

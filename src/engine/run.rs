@@ -20,44 +20,33 @@ use super::log::slugs;
 use super::redacted::value;
 use super::reuse::no_longer_apply;
 use super::setup::{RunResult, Setup, StepResult, reads_only};
+use super::shared::Shared;
 use super::step::{End, perform};
 use super::temporary::Temporary;
 use super::words;
 use crate::action::Stop;
 use crate::base::short_duration;
-use crate::base::{Signal, Watch};
+use crate::base::{Signal, StopSource};
 use crate::diag::{Advice, Exit, Failure, merge};
 use crate::lab::{Redactor, create_dir};
-use crate::plan::{EventKind, Listener, Outcome, Plan, Published, Status, StepId};
+use crate::plan::{EventKind, Listener, Outcome, Plan, Status, StepId};
 
 /// How often signals and clocks are looked at; a step's end is heard at once.
 const TICK: Duration = Duration::from_millis(50);
 
-/// What all threads of a run share.
-pub(super) struct Run<'a> {
-    pub(super) setup: &'a Setup<'a>,
-    pub(super) bus: Bus<'a>,
-    pub(super) children: Children,
-    /// Where logs and spools go; `None` when nothing may be written.
-    pub(super) logs: Option<Utf8PathBuf>,
-    pub(super) published: Mutex<Published>,
-    /// How steps ended, and what they said.
-    pub(super) results: Mutex<BTreeMap<StepId, (Status, String)>>,
-    /// Held while a person is being asked.
-    pub(super) asking: Mutex<()>,
-    plan: &'a Plan,
-    slugs: BTreeMap<StepId, String>,
-}
-
 /// Executes a plan. Every event goes to each listener in turn; nothing is
 /// printed. Returns when every step has ended and no child is left.
 ///
-/// While it runs, `SIGINT`, `SIGTERM` and their like ([`Signal`]) stop the run
-/// instead of ending the process.
-pub fn run(plan: &Plan, setup: &Setup<'_>, listeners: &mut [&mut dyn Listener]) -> RunResult {
+/// `stops` is where the run hears that it is to stop.
+pub fn run(
+    plan: &Plan,
+    setup: &Setup<'_>,
+    stops: &mut dyn StopSource,
+    listeners: &mut [&mut dyn Listener],
+) -> RunResult {
     let started = Instant::now();
-    let (watch, logs) = match prepare(plan, setup) {
-        Ok(prepared) => prepared,
+    let logs = match prepare(plan, setup) {
+        Ok(logs) => logs,
         Err(failure) => {
             return RunResult {
                 outcome: Outcome::Failed,
@@ -67,7 +56,7 @@ pub fn run(plan: &Plan, setup: &Setup<'_>, listeners: &mut [&mut dyn Listener]) 
             };
         }
     };
-    let run = Run {
+    let run = Shared {
         setup,
         bus: Bus::new(setup.redactor, listeners),
         children: Children::default(),
@@ -96,7 +85,7 @@ pub fn run(plan: &Plan, setup: &Setup<'_>, listeners: &mut [&mut dyn Listener]) 
             running: BTreeMap::new(),
             ends: plan.steps.iter().map(|_| None).collect(),
             temporary: Temporary::new(plan),
-            watch,
+            source: stops,
             stops: Stops::default(),
             limit: setup.options.run_timeout.map(|l| Limit::new(l, started)),
         }
@@ -121,21 +110,17 @@ pub fn run(plan: &Plan, setup: &Setup<'_>, listeners: &mut [&mut dyn Listener]) 
     result
 }
 
-/// What must work before anything is said: the plan makes sense, signals are
-/// caught, logs can be written. The directory is absent when the plan only
-/// reads.
-fn prepare(plan: &Plan, setup: &Setup<'_>) -> Result<(Watch, Option<Utf8PathBuf>), Failure> {
+/// What must work before anything is said: the plan makes sense, logs can be
+/// written. Their directory is absent when the plan only reads.
+fn prepare(plan: &Plan, setup: &Setup<'_>) -> Result<Option<Utf8PathBuf>, Failure> {
     check(plan)?;
-    let watch = Watch::start().map_err(|error| {
-        Failure::message(Exit::Bug, format!("cannot listen for signals: {error}"))
-    })?;
     // Without an id there is no run that logs could be of.
     if reads_only(plan, setup.registry) || setup.options.run_id.is_empty() {
-        return Ok((watch, None));
+        return Ok(None);
     }
     let logs = setup.lab.paths.logs(&setup.options.run_id);
     create_dir(&logs)?;
-    Ok((watch, Some(logs)))
+    Ok(Some(logs))
 }
 
 /// How the run has been asked to stop.
@@ -148,7 +133,7 @@ struct Stops {
 }
 
 struct Loop<'scope, 'a> {
-    run: &'scope Run<'a>,
+    run: &'scope Shared<'a>,
     scope: &'scope Scope<'scope, 'a>,
     sender: Sender<(usize, End)>,
     inbox: Receiver<(usize, End)>,
@@ -156,7 +141,7 @@ struct Loop<'scope, 'a> {
     running: BTreeMap<usize, Arc<Control>>,
     ends: Vec<Option<End>>,
     temporary: Temporary,
-    watch: Watch,
+    source: &'scope mut dyn StopSource,
     stops: Stops,
     limit: Option<Limit>,
 }
@@ -185,7 +170,7 @@ impl Loop<'_, '_> {
                 }
                 Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {}
             }
-            while let Some(signal) = self.watch.arrived() {
+            while let Some(signal) = self.source.arrived() {
                 self.signal(signal);
             }
             if self.stops.count == 0

@@ -13,7 +13,7 @@ use super::control::{Clock, Control};
 use super::exec::StepExec;
 use super::redacted::value;
 use super::reuse::{Ground, judge, reason};
-use super::run::Run;
+use super::shared::Shared;
 use super::voice::Voice;
 use crate::action::{Action, Approval, Done, Emit, Instead, StepContext, Stop};
 use crate::base::Cancel;
@@ -104,7 +104,7 @@ impl End {
 }
 
 /// Runs a step to its end, whatever that is.
-pub(super) fn perform(run: &Run<'_>, step: &Step, slug: &str, control: &Control) -> End {
+pub(super) fn perform(run: &Shared<'_>, step: &Step, slug: &str, control: &Control) -> End {
     let started = Instant::now();
     let with = match inputs(run, step) {
         Ok(with) => with,
@@ -149,7 +149,7 @@ pub(super) fn perform(run: &Run<'_>, step: &Step, slug: &str, control: &Control)
 
 /// The inputs with every reference resolved, or the end of a step that does
 /// not run.
-fn inputs(run: &Run<'_>, step: &Step) -> Result<Value, Box<End>> {
+fn inputs(run: &Shared<'_>, step: &Step) -> Result<Value, Box<End>> {
     let published = run.published.lock().unwrap_or_else(PoisonError::into_inner);
     let missing = |missing: Missing| Box::new(unresolved(run, step, &missing));
     if let Some(when) = &step.when {
@@ -175,7 +175,7 @@ fn inputs(run: &Run<'_>, step: &Step) -> Result<Value, Box<End>> {
 }
 
 /// Why a step is not needed: what the step said whose output its `when` reads.
-fn why_not(run: &Run<'_>, when: &str) -> String {
+fn why_not(run: &Shared<'_>, when: &str) -> String {
     let results = run.results.lock().unwrap_or_else(PoisonError::into_inner);
     references(&Value::String(when.to_owned()))
         .iter()
@@ -185,7 +185,7 @@ fn why_not(run: &Run<'_>, when: &str) -> String {
 }
 
 /// What becomes of a step that uses a value which nobody published.
-fn unresolved(run: &Run<'_>, step: &Step, missing: &Missing) -> End {
+fn unresolved(run: &Shared<'_>, step: &Step, missing: &Missing) -> End {
     let Missing { step: from, key } = missing;
     if run.setup.options.dry_run {
         let reason = format!("needs `{key}` of {from}, known when it has run");
@@ -213,7 +213,7 @@ fn unresolved(run: &Run<'_>, step: &Step, missing: &Missing) -> End {
 
 /// The attempts of one step.
 struct Attempts<'r, 'a> {
-    run: &'r Run<'a>,
+    run: &'r Shared<'a>,
     step: &'r Step,
     action: &'r dyn Action,
     with: Value,

@@ -7,7 +7,7 @@ use std::sync::{Mutex, PoisonError};
 use camino::Utf8Path;
 
 use super::log::Log;
-use super::run::Run;
+use super::shared::Shared;
 use super::shown::short;
 use crate::base::remedy;
 use crate::diag::{Exit, Failure};
@@ -21,13 +21,13 @@ pub(super) struct Voice<'r, 'a> {
     pub(super) step: &'r Step,
     /// Its name in `state/logs/RUN/`.
     pub(super) slug: &'r str,
-    run: &'r Run<'a>,
+    run: &'r Shared<'a>,
     log: Log,
     recent: Mutex<VecDeque<String>>,
 }
 
 impl<'r, 'a> Voice<'r, 'a> {
-    pub(super) fn new(run: &'r Run<'a>, step: &'r Step, slug: &'r str) -> Self {
+    pub(super) fn new(run: &'r Shared<'a>, step: &'r Step, slug: &'r str) -> Self {
         let path = run.logs.as_ref().map(|dir| dir.join(format!("{slug}.log")));
         Self {
             step,

@@ -34,6 +34,6 @@ pub use instances::{Arg, ArgSource};
 pub use justfile::{VERBS as JUST_VERBS, justfile};
 pub use listing::{ListedLayer, ListedParam, ListedRecipe, listed, usage};
 pub use model::{Layer, Node, NodeKind, Param, ParamType, Recipe, RetryDef, StepDef, Text};
-pub use request::{Compiled, Request, RunRecipe, Scope, UpRequest};
+pub use request::{Compiled, RunRecipe, Scope};
 pub use schema::{hl_schema, layer_schema};
 pub use verbs::{RESERVED, is_reserved};

@@ -7,7 +7,7 @@ use toml::de::DeTable;
 
 use super::fields::{Fields, Findings, duplicates};
 use super::model::{Layer, NodeKind, Param, ParamType, Recipe, RetryDef, StepDef, Text};
-use super::verbs::is_reserved;
+use super::verbs::{is_reserved, reserved_since};
 use crate::diag::{Diagnostic, Source};
 use crate::plan::{OnFailure, RetryOn};
 
@@ -178,7 +178,10 @@ fn recipe_name(name: &Text, findings: &mut Findings) {
         findings.error(
             name.span(),
             format!("recipe `{text}` clashes with a verb of `hl`"),
-            "the verb wins: the recipe is never reached",
+            &match reserved_since(text) {
+                Some(version) => format!("since {version} this is a verb, which wins"),
+                None => "the verb wins: the recipe is never reached".to_owned(),
+            },
             Some("give it another name, e.g. with the layer's id in front".to_owned()),
         );
     }

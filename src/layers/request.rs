@@ -15,30 +15,7 @@ use crate::action::Registry;
 use crate::diag::{Diagnostic, Exit, Failure};
 use crate::lab::{Environment, Lab};
 use crate::plan::Plan;
-
-/// A recipe that a user asks for.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Request {
-    /// A recipe's name, or a layer's id for its default recipe.
-    pub recipe: String,
-    /// What was typed after it.
-    pub args: Vec<String>,
-}
-
-/// What is run by `hl up`.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct UpRequest {
-    /// First layer; the lab's first when absent.
-    pub from: Option<String>,
-    /// Last layer; the lab's last when absent.
-    pub to: Option<String>,
-    /// Given to every recipe that has a parameter `env`.
-    pub env: Option<String>,
-    /// Given to every recipe that has a parameter `node`.
-    pub node: Option<String>,
-    /// Components of `hl.toml` whose recipes run too.
-    pub with: Vec<String>,
-}
+use crate::runs::{RecipeRequest, RunRequest, UpRequest};
 
 /// What plans are made in.
 #[derive(Debug, Clone, Copy)]
@@ -84,17 +61,20 @@ pub struct RunRecipe {
 }
 
 impl Book {
-    /// The plan of a recipe and all it depends on. Invalid definitions are
-    /// [`Exit::Definition`], an unknown recipe [`Exit::Unknown`], wrong
-    /// arguments [`Exit::Usage`], missing variables [`Exit::Runway`].
-    pub fn plan(&self, request: &Request, scope: &Scope<'_>) -> Result<Plan, Failure> {
-        self.compile(request, scope)?.ready()
+    /// The plan of a recipe and all that it depends on, or of `up`: each layer's
+    /// default recipe, from the first to the last. Invalid definitions are
+    /// [`Exit::Definition`], an unknown recipe or layer [`Exit::Unknown`], wrong
+    /// arguments [`Exit::Usage`]. Missing variables are for [`Compiled::ready`].
+    pub fn compile(&self, request: &RunRequest, scope: &Scope<'_>) -> Result<Compiled, Failure> {
+        match request {
+            RunRequest::Recipe(request) => self.recipe(request, scope),
+            RunRequest::Up(request) => self.up(request, scope),
+        }
     }
 
-    /// [`Book::plan`] that also works when variables are missing.
-    pub fn compile(&self, request: &Request, scope: &Scope<'_>) -> Result<Compiled, Failure> {
+    fn recipe(&self, request: &RecipeRequest, scope: &Scope<'_>) -> Result<Compiled, Failure> {
         // Known first: a slip in the name is the likelier wish to be helped with.
-        self.find(&request.recipe)?;
+        self.find(&request.name)?;
         self.check(scope.registry, &scope.lab.config)?;
         let engine = engine();
         let mut instances = Instances::new(
@@ -102,19 +82,13 @@ impl Book {
             Renderer::new(&engine, scope.lab, scope.env),
             scope.env,
         );
-        let root = instances.ask(&request.recipe, &request.args)?;
+        let root = instances.ask(&request.name, &request.args)?;
         let name = instances.list[root].text.clone();
         assemble(instances, &[root], name, scope)
     }
 
-    /// The plan of `hl up`: each layer's default recipe, from the first to the last.
-    /// A layer without one has no part in it.
-    pub fn up(&self, request: &UpRequest, scope: &Scope<'_>) -> Result<Plan, Failure> {
-        self.compile_up(request, scope)?.ready()
-    }
-
-    /// [`Book::up`] that also works when variables are missing.
-    pub fn compile_up(&self, request: &UpRequest, scope: &Scope<'_>) -> Result<Compiled, Failure> {
+    /// A layer without a default recipe has no part in it.
+    fn up(&self, request: &UpRequest, scope: &Scope<'_>) -> Result<Compiled, Failure> {
         let first = match &request.from {
             Some(id) => self.find_layer(id)?,
             None => 0,
@@ -177,10 +151,17 @@ impl Book {
         assemble(instances, &roots, up_text(request), scope)
     }
 
-    /// The options that a recipe was given, by name: what the header of its run
-    /// says beside the flags of `hl`.
-    pub fn options(&self, request: &Request) -> BTreeMap<String, serde_json::Value> {
-        let Ok((_, recipe)) = self.find(&request.recipe) else {
+    /// The options that a recipe or `up` was given, by name: what the header of its
+    /// run says beside the flags of `hl`.
+    pub fn options(&self, request: &RunRequest) -> BTreeMap<String, serde_json::Value> {
+        match request {
+            RunRequest::Recipe(request) => self.options_of_recipe(request),
+            RunRequest::Up(request) => options_of_up(request),
+        }
+    }
+
+    fn options_of_recipe(&self, request: &RecipeRequest) -> BTreeMap<String, serde_json::Value> {
+        let Ok((_, recipe)) = self.find(&request.name) else {
             return BTreeMap::new();
         };
         let words: Vec<Word> = request.args.iter().map(|arg| Word::typed(arg)).collect();
@@ -195,15 +176,6 @@ impl Book {
             })
             .collect()
     }
-
-    /// Variables that the request needs and that are not set.
-    pub fn missing_env(
-        &self,
-        request: &Request,
-        scope: &Scope<'_>,
-    ) -> Result<Vec<String>, Failure> {
-        Ok(self.compile(request, scope)?.missing.into_keys().collect())
-    }
 }
 
 impl Compiled {
@@ -215,6 +187,16 @@ impl Compiled {
             Err(missing_failure(&self.missing))
         }
     }
+}
+
+fn options_of_up(request: &UpRequest) -> BTreeMap<String, serde_json::Value> {
+    let options = serde_json::to_value(request).unwrap_or_default();
+    let options = options.as_object().into_iter().flatten();
+    // The environment is an argument.
+    let options = options.filter(|(name, _)| *name != "env");
+    options
+        .map(|(name, value)| (name.clone(), value.clone()))
+        .collect()
 }
 
 /// A recipe of `up`, with what was said for all of them.

@@ -4,12 +4,17 @@
 /// called. The command line is checked against this list by a test.
 pub const RESERVED: &[&str] = &[
     "access",
+    "approve",
     "apps",
     "clean",
     "completions",
     "create",
     "destroy",
+    "diagnostics",
     "doctor",
+    "env",
+    "fleet",
+    "fmt",
     "graph",
     "help",
     "list",
@@ -23,8 +28,10 @@ pub const RESERVED: &[&str] = &[
     "preflight",
     "profile",
     "rehearse",
+    "reject",
     "replay",
     "resume",
+    "runner",
     "runs",
     "scenario",
     "schema",
@@ -32,17 +39,44 @@ pub const RESERVED: &[&str] = &[
     "show",
     "sim",
     "site",
+    "spec",
     "status",
+    "stop",
     "templates",
     "test",
     "trust",
     "up",
     "version",
+    "vm",
 ];
+
+/// Those that a lab may have had as the name of a recipe before this version.
+const SINCE: (&str, &[&str]) = (
+    "0.2",
+    &[
+        "approve",
+        "diagnostics",
+        "env",
+        "fleet",
+        "fmt",
+        "reject",
+        "runner",
+        "spec",
+        "stop",
+        "trust",
+        "vm",
+    ],
+);
 
 /// Whether a word is a verb.
 pub fn is_reserved(word: &str) -> bool {
     RESERVED.binary_search(&word).is_ok()
+}
+
+/// Since which version a word is a verb, where that was not always so.
+pub(super) fn reserved_since(word: &str) -> Option<&'static str> {
+    let (version, words) = SINCE;
+    words.contains(&word).then_some(version)
 }
 
 #[cfg(test)]

@@ -18,7 +18,7 @@ use super::run::{self, Orders};
 use super::seal;
 use super::world::Room;
 use super::{local, make_keys, namespaces};
-use crate::base::{Process, Signal, Watch};
+use crate::base::{Process, Signal, StopSource, Watch};
 use crate::diag::{Commands, Exit, Failure, render};
 use crate::lab::Paths;
 use crate::plan::{TEXT, wrap};

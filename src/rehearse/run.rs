@@ -24,7 +24,7 @@ use serde::{Deserialize, Serialize};
 use super::seal::{self, Refusal};
 use super::strangers::Spaces;
 use super::world::{Identity, Other};
-use crate::base::{Process, Signal, Watch};
+use crate::base::{Process, Signal, StopSource, Watch};
 use crate::diag::{Exit, Failure};
 use crate::lab::{Environment, Lab, Paths};
 use crate::pve::Endpoint;

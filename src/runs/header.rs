@@ -6,7 +6,7 @@ use std::fmt::Write;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::Asked;
+use super::RunRequest;
 use crate::base::boot_id;
 use crate::base::is_invisible;
 use crate::plan::RunInfo;
@@ -33,7 +33,7 @@ pub struct Header {
     pub recipe: String,
     /// The same as data, where the run can be built again from it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub request: Option<Asked>,
+    pub request: Option<RunRequest>,
     /// Flags that change what a run does, by name.
     pub flags: BTreeMap<String, Value>,
     /// Nothing was changed.
@@ -64,7 +64,7 @@ impl Header {
         info: &RunInfo,
         started_at: &str,
         flags: BTreeMap<String, Value>,
-        request: Option<Asked>,
+        request: Option<RunRequest>,
     ) -> Self {
         let host = info.operator.rsplit_once('@').map(|(_, host)| host);
         Self {

@@ -3,10 +3,10 @@
 //!
 //! | file | about |
 //! |---|---|
-//! | `asked` | what a run was asked for, as data |
 //! | `header` | what stands at the top of a run file |
 //! | `journal` | writes a run file, event by event |
 //! | `order` | which run is the older one |
+//! | `request` | what a run was asked for, as data |
 //! | `read` | reads one, however it was cut off |
 //! | `history` | lists them, and finds one by a piece of its id |
 //! | `id` | ids |
@@ -17,7 +17,6 @@
 //! | `usual` | how long steps usually take |
 //! | `survivors` | children that outlived their run, and the spools they left |
 
-mod asked;
 mod header;
 mod history;
 mod id;
@@ -27,11 +26,11 @@ mod open;
 mod order;
 mod prune;
 mod read;
+mod request;
 mod survivors;
 mod timeline;
 mod usual;
 
-pub use asked::Asked;
 pub use header::{FORMAT, Header, flow};
 use history::file_of;
 pub use history::{find, ids, short_id};
@@ -41,6 +40,7 @@ pub use journal::{Journal, archive};
 pub use open::{Newest, newest_live, open};
 pub use prune::{Old, Pruning, Stays, pruning, remove};
 pub use read::{Ending, Run, parse, read};
+pub use request::{RecipeRequest, RunRequest, UpRequest};
 pub use survivors::{Notice, Survivor, settle, survivors};
 pub use timeline::{State, StepEnd, StepRun};
 pub use usual::usual;

@@ -15,7 +15,7 @@ use rustix::process::{Pid, Signal as Kill, kill_process_group};
 use super::read::process_of;
 use super::{Ending, ids, read};
 use crate::base::short_duration;
-use crate::base::{Process, Signal, Watch, remedy};
+use crate::base::{Process, Signal, StopSource, remedy};
 use crate::diag::{Exit, Failure};
 use crate::lab::{Lab, Redactor, spool};
 use crate::plan::{EventKind, StepId};
@@ -57,19 +57,17 @@ pub fn survivors(lab: &Lab) -> Vec<Survivor> {
 /// wrote into their logs and removes the spools. Call it with the lab locked,
 /// before anything changes.
 ///
-/// With `interrupt`, each gets one SIGINT first, as by Ctrl-C. Ctrl-C while
+/// With `interrupt`, each gets one SIGINT first, as by Ctrl-C. A stop while
 /// waiting ends the waiting (130), not the children.
 pub fn settle(
     lab: &Lab,
     redactor: &Redactor,
     interrupt: bool,
+    stops: &mut dyn StopSource,
     say: &mut dyn FnMut(Notice),
 ) -> Result<(), Failure> {
     let (mut left, mut spools) = find(lab)?;
     if !left.is_empty() {
-        let mut watch = Watch::start().map_err(|error| {
-            Failure::message(Exit::Bug, format!("cannot listen for signals: {error}"))
-        })?;
         if interrupt {
             for survivor in &left {
                 stop(survivor.process);
@@ -80,7 +78,7 @@ pub fn settle(
         let mut reminded = began;
         while !left.is_empty() {
             thread::sleep(LOOK);
-            if let Some(signal) = watch.arrived() {
+            if let Some(signal) = stops.arrived() {
                 return Err(given_up(&left, signal));
             }
             left.retain(|survivor| survivor.process.is_alive());
@@ -92,7 +90,7 @@ pub fn settle(
         // The run that was waited for may have been one of several.
         (left, spools) = find(lab)?;
         if !left.is_empty() {
-            return settle(lab, redactor, interrupt, say);
+            return settle(lab, redactor, interrupt, stops, say);
         }
     }
     for path in spools {

@@ -9,6 +9,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use camino::{Utf8Path, Utf8PathBuf};
+use hl::base::Watch;
 use hl::diag::{Exit, Failure};
 use hl::engine::RunResult;
 use hl::lab::{Config, Lab, Lock, Paths, Redactor};
@@ -33,9 +34,16 @@ fn stage() {
     let lab = lab(Utf8Path::new(&dir));
     let result = if lab.paths.root().join("settle").exists() {
         let mut said = File::create(lab.paths.root().join("said")).unwrap();
-        settle(&lab, &Redactor::new([SECRET]), false, &mut |notice| {
-            writeln!(said, "{}", notice.message).unwrap();
-        })
+        let mut watch = Watch::start().unwrap();
+        settle(
+            &lab,
+            &Redactor::new([SECRET]),
+            false,
+            &mut watch,
+            &mut |notice| {
+                writeln!(said, "{}", notice.message).unwrap();
+            },
+        )
         .map_or_else(
             |failure| (failure.exit, failure.to_string()),
             |()| (Exit::Ok, String::new()),

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use camino::Utf8PathBuf;
 use hl::action::{Action, Approval, ChildSpec, Command, Done, Registry, StepContext};
+use hl::base::Watch;
 use hl::diag::Failure;
 use hl::diag::StepError;
 use hl::engine::{Answer, Approver, Options, RunResult, Setup, run};
@@ -151,7 +152,7 @@ impl World {
             approver: &self.approver,
             options: self.options.clone(),
         };
-        run(plan, &setup, listeners)
+        run(plan, &setup, &mut Watch::start().unwrap(), listeners)
     }
 
     pub(super) fn run(&self, plan: &Plan) -> (RunResult, Vec<Event>) {

@@ -3,6 +3,7 @@
 use std::fs;
 
 use hl::base::Process;
+use hl::base::StopSource;
 use hl::diag::Exit;
 use hl::lab::{Lock, Redactor};
 use hl::plan::EventKind;
@@ -11,6 +12,15 @@ use rustix::process::Signal;
 
 use super::stage::{RUN, SECRET, Stage, until};
 use super::support::{plan, script};
+
+/// Nobody stops the wait.
+struct NeverStopped;
+
+impl StopSource for NeverStopped {
+    fn arrived(&mut self) -> Option<hl::base::Signal> {
+        None
+    }
+}
 
 /// A stage that was killed while its child runs.
 fn killed(text: &str) -> (Stage, Process) {
@@ -50,7 +60,7 @@ fn the_child_finishes_its_output_is_whole_and_redacted() {
     assert_eq!(found, [wanted]);
     let mut said = Vec::new();
     let redactor = Redactor::new([SECRET]);
-    settle(lab, &redactor, false, &mut |notice| {
+    settle(lab, &redactor, false, &mut NeverStopped, &mut |notice| {
         said.push(notice.message);
     })
     .unwrap();
@@ -77,7 +87,14 @@ fn the_child_finishes_its_output_is_whole_and_redacted() {
 fn told_to_it_interrupts_once() {
     let (stage, process) =
         killed("trap 'echo INT > got; exit 0' INT; echo begun; while :; do sleep 0.05; done");
-    settle(&stage.lab, &Redactor::default(), true, &mut |_| {}).unwrap();
+    settle(
+        &stage.lab,
+        &Redactor::default(),
+        true,
+        &mut NeverStopped,
+        &mut |_| {},
+    )
+    .unwrap();
     assert!(!process.is_alive());
     assert!(stage.lab.paths.root().join("got").exists());
 }
@@ -102,7 +119,14 @@ fn ctrl_c_stops_the_waiting_and_not_the_child() {
         "{result}"
     );
     assert!(process.is_alive());
-    settle(&stage.lab, &Redactor::default(), true, &mut |_| {}).unwrap();
+    settle(
+        &stage.lab,
+        &Redactor::default(),
+        true,
+        &mut NeverStopped,
+        &mut |_| {},
+    )
+    .unwrap();
     assert!(!process.is_alive());
 }
 
@@ -126,5 +150,12 @@ fn a_child_that_was_never_written_down_is_found_by_its_spool() {
     );
     let group = rustix::process::Pid::from_raw(i32::try_from(process.pid).unwrap()).unwrap();
     rustix::process::kill_process_group(group, Signal::INT).unwrap();
-    settle(&stage.lab, &Redactor::default(), false, &mut |_| {}).unwrap();
+    settle(
+        &stage.lab,
+        &Redactor::default(),
+        false,
+        &mut NeverStopped,
+        &mut |_| {},
+    )
+    .unwrap();
 }

@@ -34,8 +34,8 @@ fn env_example() -> String {
     let mut text = String::from(
         "# DOPPLER=0\n\
          # Take the `#` away to run without Doppler, and copy this file: install -m 600 env.example .env\n\
-         # Stronger than this file, strongest first: `--env`, the shell, Doppler, state/*.env.\n\
-         # `hl show --env` says where each value came from. Values with spaces, `$` or `#`\n\
+         # Stronger than this file, strongest first: `--set`, the shell, Doppler, state/*.env.\n\
+         # `hl env` says where each value came from. Values with spaces, `$` or `#`\n\
          # go into single quotes. What has a `#` in front shows its default or an example.\n",
     );
     for (group, title) in [

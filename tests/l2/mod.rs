@@ -7,6 +7,7 @@ mod approvals;
 mod guards;
 mod interrupts;
 mod machines;
+mod opens;
 mod reconcile;
 mod site;
 mod stage;

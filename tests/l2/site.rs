@@ -150,7 +150,7 @@ fn what_contradicts_the_nodes_file_stops_every_layer() {
     // Where both say the same, all is well.
     stage.lab.write(".env", "PVE_STORAGE_VM=local-lvm\n");
     hl(&stage, "plan l2-apply layered").exits(0);
-    hl(&stage, "show --env")
+    hl(&stage, "env")
         .exits(0)
         .says(&["site/nodes/home.yaml:2", "site/secrets.yaml:2"]);
 }

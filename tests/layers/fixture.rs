@@ -8,8 +8,9 @@ use hl::action::{Action, Done, Registry, StepContext};
 use hl::diag::StepError;
 use hl::diag::{Failure, render};
 use hl::lab::{Config, Environment, Lab, Paths, Provenance, Var};
-use hl::layers::{Book, Request, Scope, load_with};
+use hl::layers::{Book, Scope, load_with};
 use hl::plan::{Plan, StepId};
+use hl::runs::{RecipeRequest, RunRequest};
 use schemars::{JsonSchema, Schema};
 
 /// An action of a name with inputs as `T` has them.
@@ -114,11 +115,11 @@ impl Fixture {
 
     pub(crate) fn plan(&self, words: &str) -> Result<Plan, Failure> {
         let mut words = words.split_whitespace().map(str::to_owned);
-        let request = Request {
-            recipe: words.next().unwrap_or_default(),
+        let request = RunRequest::Recipe(RecipeRequest {
+            name: words.next().unwrap_or_default(),
             args: words.collect(),
-        };
-        self.load()?.plan(&request, &self.scope())
+        });
+        self.load()?.compile(&request, &self.scope())?.ready()
     }
 
     pub(crate) fn report(&self, words: &str) -> String {

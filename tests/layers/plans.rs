@@ -7,8 +7,8 @@ use std::fs;
 use hl::diag::{Exit, Failure};
 use hl::lab::environment::Nodes;
 use hl::lab::{Environment, Provenance, Var};
-use hl::layers::UpRequest;
 use hl::plan::{Plan, StepId, order};
+use hl::runs::{RunRequest, UpRequest};
 use proptest::prelude::*;
 
 use super::fixture::{Fixture, HEAD, edges, lab, layer};
@@ -77,6 +77,12 @@ fn a_plan_has_every_input_resolved() {
     "#);
 }
 
+fn plan_of_up(fixture: &Fixture, request: UpRequest) -> Result<Plan, Failure> {
+    let request = RunRequest::Up(request);
+    let compiled = fixture.load()?.compile(&request, &fixture.scope())?;
+    compiled.ready()
+}
+
 #[test]
 fn up_runs_layers_in_order_and_shared_recipes_once() {
     let fixture = lab();
@@ -84,11 +90,7 @@ fn up_runs_layers_in_order_and_shared_recipes_once() {
         env: Some("prod".to_owned()),
         ..UpRequest::default()
     };
-    let plan = fixture
-        .load()
-        .unwrap()
-        .up(&request, &fixture.scope())
-        .unwrap();
+    let plan = plan_of_up(&fixture, request).unwrap();
     assert_eq!(plan.recipe, "up prod");
     insta::assert_snapshot!(edges(&plan), @r#"
     l1-tools/probe <- 
@@ -109,14 +111,13 @@ fn up_runs_layers_in_order_and_shared_recipes_once() {
 #[test]
 fn up_may_be_cut() {
     let fixture = lab();
-    let book = fixture.load().unwrap();
     let up = |from: &str, to: &str| {
         let request = UpRequest {
             from: Some(from.to_owned()),
             to: Some(to.to_owned()),
             ..UpRequest::default()
         };
-        book.up(&request, &fixture.scope())
+        plan_of_up(&fixture, request)
     };
     let layers = |plan: &Plan| -> BTreeSet<String> {
         plan.steps.iter().filter_map(|s| s.layer.clone()).collect()
@@ -143,8 +144,7 @@ fn a_layer_without_a_default_has_no_part_in_up() {
             from: from.map(str::to_owned),
             ..UpRequest::default()
         };
-        let book = fixture.load().unwrap();
-        book.up(&request, &fixture.scope())
+        plan_of_up(&fixture, request)
     };
     assert_eq!(edges(&up(&with, None).unwrap()), "z/s <- ");
     // Whoever names it is told.

@@ -1,6 +1,6 @@
 //! What is said about wrong layer files and wrong calls.
 
-use hl::layers::Request;
+use hl::runs::{RecipeRequest, RunRequest};
 
 use super::fixture::{Fixture, LAB, lab, layer};
 
@@ -313,17 +313,15 @@ fn missing_variables_are_one_error() {
       = note: wanted by `l2-apply`
       = help: set them in `.env` (`env.example` explains each), in Doppler, or in the environment
     "#);
-    let request = Request {
-        recipe: "l2-apply".to_owned(),
+    let request = RunRequest::Recipe(RecipeRequest {
+        name: "l2-apply".to_owned(),
         args: Vec::new(),
-    };
+    });
     let book = fixture.load().unwrap();
-    assert_eq!(
-        book.missing_env(&request, &fixture.scope()).unwrap(),
-        ["PM_TOKEN_SECRET", "PVE_NODE"]
-    );
-    // The plan can still be looked at.
     let compiled = book.compile(&request, &fixture.scope()).unwrap();
+    let missing: Vec<&String> = compiled.missing.keys().collect();
+    assert_eq!(missing, ["PM_TOKEN_SECRET", "PVE_NODE"]);
+    // The plan can still be looked at.
     assert_eq!(compiled.plan.steps[0].with["key"], "dev-<PVE_NODE>");
     assert_eq!(compiled.tools.keys().collect::<Vec<_>>(), ["tofu"]);
 }

@@ -8,8 +8,9 @@ use camino::{Utf8Path, Utf8PathBuf};
 use hl::action::builtin;
 use hl::diag::{Exit, render};
 use hl::lab::{Environment, Lab, Provenance, Var};
-use hl::layers::{Request, Scope, embedded, load};
+use hl::layers::{Scope, embedded, load};
 use hl::plan::StepId;
+use hl::runs::{RecipeRequest, RunRequest};
 
 fn checkout() -> &'static Utf8Path {
     Utf8Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -124,10 +125,10 @@ fn the_recipe_of_the_manual_works() {
         env: &Environment::default(),
         registry: &builtin(),
     };
-    let request = Request {
-        recipe: "backup".to_owned(),
+    let request = RunRequest::Recipe(RecipeRequest {
+        name: "backup".to_owned(),
         args: ["prod", "--keep", "14"].map(str::to_owned).to_vec(),
-    };
+    });
     let compiled = load(&lab.paths).unwrap().compile(&request, &scope);
     let compiled = compiled
         .unwrap_or_else(|failure| panic!("{}", render(&failure, false, hl::diag::Commands::Live)));
@@ -155,10 +156,10 @@ fn the_playbook_of_the_manual_waits_for_its_hosts_first() {
         env: &env,
         registry: &builtin(),
     };
-    let request = Request {
-        recipe: "l4-metrics".to_owned(),
+    let request = RunRequest::Recipe(RecipeRequest {
+        name: "l4-metrics".to_owned(),
         args: vec!["stage".to_owned()],
-    };
+    });
     let book = load(&lab.paths).unwrap();
     let checked = book.check(&builtin(), &lab.config);
     assert!(

@@ -117,7 +117,7 @@ fn it_is_proved_kept_published_and_then_used() {
     assert!(!ran.stderr.contains(SECRET) && !ran.stdout.contains(SECRET));
 
     // From now on the file says it, and L0 touches no state.
-    let shown = scene.lab.hl("show --env").exits(0);
+    let shown = scene.lab.hl("env").exits(0);
     shown.says(&["state/proxmox.env:", "pve"]);
     assert!(!shown.stdout.contains(SECRET), "{}", shown.stdout);
     let before = holders(scene.lab.root(), "");

@@ -116,7 +116,7 @@ fn what_only_reads_touches_nothing() {
         "look",
         "list",
         "show make",
-        "show --env",
+        "env",
         "graph make",
         "plan make --json",
     ] {

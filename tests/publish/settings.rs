@@ -75,7 +75,7 @@ fn flag_and_variable_win_over_the_file() {
         assert!(dry.path("out.txt").exists(), "{live}");
         std::fs::remove_file(dry.path("out.txt")).unwrap();
     }
-    dry.hl("make --env DRY_RUN=false").exits(0);
+    dry.hl("make --set DRY_RUN=false").exits(0);
     std::fs::remove_file(dry.path("out.txt")).unwrap();
     // The flag says yes, whatever the variable says; a flag set to its default
     // says nothing.

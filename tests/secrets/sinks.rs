@@ -239,10 +239,10 @@ fn passwords_of_urls_and_whole_tokens_are_secrets() {
         .collect();
     lab.write(".env", &variables.concat());
     fs::set_permissions(lab.path(".env"), fs::Permissions::from_mode(0o600)).unwrap();
-    let ran = lab.hl("show --env").exits(0);
-    silent("show --env", &ran);
-    let json = lab.hl("show --env --json").exits(0);
-    silent("show --env --json", &json);
+    let ran = lab.hl("env").exits(0);
+    silent("env", &ran);
+    let json = lab.hl("env --json").exits(0);
+    silent("env --json", &json);
     let rows = json.json()["variables"].clone();
     for (name, _, shown) in PARTLY {
         ran.says(&[shown]);

@@ -37,7 +37,7 @@ fn a_file_of_values_loads_no_code() {
     ]);
     assert!(!ran.stderr.contains("evil-command"), "{}", ran.stderr);
     assert_eq!(lab.read("out"), "[][][]\n");
-    let listed = lab.hl("show --env").exits(0).stdout;
+    let listed = lab.hl("env").exits(0).stdout;
     assert!(!listed.contains("LD_PRELOAD"), "{listed}");
     // The user's own environment is the user's own.
     lab.hl("go").env("PYTHONPATH", "mine").exits(0);
@@ -57,7 +57,7 @@ fn an_open_env_file_with_a_secret_is_warned_about() {
     let lab = TestLab::shipped();
     let said = "`.env` can be read by other users (mode 0644, expected 0600)";
     let env = lab.path(".env");
-    let warned = |lab: &TestLab| lab.hl("show --env").exits(0).stderr.contains(said);
+    let warned = |lab: &TestLab| lab.hl("env").exits(0).stderr.contains(said);
     let mode = |mode| fs::set_permissions(&env, Permissions::from_mode(mode)).unwrap();
     lab.write(".env", "PVE_NODE=pve\n");
     mode(0o644);

@@ -18,7 +18,7 @@ const VERBS: &[&str] = &[
     "list --json",
     "list --names",
     "show go",
-    "show --env",
+    "env",
     "show go --env",
     "plan go",
     "plan go --json",

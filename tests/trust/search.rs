@@ -19,7 +19,7 @@ fn it_ends_at_a_sticky_directory() {
     let Some(world) = planted(0o1777) else { return };
     own(&world.path("lab"), 0);
     own(&world.path("lab/hl.toml"), THEIRS);
-    for words in ["list", "go", "show --env", "up"] {
+    for words in ["list", "go", "env", "up"] {
         let dir = world.path("lab").display().to_string();
         world.hl("lab/work/deep", words).exits(66).says(&[
             &format!("the search ends at `{dir}`"),
@@ -35,7 +35,7 @@ fn it_ends_at_a_sticky_directory() {
 #[test]
 fn it_ends_at_a_change_of_owner() {
     let Some(world) = planted(0o755) else { return };
-    for words in ["list", "go", "show --env"] {
+    for words in ["list", "go", "env"] {
         world
             .hl("lab/work/deep", words)
             .exits(66)

@@ -23,7 +23,7 @@ fn typing_it_is_the_consent_and_says_what_it_allows() {
     world.nothing_ran("trust");
     world.hl("lab", "go").env("DOPPLER", "0").exits(0);
     assert_eq!(world.ran_as(), "0\n");
-    world.hl("lab", "show --env").exits(0);
+    world.hl("lab", "env").exits(0);
     assert_eq!(world.ran_as(), "0\n", "Doppler is asked, as the lab says");
     world.hl("home", "trust --remove").arg(&lab).exits(0);
     world.hl("lab", "go").exits(77);
@@ -135,7 +135,7 @@ fn a_trusted_lab_is_rehearsed_and_a_variable_does_not_open_another() {
     }
     world.trust("lab");
     let ran = world
-        .hl("lab", "rehearse go -v --env XDG_CONFIG_HOME=/nowhere")
+        .hl("lab", "rehearse go -v --set XDG_CONFIG_HOME=/nowhere")
         .env("DOPPLER", "0")
         .exits(0);
     ran.says(&["went"]);

@@ -118,8 +118,8 @@ pub(super) struct Sink {
 pub(super) enum Resolve {
     /// An environment on a node, for OpenTofu
     Tofu {
-        /// A file in envs/; also --env ENV
-        #[arg(short = 'E', long, value_name = "ENV")]
+        /// A file in envs/
+        #[arg(short = 'E', long = "env", alias = "environment", value_name = "ENV")]
         environment: String,
         /// Proxmox node: a file in nodes/
         #[arg(short = 'N', long)]
@@ -129,8 +129,8 @@ pub(super) enum Resolve {
     Vm(VmArgs),
     /// An environment's variables, for Ansible
     Ansible {
-        /// A file in envs/; also --env ENV
-        #[arg(short = 'E', long, value_name = "ENV")]
+        /// A file in envs/
+        #[arg(short = 'E', long = "env", alias = "environment", value_name = "ENV")]
         environment: String,
     },
     /// A spec as its machine gets it

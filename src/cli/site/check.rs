@@ -1,12 +1,12 @@
 //! `hl site check`: all that is wrong, at once.
 
-use super::verb::Ground;
+use super::open::OpenSite;
 use crate::cli::session::Session;
 use crate::diag::{Diagnostic, Exit, Failure, Severity};
 use crate::site::Report;
 
-pub(super) fn check(session: &Session, ground: &Ground) -> Result<Exit, Failure> {
-    let report = report(session, ground)?;
+pub(super) fn check(session: &Session, site: &OpenSite) -> Result<Exit, Failure> {
+    let report = report(session, site)?;
     let errors = report.count(Severity::Error);
     let exit = if errors > 0 {
         Exit::Definition
@@ -26,7 +26,7 @@ pub(super) fn check(session: &Session, ground: &Ground) -> Result<Exit, Failure>
     session.note(format!(
         "{} in `{}`: {}, {}",
         counted(files, "file"),
-        ground.shown(),
+        site.shown(),
         counted(errors, "error"),
         counted(warnings, "warning"),
     ));
@@ -34,22 +34,22 @@ pub(super) fn check(session: &Session, ground: &Ground) -> Result<Exit, Failure>
 }
 
 /// The tree's findings and those of its secrets.
-fn report(session: &Session, ground: &Ground) -> Result<Report, Failure> {
-    match ground.opened(session) {
+fn report(session: &Session, site: &OpenSite) -> Result<Report, Failure> {
+    match site.opened(session) {
         Ok(Some((loaded, errors))) => {
-            let mut report = ground.tree.check(Some(&loaded.secrets))?;
+            let mut report = site.tree.check(Some(&loaded.secrets))?;
             report.files += 1;
             report.add(errors);
             report.add(loaded.warnings);
             Ok(report)
         }
         Ok(None) => {
-            let mut report = ground.tree.check(None)?;
-            report.add([ground.tree.no_secrets()]);
+            let mut report = site.tree.check(None)?;
+            report.add([site.tree.no_secrets()]);
             Ok(report)
         }
         Err(failure) => {
-            let mut report = ground.tree.check(None)?;
+            let mut report = site.tree.check(None)?;
             // Who cannot open them here may still check the rest.
             let closed = failure.exit != Exit::Definition;
             report.add(failure.diagnostics.into_iter().map(|mut finding| {

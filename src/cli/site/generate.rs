@@ -72,7 +72,7 @@ pub(super) fn host_config(
     root: &Utf8Path,
     args: &HostConfigArgs,
 ) -> Result<(), Failure> {
-    let facts = look(args.ssh.as_deref(), &session.process)?;
+    let facts = look(args.ssh.as_deref(), &session.caller.process)?;
     let name = args.name.as_deref().unwrap_or(&facts.name);
     if let Some(given) = &args.name
         && is_name(given)
@@ -106,7 +106,9 @@ pub(super) fn host_config(
 
 /// The secrets, where they can be had: they only make the file better.
 fn secrets(session: &Session, root: &Utf8Path, seen: &Utf8Path) -> Option<Secrets> {
-    let loaded = Vault::new(root, seen, &session.process).load().ok()??;
+    let loaded = Vault::new(root, seen, &session.caller.process)
+        .load()
+        .ok()??;
     Some(loaded.secrets)
 }
 

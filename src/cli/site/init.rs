@@ -75,7 +75,7 @@ fn target(
     args: &InitArgs,
 ) -> Result<Utf8PathBuf, Failure> {
     if let Some(dir) = args.dir.as_deref().or(site) {
-        return Ok(session.cwd.join(dir));
+        return Ok(session.caller.cwd.join(dir));
     }
     match session.lab() {
         Ok(lab) => Ok(lab.paths.site()),

@@ -18,6 +18,7 @@ mod check;
 mod generate;
 mod init;
 mod names;
+mod open;
 mod place;
 mod resolve;
 mod secrets;

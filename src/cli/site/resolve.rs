@@ -7,7 +7,7 @@ use camino::Utf8Path;
 use serde_json::json;
 
 use super::args::{Resolve, ResolveArgs, Sink};
-use super::verb::Ground;
+use super::open::OpenSite;
 use crate::cli::session::Session;
 use crate::diag::{Exit, Failure};
 use crate::lab;
@@ -16,11 +16,11 @@ use crate::site::resolve::{Inline, Resolved};
 
 pub(super) fn resolve(
     session: &Session,
-    ground: &Ground,
+    site: &OpenSite,
     args: &ResolveArgs,
 ) -> Result<(), Failure> {
-    let tree = &ground.tree;
-    let secrets = ground.secrets(session)?;
+    let tree = &site.tree;
+    let secrets = site.secrets(session)?;
     let secrets = secrets.as_ref();
     let resolved = match &args.what {
         Resolve::Tofu { environment, node } => tree.resolve_env(environment, node, secrets),
@@ -66,7 +66,7 @@ fn write(session: &Session, resolved: &Resolved, file: &Utf8Path) -> Result<(), 
     }
     let text = serde_json::to_string_pretty(&resolved.revealed())
         .map_err(|error| Failure::message(Exit::Bug, format!("cannot write JSON: {error}")))?;
-    lab::write(&session.cwd.join(file), format!("{text}\n"), 0o600)?;
+    lab::write(&session.caller.cwd.join(file), format!("{text}\n"), 0o600)?;
     session.note(format!("wrote `{file}`, readable by you alone"));
     Ok(())
 }

@@ -18,7 +18,7 @@ pub(super) fn secrets(
     verb: &SecretsVerb,
 ) -> Result<Exit, Failure> {
     let shown = shown(session, root);
-    let vault = Vault::new(root, &shown, &session.process);
+    let vault = Vault::new(root, &shown, &session.caller.process);
     let dry = session.globals.dry_run;
     let (changed, did) = match verb {
         SecretsVerb::Check => return check(session, &vault.check()),
@@ -47,7 +47,7 @@ pub(super) fn secrets(
 
 /// A site-config as the user would type it.
 pub(super) fn shown(session: &Session, root: &Utf8Path) -> Utf8PathBuf {
-    root.strip_prefix(&session.cwd)
+    root.strip_prefix(&session.caller.cwd)
         .unwrap_or(root)
         .to_path_buf()
 }

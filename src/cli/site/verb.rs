@@ -3,10 +3,10 @@
 use camino::Utf8Path;
 
 use super::args::{SiteArgs, SiteVerb};
+use super::open::OpenSite;
 use super::{check, generate, init, names, place, resolve, secrets};
 use crate::cli::session::Session;
-use crate::diag::{Diagnostic, Exit, Failure};
-use crate::site::secrets::{Loaded, Secrets, Vault};
+use crate::diag::{Exit, Failure};
 use crate::site::{Found, SYSTEM, Search, Tree, discover};
 
 pub(in crate::cli) fn site(session: &Session, args: &SiteArgs) -> Result<Exit, Failure> {
@@ -15,7 +15,7 @@ pub(in crate::cli) fn site(session: &Session, args: &SiteArgs) -> Result<Exit, F
         return init::init(session, args.site.as_deref(), init).map(|()| Exit::Ok);
     }
     let found = find(session, args)?;
-    let ground = Ground {
+    let site = OpenSite {
         tree: Tree::new(&found.root, shown(session, &found)),
     };
     match &args.verb {
@@ -28,46 +28,9 @@ pub(in crate::cli) fn site(session: &Session, args: &SiteArgs) -> Result<Exit, F
             generate::host_config(session, &found.root, args).map(|()| Exit::Ok)
         }
         SiteVerb::Where => place::show(session, &found).map(|()| Exit::Ok),
-        SiteVerb::Check => check::check(session, &ground),
-        SiteVerb::List { kind } => names::list(session, &ground.tree, *kind).map(|()| Exit::Ok),
-        SiteVerb::Resolve(args) => resolve::resolve(session, &ground, args).map(|()| Exit::Ok),
-    }
-}
-
-/// What the verbs work on.
-pub(super) struct Ground {
-    /// The site-config.
-    pub(super) tree: Tree,
-}
-
-impl Ground {
-    /// Its directory as it is said.
-    pub(super) fn shown(&self) -> &str {
-        match self.tree.shown_root().as_str() {
-            "" => ".",
-            shown => shown,
-        }
-    }
-
-    /// Its secrets, opened as far as they can be read, with what is wrong.
-    pub(super) fn opened(
-        &self,
-        session: &Session,
-    ) -> Result<Option<(Loaded, Vec<Diagnostic>)>, Failure> {
-        self.vault(session).load_partly()
-    }
-
-    /// Its secrets, opened; warnings go to stderr.
-    pub(super) fn secrets(&self, session: &Session) -> Result<Option<Secrets>, Failure> {
-        let Some(loaded) = self.vault(session).load()? else {
-            return Ok(None);
-        };
-        session.warn(&loaded.warnings);
-        Ok(Some(loaded.secrets))
-    }
-
-    fn vault<'a>(&'a self, session: &'a Session) -> Vault<'a> {
-        Vault::new(self.tree.root(), self.tree.shown_root(), &session.process)
+        SiteVerb::Check => check::check(session, &site),
+        SiteVerb::List { kind } => names::list(session, &site.tree, *kind).map(|()| Exit::Ok),
+        SiteVerb::Resolve(args) => resolve::resolve(session, &site, args).map(|()| Exit::Ok),
     }
 }
 
@@ -81,16 +44,19 @@ pub(super) fn find(session: &Session, args: &SiteArgs) -> Result<Found, Failure>
     let lab = lab.as_ref().map(|lab| lab.paths.root());
     let found = discover(&Search {
         flag: args.site.as_deref(),
-        process: &session.process,
-        cwd: &session.cwd,
+        process: &session.caller.process,
+        cwd: &session.caller.cwd,
         lab,
         system: &SYSTEM,
     })?;
-    session.admit_site(&found.root, lab)?;
+    session.caller.admit_site(&found.root, lab)?;
     Ok(found)
 }
 
 /// Its path as it is said: from here when it is below, else whole.
 fn shown<'f>(session: &Session, found: &'f Found) -> &'f Utf8Path {
-    found.root.strip_prefix(&session.cwd).unwrap_or(&found.root)
+    found
+        .root
+        .strip_prefix(&session.caller.cwd)
+        .unwrap_or(&found.root)
 }

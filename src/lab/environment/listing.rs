@@ -1,4 +1,4 @@
-//! The environment as `hl show --env` tells it: every name with its source,
+//! The environment as `hl env` tells it: every name with its source,
 //! no secret with its value.
 
 use std::collections::BTreeSet;

@@ -14,7 +14,7 @@ use crate::lab::{Lab, Redactor};
 /// What an environment is made from, beside the lab's files.
 #[derive(Debug, Clone, Default)]
 pub struct LoadOptions {
-    /// `--env KEY=VALUE`, in order; the last of a name wins.
+    /// `--set KEY=VALUE`, in order; the last of a name wins.
     pub flags: Vec<(String, String)>,
     /// The process environment.
     pub process: BTreeMap<String, String>,

@@ -1,7 +1,7 @@
 //! The variables of an invocation: read from where people put them, in a
 //! fixed order, with the source of each and whether it must stay secret.
 //!
-//! The order, first wins: `--env`, the process environment, Doppler,
+//! The order, first wins: `--set`, the process environment, Doppler,
 //! `state/proxmox.env` and `state/secrets.env`, `.env`, `[env]` in `hl.toml`,
 //! and the documented default. A variable that is set but empty hides weaker
 //! sources, and counts as not set.

@@ -15,7 +15,7 @@ use crate::lab::within;
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Provenance {
-    /// `--env KEY=VALUE`
+    /// `--set KEY=VALUE`
     Flag,
     /// The environment `hl` was started with.
     Process,
@@ -37,7 +37,7 @@ pub enum Provenance {
 impl fmt::Display for Provenance {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Flag => f.write_str("--env"),
+            Self::Flag => f.write_str("--set"),
             Self::Process => f.write_str("process environment"),
             Self::Doppler => f.write_str("Doppler"),
             Self::File { path, line } => write!(f, "{path}:{line}"),

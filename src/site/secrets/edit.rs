@@ -17,7 +17,7 @@ use super::private::PrivateDir;
 use super::problem::Problem;
 use super::sops::Sops;
 use super::vault::{Found, PLAIN, SEALED, Vault};
-use crate::base::{Signal, Watch};
+use crate::base::{Signal, StopSource, Watch};
 use crate::diag::{Diagnostic, Exit, Failure, Source};
 use crate::lab::write;
 use crate::site::starter;

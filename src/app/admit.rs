@@ -11,8 +11,10 @@ use crate::rehearse::is_within;
 
 /// What a directory is to be used as.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Kind {
+pub enum Kind {
+    /// A lab.
     Lab,
+    /// A site-config.
     Site,
 }
 
@@ -29,7 +31,7 @@ impl Kind {
 ///
 /// # Errors
 /// Somebody else owns it or can write it, and the user does not trust it (77).
-pub(super) fn admit(user: &User, dir: &Utf8Path, kind: Kind) -> Result<(), Failure> {
+pub fn admit(user: &User, dir: &Utf8Path, kind: Kind) -> Result<(), Failure> {
     let look = |error: &std::io::Error| {
         let what = kind.name();
         Failure::message(

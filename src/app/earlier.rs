@@ -1,0 +1,37 @@
+//! What earlier parts of a run did, read with the lab locked: another `hl` may
+//! have gone on with it.
+
+use std::time::Duration;
+
+use super::job::Resume;
+use super::past_run::succeeded;
+use crate::diag::{Exit, Failure};
+use crate::engine::Earlier;
+use crate::lab::Lab;
+use crate::plan::{Consent, past, took};
+use crate::runs;
+
+/// What the earlier parts of the run that is gone on with did.
+pub(super) fn earlier(lab: &Lab, resume: &Resume) -> Result<Earlier, Failure> {
+    let run = runs::find(&lab.paths, &resume.id)?;
+    if succeeded(&run) && resume.same && resume.forced.is_empty() {
+        return Err(Failure::message(
+            Exit::Busy,
+            format!(
+                "another `hl` has gone on with run {}, and it succeeded",
+                resume.id
+            ),
+        ));
+    }
+    Ok(Earlier {
+        steps: past(&run.events),
+        forced: resume.forced.clone(),
+        consent: Consent::after(&run.events),
+        // Of a dry run on its own, the live run is no part.
+        took: if resume.same {
+            took(&run.events)
+        } else {
+            Duration::ZERO
+        },
+    })
+}

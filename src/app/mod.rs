@@ -1,0 +1,53 @@
+//! The use cases: a lab is loaded once, a request becomes a plan, a plan runs.
+//!
+//! Nothing in here knows a command line, a prompt or a terminal, and nothing
+//! reads the process's own environment or home directory: a [`Caller`] says who
+//! asks and with which variables, a [`Host`] is told what happens and answers
+//! what is asked. The command line is one of them.
+//!
+//! | file | what |
+//! |---|---|
+//! | `access` | the plan that proves and keeps the access to a node |
+//! | `admit` | whether a directory may be used at all |
+//! | `caller` | who asks, from where, with which variables |
+//! | `dry` | whether a run is dry, and why |
+//! | `earlier` | what earlier parts of a run did |
+//! | `host` | who is told of a run |
+//! | `job` | what a run is made of, how it runs, and how it ended |
+//! | `loaded` | a lab with its layers and its environment, and the plan of a request |
+//! | `nodes` | what variables and the site say of a node |
+//! | `past_run` | what the file of a run says of it |
+//! | `replay` | the last run, and whether it can be gone on with |
+//! | `resume` | which run goes on, and what of it runs |
+//! | `run` | lock, earlier runs, journal, listeners, engine |
+//! | `templates` | the plans of promote, rollback and prune |
+//! | `tools` | programs that a plan wants |
+//! | `unfinished` | the newest `up`, when it did not come to its end |
+
+pub mod access;
+mod admit;
+mod caller;
+mod dry;
+mod earlier;
+mod host;
+mod job;
+mod loaded;
+mod nodes;
+mod past_run;
+pub mod replay;
+mod resume;
+mod run;
+pub mod templates;
+mod tools;
+mod unfinished;
+
+pub use admit::{Kind, admit};
+pub use caller::{Caller, REHEARSAL, REHEARSAL_SECRETS};
+pub use dry::{DryRun, dry_run};
+pub use host::{Host, Notice};
+pub use job::{Ended, Job, Origin, Resume, RunOptions};
+pub use loaded::LoadedLab;
+pub use past_run::{how_it_ended, no_request, succeeded};
+pub use resume::{Choice, ResumePlan, choose};
+pub use run::run;
+pub use unfinished::unfinished_up;

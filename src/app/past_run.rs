@@ -1,0 +1,65 @@
+//! What the file of a run says of it.
+
+use crate::diag::{Exit, Failure, say};
+use crate::plan::{EventKind, Outcome, Status, StepId};
+use crate::runs::{Ending, Run};
+
+/// Whether a run succeeded.
+pub fn succeeded(run: &Run) -> bool {
+    matches!(
+        run.ending,
+        Ending::Finished {
+            outcome: Outcome::Succeeded,
+            ..
+        }
+    )
+}
+
+/// A run that does not say what it was asked for.
+pub fn no_request(run: &Run) -> Failure {
+    let header = &run.header;
+    let why = if header.migrated_from.is_some() {
+        "it was made by an older tool"
+    } else {
+        "its file does not say what it was asked for, as when an argument is a secret"
+    };
+    Failure::message(
+        Exit::Definition,
+        format!(
+            "run {} (`{}`) cannot be resumed: {why}",
+            header.id, header.recipe
+        ),
+    )
+    .help(
+        say("start anew: ")
+            .hl("up --fresh")
+            .say(", or the recipe again"),
+    )
+}
+
+/// How the run ended, as in `failed at l3-converge/converge`.
+pub fn how_it_ended(run: &Run) -> String {
+    let last = |wanted: Status| {
+        run.events.iter().rev().find_map(|event| {
+            let is_it =
+                matches!(&event.kind, EventKind::StepFinished { status, .. } if *status == wanted);
+            event.step.clone().filter(|_| is_it)
+        })
+    };
+    let at = |word: &str, step: Option<StepId>| match step {
+        Some(step) => format!("{word} at {step}"),
+        None => word.to_owned(),
+    };
+    match run.ending {
+        Ending::Finished { outcome, .. } => match outcome {
+            Outcome::Succeeded => "succeeded".to_owned(),
+            Outcome::Failed => at("failed", last(Status::Failed)),
+            Outcome::Cancelled => at("was cancelled", last(Status::Cancelled)),
+        },
+        Ending::Running => "still runs".to_owned(),
+        Ending::Interrupted => {
+            let open = run.events.iter().rev().find(|event| event.step.is_some());
+            at("was interrupted", open.and_then(|event| event.step.clone()))
+        }
+    }
+}

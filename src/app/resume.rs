@@ -1,0 +1,187 @@
+//! Which run goes on, and what of it runs.
+
+use std::collections::BTreeSet;
+
+use super::job::{Origin, Resume};
+use super::loaded::LoadedLab;
+use super::past_run::{no_request, succeeded};
+use crate::action::Approval;
+use crate::diag::{Diagnostic, Exit, Failure, did_you_mean, hl};
+use crate::engine::{self, Answer, Approver, Earlier, Forecast, Options, Setup};
+use crate::lab::{Lab, Redactor};
+use crate::plan::{Plan, Step, StepId, past};
+use crate::runs::{self, Newest, Run, RunRequest};
+
+/// What `hl resume` finds.
+#[derive(Debug)]
+pub enum Choice {
+    /// This run goes on.
+    Run(Box<Run>),
+    /// The newest run, of this id, succeeded.
+    Done(String),
+    /// The run that was named succeeded.
+    Succeeded(Box<Run>),
+    /// There is no run that could go on.
+    None,
+}
+
+/// The run that `piece` names, else the newest that did not succeed. One that
+/// succeeded goes on only `from` a step.
+///
+/// # Errors
+/// There is no such run (66), or its file cannot be read.
+pub fn choose(lab: &Lab, piece: Option<&str>, from: Option<&str>) -> Result<Choice, Failure> {
+    let run = match piece {
+        Some(piece) => runs::find(&lab.paths, piece)?,
+        None => match runs::open(&lab.paths)? {
+            Newest::Open(entry) => runs::read(&entry.path)?,
+            Newest::Done(id) => return Ok(Choice::Done(id)),
+            Newest::None => return Ok(Choice::None),
+        },
+    };
+    let run = Box::new(run);
+    Ok(if succeeded(&run) && from.is_none() {
+        Choice::Succeeded(run)
+    } else {
+        Choice::Run(run)
+    })
+}
+
+/// A run that is about to go on.
+#[derive(Debug)]
+pub struct ResumePlan {
+    /// As it is in its file.
+    pub run: Run,
+    /// The lab, with what the plan is built of.
+    pub loaded: LoadedLab,
+    /// The plan, built anew.
+    pub plan: Plan,
+    request: RunRequest,
+    dry_run: bool,
+    /// Steps that run whatever was done.
+    forced: BTreeSet<StepId>,
+}
+
+impl ResumePlan {
+    /// Builds the run's plan anew; `from` is what `--from` names.
+    ///
+    /// # Errors
+    /// The run does not say what it was asked for (65), the plan cannot be built,
+    /// `from` is no step of it (66) or the end of several (2).
+    pub fn new(
+        loaded: LoadedLab,
+        run: Run,
+        from: Option<&str>,
+        dry_run: bool,
+    ) -> Result<Self, Failure> {
+        let request = run.header.request.clone().ok_or_else(|| no_request(&run))?;
+        let plan = loaded.plan(&request)?;
+        let forced = match from {
+            Some(name) => engine::with_dependents(&plan, &step(&plan, name)?),
+            None => BTreeSet::new(),
+        };
+        Ok(Self {
+            run,
+            loaded,
+            plan,
+            request,
+            dry_run,
+            forced,
+        })
+    }
+
+    /// Whether the run's own file is continued: a dry run of a live run must not
+    /// be taken for a part of it.
+    pub fn is_same(&self) -> bool {
+        self.dry_run == self.run.header.dry_run
+    }
+
+    /// What its steps would do, and the steps of the earlier part that the plan
+    /// does not hold any more.
+    pub fn forecasts(&self) -> (Vec<Forecast>, Vec<StepId>) {
+        let redactor = Redactor::new(self.loaded.env.secrets());
+        let earlier = Earlier {
+            steps: past(&self.run.events),
+            forced: self.forced.clone(),
+            ..Earlier::default()
+        };
+        let gone = engine::no_longer_apply(&self.plan, &earlier);
+        let gone: Vec<StepId> = gone.into_iter().cloned().collect();
+        let setup = Setup {
+            lab: &self.loaded.lab,
+            env: &self.loaded.env,
+            registry: &self.loaded.registry,
+            redactor: &redactor,
+            approver: &Nobody,
+            options: Options {
+                run_id: self.run.header.id.clone(),
+                command: Vec::new(),
+                operator: String::new(),
+                dry_run: self.dry_run,
+                jobs: 1,
+                keep_going: false,
+                timeout: None,
+                run_timeout: None,
+                color: false,
+                earlier,
+                resumes: None,
+            },
+        };
+        (engine::explain(&self.plan, &setup), gone)
+    }
+
+    /// The parts of the run that goes on.
+    pub fn into_parts(self) -> (LoadedLab, Plan, Origin) {
+        let origin = Origin {
+            options: self.loaded.options(&self.request),
+            resume: Some(Resume {
+                same: self.is_same(),
+                id: self.run.header.id,
+                forced: self.forced,
+            }),
+            request: Some(self.request),
+            archive: None,
+        };
+        (self.loaded, self.plan, origin)
+    }
+}
+
+/// Nothing runs in a look ahead, so nobody is asked.
+struct Nobody;
+
+impl Approver for Nobody {
+    fn ask(&self, _: &Step, _: &Approval, _: bool) -> Answer {
+        Answer {
+            approved: false,
+            by: String::new(),
+        }
+    }
+}
+
+/// The step that `--from` names: its id, or the end of it that no other has.
+fn step(plan: &Plan, name: &str) -> Result<StepId, Failure> {
+    let all = || plan.steps.iter().map(|step| &step.id);
+    if let Some(id) = all().find(|id| id.as_str() == name) {
+        return Ok(id.clone());
+    }
+    let end = format!("/{name}");
+    let ends: Vec<&StepId> = all().filter(|id| id.as_str().ends_with(&end)).collect();
+    match ends.as_slice() {
+        [id] => Ok((*id).clone()),
+        [] => {
+            let message = format!("there is no step `{name}` in `{}`", plan.recipe);
+            let failure = Failure::message(Exit::Unknown, message);
+            Err(match did_you_mean(name, all().map(StepId::as_str)) {
+                Some(help) => failure.help(help),
+                None => failure,
+            }
+            .help(hl("resume --explain").say(" lists the steps")))
+        }
+        several => {
+            let names: Vec<String> = several.iter().map(|id| format!("`{id}`")).collect();
+            let message = format!("`{name}` is the end of {} steps", several.len());
+            Err(Failure::new(Exit::Usage, Diagnostic::error(message))
+                .help(format!("say one of {}", names.join(", "))))
+        }
+    }
+}

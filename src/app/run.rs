@@ -1,0 +1,246 @@
+//! A plan runs: lock, what an older tool left, survivors of an unfinished run,
+//! journal, listeners, engine.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use super::earlier::earlier;
+use super::host::{Host, Notice};
+use super::job::{Ended, Job};
+use crate::base::StopSource;
+use crate::diag::{Exit, Failure};
+use crate::engine::{self, Earlier, Options, Setup};
+use crate::handoff::{Identity, Publisher};
+use crate::lab::{Environment, Lab, Lock, Redactor, within};
+use crate::legacy;
+use crate::plan::{Event, Listener, Plan};
+use crate::pve::Endpoint;
+use crate::report::{Console, Look, RunReport, Tally, usual};
+use crate::runs::{self, Journal, RunRequest};
+
+/// Runs a plan.
+///
+/// # Errors
+/// It could not start: the lab is held (75), state cannot be written (73) or was
+/// written by a newer version (76), the wait for an earlier run was ended (130).
+pub fn run(job: &Job<'_>, host: &dyn Host, stops: &mut dyn StopSource) -> Result<Ended, Failure> {
+    let redactor = redactor(job);
+    // Arguments stand in its name.
+    let mut plan = job.plan.clone();
+    plan.recipe = redactor.text(&plan.recipe);
+    let changes = !engine::reads_only(&plan, job.registry);
+    let leaves_traces = changes && job.journal;
+    let run_id = match &job.origin.resume {
+        Some(resume) if resume.same => resume.id.clone(),
+        _ if leaves_traces => runs::new_id(),
+        _ => String::new(),
+    };
+    if leaves_traces {
+        not_newer(job.lab)?;
+    }
+    let lock = if changes {
+        Some(Lock::take(&job.lab.paths, &run_id)?)
+    } else {
+        None
+    };
+    if leaves_traces {
+        take_over(job, host)?;
+    }
+    if leaves_traces && !job.dry_run {
+        runs::settle(
+            job.lab,
+            &redactor,
+            job.options.interrupt,
+            stops,
+            &mut |notice| host.notice(Notice::Waiting(redactor.text(&notice.message))),
+        )?;
+    }
+    if let Some(old) = &job.origin.archive {
+        runs::archive(&job.lab.paths, old)?;
+    }
+    let earlier = match &job.origin.resume {
+        Some(resume) => earlier(job.lab, resume)?,
+        None => Earlier::default(),
+    };
+    let request = job.origin.request.clone();
+    let request = request.filter(|request| is_plain(request, &redactor));
+    let shown = look(job, host, leaves_traces, request.is_some(), &run_id);
+    let flags = flags(job, &redactor);
+    // The journal first: what it does not hold did not happen.
+    let mut listeners: Vec<Box<dyn Listener>> = Vec::new();
+    if leaves_traces {
+        let journal = Journal::new(&job.lab.paths, flags.clone(), request);
+        listeners.push(Box::new(journal));
+        listeners.extend(run_files(
+            job,
+            host,
+            &plan,
+            &redactor,
+            flags.clone(),
+            &shown,
+        )?);
+    }
+    let mut tally = Tally::default();
+    let mut watcher = host.watch(&plan, shown);
+    let setup = Setup {
+        lab: job.lab,
+        env: job.env,
+        registry: job.registry,
+        redactor: &redactor,
+        approver: host.approver(),
+        options: options(job, run_id.clone(), earlier, flags),
+    };
+    let mut counter = Counter(&mut tally);
+    let mut all: Vec<&mut dyn Listener> = Vec::new();
+    for listener in &mut listeners {
+        all.push(listener.as_mut());
+    }
+    all.push(&mut counter);
+    all.push(watcher.as_mut());
+    let result = engine::run(&plan, &setup, stops, &mut all);
+    drop(lock);
+    Ok(Ended {
+        plan,
+        run: leaves_traces.then_some(run_id),
+        exit: result.exit,
+        tally,
+        failure: result.failure,
+    })
+}
+
+/// Counts what becomes of the steps.
+struct Counter<'a>(&'a mut Tally);
+
+impl Listener for Counter<'_> {
+    fn event(&mut self, event: &Event) -> Result<(), Failure> {
+        self.0.take(event);
+        Ok(())
+    }
+}
+
+fn options(
+    job: &Job<'_>,
+    run_id: String,
+    earlier: Earlier,
+    flags: BTreeMap<String, Value>,
+) -> Options {
+    let how = &job.options;
+    let same = job.origin.resume.as_ref().is_some_and(|r| r.same);
+    Options {
+        run_id,
+        command: how.command.clone(),
+        operator: how.operator.clone(),
+        dry_run: job.dry_run,
+        jobs: how.jobs,
+        keep_going: how.keep_going,
+        timeout: how.timeout,
+        run_timeout: how.run_timeout,
+        color: how.color,
+        earlier,
+        resumes: same.then_some(flags),
+    }
+}
+
+/// How the run is shown: with the command that goes on with it, and what its
+/// steps usually take.
+fn look(job: &Job<'_>, host: &dyn Host, leaves_traces: bool, plain: bool, run_id: &str) -> Look {
+    let mut look = host.look();
+    let paths = job.lab.paths.clone();
+    if leaves_traces && !job.dry_run && plain {
+        let words = format!("resume {}", runs::short_id(&paths, run_id));
+        look.resume = Some(paths.commands().line(&words));
+    }
+    if leaves_traces {
+        let dry_run = job.dry_run;
+        look.usual = usual(move || runs::usual(&paths, dry_run));
+    }
+    look
+}
+
+/// What keeps a run beside its journal: the files that hand on, the console's
+/// text, the reports.
+fn run_files(
+    job: &Job<'_>,
+    host: &dyn Host,
+    plan: &Plan,
+    redactor: &Redactor,
+    flags: BTreeMap<String, Value>,
+    look: &Look,
+) -> Result<Vec<Box<dyn Listener>>, Failure> {
+    let paths = &job.lab.paths;
+    let identity = identity(job.env);
+    let node = identity.node.clone();
+    let publisher = Publisher::new(paths, plan, job.dry_run, identity, flags, redactor)?;
+    if let Some(notice) = publisher.notice() {
+        host.notice(Notice::Warning(notice.to_owned()));
+    }
+    let report = RunReport::new(paths, plan, node, look.resume.clone(), redactor);
+    Ok(vec![
+        Box::new(publisher),
+        Box::new(Console::new(paths, plan, look)),
+        Box::new(report),
+    ])
+}
+
+/// The node that the environment names.
+fn identity(env: &Environment) -> Identity {
+    let endpoint = env.get("PVE_ACCESS_HOST").map(Endpoint::parse);
+    Identity {
+        // What it cannot be is said by whoever uses it.
+        api_url: endpoint.and_then(Result::ok).map(|endpoint| endpoint.url()),
+        node: env.get("PVE_NODE").map(str::to_owned),
+        token_id: env.get("PM_TOKEN_ID").map(str::to_owned),
+    }
+}
+
+/// Knows the secrets of the environment, and those inside of what layers say:
+/// the password of a mirror's URL.
+fn redactor(job: &Job<'_>) -> Redactor {
+    let plan = serde_json::to_string(&job.plan).unwrap_or_default();
+    Redactor::new(job.env.secrets().chain(within(&plan)))
+}
+
+/// A lab whose last run was made by a newer `hl` is not changed by this one.
+fn not_newer(lab: &Lab) -> Result<(), Failure> {
+    let newest = runs::page(&lab.paths, Some(1)).entries.into_iter().next();
+    match newest.map(|entry| entry.summary) {
+        Some(Err(failure)) if failure.exit == Exit::Newer => Err(failure),
+        _ => Ok(()),
+    }
+}
+
+/// What an older tool left: taken over by a run that changes something, told by
+/// a dry one.
+fn take_over(job: &Job<'_>, host: &dyn Host) -> Result<(), Failure> {
+    let paths = &job.lab.paths;
+    host.notice(if job.dry_run {
+        Notice::LegacyFound(
+            legacy::found(paths)
+                .iter()
+                .map(|file| paths.show(file))
+                .collect(),
+        )
+    } else {
+        Notice::LegacyTaken(legacy::migrate(paths)?)
+    });
+    Ok(())
+}
+
+/// Whether what was asked for can be written down: no secret is in it.
+fn is_plain(request: &RunRequest, redactor: &Redactor) -> bool {
+    serde_json::to_string(request).is_ok_and(|text| redactor.text(&text) == text)
+}
+
+/// The flags that change what a run does, for its header.
+fn flags(job: &Job<'_>, redactor: &Redactor) -> BTreeMap<String, Value> {
+    let mut flags = job.options.flags.clone();
+    // A recipe's own option of a name wins, as it does on the command line.
+    for (name, value) in &job.origin.options {
+        let value = value
+            .as_str()
+            .map_or_else(|| value.clone(), |text| Value::String(redactor.text(text)));
+        flags.insert(name.clone(), value);
+    }
+    flags
+}

@@ -1,0 +1,47 @@
+//! The site-config that a verb works on, and its secrets.
+
+use crate::cli::session::Session;
+use crate::diag::{Diagnostic, Failure};
+use crate::site::Tree;
+use crate::site::secrets::{Loaded, Secrets, Vault};
+
+/// What the verbs work on.
+pub(super) struct OpenSite {
+    /// The site-config.
+    pub(super) tree: Tree,
+}
+
+impl OpenSite {
+    /// Its directory as it is said.
+    pub(super) fn shown(&self) -> &str {
+        match self.tree.shown_root().as_str() {
+            "" => ".",
+            shown => shown,
+        }
+    }
+
+    /// Its secrets, opened as far as they can be read, with what is wrong.
+    pub(super) fn opened(
+        &self,
+        session: &Session,
+    ) -> Result<Option<(Loaded, Vec<Diagnostic>)>, Failure> {
+        self.vault(session).load_partly()
+    }
+
+    /// Its secrets, opened; warnings go to stderr.
+    pub(super) fn secrets(&self, session: &Session) -> Result<Option<Secrets>, Failure> {
+        let Some(loaded) = self.vault(session).load()? else {
+            return Ok(None);
+        };
+        session.warn(&loaded.warnings);
+        Ok(Some(loaded.secrets))
+    }
+
+    fn vault<'a>(&'a self, session: &'a Session) -> Vault<'a> {
+        Vault::new(
+            self.tree.root(),
+            self.tree.shown_root(),
+            &session.caller.process,
+        )
+    }
+}

@@ -1,0 +1,28 @@
+//! What all threads of a run share.
+
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+
+use camino::Utf8PathBuf;
+
+use super::bus::Bus;
+use super::children::Children;
+use super::setup::Setup;
+use crate::plan::{Plan, Published, Status, StepId};
+
+/// What all threads of a run share.
+pub(super) struct Shared<'a> {
+    pub(super) setup: &'a Setup<'a>,
+    pub(super) bus: Bus<'a>,
+    pub(super) children: Children,
+    /// Where logs and spools go; `None` when nothing may be written.
+    pub(super) logs: Option<Utf8PathBuf>,
+    pub(super) published: Mutex<Published>,
+    /// How steps ended, and what they said.
+    pub(super) results: Mutex<BTreeMap<StepId, (Status, String)>>,
+    /// Held while a person is being asked.
+    pub(super) asking: Mutex<()>,
+    pub(super) plan: &'a Plan,
+    /// The name of each step's log file.
+    pub(super) slugs: BTreeMap<StepId, String>,
+}
