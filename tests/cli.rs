@@ -344,6 +344,42 @@ fn there_is_help_everywhere_and_a_closed_pipe_is_fine() {
 }
 
 #[test]
+fn what_the_lab_knows_completes_values() {
+    let lab = TestLab::shipped();
+    let complete = |words: &[&str]| {
+        let mut asked = lab
+            .hl("")
+            .env("COMPLETE", "bash")
+            .env("_CLAP_COMPLETE_INDEX", (words.len() - 1).to_string())
+            .env("_CLAP_IFS", "\n")
+            .arg("--");
+        for word in words {
+            asked = asked.arg(*word);
+        }
+        asked
+            .exits(0)
+            .stdout
+            .lines()
+            .map(str::to_owned)
+            .collect::<Vec<_>>()
+    };
+    for (words, wanted) in [
+        (&["hl", "up", ""][..], "dev"),
+        (&["hl", "up", "--from", ""], "l2"),
+        (&["hl", "l2-apply", ""], "dev"),
+        (&["hl", "templates", "promote", ""], "debian-13"),
+        (&["hl", "plan", ""], "l2-apply"),
+        (&["hl", "plan", ""], "up"),
+    ] {
+        let offered = complete(words);
+        assert!(
+            offered.iter().any(|word| word == wanted),
+            "{words:?}: {offered:?}"
+        );
+    }
+}
+
+#[test]
 fn outside_a_lab_the_way_in_is_named() {
     let dir = tempfile::tempdir().unwrap();
     crate::support::Hl::new(dir.path())

@@ -68,7 +68,7 @@ pub(super) fn with_nodes(
         .iter()
         .map(|name| {
             let vars = told(tree, name, secrets, &plain, rehearsing)
-                .and_then(|told| overlaid(&plain, &told, name));
+                .and_then(|told| overlay(&plain, &told, name));
             (name.clone(), vars)
         })
         .collect();
@@ -79,39 +79,40 @@ pub(super) fn with_nodes(
         (None, _) => None,
     };
     let picked = picked.map(str::to_owned);
-    let base = base(&plain, picked.as_deref(), &of);
-    Ok(Environment::new(base).with_nodes(Nodes {
+    let unnamed = unnamed(&plain, picked.as_deref(), &of);
+    Ok(Environment::new(plain).with_nodes(Nodes {
         of,
         picked,
-        plain: Some(plain),
+        unnamed,
         hidden,
     }))
 }
 
-/// The variables where no node is named. `PVE_NODE` is the file's name in
-/// them, which `--node` has as its default; in the node's own it is the name
-/// that Proxmox VE knows.
-fn base(
+/// What differs where no node is named. `PVE_NODE` is the file's name there, which
+/// `--node` has as its default; in the node's own it is the name that Proxmox VE
+/// knows.
+fn unnamed(
     plain: &BTreeMap<String, Var>,
     picked: Option<&str>,
     of: &BTreeMap<String, Result<BTreeMap<String, Var>, Failure>>,
 ) -> BTreeMap<String, Var> {
-    let Some((name, vars)) = picked.and_then(|name| Some((name, of.get(name)?))) else {
-        return plain.clone();
+    let Some((name, overlay)) = picked.and_then(|name| Some((name, of.get(name)?))) else {
+        return BTreeMap::new();
     };
-    let mut base = vars.as_ref().unwrap_or(plain).clone();
-    let from = match (plain.get(NODE), base.get(NODE)) {
+    let mut overlay = overlay.clone().unwrap_or_default();
+    let from = match (plain.get(NODE), overlay.get(NODE)) {
         (Some(own), _) if !own.value.is_empty() => own.from.clone(),
         (_, Some(file)) => file.from.clone(),
-        (_, None) => Provenance::Default,
+        (Some(own), None) => own.from.clone(),
+        (None, None) => Provenance::Default,
     };
     let var = Var {
         value: name.to_owned(),
         from,
         secret: false,
     };
-    base.insert(NODE.to_owned(), var);
-    base
+    overlay.insert(NODE.to_owned(), var);
+    overlay
 }
 
 fn told(
@@ -202,13 +203,13 @@ fn set<'v>(vars: &'v BTreeMap<String, Var>, name: &str) -> Option<&'v Var> {
     (!var.value.is_empty() && var.from != Provenance::Default).then_some(var)
 }
 
-/// The variables with the file's values in the gaps.
-fn overlaid(
+/// The file's values for what the variables leave open.
+fn overlay(
     plain: &BTreeMap<String, Var>,
     told: &[Told],
     node: &str,
 ) -> Result<BTreeMap<String, Var>, Failure> {
-    let mut vars = plain.clone();
+    let mut vars = BTreeMap::new();
     let mut torn = Vec::new();
     for Told {
         name,
@@ -337,7 +338,7 @@ mod tests {
     }
 
     fn on(env: &Environment, node: &str) -> Vec<String> {
-        let env = env.on(Some(node)).unwrap();
+        let env = env.for_node(Some(node)).unwrap();
         let names = [
             "PVE_NODE",
             "PVE_ACCESS_HOST",
@@ -378,7 +379,7 @@ mod tests {
         assert_eq!(env.get("PVE_ACCESS_HOST"), None);
         let secrets: Vec<&str> = env.secrets().collect();
         assert!(secrets.contains(&"canary-2") && secrets.contains(&"root@pam!one=canary-1"));
-        let n1 = env.on(Some("n1")).unwrap();
+        let n1 = env.for_node(Some("n1")).unwrap();
         assert_eq!(
             n1.var("PVE_STORAGE_VM").unwrap().from.to_string(),
             "site/nodes/n1.yaml:3"
@@ -399,7 +400,7 @@ mod tests {
         // One that is torn is still the one that is meant.
         let torn = one.env(&[("PVE_STORAGE_VM", "pool")]);
         assert_eq!(torn.get("PVE_NODE"), Some("n1"));
-        assert!(torn.on(torn.node()).is_err());
+        assert!(torn.for_node(torn.node()).is_err());
         let two = world(&[N1, N2, SECRETS]);
         let env = two.env(&[("PVE_NODE", "n2")]);
         assert_eq!(env.get("PVE_STORAGE_VM"), Some("pool"));
@@ -418,7 +419,7 @@ mod tests {
             ("PM_TOKEN_ID", "root@pam!one"),
             ("PM_TOKEN_SECRET", "canary-9"),
         ]);
-        let failure = env.on(Some("n1")).unwrap_err();
+        let failure = env.for_node(Some("n1")).unwrap_err();
         assert_eq!(failure.exit, Exit::Definition);
         let said: Vec<&str> = failure
             .diagnostics
@@ -432,9 +433,9 @@ mod tests {
                 "`PM_TOKEN_SECRET` (.env:4) is another one than in `api_token` of node `n1` (site/secrets.yaml:2)",
             ]
         );
-        assert_eq!(env.on(Some("n2")).unwrap_err().diagnostics.len(), 4);
+        assert_eq!(env.for_node(Some("n2")).unwrap_err().diagnostics.len(), 4);
         let env = world.env(&[("PVE_NODE", "n1")]);
-        let failure = env.on(Some("n1")).unwrap_err();
+        let failure = env.for_node(Some("n1")).unwrap_err();
         assert!(
             failure
                 .to_string()
@@ -451,7 +452,10 @@ mod tests {
         let with = |pairs: &[(&str, &str)]| {
             with_nodes(&env(pairs), &world.tree, Err(&closed), false).unwrap()
         };
-        assert_eq!(with(&[]).on(Some("n1")).unwrap_err().exit, Exit::Runway);
+        assert_eq!(
+            with(&[]).for_node(Some("n1")).unwrap_err().exit,
+            Exit::Runway
+        );
         assert_eq!(on(&with(&known), "n1")[3..], ["a@pam!b", "canary"]);
         // A rehearsal has a token of its own.
         let inside = with_nodes(&env(&known), &world.tree, Err(&closed), true).unwrap();

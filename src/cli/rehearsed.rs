@@ -107,7 +107,7 @@ fn reads(args: &TemplatesArgs) -> bool {
 fn list(session: &Session, args: &TemplatesArgs) -> Result<(), Failure> {
     let lab = session.lab()?;
     let env = session.environment(&lab, false)?;
-    let mut env = env.on(env.node())?.into_owned();
+    let mut env = env.for_node(env.node())?.into_owned();
     let world = snapshot(&lab.paths)?;
     let client = match &world {
         None => None,

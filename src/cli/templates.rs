@@ -23,7 +23,7 @@ use crate::templates::TemplateRow;
 pub(super) fn templates(session: &Session, args: &TemplatesArgs) -> Result<Exit, Failure> {
     let lab = session.lab()?;
     let env = session.environment(&lab, true)?;
-    let env = env.on(env.node())?.into_owned();
+    let env = env.for_node(env.node())?.into_owned();
     let change = match &args.verb {
         None | Some(TemplatesVerb::List | TemplatesVerb::Show { .. }) => {
             let client = client(session, &lab, &env);

@@ -87,7 +87,7 @@ fn forecast(
         reason,
     };
     let with = resolve(&Value::Object(step.with.clone()), published);
-    let env = setup.env.on(step.node.as_deref());
+    let env = setup.env.for_node(step.node.as_deref());
     let ctx = StepContext {
         lab: setup.lab,
         env: env.as_deref().unwrap_or(setup.env),

@@ -26,7 +26,7 @@ pub(super) fn spawn(
 ) -> Result<Handle, StepError> {
     let cwd = cwd(setup, spec)?;
     let program = program(setup, spec, &cwd)?;
-    let env = setup.env.on(node)?;
+    let env = setup.env.for_node(node)?;
     cmd(program.as_std_path(), &spec.args)
         .dir(&cwd)
         .stdin_null()

@@ -225,7 +225,7 @@ struct Attempts<'r, 'a> {
 impl Attempts<'_, '_> {
     /// The variables of the node that the step works on.
     fn env(&self) -> Result<Cow<'_, Environment>, StepError> {
-        Ok(self.run.setup.env.on(self.step.node.as_deref())?)
+        Ok(self.run.setup.env.for_node(self.step.node.as_deref())?)
     }
 
     fn context<'c>(

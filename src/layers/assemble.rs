@@ -98,7 +98,9 @@ fn refuse_secrets(plan: &Plan, env: &Environment) -> Result<(), Failure> {
     let text = serde_json::to_string(plan).unwrap_or_default();
     let nodes = plan.steps.iter().filter_map(|step| step.node.as_deref());
     let nodes: BTreeSet<&str> = nodes.collect();
-    let of_nodes = nodes.into_iter().filter_map(|node| env.on(Some(node)).ok());
+    let of_nodes = nodes
+        .into_iter()
+        .filter_map(|node| env.for_node(Some(node)).ok());
     let all: Vec<_> = std::iter::once(Cow::Borrowed(env))
         .chain(of_nodes)
         .collect();

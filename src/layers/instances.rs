@@ -231,7 +231,7 @@ impl<'a> Instances<'a> {
         }
         .into();
         if !self.nodes.contains_key(&node) {
-            let of_node = match variables.on(Some(&node)) {
+            let of_node = match variables.for_node(Some(&node)) {
                 Ok(env) => {
                     let vars = self.base.vars(&env);
                     Some(OfNode { env, vars })

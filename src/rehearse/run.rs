@@ -211,13 +211,13 @@ fn orders(rehearsal: &Rehearsal<'_>) -> Result<Orders, Failure> {
     // The node that is meant, else the first that the site knows.
     let main = whole.node().or_else(|| whole.nodes().next());
     let main = main.map(str::to_owned);
-    let env = &*whole.on(main.as_deref())?;
+    let env = &*whole.for_node(main.as_deref())?;
     let mut doors = Doors::default();
     doors.add(env)?;
     let mut others = Vec::new();
     for name in whole.nodes().filter(|name| Some(*name) != main.as_deref()) {
         // One that contradicts itself is told when work on it is asked for.
-        let Ok(env) = whole.on(Some(name)) else {
+        let Ok(env) = whole.for_node(Some(name)) else {
             continue;
         };
         doors.add(&env)?;

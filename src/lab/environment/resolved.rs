@@ -77,34 +77,26 @@ pub fn process() -> BTreeMap<String, String> {
         .collect()
 }
 
-/// All variables of an invocation. Copies share them: every step looks at those
-/// of its node.
+/// All variables of an invocation: a base that all nodes share, and what differs
+/// from it on the node that is meant. Copies share both.
 #[derive(Debug, Clone, Default)]
 pub struct Environment {
-    vars: Vars,
-    nodes: Arc<OfNodes>,
+    base: Vars,
+    overlay: Vars,
+    nodes: Arc<Nodes>,
 }
 
 type Vars = Arc<BTreeMap<String, Var>>;
 
-/// [`Nodes`], shared.
-#[derive(Debug, Clone, Default)]
-struct OfNodes {
-    of: BTreeMap<String, Result<Vars, Failure>>,
-    picked: Option<String>,
-    plain: Option<Vars>,
-    hidden: BTreeSet<String>,
-}
-
-/// The variables by node, where the site says more of a node than they do.
+/// What the site says of nodes, beside the variables that hold for all.
 #[derive(Debug, Clone, Default)]
 pub struct Nodes {
-    /// The variables of each node that has a file; or why there are none.
+    /// For each node that has a file what differs there; or why it cannot be had.
     pub of: BTreeMap<String, Result<BTreeMap<String, Var>, Failure>>,
     /// The node that is meant when none is named: its file's name.
     pub picked: Option<String>,
-    /// What the variables are without any node's file.
-    pub plain: Option<BTreeMap<String, Var>>,
+    /// What differs where no node is named.
+    pub unnamed: BTreeMap<String, Var>,
     /// Values of files that no sink may show, whatever variable they are in.
     pub hidden: BTreeSet<String>,
 }
@@ -116,21 +108,16 @@ impl Environment {
     /// An environment of these variables.
     pub fn new(vars: BTreeMap<String, Var>) -> Self {
         Self {
-            vars: Arc::new(vars),
-            nodes: Arc::default(),
+            base: Arc::new(vars),
+            ..Self::default()
         }
     }
 
     /// The same with what is known of nodes.
     #[must_use]
-    pub fn with_nodes(mut self, nodes: Nodes) -> Self {
-        let of = nodes.of.into_iter();
-        self.nodes = Arc::new(OfNodes {
-            of: of.map(|(name, vars)| (name, vars.map(Arc::new))).collect(),
-            picked: nodes.picked,
-            plain: nodes.plain.map(Arc::new),
-            hidden: nodes.hidden,
-        });
+    pub fn with_nodes(mut self, mut nodes: Nodes) -> Self {
+        self.overlay = Arc::new(std::mem::take(&mut nodes.unnamed));
+        self.nodes = Arc::new(nodes);
         self
     }
 
@@ -141,23 +128,22 @@ impl Environment {
 
     /// All variables as they are without any node's file.
     pub fn plain(&self) -> impl Iterator<Item = (&str, &Var)> {
-        let vars = self.nodes.plain.as_ref().unwrap_or(&self.vars);
-        vars.iter().map(|(name, var)| (name.as_str(), var))
+        self.base.iter().map(|(name, var)| (name.as_str(), var))
     }
 
     /// Sets a variable that nobody and no node's file gives a value.
     pub fn fill(&mut self, name: &str, var: &Var) -> bool {
-        let empty =
-            |vars: &BTreeMap<String, Var>| vars.get(name).is_none_or(|var| var.value.is_empty());
-        let of_nodes = || self.nodes.of.values().flatten();
-        if !empty(&self.vars) || of_nodes().any(|vars| !empty(vars)) {
+        let given =
+            |vars: &BTreeMap<String, Var>| vars.get(name).is_some_and(|var| !var.value.is_empty());
+        let mut overlays = self.nodes.of.values().flatten();
+        if given(&self.base) || given(&self.overlay) || overlays.any(given) {
             return false;
         }
-        let nodes = Arc::make_mut(&mut self.nodes);
-        let of_nodes = nodes.of.values_mut().flatten();
-        let plain = nodes.plain.iter_mut();
-        for vars in of_nodes.chain(plain).chain([&mut self.vars]) {
-            Arc::make_mut(vars).insert(name.to_owned(), var.clone());
+        Arc::make_mut(&mut self.base).insert(name.to_owned(), var.clone());
+        // One that is set to nothing would hide it.
+        Arc::make_mut(&mut self.overlay).remove(name);
+        for overlay in Arc::make_mut(&mut self.nodes).of.values_mut().flatten() {
+            overlay.remove(name);
         }
         true
     }
@@ -172,56 +158,52 @@ impl Environment {
     ///
     /// # Errors
     /// The node's file and a variable contradict each other.
-    pub fn on(&self, node: Option<&str>) -> Result<Cow<'_, Self>, Failure> {
+    pub fn for_node(&self, node: Option<&str>) -> Result<Cow<'_, Self>, Failure> {
         let Some(node) = node.filter(|node| !node.is_empty()) else {
             return Ok(Cow::Borrowed(self));
         };
-        let vars = match self.nodes.of.get(node) {
-            Some(Ok(vars)) => Arc::clone(vars),
+        let overlay = match self.nodes.of.get(node) {
+            Some(Ok(overlay)) => overlay.clone(),
             Some(Err(failure)) => return Err(failure.clone()),
-            None if self.nodes.plain.is_none() && self.get(NODE) == Some(node) => {
-                return Ok(Cow::Borrowed(self));
-            }
+            None if self.base.get(NODE).is_some_and(|var| var.value == node) => BTreeMap::new(),
             None => {
-                let mut vars = Arc::clone(self.nodes.plain.as_ref().unwrap_or(&self.vars));
-                if vars.get(NODE).is_none_or(|var| var.value != node) {
-                    let var = Var {
-                        value: node.to_owned(),
-                        from: Provenance::Flag,
-                        secret: false,
-                    };
-                    Arc::make_mut(&mut vars).insert(NODE.to_owned(), var);
-                }
-                vars
+                let var = Var {
+                    value: node.to_owned(),
+                    from: Provenance::Flag,
+                    secret: false,
+                };
+                BTreeMap::from([(NODE.to_owned(), var)])
             }
         };
         Ok(Cow::Owned(Self {
-            vars,
+            base: Arc::clone(&self.base),
+            overlay: Arc::new(overlay),
             nodes: Arc::clone(&self.nodes),
         }))
     }
 
     /// The value of a variable that is set and not empty.
     pub fn get(&self, name: &str) -> Option<&str> {
-        self.vars
-            .get(name)
+        self.var(name)
             .map(|var| var.value.as_str())
             .filter(|value| !value.is_empty())
     }
 
     /// The variable with its source.
     pub fn var(&self, name: &str) -> Option<&Var> {
-        self.vars.get(name)
+        self.overlay.get(name).or_else(|| self.base.get(name))
     }
 
     /// Sets a variable.
     pub fn set(&mut self, name: impl Into<String>, var: Var) {
-        Arc::make_mut(&mut self.vars).insert(name.into(), var);
+        Arc::make_mut(&mut self.overlay).insert(name.into(), var);
     }
 
     /// All variables by name.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Var)> {
-        self.vars.iter().map(|(name, var)| (name.as_str(), var))
+        let mut all: BTreeMap<&str, &Var> = self.plain().collect();
+        all.extend(self.overlay.iter().map(|(name, var)| (name.as_str(), var)));
+        all.into_iter()
     }
 
     /// The names of those that are secret.
@@ -234,9 +216,9 @@ impl Environment {
     /// The values that no sink may show, those for all nodes among them, and
     /// what is secret inside of others: passwords of URLs, tokens pasted whole.
     pub fn secrets(&self) -> impl Iterator<Item = &str> {
-        let of_nodes = self.nodes.of.values().flatten();
-        let all = std::iter::once(&self.vars).chain(of_nodes);
-        all.flat_map(|vars| vars.values())
+        let overlays = self.nodes.of.values().flatten();
+        let all = [&*self.base, &*self.overlay].into_iter().chain(overlays);
+        all.flat_map(BTreeMap::values)
             .flat_map(Var::secrets)
             .chain(self.nodes.hidden.iter().map(String::as_str))
     }
@@ -267,20 +249,19 @@ mod tests {
 
     #[test]
     fn each_node_has_variables_of_its_own_and_others_have_none_of_them() {
-        let plain = vars(&[("PVE_NODE", "n1")]);
-        let first = vars(&[("PVE_NODE", "n1"), ("PVE_STORAGE_VM", "tank")]);
+        let first = vars(&[("PVE_STORAGE_VM", "tank")]);
         let second = vars(&[("PVE_NODE", "n2"), ("PM_TOKEN_SECRET", "canary")]);
         let torn = Failure::message(Exit::Definition, "two places");
-        let env = Environment::new(first.clone()).with_nodes(Nodes {
+        let env = Environment::new(vars(&[("PVE_NODE", "n1")])).with_nodes(Nodes {
+            unnamed: first.clone(),
             of: [("n1", Ok(first)), ("n2", Ok(second)), ("n3", Err(torn))]
                 .map(|(name, vars)| (name.to_owned(), vars))
                 .into(),
             picked: None,
-            plain: Some(plain),
             hidden: ["crypt".to_owned()].into(),
         });
         let get = |node: &str, name: &str| {
-            let env = env.on(Some(node)).unwrap();
+            let env = env.for_node(Some(node)).unwrap();
             env.get(name).map(str::to_owned)
         };
         assert_eq!(get("", "PVE_STORAGE_VM").as_deref(), Some("tank"));
@@ -288,9 +269,9 @@ mod tests {
         assert_eq!(get("n2", "PVE_STORAGE_VM"), None);
         assert_eq!(get("n4", "PVE_NODE").as_deref(), Some("n4"));
         assert_eq!(get("n4", "PVE_STORAGE_VM"), None);
-        assert_eq!(env.on(Some("n3")).unwrap_err().exit, Exit::Definition);
+        assert_eq!(env.for_node(Some("n3")).unwrap_err().exit, Exit::Definition);
         let secrets: Vec<&str> = env.secrets().collect();
         assert_eq!(secrets, ["canary", "crypt"]);
-        assert!(matches!(env.on(None).unwrap(), Cow::Borrowed(_)));
+        assert!(matches!(env.for_node(None).unwrap(), Cow::Borrowed(_)));
     }
 }
