@@ -89,8 +89,10 @@ fn one<'a>(run: &Run, steps: &'a [StepRun], name: &str) -> Result<&'a StepRun, F
     if let Some(step) = steps.iter().find(|step| step.step.as_str() == name) {
         return Ok(step);
     }
-    let short = |step: &StepRun| step.step.as_str().rsplit('/').next() == Some(name);
-    let found: Vec<&StepRun> = steps.iter().filter(|step| short(step)).collect();
+    let found: Vec<&StepRun> = steps
+        .iter()
+        .filter(|step| step.step.is_called(name))
+        .collect();
     let names = |steps: &[&StepRun]| {
         let names: Vec<String> = steps.iter().map(|s| format!("`{}`", s.step)).collect();
         names.join(", ")

@@ -12,7 +12,7 @@ use crate::action::builtin;
 use crate::diag::StepError;
 use crate::diag::{Diagnostic, Exit, Failure};
 use crate::lab::{Environment, Lab};
-use crate::plan::{Plan, Step, sanitize};
+use crate::plan::{Plan, Step, StepId, sanitize};
 use crate::pve::Client;
 use crate::report::{Paint, Palette};
 use crate::templates;
@@ -36,7 +36,7 @@ pub(super) fn templates(session: &Session, args: &TemplatesArgs) -> Result<Exit,
         }
     };
     let dry = Dry::decide(session, &lab)?;
-    let mut step = Step::new(format!("templates/{verb}"), format!("template.{verb}"));
+    let mut step = Step::new(StepId::new("templates", verb), format!("template.{verb}"));
     step.with = with
         .as_object()
         .cloned()

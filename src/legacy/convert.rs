@@ -263,7 +263,7 @@ fn end(start: Timestamp, verdict: &Verdict) -> Option<Event> {
 fn event(at: Timestamp, phase: Option<&str>, kind: EventKind) -> Event {
     Event {
         time: written(at),
-        step: phase.map(|phase| StepId(format!("legacy/{phase}"))),
+        step: phase.map(|phase| StepId::new("legacy", phase)),
         kind,
     }
 }

@@ -28,10 +28,12 @@ pub fn junit(plan: &Plan, tally: &Tally) -> std::io::Result<String> {
     let mut suites: Vec<(&str, Vec<Case<'_>>)> = Vec::new();
     let ended: BTreeMap<&StepId, &Ended> = tally.ended.iter().map(|e| (&e.step, e)).collect();
     for step in &plan.steps {
-        let id = step.id.as_str();
-        let (suite, name) = id.split_once('/').unwrap_or((plan.recipe.as_str(), id));
+        let suite = match step.id.recipe() {
+            "" => plan.recipe.as_str(),
+            recipe => recipe,
+        };
         let case = Case {
-            name,
+            name: step.id.name(),
             ended: ended.get(&step.id).copied(),
         };
         match suites.iter_mut().find(|(name, _)| *name == suite) {

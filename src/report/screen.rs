@@ -503,11 +503,9 @@ impl Screen {
         let Some(crowd) = self.unstarted.take() else {
             return;
         };
-        let first = format!("{}/{}", crowd.recipe, crowd.steps[0]);
-        let step = StepId::from(first.trim_start_matches('/'));
         let text = self.step_text(
             crowd.status,
-            &step,
+            &crowd.steps[0],
             Duration::ZERO,
             crowd.ended,
             &crowd.name(),
