@@ -5,8 +5,8 @@ use std::io::Write;
 
 use crate::base::json;
 use crate::diag::{Exit, Failure};
-use crate::plan::{Event, EventKind, Listener};
-use crate::report::{Tally, Terminal};
+use crate::plan::{Event, EventKind, Listener, Tally};
+use crate::report::Terminal;
 
 /// Tally, stream and terminal as one listener.
 pub(super) struct Fan {

@@ -11,9 +11,10 @@ use serde_json::json;
 use super::session::Session;
 use crate::diag::{Exit, Failure, did_you_mean, hl};
 use crate::lab::{Paths, spool};
+use crate::plan::StepRun;
 use crate::plan::{EventKind, sanitize};
 use crate::report::Paint;
-use crate::runs::{self, Run, StepRun};
+use crate::runs::{self, Run};
 
 /// Bytes that are written at once.
 const CHUNK: usize = 64 * 1024;

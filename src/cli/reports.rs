@@ -11,10 +11,8 @@ use super::args::{Cli, TemplatesArgs, TemplatesVerb, Verb};
 use super::session::Session;
 use crate::diag::{Exit, Failure, Severity};
 use crate::lab;
-use crate::plan::Plan;
-use crate::report::{
-    Document, Level, Spot, Tally, annotation, junit, junit_not_started, step_summary,
-};
+use crate::plan::{Plan, Tally};
+use crate::report::{Document, Level, Spot, annotation, junit, junit_not_started, step_summary};
 
 /// Reports a run that is over; `failure` is what stopped all of it, if
 /// something did.

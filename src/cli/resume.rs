@@ -225,8 +225,7 @@ fn step(plan: &Plan, name: &str) -> Result<StepId, Failure> {
 pub(super) fn how_it_ended(run: &Run) -> String {
     let last = |wanted: Status| {
         run.events.iter().rev().find_map(|event| {
-            let is_it =
-                matches!(&event.kind, EventKind::StepFinished { status, .. } if *status == wanted);
+            let is_it = matches!(&event.kind, EventKind::StepFinished(end) if end.status == wanted);
             event.step.clone().filter(|_| is_it)
         })
     };

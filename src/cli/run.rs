@@ -21,8 +21,8 @@ use crate::diag::{Exit, Failure};
 use crate::engine::{self, Answer, Approver, Earlier, Options, Setup};
 use crate::lab::timeouts::parse_duration;
 use crate::lab::{Environment, Lab, Lock, Paths, Redactor, within};
-use crate::plan::{Consent, Listener, Outcome, Plan, Status, Step, StepId, past, took};
-use crate::report::{Paint, Tally, Terminal, usual};
+use crate::plan::{Consent, Listener, Outcome, Plan, Status, Step, StepId, Tally, past, took};
+use crate::report::{Paint, Terminal, usual};
 use crate::runs::{self, Asked, Ending, Journal};
 
 /// Steps at once, unless `--jobs` says otherwise.
@@ -75,9 +75,8 @@ impl Ended {
     /// A dry run found something that a live run would change.
     pub(super) fn pending(&self) -> bool {
         self.tally
-            .ended
-            .iter()
-            .any(|e| e.changed == Some(true) || e.status == Status::NotPlanned)
+            .ended()
+            .any(|e| e.end.changed == Some(true) || e.end.status == Status::NotPlanned)
     }
 }
 

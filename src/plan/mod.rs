@@ -2,6 +2,7 @@
 //! ([`Event`]). No I/O here; everything serialises.
 
 mod consent;
+mod end;
 mod event;
 mod fingerprint;
 mod id;
@@ -12,12 +13,14 @@ mod order;
 mod past;
 mod reference;
 mod step;
+mod tally;
 mod took;
 mod wrap;
 
 pub use crate::base::sanitize;
 pub use consent::Consent;
-pub use event::{Event, EventKind, Outcome, Resumed, RunInfo, Status, Stream};
+pub use end::{Status, StepEnd, StepState};
+pub use event::{Event, EventKind, Outcome, Resumed, RunInfo, Stream};
 pub use fingerprint::{Difference, Fingerprint};
 pub use id::StepId;
 pub use limit::MOST_STEPS;
@@ -26,5 +29,6 @@ pub use order::{Cycle, dependents, needs, order, sort};
 pub use past::{DoneBefore, Past, past};
 pub use reference::{Missing, Published, references, resolve};
 pub use step::{OnFailure, PLAN_VERSION, Plan, Retry, RetryOn, Step, Timeout};
+pub use tally::{Ended, StepRun, Tally};
 pub use took::took;
 pub use wrap::{TEXT, wrap};

@@ -1,8 +1,7 @@
 //! Steps that end without having started come in crowds: after Ctrl-C, after
 //! a failure, where a template is up to date. One line for each recipe.
 
-use super::Ended;
-use crate::plan::{Status, StepId};
+use crate::plan::{Status, StepEnd, StepId};
 
 /// Neighbours of one recipe that ended the same way without having started.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,24 +21,24 @@ pub(super) struct Unstarted {
 
 impl Unstarted {
     /// A crowd of one.
-    pub(super) fn new(step: &Ended, ended: Option<usize>) -> Self {
+    pub(super) fn new(step: &StepId, end: &StepEnd, ended: Option<usize>) -> Self {
         Self {
-            status: step.status,
-            recipe: step.step.recipe().to_owned(),
-            steps: vec![step.step.clone()],
-            reason: step.summary.clone(),
+            status: end.status,
+            recipe: step.recipe().to_owned(),
+            steps: vec![step.clone()],
+            reason: end.summary.clone(),
             ended,
         }
     }
 
     /// Takes one more in, if it belongs here.
-    pub(super) fn join(&mut self, step: &Ended, ended: Option<usize>) -> bool {
-        let belongs = self.status == step.status
-            && self.recipe == step.step.recipe()
+    pub(super) fn join(&mut self, step: &StepId, end: &StepEnd, ended: Option<usize>) -> bool {
+        let belongs = self.status == end.status
+            && self.recipe == step.recipe()
             // What was skipped has a reason of its own.
-            && (self.reason == step.summary || self.status != Status::Skipped);
+            && (self.reason == end.summary || self.status != Status::Skipped);
         if belongs {
-            self.steps.push(step.step.clone());
+            self.steps.push(step.clone());
             self.ended = ended;
         }
         belongs

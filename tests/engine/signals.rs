@@ -28,9 +28,7 @@ fn ends(events: &[Event]) -> Vec<(String, Status)> {
     events
         .iter()
         .filter_map(|event| match &event.kind {
-            EventKind::StepFinished { status, .. } => {
-                Some((event.step.as_ref()?.to_string(), *status))
-            }
+            EventKind::StepFinished(end) => Some((event.step.as_ref()?.to_string(), end.status)),
             _ => None,
         })
         .collect()

@@ -217,7 +217,7 @@ pub(super) fn statuses(result: &RunResult) -> Vec<(String, Status, String)> {
     result
         .steps
         .iter()
-        .map(|s| (s.id.name().to_owned(), s.status, s.summary.clone()))
+        .map(|s| (s.id.name().to_owned(), s.end.status, s.end.summary.clone()))
         .collect()
 }
 
