@@ -18,17 +18,14 @@ const CHECKS: [(&str, &str, &str); 6] = [
 
 /// The plan.
 pub fn plan() -> Plan {
-    let id = |name: &str| format!("access/{name}");
+    let id = |name: &str| StepId::new("access", name);
     let mut steps: Vec<Step> = CHECKS
         .iter()
         .map(|(check, after, doc)| {
             let mut step = Step::new(id(check), "pve.check");
             (*doc).clone_into(&mut step.doc);
             step.with.insert("check".to_owned(), json!(check));
-            step.needs = (!after.is_empty())
-                .then(|| StepId(id(after)))
-                .into_iter()
-                .collect();
+            step.needs = (!after.is_empty()).then(|| id(after)).into_iter().collect();
             step
         })
         .collect();

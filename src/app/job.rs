@@ -8,8 +8,7 @@ use serde_json::Value;
 use crate::action::Registry;
 use crate::diag::{Exit, Failure};
 use crate::lab::{Environment, Lab};
-use crate::plan::{Plan, Status, StepId};
-use crate::report::Tally;
+use crate::plan::{Plan, Status, StepId, Tally};
 use crate::runs::RunRequest;
 
 /// What a run is made of.
@@ -99,8 +98,7 @@ impl Ended {
     /// A dry run found something that a live run would change.
     pub fn pending(&self) -> bool {
         self.tally
-            .ended
-            .iter()
-            .any(|e| e.changed == Some(true) || e.status == Status::NotPlanned)
+            .ended()
+            .any(|e| e.end.changed == Some(true) || e.end.status == Status::NotPlanned)
     }
 }

@@ -41,8 +41,7 @@ pub fn no_request(run: &Run) -> Failure {
 pub fn how_it_ended(run: &Run) -> String {
     let last = |wanted: Status| {
         run.events.iter().rev().find_map(|event| {
-            let is_it =
-                matches!(&event.kind, EventKind::StepFinished { status, .. } if *status == wanted);
+            let is_it = matches!(&event.kind, EventKind::StepFinished(end) if end.status == wanted);
             event.step.clone().filter(|_| is_it)
         })
     };

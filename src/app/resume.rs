@@ -164,8 +164,7 @@ fn step(plan: &Plan, name: &str) -> Result<StepId, Failure> {
     if let Some(id) = all().find(|id| id.as_str() == name) {
         return Ok(id.clone());
     }
-    let end = format!("/{name}");
-    let ends: Vec<&StepId> = all().filter(|id| id.as_str().ends_with(&end)).collect();
+    let ends: Vec<&StepId> = all().filter(|id| id.is_called(name)).collect();
     match ends.as_slice() {
         [id] => Ok((*id).clone()),
         [] => {

@@ -14,9 +14,9 @@ use crate::engine::{self, Earlier, Options, Setup};
 use crate::handoff::{Identity, Publisher};
 use crate::lab::{Environment, Lab, Lock, Redactor, within};
 use crate::legacy;
-use crate::plan::{Event, Listener, Plan};
+use crate::plan::{Event, Listener, Plan, Tally};
 use crate::pve::Endpoint;
-use crate::report::{Console, Look, RunReport, Tally, usual};
+use crate::report::{Console, Look, RunReport, usual};
 use crate::runs::{self, Journal, RunRequest};
 
 /// Runs a plan.

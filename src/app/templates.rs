@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::plan::{Plan, Step};
+use crate::plan::{Plan, Step, StepId};
 
 /// What is done with the builds of a template.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,7 +35,7 @@ pub fn plan(change: &Change) -> Plan {
         Change::Rollback { name } => ("rollback", json!({ "name": name })),
         Change::Prune { name, keep } => ("prune", json!({ "name": name, "keep": keep })),
     };
-    let mut step = Step::new(format!("templates/{verb}"), format!("template.{verb}"));
+    let mut step = Step::new(StepId::new("templates", verb), format!("template.{verb}"));
     step.with = with
         .as_object()
         .cloned()

@@ -11,9 +11,10 @@ use serde_json::json;
 use super::session::Session;
 use crate::diag::{Exit, Failure, did_you_mean, hl};
 use crate::lab::{Paths, spool};
+use crate::plan::StepRun;
 use crate::plan::{EventKind, sanitize};
 use crate::report::Paint;
-use crate::runs::{self, Run, StepRun};
+use crate::runs::{self, Run};
 
 /// Bytes that are written at once.
 const CHUNK: usize = 64 * 1024;
@@ -89,8 +90,10 @@ fn one<'a>(run: &Run, steps: &'a [StepRun], name: &str) -> Result<&'a StepRun, F
     if let Some(step) = steps.iter().find(|step| step.step.as_str() == name) {
         return Ok(step);
     }
-    let short = |step: &StepRun| step.step.as_str().rsplit('/').next() == Some(name);
-    let found: Vec<&StepRun> = steps.iter().filter(|step| short(step)).collect();
+    let found: Vec<&StepRun> = steps
+        .iter()
+        .filter(|step| step.step.is_called(name))
+        .collect();
     let names = |steps: &[&StepRun]| {
         let names: Vec<String> = steps.iter().map(|s| format!("`{}`", s.step)).collect();
         names.join(", ")

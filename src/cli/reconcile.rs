@@ -47,8 +47,8 @@ fn recipe(words: &[String]) -> Option<RecipeRequest> {
 /// What helps, when a reconciliation failed.
 fn remedy(plan: &Plan, ended: &Ended) -> Option<Remedy> {
     let failed = |id| {
-        let mut all = ended.tally.ended.iter();
-        all.any(|step| step.step == id && step.status == Status::Failed)
+        let mut all = ended.tally.ended();
+        all.any(|step| *step.step == id && step.end.status == Status::Failed)
     };
     let step = plan
         .steps

@@ -83,7 +83,7 @@ fn text(session: &Session, compiled: &Compiled, env: &Environment) -> String {
             .filter(|(_, of)| of.contains(&recipe.name));
         let tools: Vec<String> = tools.map(|(tool, _)| tool.clone()).collect();
         listed("tools", &tools, &mut line);
-        let own = |step: &&Step| recipe_of(&step.id) == recipe.instance;
+        let own = |step: &&Step| step.id.recipe() == recipe.instance;
         for step in compiled.plan.steps.iter().filter(own) {
             step_text(step, palette, &mut line);
         }
@@ -109,18 +109,13 @@ fn listed(what: &str, names: &[String], line: &mut impl FnMut(String)) {
     }
 }
 
-/// The recipe's part of a step's name.
-fn recipe_of(step: &StepId) -> &str {
-    step.as_str().split('/').next().unwrap_or_default()
-}
-
 /// The steps that are waited for; many of one recipe are counted.
 fn after(needs: &[StepId]) -> String {
     let mut parts: Vec<String> = Vec::new();
-    for group in needs.chunk_by(|a, b| recipe_of(a) == recipe_of(b)) {
+    for group in needs.chunk_by(|a, b| a.recipe() == b.recipe()) {
         match group {
             [_, _, _, ..] => {
-                parts.push(format!("{} steps of {}", group.len(), recipe_of(&group[0])));
+                parts.push(format!("{} steps of {}", group.len(), group[0].recipe()));
             }
             few => parts.extend(few.iter().map(ToString::to_string)),
         }

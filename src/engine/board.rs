@@ -340,7 +340,10 @@ mod tests {
             .enumerate()
             .map(|(i, (needs, finally, _))| {
                 let mut step = Step::new(format!("r/{i}"), "fake");
-                step.needs = needs.iter().map(|n| StepId(format!("r/{n}"))).collect();
+                step.needs = needs
+                    .iter()
+                    .map(|n| StepId::from(format!("r/{n}")))
+                    .collect();
                 step.finally = *finally;
                 step.continues = case.continues[i].map(|recipe| recipe.to_string());
                 step

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::shown::shown;
 use crate::lab::Redactor;
-use crate::plan::{EventKind, Resumed, RunInfo};
+use crate::plan::{EventKind, Resumed, RunInfo, StepEnd};
 
 /// The same event with every secret masked.
 pub(super) fn redacted(kind: EventKind, redactor: &Redactor) -> EventKind {
@@ -47,34 +47,18 @@ pub(super) fn redacted(kind: EventKind, redactor: &Redactor) -> EventKind {
             error: text(error),
             wait_seconds,
         },
-        EventKind::StepFinished {
-            status,
-            changed,
-            duration_ms,
-            summary,
-            outputs,
-            fingerprint,
-            warnings,
-            help,
-            tail,
-            exit,
-            log,
-        } => EventKind::StepFinished {
-            status,
-            changed,
-            duration_ms,
-            summary: text(summary),
-            outputs: outputs
+        EventKind::StepFinished(end) => EventKind::StepFinished(StepEnd {
+            summary: text(end.summary),
+            outputs: end
+                .outputs
                 .into_iter()
                 .map(|(key, v)| (key, value(v, redactor)))
                 .collect(),
-            fingerprint,
-            warnings: texts(warnings),
-            help: texts(help),
-            tail: texts(tail),
-            exit,
-            log,
-        },
+            warnings: texts(end.warnings),
+            help: texts(end.help),
+            tail: texts(end.tail),
+            ..end
+        }),
         EventKind::Interrupted { signal, message } => EventKind::Interrupted {
             signal,
             message: text(message),
@@ -162,23 +146,17 @@ mod tests {
                 program: s(),
                 spool: Vec::new(),
             },
-            EventKind::StepFinished {
-                status: Status::Failed,
-                changed: None,
-                duration_ms: 1,
-                summary: s(),
+            EventKind::StepFinished(StepEnd {
                 outputs: [(
                     "k".to_owned(),
                     json!({"x": [format!("a {CANARY} b")], CANARY: 1}),
                 )]
                 .into(),
-                fingerprint: None,
                 warnings: list(),
                 help: list(),
                 tail: list(),
-                exit: None,
-                log: None,
-            },
+                ..StepEnd::new(Status::Failed, s())
+            }),
         ];
         let redactor = Redactor::new([CANARY]);
         for event in events {

@@ -20,7 +20,7 @@ use super::log::slugs;
 use super::redacted::value;
 use super::reuse::no_longer_apply;
 use super::setup::{RunResult, Setup, StepResult, reads_only};
-use super::shared::Shared;
+use super::shared::{Shared, millis};
 use super::step::{End, perform};
 use super::temporary::Temporary;
 use super::words;
@@ -29,7 +29,7 @@ use crate::base::short_duration;
 use crate::base::{Signal, StopSource};
 use crate::diag::{Advice, Exit, Failure, merge};
 use crate::lab::{Redactor, create_dir};
-use crate::plan::{EventKind, Listener, Outcome, Plan, Status, StepId};
+use crate::plan::{EventKind, Listener, Outcome, Plan, Status, StepEnd, StepId};
 
 /// How often signals and clocks are looked at; a step's end is heard at once.
 const TICK: Duration = Duration::from_millis(50);
@@ -165,7 +165,7 @@ impl Loop<'_, '_> {
             match self.inbox.recv_timeout(TICK) {
                 Ok((index, end)) => {
                     self.running.remove(&index);
-                    self.board.end(index, end.status, end.how);
+                    self.board.end(index, end.told.status, end.how);
                     self.finished(index, end);
                 }
                 Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {}
@@ -205,36 +205,31 @@ impl Loop<'_, '_> {
     }
 
     /// A step has ended: publish, tell, remember.
-    fn finished(&mut self, index: usize, end: End) {
+    fn finished(&mut self, index: usize, mut end: End) {
         let run = self.run;
         let id = &run.plan.steps[index].id;
+        let told = &end.told;
         let mut results = run.results.lock().unwrap_or_else(PoisonError::into_inner);
-        results.insert(id.clone(), (end.status, end.summary.clone()));
+        results.insert(id.clone(), (told.status, told.summary.clone()));
         drop(results);
-        if end.error.is_none() && !end.done.outputs.is_empty() {
+        if end.error.is_none() && !told.outputs.is_empty() {
             let mut published = run.published.lock().unwrap_or_else(PoisonError::into_inner);
-            published.insert(id.clone(), end.done.outputs.clone());
+            published.insert(id.clone(), told.outputs.clone());
         }
         let error = end.error.as_ref();
         let commands = run.setup.lab.paths.commands();
         let texts = |all: &[Advice]| all.iter().map(|one| one.text(commands)).collect();
-        run.bus.emit(
-            Some(id),
-            EventKind::StepFinished {
-                status: end.status,
-                changed: end.done.changed,
-                duration_ms: millis(end.duration),
-                summary: end.summary.clone(),
-                outputs: end.done.outputs.clone(),
-                fingerprint: whole(&end, run.bus.redactor()),
-                warnings: texts(&end.done.warnings),
-                help: error.map(|e| texts(&e.help)).unwrap_or_default(),
-                tail: error.map(|e| e.tail.clone()).unwrap_or_default(),
-                exit: exit_of(&end).map(Exit::code),
-                log: end.log.clone(),
-            },
-        );
-        let left = self.temporary.ended(id, &end.done.temporary);
+        let told = StepEnd {
+            fingerprint: whole(told, run.bus.redactor()),
+            warnings: texts(&end.warnings),
+            help: error.map(|e| texts(&e.help)).unwrap_or_default(),
+            tail: error.map(|e| e.tail.clone()).unwrap_or_default(),
+            exit: end.exit().map(Exit::code),
+            ..told.clone()
+        };
+        end.told = told.clone();
+        run.bus.emit(Some(id), EventKind::StepFinished(told));
+        let left = self.temporary.ended(id, &end.temporary);
         self.not_removed(Some(id), left);
         self.ends[index] = Some(end);
     }
@@ -352,13 +347,13 @@ impl Loop<'_, '_> {
     fn result(self) -> RunResult {
         let failure = self.run.bus.failure();
         let ends: Vec<End> = self.ends.into_iter().flatten().collect();
-        let exits = ends.iter().filter_map(exit_of);
+        let exits = ends.iter().filter_map(End::exit);
         let exit = match (&failure, self.stops.first) {
             (Some(failure), _) => failure.exit,
             (None, Some(exit)) => exit,
             (None, None) => merge(exits),
         };
-        let any = |status| ends.iter().any(|end| end.status == status);
+        let any = |status| ends.iter().any(|end| end.told.status == status);
         let outcome = if failure.is_some() {
             Outcome::Failed
         } else if self.stops.first.is_some() {
@@ -377,9 +372,7 @@ impl Loop<'_, '_> {
             steps: steps
                 .map(|(step, end)| StepResult {
                     id: step.id.clone(),
-                    status: end.status,
-                    summary: end.summary,
-                    outputs: end.done.outputs,
+                    end: end.told,
                     error: end.error,
                 })
                 .collect(),
@@ -389,25 +382,8 @@ impl Loop<'_, '_> {
 }
 
 /// What the result rests on, unless its outputs hold what is not written down.
-fn whole(end: &End, redactor: &Redactor) -> Option<String> {
-    let outputs = &end.done.outputs;
+fn whole(end: &StepEnd, redactor: &Redactor) -> Option<String> {
     let same = |output: &Value| value(output.clone(), redactor) == *output;
     let fingerprint = end.fingerprint.clone()?;
-    outputs.values().all(same).then_some(fingerprint)
-}
-
-/// What a step's end does to the exit code. A step that was only stopped does
-/// nothing to it: the stop does.
-fn exit_of(end: &End) -> Option<Exit> {
-    let error = end.error.as_ref()?;
-    match (end.status, error.exit) {
-        (Status::Cancelled, Exit::NotApproved) => Some(Exit::NotApproved),
-        (Status::Failed, exit) if exit.code() == 0 => Some(Exit::Child(1)),
-        (Status::Failed, exit) => Some(exit),
-        _ => None,
-    }
-}
-
-fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+    end.outputs.values().all(same).then_some(fingerprint)
 }

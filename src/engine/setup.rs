@@ -9,7 +9,7 @@ use crate::action::{Approval, Registry};
 use crate::diag::StepError;
 use crate::diag::{Exit, Failure};
 use crate::lab::{Environment, Lab, Redactor};
-use crate::plan::{Consent, Outcome, Past, Plan, Status, Step, StepId};
+use crate::plan::{Consent, Outcome, Past, Plan, Step, StepEnd, StepId};
 
 /// Everything a run needs besides its plan and its listeners.
 #[expect(missing_debug_implementations, reason = "holds trait objects")]
@@ -104,12 +104,8 @@ pub struct RunResult {
 pub struct StepResult {
     /// The step.
     pub id: StepId,
-    /// How.
-    pub status: Status,
-    /// One line: the result, or the reason.
-    pub summary: String,
-    /// What it published, not redacted.
-    pub outputs: BTreeMap<String, Value>,
+    /// How; not redacted.
+    pub end: StepEnd,
     /// The failure, when there was one.
     pub error: Option<StepError>,
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
+use std::time::Duration;
 
 use camino::Utf8PathBuf;
 
@@ -25,4 +26,8 @@ pub(super) struct Shared<'a> {
     pub(super) plan: &'a Plan,
     /// The name of each step's log file.
     pub(super) slugs: BTreeMap<StepId, String>,
+}
+
+pub(super) fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

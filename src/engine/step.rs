@@ -7,23 +7,23 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 
+use camino::Utf8PathBuf;
 use serde_json::{Value, json};
 
 use super::control::{Clock, Control};
 use super::exec::StepExec;
 use super::redacted::value;
 use super::reuse::{Ground, judge, reason};
-use super::shared::Shared;
+use super::shared::{Shared, millis};
 use super::voice::Voice;
 use crate::action::{Action, Approval, Done, Emit, Instead, StepContext, Stop};
 use crate::base::Cancel;
 use crate::base::short_duration;
-use crate::diag::Exit;
-use crate::diag::{Cause, StepError};
+use crate::diag::{Advice, Cause, Exit, StepError};
 use crate::lab::{Environment, timeouts};
 use crate::plan::{
-    DoneBefore, EventKind, Fingerprint, Missing, Retry, RetryOn, Status, Step, Timeout, references,
-    resolve,
+    DoneBefore, EventKind, Fingerprint, Missing, Retry, RetryOn, Status, Step, StepEnd, Timeout,
+    references, resolve,
 };
 
 /// The longest wait between two attempts.
@@ -32,43 +32,32 @@ const LONGEST_BACKOFF: Duration = Duration::from_mins(5);
 /// How a step ended.
 #[derive(Debug)]
 pub(super) struct End {
-    pub(super) status: Status,
+    /// As it is told, but not redacted; advice is added when it is told.
+    pub(super) told: StepEnd,
     /// Completes "`step`, which ...".
     pub(super) how: &'static str,
-    pub(super) summary: String,
-    pub(super) done: Done,
+    pub(super) warnings: Vec<Advice>,
+    pub(super) temporary: Vec<Utf8PathBuf>,
     pub(super) error: Option<StepError>,
-    pub(super) duration: Duration,
-    pub(super) log: Option<String>,
-    /// What its result rests on, when it has one.
-    pub(super) fingerprint: Option<String>,
 }
 
 impl End {
     pub(super) fn new(status: Status, summary: impl Into<String>) -> Self {
         Self {
-            status,
+            told: StepEnd::new(status, summary),
             how: "was skipped",
-            summary: summary.into(),
-            done: Done::default(),
+            warnings: Vec::new(),
+            temporary: Vec::new(),
             error: None,
-            duration: Duration::ZERO,
-            log: None,
-            fingerprint: None,
         }
     }
 
     /// An earlier result that stands.
     fn reused(before: &DoneBefore) -> Self {
-        let done = Done {
-            outputs: before.outputs.clone(),
-            ..Done::default()
-        };
-        Self {
-            done,
-            fingerprint: before.fingerprint.clone(),
-            ..Self::new(Status::Skipped, reason(before))
-        }
+        let mut end = Self::new(Status::Skipped, reason(before));
+        end.told.outputs.clone_from(&before.outputs);
+        end.told.fingerprint.clone_from(&before.fingerprint);
+        end
     }
 
     fn failed(error: StepError) -> Self {
@@ -78,27 +67,36 @@ impl End {
             (Cause::TimedOut, _) => (Status::Failed, "ran into its timeout"),
             (Cause::Failed | Cause::Transient, _) => (Status::Failed, "failed"),
         };
-        let done = Done {
-            outputs: error.outputs.clone(),
-            ..Done::default()
-        };
-        Self {
-            how,
-            done,
-            error: Some(error.clone()),
-            ..Self::new(status, error.message)
-        }
+        let mut end = Self::new(status, error.message.clone());
+        end.how = how;
+        end.told.outputs.clone_from(&error.outputs);
+        end.error = Some(error);
+        end
     }
 
-    fn done(mut done: Done) -> Self {
-        let (status, summary) = match done.instead.take() {
-            None => (Status::Succeeded, done.summary.clone()),
+    fn done(done: Done) -> Self {
+        let (status, summary) = match done.instead {
+            None => (Status::Succeeded, done.summary),
             Some(Instead::Skipped(reason)) => (Status::Skipped, reason),
             Some(Instead::NotPlanned(reason)) => (Status::NotPlanned, reason),
         };
-        Self {
-            done,
-            ..Self::new(status, summary)
+        let mut end = Self::new(status, summary);
+        end.told.changed = done.changed;
+        end.told.outputs = done.outputs;
+        end.warnings = done.warnings;
+        end.temporary = done.temporary;
+        end
+    }
+
+    /// What it does to the exit code. A step that was only stopped does nothing
+    /// to it: the stop does.
+    pub(super) fn exit(&self) -> Option<Exit> {
+        let error = self.error.as_ref()?;
+        match (self.told.status, error.exit) {
+            (Status::Cancelled, Exit::NotApproved) => Some(Exit::NotApproved),
+            (Status::Failed, exit) if exit.code() == 0 => Some(Exit::Child(1)),
+            (Status::Failed, exit) => Some(exit),
+            _ => None,
         }
     }
 }
@@ -132,18 +130,18 @@ pub(super) fn perform(run: &Shared<'_>, step: &Step, slug: &str, control: &Contr
         Ok(done) => End::done(done),
         Err(error) => End::failed(error),
     };
-    if end.error.is_none() && end.status != Status::NotPlanned {
-        end.fingerprint = ground.fingerprint.map(|print| print.to_string());
+    if end.error.is_none() && end.told.status != Status::NotPlanned {
+        end.told.fingerprint = ground.fingerprint.map(|print| print.to_string());
     }
     if let Some(error) = &mut end.error
         && error.tail.is_empty()
         && !error.says_all
-        && end.status == Status::Failed
+        && end.told.status == Status::Failed
     {
         error.tail = voice.recent();
     }
-    end.duration = started.elapsed();
-    end.log = voice.log_path();
+    end.told.duration_ms = millis(started.elapsed());
+    end.told.log = voice.log_path();
     end
 }
 

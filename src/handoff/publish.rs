@@ -15,7 +15,9 @@ use super::publication::{Ended, Publications, destroys};
 use super::runtime::{LastRun, Made, Runtime, VmInfo};
 use crate::diag::Failure;
 use crate::lab::{Paths, Redactor};
-use crate::plan::{Event, EventKind, Listener, Outcome, Plan, RunInfo, Status, Step, StepId};
+use crate::plan::{
+    Event, EventKind, Listener, Outcome, Plan, RunInfo, Status, Step, StepEnd, StepId,
+};
 
 /// Which node a run works on; none of it is secret.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -355,24 +357,15 @@ impl Listener for Publisher {
             self.begin(info, &event.time);
         } else if let (EventKind::StepStarted { .. }, Some(step)) = (&event.kind, &planned) {
             self.started(step);
-        } else if let (
-            EventKind::StepFinished {
-                status,
-                changed,
-                summary,
-                outputs,
-                fingerprint,
-                ..
-            },
-            Some(step),
-        ) = (&event.kind, &planned)
-        {
-            let well = matches!(status, Status::Succeeded | Status::Skipped);
-            self.ended(step, well, outputs);
+        } else if let (EventKind::StepFinished(end), Some(step)) = (&event.kind, &planned) {
+            let StepEnd {
+                status, outputs, ..
+            } = end;
+            self.ended(step, status.is_done(), outputs);
             if *status == Status::Failed {
-                self.fail(&step.id, summary);
+                self.fail(&step.id, &end.summary);
             } else if *status == Status::Cancelled {
-                let reason = format!("cancelled: {summary}");
+                let reason = format!("cancelled: {}", end.summary);
                 if self.begun.contains(&step.id) {
                     self.fail(&step.id, &reason);
                 } else {
@@ -382,8 +375,8 @@ impl Listener for Publisher {
             }
             let stale = outputs.get("stale") == Some(&Value::Bool(true));
             let made = step.action.starts_with("template.") || step.action.starts_with("iso.");
-            let pending = self.is_dry() && made && (stale || *changed == Some(true));
-            let how = Ended::of(*status, fingerprint.is_some(), pending);
+            let pending = self.is_dry() && made && (stale || end.changed == Some(true));
+            let how = Ended::of(*status, end.fingerprint.is_some(), pending);
             if let Some(last) = self.publications.end(&step.id, how) {
                 self.put(latest::LAST_STEP_COMPLETED, last.as_str());
             }

@@ -100,19 +100,11 @@ fn info(id: &str, plan: &Plan, dry_run: bool) -> RunInfo {
 }
 
 fn finished(status: Status, outputs: Value) -> EventKind {
-    EventKind::StepFinished {
-        status,
-        changed: None,
+    EventKind::StepFinished(StepEnd {
         duration_ms: 1,
-        summary: "why canary-7f3a | it \"is\" so\nand so".to_owned(),
         outputs: serde_json::from_value(outputs).unwrap(),
-        fingerprint: None,
-        warnings: Vec::new(),
-        help: Vec::new(),
-        tail: Vec::new(),
-        exit: None,
-        log: None,
-    }
+        ..StepEnd::new(status, "why canary-7f3a | it \"is\" so\nand so")
+    })
 }
 
 fn plan() -> Plan {

@@ -116,19 +116,18 @@ impl<'a, 'b> Builder<'a, 'b> {
         let recipe = self.instances.list[index].recipe;
         let mut renderer = self.instances.renderer(index);
         renderer.set_steps(&self.reach, index);
-        let prefix = format!("{}/", self.names[index]);
+        let name = self.names[index].clone();
         let mut inner: BTreeSet<StepId> = BTreeSet::new();
         let mut added: Vec<(StepId, bool)> = Vec::new();
         for (position, def) in recipe.steps.iter().enumerate() {
             let mut step = self.step(index, def, &renderer);
             step.continues = continues.map(|recipe| self.names[recipe].clone());
-            let own = |id: &str| StepId(format!("{prefix}{id}"));
+            let own = |id: &str| StepId::new(&name, id);
             step.needs = needs::written(recipe, position)
                 .into_iter()
                 .map(own)
                 .collect();
             for used in renderer.take_steps() {
-                let used = StepId(used);
                 if used == step.id {
                     self.instances.findings.push(
                         Diagnostic::error(format!("step `{}` uses its own outputs", step.id)).at(
@@ -142,10 +141,7 @@ impl<'a, 'b> Builder<'a, 'b> {
                     step.needs.push(used);
                 }
             }
-            let has_own = step
-                .needs
-                .iter()
-                .any(|need| need.as_str().starts_with(&prefix));
+            let has_own = step.needs.iter().any(|need| need.recipe() == name);
             if !has_own && !step.finally {
                 let more = gate.iter().filter(|need| !step.needs.contains(need));
                 let more: Vec<StepId> = more.cloned().collect();
@@ -171,7 +167,7 @@ impl<'a, 'b> Builder<'a, 'b> {
     }
 
     fn step(&mut self, index: usize, def: &StepDef, renderer: &Renderer<'_>) -> Step {
-        let id = format!("{}/{}", self.names[index], def.id.get_ref());
+        let id = StepId::new(&self.names[index], def.id.get_ref());
         let mut step = Step::new(id, def.action.get_ref().as_str());
         let (layer, recipe) = {
             let instance = &self.instances.list[index];

@@ -16,7 +16,7 @@ pub fn tree(plan: &Plan) -> String {
     for (l, (layer, steps)) in layers.into_iter().enumerate() {
         let (branch, indent) = arms(l + 1 == last_layer);
         lines.push(format!("{branch}{}", layer.to_uppercase()));
-        let recipes = groups(steps, |step| instance(&step.id).to_owned());
+        let recipes = groups(steps, |step| step.id.recipe().to_owned());
         let last_recipe = recipes.len();
         for (r, (_, steps)) in recipes.into_iter().enumerate() {
             let (branch, inner) = arms(r + 1 == last_recipe);
@@ -34,20 +34,20 @@ pub fn tree(plan: &Plan) -> String {
 
 /// `apply (tofu.apply) after plan, l1-ensure/build`
 fn told(step: &Step, above: Option<&Step>) -> String {
-    let mut text = format!("{} ({})", local(&step.id), step.action);
+    let mut text = format!("{} ({})", step.id.name(), step.action);
     let only_above = above.is_some_and(|above| step.needs.as_slice() == [above.id.clone()]);
     if !step.needs.is_empty() && !only_above {
         let (own, foreign): (Vec<&StepId>, Vec<&StepId>) = step
             .needs
             .iter()
-            .partition(|need| instance(need) == instance(&step.id));
-        let mut names: Vec<String> = own.iter().map(|need| local(need).to_owned()).collect();
+            .partition(|need| need.recipe() == step.id.recipe());
+        let mut names: Vec<String> = own.iter().map(|need| need.name().to_owned()).collect();
         // Many steps of one recipe are told as a number.
-        for chunk in foreign.chunk_by(|a, b| instance(a) == instance(b)) {
+        for chunk in foreign.chunk_by(|a, b| a.recipe() == b.recipe()) {
             match chunk {
                 [one] => names.push(one.to_string()),
                 [first, ..] => {
-                    names.push(format!("{} steps of {}", chunk.len(), instance(first)));
+                    names.push(format!("{} steps of {}", chunk.len(), first.recipe()));
                 }
                 [] => {}
             }
@@ -74,7 +74,7 @@ fn arms(last: bool) -> (&'static str, &'static str) {
 /// For Graphviz. Arrows go from what runs first to what waits for it.
 pub fn dot(plan: &Plan) -> String {
     let mut out = String::from("digraph plan {\n  rankdir=LR;\n  node [shape=box];\n");
-    for (index, (_, steps)) in groups(&plan.steps, |step| instance(&step.id).to_owned())
+    for (index, (_, steps)) in groups(&plan.steps, |step| step.id.recipe().to_owned())
         .into_iter()
         .enumerate()
     {
@@ -82,7 +82,7 @@ pub fn dot(plan: &Plan) -> String {
         line(&mut out, format_args!("  subgraph cluster_{index} {{"));
         line(&mut out, format_args!("    label={};", quoted(label)));
         for step in steps {
-            let label = format!("{}\n{}", local(&step.id), step.action);
+            let label = format!("{}\n{}", step.id.name(), step.action);
             let (id, label) = (quoted(step.id.as_str()), quoted(&label));
             line(&mut out, format_args!("    {id} [label={label}];"));
         }
@@ -105,7 +105,7 @@ pub fn mermaid(plan: &Plan) -> String {
     let at = |id: &StepId| places.get(id).copied();
     let mut out = String::from("flowchart LR\n");
     let mut number = 0_usize;
-    for (index, (_, steps)) in groups(&plan.steps, |step| instance(&step.id).to_owned())
+    for (index, (_, steps)) in groups(&plan.steps, |step| step.id.recipe().to_owned())
         .into_iter()
         .enumerate()
     {
@@ -117,7 +117,7 @@ pub fn mermaid(plan: &Plan) -> String {
         for step in steps {
             let label = format!(
                 "{}<br/>{}",
-                entities(local(&step.id)),
+                entities(step.id.name()),
                 entities(&step.action)
             );
             line(&mut out, format_args!("    s{number}[\"{label}\"]"));
@@ -160,20 +160,6 @@ fn groups<K: PartialEq>(steps: &[Step], key: impl Fn(&Step) -> K) -> Vec<(K, &[S
         .chunk_by(|a, b| key(a) == key(b))
         .filter_map(|chunk| Some((key(chunk.first()?), chunk)))
         .collect()
-}
-
-/// `l2-apply` of `l2-apply/plan`.
-fn instance(id: &StepId) -> &str {
-    id.as_str()
-        .rsplit_once('/')
-        .map_or("", |(instance, _)| instance)
-}
-
-/// `plan` of `l2-apply/plan`.
-fn local(id: &StepId) -> &str {
-    id.as_str()
-        .rsplit_once('/')
-        .map_or(id.as_str(), |(_, local)| local)
 }
 
 fn line(out: &mut String, text: std::fmt::Arguments<'_>) {

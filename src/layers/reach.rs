@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::instances::Instance;
 use super::model::Recipe;
+use crate::plan::StepId;
 
 /// The instances of a plan, as templates see them.
 #[derive(Debug)]
@@ -55,14 +56,14 @@ impl Reach {
     /// The id of a step in the plan, as the instance at `from` names it: its own
     /// steps by their ids, those of what it depends on as `recipe/step`, where
     /// that recipe runs only once among them.
-    pub(super) fn find(&self, from: usize, name: &str) -> Option<String> {
+    pub(super) fn find(&self, from: usize, name: &str) -> Option<StepId> {
         let (at, step) = match name.split_once('/') {
             None => (from, name),
             Some((recipe, step)) => (self.only(from, recipe)?, step),
         };
         let found = self.instances.get(at)?;
         let finally = found.recipe.0.get(step)?;
-        (at == from || !finally).then(|| format!("{}/{step}", found.name))
+        (at == from || !finally).then(|| StepId::new(&found.name, step))
     }
 
     /// The one instance of a recipe among what `from` depends on.

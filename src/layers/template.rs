@@ -13,6 +13,7 @@ use super::model::Layer;
 use super::reach::Reach;
 use crate::lab::variables::is_secret;
 use crate::lab::{Environment, Lab};
+use crate::plan::StepId;
 
 /// Whether a text is more than itself.
 pub(super) fn is_template(text: &str) -> bool {
@@ -84,7 +85,7 @@ pub(super) struct Lookups {
     /// Secret variables.
     pub(super) refused: BTreeSet<String>,
     /// Steps (as they are named in the plan) whose outputs are used.
-    pub(super) steps: BTreeSet<String>,
+    pub(super) steps: BTreeSet<StepId>,
     /// Steps that there are not.
     pub(super) unknown_steps: BTreeSet<String>,
     /// Outputs, as they are referred to in the plan.
@@ -219,7 +220,7 @@ impl<'e> Renderer<'e> {
     }
 
     /// Names of steps whose outputs were used since the last call.
-    pub(super) fn take_steps(&self) -> BTreeSet<String> {
+    pub(super) fn take_steps(&self) -> BTreeSet<StepId> {
         std::mem::take(&mut self.lock().steps)
     }
 
@@ -320,7 +321,7 @@ impl Object for Steps {
 /// `steps.ID.KEY`: known only when the step has run.
 #[derive(Debug)]
 struct Outputs {
-    step: String,
+    step: StepId,
     lookups: Shared,
 }
 

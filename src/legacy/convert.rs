@@ -13,7 +13,7 @@ use super::document::State;
 use super::judge::{Verdict, judge};
 use super::split::Run;
 use super::times::written;
-use crate::plan::{Event, EventKind, Outcome, RunInfo, Status, StepId, Stream};
+use crate::plan::{Event, EventKind, Outcome, RunInfo, Status, StepEnd, StepId, Stream};
 use crate::runs::{Header, flow, is_id};
 
 /// What is known of a run besides its events.
@@ -227,19 +227,7 @@ fn told(run: &Run, times: &[Timestamp], records: Vec<Record>) -> Vec<Event> {
 }
 
 fn finished(record: Record) -> Event {
-    let kind = EventKind::StepFinished {
-        status: record.status,
-        changed: None,
-        duration_ms: 0,
-        summary: record.summary,
-        outputs: BTreeMap::new(),
-        fingerprint: None,
-        warnings: Vec::new(),
-        help: Vec::new(),
-        tail: Vec::new(),
-        exit: None,
-        log: None,
-    };
+    let kind = EventKind::StepFinished(StepEnd::new(record.status, record.summary));
     event(record.at, Some(&record.phase), kind)
 }
 
@@ -263,7 +251,7 @@ fn end(start: Timestamp, verdict: &Verdict) -> Option<Event> {
 fn event(at: Timestamp, phase: Option<&str>, kind: EventKind) -> Event {
     Event {
         time: written(at),
-        step: phase.map(|phase| StepId(format!("legacy/{phase}"))),
+        step: phase.map(|phase| StepId::new("legacy", phase)),
         kind,
     }
 }

@@ -7,25 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::StepId;
-
-/// How a step ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Status {
-    /// It did what it should.
-    Succeeded,
-    /// It did not.
-    Failed,
-    /// Its `when` said no, or there was nothing to do.
-    Skipped,
-    /// Something it needs failed, was blocked or was cancelled.
-    Blocked,
-    /// The user stopped it.
-    Cancelled,
-    /// Dry run only: it depends on something that only a live run makes.
-    NotPlanned,
-}
+use super::{StepEnd, StepId};
 
 /// How a run ended.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -191,40 +173,7 @@ pub enum EventKind {
         wait_seconds: u64,
     },
     /// A step ended.
-    StepFinished {
-        /// How.
-        status: Status,
-        /// Whether anything changed, where the action can tell.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        changed: Option<bool>,
-        /// Milliseconds from its first start, 0 when it never started.
-        duration_ms: u64,
-        /// One line: the result, or the reason.
-        #[serde(default, skip_serializing_if = "String::is_empty")]
-        summary: String,
-        /// What it published for later steps.
-        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-        outputs: BTreeMap<String, Value>,
-        /// What its result rests on, see [`super::Fingerprint`]; absent when it
-        /// did not run, or when `outputs` are not all that it published.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        fingerprint: Option<String>,
-        /// Warnings it ended with.
-        #[serde(default, skip_serializing_if = "Vec::is_empty")]
-        warnings: Vec<String>,
-        /// What to do, when it failed.
-        #[serde(default, skip_serializing_if = "Vec::is_empty")]
-        help: Vec<String>,
-        /// Last lines of its output, when it failed.
-        #[serde(default, skip_serializing_if = "Vec::is_empty")]
-        tail: Vec<String>,
-        /// Exit code this failure stands for.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        exit: Option<u8>,
-        /// Its log, relative to the lab.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        log: Option<String>,
-    },
+    StepFinished(StepEnd),
     /// A signal arrived, and what `hl` does about it.
     Interrupted {
         /// `SIGINT`, `SIGTERM`, `SIGHUP`, `SIGQUIT`, `SIGALRM`, `SIGUSR1`,
@@ -260,5 +209,48 @@ impl EventKind {
             return Some(info);
         }
         None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::Status;
+
+    /// Journals and streams of every version have these bytes.
+    #[test]
+    fn the_end_of_a_step_is_written_as_ever() {
+        let event = |end| Event {
+            time: "t".to_owned(),
+            step: Some(StepId::from("r/a")),
+            kind: EventKind::StepFinished(end),
+        };
+        let bare = event(StepEnd::new(Status::NotPlanned, ""));
+        let text = |texts: &str| vec![texts.to_owned()];
+        let full = event(StepEnd {
+            changed: Some(true),
+            duration_ms: 12,
+            outputs: [("k".to_owned(), Value::from(1.5))].into(),
+            fingerprint: Some("f".to_owned()),
+            warnings: text("w"),
+            help: text("h"),
+            tail: text("l"),
+            exit: Some(7),
+            log: Some("g".to_owned()),
+            ..StepEnd::new(Status::Failed, "s")
+        });
+        for (event, written) in [
+            (
+                bare,
+                r#"{"time":"t","step":"r/a","event":"step_finished","status":"not_planned","duration_ms":0}"#,
+            ),
+            (
+                full,
+                r#"{"time":"t","step":"r/a","event":"step_finished","status":"failed","changed":true,"duration_ms":12,"summary":"s","outputs":{"k":1.5},"fingerprint":"f","warnings":["w"],"help":["h"],"tail":["l"],"exit":7,"log":"g"}"#,
+            ),
+        ] {
+            assert_eq!(serde_json::to_string(&event).unwrap(), written);
+            assert_eq!(serde_json::from_str::<Event>(written).unwrap(), event);
+        }
     }
 }

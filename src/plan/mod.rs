@@ -2,8 +2,10 @@
 //! ([`Event`]). No I/O here; everything serialises.
 
 mod consent;
+mod end;
 mod event;
 mod fingerprint;
+mod id;
 mod index;
 mod limit;
 mod listener;
@@ -11,18 +13,22 @@ mod order;
 mod past;
 mod reference;
 mod step;
+mod tally;
 mod took;
 mod wrap;
 
 pub use crate::base::sanitize;
 pub use consent::Consent;
-pub use event::{Event, EventKind, Outcome, Resumed, RunInfo, Status, Stream};
+pub use end::{Status, StepEnd, StepState};
+pub use event::{Event, EventKind, Outcome, Resumed, RunInfo, Stream};
 pub use fingerprint::{Difference, Fingerprint};
+pub use id::StepId;
 pub use limit::MOST_STEPS;
 pub use listener::Listener;
 pub use order::{Cycle, dependents, needs, order, sort};
 pub use past::{DoneBefore, Past, past};
 pub use reference::{Missing, Published, references, resolve};
-pub use step::{OnFailure, PLAN_VERSION, Plan, Retry, RetryOn, Step, StepId, Timeout};
+pub use step::{OnFailure, PLAN_VERSION, Plan, Retry, RetryOn, Step, Timeout};
+pub use tally::{Ended, StepRun, Tally};
 pub use took::took;
 pub use wrap::{TEXT, wrap};

@@ -108,7 +108,7 @@ mod tests {
             .map(|i| Step::new(format!("r/{i}"), "command"))
             .collect();
         for (from, to) in edges {
-            steps[*from].needs.push(StepId(format!("r/{to}")));
+            steps[*from].needs.push(StepId::from(format!("r/{to}")));
         }
         Plan::new("r", steps)
     }
@@ -119,7 +119,7 @@ mod tests {
             // Edges that point to an earlier step only: never a cycle.
             let edges: Vec<_> = edges.into_iter().filter(|(a, b)| a > b).collect();
             let order = order(&plan(&edges, 12)).unwrap();
-            let at = |i: usize| order.iter().position(|id| id.0 == format!("r/{i}")).unwrap();
+            let at = |i: usize| order.iter().position(|id| id.as_str() == format!("r/{i}")).unwrap();
             for (from, to) in edges {
                 prop_assert!(at(to) < at(from));
             }

@@ -1,10 +1,10 @@
 //! What the earlier parts of a run did with each step, read from its events.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::{Event, EventKind, Status, StepId};
+use super::{Event, StepId, Tally};
 
 /// How far a step came.
 #[derive(Debug, Clone, PartialEq)]
@@ -35,72 +35,15 @@ pub struct DoneBefore {
     pub time: String,
 }
 
-/// The past of every step that was started in a run. One that never started is
-/// not among them.
+/// The past of every step that was started in a run.
 pub fn past(events: &[Event]) -> BTreeMap<StepId, Past> {
-    let mut known: BTreeMap<StepId, Past> = BTreeMap::new();
-    // Those that began in the part of the run that is being read.
-    let mut started: BTreeSet<&StepId> = BTreeSet::new();
-    for event in events {
-        if event.kind.begins().is_some() {
-            started.clear();
-        }
-        let Some(step) = &event.step else { continue };
-        if let EventKind::StepStarted { .. } = event.kind {
-            started.insert(step);
-            known.insert(step.clone(), Past::Killed);
-        }
-        let EventKind::StepFinished {
-            status,
-            outputs,
-            fingerprint,
-            ..
-        } = &event.kind
-        else {
-            continue;
-        };
-        let done = |time: &str| {
-            Past::Done(DoneBefore {
-                fingerprint: fingerprint.clone(),
-                outputs: outputs.clone(),
-                time: time.to_owned(),
-            })
-        };
-        let ran = started.contains(step);
-        match (status, ran) {
-            (Status::Succeeded, _) | (Status::Skipped, true) => {
-                known.insert(step.clone(), done(&event.time));
-            }
-            // Its earlier result still stood, and was published again; that
-            // may be of another run, which is not told here.
-            (Status::Skipped, false) if fingerprint.is_some() => {
-                known
-                    .entry(step.clone())
-                    .or_insert_with(|| done(&event.time));
-            }
-            (Status::Skipped, false) => {
-                known.insert(step.clone(), Past::Skipped);
-            }
-            (Status::Failed, _) => {
-                known.insert(step.clone(), Past::Failed);
-            }
-            (Status::NotPlanned, _) => {
-                known.insert(step.clone(), Past::NotPlanned);
-            }
-            (Status::Cancelled, true) => {
-                known.insert(step.clone(), Past::Stopped);
-            }
-            // It never started: what it did before still stands.
-            (Status::Blocked | Status::Cancelled, _) => {}
-        }
-    }
-    known
+    Tally::of(events).past()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::RunInfo;
+    use crate::plan::{EventKind, RunInfo, Status, StepEnd};
 
     fn event(step: &str, kind: EventKind) -> Event {
         Event {
@@ -115,19 +58,10 @@ mod tests {
     }
 
     fn ended(step: &str, status: Status, fingerprint: Option<&str>) -> Event {
-        let kind = EventKind::StepFinished {
-            status,
-            changed: None,
-            duration_ms: 1,
-            summary: String::new(),
-            outputs: BTreeMap::new(),
+        let kind = EventKind::StepFinished(StepEnd {
             fingerprint: fingerprint.map(str::to_owned),
-            warnings: Vec::new(),
-            help: Vec::new(),
-            tail: Vec::new(),
-            exit: None,
-            log: None,
-        };
+            ..StepEnd::new(status, "")
+        });
         event(step, kind)
     }
 

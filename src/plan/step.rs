@@ -1,39 +1,13 @@
 //! Steps and the plan they form.
 
-use std::fmt;
 use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::StepId;
 use super::index::Index;
-
-/// A step's name, unique in its plan: `recipe/step`, e.g. `l2-apply/plan`.
-#[derive(
-    Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
-)]
-#[serde(transparent)]
-pub struct StepId(pub String);
-
-impl StepId {
-    /// The name as text.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Display for StepId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl From<&str> for StepId {
-    fn from(text: &str) -> Self {
-        Self(text.to_owned())
-    }
-}
 
 /// What happens to the rest of a plan when a step fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
@@ -181,13 +155,12 @@ impl Plan {
 
 impl Step {
     /// A bare step; the other fields are public.
-    pub fn new(id: impl Into<String>, action: impl Into<String>) -> Self {
+    pub fn new(id: impl Into<StepId>, action: impl Into<String>) -> Self {
         let id = id.into();
-        let recipe = id.split('/').next().unwrap_or_default().to_owned();
         Self {
-            id: StepId(id),
             layer: None,
-            recipe,
+            recipe: id.recipe().to_owned(),
+            id,
             node: None,
             doc: String::new(),
             action: action.into(),

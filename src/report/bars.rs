@@ -66,7 +66,7 @@ impl Bars {
 
     /// `     Running l1-ensure(debian-13)/build`
     fn prefix(&self, step: &StepId) -> String {
-        let (verb, name) = fitting(step.as_str(), (self.width)());
+        let (verb, name) = fitting(step, (self.width)());
         let verb = if verb {
             self.palette.verb(Paint::Active, "Running")
         } else {
@@ -101,14 +101,13 @@ impl Bars {
 
 /// What is said in front of a step's message so that the message keeps enough
 /// of the line: whether the verb, and how much of the step's id.
-fn fitting(step: &str, width: Option<usize>) -> (bool, &str) {
+fn fitting(step: &StepId, width: Option<usize>) -> (bool, &str) {
     let room = width.map_or(usize::MAX, |width| width.saturating_sub(TOOK + MESSAGE));
-    let own = step.rsplit_once('/').map_or(step, |(_, own)| own);
-    let whole = step.chars().count();
+    let whole = step.as_str().chars().count();
     match room {
-        _ if 13 + whole <= room => (true, step),
-        _ if 2 + whole <= room => (false, step),
-        _ => (false, own),
+        _ if 13 + whole <= room => (true, step.as_str()),
+        _ if 2 + whole <= room => (false, step.as_str()),
+        _ => (false, step.name()),
     }
 }
 
@@ -124,11 +123,12 @@ mod tests {
 
     #[test]
     fn a_narrow_terminal_shows_less_of_the_name_and_enough_of_the_message() {
-        let step = "l1-ensure(debian-13)/build";
-        assert_eq!(fitting(step, None), (true, step));
-        assert_eq!(fitting(step, Some(120)), (true, step));
-        assert_eq!(fitting(step, Some(80)), (false, step));
+        let text = "l1-ensure(debian-13)/build";
+        let step = &StepId::from(text);
+        assert_eq!(fitting(step, None), (true, text));
+        assert_eq!(fitting(step, Some(120)), (true, text));
+        assert_eq!(fitting(step, Some(80)), (false, text));
         assert_eq!(fitting(step, Some(60)), (false, "build"));
-        assert_eq!(fitting("look", Some(80)), (true, "look"));
+        assert_eq!(fitting(&StepId::from("look"), Some(80)), (true, "look"));
     }
 }

@@ -6,9 +6,9 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{Ended, Tally, summary::runway_verdict};
+use super::summary::runway_verdict;
 use crate::diag::{Exit, Failure};
-use crate::plan::{Outcome, Plan, Status};
+use crate::plan::{Ended, Outcome, Plan, Status, Tally};
 
 /// A whole run. Everything in it is redacted.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
@@ -99,19 +99,17 @@ impl Document {
             exit,
             duration_seconds: duration.as_secs_f64(),
             runway: runway_verdict(plan, tally),
-            phases: tally.ended.iter().map(|ended| step(plan, ended)).collect(),
-            context: tally.ended.iter().flat_map(|e| e.outputs.clone()).collect(),
+            phases: tally.ended().map(|ended| step(plan, ended)).collect(),
+            context: tally.ended().flat_map(|e| e.end.outputs.clone()).collect(),
             outputs: tally
-                .ended
-                .iter()
-                .filter(|e| !e.outputs.is_empty())
-                .map(|e| (e.step.to_string(), e.outputs.clone()))
+                .ended()
+                .filter(|e| !e.end.outputs.is_empty())
+                .map(|e| (e.step.to_string(), e.end.outputs.clone()))
                 .collect(),
             error: tally
-                .ended
-                .iter()
-                .find(|e| e.status == Status::Failed)
-                .map(|e| format!("step `{}` failed: {}", e.step, e.summary))
+                .ended()
+                .find(|e| e.end.status == Status::Failed)
+                .map(|e| format!("step `{}` failed: {}", e.step, e.end.summary))
                 .or_else(|| failure.map(ToString::to_string)),
         }
     }
@@ -153,41 +151,39 @@ impl Document {
     }
 }
 
-fn step(plan: &Plan, ended: &Ended) -> StepReport {
-    let step = plan.step(&ended.step);
+fn step(plan: &Plan, ended: Ended<'_>) -> StepReport {
+    let step = plan.step(ended.step);
+    let end = ended.end.clone();
     StepReport {
         name: ended.step.to_string(),
         doc: step.map(|s| s.doc.clone()).unwrap_or_default(),
         layer: step.and_then(|s| s.layer.clone()),
-        status: ended.status,
-        changed: ended.changed,
-        message: ended.summary.clone(),
-        help: ended.help.clone(),
-        warnings: ended.warnings.clone(),
-        tail: ended.tail.clone(),
-        duration: ended.duration.as_secs_f64(),
-        log: ended.log.clone(),
+        status: end.status,
+        changed: end.changed,
+        duration: end.duration().as_secs_f64(),
+        message: end.summary,
+        help: end.help,
+        warnings: end.warnings,
+        tail: end.tail,
+        log: end.log,
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{ended, over, plan};
+    use super::super::testing::{end_of, ended, over, plan};
     use super::*;
-    use crate::plan::EventKind;
 
     #[test]
     fn it_holds_every_step_the_verdict_and_the_first_failure() {
         let plan = plan(&["l0-r/a", "l2-b/plan", "l2-b/apply", "l2-b/outputs"]);
         let mut first = ended(10, "l0-r/a", Status::Succeeded, 10, "fine");
-        if let EventKind::StepFinished { outputs, .. } = &mut first.kind {
-            outputs.insert("version".to_owned(), "9.1".into());
-        }
+        let end = end_of(&mut first);
+        end.outputs.insert("version".to_owned(), "9.1".into());
         let mut second = ended(20, "l2-b/plan", Status::Succeeded, 10, "planned");
-        if let EventKind::StepFinished { outputs, .. } = &mut second.kind {
-            outputs.insert("version".to_owned(), "9.2".into());
-            outputs.insert("vm_ip".to_owned(), "10.0.0.5".into());
-        }
+        let end = end_of(&mut second);
+        end.outputs.insert("version".to_owned(), "9.2".into());
+        end.outputs.insert("vm_ip".to_owned(), "10.0.0.5".into());
         let mut tally = Tally::default();
         for event in [
             first,

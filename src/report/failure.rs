@@ -4,9 +4,9 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use super::{Ended, Paint, Palette};
+use super::{Paint, Palette};
 use crate::base::short_duration;
-use crate::plan::{sanitize, wrap};
+use crate::plan::{StepEnd, StepId, sanitize, wrap};
 
 /// How to go on after a failure.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,22 +22,19 @@ const REMARK: usize = 10;
 
 /// The block for a failed step, in lines of `width` columns.
 pub fn failed_step(
-    ended: &Ended,
+    step: &StepId,
+    end: &StepEnd,
     go_on: Option<&GoOn>,
     palette: Palette,
     width: Option<usize>,
 ) -> String {
     let mut out = String::new();
-    let after = if ended.duration < Duration::from_millis(50) {
+    let after = if end.duration() < Duration::from_millis(50) {
         String::new()
     } else {
-        format!(" after {}", short_duration(ended.duration))
+        format!(" after {}", short_duration(end.duration()))
     };
-    let title = format!(
-        "step `{}` failed{after}: {}",
-        ended.step,
-        sanitize(&ended.summary)
-    );
+    let title = format!("step `{step}` failed{after}: {}", sanitize(&end.summary));
     line(
         &mut out,
         &format!(
@@ -46,7 +43,7 @@ pub fn failed_step(
             palette.paint(Paint::Bold, wrap(&format!(": {title}"), 5, 2, width))
         ),
     );
-    for text in &ended.tail {
+    for text in &end.tail {
         let bar = palette.paint(Paint::Dim, "|");
         for (index, part) in wrap(&sanitize(text), 4, 4, width).split('\n').enumerate() {
             let part = if index == 0 { part } else { part.trim_start() };
@@ -60,13 +57,13 @@ pub fn failed_step(
             &format!("  {label} {}", wrap(text, REMARK, REMARK, width)),
         );
     };
-    for help in &ended.help {
+    for help in &end.help {
         for (index, text) in help.lines().enumerate() {
             let label = if index == 0 { "= help:" } else { "       " };
             remark(Paint::Active, label, &sanitize(text));
         }
     }
-    if let Some(log) = &ended.log {
+    if let Some(log) = &end.log {
         remark(Paint::Dim, "= note:", &format!("full log: {log}"));
     }
     let how = match go_on {
@@ -85,31 +82,25 @@ fn line(out: &mut String, text: &str) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Tally;
-    use super::super::testing::ended;
+    use super::super::testing::{end_of, ended};
     use super::*;
-    use crate::plan::{EventKind, Status};
+    use crate::plan::Status;
 
     #[test]
     fn it_says_which_how_the_last_lines_what_helps_the_log_and_how_to_go_on() {
-        let mut end = ended(
+        let mut event = ended(
             61_000,
             "l2-b/apply",
             Status::Failed,
             61_000,
             "it\u{7} broke",
         );
-        if let EventKind::StepFinished {
-            help, tail, log, ..
-        } = &mut end.kind
-        {
-            help.push("first line\nsecond line".to_owned());
-            tail.push("  indented".to_owned());
-            *log = Some("state/logs/r/l2-b-apply.log".to_owned());
-        }
-        let mut tally = Tally::default();
-        tally.take(&end);
-        let text = |go_on| failed_step(&tally.ended[0], go_on, Palette { color: false }, None);
+        let end = end_of(&mut event);
+        end.help.push("first line\nsecond line".to_owned());
+        end.tail.push("  indented".to_owned());
+        end.log = Some("state/logs/r/l2-b-apply.log".to_owned());
+        let step = StepId::from("l2-b/apply");
+        let text = |go_on| failed_step(&step, end, go_on, Palette { color: false }, None);
         let again = GoOn::Again("hl up 'a b'".to_owned());
         insta::assert_snapshot!(text(Some(&again)), @r"
         error: step `l2-b/apply` failed after 1m 01s: it broke

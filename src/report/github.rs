@@ -6,9 +6,8 @@
 
 use std::fmt::Write as _;
 
-use super::Tally;
 use crate::base::short_duration;
-use crate::plan::{Outcome, Plan, Status, sanitize};
+use crate::plan::{Ended, Outcome, Plan, Status, Tally, sanitize};
 
 /// How bad an annotation is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -93,8 +92,8 @@ pub fn step_summary(plan: &Plan, tally: &Tally, dry_run: bool) -> String {
         plan.recipe.replace('`', "'"),
         short_duration(took)
     );
-    for step in &tally.ended {
-        let status = match step.status {
+    for Ended { step, end, .. } in tally.ended() {
+        let status = match end.status {
             Status::Succeeded => "✅ done",
             Status::Failed => "❌ failed",
             Status::Skipped => "⏭️ skipped",
@@ -102,17 +101,17 @@ pub fn step_summary(plan: &Plan, tally: &Tally, dry_run: bool) -> String {
             Status::Cancelled => "🛑 cancelled",
             Status::NotPlanned => "❔ not planned",
         };
-        let took = if step.duration.is_zero() {
+        let took = if end.duration_ms == 0 {
             String::new()
         } else {
-            short_duration(step.duration)
+            short_duration(end.duration())
         };
         // Writing to a String cannot fail.
         writeln!(
             out,
             "| {} | {status} | {took} | {} |",
-            cell(step.step.as_str()),
-            cell(&step.summary)
+            cell(step.as_str()),
+            cell(&end.summary)
         )
         .unwrap_or_default();
     }

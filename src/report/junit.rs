@@ -9,15 +9,15 @@ use std::time::Duration;
 use quick_xml::Writer;
 use quick_xml::events::{BytesDecl, BytesText, Event};
 
-use super::{Ended, Tally};
-use crate::plan::{Plan, Status, StepId, sanitize};
+use super::tally::{span, times};
+use crate::plan::{Ended, Plan, Status, StepId, Tally, sanitize};
 
 type Xml = Writer<Cursor<Vec<u8>>>;
 
 /// One step as a test case.
 struct Case<'a> {
     name: &'a str,
-    ended: Option<&'a Ended>,
+    ended: Option<Ended<'a>>,
 }
 
 /// The file of a run. Steps that never ended are skipped ones.
@@ -26,12 +26,14 @@ struct Case<'a> {
 /// Never: it is written to memory.
 pub fn junit(plan: &Plan, tally: &Tally) -> std::io::Result<String> {
     let mut suites: Vec<(&str, Vec<Case<'_>>)> = Vec::new();
-    let ended: BTreeMap<&StepId, &Ended> = tally.ended.iter().map(|e| (&e.step, e)).collect();
+    let ended: BTreeMap<&StepId, Ended<'_>> = tally.ended().map(|e| (e.step, e)).collect();
     for step in &plan.steps {
-        let id = step.id.as_str();
-        let (suite, name) = id.split_once('/').unwrap_or((plan.recipe.as_str(), id));
+        let suite = match step.id.recipe() {
+            "" => plan.recipe.as_str(),
+            recipe => recipe,
+        };
         let case = Case {
-            name,
+            name: step.id.name(),
             ended: ended.get(&step.id).copied(),
         };
         match suites.iter_mut().find(|(name, _)| *name == suite) {
@@ -40,18 +42,12 @@ pub fn junit(plan: &Plan, tally: &Tally) -> std::io::Result<String> {
         }
     }
     let took = tally.finished.unwrap_or_default().2;
-    document(
-        &plan.recipe,
-        took,
-        tally.ended.iter(),
-        plan.steps.len(),
-        |xml| {
-            for (name, cases) in &suites {
-                suite(xml, name, cases)?;
-            }
-            Ok(())
-        },
-    )
+    document(&plan.recipe, took, tally.ended(), plan.steps.len(), |xml| {
+        for (name, cases) in &suites {
+            suite(xml, name, cases)?;
+        }
+        Ok(())
+    })
 }
 
 /// The file of a run that did not start: one case, an error.
@@ -92,11 +88,11 @@ pub fn junit_not_started(name: &str, message: &str) -> std::io::Result<String> {
 fn document<'a>(
     name: &str,
     took: Duration,
-    ended: impl Iterator<Item = &'a Ended>,
+    ended: impl Iterator<Item = Ended<'a>>,
     tests: usize,
     inner: impl FnOnce(&mut Xml) -> std::io::Result<()>,
 ) -> std::io::Result<String> {
-    let failures = ended.filter(|e| e.status == Status::Failed).count();
+    let failures = ended.filter(|e| e.end.status == Status::Failed).count();
     let mut xml = Writer::new_with_indent(Cursor::new(Vec::new()), b' ', 2);
     xml.write_event(Event::Decl(BytesDecl::new("1.0", Some("UTF-8"), None)))?;
     xml.create_element("testsuites")
@@ -116,12 +112,9 @@ fn suite(xml: &mut Xml, name: &str, cases: &[Case<'_>]) -> std::io::Result<()> {
         .filter(|case| case.status() == Some(Status::Failed));
     let failed = failed.count().to_string();
     let skipped = cases.iter().filter(|case| case.is_skipped()).count();
-    let ended: Vec<&Ended> = cases.iter().filter_map(|case| case.ended).collect();
-    let took = Tally::span(ended.iter().copied());
-    let started = ended
-        .iter()
-        .map(|e| e.at.saturating_sub(e.duration).unwrap_or(e.at))
-        .min();
+    let ended: Vec<Ended<'_>> = cases.iter().filter_map(|case| case.ended).collect();
+    let took = span(ended.iter().copied());
+    let started = ended.into_iter().map(|e| times(e).0).min();
     let mut element = xml
         .create_element("testsuite")
         .with_attribute(("name", clean(name).as_str()))
@@ -145,7 +138,7 @@ fn suite(xml: &mut Xml, name: &str, cases: &[Case<'_>]) -> std::io::Result<()> {
 
 impl Case<'_> {
     fn status(&self) -> Option<Status> {
-        self.ended.map(|ended| ended.status)
+        self.ended.map(|ended| ended.end.status)
     }
 
     fn is_skipped(&self) -> bool {
@@ -153,13 +146,13 @@ impl Case<'_> {
     }
 
     fn write(&self, xml: &mut Xml, suite: &str) -> std::io::Result<()> {
-        let took = self.ended.map(|ended| ended.duration).unwrap_or_default();
+        let took = self.ended.map(|ended| ended.end.duration());
         let element = xml
             .create_element("testcase")
             .with_attribute(("classname", clean(suite).as_str()))
             .with_attribute(("name", clean(self.name).as_str()))
-            .with_attribute(("time", seconds(took).as_str()));
-        let log = self.ended.and_then(|ended| ended.log.as_deref());
+            .with_attribute(("time", seconds(took.unwrap_or_default()).as_str()));
+        let log = self.ended.and_then(|ended| ended.end.log.as_deref());
         if self.status() == Some(Status::Succeeded) && log.is_none() {
             element.write_empty()?;
             return Ok(());
@@ -176,19 +169,19 @@ impl Case<'_> {
     }
 
     fn result(&self, xml: &mut Xml) -> std::io::Result<()> {
-        let Some(ended) = self.ended else {
+        let Some(Ended { end, .. }) = self.ended else {
             xml.create_element("skipped")
                 .with_attribute(("message", "the run ended before it"))
                 .write_empty()?;
             return Ok(());
         };
-        let message = clean(&ended.summary);
-        match ended.status {
+        let message = clean(&end.summary);
+        match end.status {
             Status::Succeeded => {}
             Status::Failed => {
-                let exit = ended.exit.map(|exit| format!("exit {exit}"));
-                let mut lines = ended.tail.clone();
-                lines.extend(ended.help.iter().map(|help| format!("help: {help}")));
+                let exit = end.exit.map(|exit| format!("exit {exit}"));
+                let mut lines = end.tail.clone();
+                lines.extend(end.help.iter().map(|help| format!("help: {help}")));
                 xml.create_element("failure")
                     .with_attribute(("message", message.as_str()))
                     .with_attribute(("type", exit.as_deref().unwrap_or("failed")))
@@ -217,23 +210,19 @@ fn seconds(time: Duration) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{ended, over, plan};
+    use super::super::testing::{end_of, ended, over, plan};
     use super::*;
-    use crate::plan::{EventKind, Outcome};
+    use crate::plan::Outcome;
     use proptest::prelude::*;
     use quick_xml::Reader;
 
     fn told(summary: &str, line: &str) -> String {
         let plan = plan(&["l0-r/a", "l2-b/apply", "l2-b/outputs", "l2-b/never"]);
         let mut failed = ended(30, "l2-b/apply", Status::Failed, 20, summary);
-        if let EventKind::StepFinished {
-            tail, exit, log, ..
-        } = &mut failed.kind
-        {
-            tail.push(line.to_owned());
-            *exit = Some(7);
-            *log = Some("state/logs/x/l2-b-apply.log".to_owned());
-        }
+        let end = end_of(&mut failed);
+        end.tail.push(line.to_owned());
+        end.exit = Some(7);
+        end.log = Some("state/logs/x/l2-b-apply.log".to_owned());
         let mut tally = Tally::default();
         for event in [
             ended(10, "l0-r/a", Status::Succeeded, 10, "fine"),

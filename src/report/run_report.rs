@@ -10,11 +10,12 @@ use jiff::tz::TimeZone;
 use serde_json::{Map, Value, json};
 
 use super::markdown::{row, seconds, text};
-use super::{Ended, Tally};
 use crate::base::json;
 use crate::diag::{Exit, Failure};
 use crate::lab::{self, Paths, Redactor};
-use crate::plan::{Event, EventKind, Listener, Outcome, Plan, RunInfo, Status};
+use crate::plan::{
+    Ended, Event, EventKind, Listener, Outcome, Plan, RunInfo, Status, StepEnd, Tally,
+};
 
 /// The listener: it writes when the run is over.
 #[derive(Debug)]
@@ -151,8 +152,8 @@ impl Over<'_> {
         }
     }
 
-    fn doc(&self, ended: &Ended) -> String {
-        let step = self.plan.step(&ended.step);
+    fn doc(&self, ended: Ended<'_>) -> String {
+        let step = self.plan.step(ended.step);
         step.map(|step| step.doc.clone()).unwrap_or_default()
     }
 
@@ -167,15 +168,14 @@ impl Over<'_> {
     fn report(&self) -> Value {
         let phases: Vec<Value> = self
             .tally
-            .ended
-            .iter()
+            .ended()
             .map(|ended| {
                 json!({
                     "name": ended.step,
                     "description": self.doc(ended),
-                    "status": phase(ended.status),
-                    "message": ended.summary,
-                    "duration": ended.duration.as_secs_f64(),
+                    "status": phase(ended.end.status),
+                    "message": ended.end.summary,
+                    "duration": ended.end.duration().as_secs_f64(),
                 })
             })
             .collect();
@@ -205,17 +205,17 @@ impl Over<'_> {
                 ("Run", &self.info.id),
             ],
         );
-        let rows = self.tally.ended.iter().map(|ended| {
-            let mark = match phase(ended.status) {
+        let rows = self.tally.ended().map(|ended| {
+            let mark = match phase(ended.end.status) {
                 "passed" => "✅",
                 "failed" => "❌",
                 _ => "⏭️",
             };
             row(&[
                 ended.step.as_str(),
-                &format!("{mark} {}", phase(ended.status)),
-                &seconds(ended.duration),
-                &ended.summary,
+                &format!("{mark} {}", phase(ended.end.status)),
+                &seconds(ended.end.duration()),
+                &ended.end.summary,
             ])
         });
         let rows: Vec<String> = rows.collect();
@@ -241,9 +241,8 @@ impl Over<'_> {
     fn state(&self) -> &'static str {
         let any = self
             .tally
-            .ended
-            .iter()
-            .any(|ended| ended.status == Status::Succeeded);
+            .ended()
+            .any(|ended| ended.end.status == Status::Succeeded);
         match self.outcome {
             Outcome::Succeeded => "COMPLETED",
             Outcome::Failed | Outcome::Cancelled if any && self.resume.is_some() => "RESUMABLE",
@@ -254,19 +253,18 @@ impl Over<'_> {
     fn summary(&self) -> Value {
         let steps: Vec<Value> = self
             .tally
-            .ended
-            .iter()
+            .ended()
             .map(|ended| {
                 json!({
                     "name": ended.step,
-                    "action": self.plan.step(&ended.step).map(|step| &step.action),
-                    "status": word(ended.status),
-                    "message": ended.summary,
-                    "artefacts": artefacts(ended),
+                    "action": self.plan.step(ended.step).map(|step| &step.action),
+                    "status": word(ended.end.status),
+                    "message": ended.end.summary,
+                    "artefacts": artefacts(ended.end),
                 })
             })
             .collect();
-        let warnings: Vec<&String> = self.tally.ended.iter().flat_map(|e| &e.warnings).collect();
+        let warnings: Vec<&String> = self.tally.ended().flat_map(|e| &e.end.warnings).collect();
         json!({
             "schema": "hl.summary/1",
             "run_id": self.info.id,
@@ -286,11 +284,10 @@ impl Over<'_> {
     fn errors(&self) -> Vec<String> {
         let failed = self
             .tally
-            .ended
-            .iter()
-            .filter(|e| e.status == Status::Failed);
+            .ended()
+            .filter(|e| e.end.status == Status::Failed);
         failed
-            .map(|e| format!("{}: {}", e.step, e.summary))
+            .map(|e| format!("{}: {}", e.step, e.end.summary))
             .collect()
     }
 
@@ -298,10 +295,9 @@ impl Over<'_> {
     fn next(&self) -> Vec<String> {
         let help = self
             .tally
-            .ended
-            .iter()
-            .filter(|e| e.status == Status::Failed);
-        let mut next: Vec<String> = help.flat_map(|e| e.help.clone()).collect();
+            .ended()
+            .filter(|e| e.end.status == Status::Failed);
+        let mut next: Vec<String> = help.flat_map(|e| e.end.help.clone()).collect();
         if let ("RESUMABLE", Some(resume)) = (self.state(), self.resume) {
             next.push(format!("`{resume}` goes on where it stopped"));
         }
@@ -322,13 +318,11 @@ impl Over<'_> {
                 ("State", self.state()),
             ],
         );
-        let gate = |ended: &&Ended| {
-            let step = self.plan.step(&ended.step);
+        let gate = |ended: &Ended<'_>| {
+            let step = self.plan.step(ended.step);
             step.is_some_and(|step| ["pve.check", "tool.check"].contains(&step.action.as_str()))
         };
-        let all = &self.tally.ended;
-        let gates: Vec<&Ended> = all.iter().filter(gate).collect();
-        let actions: Vec<&Ended> = all.iter().filter(|ended| !gate(ended)).collect();
+        let (gates, actions): (Vec<_>, Vec<_>) = self.tally.ended().partition(gate);
         let did = if self.info.dry_run {
             "Actions that would be taken"
         } else {
@@ -344,11 +338,19 @@ impl Over<'_> {
             )
             .unwrap_or_default();
             for ended in steps {
-                let cells = [ended.step.as_str(), word(ended.status), &ended.summary];
+                let cells = [
+                    ended.step.as_str(),
+                    word(ended.end.status),
+                    &ended.end.summary,
+                ];
                 writeln!(out, "{}", row(&cells)).unwrap_or_default();
             }
         }
-        let artefacts: Vec<(String, Value)> = all.iter().flat_map(artefacts).collect();
+        let artefacts: Vec<(String, Value)> = self
+            .tally
+            .ended()
+            .flat_map(|ended| artefacts(ended.end))
+            .collect();
         let errors = self.errors();
         let next = self.next();
         let artefacts: Vec<String> = artefacts
@@ -371,10 +373,9 @@ impl Over<'_> {
     fn ansible(&self) -> Option<(&'static str, Value)> {
         let playbooks: Vec<Value> = self
             .tally
-            .ended
-            .iter()
+            .ended()
             .filter_map(|ended| {
-                let step = self.plan.step(&ended.step)?;
+                let step = self.plan.step(ended.step)?;
                 (step.action == "ansible.playbook").then(|| {
                     json!({
                         "step": ended.step,
@@ -382,12 +383,12 @@ impl Over<'_> {
                         "limit": step.with.get("limit"),
                         "tags": step.with.get("tags"),
                         "check_mode": step.with.get("check"),
-                        "status": word(ended.status),
-                        "message": ended.summary,
-                        "changed": ended.outputs.get("changed"),
-                        "hosts": ended.outputs.get("hosts"),
-                        "duration": ended.duration.as_secs_f64(),
-                        "log": ended.log,
+                        "status": word(ended.end.status),
+                        "message": ended.end.summary,
+                        "changed": ended.end.outputs.get("changed"),
+                        "hosts": ended.end.outputs.get("hosts"),
+                        "duration": ended.end.duration().as_secs_f64(),
+                        "log": ended.end.log,
                     })
                 })
             })
@@ -408,14 +409,14 @@ impl Over<'_> {
 }
 
 /// The paths that a step published, and its log.
-fn artefacts(ended: &Ended) -> Map<String, Value> {
-    let paths = ended.outputs.iter().filter(|(_, value)| {
+fn artefacts(end: &StepEnd) -> Map<String, Value> {
+    let paths = end.outputs.iter().filter(|(_, value)| {
         value
             .as_str()
             .is_some_and(|text| text.starts_with('/') && !text.contains('\n'))
     });
     let mut all: Map<String, Value> = paths.map(|(k, v)| (k.clone(), v.clone())).collect();
-    if let Some(log) = &ended.log {
+    if let Some(log) = &end.log {
         all.insert("log".to_owned(), Value::String(log.clone()));
     }
     all

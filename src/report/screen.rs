@@ -7,11 +7,12 @@ use std::time::{Duration, Instant};
 use super::bars::Bars;
 use super::github;
 use super::unstarted::Unstarted;
-use super::{Ended, GoOn, Level, Look, Mode, Paint, Tally, annotation, failed_step, summary};
+use super::{GoOn, Level, Look, Mode, Paint, annotation, failed_step, summary};
 use crate::base::short_duration;
 use crate::diag::Exit;
 use crate::plan::{
-    Event, EventKind, Outcome, Plan, Resumed, RunInfo, Status, StepId, Stream, TEXT, sanitize, wrap,
+    Event, EventKind, Outcome, Plan, Resumed, RunInfo, Status, StepEnd, StepId, Stream, TEXT,
+    Tally, sanitize, wrap,
 };
 
 /// A step is announced when it takes longer than this.
@@ -128,9 +129,9 @@ impl Screen {
                 let text = self.text(Paint::Warn, signal, message);
                 self.print(&text);
             }
-            (EventKind::StepFinished { warnings, .. }, Some(step)) => {
-                self.finished(step);
-                for warning in warnings {
+            (EventKind::StepFinished(end), Some(step)) => {
+                self.finished(step, end);
+                for warning in &end.warnings {
                     self.warning(warning);
                 }
             }
@@ -271,24 +272,22 @@ impl Screen {
         }
     }
 
-    fn finished(&mut self, id: &StepId) {
+    fn finished(&mut self, id: &StepId, end: &StepEnd) {
         if let Some(bars) = &mut self.bars {
             bars.end(id);
         }
         let running = self.running.remove(id);
-        let Some(step) = self.tally.ended.last().cloned() else {
-            return;
-        };
         if self.look.mode == Mode::Quiet {
             return;
         }
-        let ended = self.tally.ended.iter().filter(|e| !never_begun(e)).count();
-        if running.is_none() && step.duration.is_zero() && step.status != Status::NotPlanned {
-            let ended = (!never_begun(&step)).then_some(ended);
+        let begun = self.tally.ended().filter(|e| !never_begun(e.end));
+        let ended = begun.count();
+        if running.is_none() && end.duration_ms == 0 && end.status != Status::NotPlanned {
+            let ended = (!never_begun(end)).then_some(ended);
             let crowd = self.unstarted.as_mut();
-            if !crowd.is_some_and(|crowd| crowd.join(&step, ended)) {
+            if !crowd.is_some_and(|crowd| crowd.join(id, end, ended)) {
                 self.flush();
-                self.unstarted = Some(Unstarted::new(&step, ended));
+                self.unstarted = Some(Unstarted::new(id, end, ended));
             }
             return;
         }
@@ -306,12 +305,12 @@ impl Screen {
         }
         self.flush();
         let text = self.step_text(
-            step.status,
+            end.status,
             id,
-            step.duration,
+            end.duration(),
             Some(ended),
             id.as_str(),
-            &step.summary,
+            &end.summary,
         );
         self.show(&text);
     }
@@ -376,21 +375,18 @@ impl Screen {
         }
         let (outcome, exit, _) = self.tally.finished.unwrap_or_default();
         let go_on = self.look.go_on();
-        let failed: Vec<_> = self
-            .tally
-            .ended
-            .iter()
-            .filter(|e| e.status == Status::Failed)
-            .cloned()
-            .collect();
-        for (index, ended) in failed.iter().enumerate() {
+        let failed = self.tally.ended();
+        let failed = failed.filter(|e| e.end.status == Status::Failed);
+        let failed: Vec<(StepId, StepEnd)> =
+            failed.map(|e| (e.step.clone(), e.end.clone())).collect();
+        for (index, (step, end)) in failed.iter().enumerate() {
             let go_on = go_on.as_ref().filter(|_| index + 1 == failed.len());
-            let text = failed_step(ended, go_on, self.look.palette, (self.look.width)());
+            let text = failed_step(step, end, go_on, self.look.palette, (self.look.width)());
             self.print("");
             self.print(text.trim_end());
             if self.look.github {
-                let title = format!("step {} failed", ended.step);
-                self.command(&annotation(Level::Error, &title, None, &ended.summary));
+                let title = format!("step {step} failed");
+                self.command(&annotation(Level::Error, &title, None, &end.summary));
             }
         }
         if self.look.mode == Mode::Quiet {
@@ -503,11 +499,9 @@ impl Screen {
         let Some(crowd) = self.unstarted.take() else {
             return;
         };
-        let first = format!("{}/{}", crowd.recipe, crowd.steps[0]);
-        let step = StepId::from(first.trim_start_matches('/'));
         let text = self.step_text(
             crowd.status,
-            &step,
+            &crowd.steps[0],
             Duration::ZERO,
             crowd.ended,
             &crowd.name(),
@@ -571,8 +565,8 @@ impl Screen {
 }
 
 /// Whether the run ended around the step: it is not part of the way done.
-fn never_begun(step: &Ended) -> bool {
-    step.duration.is_zero() && matches!(step.status, Status::Blocked | Status::Cancelled)
+fn never_begun(end: &StepEnd) -> bool {
+    end.duration_ms == 0 && matches!(end.status, Status::Blocked | Status::Cancelled)
 }
 
 #[cfg(test)]

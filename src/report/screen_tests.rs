@@ -1,6 +1,6 @@
 //! What the screen shows of runs, as it would be read.
 
-use super::super::testing::{ended, event, info, over, plan, shown, started, watched};
+use super::super::testing::{end_of, ended, event, info, over, plan, shown, started, watched};
 use super::*;
 
 fn begun() -> Event {
@@ -88,14 +88,10 @@ fn a_failure_comes_last_with_what_helps_and_the_crowd_behind_it_is_short() {
         2000,
         "`packer build` exited with code 1",
     );
-    if let EventKind::StepFinished {
-        help, tail, log, ..
-    } = &mut failed.kind
-    {
-        help.push("look at the console".to_owned());
-        tail.push("no such\u{1b}[31m disk".to_owned());
-        *log = Some("state/logs/x/l1-a-build.log".to_owned());
-    }
+    let end = end_of(&mut failed);
+    end.help.push("look at the console".to_owned());
+    end.tail.push("no such\u{1b}[31m disk".to_owned());
+    end.log = Some("state/logs/x/l1-a-build.log".to_owned());
     let events = [
         begun(),
         started(0, "l1-a/build"),
@@ -282,9 +278,9 @@ fn output_is_shown_as_asked() {
 fn warnings_are_told_when_they_come_and_when_a_step_ends_with_them() {
     let plan = plan(&["l0-runway/tls"]);
     let mut end = ended(10, "l0-runway/tls", Status::Succeeded, 10, "trusted");
-    if let EventKind::StepFinished { warnings, .. } = &mut end.kind {
-        warnings.push("the certificate is not verified".to_owned());
-    }
+    end_of(&mut end)
+        .warnings
+        .push("the certificate is not verified".to_owned());
     let events = [
         begun(),
         started(0, "l0-runway/tls"),
@@ -353,19 +349,15 @@ fn no_line_of_a_failed_run_is_longer_than_a_narrow_terminal() {
         900,
         long,
     );
-    if let EventKind::StepFinished {
-        help, tail, log, ..
-    } = &mut failed.kind
-    {
-        help.push(
-            "set the content of `local` to `iso,import` in Datacenter, Storage, local".to_owned(),
-        );
-        tail.push(
-            "    debian-13: error reading configuration of the virtual machine 9000: no such file"
-                .to_owned(),
-        );
-        *log = Some("state/logs/20260101-000000-abcd/l1-build.log".to_owned());
-    }
+    let end = end_of(&mut failed);
+    end.help.push(
+        "set the content of `local` to `iso,import` in Datacenter, Storage, local".to_owned(),
+    );
+    end.tail.push(
+        "    debian-13: error reading configuration of the virtual machine 9000: no such file"
+            .to_owned(),
+    );
+    end.log = Some("state/logs/20260101-000000-abcd/l1-build.log".to_owned());
     let events = [
         begun(),
         started(0, "l0-runway/storage"),

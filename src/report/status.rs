@@ -10,10 +10,11 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::history::{ago, local};
-use super::{Paint, Palette, RunDocument, RunRow, RunState, StepRow, StepState};
+use super::story::verb;
+use super::{Paint, Palette, RunDocument, RunRow, RunState, StepRow};
 use crate::base::short_duration;
 use crate::handoff::{LastRun, Made};
-use crate::plan::sanitize;
+use crate::plan::{Status, StepState, sanitize};
 
 /// Outstanding steps that are named; the rest is counted.
 const NAMED: usize = 5;
@@ -96,14 +97,11 @@ impl Current {
     /// The state of a run that was told in full.
     pub fn new(run: &RunDocument) -> Self {
         let done =
-            |step: &&StepRow| matches!(step.status, StepState::Succeeded | StepState::Skipped);
-        let stuck = |step: &&StepRow| {
-            let stopped = step.status == StepState::Cancelled && step.started_at.is_some();
-            stopped
-                || matches!(
-                    step.status,
-                    StepState::Running | StepState::Failed | StepState::Interrupted
-                )
+            |step: &&StepRow| matches!(step.status, StepState::Ended(status) if status.is_done());
+        let stuck = |step: &&StepRow| match step.status {
+            StepState::Running | StepState::Interrupted => true,
+            StepState::Ended(Status::Cancelled) => step.started_at.is_some(),
+            StepState::Ended(status) => status == Status::Failed,
         };
         let open = run.steps.iter().filter(|step| !done(step));
         let outstanding = open.map(|step| step.name.clone()).collect();
@@ -246,7 +244,7 @@ fn timeline(run: &RunDocument, zone: &TimeZone, page: &mut Page) {
             let passed = Duration::try_from(at.duration_since(start));
             format!("+{}", short_duration(passed.unwrap_or_default()))
         });
-        let (paint, verb) = step.status.verb();
+        let (paint, verb) = verb(step.status);
         let took = step.duration_seconds.map(Duration::from_secs_f64);
         let took = took.filter(|took| at.is_some() && *took >= Duration::from_millis(50));
         let took = took.map(short_duration);

@@ -11,11 +11,11 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::history::{local, plain};
-use super::{Ended, Paint, Palette, RunRow, RunState, failed_step};
+use super::{Paint, Palette, RunRow, RunState, failed_step};
 use crate::base::{quoted, short_duration};
 use crate::lab::Paths;
-use crate::plan::{Event, EventKind, Status, sanitize};
-use crate::runs::{Run, State, StepRun, Summary};
+use crate::plan::{Event, EventKind, Status, StepEnd, StepId, StepRun, StepState, sanitize};
+use crate::runs::{Run, Summary};
 
 /// A value of a published output longer than this is left to `--json`.
 const SHORT: usize = 60;
@@ -43,6 +43,9 @@ pub struct RunDocument {
     /// The first failure in one line.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
+    /// The steps that failed, and how, for people.
+    #[serde(skip)]
+    failed: Vec<(StepId, StepEnd)>,
 }
 
 /// A time that the run was gone on with.
@@ -89,57 +92,19 @@ pub struct StepRow {
     pub log: Option<String>,
 }
 
-/// How a step ended, or where it stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum StepState {
-    /// It did what it should.
-    Succeeded,
-    /// It did not.
-    Failed,
-    /// Its `when` said no, or there was nothing to do.
-    Skipped,
-    /// Something it needs failed, was blocked or was cancelled.
-    Blocked,
-    /// The user stopped it.
-    Cancelled,
-    /// Dry run only: it depends on something that only a live run makes.
-    NotPlanned,
-    /// It runs now.
-    Running,
-    /// It ran when its `hl` died.
-    Interrupted,
-}
-
-impl From<State> for StepState {
-    fn from(state: State) -> Self {
-        match state {
-            State::Running => Self::Running,
-            State::Interrupted => Self::Interrupted,
-            State::Ended(status) => match status {
-                Status::Succeeded => Self::Succeeded,
-                Status::Failed => Self::Failed,
-                Status::Skipped => Self::Skipped,
-                Status::Blocked => Self::Blocked,
-                Status::Cancelled => Self::Cancelled,
-                Status::NotPlanned => Self::NotPlanned,
-            },
-        }
-    }
-}
-
-impl StepState {
-    pub(super) fn verb(self) -> (Paint, &'static str) {
-        match self {
-            Self::Succeeded => (Paint::Good, "Done"),
-            Self::Failed => (Paint::Bad, "Failed"),
-            Self::Skipped => (Paint::Dim, "Skipped"),
-            Self::Blocked => (Paint::Warn, "Blocked"),
-            Self::Cancelled => (Paint::Warn, "Cancelled"),
-            Self::NotPlanned => (Paint::Warn, "Not planned"),
-            Self::Running => (Paint::Active, "Running"),
-            Self::Interrupted => (Paint::Warn, "Interrupted"),
-        }
+/// How a step's state is shown.
+pub(super) fn verb(state: StepState) -> (Paint, &'static str) {
+    match state {
+        StepState::Running => (Paint::Active, "Running"),
+        StepState::Interrupted => (Paint::Warn, "Interrupted"),
+        StepState::Ended(status) => match status {
+            Status::Succeeded => (Paint::Good, "Done"),
+            Status::Failed => (Paint::Bad, "Failed"),
+            Status::Skipped => (Paint::Dim, "Skipped"),
+            Status::Blocked => (Paint::Warn, "Blocked"),
+            Status::Cancelled => (Paint::Warn, "Cancelled"),
+            Status::NotPlanned => (Paint::Warn, "Not planned"),
+        },
     }
 }
 
@@ -147,14 +112,12 @@ impl RunDocument {
     /// The document of a run; `short` is enough of its id.
     pub fn new(paths: &Paths, short: &str, run: &Run, now: Timestamp) -> Self {
         let steps = run.timeline();
-        let error = steps.iter().find(|step| step.failed()).map(|step| {
-            let summary = step.end.as_ref().map(|end| end.summary.as_str());
-            format!(
-                "step `{}` failed: {}",
-                step.step,
-                summary.unwrap_or_default()
-            )
-        });
+        let failed = steps.iter().filter(|step| step.failed());
+        let failed: Vec<(StepId, StepEnd)> = failed
+            .filter_map(|step| Some((step.step.clone(), step.end.clone()?)))
+            .collect();
+        let error = failed.first();
+        let error = error.map(|(step, end)| format!("step `{step}` failed: {}", end.summary));
         let warnings = run.events.iter().filter(|event| event.step.is_none());
         let warnings = warnings.filter_map(|event| {
             if let EventKind::Warning { message } = &event.kind {
@@ -173,6 +136,7 @@ impl RunDocument {
             resumed: run.events.iter().filter_map(resumption).collect(),
             warnings: warnings.collect(),
             error,
+            failed,
         }
     }
 
@@ -220,10 +184,9 @@ impl RunDocument {
         }
         let mut out = lines.join("\n");
         out.push('\n');
-        for step in self.steps.iter().filter(|s| s.status == StepState::Failed) {
+        for (step, end) in &self.failed {
             // Writing to a String cannot fail.
-            write!(out, "\n{}", failed_step(&step.ended(), None, palette, None))
-                .unwrap_or_default();
+            write!(out, "\n{}", failed_step(step, end, None, palette, None)).unwrap_or_default();
         }
         out
     }
@@ -274,12 +237,10 @@ fn words(command: &[String]) -> String {
 impl From<StepRun> for StepRow {
     fn from(step: StepRun) -> Self {
         let end = step.end;
-        let duration = end
-            .as_ref()
-            .map(|end| Duration::from_millis(end.duration_ms));
+        let duration = end.as_ref().map(StepEnd::duration);
         let mut row = Self {
             name: step.step.to_string(),
-            status: step.state.into(),
+            status: step.state,
             started_at: step.started_at,
             attempts: step.attempts,
             duration_seconds: duration.map(|duration| duration.as_secs_f64()),
@@ -306,7 +267,7 @@ impl From<StepRun> for StepRow {
 
 impl StepRow {
     fn lines(&self, palette: Palette, lines: &mut Vec<String>) {
-        let (paint, verb) = self.status.verb();
+        let (paint, verb) = verb(self.status);
         let took = Duration::from_secs_f64(self.duration_seconds.unwrap_or_default());
         let took = if took < Duration::from_millis(50) {
             String::new()
@@ -338,23 +299,6 @@ impl StepRow {
             more(format!("published {}", outputs.join(", ")));
         }
     }
-
-    fn ended(&self) -> Ended {
-        Ended {
-            step: self.name.as_str().into(),
-            status: Status::Failed,
-            changed: self.changed,
-            at: Timestamp::UNIX_EPOCH,
-            duration: Duration::from_secs_f64(self.duration_seconds.unwrap_or_default()),
-            summary: self.message.clone(),
-            warnings: Vec::new(),
-            help: self.help.clone(),
-            tail: self.tail.clone(),
-            exit: None,
-            log: self.log.clone(),
-            outputs: BTreeMap::new(),
-        }
-    }
 }
 
 /// `name=value`, or the name alone where the value is long.
@@ -370,7 +314,7 @@ fn output((name, value): (&String, &Value)) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{ended, event, info, over, started};
+    use super::super::testing::{end_of, ended, event, info, over, started};
     use super::*;
     use crate::plan::{Listener, Outcome};
     use crate::runs::{Journal, read};
@@ -399,19 +343,15 @@ mod tests {
     #[test]
     fn a_failed_run_is_told_step_by_step_with_what_helps() {
         let mut first = ended(1200, "l0-r/a", Status::Succeeded, 1200, "fine");
-        if let EventKind::StepFinished { outputs, .. } = &mut first.kind {
-            outputs.insert("version".to_owned(), "9.1".into());
-            outputs.insert("nodes".to_owned(), serde_json::json!([{ "name": "pve" }]));
-        }
+        let end = end_of(&mut first);
+        end.outputs.insert("version".to_owned(), "9.1".into());
+        end.outputs
+            .insert("nodes".to_owned(), serde_json::json!([{ "name": "pve" }]));
         let mut second = ended(9000, "l2-b/apply", Status::Failed, 7000, "it broke");
-        if let EventKind::StepFinished {
-            log, help, tail, ..
-        } = &mut second.kind
-        {
-            *log = Some("state/logs/x/l2-b-apply.log".to_owned());
-            help.push("mend it".to_owned());
-            tail.push("last words".to_owned());
-        }
+        let end = end_of(&mut second);
+        end.log = Some("state/logs/x/l2-b-apply.log".to_owned());
+        end.help.push("mend it".to_owned());
+        end.tail.push("last words".to_owned());
         let warning = EventKind::Warning {
             message: "slow disk".to_owned(),
         };

@@ -1,8 +1,9 @@
 //! The end of a run: one line a layer, then one line for all.
 
-use super::{Ended, Paint, Palette, Tally};
+use super::tally::{of_layer, span};
+use super::{Paint, Palette};
 use crate::base::short_duration;
-use crate::plan::{Outcome, Plan, RunInfo, Status, TEXT, wrap};
+use crate::plan::{Ended, Outcome, Plan, RunInfo, Status, TEXT, Tally, wrap};
 
 /// The layer whose steps are checks.
 const RUNWAY: &str = "l0";
@@ -44,7 +45,7 @@ pub fn summary(
         Some(verdict) if layers.len() == 1 => format!("{verdict}, "),
         _ => String::new(),
     };
-    let all: Vec<_> = tally.ended.iter().collect();
+    let all: Vec<_> = tally.ended().collect();
     let counts = counts(&all, info.dry_run && layers != [Some(RUNWAY)]);
     let nothing = if info.dry_run {
         ", nothing was changed"
@@ -84,9 +85,9 @@ impl Row {
         dry_run: bool,
     ) -> Self {
         let runway = layer == Some(RUNWAY);
-        let steps: Vec<_> = tally.of_layer(plan, layer).collect();
+        let steps: Vec<_> = of_layer(plan, tally, layer).collect();
         let (paint, word) = state(&steps, dry_run);
-        let took = Tally::span(steps.iter().copied());
+        let took = span(steps.iter().copied());
         Self {
             name: layer.map_or_else(|| "other".to_owned(), str::to_uppercase),
             paint,
@@ -119,17 +120,17 @@ impl Row {
 /// What L0 promises, where it ran: `cleared`, `cleared with warnings`, or
 /// `not cleared`.
 pub(super) fn runway_verdict(plan: &Plan, tally: &Tally) -> Option<&'static str> {
-    let steps: Vec<_> = tally.of_layer(plan, Some(RUNWAY)).collect();
+    let steps: Vec<_> = of_layer(plan, tally, Some(RUNWAY)).collect();
     if steps.is_empty() {
         return None;
     }
     Some(
         if steps
             .iter()
-            .any(|e| !matches!(e.status, Status::Succeeded | Status::Skipped))
+            .any(|e| !matches!(e.end.status, Status::Succeeded | Status::Skipped))
         {
             "not cleared"
-        } else if steps.iter().any(|e| !e.warnings.is_empty()) {
+        } else if steps.iter().any(|e| !e.end.warnings.is_empty()) {
             "cleared with warnings"
         } else {
             "cleared"
@@ -137,8 +138,8 @@ pub(super) fn runway_verdict(plan: &Plan, tally: &Tally) -> Option<&'static str>
     )
 }
 
-fn state(steps: &[&Ended], dry_run: bool) -> (Paint, &'static str) {
-    let has = |status| steps.iter().any(|e| e.status == status);
+fn state(steps: &[Ended<'_>], dry_run: bool) -> (Paint, &'static str) {
+    let has = |status| steps.iter().any(|e| e.end.status == status);
     if steps.is_empty() {
         (Paint::Dim, "not reached")
     } else if has(Status::Failed) {
@@ -149,7 +150,7 @@ fn state(steps: &[&Ended], dry_run: bool) -> (Paint, &'static str) {
         (Paint::Dim, "not reached")
     } else if has(Status::NotPlanned) {
         (Paint::Warn, "not planned")
-    } else if steps.iter().any(|e| e.changed == Some(true)) {
+    } else if steps.iter().any(|e| e.end.changed == Some(true)) {
         let word = if dry_run { "would change" } else { "changed" };
         (Paint::Good, word)
     } else {
@@ -158,13 +159,13 @@ fn state(steps: &[&Ended], dry_run: bool) -> (Paint, &'static str) {
 }
 
 /// `12 done, 1 skipped`, leaving out what is zero.
-fn counts(steps: &[&Ended], dry_run: bool) -> String {
-    let of = |status| steps.iter().filter(|e| e.status == status).count();
+fn counts(steps: &[Ended<'_>], dry_run: bool) -> String {
+    let of = |status| steps.iter().filter(|e| e.end.status == status).count();
     let changed = steps
         .iter()
-        .filter(|e| e.status == Status::Succeeded && e.changed == Some(true))
+        .filter(|e| e.end.status == Status::Succeeded && e.end.changed == Some(true))
         .count();
-    let warnings: usize = steps.iter().map(|e| e.warnings.len()).sum();
+    let warnings: usize = steps.iter().map(|e| e.end.warnings.len()).sum();
     let mut parts = Vec::new();
     for (count, word) in [
         (
@@ -197,14 +198,13 @@ fn counts(steps: &[&Ended], dry_run: bool) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{ended, info, over, plan};
+    use super::super::testing::{end_of, ended, info, over, plan};
     use super::*;
-    use crate::plan::{Event, EventKind};
+    use crate::plan::Event;
 
     fn changed(mut event: Event) -> Event {
-        if let EventKind::StepFinished { changed, .. } = &mut event.kind {
-            *changed = Some(true);
-        }
+        let end = end_of(&mut event);
+        end.changed = Some(true);
         event
     }
 
@@ -261,9 +261,9 @@ mod tests {
         let plan = plan(&["l0-r/a"]);
         let verdict = |status, warning: &str| {
             let mut end = ended(5, "l0-r/a", status, 5, "");
-            if let EventKind::StepFinished { warnings, .. } = &mut end.kind {
-                warnings.extend((!warning.is_empty()).then(|| warning.to_owned()));
-            }
+            end_of(&mut end)
+                .warnings
+                .extend((!warning.is_empty()).then(|| warning.to_owned()));
             text(&plan, &info(), &[end, over(5, Outcome::Succeeded, 0)])
         };
         assert!(verdict(Status::Succeeded, "").contains(": cleared, 1 done"));

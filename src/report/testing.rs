@@ -9,7 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::screen::Screen;
 use super::{Look, Mode, Palette};
-use crate::plan::{Event, EventKind, Outcome, Plan, RunInfo, Status, Step, StepId};
+use crate::plan::{Event, EventKind, Outcome, Plan, RunInfo, Status, Step, StepEnd, StepId};
 
 /// A plan of `recipe/step` names; the layer is the part before the first `-`.
 pub(super) fn plan(steps: &[&str]) -> Plan {
@@ -53,20 +53,19 @@ pub(super) fn started(ms: i64, step: &str) -> Event {
 
 /// An end `duration` milliseconds after the start of the step.
 pub(super) fn ended(ms: i64, step: &str, status: Status, duration_ms: u64, summary: &str) -> Event {
-    let kind = EventKind::StepFinished {
-        status,
-        changed: None,
+    let kind = EventKind::StepFinished(StepEnd {
         duration_ms,
-        summary: summary.to_owned(),
-        outputs: BTreeMap::new(),
-        fingerprint: None,
-        warnings: Vec::new(),
-        help: Vec::new(),
-        tail: Vec::new(),
-        exit: None,
-        log: None,
-    };
+        ..StepEnd::new(status, summary)
+    });
     event(ms, step, kind)
+}
+
+/// The end of an event of [`ended`], to add to it.
+pub(super) fn end_of(event: &mut Event) -> &mut StepEnd {
+    match &mut event.kind {
+        EventKind::StepFinished(end) => end,
+        other => panic!("{other:?}"),
+    }
 }
 
 pub(super) fn over(ms: i64, outcome: Outcome, exit: u8) -> Event {

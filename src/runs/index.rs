@@ -17,7 +17,7 @@ use super::order::by_start;
 use super::{Ending, FORMAT, Header, Run, is_id, read};
 use crate::diag::Failure;
 use crate::lab::Paths;
-use crate::plan::{Event, EventKind, took};
+use crate::plan::{Event, Tally, took};
 
 /// A file up to this size is looked through whole; of a longer one, this much
 /// of its beginning and of its end is read.
@@ -153,15 +153,13 @@ pub fn summary(path: &Utf8Path) -> Result<Summary, Failure> {
 
 impl From<Run> for Summary {
     fn from(run: Run) -> Self {
-        let resumed = run.events.iter().rev().find_map(|event| {
-            if let EventKind::Resumed(resumed) = &event.kind {
-                Some(resumed.info.pid)
-            } else {
-                None
-            }
-        });
+        let begun = run
+            .events
+            .iter()
+            .rev()
+            .find_map(|event| event.kind.begins());
         Self {
-            pid: resumed.unwrap_or(run.header.pid),
+            pid: begun.map_or(run.header.pid, |info| info.pid),
             took: match run.ending {
                 Ending::Finished { .. } => None,
                 Ending::Running | Ending::Interrupted => Some(took(&run.events)),
@@ -203,15 +201,7 @@ fn finished(top: &str, events: &str) -> Option<Summary> {
     let events = events.get(..events.rfind('\n')?)?;
     let (_, last) = events.rsplit_once('\n').unwrap_or(("", events));
     let event: Event = serde_json::from_str(last.strip_prefix("  - ")?).ok()?;
-    let EventKind::RunFinished {
-        outcome,
-        exit,
-        duration_ms,
-        earlier_ms,
-    } = event.kind
-    else {
-        return None;
-    };
+    let ending = read::finished(&Tally::of([&event]))?;
     let mut fields = Map::new();
     for line in top.lines() {
         let (key, value) = line.split_once(": ")?;
@@ -222,11 +212,7 @@ fn finished(top: &str, events: &str) -> Option<Summary> {
     (header.version <= FORMAT).then_some(Summary {
         pid: header.pid,
         header,
-        ending: Ending::Finished {
-            outcome,
-            exit,
-            duration_ms: duration_ms.saturating_add(earlier_ms),
-        },
+        ending,
         took: None,
         last: Some(event.time),
     })
@@ -237,7 +223,7 @@ mod tests {
     use super::*;
     use std::fs;
 
-    use crate::plan::{Listener, Outcome, RunInfo};
+    use crate::plan::{EventKind, Listener, Outcome, RunInfo};
     use crate::runs::{Journal, short_id};
 
     fn lab() -> (tempfile::TempDir, Paths) {

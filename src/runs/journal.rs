@@ -202,7 +202,7 @@ impl Listener for Journal {
             }
             EventKind::Output { .. } | EventKind::Progress { .. } => return Ok(()),
             EventKind::StepStarted { .. }
-            | EventKind::StepFinished { .. }
+            | EventKind::StepFinished(_)
             | EventKind::RunFinished { .. } => true,
             EventKind::ChildStarted { .. }
             | EventKind::ChildExited { .. }

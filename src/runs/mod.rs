@@ -42,5 +42,4 @@ pub use prune::{Old, Pruning, Stays, pruning, remove};
 pub use read::{Ending, Run, parse, read};
 pub use request::{RecipeRequest, RunRequest, UpRequest};
 pub use survivors::{Notice, Survivor, settle, survivors};
-pub use timeline::{State, StepEnd, StepRun};
 pub use usual::usual;

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use super::header::{FORMAT, Header};
 use crate::base::{Process, boot_id};
 use crate::diag::{Exit, Failure};
-use crate::plan::{Event, EventKind, Outcome, Resumed};
+use crate::plan::{Event, Outcome, Tally};
 
 /// A run as its file tells it.
 #[derive(Debug, Clone, PartialEq)]
@@ -112,31 +112,30 @@ fn header(text: &str) -> Result<Header, Failure> {
 /// Judged from the last part of the run: how it ended, or whether the process
 /// that began it still runs.
 fn ending(header: &Header, events: &[Event]) -> Ending {
-    let mut process = process_of(header.pid, header.pid_start, &header.boot_id);
-    for event in events.iter().rev() {
-        if let EventKind::RunFinished {
-            outcome,
-            exit,
-            duration_ms,
-            earlier_ms,
-        } = event.kind
-        {
-            return Ending::Finished {
-                outcome,
-                exit,
-                duration_ms: duration_ms.saturating_add(earlier_ms),
-            };
-        }
-        if let EventKind::Resumed(Resumed { info, boot_id, .. }) = &event.kind {
-            process = process_of(info.pid, info.pid_start, boot_id);
-            break;
-        }
+    let tally = Tally::of(events);
+    if let Some(finished) = finished(&tally) {
+        return finished;
     }
+    let process = match &tally.resumed {
+        None => process_of(header.pid, header.pid_start, &header.boot_id),
+        Some(part) => process_of(part.info.pid, part.info.pid_start, &part.boot_id),
+    };
     if process.is_some_and(Process::is_running) {
         Ending::Running
     } else {
         Ending::Interrupted
     }
+}
+
+/// How a run ended that came to its end.
+pub(super) fn finished(tally: &Tally) -> Option<Ending> {
+    let (outcome, exit, took) = tally.finished?;
+    let duration = took.saturating_add(tally.earlier).as_millis();
+    Some(Ending::Finished {
+        outcome,
+        exit,
+        duration_ms: u64::try_from(duration).unwrap_or(u64::MAX),
+    })
 }
 
 /// A process that was written down, unless it was of another boot.
@@ -152,7 +151,7 @@ fn not_a_run(why: &str) -> Failure {
 mod tests {
     use super::*;
     use crate::lab::Paths;
-    use crate::plan::{Listener, RunInfo, Status, StepId, Stream};
+    use crate::plan::{EventKind, Listener, RunInfo, Status, StepEnd, StepId, Stream};
     use crate::runs::Journal;
     use proptest::prelude::*;
     use serde_json::{Value, json};
@@ -188,19 +187,13 @@ mod tests {
                 }
             }),
             (text, text, any::<i64>()).prop_map(|(summary, word, number)| {
-                EventKind::StepFinished {
-                    status: Status::Succeeded,
+                EventKind::StepFinished(StepEnd {
                     changed: Some(true),
                     duration_ms: 12,
-                    summary,
                     outputs: [("k".to_owned(), json!({ word: [number, null, 1.5] }))].into(),
                     fingerprint: Some("aa-bb".to_owned()),
-                    warnings: Vec::new(),
-                    help: Vec::new(),
-                    tail: Vec::new(),
-                    exit: None,
-                    log: None,
-                }
+                    ..StepEnd::new(Status::Succeeded, summary)
+                })
             }),
         ]
     }

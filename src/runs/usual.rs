@@ -24,18 +24,12 @@ pub fn usual(paths: &Paths, dry_run: bool) -> BTreeMap<StepId, Duration> {
             continue;
         };
         for event in run.events.iter().rev() {
-            if let (
-                Some(step),
-                EventKind::StepFinished {
-                    status: Status::Succeeded,
-                    duration_ms,
-                    ..
-                },
-            ) = (&event.step, &event.kind)
+            if let (Some(step), EventKind::StepFinished(end)) = (&event.step, &event.kind)
+                && end.status == Status::Succeeded
             {
                 let times = times.entry(step.clone()).or_default();
                 if times.len() < TIMES {
-                    times.push(*duration_ms);
+                    times.push(end.duration_ms);
                 }
             }
         }

@@ -22,10 +22,10 @@ fn output_is_logged_redacted_and_parsed_whole() {
     said.sort();
     assert_eq!(said, ["a (secret) b", "err", "no newline", "second"]);
     // The action itself reads what was really said.
-    let lines = result.steps[0].outputs["lines"].to_string();
+    let lines = result.steps[0].end.outputs["lines"].to_string();
     assert!(lines.contains("a hunter22 b"), "{lines}");
     let published = events.iter().find_map(|e| match &e.kind {
-        EventKind::StepFinished { outputs, .. } => Some(outputs["lines"].to_string()),
+        EventKind::StepFinished(end) => Some(end.outputs["lines"].to_string()),
         _ => None,
     });
     assert!(!published.unwrap().contains("hunter22"));

@@ -142,7 +142,7 @@ fn a_failure_stops_or_with_keep_going_only_blocks() {
     let tails: Vec<_> = events
         .iter()
         .filter_map(|e| match &e.kind {
-            EventKind::StepFinished { tail, log, .. } if !tail.is_empty() => Some((tail, log)),
+            EventKind::StepFinished(end) if !end.tail.is_empty() => Some((&end.tail, &end.log)),
             _ => None,
         })
         .collect();

@@ -47,7 +47,7 @@ proptest! {
         let first: Vec<_> = events.into_iter().take(cut).collect();
         let done: Vec<String> = first
             .iter()
-            .filter(|event| matches!(event.kind, EventKind::StepFinished { .. }))
+            .filter(|event| matches!(event.kind, EventKind::StepFinished(_)))
             .filter_map(|event| Some(event.step.as_ref()?.to_string()))
             .collect();
 
@@ -65,7 +65,7 @@ proptest! {
             let again = count.get(&id).copied().unwrap_or_default();
             prop_assert_eq!(again, usize::from(!done.contains(&id)), "{}", id);
             // What it published is there for those that use it, done or not.
-            prop_assert_eq!(&step.outputs, &before.outputs);
+            prop_assert_eq!(&step.end.outputs, &before.end.outputs);
         }
     }
 }
@@ -86,7 +86,7 @@ fn another_value_runs_what_uses_it_and_only_that() {
     let mut world = world(&count);
     world.options.earlier.steps = past(&events);
     let (result, events) = world.run(&plan);
-    let statuses: Vec<Status> = result.steps.iter().map(|step| step.status).collect();
+    let statuses: Vec<Status> = result.steps.iter().map(|step| step.end.status).collect();
     assert_eq!(
         statuses,
         [Status::Succeeded, Status::Succeeded, Status::Skipped]
@@ -99,10 +99,10 @@ fn another_value_runs_what_uses_it_and_only_that() {
         result
             .steps
             .iter()
-            .all(|step| step.status == Status::Skipped)
+            .all(|step| step.end.status == Status::Skipped)
     );
     assert_eq!(
-        result.steps[1].outputs["made"],
+        result.steps[1].end.outputs["made"],
         "r/user(\"r/source(\\\"b\\\")\")"
     );
 }
@@ -117,6 +117,6 @@ fn a_secret_that_was_published_is_not_written_down_so_its_step_runs_again() {
     let (_, events) = world.run(&plan);
     world.options.earlier.steps = past(&events);
     let (result, _) = world.run(&plan);
-    assert_eq!(result.steps[0].status, Status::Succeeded);
-    assert_eq!(result.steps[0].outputs["token"], "canary-9b1f");
+    assert_eq!(result.steps[0].end.status, Status::Succeeded);
+    assert_eq!(result.steps[0].end.outputs["token"], "canary-9b1f");
 }

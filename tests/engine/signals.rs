@@ -28,9 +28,7 @@ fn ends(events: &[Event]) -> Vec<(String, Status)> {
     events
         .iter()
         .filter_map(|event| match &event.kind {
-            EventKind::StepFinished { status, .. } => {
-                Some((event.step.as_ref()?.to_string(), *status))
-            }
+            EventKind::StepFinished(end) => Some((event.step.as_ref()?.to_string(), end.status)),
             _ => None,
         })
         .collect()
@@ -100,7 +98,7 @@ fn a_second_ctrl_c_never_reaches_who_would_lose_its_work() {
     let by = |step: &str| -> Vec<String> {
         let own = events
             .iter()
-            .filter(|e| e.step.as_ref().is_some_and(|s| s.0 == step));
+            .filter(|e| e.step.as_ref().is_some_and(|s| s.as_str() == step));
         lines(&own.cloned().collect::<Vec<_>>())
     };
     assert_eq!(by("r/tofu"), ["ready", "INT", "whole"]);

@@ -196,7 +196,10 @@ pub(super) fn options(id: &str) -> Options {
 /// A step `r/ID` that needs `r/NEED`s.
 pub(super) fn step(id: &str, action: &str, needs: &[&str]) -> Step {
     let mut step = Step::new(format!("r/{id}"), action);
-    step.needs = needs.iter().map(|n| StepId(format!("r/{n}"))).collect();
+    step.needs = needs
+        .iter()
+        .map(|n| StepId::from(format!("r/{n}")))
+        .collect();
     step
 }
 
@@ -215,7 +218,7 @@ pub(super) fn statuses(result: &RunResult) -> Vec<(String, Status, String)> {
     result
         .steps
         .iter()
-        .map(|s| (s.id.0.replace("r/", ""), s.status, s.summary.clone()))
+        .map(|s| (s.id.name().to_owned(), s.end.status, s.end.summary.clone()))
         .collect()
 }
 

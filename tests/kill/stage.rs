@@ -110,8 +110,8 @@ impl Stage {
         let told = run.events.iter().filter_map(|event| {
             let word = if matches!(event.kind, EventKind::StepStarted { .. }) {
                 "started"
-            } else if let EventKind::StepFinished { status, .. } = event.kind {
-                let well = status == Status::Succeeded;
+            } else if let EventKind::StepFinished(end) = &event.kind {
+                let well = end.status == Status::Succeeded;
                 if well { "succeeded" } else { "finished" }
             } else {
                 return None;

@@ -38,13 +38,10 @@ fn lines(run: &Run) -> Vec<&str> {
 fn steps(run: &Run) -> Vec<(&str, Status, &str)> {
     let mut steps = Vec::new();
     for event in &run.events {
-        if let EventKind::StepFinished {
-            status, summary, ..
-        } = &event.kind
-        {
+        if let EventKind::StepFinished(end) = &event.kind {
             let step = event.step.as_ref().unwrap().as_str();
             let phase = step.strip_prefix("legacy/").unwrap();
-            steps.push((phase, *status, summary.as_str()));
+            steps.push((phase, end.status, end.summary.as_str()));
         }
     }
     steps

@@ -33,14 +33,11 @@ fn ends(run: &Run) -> Vec<(String, Status, String)> {
     run.events[part.unwrap()..]
         .iter()
         .filter_map(|event| {
-            let EventKind::StepFinished {
-                status, summary, ..
-            } = &event.kind
-            else {
+            let EventKind::StepFinished(end) = &event.kind else {
                 return None;
             };
             let step = event.step.as_ref()?.to_string();
-            Some((step, *status, summary.clone()))
+            Some((step, end.status, end.summary.clone()))
         })
         .collect()
 }
