@@ -12,11 +12,7 @@ use std::time::Duration;
 
 use camino::Utf8Path;
 
-use super::problem::Problem;
-
-/// The oldest version with the subcommands that are used here. An older one
-/// would take `decrypt` for a file and open an editor.
-pub(super) const OLDEST: (u32, u32) = (3, 9);
+use super::problem::{OLDEST, Problem};
 
 /// age answers at once; a key service behind a network may take its time.
 const LIMIT: Duration = Duration::from_mins(1);
