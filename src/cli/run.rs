@@ -20,6 +20,7 @@ use crate::base::quoted;
 use crate::diag::{Exit, Failure};
 use crate::engine::{self, Answer, Approver, Earlier, Options, Setup};
 use crate::lab::timeouts::parse_duration;
+use crate::lab::trace::TraceOutput;
 use crate::lab::{Environment, Lab, Lock, Paths, Redactor, within};
 use crate::plan::{Consent, Listener, Outcome, Plan, Status, Step, StepId, past, took};
 use crate::report::{Paint, Tally, Terminal, usual};
@@ -110,6 +111,8 @@ pub(super) fn run(session: &Session, job: &Job<'_>) -> Result<Ended, Failure> {
     };
     let timeout = time("--timeout", globals.timeout.as_deref())?;
     let run_timeout = time("--run-timeout", globals.run_timeout.as_deref())?;
+    let variable = session.process.get("HL_LOG").map(String::as_str);
+    let trace = TraceOutput::new(variable, globals.verbose, std::io::stderr()).map_err(usage)?;
     if leaves_traces {
         not_newer(job.lab)?;
     }
@@ -141,6 +144,7 @@ pub(super) fn run(session: &Session, job: &Job<'_>) -> Result<Ended, Failure> {
     let flags = flags(session, job, &redactor);
     let mut journal = leaves_traces.then(|| Journal::new(&job.lab.paths, flags.clone(), asked));
     let mut view = session.look(again(session));
+    view.bars &= trace.is_none();
     if leaves_traces {
         let (paths, dry_run) = (job.lab.paths.clone(), job.dry_run);
         view.usual = usual(move || runs::usual(&paths, dry_run));
@@ -168,6 +172,7 @@ pub(super) fn run(session: &Session, job: &Job<'_>) -> Result<Ended, Failure> {
         registry: job.registry,
         redactor: &redactor,
         approver: &approver,
+        trace,
         options: Options {
             run_id: run_id.clone(),
             command: std::iter::once("hl".to_owned())
@@ -367,6 +372,7 @@ pub(super) fn setup_to_explain<'a>(
         registry: &ready.registry,
         redactor,
         approver: &By(Approve::NoInput),
+        trace: None,
         options: Options {
             run_id: run_id.to_owned(),
             command: Vec::new(),

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use camino::Utf8PathBuf;
 use serde_json::Value;
+use tracing::{Dispatch, dispatcher};
 
 use super::board::Board;
 use super::bus::Bus;
@@ -27,6 +28,7 @@ use crate::action::Stop;
 use crate::base::short_duration;
 use crate::base::{Signal, Watch};
 use crate::diag::{Advice, Exit, Failure, merge};
+use crate::lab::trace::{self, carried};
 use crate::lab::{Redactor, create_dir};
 use crate::plan::{EventKind, Listener, Outcome, Plan, Published, Status, StepId};
 
@@ -56,7 +58,7 @@ pub(super) struct Run<'a> {
 /// instead of ending the process.
 pub fn run(plan: &Plan, setup: &Setup<'_>, listeners: &mut [&mut dyn Listener]) -> RunResult {
     let started = Instant::now();
-    let (watch, logs) = match prepare(plan, setup) {
+    let (watch, logs, trace) = match prepare(plan, setup) {
         Ok(prepared) => prepared,
         Err(failure) => {
             return RunResult {
@@ -67,6 +69,9 @@ pub fn run(plan: &Plan, setup: &Setup<'_>, listeners: &mut [&mut dyn Listener]) 
             };
         }
     };
+    let _traced = dispatcher::set_default(&trace);
+    let _span =
+        tracing::info_span!("run", id = %setup.options.run_id, recipe = %plan.recipe).entered();
     let run = Run {
         setup,
         bus: Bus::new(setup.redactor, listeners),
@@ -124,18 +129,27 @@ pub fn run(plan: &Plan, setup: &Setup<'_>, listeners: &mut [&mut dyn Listener]) 
 /// What must work before anything is said: the plan makes sense, signals are
 /// caught, logs can be written. The directory is absent when the plan only
 /// reads.
-fn prepare(plan: &Plan, setup: &Setup<'_>) -> Result<(Watch, Option<Utf8PathBuf>), Failure> {
+fn prepare(
+    plan: &Plan,
+    setup: &Setup<'_>,
+) -> Result<(Watch, Option<Utf8PathBuf>, Dispatch), Failure> {
     check(plan)?;
     let watch = Watch::start().map_err(|error| {
         Failure::message(Exit::Bug, format!("cannot listen for signals: {error}"))
     })?;
     // Without an id there is no run that logs could be of.
-    if reads_only(plan, setup.registry) || setup.options.run_id.is_empty() {
-        return Ok((watch, None));
+    let logs = (!reads_only(plan, setup.registry) && !setup.options.run_id.is_empty())
+        .then(|| setup.lab.paths.logs(&setup.options.run_id));
+    if let Some(logs) = &logs {
+        create_dir(logs)?;
     }
-    let logs = setup.lab.paths.logs(&setup.options.run_id);
-    create_dir(&logs)?;
-    Ok((watch, Some(logs)))
+    let file = logs.as_ref().map(|logs| logs.join("trace.log"));
+    let trace = trace::subscriber(file.as_deref(), setup.trace.as_ref(), setup.redactor);
+    let trace = trace.map_err(|error| {
+        let what = format!("cannot write `trace.log` of the run: {error}");
+        Failure::message(Exit::CannotWrite, what)
+    })?;
+    Ok((watch, logs, trace))
 }
 
 /// How the run has been asked to stop.
@@ -212,11 +226,11 @@ impl Loop<'_, '_> {
         let step = &run.plan.steps[index];
         let slug = run.slugs.get(&step.id).map_or("step", String::as_str);
         let sender = self.sender.clone();
-        self.scope.spawn(move || {
+        self.scope.spawn(carried(move || {
             let end = perform(run, step, slug, &control);
             // The loop listens until every step has ended.
             sender.send((index, end)).unwrap_or_default();
-        });
+        }));
     }
 
     /// A step has ended: publish, tell, remember.

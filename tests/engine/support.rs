@@ -10,6 +10,7 @@ use hl::action::{Action, Approval, ChildSpec, Command, Done, Registry, StepConte
 use hl::diag::Failure;
 use hl::diag::StepError;
 use hl::engine::{Answer, Approver, Options, RunResult, Setup, run};
+use hl::lab::trace::TraceOutput;
 use hl::lab::{Config, Environment, Lab, Paths, Redactor};
 use hl::plan::{Event, EventKind, Listener, Plan, Status, Step, StepId};
 
@@ -116,6 +117,7 @@ pub(super) struct World {
     pub(super) env: Environment,
     pub(super) redactor: Redactor,
     pub(super) approver: Says,
+    pub(super) trace: Option<TraceOutput>,
     pub(super) options: Options,
 }
 
@@ -133,6 +135,7 @@ impl World {
             env: Environment::default(),
             redactor: Redactor::default(),
             approver: Says(true, Mutex::default(), Mutex::default()),
+            trace: None,
             options: options("20260101-000000-test"),
         }
     }
@@ -149,6 +152,7 @@ impl World {
             registry: &self.registry,
             redactor: &self.redactor,
             approver: &self.approver,
+            trace: self.trace.clone(),
             options: self.options.clone(),
         };
         run(plan, &setup, listeners)
