@@ -14,13 +14,13 @@ use super::call;
 use super::catalog;
 use super::image::{download, is_there};
 use crate::action::{Action, Basis, Done, Instead, StepContext};
+use crate::base::hex;
 use crate::diag::Exit;
 use crate::diag::StepError;
 use crate::pve::{Client, Download};
 use crate::templates::Iso;
 use crate::templates::Shelf;
 use crate::templates::Web;
-use crate::templates::hex;
 use crate::templates::{IsoManifest, Record, Stamp, VERSION};
 use crate::templates::{Pin, pin};
 
