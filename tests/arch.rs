@@ -83,7 +83,7 @@ fn sources(dir: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
-fn all(dir: &str) -> Vec<(PathBuf, String)> {
+pub(crate) fn all(dir: &str) -> Vec<(PathBuf, String)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut found = Vec::new();
     sources(&root.join(dir), &mut found);

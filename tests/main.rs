@@ -11,6 +11,7 @@
 )]
 
 mod arch;
+mod circles;
 mod cli;
 mod components;
 mod e2e;

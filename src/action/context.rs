@@ -9,6 +9,7 @@ use crate::diag::{Advice, Commands, Exit, say};
 use crate::diag::{Cause, StepError};
 use crate::lab::{Environment, Lab};
 use crate::plan::{EventKind, Step};
+use crate::pve;
 
 /// Where an action sends what happens while it runs (progress, notes, warnings).
 pub type Emit<'a> = dyn Fn(EventKind) + Sync + 'a;
@@ -53,6 +54,16 @@ impl StepContext<'_> {
                 .hl(format!("show {}", self.step.recipe)),
             )
         })
+    }
+
+    /// A client of the node's API; its reads and waits end when the step is stopped.
+    pub fn pve(&self) -> Result<pve::Client, pve::Error> {
+        Ok(self.lasting_pve()?.with_cancel(self.cancel))
+    }
+
+    /// A client that works on after a stop, to tidy up.
+    pub fn lasting_pve(&self) -> Result<pve::Client, pve::Error> {
+        pve::Client::new(self.env, &self.lab.paths)
     }
 
     /// Says how far the step is.

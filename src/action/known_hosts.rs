@@ -2,13 +2,13 @@
 //! OpenSSH's format, one line a key, names not hashed. L2 forgets a machine
 //! that it replaced or destroyed; L3 learns one at first contact.
 
-use std::io::{ErrorKind, Write};
-use std::os::unix::fs::PermissionsExt;
+use std::io::ErrorKind;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use camino::Utf8Path;
 
 use crate::diag::StepError;
+use crate::lab;
 
 /// Held from reading the file to having replaced it: hosts are learnt at once,
 /// and none may lose another's key. Other processes are kept out by the lab's lock.
@@ -109,26 +109,14 @@ fn read(path: &Utf8Path) -> Result<Vec<String>, StepError> {
 
 /// Replaced at once, so that an ssh that reads it never sees half a file.
 fn write(path: &Utf8Path, lines: &[String]) -> Result<(), StepError> {
-    let put = || -> std::io::Result<()> {
-        let dir = path.parent().unwrap_or(Utf8Path::new("."));
-        std::fs::create_dir_all(dir)?;
-        let mut file = tempfile::Builder::new()
-            .prefix(".known_hosts-")
-            .tempfile_in(dir)?;
-        for line in lines {
-            writeln!(file, "{line}")?;
-        }
-        file.as_file()
-            .set_permissions(std::fs::Permissions::from_mode(0o600))?;
-        file.as_file().sync_all()?;
-        file.persist(path).map_err(|error| error.error)?;
-        Ok(())
-    };
-    put().map_err(|error| StepError::io("write", path, &error))
+    let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
+    Ok(lab::write(path, text, 0o600)?)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
     use camino::Utf8PathBuf;
 
     use super::*;

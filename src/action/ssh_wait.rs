@@ -13,6 +13,7 @@ use serde_json::Value;
 use super::{Action, Basis, ChildSpec, Done, Instead, StepContext, known_hosts};
 use crate::diag::say;
 use crate::diag::{Cause, StepError};
+use crate::lab::trace::carried;
 
 /// How long a booting machine may take.
 const PATIENCE: Duration = Duration::from_mins(10);
@@ -85,7 +86,7 @@ impl Action for SshWait {
         let results: Vec<Result<(), StepError>> = thread::scope(|scope| {
             let waiting: Vec<_> = hosts
                 .iter()
-                .map(|host| scope.spawn(|| wait(ctx, host, identity.as_deref())))
+                .map(|host| scope.spawn(carried(|| wait(ctx, host, identity.as_deref()))))
                 .collect();
             waiting
                 .into_iter()

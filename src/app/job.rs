@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use crate::action::Registry;
 use crate::diag::{Exit, Failure};
+use crate::lab::trace::TraceOutput;
 use crate::lab::{Environment, Lab};
 use crate::plan::{Plan, Status, StepId, Tally};
 use crate::runs::RunRequest;
@@ -53,6 +54,8 @@ pub struct RunOptions {
     pub operator: String,
     /// The flags that were given, by name, for the header of the run.
     pub flags: BTreeMap<String, Value>,
+    /// Where its trace goes besides `trace.log`.
+    pub trace: Option<TraceOutput>,
 }
 
 /// Where a run comes from.

@@ -113,6 +113,7 @@ impl ResumePlan {
             registry: &self.loaded.registry,
             redactor: &redactor,
             approver: &Nobody,
+            trace: None,
             options: Options {
                 run_id: self.run.header.id.clone(),
                 command: Vec::new(),

@@ -89,6 +89,7 @@ pub fn run(job: &Job<'_>, host: &dyn Host, stops: &mut dyn StopSource) -> Result
         registry: job.registry,
         redactor: &redactor,
         approver: host.approver(),
+        trace: job.options.trace.clone(),
         options: options(job, run_id.clone(), earlier, flags),
     };
     let mut counter = Counter(&mut tally);
@@ -146,6 +147,8 @@ fn options(
 /// steps usually take.
 fn look(job: &Job<'_>, host: &dyn Host, leaves_traces: bool, plain: bool, run_id: &str) -> Look {
     let mut look = host.look();
+    // Lines of the trace would be drawn over.
+    look.bars &= job.options.trace.is_none();
     let paths = job.lab.paths.clone();
     if leaves_traces && !job.dry_run && plain {
         let words = format!("resume {}", runs::short_id(&paths, run_id));

@@ -1,6 +1,5 @@
 //! The content of files and directories, in one number.
 
-use std::fmt::Write as _;
 use std::fs;
 use std::fs::File;
 use std::io;
@@ -27,12 +26,12 @@ pub fn digest(path: &Utf8Path) -> io::Result<String> {
         Ok(meta) if meta.is_dir() => directory(path, &mut hash)?,
         Ok(_) => file(path, &mut hash)?,
     }
-    let mut hex = String::new();
-    for byte in hash.finalize() {
-        // Writing to a string cannot fail.
-        write!(hex, "{byte:02x}").unwrap_or_default();
-    }
-    Ok(hex)
+    Ok(hex(&hash.finalize()))
+}
+
+/// Lower-case hexadecimal digits.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn directory(dir: &Utf8Path, hash: &mut Sha256) -> io::Result<()> {

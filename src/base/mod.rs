@@ -3,6 +3,7 @@
 //! | file | what |
 //! |---|---|
 //! | `cancel` | the flag that stops a run |
+//! | `child` | programs that must answer within a limit |
 //! | `core_dump` | this process writes none |
 //! | `digest` | SHA-256 of files and bytes |
 //! | `json` | JSON in which unseen characters stand as `\uXXXX` |
@@ -15,6 +16,7 @@
 //! | `words` | durations and shell words |
 
 mod cancel;
+mod child;
 mod core_dump;
 mod digest;
 pub mod json;
@@ -27,8 +29,9 @@ mod unseen;
 mod words;
 
 pub use cancel::{Cancel, Cancelled};
+pub use child::output;
 pub use core_dump::forbid_core_dumps;
-pub use digest::digest;
+pub use digest::{digest, hex};
 pub use network::host_port;
 pub use private::{
     no_links, private_append, private_new, private_read, private_reopen, private_update, remedy,

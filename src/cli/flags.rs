@@ -101,7 +101,7 @@ pub(super) struct Globals {
     /// Only errors, and the data that was asked for
     #[arg(short, long, global = true, env = "HL_QUIET", hide_env = true, value_parser = BoolishValueParser::new(), action = ArgAction::SetTrue)]
     pub quiet: bool,
-    /// Show the tools' output as it comes, each line behind its step's name
+    /// Show the tools' output as it comes, each line behind its step's name; -vv traces steps, children and API requests
     #[arg(short, long, global = true, action = ArgAction::Count, env = "HL_VERBOSE", hide_env = true)]
     pub verbose: u8,
     /// Set a variable, stronger than every other source; several: --set A=1 --set B=2

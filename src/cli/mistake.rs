@@ -156,6 +156,7 @@ mod tests {
         error: `--jobs` needs a value
         error: `foo` is not a value of `--output`, expected `auto`, `live`, `prefix`, `group`, `quiet`
         error: `5x` is not a value of `--timeout`: expected a time such as 90s, 30m or 2h
+        error: `FOO` is not a value of `--set`: expected KEY=VALUE
         error: `FOO` is not a value of `--env`: expected KEY=VALUE
         error: `csh` is not a value of `SHELL`, expected `bash`, `elvish`, `fish`, `powershell`, `zsh`
         error: there is no verb `promte`

@@ -18,6 +18,7 @@ use crate::diag::{Exit, Failure};
 use crate::engine::{Answer, Approver};
 use crate::lab::Paths;
 use crate::lab::timeouts::parse_duration;
+use crate::lab::trace::TraceOutput;
 use crate::plan::{Listener, Plan, Step};
 use crate::report::{Look, Paint, Terminal};
 use crate::runs;
@@ -102,6 +103,7 @@ pub(super) fn run(session: &Session, job: &Job<'_>) -> Result<Ended, Failure> {
 /// A time is none (2).
 pub(super) fn options(session: &Session) -> Result<RunOptions, Failure> {
     let globals = &session.globals;
+    let variable = session.caller.process.get("HL_LOG").map(String::as_str);
     Ok(RunOptions {
         jobs: usize::from(globals.jobs.unwrap_or(JOBS)),
         keep_going: globals.keep_going,
@@ -114,6 +116,7 @@ pub(super) fn options(session: &Session) -> Result<RunOptions, Failure> {
             .collect(),
         operator: session.caller.operator(),
         flags: flags(session),
+        trace: TraceOutput::new(variable, globals.verbose, std::io::stderr()).map_err(usage)?,
     })
 }
 

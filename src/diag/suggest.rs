@@ -5,7 +5,7 @@
 pub fn closest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     known
         .into_iter()
-        .map(|candidate| (distance(word, candidate), candidate))
+        .map(|candidate| (strsim::osa_distance(word, candidate), candidate))
         .filter(|(d, candidate)| {
             *d <= word
                 .chars()
@@ -27,32 +27,6 @@ pub fn did_you_mean<'a>(
     }
     let names: Vec<_> = known.into_iter().map(|name| format!("`{name}`")).collect();
     (!names.is_empty()).then(|| format!("known: {}", names.join(", ")))
-}
-
-/// Edits between two words, where two neighbours in the wrong order are one
-/// edit (optimal string alignment).
-fn distance(a: &str, b: &str) -> usize {
-    let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
-    let width = b.len() + 1;
-    let mut table = vec![0usize; (a.len() + 1) * width];
-    for i in 0..=a.len() {
-        for j in 0..=b.len() {
-            let value = if i == 0 || j == 0 {
-                i + j
-            } else {
-                let same = usize::from(a[i - 1] != b[j - 1]);
-                let mut best = (table[(i - 1) * width + j] + 1)
-                    .min(table[i * width + j - 1] + 1)
-                    .min(table[(i - 1) * width + j - 1] + same);
-                if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
-                    best = best.min(table[(i - 2) * width + j - 2] + 1);
-                }
-                best
-            };
-            table[i * width + j] = value;
-        }
-    }
-    table[a.len() * width + b.len()]
 }
 
 #[cfg(test)]

@@ -25,7 +25,7 @@ use super::spawn::spawn;
 use super::voice::{TAIL, Voice};
 use crate::action::{Captured, ChildExit, ChildOutcome, ChildSpec, Exec, Line, Stop};
 use crate::base::short_duration;
-use crate::base::{Process, private_new};
+use crate::base::{Process, private_new, quoted};
 use crate::diag::Exit;
 use crate::diag::{Cause, StepError};
 use crate::lab::spool::Tail;
@@ -70,6 +70,7 @@ impl<'r, 'a> StepExec<'r, 'a> {
 
     /// Starts a child and enters it into the table.
     fn start(&self, spec: &ChildSpec, out: File, err: File) -> Result<Started, StepError> {
+        tracing::debug!(command = command_line(spec), "starts");
         let node = self.voice.step.node.as_deref();
         let handle = spawn(self.run.setup, node, spec, out, err)?;
         let raw = handle.pids().first().copied().unwrap_or_default();
@@ -109,6 +110,7 @@ impl<'r, 'a> StepExec<'r, 'a> {
             });
         let status = status
             .map_err(|e| StepError::new(format!("cannot wait for a child: {e}")).exit(Exit::Bug))?;
+        tracing::debug!(%status, "ended");
         Ok((fate, status))
     }
 
@@ -142,6 +144,7 @@ impl Exec for StepExec<'_, '_> {
         if let Some(stop) = self.control.stopped() {
             return Err(not_started(spec, stop));
         }
+        let _span = tracing::info_span!("child", program = %spec.program).entered();
         let spools = self.spools()?;
         self.voice.log(&format!("$ {}", command_line(spec)));
         let [out, err] = spools.open()?;
@@ -226,6 +229,7 @@ impl Exec for StepExec<'_, '_> {
         } else {
             CAPTURE_LIMIT
         };
+        let _span = tracing::info_span!("child", program = %spec.program).entered();
         // Memory, not pipes: nothing on disk, and no one waits for a reader.
         let memory = || {
             let file = memfd_create("hl-capture", MemfdFlags::CLOEXEC).map(File::from);
@@ -385,13 +389,5 @@ fn not_finished(spec: &ChildSpec) -> StepError {
 /// The command as a shell would take it, for the log.
 fn command_line(spec: &ChildSpec) -> String {
     let words = std::iter::once(&spec.program).chain(&spec.args);
-    let quoted = words.map(|word| {
-        let plain = |c: char| c.is_alphanumeric() || "-_./=:,@+%".contains(c);
-        if !word.is_empty() && word.chars().all(plain) {
-            word.clone()
-        } else {
-            format!("'{}'", word.replace('\'', r"'\''"))
-        }
-    });
-    quoted.collect::<Vec<_>>().join(" ")
+    words.map(|word| quoted(word)).collect::<Vec<_>>().join(" ")
 }

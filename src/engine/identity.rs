@@ -1,13 +1,12 @@
 //! Before a run: does the plan make sense, and what is the run called.
 
 use std::collections::BTreeSet;
-use std::fmt::Write;
 
 use sha2::{Digest, Sha256};
 
 use super::board::needs;
 use super::setup::Setup;
-use crate::base::{Process, boot_id};
+use crate::base::{Process, boot_id, hex};
 use crate::diag::{Exit, Failure};
 use crate::plan::{self, Cycle, EventKind, Plan, Resumed, RunInfo, sort};
 
@@ -75,12 +74,7 @@ fn info(plan: &Plan, setup: &Setup<'_>) -> RunInfo {
 /// SHA-256 of the serialised plan, hex.
 fn digest(plan: &Plan) -> String {
     let text = serde_json::to_vec(plan).unwrap_or_default();
-    let mut hex = String::new();
-    for byte in Sha256::digest(text) {
-        // Writing to a string cannot fail.
-        write!(hex, "{byte:02x}").unwrap_or_default();
-    }
-    hex
+    hex(&Sha256::digest(text))
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use camino::Utf8PathBuf;
 use serde_json::Value;
+use tracing::{Dispatch, dispatcher};
 
 use super::board::Board;
 use super::bus::Bus;
@@ -28,6 +29,7 @@ use crate::action::Stop;
 use crate::base::short_duration;
 use crate::base::{Signal, StopSource};
 use crate::diag::{Advice, Exit, Failure, merge};
+use crate::lab::trace::{self, carried};
 use crate::lab::{Redactor, create_dir};
 use crate::plan::{EventKind, Listener, Outcome, Plan, Status, StepEnd, StepId};
 
@@ -45,8 +47,8 @@ pub fn run(
     listeners: &mut [&mut dyn Listener],
 ) -> RunResult {
     let started = Instant::now();
-    let logs = match prepare(plan, setup) {
-        Ok(logs) => logs,
+    let (logs, trace) = match prepare(plan, setup) {
+        Ok(prepared) => prepared,
         Err(failure) => {
             return RunResult {
                 outcome: Outcome::Failed,
@@ -56,6 +58,9 @@ pub fn run(
             };
         }
     };
+    let _traced = dispatcher::set_default(&trace);
+    let _span =
+        tracing::info_span!("run", id = %setup.options.run_id, recipe = %plan.recipe).entered();
     let run = Shared {
         setup,
         bus: Bus::new(setup.redactor, listeners),
@@ -112,15 +117,21 @@ pub fn run(
 
 /// What must work before anything is said: the plan makes sense, logs can be
 /// written. Their directory is absent when the plan only reads.
-fn prepare(plan: &Plan, setup: &Setup<'_>) -> Result<Option<Utf8PathBuf>, Failure> {
+fn prepare(plan: &Plan, setup: &Setup<'_>) -> Result<(Option<Utf8PathBuf>, Dispatch), Failure> {
     check(plan)?;
     // Without an id there is no run that logs could be of.
-    if reads_only(plan, setup.registry) || setup.options.run_id.is_empty() {
-        return Ok(None);
+    let logs = (!reads_only(plan, setup.registry) && !setup.options.run_id.is_empty())
+        .then(|| setup.lab.paths.logs(&setup.options.run_id));
+    if let Some(logs) = &logs {
+        create_dir(logs)?;
     }
-    let logs = setup.lab.paths.logs(&setup.options.run_id);
-    create_dir(&logs)?;
-    Ok(Some(logs))
+    let file = logs.as_ref().map(|logs| logs.join("trace.log"));
+    let trace = trace::subscriber(file.as_deref(), setup.trace.as_ref(), setup.redactor);
+    let trace = trace.map_err(|error| {
+        let what = format!("cannot write `trace.log` of the run: {error}");
+        Failure::message(Exit::CannotWrite, what)
+    })?;
+    Ok((logs, trace))
 }
 
 /// How the run has been asked to stop.
@@ -197,11 +208,11 @@ impl Loop<'_, '_> {
         let step = &run.plan.steps[index];
         let slug = run.slugs.get(&step.id).map_or("step", String::as_str);
         let sender = self.sender.clone();
-        self.scope.spawn(move || {
+        self.scope.spawn(carried(move || {
             let end = perform(run, step, slug, &control);
             // The loop listens until every step has ended.
             sender.send((index, end)).unwrap_or_default();
-        });
+        }));
     }
 
     /// A step has ended: publish, tell, remember.

@@ -8,6 +8,7 @@ use serde_json::Value;
 use crate::action::{Approval, Registry};
 use crate::diag::StepError;
 use crate::diag::{Exit, Failure};
+use crate::lab::trace::TraceOutput;
 use crate::lab::{Environment, Lab, Redactor};
 use crate::plan::{Consent, Outcome, Past, Plan, Step, StepEnd, StepId};
 
@@ -24,6 +25,8 @@ pub struct Setup<'a> {
     pub redactor: &'a Redactor,
     /// Asks for approval.
     pub approver: &'a dyn Approver,
+    /// Where its trace goes besides `trace.log`.
+    pub trace: Option<TraceOutput>,
     /// How to run.
     pub options: Options,
 }

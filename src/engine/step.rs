@@ -103,6 +103,7 @@ impl End {
 
 /// Runs a step to its end, whatever that is.
 pub(super) fn perform(run: &Shared<'_>, step: &Step, slug: &str, control: &Control) -> End {
+    let _span = tracing::info_span!("step", id = %step.id, action = %step.action).entered();
     let started = Instant::now();
     let with = match inputs(run, step) {
         Ok(with) => with,

@@ -17,6 +17,7 @@ mod settings;
 pub mod spool;
 pub mod ssh;
 pub mod timeouts;
+pub mod trace;
 pub mod trust;
 pub mod variables;
 mod write;

@@ -256,6 +256,12 @@ pub const ALL: &[Variable] = &[
     ),
     flag("HL_QUIET", "0", "", "`-q`: less narration"),
     flag("HL_VERBOSE", "0", "", "`-v`: more narration"),
+    flag(
+        "HL_LOG",
+        "",
+        "hl::pve=debug",
+        "what a run traces to stderr: `info`, `debug`, `trace`, or `TARGET=LEVEL`, several with commas",
+    ),
 ];
 
 /// The variable of that name.

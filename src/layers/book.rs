@@ -6,9 +6,9 @@ use std::io::ErrorKind;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
+use super::check;
 use super::model::{Layer, Recipe};
 use super::parse::parse;
-use super::{check, listing};
 use crate::action::{Registry, builtin};
 use crate::diag::{Diagnostic, Exit, Failure, Source, did_you_mean};
 use crate::lab::{Config, Paths};
@@ -264,11 +264,6 @@ impl Book {
         }
         sort(&mut findings, self);
         Err(Failure::many(Exit::Definition, findings))
-    }
-
-    /// The recipes as `hl list` shows them.
-    pub fn list(&self) -> Vec<listing::ListedLayer> {
-        listing::list(self)
     }
 
     /// Long names of the options that a recipe takes itself (`node` for

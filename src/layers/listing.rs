@@ -58,22 +58,25 @@ pub struct ListedParam {
     pub values: Vec<String>,
 }
 
-pub(super) fn list(book: &Book) -> Vec<ListedLayer> {
-    book.layers()
-        .iter()
-        .map(|layer| ListedLayer {
-            id: layer.id.get_ref().clone(),
-            name: layer.name.clone(),
-            doc: layer.doc.clone(),
-            default: layer.default.as_ref().map(|name| name.get_ref().clone()),
-            recipes: layer
-                .recipes
-                .iter()
-                .filter(|recipe| !recipe.private)
-                .map(listed)
-                .collect(),
-        })
-        .collect()
+impl Book {
+    /// The recipes as `hl list` shows them.
+    pub fn list(&self) -> Vec<ListedLayer> {
+        self.layers()
+            .iter()
+            .map(|layer| ListedLayer {
+                id: layer.id.get_ref().clone(),
+                name: layer.name.clone(),
+                doc: layer.doc.clone(),
+                default: layer.default.as_ref().map(|name| name.get_ref().clone()),
+                recipes: layer
+                    .recipes
+                    .iter()
+                    .filter(|recipe| !recipe.private)
+                    .map(listed)
+                    .collect(),
+            })
+            .collect()
+    }
 }
 
 /// A recipe as it is listed.

@@ -4,10 +4,12 @@
 //! Pure: whoever asks has read the files and resolved the references.
 
 use std::collections::BTreeMap;
-use std::fmt::{self, Write as _};
+use std::fmt;
 
 use serde_json::Value;
 use sha2::{Digest, Sha256};
+
+use crate::base::hex;
 
 /// Two digests, 32 hex digits each. As text: `told-read`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -106,12 +108,7 @@ impl Parts {
     }
 
     fn hex(self) -> String {
-        let mut hex = String::new();
-        for byte in self.0.finalize().iter().take(16) {
-            // Writing to a string cannot fail.
-            write!(hex, "{byte:02x}").unwrap_or_default();
-        }
-        hex
+        hex(&self.0.finalize()[..16])
     }
 }
 

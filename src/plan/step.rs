@@ -127,7 +127,7 @@ pub struct Plan {
     /// The steps, in the order in which they were written.
     pub steps: Vec<Step>,
     #[serde(skip)]
-    index: Index,
+    index: Index<StepId>,
 }
 
 impl Plan {
@@ -149,7 +149,8 @@ impl Plan {
 
     /// Where in [`Plan::steps`] the step of that name is.
     pub fn position(&self, id: &StepId) -> Option<usize> {
-        self.index.position(&self.steps, id)
+        self.index
+            .position(self.steps.iter().map(|step| &step.id), id)
     }
 }
 

@@ -2,6 +2,8 @@
 
 use std::net::IpAddr;
 
+use ipnet::IpNet;
+
 /// An address with its prefix length, and the gateway of its network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BuildAddress {
@@ -49,7 +51,7 @@ impl BuildAddress {
             prefix,
             gateway,
         };
-        if ip.is_ipv4() != gateway.is_ipv4() || network(ip, prefix) != network(gateway, prefix) {
+        if !IpNet::new(ip, prefix).is_ok_and(|net| net.contains(&gateway)) {
             return Err(format!(
                 "the gateway `{gateway}` is not in the network of `{cidr}`"
             ));
@@ -81,16 +83,6 @@ fn bare<'a>(text: &'a str, prefixes: &[&str]) -> &'a str {
         .iter()
         .find_map(|prefix| text.strip_prefix(prefix))
         .unwrap_or(text)
-}
-
-/// The address with its host bits cleared.
-fn network(ip: IpAddr, prefix: u8) -> u128 {
-    let (bits, width): (u128, u32) = match ip {
-        IpAddr::V4(four) => (u128::from(four.to_bits()), 32),
-        IpAddr::V6(six) => (six.to_bits(), 128),
-    };
-    bits.checked_shr(width.saturating_sub(u32::from(prefix)))
-        .unwrap_or(0)
 }
 
 #[cfg(test)]

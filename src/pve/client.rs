@@ -14,6 +14,7 @@ use super::settings::Settings;
 use super::tls::{self, LastShown};
 use super::{Endpoint, Error, Fingerprint, Policy, TlsProblem, Unreachable, answer};
 use crate::base::Cancel;
+use crate::lab::trace::carried;
 use crate::lab::{Environment, Paths};
 
 /// Until a connection stands.
@@ -129,9 +130,10 @@ impl Client {
         let mut pauses = PAUSES.iter();
         loop {
             let request = self.request(Method::GET, path).query(query).timeout(limit);
-            let result = self
-                .interruptible(request, limit)
-                .and_then(|reply| reply.read(&format!("GET {path}")));
+            let result = traced("GET", path, || {
+                let reply = self.interruptible(request, limit)?;
+                reply.read(&format!("GET {path}"))
+            });
             match (result, pauses.next()) {
                 (Err(error), Some(pause)) if worth_another_try(&error) => {
                     self.cancel.sleep(*pause)?;
@@ -182,8 +184,10 @@ impl Client {
         if self.cancel.is_cancelled() {
             return Err(Error::Cancelled);
         }
-        let reply = self.send(request, limit)?;
-        reply.read(&format!("{method} {path}"))
+        traced(method, path, || {
+            let reply = self.send(request, limit)?;
+            reply.read(&format!("{method} {path}"))
+        })
     }
 
     fn request(&self, method: Method, path: &str) -> RequestBuilder {
@@ -198,7 +202,9 @@ impl Client {
     fn interruptible(&self, request: RequestBuilder, limit: Duration) -> Result<Reply, Error> {
         let (sender, receiver) = mpsc::sync_channel(1);
         let client = self.clone();
-        std::thread::spawn(move || sender.send(client.send(request, limit)).is_ok());
+        std::thread::spawn(carried(move || {
+            sender.send(client.send(request, limit)).is_ok()
+        }));
         loop {
             if self.cancel.is_cancelled() {
                 return Err(Error::Cancelled);
@@ -227,6 +233,7 @@ impl Client {
             Err(Cut::TooSlow) => return Err(self.unreachable(Unreachable::Timeout)),
             Err(Cut::Broken(error)) => return Err(self.broken(error)),
         };
+        tracing::debug!(status = status.as_u16(), "answered");
         Ok(Reply {
             status: status.as_u16(),
             reason,
@@ -274,6 +281,16 @@ impl Client {
         };
         self.unreachable(reason)
     }
+}
+
+/// A call within a span of its own.
+fn traced<T>(
+    method: &str,
+    path: &str,
+    call: impl FnOnce() -> Result<T, Error>,
+) -> Result<T, Error> {
+    let _span = tracing::info_span!("request", method, path).entered();
+    call().inspect_err(|error| tracing::info!(%error, "failed"))
 }
 
 /// A broken connection or a node that its peers cannot reach right now; not a

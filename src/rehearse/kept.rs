@@ -4,8 +4,9 @@
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::api::{api_variables, serve_on_loopback};
+use super::lock::cannot;
 use super::lock::{Lock, hold};
-use super::world::{self, ANEW, Keys, cannot};
+use super::world::{self, ANEW, Keys};
 use crate::base::Process;
 use crate::diag::{Exit, Failure};
 use crate::lab::Paths;

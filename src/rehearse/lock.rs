@@ -7,14 +7,13 @@
 //! rehearsal that its user can see no more.
 
 use std::fs::{self, File, TryLockError};
-use std::io::Write as _;
+use std::io::{self, Write as _};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use camino::Utf8Path;
 use serde::{Deserialize, Serialize};
 
-use super::world::cannot;
 use crate::base::Process;
 use crate::diag::{Exit, Failure};
 use crate::lab;
@@ -152,6 +151,15 @@ fn still_ending(holder: Holder) -> Failure {
 fn nameless() -> Failure {
     Failure::message(Exit::Busy, "another rehearsal of this lab is running")
         .help("wait until it is over, then try again")
+}
+
+/// A failure of a file of the rehearsal.
+pub(super) fn cannot(verb: &str, path: &Utf8Path, error: &io::Error) -> Failure {
+    Failure::message(
+        Exit::CannotWrite,
+        format!("cannot {verb} `{path}`: {error}"),
+    )
+    .helps(crate::base::remedy(error))
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::guest;
-use super::lock::Lock;
+use super::lock::{Lock, cannot};
 use super::seed::{cluster, invent_secret};
 use crate::diag::{Diagnostic, Exit, Failure};
 use crate::lab::{self, Paths};
@@ -182,14 +182,6 @@ impl Room {
 }
 
 pub(super) const ANEW: &str = "begin with an empty world: `hl rehearse --fresh`";
-
-pub(super) fn cannot(verb: &str, path: &Utf8Path, error: &io::Error) -> Failure {
-    Failure::message(
-        Exit::CannotWrite,
-        format!("cannot {verb} `{path}`: {error}"),
-    )
-    .helps(crate::base::remedy(error))
-}
 
 /// Ends what an earlier rehearsal left running of guests.
 pub(super) fn clean_up(paths: &Paths) -> Result<(), Failure> {

@@ -1,7 +1,6 @@
 //! Lists runs, and finds one by a piece of its id.
 
-use camino::Utf8PathBuf;
-
+use super::id::{file_of, tail};
 use super::order::by_start;
 use super::{Run, index, read};
 use crate::diag::{Exit, Failure, hl};
@@ -25,15 +24,10 @@ pub fn find(paths: &Paths, piece: &str) -> Result<Run, Failure> {
 /// The name of a run that is quickly typed: the last part of its id, unless
 /// another run has that too.
 pub fn short_id<'a>(paths: &Paths, id: &'a str) -> &'a str {
-    let last = index::tail(id);
+    let last = tail(id);
     let others = index::names(&paths.runs());
-    let taken = |other: &String| other != id && index::tail(other) == last;
+    let taken = |other: &String| other != id && tail(other) == last;
     if others.iter().any(taken) { id } else { last }
-}
-
-/// Where the file of a run is, or will be.
-pub(super) fn file_of(paths: &Paths, id: &str) -> Utf8PathBuf {
-    paths.runs().join(format!("{id}.yaml"))
 }
 
 fn choose<'a>(ids: &'a [String], piece: &str) -> Result<&'a str, Failure> {
@@ -47,7 +41,7 @@ fn choose<'a>(ids: &'a [String], piece: &str) -> Result<&'a str, Failure> {
         return Ok(id);
     }
     // Four digits of a last part may also be in another one's date.
-    let mut found: Vec<&str> = having(ids, |id| index::tail(id) == piece);
+    let mut found: Vec<&str> = having(ids, |id| tail(id) == piece);
     if found.is_empty() {
         found = having(ids, |id| id.contains(piece));
     }

@@ -1,8 +1,11 @@
 //! Run ids: `YYYYMMDD-HHMMSS-xxxx` in UTC, so that names sort by time.
 
+use camino::Utf8PathBuf;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use rustix::rand::{GetRandomFlags, getrandom};
+
+use crate::lab::Paths;
 
 /// Bytes of an id.
 const LENGTH: usize = 20;
@@ -31,6 +34,16 @@ pub fn is_id(text: &str) -> bool {
         && digits(bytes.get(..8))
         && digits(bytes.get(9..15))
         && bytes.iter().skip(16).all(hex)
+}
+
+/// The last part of an id: four hex digits.
+pub(super) fn tail(id: &str) -> &str {
+    id.get(id.len().saturating_sub(4)..).unwrap_or(id)
+}
+
+/// Where the file of a run is, or will be.
+pub(super) fn file_of(paths: &Paths, id: &str) -> Utf8PathBuf {
+    paths.runs().join(format!("{id}.yaml"))
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use rustix::fs::RawDir;
 use serde_json::{Map, Value};
 
+use super::id::tail;
 use super::order::by_start;
 use super::{Ending, FORMAT, Header, Run, is_id, read};
 use crate::diag::Failure;
@@ -135,11 +136,6 @@ fn shorts(newest: &[String], older: &[String]) -> Vec<String> {
         if taken.contains(&tail) { id } else { tail }.to_owned()
     };
     newest.iter().map(name).collect()
-}
-
-/// The last part of an id: four hex digits.
-pub(super) fn tail(id: &str) -> &str {
-    id.get(id.len().saturating_sub(4)..).unwrap_or(id)
 }
 
 /// What a list needs of a run file. Errors as [`read`].

@@ -32,8 +32,8 @@ mod timeline;
 mod usual;
 
 pub use header::{FORMAT, Header, flow};
-use history::file_of;
 pub use history::{find, ids, short_id};
+use id::file_of;
 pub use id::{is_id, new_id};
 pub use index::{Entry, Page, Summary, page, summary};
 pub use journal::{Journal, archive};

@@ -4,7 +4,7 @@
 use std::fs::File;
 use std::io::Read;
 
-use super::history::file_of;
+use super::id::file_of;
 use crate::lab::Paths;
 
 /// Bytes at the top of a run file in which its start is found.

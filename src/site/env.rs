@@ -4,6 +4,7 @@ use std::fmt;
 use std::net::Ipv4Addr;
 use std::str::FromStr;
 
+use ipnet::Ipv4Net;
 use serde::{Serialize, Serializer};
 
 /// An environment, checked: names, vmids and addresses are unique.
@@ -87,27 +88,18 @@ pub struct Cidr {
 impl Cidr {
     /// Whether another address is in the same network.
     pub fn contains(self, other: Ipv4Addr) -> bool {
-        self.network(self.address) == self.network(other)
+        self.network().contains(&other)
     }
 
     /// Whether this is an address that a host can have: neither the network's
     /// own nor its broadcast address.
     pub fn is_host(self) -> bool {
-        if self.prefix >= 31 {
-            return true;
-        }
-        let host = self.address.to_bits() & !self.mask();
-        host != 0 && host != !self.mask()
+        let network = self.network();
+        self.prefix >= 31 || ![network.network(), network.broadcast()].contains(&self.address)
     }
 
-    fn network(self, address: Ipv4Addr) -> u32 {
-        address.to_bits() & self.mask()
-    }
-
-    fn mask(self) -> u32 {
-        u32::MAX
-            .checked_shl(32 - u32::from(self.prefix.min(32)))
-            .unwrap_or(0)
+    fn network(self) -> Ipv4Net {
+        Ipv4Net::new(self.address, self.prefix).unwrap_or_default()
     }
 }
 

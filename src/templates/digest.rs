@@ -9,6 +9,7 @@ use sha2::{Digest, Sha256};
 
 use super::pin::Pin;
 use super::source::Template;
+use crate::base::hex;
 
 /// The digest, hex.
 ///
@@ -31,17 +32,6 @@ pub fn inputs_digest(template: &Template, pin: Option<&Pin>) -> io::Result<Strin
         add(pin.checksum().as_bytes());
     }
     Ok(hex(&hash.finalize()))
-}
-
-/// Lower-case hexadecimal digits.
-pub fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write;
-    let mut text = String::with_capacity(bytes.len() * 2);
-    for byte in bytes {
-        // Writing to a string cannot fail.
-        write!(text, "{byte:02x}").unwrap_or_default();
-    }
-    text
 }
 
 #[cfg(test)]

@@ -21,7 +21,7 @@ mod source;
 
 pub use begun::Begun;
 pub use clones::clones;
-pub use digest::{hex, inputs_digest};
+pub use digest::inputs_digest;
 pub use fetch::{Fetch, Web};
 pub use in_use::{pin_in_use, stable_iso};
 pub use inventory::{BuildRow, TemplateRow, list, show, stable};

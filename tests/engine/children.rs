@@ -30,7 +30,7 @@ fn output_is_logged_redacted_and_parsed_whole() {
     });
     assert!(!published.unwrap().contains("hunter22"));
     let logs = world.logs();
-    assert_eq!(logs.keys().collect::<Vec<_>>(), ["r-talk.log"]);
+    assert_eq!(logs.keys().collect::<Vec<_>>(), ["r-talk.log", "trace.log"]);
     assert!(logs["r-talk.log"].contains("\na (secret) b\n"), "{logs:?}");
     assert!(!logs["r-talk.log"].contains("hunter22"));
     let dir = world.lab.paths.logs(&world.options.run_id);

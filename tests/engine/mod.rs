@@ -13,3 +13,4 @@ mod signals;
 mod stage;
 mod support;
 mod survivors;
+mod trace;

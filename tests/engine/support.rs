@@ -11,6 +11,7 @@ use hl::base::Watch;
 use hl::diag::Failure;
 use hl::diag::StepError;
 use hl::engine::{Answer, Approver, Options, RunResult, Setup, run};
+use hl::lab::trace::TraceOutput;
 use hl::lab::{Config, Environment, Lab, Paths, Redactor};
 use hl::plan::{Event, EventKind, Listener, Plan, Status, Step, StepId};
 
@@ -117,6 +118,7 @@ pub(super) struct World {
     pub(super) env: Environment,
     pub(super) redactor: Redactor,
     pub(super) approver: Says,
+    pub(super) trace: Option<TraceOutput>,
     pub(super) options: Options,
 }
 
@@ -134,6 +136,7 @@ impl World {
             env: Environment::default(),
             redactor: Redactor::default(),
             approver: Says(true, Mutex::default(), Mutex::default()),
+            trace: None,
             options: options("20260101-000000-test"),
         }
     }
@@ -150,6 +153,7 @@ impl World {
             registry: &self.registry,
             redactor: &self.redactor,
             approver: &self.approver,
+            trace: self.trace.clone(),
             options: self.options.clone(),
         };
         run(plan, &setup, &mut Watch::start().unwrap(), listeners)

@@ -72,11 +72,12 @@ fn the_child_finishes_its_output_is_whole_and_redacted() {
     );
     // It was not hurt by the death of who read it.
     assert!(lab.paths.root().join("finished").exists());
-    let names: Vec<String> = fs::read_dir(lab.paths.logs(RUN))
+    let mut names: Vec<String> = fs::read_dir(lab.paths.logs(RUN))
         .unwrap()
         .map(|e| e.unwrap().file_name().into_string().unwrap())
         .collect();
-    assert_eq!(names, ["r-apply.log"]);
+    names.sort();
+    assert_eq!(names, ["r-apply.log", "trace.log"]);
     let log = fs::read_to_string(lab.paths.logs(RUN).join("r-apply.log")).unwrap();
     assert!(log.ends_with("(secret) 2999\n") && !log.contains(SECRET));
     assert_eq!(log.matches("\n(secret) ").count(), 3000);

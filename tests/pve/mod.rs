@@ -16,16 +16,16 @@ use hl_sim::{
 };
 
 const TOKEN_ID: &str = "hl@pve!hl";
-const SECRET: &str = "11111111-2222-3333-4444-555555555555";
+pub(crate) const SECRET: &str = "11111111-2222-3333-4444-555555555555";
 const LONG: Duration = Duration::from_secs(30);
 
-struct Node {
-    sim: Running,
+pub(crate) struct Node {
+    pub(crate) sim: Running,
     client: Client,
     dir: tempfile::TempDir,
 }
 
-fn node(grants: Vec<Grant>, slow: &[(&str, Duration)]) -> Node {
+pub(crate) fn node(grants: Vec<Grant>, slow: &[(&str, Duration)]) -> Node {
     let seed = Seed {
         tokens: vec![SeedToken {
             id: TOKEN_ID.to_owned(),
@@ -57,11 +57,12 @@ fn node(grants: Vec<Grant>, slow: &[(&str, Duration)]) -> Node {
     Node { sim, client, dir }
 }
 
-fn everything() -> Vec<Grant> {
+pub(crate) fn everything() -> Vec<Grant> {
     vec![Grant::role("/", "Administrator")]
 }
 
-fn client(sim: &Running, root: &std::path::Path, secret: &str) -> Client {
+/// The variables of a lab that has the node's authority in `ca.pem`.
+pub(crate) fn env(sim: &Running, secret: &str) -> Environment {
     let mut env = Environment::default();
     for (name, value) in [
         ("PVE_ACCESS_HOST", sim.addr().to_string()),
@@ -76,8 +77,12 @@ fn client(sim: &Running, root: &std::path::Path, secret: &str) -> Client {
         };
         env.set(name, var);
     }
+    env
+}
+
+fn client(sim: &Running, root: &std::path::Path, secret: &str) -> Client {
     let root = Utf8Path::from_path(root).unwrap();
-    Client::new(&env, &Paths::live(root)).unwrap()
+    Client::new(&env(sim, secret), &Paths::live(root)).unwrap()
 }
 
 impl Node {

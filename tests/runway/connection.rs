@@ -2,7 +2,7 @@
 
 use std::net::TcpListener;
 
-use super::scene::{scene, seed};
+use super::scene::{SECRET, scene, seed};
 
 #[test]
 fn all_that_is_missing_is_named_at_once_and_nothing_is_contacted() {
@@ -90,4 +90,32 @@ fn a_port_that_speaks_no_tls() {
     scene
         .not_cleared()
         .only("tls", &["is not trusted"], &["8006"]);
+}
+
+#[test]
+fn requests_are_traced_to_stderr_when_it_is_asked_for() {
+    let scene = scene(&seed());
+    for (ran, steps) in [
+        (scene.runway().cmd("-vv").exits(0), true),
+        (
+            scene.runway().env("HL_LOG", "hl::pve=debug").exits(0),
+            false,
+        ),
+    ] {
+        assert!(
+            ran.stderr
+                .contains(r#"request{method="GET" path="version"}"#),
+            "{}",
+            ran.stderr
+        );
+        assert_eq!(ran.stderr.contains("step{id="), steps, "{}", ran.stderr);
+        assert!(!ran.stderr.contains(SECRET) && !ran.stdout.contains("request{"));
+    }
+    scene.runway().exits(0);
+    let wrong = scene.runway().env("HL_LOG", "hl::pve=loud").exits(2);
+    assert!(
+        wrong.stderr.contains("`HL_LOG` has `hl::pve=loud`"),
+        "{}",
+        wrong.stderr
+    );
 }

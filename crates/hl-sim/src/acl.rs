@@ -2,29 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde::{Deserialize, Serialize};
-
-use super::world::World;
+use super::world::{AclEntry, World};
 
 /// The name that may do everything.
 pub(super) const ROOT: &str = "root@pam";
 
 /// Rights on one path: each privilege, and whether it holds below it.
 pub(super) type Rights = BTreeMap<String, bool>;
-
-/// One line of the access control list.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct AclEntry {
-    /// `/`, `/vms/100`, `/storage/local` ...
-    pub path: String,
-    /// `user@realm` or `user@realm!token`.
-    pub who: String,
-    /// Name of a role.
-    pub role: String,
-    /// Whether it holds for the paths below.
-    pub propagate: bool,
-}
 
 /// Privileges that every release has.
 const COMMON: &[&str] = &[

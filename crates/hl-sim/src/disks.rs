@@ -245,7 +245,7 @@ pub(super) fn child_of<'w>(world: &'w World, volid: &str) -> Option<&'w str> {
             world
                 .storages
                 .get(volume.storage())
-                .is_some_and(super::storage::Storage::names_parent)
+                .is_some_and(super::volume::Storage::names_parent)
         })
         .map(|volume| volume.volid.as_str())
 }

@@ -6,21 +6,10 @@
 
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
-
 use super::api::{convert, forget, own_base};
 use super::disks;
 use super::machine::Sim;
 use super::world::World;
-
-/// A task that was running when the world was last saved.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Begun {
-    /// `qmdestroy` ...
-    pub(super) kind: String,
-    /// What it works on, usually a VMID.
-    pub(super) id: String,
-}
 
 /// Undoes or finishes what was begun, and says what was done.
 pub(super) fn heal(sim: &Arc<Sim>) -> Vec<String> {

@@ -18,9 +18,10 @@ use serde_json::{Map, Value, json};
 use super::auth::{self, Credentials, Identity};
 use super::call::{Answer, Call};
 use super::error::ApiError;
+use super::kind::VMID;
 use super::log::RequestLine;
 use super::machine::Sim;
-use super::params::{Params, VMID};
+use super::params::Params;
 use super::route::{self, Access};
 use super::upload;
 

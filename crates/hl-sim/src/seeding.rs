@@ -5,12 +5,12 @@ use std::net::Ipv4Addr;
 
 use sha2::{Digest, Sha256};
 
-use super::acl::{self, AclEntry, ROOT};
+use super::acl::{self, ROOT};
 use super::hex;
 use super::seed::{Grant, Seed, SeedFile, SeedStorage, SeedVm};
-use super::storage::{Storage, Volume};
 use super::vm::{self, Run, Vm};
-use super::world::{Bridge, FORMAT, Node, Pool, Token, User, World};
+use super::volume::{Storage, Volume};
+use super::world::{AclEntry, Bridge, FORMAT, Node, Pool, Token, User, World};
 
 impl World {
     /// The world that a seed describes.

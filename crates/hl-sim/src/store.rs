@@ -4,8 +4,7 @@ use std::fs;
 use std::io::{self, Write};
 use std::path::Path;
 
-use super::heal::Begun;
-use super::world::{FORMAT, World};
+use super::world::{Begun, FORMAT, World};
 
 impl World {
     /// Reads a world that a server saved.

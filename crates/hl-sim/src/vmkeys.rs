@@ -1,7 +1,7 @@
 //! The keys of a VM's config: what they may hold, how they are returned, which
 //! right changes them, and whether a running VM takes the change at once.
 
-use super::params::Kind::{self, Bool, DnsName, Enum, Int, Number, Short, Text};
+use super::kind::Kind::{self, Bool, DnsName, Enum, Int, Number, Short, Text};
 use super::vm::numbered;
 
 /// What changes a key needs, as a privilege on the VM.

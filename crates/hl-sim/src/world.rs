@@ -7,14 +7,12 @@ use std::net::Ipv4Addr;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::acl::AclEntry;
 use super::certs;
-use super::heal::Begun;
 use super::hex;
 use super::profile::Profile;
-use super::storage::{Storage, Volume};
 use super::task::Task;
 use super::vm::Vm;
+use super::volume::{Storage, Volume};
 
 /// The version of the file that a world is saved in.
 pub(super) const FORMAT: u32 = 1;
@@ -123,6 +121,29 @@ pub struct Pool {
     pub comment: String,
     /// The VMs in it.
     pub members: BTreeSet<u32>,
+}
+
+/// One line of the access control list.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AclEntry {
+    /// `/`, `/vms/100`, `/storage/local` ...
+    pub path: String,
+    /// `user@realm` or `user@realm!token`.
+    pub who: String,
+    /// Name of a role.
+    pub role: String,
+    /// Whether it holds for the paths below.
+    pub propagate: bool,
+}
+
+/// A task that was running when the world was last saved.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Begun {
+    /// `qmdestroy` ...
+    pub(super) kind: String,
+    /// What it works on, usually a VMID.
+    pub(super) id: String,
 }
 
 impl World {

@@ -5,6 +5,7 @@
 
 mod guard;
 mod mounts;
+mod reason;
 mod remove;
 mod survey;
 mod tfstate;
@@ -12,6 +13,7 @@ mod tracked;
 
 pub use guard::protected;
 pub use mounts::Mounts;
+pub use reason::Reason;
 pub use remove::CleanRemove;
-pub use survey::{Found, Reason, Surroundings, survey};
+pub use survey::{Found, Surroundings, survey};
 pub use tracked::Tracked;

@@ -1,7 +1,6 @@
 //! Looks at a path: what of it may be removed, what stays and why. Changes nothing.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::fs::{self, Metadata};
 use std::io;
 use std::os::unix::fs::MetadataExt;
@@ -9,47 +8,10 @@ use std::path::{Path, PathBuf};
 
 use camino::{Utf8Path, Utf8PathBuf};
 
+use super::reason::Reason;
 use super::tfstate::held;
 use super::{Mounts, Tracked, protected};
 use crate::diag::{Exit, Failure};
-
-/// Why something stays.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Reason {
-    /// Never removed.
-    Protected(&'static str),
-    /// A tofu state that holds these resources.
-    Resources(Vec<String>),
-    /// A tofu state that is locked: a run uses it, or was cut off.
-    Locked,
-    /// It cannot be judged.
-    Unreadable(String),
-    /// A symbolic link out of the lab, or a path through one.
-    Link,
-    /// A file system is mounted there.
-    Mounted(PathBuf),
-    /// Its name is not UTF-8.
-    Name,
-}
-
-impl fmt::Display for Reason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Protected(why) => f.write_str(why),
-            Self::Resources(names) if names.len() == 1 => {
-                write!(f, "holds 1 resource: {}", names.join(", "))
-            }
-            Self::Resources(names) => {
-                write!(f, "holds {} resources: {}", names.len(), names.join(", "))
-            }
-            Self::Locked => f.write_str("tofu has it locked, or was cut off"),
-            Self::Unreadable(why) => write!(f, "cannot be read: {why}"),
-            Self::Link => f.write_str("a symbolic link, which is not followed"),
-            Self::Mounted(point) => write!(f, "`{}` is mounted there", point.display()),
-            Self::Name => f.write_str("its name is not UTF-8"),
-        }
-    }
-}
 
 /// What a survey found.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -5,11 +5,15 @@ use std::ffi::OsString;
 use std::ops::Bound;
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::time::Duration;
 
 use camino::Utf8Path;
 
+use crate::base::output;
 use crate::diag::{Diagnostic, Exit, Failure};
+
+/// git reads an index and looks at every file; on a slow disk that takes a while.
+const LIMIT: Duration = Duration::from_mins(5);
 
 /// The files of a lab that git tracks, relative to the lab.
 #[derive(Debug, Clone, Default)]
@@ -70,16 +74,18 @@ fn git(root: &Utf8Path, args: &[&str]) -> Result<BTreeSet<PathBuf>, Failure> {
                 .help(format!("look at `git -C {root} status`")),
         )
     };
-    let output = Command::new("git")
-        .arg("-C")
-        .arg(root)
-        .args(args)
+    let git = duct::cmd("git", ["-C", root.as_str()].iter().chain(args))
         .env_remove("GIT_DIR")
         .env_remove("GIT_WORK_TREE")
         .env_remove("GIT_INDEX_FILE")
         .env("GIT_OPTIONAL_LOCKS", "0")
-        .output()
-        .map_err(|error| cannot(&error.to_string()))?;
+        .stdin_null()
+        .stdout_capture()
+        .stderr_capture()
+        .unchecked();
+    let output = output(&git, LIMIT)
+        .map_err(|error| cannot(&error.to_string()))?
+        .ok_or_else(|| cannot("it gave no answer within five minutes"))?;
     if !output.status.success() {
         let said = String::from_utf8_lossy(&output.stderr);
         return Err(cannot(said.trim().lines().next().unwrap_or("it failed")));

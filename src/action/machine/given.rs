@@ -10,6 +10,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::diag::StepError;
+use crate::lab::trace::carried;
 
 /// How many are asked at once: a node has three workers for its API.
 const AT_ONCE: usize = 8;
@@ -47,7 +48,7 @@ pub(super) fn each<T: Send>(
     let threads = NonZeroUsize::new(machines.len()).map_or(1, NonZeroUsize::get);
     thread::scope(|scope| {
         for _ in 0..threads.min(AT_ONCE) {
-            scope.spawn(|| {
+            scope.spawn(carried(|| {
                 loop {
                     let index = next.fetch_add(1, Ordering::Relaxed);
                     let (Some(machine), Some(slot)) = (machines.get(index), answers.get(index))
@@ -57,7 +58,7 @@ pub(super) fn each<T: Send>(
                     let answer = ask(machine);
                     *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(answer);
                 }
-            });
+            }));
         }
     });
     answers

@@ -55,7 +55,7 @@ fn all(ctx: &StepContext<'_>, start: bool) -> Result<Done, StepError> {
     if vms.is_empty() {
         return Ok(Done::new("no machines").changed(false));
     }
-    let client = pve::Client::new(ctx.env, &ctx.lab.paths)?.with_cancel(ctx.cancel);
+    let client = ctx.pve()?;
     let asked: Vec<&Machine> = vms.iter().collect();
     let mut started = 0;
     let mut failures = Vec::new();

@@ -72,7 +72,7 @@ impl Action for VmWait {
         let mut told = BTreeMap::new();
         let waiting: Vec<&Machine> = vms.iter().collect();
         if !waiting.is_empty() {
-            let client = client(ctx)?;
+            let client = ctx.pve()?;
             for (vm, answer) in waiting.iter().zip(round(&client, &waiting)) {
                 if let Ok(Answer::Addresses(addresses)) = answer {
                     told.insert(vm.name.clone(), addresses);
@@ -99,10 +99,6 @@ impl Action for VmWait {
     }
 }
 
-fn client(ctx: &StepContext<'_>) -> Result<pve::Client, StepError> {
-    Ok(pve::Client::new(ctx.env, &ctx.lab.paths)?.with_cancel(ctx.cancel))
-}
-
 fn patience(ctx: &StepContext<'_>, text: &str) -> Result<Duration, StepError> {
     timeouts::resolve(text, &ctx.lab.config.timeouts).ok_or_else(|| {
         StepError::new(format!("`patience` cannot be `{text}`"))
@@ -117,7 +113,7 @@ fn wait(
     vms: &[Machine],
     patience: Duration,
 ) -> Result<BTreeMap<String, Vec<String>>, StepError> {
-    let client = client(ctx)?;
+    let client = ctx.pve()?;
     let until = Instant::now() + patience;
     let mut told = BTreeMap::new();
     let mut waiting: Vec<&Machine> = vms.iter().collect();

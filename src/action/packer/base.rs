@@ -37,7 +37,7 @@ impl Base {
         volid: &str,
         address: &BuildAddress,
     ) -> Result<Self, StepError> {
-        let client = call::client(ctx)?;
+        let client = ctx.pve()?;
         let name = base_name(template, volid);
         remove_leftovers(ctx, &client, &template.name, &name)?;
         let storage = call::storage_vm(ctx)?;
@@ -89,7 +89,7 @@ impl Base {
         template: &Template,
         volid: &str,
     ) -> Result<(), StepError> {
-        let client = call::client(ctx)?;
+        let client = ctx.pve()?;
         remove_leftovers(ctx, &client, &template.name, &base_name(template, volid))
     }
 
@@ -158,7 +158,8 @@ impl Base {
     /// Removes it, also after a stop. What stays is named.
     pub(super) fn remove(self, ctx: &StepContext<'_>) {
         ctx.progress(format!("removing `{}`", self.name));
-        let removed = call::lasting_client(ctx)
+        let removed = ctx
+            .lasting_pve()
             .and_then(|client| Ok(node::remove(&client, &self.node, self.vmid)?));
         if let Err(error) = removed {
             let left = format!(

@@ -72,7 +72,9 @@ impl Action for PackerBuild {
             let inputs: Inputs = ctx.inputs()?;
             let vmid = outputs.get("vmid").and_then(Value::as_u64);
             let vmid = vmid.and_then(|vmid| u32::try_from(vmid).ok());
-            let config = call::client(ctx)?.vm_config(&inputs.node, vmid.unwrap_or_default())?;
+            let config = ctx
+                .pve()?
+                .vm_config(&inputs.node, vmid.unwrap_or_default())?;
             Ok(config.is_template())
         };
         match look() {
@@ -206,7 +208,7 @@ impl Run<'_> {
         }
         // From here on packer is content, which proves nothing.
         let proven = manifest::vmid(&path).and_then(|vmid| {
-            let client = call::client(ctx)?;
+            let client = ctx.pve()?;
             node::prove(&client, &self.inputs.node, vmid, ctx.cancel)?;
             Ok(vmid)
         });

@@ -2,7 +2,6 @@
 //! what to do.
 
 use crate::action::StepContext;
-use crate::action::template::call;
 use crate::diag::StepError;
 use crate::diag::say;
 use crate::templates::node;
@@ -36,7 +35,7 @@ pub(super) fn name_orphans(
 }
 
 fn find(ctx: &StepContext<'_>, names: &[&str]) -> Result<Vec<(u32, String, String)>, StepError> {
-    let client = call::lasting_client(ctx)?;
+    let client = ctx.lasting_pve()?;
     let mut found = Vec::new();
     for name in names {
         for (vm, _) in node::named(&client, name)? {

@@ -3,7 +3,6 @@
 //! Nothing that this lab did not begin is touched.
 
 use crate::action::StepContext;
-use crate::action::template::call;
 use crate::diag::StepError;
 use crate::templates::{Begun, node, notes};
 
@@ -15,7 +14,7 @@ pub(super) fn take_over(
     begun: &Begun,
     digest: &str,
 ) -> Result<Option<u32>, StepError> {
-    let client = call::client(ctx)?;
+    let client = ctx.pve()?;
     let template_name = format!("{name}-{}", begun.stamp);
     let build_name = format!("hl-build-{template_name}");
     let mut found = None;

@@ -38,8 +38,8 @@ pub(in crate::action) fn fates<'a>(
         let unknown = |name: &&'a str| (*name, Fate::Unknown(why.to_owned()));
         machines.keys().map(unknown).collect()
     };
-    let client = match pve::Client::new(ctx.env, &ctx.lab.paths) {
-        Ok(client) => client.with_cancel(ctx.cancel),
+    let client = match ctx.pve() {
+        Ok(client) => client,
         Err(error) => return Ok(all(&error.to_string())),
     };
     let listed = match client.cluster_resources_vms() {

@@ -3,12 +3,11 @@
 
 use crate::action::StepContext;
 use crate::diag::{Advice, say};
-use crate::pve::{Client, Vm};
+use crate::pve::Vm;
 
 /// Names them. What cannot be asked is told by those who need an answer.
 pub(super) fn half_made(ctx: &StepContext<'_>) -> Vec<Advice> {
-    let listed = Client::new(ctx.env, &ctx.lab.paths)
-        .and_then(|client| client.with_cancel(ctx.cancel).cluster_resources_vms());
+    let listed = ctx.pve().and_then(|client| client.cluster_resources_vms());
     among(&listed.unwrap_or_default())
 }
 

@@ -7,7 +7,6 @@ use super::{address, connection, environment, host, key, rights, storage};
 use crate::action::{Action, Done, StepContext};
 use crate::diag::Exit;
 use crate::diag::StepError;
-use crate::pve::Client;
 
 /// One check of the node, by name.
 #[derive(Debug, Clone, Copy, Default)]
@@ -99,9 +98,4 @@ impl Action for PveCheck {
         done.map(|done| done.changed(false))
             .map_err(|error| error.exit(Exit::Runway))
     }
-}
-
-/// A client that stops when the step is stopped.
-pub(super) fn client(ctx: &StepContext<'_>) -> Result<Client, StepError> {
-    Ok(Client::new(ctx.env, &ctx.lab.paths)?.with_cancel(ctx.cancel))
 }

@@ -1,6 +1,5 @@
 //! From here to an accepted token: the connection, the certificate, the token.
 
-use super::check::client;
 use crate::action::{Done, StepContext};
 use crate::diag::StepError;
 use crate::pve::{Policy, Settings, TlsProblem, handshake};
@@ -62,7 +61,7 @@ fn objected(host: &str, objection: &TlsProblem) -> StepError {
 
 /// The token is accepted, and the version is one that the layers know.
 pub(super) fn token(ctx: &StepContext<'_>) -> Result<Done, StepError> {
-    let client = client(ctx)?;
+    let client = ctx.pve()?;
     let version = client.version()?;
     let done = Done::new(format!(
         "the token is accepted, Proxmox VE {}",

@@ -1,6 +1,5 @@
 //! The node and its bridge.
 
-use super::check::client;
 use super::environment::bridges as bridges_of;
 use crate::action::{Done, StepContext};
 use crate::diag::StepError;
@@ -11,7 +10,7 @@ use crate::pve::rights::Objects;
 /// The node exists and is online.
 pub(super) fn node(ctx: &StepContext<'_>) -> Result<Done, StepError> {
     let wanted = Objects::from_env(ctx.env).node;
-    let nodes = client(ctx)?.nodes()?;
+    let nodes = ctx.pve()?.nodes()?;
     let Some(node) = nodes.iter().find(|node| node.node == wanted) else {
         let mut error = StepError::new(format!(
             "there is no node `{wanted}`, which `PVE_NODE` names"
@@ -41,7 +40,7 @@ pub(super) fn node(ctx: &StepContext<'_>) -> Result<Done, StepError> {
 /// The bridges that are used exist on the node and are active.
 pub(super) fn bridges(ctx: &StepContext<'_>, env: &str) -> Result<Done, StepError> {
     let node = Objects::from_env(ctx.env).node;
-    let networks = client(ctx)?.networks(&node)?;
+    let networks = ctx.pve()?.networks(&node)?;
     let mut good = Vec::new();
     let mut bad: Option<StepError> = None;
     for (name, who) in bridges_of(ctx, env) {

@@ -1,6 +1,5 @@
 //! The token may do all that L1 and L2 do.
 
-use super::check::client;
 use super::environment;
 use super::storage::could_hold;
 use crate::action::{Done, StepContext};
@@ -12,7 +11,7 @@ use crate::pve::{Client, Network, Permissions, Settings, Storage};
 /// Compares what the token holds on each path with what the layers use.
 pub(super) fn check(ctx: &StepContext<'_>, env: &str) -> Result<Done, StepError> {
     let settings = Settings::read(ctx.env, &ctx.lab.paths)?;
-    let client = client(ctx)?;
+    let client = ctx.pve()?;
     let (major, _) = client.version()?.major_minor();
     let objects = Objects::from_env(ctx.env);
     let mut required = rights::required(&objects, major);

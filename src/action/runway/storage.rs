@@ -1,6 +1,5 @@
 //! Storages: there, active, for the right content, with room.
 
-use super::check::client;
 use super::environment::{MIN_FREE_GIB, MIN_FREE_PERCENT, number};
 use crate::action::{Done, StepContext};
 use crate::diag::StepError;
@@ -111,7 +110,7 @@ fn usable(
     name: &str,
     purpose: Purpose,
 ) -> Result<Storage, StepError> {
-    let client = client(ctx)?;
+    let client = ctx.pve()?;
     let mut storages = client.storages(node)?;
     let Some(index) = storages.iter().position(|s| s.storage == name) else {
         return Err(absent(ctx, &client, name, purpose, &storages)?);

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use crate::action::StepContext;
 use crate::diag::StepError;
 use crate::diag::{Exit, say};
-use crate::pve::{BuildAddress, Client};
+use crate::pve::BuildAddress;
 use crate::templates::Template;
 
 /// Inputs of most actions here.
@@ -19,16 +19,6 @@ pub(in crate::action) struct Named {
     /// Proxmox node.
     #[schemars(length(max = 100))]
     pub(in crate::action) node: String,
-}
-
-/// A client whose reads and waits end when the step is stopped.
-pub(in crate::action) fn client(ctx: &StepContext<'_>) -> Result<Client, StepError> {
-    Ok(lasting_client(ctx)?.with_cancel(ctx.cancel))
-}
-
-/// A client that works on after a stop, to tidy up.
-pub(in crate::action) fn lasting_client(ctx: &StepContext<'_>) -> Result<Client, StepError> {
-    Ok(Client::new(ctx.env, &ctx.lab.paths)?)
 }
 
 /// The template's definition.

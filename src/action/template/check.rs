@@ -69,7 +69,7 @@ impl Action for TemplateCheck {
 fn check(ctx: &StepContext<'_>, write: bool) -> Result<Done, StepError> {
     let inputs: Inputs = ctx.inputs()?;
     let template = call::template(ctx, &inputs.name)?;
-    let client = call::client(ctx)?;
+    let client = ctx.pve()?;
     let found = node::templates(&client)?;
     let mut known = Known::read(&ctx.lab.paths, &inputs.name, &found)?;
     let mut restored = Vec::new();

@@ -67,7 +67,7 @@ impl Action for TemplateImage {
             });
         };
         let place = Place::of(ctx, &inputs.node, image, &pin);
-        let there = place.is_there(&call::client(ctx)?)?;
+        let there = place.is_there(&ctx.pve()?)?;
         let summary = if there {
             format!("`{}` is there", place.volid)
         } else {
@@ -97,7 +97,7 @@ impl Action for TemplateImage {
             ctx.note(format!("pinned {} ({})", pin.url, pin.checksum()));
         }
         let place = Place::of(ctx, &inputs.node, image, &pin);
-        let client = call::client(ctx)?;
+        let client = ctx.pve()?;
         if place.is_there(&client)? {
             let summary = format!("`{}` is there", place.volid);
             return Ok(place.done(summary, &pin).changed(false));
@@ -208,8 +208,9 @@ fn stop(ctx: &StepContext<'_>, task: &Upid) {
         crate::pve::percent_encode(task.node()),
         crate::pve::percent_encode(&task.0)
     );
-    let stopped = call::lasting_client(ctx)
-        .and_then(|client| Ok(client.delete::<serde_json::Value>(&path, &[])?));
+    let stopped = ctx
+        .lasting_pve()
+        .and_then(|client| client.delete::<serde_json::Value>(&path, &[]));
     if stopped.is_err() {
         ctx.warn(format!(
             "the node goes on downloading; to end it, on `{}`: `pvenode task stop {task}`",
@@ -258,7 +259,7 @@ fn installer(ctx: &StepContext<'_>, node: &str, name: &str) -> Result<Done, Step
         }
         return Err(missing().help(bring));
     };
-    let client = call::client(ctx)?;
+    let client = ctx.pve()?;
     if iso.node != node || !is_there(&client, node, &iso.storage, "iso", &iso.volid)? {
         return Err(StepError::new(format!("`{}` is not on `{node}`", iso.volid)).help(bring));
     }

@@ -14,13 +14,13 @@ use super::call;
 use super::catalog;
 use super::image::{download, is_there};
 use crate::action::{Action, Basis, Done, Instead, StepContext};
+use crate::base::hex;
 use crate::diag::Exit;
 use crate::diag::StepError;
 use crate::pve::{Client, Download};
 use crate::templates::Iso;
 use crate::templates::Shelf;
 use crate::templates::Web;
-use crate::templates::hex;
 use crate::templates::{IsoManifest, Record, Stamp, VERSION};
 use crate::templates::{Pin, pin};
 
@@ -80,7 +80,7 @@ impl Action for IsoFetch {
             });
         };
         let (storage, volid) = place(ctx, &iso, &pin);
-        let there = is_there(&call::client(ctx)?, &inputs.node, &storage, "iso", &volid)?;
+        let there = is_there(&ctx.pve()?, &inputs.node, &storage, "iso", &volid)?;
         let summary = match (there, &iso.spec.file) {
             (true, _) => format!("`{volid}` is there"),
             (false, Some(file)) => format!("would upload {file} as `{volid}`"),
@@ -95,7 +95,7 @@ impl Action for IsoFetch {
         let store = Shelf::new(ctx.lab.paths.template(&inputs.name));
         let pin = choose(ctx, &iso, &store, inputs.update_image)?;
         let (storage, volid) = place(ctx, &iso, &pin);
-        let client = call::client(ctx)?;
+        let client = ctx.pve()?;
         let there = is_there(&client, &inputs.node, &storage, "iso", &volid)?;
         if !there {
             let file = volid.rsplit('/').next().unwrap_or_default();

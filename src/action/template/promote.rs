@@ -4,7 +4,6 @@
 use schemars::{JsonSchema, Schema, schema_for};
 use serde::Deserialize;
 
-use super::call;
 use super::catalog;
 use crate::action::{Action, Done, StepContext};
 use crate::diag::StepError;
@@ -139,7 +138,7 @@ fn choose(
     (write, back): (bool, bool),
     pick: impl Fn(&Known) -> Result<&Entry, StepError>,
 ) -> Result<Done, StepError> {
-    let client = call::client(ctx)?;
+    let client = ctx.pve()?;
     let found = node::templates(&client)?;
     let mut known = Known::read(&ctx.lab.paths, name, &found)?;
     if write {

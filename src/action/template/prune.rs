@@ -6,7 +6,6 @@ use std::collections::BTreeMap;
 use schemars::{JsonSchema, Schema, schema_for};
 use serde::Deserialize;
 
-use super::call;
 use super::catalog;
 use crate::action::{Action, Approval, Done, StepContext};
 use crate::diag::StepError;
@@ -74,7 +73,7 @@ impl Action for TemplatePrune {
     fn run(&self, ctx: &StepContext<'_>) -> Result<Done, StepError> {
         let mut look = look(ctx, &ctx.inputs()?)?;
         look.known.restore()?;
-        let client = call::client(ctx)?;
+        let client = ctx.pve()?;
         for Going { manifest, there } in &look.going {
             if *there {
                 ctx.progress(format!("removing VM {}", manifest.vmid));
@@ -125,7 +124,7 @@ impl Look {
 }
 
 fn look(ctx: &StepContext<'_>, inputs: &Inputs) -> Result<Look, StepError> {
-    let client = call::client(ctx)?;
+    let client = ctx.pve()?;
     let found = node::templates(&client)?;
     let mut known = Known::read(&ctx.lab.paths, &inputs.name, &found)?;
     // Records of nodes that this API does not know are not its to judge.

@@ -79,7 +79,7 @@ impl Action for TemplatePublish {
             .exit(Exit::Definition)
         })?;
         let template = call::template(ctx, &inputs.name)?;
-        let client = call::client(ctx)?;
+        let client = ctx.pve()?;
         let (node, vmid) = (inputs.node.as_str(), inputs.vmid);
         ctx.progress(format!("looking at VM {vmid}"));
         let config = node::prove(&client, node, vmid, ctx.cancel)?;

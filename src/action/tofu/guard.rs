@@ -61,7 +61,7 @@ pub(super) fn check(
     handovers(summary, state, &mut problems);
     let new: Vec<(&Change, &Vm)> = made(summary).collect();
     if !new.is_empty() {
-        let client = pve::Client::new(ctx.env, &ctx.lab.paths)?.with_cancel(ctx.cancel);
+        let client = ctx.pve()?;
         let resources = client.cluster_resources_vms()?;
         let states = state::all(&ctx.lab.paths.out().join(".states"));
         for (change, vm) in &new {

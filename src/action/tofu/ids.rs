@@ -38,7 +38,7 @@ pub(super) fn fill(
     if env.vms.iter().all(|vm| vm.vmid.is_some()) {
         return Ok(());
     }
-    let client = pve::Client::new(ctx.env, &ctx.lab.paths)?.with_cancel(ctx.cancel);
+    let client = ctx.pve()?;
     let on_node = client.cluster_resources_vms()?;
     let mut taken: BTreeSet<u32> = on_node.iter().map(|vm| vm.vmid).collect();
     for (_, other) in state::all(&ctx.lab.paths.out().join(".states")) {

@@ -4,8 +4,8 @@ use schemars::{Schema, schema_for};
 use serde::Deserialize;
 
 use super::tool::Tool;
-use super::traps::{self, LOCK};
-use super::workspace::{Target, Workspace};
+use super::traps;
+use super::workspace::{LOCK, Target, Workspace};
 use crate::action::{Action, Basis, Done, StepContext};
 use crate::diag::StepError;
 use crate::diag::{Advice, Exit};

@@ -64,7 +64,8 @@ pub(super) fn find(
     summary: &Summary,
 ) -> Result<Vec<Orphan>, String> {
     // Not cancellable: the user has to know, also after Ctrl-C.
-    let resources = pve::Client::new(ctx.env, &ctx.lab.paths)
+    let resources = ctx
+        .lasting_pve()
         .and_then(|client| client.cluster_resources_vms())
         .map_err(|error| error.to_string())?;
     let states = state::all(&ctx.lab.paths.out().join(".states"));

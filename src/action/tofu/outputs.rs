@@ -206,7 +206,7 @@ impl Gap {
                 .help(again.say(" plans what is left"))
             }
             Self::Silent(vms) => {
-                let client = pve::Client::new(ctx.env, &ctx.lab.paths);
+                let client = ctx.lasting_pve();
                 let names = quoted(vms.iter().map(|(name, ..)| name.as_str()).collect());
                 let mut error = StepError::new(format!("no address is known of {names}"))
                     .exit(Exit::Runway)

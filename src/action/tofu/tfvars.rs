@@ -14,7 +14,6 @@ use crate::action::{Action, Basis, Done, Instead, StepContext};
 use crate::diag::StepError;
 use crate::diag::{Advice, Exit, did_you_mean};
 use crate::lab::{self, Lab, ssh};
-use crate::pve;
 use crate::site::{self, Env, Ip, Vm};
 use crate::templates;
 use crate::tofu::files;
@@ -182,7 +181,7 @@ fn stable(
     state: &State,
 ) -> Result<Result<Template, Vec<Advice>>, StepError> {
     let paths = &ctx.lab.paths;
-    let client = pve::Client::new(ctx.env, paths)?.with_cancel(ctx.cancel);
+    let client = ctx.pve()?;
     let image = &vm.image;
     let error = match templates::stable(paths, &client, image, node, !ctx.dry_run) {
         Ok(manifest) => {

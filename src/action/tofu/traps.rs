@@ -14,7 +14,7 @@ use std::io::ErrorKind;
 use camino::Utf8Path;
 use serde::Deserialize;
 
-use super::workspace::Workspace;
+use super::workspace::{LOCK, Workspace};
 use crate::action::StepContext;
 use crate::diag::Exit;
 use crate::diag::StepError;
@@ -123,9 +123,6 @@ pub(super) fn drop_lock(space: &Workspace) -> Result<bool, StepError> {
     files::remove(&space.module.join(LOCK))?;
     Ok(true)
 }
-
-/// What tofu writes beside the module: the providers it chose.
-pub(super) const LOCK: &str = ".terraform.lock.hcl";
 
 #[cfg(test)]
 mod tests {

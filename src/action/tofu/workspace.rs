@@ -11,7 +11,6 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::tool::Tool;
-use super::traps::LOCK;
 use crate::action::{ChildSpec, StepContext};
 use crate::diag::Exit;
 use crate::diag::StepError;
@@ -25,6 +24,9 @@ const GRACE: Duration = Duration::from_hours(1);
 
 /// The module that is used when a step names none.
 const MODULE: &str = "layers/l2-instantiate/tofu/vms";
+
+/// What tofu writes beside the module: the providers it chose.
+pub(super) const LOCK: &str = ".terraform.lock.hcl";
 
 /// The module's variables, in its working directory.
 pub(super) const VARIABLES: &str = "terraform.tfvars.json";

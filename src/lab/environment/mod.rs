@@ -15,6 +15,7 @@ mod files;
 mod listing;
 mod load;
 mod loader;
+mod options;
 mod overlay;
 mod resolved;
 
@@ -22,6 +23,7 @@ pub use alias::ALIASES;
 pub use assignment::{assignment, read as read_assignments};
 pub use example::example;
 pub use listing::{Listed, list};
-pub use load::{DopplerUse, LoadOptions, Loaded, load};
+pub use load::{Loaded, load};
 pub use loader::{LOADERS, Loaders, is_loader};
+pub use options::{DopplerUse, LoadOptions};
 pub use resolved::{Environment, Nodes, Provenance, Var, process};

@@ -1,12 +1,10 @@
 //! The forms in which a secret turns up in what tools write.
 
-use std::fmt::Write as _;
-
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
-use super::quoting;
+use super::quoting::{self, push_escape};
 use crate::base::sanitize;
 
 /// Values shorter than this are not masked: they would tear holes into
@@ -160,12 +158,6 @@ fn ascii(text: &str) -> String {
         }
     }
     out
-}
-
-/// `\u00e9`, `\xe9`: a letter and a number of so many digits.
-pub(super) fn push_escape(out: &mut String, letter: char, digits: usize, code: u32) {
-    // Writing to a String cannot fail.
-    write!(out, "\\{letter}{code:0digits$x}").unwrap_or_default();
 }
 
 /// `%2F` as `%2f`.

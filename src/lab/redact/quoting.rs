@@ -2,8 +2,6 @@
 
 use std::fmt::Write as _;
 
-use super::forms::push_escape;
-
 /// In single quotes, in double quotes, behind backslashes, and between the
 /// quotes of Python's `repr` and `ascii`.
 pub(super) fn of(text: &str) -> Vec<String> {
@@ -110,6 +108,12 @@ fn python(out: &mut String, c: char) {
         code @ ..0x1_0000 => push_escape(out, 'u', 4, code),
         code => push_escape(out, 'U', 8, code),
     }
+}
+
+/// `\u00e9`, `\xe9`: a letter and a number of so many digits.
+pub(super) fn push_escape(out: &mut String, letter: char, digits: usize, code: u32) {
+    // Writing to a String cannot fail.
+    write!(out, "\\{letter}{code:0digits$x}").unwrap_or_default();
 }
 
 #[cfg(test)]

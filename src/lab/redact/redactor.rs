@@ -6,7 +6,6 @@ use aho_corasick::AhoCorasick;
 use aho_corasick::nfa::contiguous::NFA;
 
 use super::forms::{self, SHORTEST};
-use super::stream::RedactStream;
 use super::through::{self, Found};
 use crate::base::{has_unseen, sanitize};
 
@@ -111,11 +110,6 @@ impl Redactor {
         }
         piece(text.get(shown..).unwrap_or_default(), &mut out);
         out
-    }
-
-    /// Masks bytes that come in pieces, such as a tool's output.
-    pub fn stream(&self) -> RedactStream {
-        RedactStream::new(self.clone())
     }
 
     /// Where secrets are in `bytes`.

@@ -14,15 +14,18 @@ pub struct RedactStream {
     masked: usize,
 }
 
-impl RedactStream {
-    pub(super) fn new(redactor: Redactor) -> Self {
-        Self {
-            redactor,
+impl Redactor {
+    /// Masks bytes that come in pieces, such as a tool's output.
+    pub fn stream(&self) -> RedactStream {
+        RedactStream {
+            redactor: self.clone(),
             held: Vec::new(),
             masked: 0,
         }
     }
+}
 
+impl RedactStream {
     /// Takes the next bytes, and gives what can be shown by now.
     pub fn push(&mut self, bytes: &[u8]) -> Vec<u8> {
         self.held.extend_from_slice(bytes);

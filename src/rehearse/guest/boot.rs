@@ -10,6 +10,8 @@ use sha2::{Digest, Sha256};
 
 use hl_sim::GuestSpec;
 
+use crate::base::hex;
+
 /// Which network a guest is in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Network {
@@ -180,15 +182,6 @@ pub(super) fn hostname(spec: &GuestSpec) -> String {
     } else {
         name.to_owned()
     }
-}
-
-/// Lower-case hexadecimal.
-pub(super) fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes.iter().fold(String::new(), |mut out, byte| {
-        write!(out, "{byte:02x}").ok();
-        out
-    })
 }
 
 #[cfg(test)]

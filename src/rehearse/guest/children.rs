@@ -6,7 +6,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::process::Command;
+use std::io;
+use std::process::{Command, Stdio};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -43,6 +44,28 @@ pub(super) struct Children {
 }
 
 impl Children {
+    /// Runs a program to its end; its output goes to the guest's log.
+    pub(super) fn run(&self, program: &str, args: &[&str]) -> Result<(), String> {
+        let mut command = Command::new(program);
+        command
+            .args(args)
+            .env_clear()
+            .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
+            .env("DEBIAN_FRONTEND", "noninteractive")
+            .env("LANG", "C.UTF-8")
+            .env("HOME", "/root")
+            .stdin(Stdio::null())
+            .stdout(io::stderr());
+        let pid = self.spawn(&mut command)?;
+        let ended = self.wait(pid, Some(Duration::from_mins(5)));
+        self.forget(pid);
+        match ended {
+            Some(ended) if ended.ok() => Ok(()),
+            Some(ended) => Err(format!("`{program} {}` failed: {ended:?}", args.join(" "))),
+            None => Err(format!("`{program}` did not end")),
+        }
+    }
+
     fn table(&self) -> MutexGuard<'_, Table> {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -185,5 +208,19 @@ pub(super) fn members(mark: &str, main: Option<i32>) -> Vec<i32> {
         if found.len() == before {
             return found.into_iter().collect();
         }
+    }
+}
+
+/// A signal by name or number.
+pub(super) fn signal_named(name: &str) -> Signal {
+    match name.trim_start_matches("SIG") {
+        "HUP" | "1" => Signal::HUP,
+        "INT" | "2" => Signal::INT,
+        "QUIT" | "3" => Signal::QUIT,
+        "KILL" | "9" => Signal::KILL,
+        "USR1" | "10" => Signal::USR1,
+        "USR2" | "12" => Signal::USR2,
+        "WINCH" | "28" => Signal::WINCH,
+        _ => Signal::TERM,
     }
 }

@@ -6,7 +6,7 @@ use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
 use std::process::ExitCode;
 
-use super::systemctl::{Reply, Request};
+use super::protocol::{Reply, Request};
 
 /// Where PID 1 listens.
 pub(super) const SOCKET: &str = "/run/hl/init.sock";

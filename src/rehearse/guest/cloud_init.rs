@@ -7,7 +7,6 @@ use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::path::{Path, PathBuf};
 
 use super::boot::{Boot, Network};
-use super::init::run;
 use super::services::Services;
 
 /// Where cloud-init keeps the id of the instance, and we beside it what we applied.
@@ -39,7 +38,7 @@ pub(super) fn apply(boot: &Boot, services: &Services) -> Result<(), String> {
         .map_err(|e| format!("cannot set the hostname: {e}"))?;
     listen_address(boot)?;
     if !any_host_key() {
-        run(services, "/usr/bin/ssh-keygen", &["-A"])?;
+        services.children.run("/usr/bin/ssh-keygen", &["-A"])?;
     }
     if let Some(user) = &boot.user
         && (new || fs::read_to_string(APPLIED).unwrap_or_default().trim() != digest)
@@ -135,10 +134,11 @@ fn sudo(boot: &Boot, services: &Services) -> Result<(), String> {
     if boot.apt_repo.is_none() {
         return Err(missing.to_owned());
     }
-    run(services, "/usr/bin/apt-get", &["-q", "update"])
+    services
+        .children
+        .run("/usr/bin/apt-get", &["-q", "update"])
         .and_then(|()| {
-            run(
-                services,
+            services.children.run(
                 "/usr/bin/apt-get",
                 &["-q", "-y", "--no-install-recommends", "install", "sudo"],
             )
@@ -148,8 +148,7 @@ fn sudo(boot: &Boot, services: &Services) -> Result<(), String> {
 
 fn account(user: &str, services: &Services) -> Result<(), String> {
     if home_of(user).is_none() {
-        run(
-            services,
+        services.children.run(
             "/usr/sbin/useradd",
             &[
                 "--create-home",
@@ -160,12 +159,10 @@ fn account(user: &str, services: &Services) -> Result<(), String> {
             ],
         )?;
         for group in ["adm", "sudo"] {
-            run(
-                services,
-                "/usr/sbin/usermod",
-                &["--append", "--groups", group, user],
-            )
-            .ok();
+            services
+                .children
+                .run("/usr/sbin/usermod", &["--append", "--groups", group, user])
+                .ok();
         }
     }
     let rule = format!("# User rules for {user}\n{user} ALL=(ALL) NOPASSWD:ALL\n");

@@ -7,7 +7,7 @@ use std::net::Shutdown;
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
-use std::process::{Command, ExitCode, Stdio};
+use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::mpsc::{self, Sender};
 use std::thread;
@@ -20,8 +20,9 @@ use super::capabilities;
 use super::children;
 use super::client::SOCKET;
 use super::cloud_init;
+use super::protocol::{Reply, Request};
 use super::services::Services;
-use super::systemctl::{self, Reply, Request};
+use super::systemctl;
 use super::units::Lookup;
 
 /// Where the sandbox leaves the boot file for PID 1.
@@ -267,27 +268,5 @@ fn hostnamectl(args: &[String], root: bool) -> Reply {
             out: format!(" Static hostname: {}\n", current()),
             ..Reply::default()
         },
-    }
-}
-
-/// Runs a program to its end; its output goes to the guest's log.
-pub(super) fn run(services: &Services, program: &str, args: &[&str]) -> Result<(), String> {
-    let mut command = Command::new(program);
-    command
-        .args(args)
-        .env_clear()
-        .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
-        .env("DEBIAN_FRONTEND", "noninteractive")
-        .env("LANG", "C.UTF-8")
-        .env("HOME", "/root")
-        .stdin(Stdio::null())
-        .stdout(io::stderr());
-    let pid = services.children.spawn(&mut command)?;
-    let ended = services.children.wait(pid, Some(Duration::from_mins(5)));
-    services.children.forget(pid);
-    match ended {
-        Some(ended) if ended.ok() => Ok(()),
-        Some(ended) => Err(format!("`{program} {}` failed: {ended:?}", args.join(" "))),
-        None => Err(format!("`{program}` did not end")),
     }
 }

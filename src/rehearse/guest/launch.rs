@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::UnixDatagram;
-use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use super::children::{self, Ended};
+use super::pidfile::{pid_file, read_pid};
 use super::service;
 use super::services::Services;
 use super::unit::{Exec, Unit, seconds};
@@ -165,18 +165,6 @@ impl Services {
             None => Err(format!("a command of {} did not end", unit.name)),
         }
     }
-}
-
-/// Where a unit says that its main process is written.
-pub(super) fn pid_file(unit: &Unit) -> Option<PathBuf> {
-    unit.last("Service", "PIDFile")
-        .map(|f| Path::new("/run").join(unit.specifiers(f)))
-}
-
-/// The living process that a PID file names.
-pub(super) fn read_pid(file: &Path) -> Option<i32> {
-    let pid = fs::read_to_string(file).ok()?.trim().parse().ok()?;
-    children::alive(pid).then_some(pid)
 }
 
 fn failed(unit: &Unit, ended: Ended) -> String {

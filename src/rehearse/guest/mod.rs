@@ -11,8 +11,8 @@
 //! | `boot` | what one start is told |
 //! | `sandbox`, `network`, `capabilities` | how the walls are put up |
 //! | `init`, `cloud_init` | PID 1, and what it does before anything else |
-//! | `unit`, `units`, `service`, `services`, `launch`, `children` | real unit files, run for real |
-//! | `systemctl`, `show`, `client` | both sides of `systemctl` |
+//! | `unit`, `units`, `service`, `services`, `launch`, `pidfile`, `children` | real unit files, run for real |
+//! | `protocol`, `systemctl`, `show`, `client` | both sides of `systemctl` |
 //! | `record` | what a killed holder leaves for the next one |
 
 mod boot;
@@ -26,6 +26,8 @@ mod init;
 mod launch;
 mod network;
 mod packages;
+mod pidfile;
+mod protocol;
 mod record;
 mod sandbox;
 mod service;

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use rustix::process::Signal;
 
 use super::children::{self, Children, Ended};
-use super::launch::{pid_file, read_pid};
+use super::pidfile::{pid_file, read_pid};
 use super::service;
 use super::unit::{Unit, seconds};
 use super::units::{Found, Lookup, Units};
@@ -326,7 +326,7 @@ impl Services {
         let mode = unit.last("Service", "KillMode").unwrap_or("control-group");
         let first = unit
             .last("Service", "KillSignal")
-            .map_or(Signal::TERM, super::systemctl::signal_named);
+            .map_or(Signal::TERM, children::signal_named);
         let main: Vec<i32> = before
             .main
             .into_iter()

@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 use std::fs;
 
 use super::children::Ended;
+use super::protocol::{Line, Reply};
 use super::services::{Services, State};
-use super::systemctl::{Line, Reply};
 use super::units::Lookup;
 
 /// `systemctl status`: code 3 when a unit is not active, 4 when there is none.

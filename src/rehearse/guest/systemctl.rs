@@ -6,9 +6,9 @@ use std::fs;
 use std::sync::Arc;
 
 use rustix::process::Signal;
-use serde::{Deserialize, Serialize};
 
 use super::children;
+use super::protocol::{Line, Reply};
 use super::services::{Services, State};
 use super::show;
 use super::units::{Enablement, Lookup, Units};
@@ -30,58 +30,6 @@ const READING: [&str; 14] = [
     "get-default",
     "show-environment",
 ];
-
-/// What a guest's program asks PID 1.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub(super) struct Request {
-    /// `systemctl`, `hostnamectl`, ...
-    pub(super) program: String,
-    /// Its arguments.
-    pub(super) args: Vec<String>,
-}
-
-/// What PID 1 answers.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
-pub(super) struct Reply {
-    /// Exit code.
-    pub(super) code: u8,
-    /// For standard output.
-    pub(super) out: String,
-    /// For standard error.
-    pub(super) err: String,
-}
-
-impl Reply {
-    /// A failure with its message.
-    pub(super) fn fail(code: u8, message: impl Into<String>) -> Self {
-        let mut err = message.into();
-        err.push('\n');
-        Self {
-            code,
-            out: String::new(),
-            err,
-        }
-    }
-}
-
-#[derive(Debug, Default)]
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "they are switches of a command line"
-)]
-pub(super) struct Line {
-    pub(super) verb: String,
-    pub(super) names: Vec<String>,
-    pub(super) properties: Vec<String>,
-    pub(super) kind: Option<String>,
-    pub(super) states: Vec<String>,
-    pub(super) signal: Option<String>,
-    pub(super) now: bool,
-    pub(super) quiet: bool,
-    pub(super) value: bool,
-    pub(super) all: bool,
-    pub(super) legend: bool,
-}
 
 fn parse(args: &[String]) -> Line {
     let mut line = Line {
@@ -200,7 +148,10 @@ pub(super) fn answer(services: &Arc<Services>, args: &[String], root: bool) -> R
         "list-units" | "failed" => show::list_units(services, &line),
         "list-unit-files" => show::list_unit_files(services, &line, &names),
         "kill" => each(&|n| {
-            let signal = line.signal.as_deref().map_or(Signal::TERM, signal_named);
+            let signal = line
+                .signal
+                .as_deref()
+                .map_or(Signal::TERM, children::signal_named);
             for pid in services.processes(&real(services, n)) {
                 children::signal(pid, signal);
             }
@@ -242,20 +193,6 @@ fn real(services: &Services, name: &str) -> String {
     match services.units.find(name) {
         Lookup::Found(found) => found.unit.name,
         Lookup::Masked | Lookup::Missing => name.to_owned(),
-    }
-}
-
-/// A signal by name or number.
-pub(super) fn signal_named(name: &str) -> Signal {
-    match name.trim_start_matches("SIG") {
-        "HUP" | "1" => Signal::HUP,
-        "INT" | "2" => Signal::INT,
-        "QUIT" | "3" => Signal::QUIT,
-        "KILL" | "9" => Signal::KILL,
-        "USR1" | "10" => Signal::USR1,
-        "USR2" | "12" => Signal::USR2,
-        "WINCH" | "28" => Signal::WINCH,
-        _ => Signal::TERM,
     }
 }
 

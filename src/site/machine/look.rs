@@ -1,11 +1,10 @@
 //! Asks a machine what it is made of.
 
 use std::collections::BTreeMap;
-use std::io;
-use std::process::Output;
 use std::time::Duration;
 
 use super::facts::Facts;
+use crate::base::output;
 use crate::diag::{Exit, Failure};
 
 const SCRIPT: &str = include_str!("look.sh");
@@ -40,7 +39,7 @@ pub fn look(ssh: Option<&str>, env: &BTreeMap<String, String>) -> Result<Facts, 
         .stdout_capture()
         .stderr_capture()
         .unchecked();
-    let output = match wait(&expression) {
+    let output = match output(&expression, LIMIT) {
         Ok(Some(output)) => output,
         Ok(None) => {
             let limit = LIMIT.as_secs();
@@ -59,15 +58,6 @@ pub fn look(ssh: Option<&str>, env: &BTreeMap<String, String>) -> Result<Facts, 
         return Err(failed(&who, last.trim(), ssh));
     }
     Ok(Facts::read(&String::from_utf8_lossy(&output.stdout)))
-}
-
-fn wait(expression: &duct::Expression) -> io::Result<Option<Output>> {
-    let handle = expression.start()?;
-    let output = handle.wait_timeout(LIMIT)?.cloned();
-    if output.is_none() {
-        handle.kill()?;
-    }
-    Ok(output)
 }
 
 fn failed(who: &str, why: &str, ssh: Option<&str>) -> Failure {

@@ -8,6 +8,8 @@ use std::time::Duration;
 use camino::Utf8Path;
 use serde::Serialize;
 
+use crate::base::output;
+
 /// git reads an index; it does not take minutes.
 const LIMIT: Duration = Duration::from_secs(20);
 
@@ -78,25 +80,16 @@ impl<'a> Git<'a> {
 
     /// Its output when it succeeds.
     fn ask(&self, args: &[&str]) -> Option<String> {
-        let handle = duct::cmd(&self.program, args)
+        let expression = duct::cmd(&self.program, args)
             .dir(self.dir)
             .full_env(&self.env)
             .stdin_null()
             .stdout_capture()
             .stderr_null()
-            .unchecked()
-            .start()
-            .ok()?;
-        match handle.wait_timeout(LIMIT) {
-            Ok(Some(output)) if output.status.success() => {
-                Some(String::from_utf8_lossy(&output.stdout).into_owned())
-            }
-            Ok(Some(_)) => None,
-            Ok(None) | Err(_) => {
-                handle.kill().ok()?;
-                None
-            }
-        }
+            .unchecked();
+        let output = output(&expression, LIMIT).ok()??;
+        let succeeded = output.status.success();
+        succeeded.then(|| String::from_utf8_lossy(&output.stdout).into_owned())
     }
 }
 

@@ -9,8 +9,11 @@ use camino::Utf8Path;
 
 use super::envelope::Envelope;
 use super::keys;
-use super::sops::OLDEST;
 use crate::diag::{Diagnostic, Exit, Failure, Source};
+
+/// The oldest version with the subcommands that are used here. An older one
+/// would take `decrypt` for a file and open an editor.
+pub(super) const OLDEST: (u32, u32) = (3, 9);
 
 /// What went wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -5,18 +5,14 @@
 //! standard output; exit codes in [`Problem::of`].
 
 use std::collections::BTreeMap;
-use std::io;
 use std::path::PathBuf;
 use std::process::Output;
 use std::time::Duration;
 
 use camino::Utf8Path;
 
-use super::problem::Problem;
-
-/// The oldest version with the subcommands that are used here. An older one
-/// would take `decrypt` for a file and open an editor.
-pub(super) const OLDEST: (u32, u32) = (3, 9);
+use super::problem::{OLDEST, Problem};
+use crate::base::output;
 
 /// age answers at once; a key service behind a network may take its time.
 const LIMIT: Duration = Duration::from_mins(1);
@@ -114,21 +110,12 @@ impl<'a> Sops<'a> {
             .stdout_capture()
             .stderr_capture()
             .unchecked();
-        match wait(&expression) {
+        match output(&expression, LIMIT) {
             Ok(Some(output)) => Ok(output),
             Ok(None) => Err(Problem::TooLong(LIMIT)),
             Err(error) => Err(Problem::CannotStart(error.kind())),
         }
     }
-}
-
-fn wait(expression: &duct::Expression) -> io::Result<Option<Output>> {
-    let handle = expression.start()?;
-    let output = handle.wait_timeout(LIMIT)?.cloned();
-    if output.is_none() {
-        handle.kill()?;
-    }
-    Ok(output)
 }
 
 /// From `sops 3.13.3 (latest)`.

@@ -1,7 +1,5 @@
 //! The files of a new site-config.
 
-use super::write::first_line;
-
 /// One file.
 #[derive(Debug, Clone, Copy)]
 pub struct Starter {
@@ -91,4 +89,11 @@ pub(in crate::site) fn secrets() -> String {
 /// All of them.
 pub fn all() -> impl Iterator<Item = &'static Starter> {
     TREE.iter().chain(OTHERS)
+}
+
+/// The comment that tells an editor where a file's schema is, for a file at
+/// `path` in a site-config.
+pub fn first_line(path: &str, schema: &str) -> String {
+    let up = "../".repeat(path.matches('/').count());
+    format!("# yaml-language-server: $schema={up}.schemas/{schema}.json\n")
 }

@@ -11,5 +11,5 @@ mod files;
 mod write;
 
 pub(in crate::site) use files::secrets;
-pub use files::{Starter, all};
-pub use write::{Made, first_line, write, write_schema};
+pub use files::{Starter, all, first_line};
+pub use write::{Made, write, write_schema};

@@ -7,7 +7,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::Serialize;
 
-use super::files::all;
+use super::files::{all, first_line};
 use crate::diag::{Exit, Failure};
 use crate::lab::create_dir;
 use crate::site::{SCHEMAS, schema};
@@ -96,13 +96,6 @@ fn schema_text(name: &str) -> Result<String, Failure> {
         .and_then(|schema| serde_json::to_string_pretty(&schema).ok())
         .map(|text| text + "\n")
         .ok_or_else(|| Failure::message(Exit::Bug, format!("there is no schema `{name}`")))
-}
-
-/// The comment that tells an editor where a file's schema is, for a file at
-/// `path` in a site-config.
-pub fn first_line(path: &str, schema: &str) -> String {
-    let up = "../".repeat(path.matches('/').count());
-    format!("# yaml-language-server: $schema={up}.schemas/{schema}.json\n")
 }
 
 /// Makes a file; not when there is one.

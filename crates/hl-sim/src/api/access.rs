@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use crate::acl;
 use crate::auth;
 use crate::call::{Answer, Call};
-use crate::params::Kind::{Bool, Text};
+use crate::kind::Kind::{Bool, Text};
 use crate::params::{opt, req};
 use crate::route::{Access, Route, route};
 

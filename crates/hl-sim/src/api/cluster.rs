@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::call::{Answer, Call};
 use crate::error::ApiError;
-use crate::params::Kind::{Enum, Text, Vmid};
+use crate::kind::Kind::{Enum, Text, Vmid};
 use crate::params::opt;
 use crate::route::{Route, route};
 use crate::show;

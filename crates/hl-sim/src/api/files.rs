@@ -6,13 +6,14 @@ use crate::call::{Answer, Call};
 use crate::disks;
 use crate::error::ApiError;
 use crate::fetch;
+use crate::kind::Kind::{Bool, Enum, Int, Short, Text, Vmid};
 use crate::machine::{Job, Sim, TaskLog};
-use crate::params::Kind::{Bool, Enum, Int, Short, Text, Vmid};
 use crate::params::{Param, opt, req};
 use crate::route::{Route, route};
 use crate::size;
-use crate::storage::{NewDisk, Volume};
+use crate::storage::NewDisk;
 use crate::upload;
+use crate::volume::Volume;
 use crate::world::World;
 
 /// The size that a download from another machine is said to have: that of a

@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use crate::call::{Answer, Call};
 use crate::error::ApiError;
-use crate::params::Kind::{Bool, Text};
+use crate::kind::Kind::{Bool, Text};
 use crate::params::opt;
 use crate::route::{Route, route};
 use crate::show;

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::call::{Answer, Call};
 use crate::error::ApiError;
-use crate::params::Kind::{Id, Text};
+use crate::kind::Kind::{Id, Text};
 use crate::params::opt;
 use crate::route::{Route, route};
 use crate::show;

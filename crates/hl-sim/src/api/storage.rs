@@ -4,10 +4,10 @@ use serde_json::{Map, Value, json};
 
 use crate::call::{Answer, Call};
 use crate::error::ApiError;
-use crate::params::Kind::{Bool, Id, Text, Vmid};
+use crate::kind::Kind::{Bool, Id, Text, Vmid};
 use crate::params::opt;
 use crate::route::{Route, route};
-use crate::storage::{Storage, Volume};
+use crate::volume::{Storage, Volume};
 use crate::world::World;
 
 pub(super) const ROUTES: &[Route] = &[

@@ -4,8 +4,8 @@ use serde_json::{Map, Value, json};
 
 use crate::call::{Answer, Call};
 use crate::error::ApiError;
-use crate::params::Kind::{Bool, Enum, Int, Text, Vmid};
-use crate::params::{Kind, Param, opt};
+use crate::kind::Kind::{self, Bool, Enum, Int, Text, Vmid};
+use crate::params::{Param, opt};
 use crate::route::{Route, route};
 use crate::task::{Task, parse_upid};
 use crate::world::World;

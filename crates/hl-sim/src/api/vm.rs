@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::call::{Answer, Call};
-use crate::params::Kind::Bool;
+use crate::kind::Kind::Bool;
 use crate::params::opt;
 use crate::route::{Route, route};
 use crate::show;

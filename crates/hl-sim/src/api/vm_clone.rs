@@ -10,13 +10,14 @@ use crate::call::{Answer, Call, unlocked};
 use crate::drive::{Drive, Net};
 use crate::edit;
 use crate::error::ApiError;
+use crate::kind::Kind::{Bool, DnsName, Enum, Id, Number, Text, Vmid};
 use crate::locks::Hold;
 use crate::machine::{Job, Sim, TaskLog};
-use crate::params::Kind::{Bool, DnsName, Enum, Id, Number, Text, Vmid};
 use crate::params::{Param, opt, req};
 use crate::route::{Route, route};
-use crate::storage::{NewDisk, Storage};
+use crate::storage::NewDisk;
 use crate::vm::Vm;
+use crate::volume::Storage;
 use crate::world::World;
 
 const CLONE: &[Param] = &[

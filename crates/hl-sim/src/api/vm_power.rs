@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::call::{Answer, Call};
 use crate::error::ApiError;
-use crate::params::Kind::{Bool, Int, Text};
+use crate::kind::Kind::{Bool, Int, Text};
 use crate::params::{Param, opt, req};
 use crate::power;
 use crate::route::{Route, route};

@@ -1,0 +1,89 @@
+//! What a storage and a volume are.
+
+use serde::{Deserialize, Serialize};
+
+/// A storage, as configured for the whole cluster.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Storage {
+    /// Its type: `dir`, `lvmthin` ...
+    pub kind: String,
+    /// What it may hold.
+    pub content: Vec<String>,
+    /// Size in bytes.
+    pub total: u64,
+    /// Bytes used by what is not a volume here.
+    pub base_used: u64,
+    /// Whether all nodes share it.
+    pub shared: bool,
+    /// Whether it is mounted.
+    pub active: bool,
+    /// Whether it is enabled.
+    pub enabled: bool,
+}
+
+impl Storage {
+    /// Whether volumes are files in directories: `local:100/vm-100-disk-0.raw`.
+    pub(super) fn has_paths(&self) -> bool {
+        matches!(
+            self.kind.as_str(),
+            "dir" | "nfs" | "cifs" | "cephfs" | "btrfs" | "glusterfs"
+        )
+    }
+
+    /// Whether the name of a linked clone holds the name of its base.
+    pub(super) fn names_parent(&self) -> bool {
+        self.has_paths() || matches!(self.kind.as_str(), "zfspool" | "rbd")
+    }
+
+    /// Its directory, when it has one.
+    pub(super) fn path(&self, id: &str) -> Option<String> {
+        match self.kind.as_str() {
+            "dir" | "btrfs" if id == "local" => Some("/var/lib/vz".to_owned()),
+            _ if self.has_paths() => Some(format!("/mnt/pve/{id}")),
+            _ => None,
+        }
+    }
+}
+
+/// A volume: a disk, an ISO, an image to import.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Volume {
+    /// `storage:name`.
+    pub volid: String,
+    /// The node it is on.
+    pub node: String,
+    /// `images`, `iso`, `import` ...
+    pub content: String,
+    /// `raw`, `qcow2`, `iso` ...
+    pub format: String,
+    /// Bytes it shows: for a disk its virtual size.
+    pub size: u64,
+    /// Bytes it takes.
+    pub used: u64,
+    /// For an image to import: the size of the disk inside.
+    pub disk: u64,
+    /// Unix time it was made.
+    pub ctime: i64,
+    /// The VM it belongs to.
+    pub vmid: Option<u32>,
+    /// The base of a linked clone.
+    pub parent: Option<String>,
+    /// `algorithm:hex`, when it was declared or computed.
+    pub checksum: Option<String>,
+    /// Its text, for small uploads.
+    pub text: Option<String>,
+}
+
+impl Volume {
+    /// Storage and name.
+    pub(super) fn split(&self) -> (&str, &str) {
+        self.volid.split_once(':').unwrap_or((&self.volid, ""))
+    }
+
+    /// Its storage.
+    pub(super) fn storage(&self) -> &str {
+        self.split().0
+    }
+}
