@@ -8,10 +8,11 @@ use std::path::{Path, PathBuf};
 const TABLE: &[(&str, &[&str])] = &[
     ("base", &[]),
     ("diag", &["base"]),
+    ("shape", &["diag"]),
     ("plan", &["base", "diag"]),
     ("lab", &["base", "diag"]),
     ("pve", &["base", "diag", "lab"]),
-    ("site", &["base", "diag", "lab"]),
+    ("site", &["base", "diag", "shape", "lab"]),
     ("runs", &["base", "diag", "plan", "lab"]),
     ("handoff", &["diag", "plan", "lab"]),
     ("tofu", &["diag"]),
