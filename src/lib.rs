@@ -10,7 +10,7 @@
 //!
 //! | floor | rooms |
 //! |---|---|
-//! | 0 | [`base`]: text, files, processes, signals; [`diag`]: errors with places, exit codes, "did you mean" |
+//! | 0 | [`base`]: text, files, processes, signals; [`diag`]: errors with places, exit codes, "did you mean"; [`shape`]: a file held against its table |
 //! | 1 | [`plan`]: Step, Plan, Event, order; [`lab`]: root, paths, environment, redaction, lock |
 //! | 2 | [`pve`]: API client; [`site`]: site-config; [`runs`]: the journal; [`handoff`]: what steps publish |
 //! | 3 | [`tofu`] and [`templates`]: what actions and verbs share; [`legacy`]: what older tools left |
@@ -36,6 +36,7 @@ pub mod pve;
 pub mod rehearse;
 pub mod report;
 pub mod runs;
+pub mod shape;
 pub mod site;
 pub mod templates;
 pub mod tofu;

@@ -8,14 +8,15 @@ use std::path::{Path, PathBuf};
 const TABLE: &[(&str, &[&str])] = &[
     ("base", &[]),
     ("diag", &["base"]),
+    ("shape", &["diag"]),
     ("plan", &["base", "diag"]),
-    ("lab", &["base", "diag"]),
+    ("lab", &["base", "diag", "shape"]),
     ("pve", &["base", "diag", "lab"]),
-    ("site", &["base", "diag", "lab"]),
+    ("site", &["base", "diag", "shape", "lab"]),
     ("runs", &["base", "diag", "plan", "lab"]),
     ("handoff", &["diag", "plan", "lab"]),
     ("tofu", &["diag"]),
-    ("templates", &["base", "diag", "lab", "pve"]),
+    ("templates", &["base", "diag", "shape", "lab", "pve"]),
     ("legacy", &["diag", "plan", "lab", "runs", "handoff"]),
     (
         "action",

@@ -48,7 +48,7 @@ impl Source {
     }
 
     /// The line that a byte is in, from 0.
-    pub(super) fn line_of(&self, at: usize) -> usize {
+    pub fn line_of(&self, at: usize) -> usize {
         self.lines()
             .partition_point(|begin| *begin <= at)
             .saturating_sub(1)

@@ -2,11 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// `hl.toml`. Unknown keys are errors.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
     /// `[lab]`
@@ -30,7 +29,7 @@ pub struct Config {
 }
 
 /// `[lab]`: what the lab is called and what it does by default.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct LabSettings {
     /// Name, for people.
@@ -54,7 +53,7 @@ impl Default for LabSettings {
 }
 
 /// When Doppler is asked.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum DopplerMode {
     /// Always, unless `DOPPLER=0` or `CI`.
@@ -67,7 +66,7 @@ pub enum DopplerMode {
 }
 
 /// `[doppler]`
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct DopplerSettings {
     /// When it is asked.
@@ -81,7 +80,7 @@ pub struct DopplerSettings {
 }
 
 /// `[network]`: how the lab's machines are reached.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct NetworkSettings {
     /// An address behind the VPN, such as its hub's, that must answer before L3
@@ -92,7 +91,7 @@ pub struct NetworkSettings {
 }
 
 /// `[ssh]`: one set for packer, waiting and ansible.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct SshSettings {
     /// User that cloud-init makes on every VM.

@@ -25,6 +25,7 @@ mod write;
 pub use accounts::Accounts;
 pub use config::{Config, DopplerMode, DopplerSettings, LabSettings, NetworkSettings, SshSettings};
 pub use environment::{Environment, Provenance, Var};
+pub use hl_toml::schema;
 pub use lock::{Holder, Lock};
 pub use paths::Paths;
 pub use redact::{RedactStream, Redactor, mask_within, within};

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use crate::action::{Registry, builtin};
-use crate::lab::Config;
+use crate::lab;
 use crate::plan::{OnFailure, RetryOn};
 
 /// A layer file: `layers/<id>-<name>/layer.toml`. Strings are minijinja
@@ -262,7 +262,7 @@ fn with_actions(actions: &Registry) -> Schema {
 
 /// The JSON Schema of `hl.toml`.
 pub fn hl_schema() -> Schema {
-    schema_for!(Config)
+    Schema::try_from(lab::schema()).unwrap_or_default()
 }
 
 /// Points local references to the definitions as they are named in the whole.

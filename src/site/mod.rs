@@ -5,8 +5,9 @@
 //! |---|---|
 //! | `discover` | where the site-config is |
 //! | `yaml` | YAML 1.2 with places |
+//! | `kind` | the kinds of files and their directories |
 //! | `shape` | what may stand in each file |
-//! | `tree` | kinds of files, their names, reading them |
+//! | `tree` | the names of files, and reading them |
 //! | `check` | the whole of it, held against its tables and itself |
 //! | `resolve` | what OpenTofu, Ansible, a machine and a person are given |
 //! | `secrets` | `secrets.yaml`, in the clear or encrypted |
@@ -18,6 +19,7 @@ mod check;
 mod discover;
 mod env;
 mod instances;
+mod kind;
 pub mod machine;
 pub mod resolve;
 pub mod secrets;
@@ -30,5 +32,6 @@ pub use check::Report;
 pub use discover::{Found, SYSTEM, Search, Tried, discover, named_by_variable};
 pub use env::{Cidr, Env, Ip, Vm};
 pub use instances::{is_tag, list, machines, spec_server};
+pub use kind::Kind;
 pub use shape::{SCHEMAS, schema};
-pub use tree::{Kind, Tree};
+pub use tree::Tree;

@@ -18,6 +18,7 @@ pub mod notes;
 pub mod pin;
 mod shelf;
 mod source;
+mod table;
 
 pub use begun::Begun;
 pub use clones::clones;

@@ -6,12 +6,12 @@ use std::fs;
 use std::io::ErrorKind;
 
 use camino::{Utf8Path, Utf8PathBuf};
-use schemars::JsonSchema;
-use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use super::table;
 use crate::diag::{Diagnostic, Exit, Failure, Source, did_you_mean};
 use crate::lab::Paths;
+use crate::shape::{self, Node};
 
 /// The folder of L1, relative to the lab's layers.
 const FOLDER: &str = "l1-templates";
@@ -21,7 +21,7 @@ const FILE: &str = "template.toml";
 const ISOS: &str = "isos";
 
 /// `template.toml`
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TemplateSpec {
     /// One line for people; the first line of the template's notes.
@@ -42,7 +42,7 @@ pub struct TemplateSpec {
 }
 
 /// `[image]`: where the cloud image is.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ImageSpec {
     /// `https://...`; a `*` in the last part stands for what the sums file names.
@@ -54,7 +54,7 @@ pub struct ImageSpec {
 }
 
 /// `[iso]`: which installer.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct IsoUse {
     /// Name of an ISO definition.
@@ -62,7 +62,7 @@ pub struct IsoUse {
 }
 
 /// `[machine]`
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct MachineSpec {
     /// Cores.
@@ -74,7 +74,7 @@ pub struct MachineSpec {
 }
 
 /// `isos/NAME.toml`: `url` and `sums`, or `file`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct IsoSpec {
     /// One line for people.
@@ -142,49 +142,38 @@ impl Template {
         let known = templates(paths);
         is_known("template", name, &known)?;
         let dir = folder(paths).join(name);
-        let (source, spec) = parse::<TemplateSpec>(paths, &dir.join(FILE))?;
-        let wrong = |message: &str| {
-            Failure::message(Exit::Definition, format!("`{}`: {message}", source.path))
-        };
-        if spec.image.is_some() == spec.iso.is_some() {
-            return Err(wrong("expected either `[image]` or `[iso]`"));
-        }
-        if let Some(image) = &spec.image {
-            https(&image.url).map_err(|why| wrong(&why))?;
-            https(&image.sums).map_err(|why| wrong(&why))?;
-            stored(&image.stored_as, &[".qcow2", ".raw", ".vmdk"]).map_err(|why| wrong(&why))?;
-        }
-        if !is_size(&spec.machine.disk) {
-            return Err(wrong(&format!(
-                "`disk` cannot be `{}`, expected a size such as `6G`",
-                spec.machine.disk
-            )));
-        }
-        let template = Self {
+        let source = open(paths, &dir.join(FILE))?;
+        let spec = shape::read(&source, &table::TEMPLATE, |root, findings| {
+            let iso = root.map().and_then(|map| map.entry("iso"));
+            let wrong = match (root.get("image"), iso) {
+                (Some(_), Some(iso)) => Some(("both", iso.key_mark)),
+                (None, None) => Some(("neither", root.mark)),
+                _ => None,
+            };
+            if let Some((which, mark)) = wrong {
+                let message =
+                    format!("`{FILE}` has {which} of `[image]` and `[iso]`, expected one of them");
+                findings.push(Diagnostic::error(message).at(mark.place(&source, "")));
+            }
+            let packer = root.get("packer");
+            let folder = packer_dir(&dir, packer.and_then(Node::text));
+            if !folder.is_dir() {
+                let wrong =
+                    Diagnostic::error(format!("there is no folder `{}`", paths.show(&folder)));
+                let mark = packer.map_or(root.mark, |packer| packer.mark);
+                findings.push(wrong.at(mark.place(&source, "")));
+            }
+        })?;
+        Ok(Self {
             name: name.to_owned(),
             dir,
             spec,
-        };
-        if !template.packer_dir().is_dir() {
-            let shown = paths.show(&template.packer_dir());
-            return Err(wrong(&format!("there is no folder `{shown}`")));
-        }
-        Ok(template)
+        })
     }
 
     /// The folder that its packer files are in.
     pub fn packer_dir(&self) -> Utf8PathBuf {
-        let mut dir = self.dir.clone();
-        for part in Utf8Path::new(self.spec.packer.as_deref().unwrap_or(".")).components() {
-            match part.as_str() {
-                "." => {}
-                ".." => {
-                    dir.pop();
-                }
-                part => dir.push(part),
-            }
-        }
-        dir
+        packer_dir(&self.dir, self.spec.packer.as_deref())
     }
 
     /// All files that make the template, by their name in packer's working
@@ -208,24 +197,34 @@ impl Iso {
     pub fn read(paths: &Paths, name: &str) -> Result<Self, Failure> {
         is_known("ISO", name, &isos(paths))?;
         let file = folder(paths).join(ISOS).join(format!("{name}.toml"));
-        let (source, spec) = parse::<IsoSpec>(paths, &file)?;
-        let wrong = |message: &str| {
-            Failure::message(Exit::Definition, format!("`{}`: {message}", source.path))
-        };
-        match (&spec.url, &spec.sums, &spec.file) {
-            (Some(url), Some(sums), None) => {
-                https(url).map_err(|why| wrong(&why))?;
-                https(sums).map_err(|why| wrong(&why))?;
+        let source = open(paths, &file)?;
+        let spec = shape::read(&source, &table::ISO, |root, findings| {
+            let given = ["url", "sums", "file"].map(|key| root.get(key));
+            if !matches!(given, [Some(_), Some(_), None] | [None, None, Some(_)]) {
+                let wrong = Diagnostic::error("expected either `url` and `sums`, or `file`");
+                let first = given.into_iter().flatten().next().unwrap_or(root);
+                findings.push(wrong.at(first.mark.place(&source, "")));
             }
-            (None, None, Some(_)) => {}
-            _ => return Err(wrong("expected either `url` and `sums`, or `file`")),
-        }
-        stored(&spec.stored_as, &[".iso"]).map_err(|why| wrong(&why))?;
+        })?;
         Ok(Self {
             name: name.to_owned(),
             spec,
         })
     }
+}
+
+fn packer_dir(dir: &Utf8Path, packer: Option<&str>) -> Utf8PathBuf {
+    let mut dir = dir.to_owned();
+    for part in Utf8Path::new(packer.unwrap_or(".")).components() {
+        match part.as_str() {
+            "." => {}
+            ".." => {
+                dir.pop();
+            }
+            part => dir.push(part),
+        }
+    }
+    dir
 }
 
 fn folder(paths: &Paths) -> Utf8PathBuf {
@@ -253,63 +252,12 @@ fn is_known(what: &str, name: &str, known: &[String]) -> Result<(), Failure> {
     })
 }
 
-/// Reads a file as `T`, with the place of what is wrong.
-fn parse<T: DeserializeOwned>(paths: &Paths, file: &Utf8Path) -> Result<(Source, T), Failure> {
+fn open(paths: &Paths, file: &Utf8Path) -> Result<Source, Failure> {
     let shown = paths.show(file);
     let text = fs::read_to_string(file).map_err(|error| {
         Failure::message(Exit::Definition, format!("cannot read `{shown}`: {error}"))
     })?;
-    let source = Source::new(shown, text);
-    match toml::from_str(&source.text) {
-        Ok(spec) => Ok((source, spec)),
-        Err(error) => Err(Failure::new(Exit::Definition, finding(&source, &error))),
-    }
-}
-
-fn finding(source: &Source, error: &toml::de::Error) -> Diagnostic {
-    let message = error.message().trim_end_matches('.').to_owned();
-    let place = source.at(error.span().unwrap_or(0..0), "");
-    // serde's words: unknown field `x`, expected one of `a`, `b`
-    let mut words = message.split('`').skip(1).step_by(2);
-    let help = match (message.starts_with("unknown field"), words.next()) {
-        (true, Some(unknown)) => did_you_mean(unknown, words),
-        _ => None,
-    };
-    let finding = Diagnostic::error(message.clone()).at(place);
-    match help {
-        Some(help) => finding.help(help),
-        None => finding,
-    }
-}
-
-fn https(url: &str) -> Result<(), String> {
-    match url.strip_prefix("https://") {
-        Some(rest) if !rest.is_empty() => Ok(()),
-        _ => Err(format!("`{url}` is not an https URL")),
-    }
-}
-
-fn stored(name: &str, endings: &[&str]) -> Result<(), String> {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
-    if name.chars().all(plain)
-        && endings.iter().any(|ending| {
-            name.strip_suffix(ending)
-                .is_some_and(|stem| !stem.is_empty())
-        })
-    {
-        return Ok(());
-    }
-    Err(format!(
-        "`stored_as` cannot be `{name}`, expected letters, digits, `.`, `_`, `-` and an ending of {}",
-        endings.join(", ")
-    ))
-}
-
-/// `6G`, `6144M`
-fn is_size(text: &str) -> bool {
-    text.strip_suffix(['M', 'G', 'T'])
-        .and_then(|number| number.parse::<u32>().ok())
-        .is_some_and(|number| number > 0)
+    Ok(Source::new(shown, text))
 }
 
 fn walk(
@@ -434,6 +382,75 @@ disk = "4G"
             assert_eq!(failure.exit, Exit::Definition);
             assert!(failure.to_string().contains(why), "{failure}");
         }
+    }
+
+    fn faults(failure: &Failure) -> Vec<((usize, usize), &str)> {
+        assert_eq!(failure.exit, Exit::Definition);
+        let place = |finding: &Diagnostic| finding.place.as_ref().unwrap().line_column();
+        let faults = failure.diagnostics.iter();
+        faults
+            .map(|finding| (place(finding), finding.message.as_str()))
+            .collect()
+    }
+
+    #[test]
+    fn all_that_is_wrong_with_a_template_is_told_at_once() {
+        let text = "description = 3\npacker = \"../nowhere\"\n[image]\nurl = \"http://x\"\n\
+                    stored_as = \"x.img\"\n[iso]\nnmae = \"x\"\n[machine]\ncores = 0\nmemory = \"1G\"\ndisk = \"4\"\n";
+        let (_guard, paths) = lab(text);
+        assert_eq!(
+            faults(&Template::read(&paths, "x").unwrap_err()),
+            [
+                ((1, 1), "`template.toml` has no `guest_user`"),
+                ((1, 15), "`description` is a number, expected text"),
+                ((2, 10), "there is no folder `layers/l1-templates/nowhere`"),
+                ((3, 1), "`[image]` has no `sums`"),
+                ((4, 7), "`url` `http://x` is not an https URL"),
+                (
+                    (5, 13),
+                    "`stored_as` cannot be `x.img`, expected letters, digits, `.`, `_`, `-` and an ending of .qcow2, .raw, .vmdk"
+                ),
+                ((6, 1), "`[iso]` has no `name`"),
+                (
+                    (6, 2),
+                    "`template.toml` has both of `[image]` and `[iso]`, expected one of them"
+                ),
+                ((7, 1), "unknown key `nmae`"),
+                ((9, 9), "`cores` is 0, expected 1 to 512"),
+                ((10, 10), "`memory` is text, expected a whole number"),
+                (
+                    (11, 8),
+                    "`disk` cannot be `4`, expected a size such as `6G`"
+                ),
+            ]
+        );
+        let (_guard, paths) = lab("description = \"x\"\nguest_user = \" \"\n[machine\n");
+        let failure = Template::read(&paths, "x").unwrap_err();
+        assert_eq!(failure.diagnostics.len(), 1, "{failure}");
+        assert_eq!(faults(&failure)[0].0.0, 3);
+    }
+
+    #[test]
+    fn all_that_is_wrong_with_an_iso_is_told_at_once() {
+        let (_guard, paths) = lab(GOOD);
+        let file = folder(&paths).join(ISOS).join("own.toml");
+        fs::create_dir_all(file.parent().unwrap()).unwrap();
+        fs::write(
+            &file,
+            "url = \"ftp://x\"\nfile = true\nstored = \"x.iso\"\n",
+        )
+        .unwrap();
+        assert_eq!(
+            faults(&Iso::read(&paths, "own").unwrap_err()),
+            [
+                ((1, 1), "an ISO definition has no `description`"),
+                ((1, 1), "an ISO definition has no `stored_as`"),
+                ((1, 7), "`url` `ftp://x` is not an https URL"),
+                ((1, 7), "expected either `url` and `sums`, or `file`"),
+                ((2, 8), "`file` is true or false, expected text"),
+                ((3, 1), "unknown key `stored`"),
+            ]
+        );
     }
 
     #[test]

@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 
 use crate::diag::{Diagnostic, did_you_mean};
-use crate::site::yaml::{Document, Node};
+use crate::shape::Node;
+use crate::site::yaml::Document;
 
 /// What the table of manifests cannot say.
 pub(super) fn check(document: &Document) -> Vec<Diagnostic> {
@@ -11,7 +12,7 @@ pub(super) fn check(document: &Document) -> Vec<Diagnostic> {
     for list in ["nodes", "levels"] {
         if let Some(node) = document.root.get(list)
             && node.items().is_empty()
-            && matches!(node.value, crate::site::yaml::Value::List(_))
+            && matches!(node.value, crate::shape::Value::List(_))
         {
             let message = format!("`{list}` is empty, expected at least one");
             findings.push(Diagnostic::error(message).at(document.at(node, "")));

@@ -1,10 +1,12 @@
 //! What an environment's machines come to, layers laid.
 
 use crate::diag::Diagnostic;
+use crate::shape::Node;
 use crate::site::env::Cidr;
+use crate::site::kind::Kind;
 use crate::site::resolve::{Object, Traced, Value, machines};
-use crate::site::tree::{Kind, Loader};
-use crate::site::yaml::{Document, Node};
+use crate::site::tree::Loader;
+use crate::site::yaml::Document;
 
 /// The smallest id that Proxmox VE gives.
 const FIRST_VMID: u64 = 100;

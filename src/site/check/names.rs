@@ -1,11 +1,13 @@
 //! Names that stand for nothing.
 
 use crate::diag::Diagnostic;
+use crate::shape::Node;
+use crate::site::kind::Kind;
 use crate::site::resolve::{KEY_PREFIX, secret_missing};
 use crate::site::secrets::{Keyed, Secrets};
 use crate::site::shape::{Reference, Target};
-use crate::site::tree::{Kind, Tree, dangling, is_name};
-use crate::site::yaml::{Document, Node};
+use crate::site::tree::{Tree, dangling, is_name};
+use crate::site::yaml::Document;
 
 /// The posture of those that name none.
 const DEFAULT: &str = "dev";

@@ -7,10 +7,12 @@ use camino::{Utf8Path, Utf8PathBuf};
 use super::report::Report;
 use super::{graph, machines, names};
 use crate::diag::{Diagnostic, Failure, Source};
+use crate::shape::Node;
+use crate::site::kind::Kind;
 use crate::site::secrets::Secrets;
 use crate::site::shape::{self, Record, SITE};
-use crate::site::tree::{Kind, Loader, Tree, sorted};
-use crate::site::yaml::{Document, Node};
+use crate::site::tree::{Loader, Tree, sorted};
+use crate::site::yaml::Document;
 
 impl Tree {
     /// Holds every file against its table, and every name against what it
@@ -31,7 +33,7 @@ impl Tree {
         for kind in Kind::ALL {
             for name in self.names(kind)? {
                 let (path, shown) = (self.path(kind, &name), self.shown(kind, &name));
-                let table = |root: &Node| kind.record().unwrap_or_else(|| shape::manifest(root));
+                let table = |root: &Node| shape::of(kind, root);
                 if let Some(document) = walk.file(&path, &shown, table) {
                     walk.findings.extend(about(self, kind, &name, &document));
                 }

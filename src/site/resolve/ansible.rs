@@ -9,8 +9,9 @@ use super::node::{Defaults, ssh_keys};
 use super::posture::{self, Named};
 use super::value::{Object, Resolved, Traced, Value};
 use crate::diag::Failure;
+use crate::site::kind::Kind;
 use crate::site::secrets::Secrets;
-use crate::site::tree::{Kind, Loader, Tree};
+use crate::site::tree::{Loader, Tree};
 use crate::site::yaml::Document;
 
 impl Tree {

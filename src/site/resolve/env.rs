@@ -9,9 +9,11 @@ use super::node::{Defaults, Machine, head};
 use super::posture::{self, Named};
 use super::value::{Object, Resolved, Traced, Value};
 use crate::diag::{Diagnostic, Exit, Failure};
+use crate::shape::Node;
+use crate::site::kind::Kind;
 use crate::site::secrets::Secrets;
-use crate::site::tree::{Kind, Loader, Tree, is_name};
-use crate::site::yaml::{Document, Node};
+use crate::site::tree::{Loader, Tree, is_name};
+use crate::site::yaml::Document;
 
 /// A machine that is in no environment.
 #[derive(Debug, Clone, Default)]

@@ -6,8 +6,9 @@ use super::env::{done, no_secrets};
 use super::node::{Defaults, Machine, ssh_user};
 use super::value::{Object, Resolved, Traced, Value};
 use crate::diag::Failure;
+use crate::site::kind::Kind;
 use crate::site::secrets::Secrets;
-use crate::site::tree::{Kind, Loader, Tree, is_name};
+use crate::site::tree::{Loader, Tree, is_name};
 
 /// The storage when neither node nor site names one.
 const DATASTORE: &str = "local-zfs";

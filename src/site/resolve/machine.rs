@@ -8,8 +8,10 @@ use serde_json::Number;
 use super::node::Defaults;
 use super::value::{Object, Origin, Traced, Value};
 use crate::diag::Diagnostic;
-use crate::site::tree::{Kind, Loader};
-use crate::site::yaml::{Document, Map, Node};
+use crate::shape::{Map, Node};
+use crate::site::kind::Kind;
+use crate::site::tree::Loader;
+use crate::site::yaml::Document;
 
 /// Keys of an instance that choose its layers.
 const LAYERS: [&str; 2] = ["template", "vm_preset"];
@@ -94,7 +96,7 @@ fn lay(out: &mut Object, document: &Arc<Document>, map: &Map, without: &[&str]) 
 pub(super) fn vmid(vm: &mut Object, base: Base<'_>, index: usize) {
     vm.add("vmid", || {
         let counted = base.and_then(|(document, node)| {
-            let crate::site::yaml::Value::Number(base) = &node.value else {
+            let crate::shape::Value::Number(base) = &node.value else {
                 return None;
             };
             let id = base.as_u64()?.checked_add(u64::try_from(index).ok()?)?;

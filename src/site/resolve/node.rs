@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use super::value::{Object, Origin, Traced, Value};
 use crate::diag::{Diagnostic, did_you_mean};
+use crate::shape::Node;
 use crate::site::secrets::Secrets;
 use crate::site::tree::Loader;
-use crate::site::yaml::{Document, Node};
+use crate::site::yaml::Document;
 
 /// `defaults` of `site.yaml`.
 pub(super) struct Defaults {

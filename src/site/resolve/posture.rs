@@ -5,9 +5,11 @@ use std::sync::Arc;
 
 use super::value::Traced;
 use crate::diag::{Diagnostic, did_you_mean};
+use crate::shape::Node;
+use crate::site::kind::Kind;
 use crate::site::secrets::Secrets;
-use crate::site::tree::{Kind, Loader};
-use crate::site::yaml::{Document, Node};
+use crate::site::tree::Loader;
+use crate::site::yaml::Document;
 
 /// The posture of those that name none.
 pub(super) const DEFAULT: &str = "dev";

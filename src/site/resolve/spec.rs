@@ -7,9 +7,11 @@ use super::node::{Defaults, secret_missing};
 use super::posture::{self, Named};
 use super::value::{Object, Origin, Resolved, Traced, Value};
 use crate::diag::Failure;
+use crate::shape::{self, Node};
+use crate::site::kind::Kind;
 use crate::site::secrets::Secrets;
-use crate::site::tree::{Kind, Loader, Tree};
-use crate::site::yaml::{self, Document, Node};
+use crate::site::tree::{Loader, Tree};
+use crate::site::yaml::Document;
 
 /// What may stand before the name of a key.
 pub(in crate::site) const KEY_PREFIX: &str = "ssh_keys.";
@@ -39,7 +41,7 @@ impl Tree {
         // Nobody is served whose way to prove itself is not known.
         posture::method(&mut loader, &Named::in_file(&file, posture));
         let mut out = Object::default();
-        for entry in file.root.map().into_iter().flat_map(yaml::Map::iter) {
+        for entry in file.root.map().into_iter().flat_map(shape::Map::iter) {
             let value = if entry.key == "access" {
                 access(&mut loader, &file, &entry.value, secrets)
             } else {

@@ -7,8 +7,9 @@ use camino::{Utf8Path, Utf8PathBuf};
 use serde_json::Number;
 
 use crate::diag::{Diagnostic, Place};
+use crate::shape::{self, Mark, Node};
 use crate::site::secrets::{Secret, Secrets};
-use crate::site::yaml::{self, Document, Mark, Node};
+use crate::site::yaml::Document;
 
 /// What a question was answered with.
 #[derive(Debug, Clone)]
@@ -239,14 +240,14 @@ impl Traced {
     /// A node of a file, with all that is in it.
     pub(super) fn of(document: &Arc<Document>, node: &Node) -> Self {
         let value = match &node.value {
-            yaml::Value::Null => Value::Null,
-            yaml::Value::Bool(value) => Value::Bool(*value),
-            yaml::Value::Number(number) => Value::Number(number.clone()),
-            yaml::Value::Text(text) => Value::Text(text.clone()),
-            yaml::Value::List(items) => {
+            shape::Value::Null => Value::Null,
+            shape::Value::Bool(value) => Value::Bool(*value),
+            shape::Value::Number(number) => Value::Number(number.clone()),
+            shape::Value::Text(text) => Value::Text(text.clone()),
+            shape::Value::List(items) => {
                 Value::List(items.iter().map(|item| Self::of(document, item)).collect())
             }
-            yaml::Value::Map(map) => Value::Map(Object(
+            shape::Value::Map(map) => Value::Map(Object(
                 map.iter()
                     .map(|entry| (entry.key.clone(), Self::of(document, &entry.value)))
                     .collect(),

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::site::yaml::{Node, Value};
+use crate::shape::{Node, Value};
 
 /// Values by their path of keys.
 pub(super) type Leaves = BTreeMap<String, String>;

@@ -8,7 +8,8 @@
 
 use std::ops::Range;
 
-use crate::site::yaml::{Document, Entry, Map, Node, Value};
+use crate::shape::{Entry, Map, Node, Value};
+use crate::site::yaml::Document;
 
 /// Lists in `sops` that name keys of other services than age.
 const OTHER_SERVICES: [&str; 6] = ["pgp", "kms", "gcp_kms", "azure_kv", "hc_vault", "hckms"];

@@ -1,7 +1,7 @@
 //! Clear values in the places of the encrypted file: what is wrong with a
 //! value is told with the line that the user's file has.
 
-use crate::site::yaml::{Node, Value};
+use crate::shape::{Node, Value};
 
 /// Puts the values of `clear` into the tree of the encrypted file, which has
 /// the same keys, and takes the `sops` section away.

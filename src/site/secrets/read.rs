@@ -2,7 +2,8 @@
 
 use super::model::{Keyed, Secret, Secrets};
 use crate::diag::{Diagnostic, Exit, Failure, Source, closest};
-use crate::site::yaml::{Document, Entry, Map, Node, Value};
+use crate::shape::{Entry, Map, Node, Value};
+use crate::site::yaml::Document;
 
 const SECTIONS: [&str; 4] = ["api_tokens", "passwords", "ssh_keys", "auth"];
 const AUTH: [&str; 2] = ["site_token", "node_tokens"];

@@ -1,7 +1,9 @@
 //! The files of a site-config.
 
-use super::model::{Key, Others, Record, Shape, key, required};
-use crate::site::tree::Kind;
+use super::forms::{ADDRESS, CIDR, URL};
+use super::target::{Key, Record, Shape, Target, name};
+use crate::shape::{Others, key, required};
+use crate::site::kind::Kind;
 
 /// A machine's disk, memory and cores: bounds of Proxmox VE.
 const CORES: Shape = Shape::Integer(1, 512);
@@ -42,7 +44,7 @@ static DEFAULTS: Record = Record {
             "Who logs in on machines [homestak]",
         ),
         key("bridge", Shape::Text, "Bridge of machines [vmbr0]"),
-        key("gateway", Shape::Address, "Gateway of machines"),
+        key("gateway", Shape::Form(&ADDRESS), "Gateway of machines"),
         key("packages", TEXTS, "Packages on every machine"),
         key(
             "pve_remove_subscription_nag",
@@ -56,7 +58,7 @@ static DEFAULTS: Record = Record {
         ),
         key(
             "spec_server",
-            Shape::Url,
+            Shape::Form(&URL),
             "Where machines ask for their spec",
         ),
         key("datastore", Shape::Text, "Storage of nodes that name none"),
@@ -64,21 +66,21 @@ static DEFAULTS: Record = Record {
 };
 
 /// `nodes/NODE.yaml`
-pub(in crate::site) static NODE: Record = Record {
+pub(super) static NODE: Record = Record {
     what: "a node",
     others: Others::Refused,
     keys: &[
         key("node", Shape::Text, "Name in Proxmox VE [the file's]"),
-        key("host", Shape::Name(Kind::Host), "The machine it runs on"),
+        key("host", name(Kind::Host), "The machine it runs on"),
         key(
             "parent_node",
-            Shape::Name(Kind::Node),
+            name(Kind::Node),
             "The node it runs on as a virtual machine",
         ),
-        key("api_endpoint", Shape::Url, "https://ADDRESS:8006"),
+        key("api_endpoint", Shape::Form(&URL), "https://ADDRESS:8006"),
         key(
             "api_token",
-            Shape::ApiToken,
+            Shape::Name(Target::ApiToken),
             "Name in `api_tokens` of secrets.yaml [the file's]",
         ),
         required("datastore", Shape::Text, "Storage for disks"),
@@ -92,7 +94,7 @@ pub(in crate::site) static NODE: Record = Record {
 };
 
 /// `hosts/HOST.yaml`
-pub(in crate::site) static HOST: Record = Record {
+pub(super) static HOST: Record = Record {
     what: "a host",
     others: Others::Refused,
     keys: &[
@@ -123,8 +125,8 @@ static INTERFACE: Record = Record {
     keys: &[
         key("type", Shape::Text, "bridge, ..."),
         key("ports", TEXTS, "What a bridge joins"),
-        key("address", Shape::Cidr, "Address with its prefix"),
-        key("gateway", Shape::Address, "Gateway"),
+        key("address", Shape::Form(&CIDR), "Address with its prefix"),
+        key("gateway", Shape::Form(&ADDRESS), "Gateway"),
     ],
 };
 
@@ -164,7 +166,7 @@ static HOST_ACCESS: Record = Record {
         key("ssh_port", PORT, "Port"),
         key(
             "authorized_keys",
-            Shape::List(&Shape::SshKey),
+            Shape::List(&Shape::Name(Target::SshKey)),
             "Names in `ssh_keys` of secrets.yaml",
         ),
     ],
@@ -184,11 +186,11 @@ static HOST_SSH: Record = Record {
 };
 
 /// `envs/ENV.yaml`
-pub(in crate::site) static ENV: Record = Record {
+pub(super) static ENV: Record = Record {
     what: "an environment",
     others: Others::Refused,
     keys: &[
-        key("posture", Shape::Name(Kind::Posture), "Its posture [dev]"),
+        key("posture", name(Kind::Posture), "Its posture [dev]"),
         key(
             "vmid_base",
             VMID,
@@ -216,12 +218,12 @@ static MACHINE: Record = Record {
         required("name", Shape::Text, "Its name"),
         key(
             "template",
-            Shape::Name(Kind::Template),
+            name(Kind::Template),
             "File in vms/ that is laid under it",
         ),
         key(
             "vm_preset",
-            Shape::Name(Kind::Preset),
+            name(Kind::Preset),
             "File in vms/presets/ that is laid under it; no effect beside `template`",
         ),
         key(
@@ -235,10 +237,10 @@ static MACHINE: Record = Record {
         SIZES[1],
         SIZES[2],
         key("bridge", Shape::Text, "Bridge [`bridge` of site.yaml]"),
-        key("ip", Shape::Cidr, "Address with its prefix, or dhcp"),
+        key("ip", Shape::Form(&CIDR), "Address with its prefix, or dhcp"),
         key(
             "gateway",
-            Shape::Address,
+            Shape::Form(&ADDRESS),
             "Gateway [`gateway` of site.yaml]",
         ),
         key("packages", TEXTS, "Packages of its own"),
@@ -248,14 +250,14 @@ static MACHINE: Record = Record {
 };
 
 /// `vms/TEMPLATE.yaml`
-pub(in crate::site) static TEMPLATE: Record = Record {
+pub(super) static TEMPLATE: Record = Record {
     what: "a template",
     others: Others::Pass,
     keys: &[
         key("image", Shape::Text, "What machines are made from"),
         key(
             "preset",
-            Shape::Name(Kind::Preset),
+            name(Kind::Preset),
             "File in vms/presets/ that is laid under it",
         ),
         SIZES[0],
@@ -263,10 +265,10 @@ pub(in crate::site) static TEMPLATE: Record = Record {
         SIZES[2],
         key("vmid", VMID, "Their id"),
         key("bridge", Shape::Text, "Bridge [`bridge` of site.yaml]"),
-        key("ip", Shape::Cidr, "Address with its prefix, or dhcp"),
+        key("ip", Shape::Form(&CIDR), "Address with its prefix, or dhcp"),
         key(
             "gateway",
-            Shape::Address,
+            Shape::Form(&ADDRESS),
             "Gateway [`gateway` of site.yaml]",
         ),
         key("packages", TEXTS, "Packages"),
@@ -276,14 +278,14 @@ pub(in crate::site) static TEMPLATE: Record = Record {
 };
 
 /// `vms/presets/PRESET.yaml` and `v2/presets/PRESET.yaml`
-pub(in crate::site) static PRESET: Record = Record {
+pub(super) static PRESET: Record = Record {
     what: "a preset",
     others: Others::Pass,
     keys: &SIZES,
 };
 
 /// `postures/POSTURE.yaml`: for Ansible.
-pub(in crate::site) static FLAT_POSTURE: Record = Record {
+pub(super) static FLAT_POSTURE: Record = Record {
     what: "a posture",
     others: Others::Refused,
     keys: &[
@@ -309,7 +311,7 @@ pub(in crate::site) static FLAT_POSTURE: Record = Record {
 };
 
 /// `v2/postures/POSTURE.yaml`: for specs, and for how machines prove who they are.
-pub(in crate::site) static POSTURE: Record = Record {
+pub(super) static POSTURE: Record = Record {
     what: "a posture",
     others: Others::Refused,
     keys: &[
@@ -362,7 +364,7 @@ static FAIL2BAN: Record = Record {
 };
 
 /// `v2/specs/SPEC.yaml`
-pub(in crate::site) static SPEC: Record = Record {
+pub(super) static SPEC: Record = Record {
     what: "a spec",
     others: Others::Refused,
     keys: &[
@@ -397,8 +399,8 @@ static SPEC_NETWORK: Record = Record {
     what: "`network`",
     others: Others::Refused,
     keys: &[
-        key("ip", Shape::Cidr, "Address with its prefix, or dhcp"),
-        key("gateway", Shape::Address, "Gateway"),
+        key("ip", Shape::Form(&CIDR), "Address with its prefix, or dhcp"),
+        key("gateway", Shape::Form(&ADDRESS), "Gateway"),
         key("dns", Shape::List(&Shape::Text), "Name servers"),
     ],
 };
@@ -409,7 +411,7 @@ static SPEC_ACCESS: Record = Record {
     keys: &[
         key(
             "posture",
-            Shape::Name(Kind::SpecPosture),
+            name(Kind::SpecPosture),
             "File in v2/postures/ [dev]",
         ),
         key("users", Shape::List(&Shape::Record(&USER)), "Users"),
@@ -424,7 +426,7 @@ static USER: Record = Record {
         key("sudo", Shape::Bool, "Whether sudo is allowed"),
         key(
             "ssh_keys",
-            Shape::List(&Shape::SshKey),
+            Shape::List(&Shape::Name(Target::SshKey)),
             "Names in `ssh_keys` of secrets.yaml",
         ),
     ],
@@ -480,7 +482,7 @@ static RUN: Record = Record {
 };
 
 /// `secrets.yaml`, for its schema: it has a reader of its own, which shows no value.
-pub(in crate::site) static SECRETS: Record = Record {
+pub(super) static SECRETS: Record = Record {
     what: "`secrets.yaml`",
     others: Others::Refused,
     keys: &[

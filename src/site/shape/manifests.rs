@@ -1,12 +1,13 @@
 //! Manifests: a graph of nodes (2), or levels in a row (1, or no version).
 
 use super::files::VMID;
-use super::model::{Others, Record, Shape, key, required};
-use crate::site::tree::Kind;
-use crate::site::yaml::{Node, Value};
+use super::target::{Record, Shape, name};
+use crate::shape::{Node, Value};
+use crate::shape::{Others, key, required};
+use crate::site::kind::Kind;
 
 /// A manifest with `nodes`.
-pub(in crate::site) static MANIFEST_V2: Record = Record {
+pub(super) static MANIFEST_V2: Record = Record {
     what: "a manifest",
     others: Others::Refused,
     keys: &[
@@ -38,10 +39,10 @@ static NODE: Record = Record {
             Shape::Choice(&["vm", "ct", "pve"]),
             "Virtual machine, container, or a Proxmox VE of its own",
         ),
-        key("spec", Shape::Name(Kind::Spec), "File in v2/specs/"),
+        key("spec", name(Kind::Spec), "File in v2/specs/"),
         key(
             "preset",
-            Shape::Name(Kind::NodePreset),
+            name(Kind::NodePreset),
             "File in v2/presets/ or vms/presets/",
         ),
         key("image", Shape::Text, "What it is made from"),
@@ -96,7 +97,7 @@ static SETTINGS: Record = Record {
 };
 
 /// A manifest with `levels`.
-pub(in crate::site) static MANIFEST_V1: Record = Record {
+pub(super) static MANIFEST_V1: Record = Record {
     what: "a manifest with levels",
     others: Others::Refused,
     keys: &[
@@ -117,13 +118,9 @@ static LEVEL: Record = Record {
     others: Others::Refused,
     keys: &[
         required("name", Shape::Text, "Its name"),
-        key(
-            "vm_preset",
-            Shape::Name(Kind::Preset),
-            "File in vms/presets/",
-        ),
-        key("template", Shape::Name(Kind::Template), "File in vms/"),
-        key("env", Shape::Name(Kind::Env), "File in envs/"),
+        key("vm_preset", name(Kind::Preset), "File in vms/presets/"),
+        key("template", name(Kind::Template), "File in vms/"),
+        key("env", name(Kind::Env), "File in envs/"),
         key("vmid", VMID, "Its id"),
         key("image", Shape::Text, "What it is made from"),
         key(
@@ -141,7 +138,7 @@ static LEVEL: Record = Record {
 };
 
 /// The table of a manifest: by its version, and without one by what it has.
-pub(in crate::site) fn manifest(root: &Node) -> &'static Record {
+pub(super) fn manifest(root: &Node) -> &'static Record {
     let version = root.get("schema_version").map(|node| &node.value);
     match version {
         Some(Value::Number(number)) if number.as_i64() == Some(1) => &MANIFEST_V1,

@@ -1,22 +1,22 @@
-//! What may stand in each file, in one place: the checker, the JSON Schemas
-//! and the suggestions read the same tables.
+//! What may stand in each file of a site-config.
 //!
 //! | file | what is in it |
 //! |---|---|
-//! | `model` | a shape: type, keys, what a name refers to |
+//! | `target` | what the names in the files stand for |
+//! | `forms` | addresses |
 //! | `files` | the tables of site, nodes, hosts, environments, templates, presets, postures, specs |
 //! | `manifests` | the tables of manifests, both forms |
+//! | `table` | the table of a file; a file held against it |
 //! | `schema` | the tables as JSON Schemas |
-//! | `check` | holds a document against a table: types, keys, references |
 
-mod check;
 mod files;
+mod forms;
 mod manifests;
-mod model;
 mod schema;
+mod table;
+mod target;
 
-pub(super) use check::{Reference, Target, check};
-pub(super) use files::{ENV, FLAT_POSTURE, HOST, NODE, POSTURE, PRESET, SITE, SPEC, TEMPLATE};
-pub(super) use manifests::manifest;
-pub(super) use model::Record;
+pub(super) use files::SITE;
 pub use schema::{SCHEMAS, schema};
+pub(super) use table::{check, of};
+pub(super) use target::{Record, Reference, Target};

@@ -6,11 +6,12 @@ use std::sync::Arc;
 
 use camino::Utf8Path;
 
-use super::kind::Kind;
 use super::names::{Tree, is_name};
 use crate::diag::{Diagnostic, Exit, Failure, Source, closest};
+use crate::shape::Node;
+use crate::site::kind::Kind;
 use crate::site::shape::{self, Record, SITE};
-use crate::site::yaml::{Document, Node};
+use crate::site::yaml::Document;
 
 /// Files are read whole; none of a site-config is near this size.
 const MAX_BYTES: u64 = 64 * 1024 * 1024;
@@ -73,7 +74,7 @@ impl<'t> Loader<'t> {
         }
         let path = self.tree.path(kind, name);
         let shown = self.tree.shown(kind, name);
-        let table = |root: &Node| kind.record().unwrap_or_else(|| shape::manifest(root));
+        let table = |root: &Node| shape::of(kind, root);
         let document = self.read(&path, &shown, table, whole);
         let files = self.files.entry(kind).or_default();
         files.insert(name.to_owned(), document.clone());

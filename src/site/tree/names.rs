@@ -4,8 +4,8 @@ use std::fs;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-use super::kind::Kind;
 use crate::diag::{Diagnostic, Exit, Failure, closest};
+use crate::site::kind::Kind;
 
 /// A site-config on disk. Nothing is read until it is asked for.
 #[derive(Debug, Clone)]

@@ -2,9 +2,9 @@
 
 use std::ops::Range;
 
-use super::node::{Entry, Map, Mark, Node, Value};
 use super::parse::{self, Fault, Legacy};
 use crate::diag::{Advice, Diagnostic, Exit, Failure, Place, Source};
+use crate::shape::{Entry, Map, Mark, Node, Value};
 
 /// A parsed file: its tree, and what is wrong with it as YAML.
 #[derive(Debug)]
@@ -62,8 +62,7 @@ impl Document {
                 } else {
                     format!("`{}` is not valid YAML: {}", source.path, fault.message)
                 };
-                let at = clipped(&source.text, fault.mark);
-                let diagnostic = Diagnostic::error(message).at(source.at(at, ""));
+                let diagnostic = Diagnostic::error(message).at(fault.mark.place(&source, ""));
                 Err(Failure::new(Exit::Definition, diagnostic))
             }
         }
@@ -111,17 +110,8 @@ impl Document {
 
     /// The place of a mark.
     pub(in crate::site) fn place(&self, mark: Mark, label: impl Into<String>) -> Place {
-        self.source.at(clipped(&self.source.text, mark), label)
+        mark.place(&self.source, label)
     }
-}
-
-/// A mark's bytes, kept to its first line: a block's run to the next token.
-fn clipped(text: &str, mark: Mark) -> Range<usize> {
-    let range = mark.range();
-    let start = range.start.min(text.len());
-    let end = range.end.clamp(start, text.len());
-    let line = text.get(start..end).and_then(|part| part.lines().next());
-    start..start + line.map_or(0, |line| line.trim_end().len())
 }
 
 fn key_ranges(node: &Node, found: &mut Vec<Range<usize>>) {

@@ -3,15 +3,12 @@
 //!
 //! | file | what is in it |
 //! |---|---|
-//! | `node` | values, mappings in their order, marks |
 //! | `parse` | events of the parser to nodes; budgets, duplicate keys, aliases, merge keys |
 //! | `scalar` | what a plain scalar is in 1.2, and what 1.1 would have read |
 //! | `document` | a parsed file: its findings, its places; files of secrets show no value |
 
 mod document;
-mod node;
 mod parse;
 mod scalar;
 
 pub(in crate::site) use document::Document;
-pub(in crate::site) use node::{Entry, Map, Mark, Node, Value};

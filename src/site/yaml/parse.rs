@@ -6,8 +6,8 @@ use std::collections::HashMap;
 
 use granit_parser::{Event, Parser, ScalarStyle, Span, Tag};
 
-use super::node::{Entry, Map, Mark, Node, Value};
 use super::scalar;
+use crate::shape::{Entry, Map, Mark, Node, Value};
 
 /// Nodes of one file, aliases expanded.
 const MAX_NODES: usize = 1_000_000;

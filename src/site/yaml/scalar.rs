@@ -3,7 +3,7 @@
 
 use serde_json::Number;
 
-use super::node::Value;
+use crate::shape::Value;
 
 /// A plain scalar's value. `Err`: a number that JSON cannot hold.
 pub(super) fn resolve(text: &str) -> Result<Value, &'static str> {

@@ -1,7 +1,5 @@
 //! The kinds of files, and where each lies.
 
-use crate::site::shape::{ENV, FLAT_POSTURE, HOST, NODE, POSTURE, PRESET, Record, SPEC, TEMPLATE};
-
 /// A kind of file: its name is the file's stem.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Kind {
@@ -70,20 +68,5 @@ impl Kind {
             Self::Spec => "spec",
             Self::Manifest => "manifest",
         }
-    }
-
-    /// The table of its keys; a manifest's depends on its version.
-    pub(in crate::site) fn record(self) -> Option<&'static Record> {
-        Some(match self {
-            Self::Env => &ENV,
-            Self::Posture => &FLAT_POSTURE,
-            Self::SpecPosture => &POSTURE,
-            Self::Template => &TEMPLATE,
-            Self::Preset | Self::NodePreset => &PRESET,
-            Self::Node => &NODE,
-            Self::Host => &HOST,
-            Self::Spec => &SPEC,
-            Self::Manifest => return None,
-        })
     }
 }

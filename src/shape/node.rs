@@ -1,57 +1,82 @@
-//! Values with their marks.
+//! A file as a tree in which every key and value knows where it stands.
 
 use std::collections::HashMap;
 use std::ops::Range;
 
 use serde_json::Number;
 
+use crate::diag::{Place, Source};
+
 /// Where something stands in its file.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(in crate::site) struct Mark {
+pub struct Mark {
     /// First byte.
-    pub(super) start: u32,
+    pub start: u32,
     /// The byte behind the last one.
-    pub(super) end: u32,
+    pub end: u32,
     /// Line, from 1.
-    pub(in crate::site) line: u32,
+    pub line: u32,
 }
 
 impl Mark {
     /// Its bytes.
-    pub(super) fn range(self) -> Range<usize> {
+    pub fn range(self) -> Range<usize> {
         self.start as usize..self.end as usize
+    }
+
+    /// Its place in its file, kept to its first line: a block's run to the next
+    /// token.
+    pub fn place(self, source: &Source, label: impl Into<String>) -> Place {
+        let text = &source.text;
+        let range = self.range();
+        let start = range.start.min(text.len());
+        let end = range.end.clamp(start, text.len());
+        let line = text.get(start..end).and_then(|part| part.lines().next());
+        let length = line.map_or(0, |line| line.trim_end().len());
+        source.at(start..start + length, label)
     }
 }
 
 /// A value and where it is.
 #[derive(Debug, Clone)]
-pub(in crate::site) struct Node {
-    pub(in crate::site) value: Value,
-    pub(in crate::site) mark: Mark,
+pub struct Node {
+    /// The value.
+    pub value: Value,
+    /// Where it is.
+    pub mark: Mark,
 }
 
 /// What a node holds.
 #[derive(Debug, Clone)]
-pub(in crate::site) enum Value {
+pub enum Value {
+    /// Nothing.
     Null,
+    /// `true` or `false`.
     Bool(bool),
+    /// A number.
     Number(Number),
+    /// Text; a date of TOML too.
     Text(String),
+    /// A list.
     List(Vec<Node>),
+    /// A mapping; a table of TOML.
     Map(Map),
 }
 
 /// A key with its value.
 #[derive(Debug, Clone)]
-pub(in crate::site) struct Entry {
-    pub(in crate::site) key: String,
-    pub(in crate::site) key_mark: Mark,
-    pub(in crate::site) value: Node,
+pub struct Entry {
+    /// The key.
+    pub key: String,
+    /// Where the key is.
+    pub key_mark: Mark,
+    /// The value.
+    pub value: Node,
 }
 
 /// A mapping, in the order of the file.
 #[derive(Debug, Clone, Default)]
-pub(in crate::site) struct Map {
+pub struct Map {
     entries: Vec<Entry>,
     /// Only of mappings that are too long to be searched from the front.
     index: Option<HashMap<String, usize>>,
@@ -62,7 +87,7 @@ const SHORT: usize = 16;
 
 impl Node {
     /// What it is, for messages.
-    pub(in crate::site) fn kind(&self) -> &'static str {
+    pub fn kind(&self) -> &'static str {
         match &self.value {
             Value::Null => "nothing",
             Value::Bool(_) => "true or false",
@@ -76,12 +101,12 @@ impl Node {
     }
 
     /// Whether it is `null`.
-    pub(in crate::site) fn is_null(&self) -> bool {
+    pub fn is_null(&self) -> bool {
         matches!(self.value, Value::Null)
     }
 
     /// Its text, when it is one.
-    pub(in crate::site) fn text(&self) -> Option<&str> {
+    pub fn text(&self) -> Option<&str> {
         if let Value::Text(text) = &self.value {
             return Some(text);
         }
@@ -89,7 +114,7 @@ impl Node {
     }
 
     /// Its entries, when it is a mapping.
-    pub(in crate::site) fn map(&self) -> Option<&Map> {
+    pub fn map(&self) -> Option<&Map> {
         if let Value::Map(map) = &self.value {
             return Some(map);
         }
@@ -97,7 +122,7 @@ impl Node {
     }
 
     /// Its items; nothing when it is no list.
-    pub(in crate::site) fn items(&self) -> &[Node] {
+    pub fn items(&self) -> &[Node] {
         if let Value::List(items) = &self.value {
             return items;
         }
@@ -105,12 +130,28 @@ impl Node {
     }
 
     /// The value of a key, when it is a mapping that has it.
-    pub(in crate::site) fn get(&self, key: &str) -> Option<&Node> {
+    pub fn get(&self, key: &str) -> Option<&Node> {
         self.map()?.get(key)
     }
 
+    /// The value as JSON.
+    pub fn to_json(&self) -> serde_json::Value {
+        match &self.value {
+            Value::Null => serde_json::Value::Null,
+            Value::Bool(flag) => (*flag).into(),
+            Value::Number(number) => number.clone().into(),
+            Value::Text(text) => text.as_str().into(),
+            Value::List(items) => items.iter().map(Self::to_json).collect(),
+            Value::Map(map) => {
+                let entries = map.iter();
+                let entries = entries.map(|entry| (entry.key.clone(), entry.value.to_json()));
+                serde_json::Value::Object(entries.collect())
+            }
+        }
+    }
+
     /// How many nodes it is, with all that is in it.
-    pub(super) fn count(&self) -> usize {
+    pub fn count(&self) -> usize {
         1 + match &self.value {
             Value::List(items) => items.iter().map(Self::count).sum(),
             Value::Map(map) => map.iter().map(|entry| 1 + entry.value.count()).sum(),
@@ -121,17 +162,17 @@ impl Node {
 
 impl Map {
     /// The entries, in order.
-    pub(in crate::site) fn iter(&self) -> std::slice::Iter<'_, Entry> {
+    pub fn iter(&self) -> std::slice::Iter<'_, Entry> {
         self.entries.iter()
     }
 
     /// The entries, to be changed in place.
-    pub(in crate::site) fn iter_mut(&mut self) -> std::slice::IterMut<'_, Entry> {
+    pub fn iter_mut(&mut self) -> std::slice::IterMut<'_, Entry> {
         self.entries.iter_mut()
     }
 
     /// The mapping without a key.
-    pub(in crate::site) fn without(self, key: &str) -> Self {
+    pub fn without(self, key: &str) -> Self {
         let mut rest = Self::default();
         for entry in self.entries.into_iter().filter(|entry| entry.key != key) {
             rest.insert(entry);
@@ -140,12 +181,12 @@ impl Map {
     }
 
     /// The value of a key.
-    pub(in crate::site) fn get(&self, key: &str) -> Option<&Node> {
+    pub fn get(&self, key: &str) -> Option<&Node> {
         self.entry(key).map(|entry| &entry.value)
     }
 
     /// A key with its value.
-    pub(in crate::site) fn entry(&self, key: &str) -> Option<&Entry> {
+    pub fn entry(&self, key: &str) -> Option<&Entry> {
         self.position(key).and_then(|at| self.entries.get(at))
     }
 
@@ -157,7 +198,7 @@ impl Map {
     }
 
     /// Adds an entry and says so; one whose key is there already stays out.
-    pub(super) fn insert(&mut self, entry: Entry) -> bool {
+    pub fn insert(&mut self, entry: Entry) -> bool {
         if self.position(&entry.key).is_some() {
             return false;
         }
@@ -177,7 +218,7 @@ impl Map {
 
     /// Lays the entries of a merge key under these: they come first, and a key
     /// that both have keeps the value that it has here.
-    pub(super) fn merged_under(self, sources: &[&Self]) -> Self {
+    pub fn merged_under(self, sources: &[&Self]) -> Self {
         let mut whole = Self::default();
         for entry in sources.iter().flat_map(|source| source.iter()) {
             let own = self.entry(&entry.key).unwrap_or(entry).clone();
