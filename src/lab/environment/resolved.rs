@@ -194,9 +194,11 @@ impl Environment {
         self.overlay.get(name).or_else(|| self.base.get(name))
     }
 
-    /// Sets a variable.
+    /// Sets a variable, also for nodes whose file says nothing of it.
     pub fn set(&mut self, name: impl Into<String>, var: Var) {
-        Arc::make_mut(&mut self.overlay).insert(name.into(), var);
+        let name = name.into();
+        Arc::make_mut(&mut self.overlay).remove(&name);
+        Arc::make_mut(&mut self.base).insert(name, var);
     }
 
     /// All variables by name.
