@@ -23,7 +23,10 @@ pub(super) fn listeners(
     let paths = &job.lab.paths;
     let identity = identity(job.env);
     let node = identity.node.clone();
-    let publisher = Publisher::new(paths, plan, job.dry_run, identity, flags, redactor)?;
+    let handoffs = job.registry.handoffs(plan, job.dry_run);
+    let reported = handoffs.clone();
+    let dry_run = job.dry_run;
+    let publisher = Publisher::new(paths, plan, dry_run, handoffs, identity, flags, redactor)?;
     if let Some(notice) = publisher.notice() {
         let verb = session.palette().verb(Paint::Warn, "Warning");
         session.note(format!("{verb} {notice}"));
@@ -34,6 +37,7 @@ pub(super) fn listeners(
         Box::new(RunReport::new(
             paths,
             plan,
+            reported,
             node,
             look.resume.clone(),
             redactor,
