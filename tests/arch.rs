@@ -194,6 +194,33 @@ fn only_servers_know_tokio_and_only_cli_knows_clap() {
     }
 }
 
+/// What an action hands on, it declares; what a layer is, its file says.
+#[test]
+fn journal_handoff_and_reports_name_no_action_and_no_layer() {
+    let registry = hl::action::builtin();
+    // `command` is also what a user typed.
+    let actions = registry.names().filter(|name| name.contains('.'));
+    let layers = ["l0", "l1", "l2", "l3", "l4"];
+    let names: Vec<String> = actions
+        .chain(layers)
+        .map(|name| format!("\"{name}\""))
+        .collect();
+    let mut wrong = Vec::new();
+    for (path, text) in all("src") {
+        let own = ["runs", "handoff", "report"]
+            .map(Some)
+            .contains(&room_of(&path));
+        let file = path.file_stem().unwrap().to_string_lossy();
+        if !own || file.ends_with("tests") || file == "testing" {
+            continue;
+        }
+        let code = text.split("#[cfg(test)]").next().unwrap_or_default();
+        let found = names.iter().filter(|name| code.contains(name.as_str()));
+        wrong.extend(found.map(|name| format!("{}: {name}", path.display())));
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
 #[test]
 fn files_are_documented_and_not_too_long() {
     for dir in ["src", "crates", "tests"] {

@@ -3,11 +3,13 @@
 use std::collections::BTreeMap;
 
 use camino::Utf8PathBuf;
+use serde::Serialize;
 use serde_json::Value;
 
 use super::{Basis, Reads, StepContext};
-use crate::diag::Advice;
-use crate::diag::StepError;
+use crate::diag::{Advice, StepError};
+use crate::handoff::Handoff;
+use crate::plan::Step;
 
 /// What an action did.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -51,6 +53,16 @@ impl Done {
     #[must_use]
     pub fn output(mut self, key: &str, value: impl Into<Value>) -> Self {
         self.outputs.insert(key.to_owned(), value.into());
+        self
+    }
+
+    /// Publishes the fields of a value that is handed on.
+    #[must_use]
+    pub fn publish(mut self, value: &impl Serialize) -> Self {
+        // Any other value has no fields.
+        if let Ok(Value::Object(fields)) = serde_json::to_value(value) {
+            self.outputs.extend(fields);
+        }
         self
     }
 
@@ -142,6 +154,12 @@ pub trait Action: Send + Sync {
     fn approval(&self, ctx: &StepContext<'_>) -> Result<Option<Approval>, StepError> {
         let _ = ctx;
         Ok(None)
+    }
+
+    /// What a step of it hands on to later runs and to other tools.
+    fn handoff(&self, step: &Step, dry_run: bool) -> Handoff {
+        let _ = (step, dry_run);
+        Handoff::default()
     }
 
     /// Dry run: validates and reads, changes nothing.

@@ -13,6 +13,8 @@ use super::{
     Action, Command, InventoryAction, PackerBuild, PackerValidate, PlaybookAction, Script, SshWait,
     VmStart, VmWait, tofu,
 };
+use crate::handoff::Handoffs;
+use crate::plan::Plan;
 
 /// The actions that plans may use.
 #[derive(Default)]
@@ -37,6 +39,15 @@ impl Registry {
     /// The action of that name.
     pub fn get(&self, name: &str) -> Option<&dyn Action> {
         self.actions.get(name).map(AsRef::as_ref)
+    }
+
+    /// What the steps of a plan hand on.
+    pub fn handoffs(&self, plan: &Plan, dry_run: bool) -> Handoffs {
+        let declared = plan.steps.iter().filter_map(|step| {
+            let handoff = self.get(&step.action)?.handoff(step, dry_run);
+            Some((step.id.clone(), handoff))
+        });
+        declared.collect()
     }
 
     /// All names, sorted.

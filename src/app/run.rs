@@ -174,11 +174,21 @@ fn run_files(
     let paths = &job.lab.paths;
     let identity = identity(job.env);
     let node = identity.node.clone();
-    let publisher = Publisher::new(paths, plan, job.dry_run, identity, flags, redactor)?;
+    let handoffs = job.registry.handoffs(plan, job.dry_run);
+    let reported = handoffs.clone();
+    let publisher = Publisher::new(
+        paths,
+        plan,
+        job.dry_run,
+        handoffs,
+        identity,
+        flags,
+        redactor,
+    )?;
     if let Some(notice) = publisher.notice() {
         host.notice(Notice::Warning(notice.to_owned()));
     }
-    let report = RunReport::new(paths, plan, node, look.resume.clone(), redactor);
+    let report = RunReport::new(paths, plan, reported, node, look.resume.clone(), redactor);
     Ok(vec![
         Box::new(publisher),
         Box::new(Console::new(paths, plan, look)),

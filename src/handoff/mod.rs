@@ -4,18 +4,24 @@
 //! | file | about |
 //! |---|---|
 //! | `catalog` | `state/cache/templates/manifest.json` |
+//! | `declared` | what a step hands on, as its action declares it |
 //! | `latest` | `state/runs/latest.env` |
 //! | `publication` | which steps publish, and what `LAST_STEP_COMPLETED` says |
 //! | `publish` | keeps `latest.env` and `runtime.yaml` while a run goes on |
 //! | `runtime` | `state/runtime.yaml`: what is true now |
 
 mod catalog;
+mod declared;
 pub mod latest;
 mod publication;
 mod publish;
 mod runtime;
+#[cfg(test)]
+mod testing;
 
 pub use catalog::{Catalog, FAMILIES, Image};
+pub use declared::{Applied, Gives, Handoff, Handoffs, Hosts, Images, Inventory};
+pub use declared::{Machines, Playbook, Provisioned, Stage, Workspace, typed};
 pub use latest::Latest;
 pub use publication::LastStep;
 pub use publish::{Identity, Publisher};

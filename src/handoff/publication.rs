@@ -4,8 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use serde_json::Value;
-
+use super::{Handoff, Handoffs, Stage};
 use crate::plan::{Plan, Status, Step, StepId};
 
 /// What `LAST_STEP_COMPLETED` may say.
@@ -86,39 +85,6 @@ impl Ended {
     }
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Stage {
-    Access,
-    Templates,
-    Terraform,
-    Ansible,
-}
-
-/// The part of a publication that a step is.
-fn stage(action: &str) -> Option<Stage> {
-    let room = action.split('.').next().unwrap_or_default();
-    match (room, action) {
-        ("pve" | "tool", _) => Some(Stage::Access),
-        ("template" | "packer" | "iso", _) => Some(Stage::Templates),
-        ("tofu", _) | (_, "site.tfvars") => Some(Stage::Terraform),
-        ("ansible", _) => Some(Stage::Ansible),
-        _ => None,
-    }
-}
-
-/// The actions that make the steps around them a publication: reading outputs
-/// is none, applying is one.
-fn makes(step: &Step, dry_run: bool) -> Option<Stage> {
-    match step.action.as_str() {
-        "pve.check" | "pve.access" => Some(Stage::Access),
-        "template.check" | "iso.fetch" => Some(Stage::Templates),
-        "tofu.plan" => Some(Stage::Terraform),
-        "tofu.apply" if !dry_run => Some(Stage::Terraform),
-        "ansible.playbook" => Some(Stage::Ansible),
-        _ => None,
-    }
-}
-
 /// The publications of one run.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Publications {
@@ -139,7 +105,7 @@ struct Published {
 }
 
 impl Publications {
-    pub(super) fn of(plan: &Plan, dry_run: bool) -> Self {
+    pub(super) fn of(plan: &Plan, handoffs: &Handoffs, dry_run: bool) -> Self {
         let stages = [
             Stage::Access,
             Stage::Templates,
@@ -149,7 +115,7 @@ impl Publications {
         Self {
             stages: stages
                 .into_iter()
-                .filter_map(|stage| Published::of(plan, stage, dry_run))
+                .filter_map(|stage| Published::of(plan, handoffs, stage, dry_run))
                 .collect(),
             ended: BTreeMap::new(),
         }
@@ -169,22 +135,24 @@ impl Publications {
 }
 
 impl Published {
-    fn of(plan: &Plan, stage: Stage, dry_run: bool) -> Option<Self> {
-        let makers: Vec<&Step> = plan
-            .steps
-            .iter()
-            .filter(|step| makes(step, dry_run) == Some(stage))
+    fn of(plan: &Plan, handoffs: &Handoffs, stage: Stage, dry_run: bool) -> Option<Self> {
+        let parts = plan.steps.iter().filter_map(|step| {
+            let handoff = handoffs.get(&step.id)?;
+            (handoff.stage == Some(stage)).then_some((step, handoff))
+        });
+        let parts: Vec<(&Step, &Handoff)> = parts.collect();
+        let makers = parts.iter().filter(|(_, handoff)| handoff.makes.is_some());
+        let recipes: BTreeSet<&str> = makers
+            .clone()
+            .map(|(step, _)| step.recipe.as_str())
             .collect();
-        let recipes: BTreeSet<&str> = makers.iter().map(|step| step.recipe.as_str()).collect();
-        let of_it = |step: &&Step| {
-            recipes.contains(step.recipe.as_str())
-                && crate::handoff::publication::stage(&step.action) == Some(stage)
-        };
-        let all = plan.steps.iter().filter(of_it);
-        (!makers.is_empty()).then(|| Self {
-            says: says(stage, &makers, dry_run),
-            all: all.map(|step| step.id.clone()).collect(),
-            makers: makers.iter().map(|step| step.id.clone()).collect(),
+        let all = parts
+            .iter()
+            .filter(|(step, _)| recipes.contains(step.recipe.as_str()));
+        Some(Self {
+            says: says(stage, makers.clone().map(|(_, handoff)| **handoff))?,
+            all: all.map(|(step, _)| step.id.clone()).collect(),
+            makers: makers.map(|(step, _)| step.id.clone()).collect(),
             dry_run,
             over: false,
         })
@@ -203,37 +171,27 @@ impl Published {
     }
 }
 
-fn says(stage: Stage, makers: &[&Step], dry_run: bool) -> LastStep {
-    let any = |action: &str| makers.iter().any(|step| step.action == action);
-    match stage {
-        Stage::Access => LastStep::ProxmoxAccess,
-        Stage::Templates => LastStep::Templates,
-        Stage::Terraform if dry_run || !any("tofu.apply") => LastStep::TerraformPlan,
-        // Nothing is left for the steps behind it.
-        Stage::Terraform if makers.iter().any(|step| destroys(step)) => LastStep::Templates,
-        Stage::Terraform => LastStep::TerraformApply,
-        Stage::Ansible if dry_run || makers.iter().any(|step| is_set(step, "check")) => {
-            LastStep::AnsibleCheck
-        }
-        Stage::Ansible => LastStep::AnsibleApply,
-    }
-}
-
-/// Whether a step plans to destroy all that there is.
-pub(super) fn destroys(step: &Step) -> bool {
-    step.action == "tofu.plan" && is_set(step, "destroy")
-}
-
-fn is_set(step: &Step, key: &str) -> bool {
-    match step.with.get(key) {
-        Some(Value::Bool(set)) => *set,
-        Some(Value::String(text)) => text == "true",
-        _ => false,
+/// What the stage says that these make: an apply more than its plan, and where
+/// some playbooks are only checked, that they were.
+fn says(stage: Stage, makers: impl Iterator<Item = Handoff> + Clone) -> Option<LastStep> {
+    let all = makers.clone().filter_map(|handoff| handoff.makes);
+    let says = if stage == Stage::Ansible {
+        all.min()
+    } else {
+        all.max()
+    };
+    // Nothing is left for the steps behind it.
+    let gone = says == Some(LastStep::TerraformApply) && makers.clone().any(|maker| maker.destroys);
+    if gone {
+        Some(LastStep::Templates)
+    } else {
+        says
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::testing::declared;
     use super::*;
     use proptest::prelude::*;
     use serde_json::json;
@@ -265,7 +223,7 @@ mod tests {
 
     /// What is published as these steps end one after the other.
     fn told(plan: &Plan, dry_run: bool, ends: &[(&str, Ended)]) -> Vec<(String, &'static str)> {
-        let mut all = Publications::of(plan, dry_run);
+        let mut all = Publications::of(plan, &declared(plan, dry_run), dry_run);
         ends.iter()
             .filter_map(|(step, how)| {
                 let said = all.end(&StepId::from(*step), *how)?;

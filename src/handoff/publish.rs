@@ -8,11 +8,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::Catalog;
 use super::latest;
 use super::latest::Latest;
-use super::publication::{Ended, Publications, destroys};
+use super::publication::{Ended, Publications};
 use super::runtime::{LastRun, Made, Runtime, VmInfo};
+use super::{Applied, Catalog, Gives, Handoffs, Images, Inventory, Machines, Provisioned};
+use super::{Workspace, typed};
 use crate::diag::Failure;
 use crate::lab::{Paths, Redactor};
 use crate::plan::{
@@ -42,8 +43,9 @@ pub struct Publisher {
     /// Absent in a dry run.
     runtime: Option<Runtime>,
     publications: Publications,
-    /// What `tofu.init` said of its place, by recipe.
-    spaces: BTreeMap<String, Space>,
+    handoffs: Handoffs,
+    /// Where tofu works, by recipe.
+    spaces: BTreeMap<String, Workspace>,
     run: String,
     /// Environments of which nothing was known before this run.
     added: BTreeSet<String>,
@@ -55,16 +57,9 @@ pub struct Publisher {
     notice: Option<String>,
 }
 
-#[derive(Debug, Clone, Default)]
-struct Space {
-    key: String,
-    workdir: Option<String>,
-    state: Option<String>,
-}
-
 impl Publisher {
-    /// Reads what is published so far. `flags` are those that change what the
-    /// run does.
+    /// Reads what is published so far. `handoffs` are those of the plan's steps,
+    /// `flags` those that change what the run does.
     ///
     /// # Errors
     /// `runtime.yaml` was written by a newer `hl` (76) or cannot be read (65).
@@ -72,6 +67,7 @@ impl Publisher {
         paths: &Paths,
         plan: &Plan,
         dry_run: bool,
+        handoffs: Handoffs,
         identity: Identity,
         flags: BTreeMap<String, Value>,
         redactor: &Redactor,
@@ -97,7 +93,8 @@ impl Publisher {
             redactor: redactor.clone(),
             latest,
             runtime,
-            publications: Publications::of(plan, dry_run),
+            publications: Publications::of(plan, &handoffs, dry_run),
+            handoffs,
             spaces: BTreeMap::new(),
             run: String::new(),
             added: BTreeSet::new(),
@@ -171,14 +168,12 @@ impl Publisher {
     fn started(&mut self, step: &Step) {
         self.begun.insert(step.id.clone());
         let space = self.spaces.get(&step.recipe).cloned();
-        if let (
-            "tofu.apply",
-            Some(Space {
+        if self.gives(step) == Some(Gives::Applied)
+            && let Some(Workspace {
                 key,
                 workdir,
                 state,
-            }),
-        ) = (step.action.as_str(), space)
+            }) = space
             && let Some(runtime) = &mut self.runtime
         {
             let added = &mut self.added;
@@ -199,31 +194,29 @@ impl Publisher {
         if self.is_dry() {
             return;
         }
-        let text = |key: &str| Some(outputs.get(key)?.as_str()?.to_owned());
-        match step.action.as_str() {
-            "tofu.init" if well => {
-                let space = Space {
-                    key: text("key").unwrap_or_default(),
-                    workdir: text("workdir"),
-                    state: text("state"),
-                };
-                self.spaces.insert(step.recipe.clone(), space);
+        let outputs = outputs.clone();
+        match self.gives(step) {
+            Some(Gives::Workspace) if well => {
+                self.spaces.insert(step.recipe.clone(), typed(outputs));
             }
-            "tofu.apply" => self.applied(step, well, outputs),
-            "tofu.outputs" if well => self.outputs(step, outputs),
-            "ansible.inventory" if well => {
-                if let Some(path) = text("inventory") {
+            Some(Gives::Applied) => self.applied(step, well, typed(outputs)),
+            Some(Gives::Machines) if well => self.machines(step, typed(outputs)),
+            Some(Gives::Inventory) if well => {
+                let Inventory { inventory } = typed(outputs);
+                if let Some(path) = inventory {
                     self.put(latest::ANSIBLE_INVENTORY_PATH, &path);
                 }
             }
-            action if action.starts_with("template.") || action.starts_with("iso.") => {
-                self.templates();
-            }
+            Some(Gives::Images) => self.templates(),
             _ => {}
         }
     }
 
-    fn applied(&mut self, step: &Step, well: bool, told: &BTreeMap<String, Value>) {
+    fn gives(&self, step: &Step) -> Option<Gives> {
+        self.handoffs.get(&step.id)?.gives
+    }
+
+    fn applied(&mut self, step: &Step, well: bool, told: Applied) {
         let space = self.spaces.get(&step.recipe).cloned().unwrap_or_default();
         if well {
             for (key, value) in [
@@ -236,6 +229,7 @@ impl Publisher {
             }
         }
         let of_recipe = |other: &&Step| other.recipe == step.recipe;
+        let destroys = |step: &Step| self.handoffs.get(&step.id).is_some_and(|it| it.destroys);
         let gone = well && self.plan.steps.iter().filter(of_recipe).any(destroys);
         let Some(runtime) = &mut self.runtime else {
             return;
@@ -253,10 +247,10 @@ impl Publisher {
             made.outputs_json = None;
             made.vms.clear();
         }
-        if let Some(machines) = told.get("provisioned_vms").and_then(Value::as_array) {
+        if let Some(machines) = told.provisioned_vms {
             made.vms = machines
-                .iter()
-                .filter_map(|machine| provisioned(machine, &made.vms))
+                .into_iter()
+                .map(|machine| provisioned(machine, &made.vms))
                 .collect();
         }
         // It was not approved, or failed before it made anything.
@@ -273,17 +267,16 @@ impl Publisher {
         }
     }
 
-    fn outputs(&mut self, step: &Step, outputs: &BTreeMap<String, Value>) {
-        let text = |key: &str| Some(outputs.get(key)?.as_str()?.to_owned());
-        for (key, from) in [
-            (latest::TERRAFORM_OUTPUT_JSON, "outputs_json"),
-            (latest::TFSTATE_PATH, "state"),
+    fn machines(&mut self, step: &Step, told: Machines) {
+        for (key, value) in [
+            (latest::TERRAFORM_OUTPUT_JSON, &told.outputs_json),
+            (latest::TFSTATE_PATH, &told.state),
         ] {
-            if let Some(value) = text(from) {
-                self.put(key, &value);
+            if let Some(value) = value {
+                self.put(key, value);
             }
         }
-        let (Some(key), Some(runtime)) = (text("key"), &mut self.runtime) else {
+        let (Some(key), Some(runtime)) = (told.key, &mut self.runtime) else {
             return;
         };
         let before = runtime.environments.get(&key);
@@ -294,14 +287,13 @@ impl Publisher {
         let workdir = space
             .and_then(|space| space.workdir.clone())
             .or_else(|| before?.workdir.clone());
-        let machines = outputs.get("machines").cloned().unwrap_or_default();
         let made = Made {
             run: self.run.clone(),
             applying: None,
-            state: text("state"),
+            state: told.state,
             workdir,
-            outputs_json: text("outputs_json"),
-            vms: serde_json::from_value::<BTreeMap<String, VmInfo>>(machines).unwrap_or_default(),
+            outputs_json: told.outputs_json,
+            vms: told.machines,
         };
         runtime.environments.insert(key, made);
     }
@@ -373,9 +365,9 @@ impl Listener for Publisher {
                     self.unstarted.get_or_insert((step.id.clone(), reason));
                 }
             }
-            let stale = outputs.get("stale") == Some(&Value::Bool(true));
-            let made = step.action.starts_with("template.") || step.action.starts_with("iso.");
-            let pending = self.is_dry() && made && (stale || end.changed == Some(true));
+            let images = self.is_dry() && self.gives(step) == Some(Gives::Images);
+            let stale = || typed::<Images>(outputs.clone()).stale;
+            let pending = images && (end.changed == Some(true) || stale());
             let how = Ended::of(*status, end.fingerprint.is_some(), pending);
             if let Some(last) = self.publications.end(&step.id, how) {
                 self.put(latest::LAST_STEP_COMPLETED, last.as_str());
@@ -389,23 +381,27 @@ impl Listener for Publisher {
     }
 }
 
-/// A machine as an apply tells of it: of one that gets its address by itself,
-/// what was known before is taken.
-fn provisioned(machine: &Value, before: &BTreeMap<String, VmInfo>) -> Option<(String, VmInfo)> {
-    let text = |key: &str| machine.get(key).and_then(Value::as_str);
-    let name = text("name")?;
-    let vmid = u32::try_from(machine.get("vmid")?.as_u64()?).ok()?;
-    let fixed = text("address").and_then(|address| address.split('/').next());
+/// Of a machine that gets its address by itself, what was known before is taken.
+fn provisioned(told: Provisioned, before: &BTreeMap<String, VmInfo>) -> (String, VmInfo) {
+    let Provisioned {
+        name,
+        vmid,
+        node,
+        address,
+    } = told;
+    let fixed = address
+        .as_deref()
+        .and_then(|address| address.split('/').next());
     let address = fixed.filter(|address| *address != "dhcp").or_else(|| {
-        let before = before.get(name).filter(|before| before.vmid == vmid)?;
+        let before = before.get(&name).filter(|before| before.vmid == vmid)?;
         Some(before.address.as_str())
     });
     let info = VmInfo {
         vmid,
-        node: text("node").unwrap_or_default().to_owned(),
         address: address.unwrap_or_default().to_owned(),
+        node: node.unwrap_or_default(),
     };
-    Some((name.to_owned(), info))
+    (name, info)
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! Runs that are told event by event, and what they leave published.
 
+use super::super::testing::declared;
 use super::*;
 use camino::{Utf8Path, Utf8PathBuf};
 use serde_json::json;
@@ -31,7 +32,9 @@ impl World {
         };
         let flags = BTreeMap::from([("yes".to_owned(), Value::Bool(true))]);
         let redactor = Redactor::new(["canary-7f3a"]);
-        Publisher::new(&self.paths, plan, dry_run, identity, flags, &redactor).unwrap()
+        let handoffs = declared(plan, dry_run);
+        let paths = &self.paths;
+        Publisher::new(paths, plan, dry_run, handoffs, identity, flags, &redactor).unwrap()
     }
 
     /// Runs a plan in which every step ends as `end` says.
@@ -323,6 +326,7 @@ fn a_newer_snapshot_stops_the_run_and_a_broken_handoff_does_not() {
             &world.paths,
             &plan(),
             dry_run,
+            Handoffs::new(),
             identity,
             BTreeMap::new(),
             &redactor,

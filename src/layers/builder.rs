@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use super::check::longest;
 use super::instances::Instances;
-use super::model::{Node, NodeKind, StepDef};
+use super::model::{Layer, Node, NodeKind, StepDef};
 use super::reach::Reach;
 use super::request::Scope;
 use super::template::Renderer;
@@ -174,6 +174,7 @@ impl<'a, 'b> Builder<'a, 'b> {
             (instance.layer, instance.recipe)
         };
         step.layer = Some(layer.id.get_ref().clone());
+        step.gate = self.is_gate(layer);
         step.recipe.clone_from(&self.instances.list[index].text);
         step.node = self.instances.list[index]
             .node
@@ -217,6 +218,16 @@ impl<'a, 'b> Builder<'a, 'b> {
         step.approve = recipe.approve.as_ref() == Some(&def.id);
         step.finally = def.finally;
         step
+    }
+
+    /// Whether every step of a layer only checks.
+    fn is_gate(&self, layer: &Layer) -> bool {
+        let checks = |def: &StepDef| {
+            let action = self.scope.registry.get(def.action.get_ref());
+            action.is_some_and(Action::reads_only)
+        };
+        let mut steps = layer.recipes.iter().flat_map(|recipe| &recipe.steps);
+        steps.all(checks)
     }
 
     /// What its definition says, else the default for what `hl` does itself.

@@ -109,6 +109,10 @@ pub struct Step {
     /// this step fails, the others of that recipe which do not need it run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub continues: Option<String>,
+    /// It belongs to a layer of which every step only checks: a gate for the
+    /// others.
+    #[serde(skip)]
+    pub gate: bool,
 }
 
 /// The format version of a serialised plan.
@@ -155,6 +159,15 @@ impl Plan {
 }
 
 impl Step {
+    /// Whether an input is true, also where it is written as text.
+    pub fn is_set(&self, input: &str) -> bool {
+        match self.with.get(input) {
+            Some(Value::Bool(set)) => *set,
+            Some(Value::String(text)) => text == "true",
+            _ => false,
+        }
+    }
+
     /// A bare step; the other fields are public.
     pub fn new(id: impl Into<StepId>, action: impl Into<String>) -> Self {
         let id = id.into();
@@ -174,6 +187,7 @@ impl Step {
             approve: false,
             finally: false,
             continues: None,
+            gate: false,
         }
     }
 }

@@ -30,7 +30,7 @@ pub struct Document {
     pub exit: u8,
     /// Seconds.
     pub duration_seconds: f64,
-    /// `cleared`, `cleared with warnings` or `not cleared`, where L0 ran.
+    /// `cleared`, `cleared with warnings` or `not cleared`, where a layer of checks ran.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub runway: Option<&'static str>,
     /// Every step, in the order in which it ended.

@@ -12,9 +12,10 @@ use serde_json::{Map, Value, json};
 use super::markdown::{row, seconds, text};
 use crate::base::json;
 use crate::diag::{Exit, Failure};
+use crate::handoff::{Gives, Handoffs, Hosts, Playbook, typed};
 use crate::lab::{self, Paths, Redactor};
 use crate::plan::{
-    Ended, Event, EventKind, Listener, Outcome, Plan, RunInfo, Status, StepEnd, Tally,
+    Ended, Event, EventKind, Listener, Outcome, Plan, RunInfo, Status, StepEnd, StepId, Tally,
 };
 
 /// The listener: it writes when the run is over.
@@ -22,6 +23,7 @@ use crate::plan::{
 pub struct RunReport {
     paths: Paths,
     plan: Plan,
+    handoffs: Handoffs,
     node: Option<String>,
     resume: Option<String>,
     redactor: Redactor,
@@ -32,6 +34,7 @@ pub struct RunReport {
 /// A run that is over.
 struct Over<'a> {
     plan: &'a Plan,
+    handoffs: &'a Handoffs,
     tally: &'a Tally,
     info: &'a RunInfo,
     host: &'a str,
@@ -42,11 +45,12 @@ struct Over<'a> {
 }
 
 impl RunReport {
-    /// Reports a run of `plan`; `node` is the one it works on,
+    /// Reports a run of `plan`, whose steps hand on `handoffs`; `node` is the one it works on,
     /// `resume` the command that goes on with it.
     pub fn new(
         paths: &Paths,
         plan: &Plan,
+        handoffs: Handoffs,
         node: Option<String>,
         resume: Option<String>,
         redactor: &Redactor,
@@ -54,6 +58,7 @@ impl RunReport {
         Self {
             paths: paths.clone(),
             plan: plan.clone(),
+            handoffs,
             node,
             resume,
             redactor: redactor.clone(),
@@ -69,6 +74,7 @@ impl RunReport {
         let of_operator = info.operator.rsplit_once('@').map(|(_, host)| host);
         let over = Over {
             plan: &self.plan,
+            handoffs: &self.handoffs,
             tally: &self.tally,
             info,
             host: self.node.as_deref().or(of_operator).unwrap_or_default(),
@@ -318,10 +324,7 @@ impl Over<'_> {
                 ("State", self.state()),
             ],
         );
-        let gate = |ended: &Ended<'_>| {
-            let step = self.plan.step(ended.step);
-            step.is_some_and(|step| ["pve.check", "tool.check"].contains(&step.action.as_str()))
-        };
+        let gate = |ended: &Ended<'_>| self.gives(ended.step) == Some(Gives::Findings);
         let (gates, actions): (Vec<_>, Vec<_>) = self.tally.ended().partition(gate);
         let did = if self.info.dry_run {
             "Actions that would be taken"
@@ -369,6 +372,10 @@ impl Over<'_> {
         out
     }
 
+    fn gives(&self, step: &StepId) -> Option<Gives> {
+        self.handoffs.get(step)?.gives
+    }
+
     /// What the playbooks did, or were found to do.
     fn ansible(&self) -> Option<(&'static str, Value)> {
         let playbooks: Vec<Value> = self
@@ -376,17 +383,19 @@ impl Over<'_> {
             .ended()
             .filter_map(|ended| {
                 let step = self.plan.step(ended.step)?;
-                (step.action == "ansible.playbook").then(|| {
+                let asked: Playbook = typed(step.with.clone());
+                let did: Hosts = typed(ended.end.outputs.clone());
+                (self.gives(ended.step) == Some(Gives::Hosts)).then(|| {
                     json!({
                         "step": ended.step,
-                        "playbook": step.with.get("playbook"),
-                        "limit": step.with.get("limit"),
-                        "tags": step.with.get("tags"),
-                        "check_mode": step.with.get("check"),
+                        "playbook": asked.playbook,
+                        "limit": asked.limit,
+                        "tags": asked.tags,
+                        "check_mode": asked.check,
                         "status": word(ended.end.status),
                         "message": ended.end.summary,
-                        "changed": ended.end.outputs.get("changed"),
-                        "hosts": ended.end.outputs.get("hosts"),
+                        "changed": did.changed,
+                        "hosts": did.hosts,
                         "duration": ended.end.duration().as_secs_f64(),
                         "log": ended.end.log,
                     })

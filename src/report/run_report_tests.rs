@@ -27,6 +27,7 @@ fn report(paths: &Paths, outcome: Outcome) {
     let mut listener = RunReport::new(
         paths,
         &plan,
+        Handoffs::new(),
         Some("pve".to_owned()),
         Some("hl resume abcd".to_owned()),
         &Redactor::default(),

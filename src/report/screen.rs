@@ -326,7 +326,7 @@ impl Screen {
         result: &str,
     ) -> String {
         let planned = self.plan.step(step);
-        let runway = planned.is_some_and(|s| s.layer.as_deref() == Some("l0"));
+        let runway = planned.is_some_and(|step| step.gate);
         let dry = self.info.as_ref().is_some_and(|info| info.dry_run);
         let (paint, verb) = match status {
             Status::Succeeded if runway => (Paint::Good, "Checked"),

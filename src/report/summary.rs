@@ -3,10 +3,7 @@
 use super::tally::{of_layer, span};
 use super::{Paint, Palette};
 use crate::base::short_duration;
-use crate::plan::{Ended, Outcome, Plan, RunInfo, Status, TEXT, Tally, wrap};
-
-/// The layer whose steps are checks.
-const RUNWAY: &str = "l0";
+use crate::plan::{Ended, Outcome, Plan, RunInfo, Status, Step, TEXT, Tally, wrap};
 
 /// The summary of a finished run, for people, in lines of `width` columns.
 pub fn summary(
@@ -46,7 +43,10 @@ pub fn summary(
         _ => String::new(),
     };
     let all: Vec<_> = tally.ended().collect();
-    let counts = counts(&all, info.dry_run && layers != [Some(RUNWAY)]);
+    let counts = counts(
+        &all,
+        info.dry_run && !plan.steps.iter().all(|step| step.gate),
+    );
     let nothing = if info.dry_run {
         ", nothing was changed"
     } else {
@@ -84,7 +84,8 @@ impl Row {
         verdict: Option<&'static str>,
         dry_run: bool,
     ) -> Self {
-        let runway = layer == Some(RUNWAY);
+        let own = |step: &&Step| step.layer.as_deref() == layer;
+        let runway = plan.steps.iter().filter(own).any(|step| step.gate);
         let steps: Vec<_> = of_layer(plan, tally, layer).collect();
         let (paint, word) = state(&steps, dry_run);
         let took = span(steps.iter().copied());
@@ -117,10 +118,11 @@ impl Row {
     }
 }
 
-/// What L0 promises, where it ran: `cleared`, `cleared with warnings`, or
-/// `not cleared`.
+/// What a layer of checks promises, where one ran: `cleared`, `cleared with
+/// warnings`, or `not cleared`.
 pub(super) fn runway_verdict(plan: &Plan, tally: &Tally) -> Option<&'static str> {
-    let steps: Vec<_> = of_layer(plan, tally, Some(RUNWAY)).collect();
+    let gate = |ended: &Ended<'_>| plan.step(ended.step).is_some_and(|step| step.gate);
+    let steps: Vec<_> = tally.ended().filter(gate).collect();
     if steps.is_empty() {
         return None;
     }

@@ -16,6 +16,7 @@ pub(super) fn plan(steps: &[&str]) -> Plan {
     let steps = steps.iter().map(|id| {
         let mut step = Step::new(*id, "act");
         step.layer = id.split_once('-').map(|(layer, _)| layer.to_owned());
+        step.gate = step.layer.as_deref() == Some("l0");
         step
     });
     Plan::new("up".to_owned(), steps.collect())

@@ -12,8 +12,10 @@ use super::site::{self, Variables};
 use crate::action::{Action, Basis, Done, StepContext};
 use crate::diag::StepError;
 use crate::diag::{Advice, Exit, Failure, hl, say};
+use crate::handoff::{Gives, Handoff, Inventory, Stage};
 use crate::lab;
 use crate::lab::ssh;
+use crate::plan::Step;
 
 /// Renders `.build/ansible/ENV-NODE/inventory.json`.
 #[derive(Debug, Clone, Copy)]
@@ -59,6 +61,10 @@ impl Action for InventoryAction {
 
     fn doc(&self) -> &'static str {
         "render the inventory of an environment from L2's outputs"
+    }
+
+    fn handoff(&self, _: &Step, _: bool) -> Handoff {
+        Handoff::part(Stage::Ansible).giving(Gives::Inventory)
     }
 
     fn inputs(&self) -> schemars::Schema {
@@ -152,7 +158,9 @@ fn render(ctx: &StepContext<'_>, dir: &Utf8Path, may_be_empty: bool) -> Result<D
         n => format!("{n} hosts"),
     };
     Ok(Done::new(summary)
-        .output("inventory", path.as_str())
+        .publish(&Inventory {
+            inventory: Some(path.to_string()),
+        })
         .output("hosts", json!(hosts)))
 }
 

@@ -15,7 +15,9 @@ use crate::action::ssh_wait;
 use crate::action::{Action, Basis, ChildExit, ChildSpec, Done, Reads, StepContext};
 use crate::diag::StepError;
 use crate::diag::{Exit, hl, say};
+use crate::handoff::{Gives, Handoff, Hosts, LastStep, Stage};
 use crate::lab;
+use crate::plan::Step;
 
 /// Runs `ansible-playbook`.
 #[derive(Debug, Clone, Copy)]
@@ -73,6 +75,18 @@ impl Action for PlaybookAction {
 
     fn doc(&self) -> &'static str {
         "run a playbook; every host must end without a failure"
+    }
+
+    fn handoff(&self, step: &Step, dry_run: bool) -> Handoff {
+        let checks = dry_run || step.is_set("check");
+        let says = if checks {
+            LastStep::AnsibleCheck
+        } else {
+            LastStep::AnsibleApply
+        };
+        Handoff::part(Stage::Ansible)
+            .making(says)
+            .giving(Gives::Hosts)
     }
 
     fn inputs(&self) -> schemars::Schema {
@@ -181,8 +195,10 @@ impl Action for PlaybookAction {
         let would = if check { "would change" } else { "changed" };
         Ok(Done::new(format!("{hosts}, {would}={}", verdict.changed))
             .changed(verdict.changed > 0 && !check)
-            .output("changed", verdict.changed)
-            .output("hosts", verdict.hosts))
+            .publish(&Hosts {
+                changed: Some(verdict.changed.into()),
+                hosts: Some(verdict.hosts.into()),
+            }))
     }
 }
 

@@ -18,6 +18,8 @@ use crate::action::template::call;
 use crate::action::{Action, Basis, Done, Instead, Reads, StepContext};
 use crate::diag::StepError;
 use crate::diag::{Advice, Exit, hl, say};
+use crate::handoff::{Handoff, Stage};
+use crate::plan::Step;
 use crate::pve::{BuildAddress, tool_env};
 use crate::templates::pin_in_use;
 use crate::templates::{
@@ -48,6 +50,10 @@ impl Action for PackerBuild {
 
     fn doc(&self) -> &'static str {
         "build a template with packer; publishes `vmid`, `stamp` and `digest`"
+    }
+
+    fn handoff(&self, _: &Step, _: bool) -> Handoff {
+        Handoff::part(Stage::Templates)
     }
 
     fn inputs(&self) -> Schema {

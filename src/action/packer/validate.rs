@@ -9,6 +9,8 @@ use super::workspace::Workspace;
 use crate::action::template::call::{self, Named};
 use crate::action::{Action, Basis, Done, StepContext};
 use crate::diag::StepError;
+use crate::handoff::{Handoff, Stage};
+use crate::plan::Step;
 use crate::pve::BuildAddress;
 use crate::templates::Template;
 
@@ -26,6 +28,10 @@ impl Action for PackerValidate {
 
     fn doc(&self) -> &'static str {
         "check a template's files with packer; nothing is built, no API is asked"
+    }
+
+    fn handoff(&self, _: &Step, _: bool) -> Handoff {
+        Handoff::part(Stage::Templates)
     }
 
     fn inputs(&self) -> Schema {

@@ -9,8 +9,10 @@ use serde::Deserialize;
 use crate::action::{Action, Basis, Done, StepContext};
 use crate::diag::Exit;
 use crate::diag::StepError;
+use crate::handoff::{Handoff, LastStep, Stage};
 use crate::lab::environment::{ALIASES, assignment, read_assignments};
 use crate::lab::{self, Provenance};
+use crate::plan::Step;
 use crate::pve::Endpoint;
 
 /// Variables that are kept too when they were given for this run alone: access
@@ -33,6 +35,10 @@ impl Action for PveAccess {
 
     fn doc(&self) -> &'static str {
         "write `state/proxmox.env` from the variables that say how the node is reached"
+    }
+
+    fn handoff(&self, _: &Step, _: bool) -> Handoff {
+        Handoff::part(Stage::Access).making(LastStep::ProxmoxAccess)
     }
 
     fn inputs(&self) -> schemars::Schema {

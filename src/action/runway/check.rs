@@ -7,6 +7,8 @@ use super::{address, connection, environment, host, key, rights, storage};
 use crate::action::{Action, Done, StepContext};
 use crate::diag::Exit;
 use crate::diag::StepError;
+use crate::handoff::{Gives, Handoff, LastStep, Stage};
+use crate::plan::Step;
 
 /// One check of the node, by name.
 #[derive(Debug, Clone, Copy, Default)]
@@ -63,6 +65,12 @@ impl Action for PveCheck {
 
     fn doc(&self) -> &'static str {
         "Checks one thing that the later layers need of the node; changes nothing"
+    }
+
+    fn handoff(&self, _: &Step, _: bool) -> Handoff {
+        Handoff::part(Stage::Access)
+            .making(LastStep::ProxmoxAccess)
+            .giving(Gives::Findings)
     }
 
     fn inputs(&self) -> schemars::Schema {

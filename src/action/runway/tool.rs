@@ -10,7 +10,9 @@ use super::version::Version;
 use crate::action::{Action, Captured, ChildSpec, Done, Instead, StepContext};
 use crate::diag::Exit;
 use crate::diag::StepError;
+use crate::handoff::{Gives, Handoff, Stage};
 use crate::lab::Provenance;
+use crate::plan::Step;
 
 /// One tool.
 #[derive(Debug, Clone, Copy, Default)]
@@ -38,6 +40,10 @@ impl Action for ToolCheck {
 
     fn doc(&self) -> &'static str {
         "Checks that a tool is on PATH and recent enough; changes nothing"
+    }
+
+    fn handoff(&self, _: &Step, _: bool) -> Handoff {
+        Handoff::part(Stage::Access).giving(Gives::Findings)
     }
 
     fn inputs(&self) -> schemars::Schema {

@@ -9,6 +9,8 @@ use super::catalog;
 use crate::action::{Action, Basis, Done, StepContext};
 use crate::diag::StepError;
 use crate::diag::{Advice, say};
+use crate::handoff::{Gives, Handoff, Images, LastStep, Stage};
+use crate::plan::Step;
 use crate::pve::Vm;
 use crate::templates::Begun;
 use crate::templates::Known;
@@ -47,6 +49,12 @@ impl Action for TemplateCheck {
 
     fn doc(&self) -> &'static str {
         "find out whether a template has to be built; publishes `stale` and `reason`"
+    }
+
+    fn handoff(&self, _: &Step, _: bool) -> Handoff {
+        Handoff::part(Stage::Templates)
+            .making(LastStep::Templates)
+            .giving(Gives::Images)
     }
 
     fn inputs(&self) -> Schema {
@@ -115,7 +123,9 @@ fn check(ctx: &StepContext<'_>, write: bool) -> Result<Done, StepError> {
     };
     done = done
         .changed(!restored.is_empty())
-        .output("stale", reason.is_some())
+        .publish(&Images {
+            stale: reason.is_some(),
+        })
         .output("reason", reason.clone().unwrap_or_default());
     for warning in concerns(&known, &inputs.node, reason.is_some()) {
         done = done.warn(warning);

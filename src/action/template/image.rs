@@ -8,6 +8,8 @@ use super::call::{self, Named};
 use crate::action::{Action, Basis, Done, Instead, StepContext};
 use crate::diag::StepError;
 use crate::diag::say;
+use crate::handoff::{Gives, Handoff, Stage};
+use crate::plan::Step;
 use crate::pve::{Client, Download, Error, Upid};
 use crate::templates::ImageSpec;
 use crate::templates::Pin;
@@ -29,6 +31,10 @@ impl Action for TemplateImage {
 
     fn doc(&self) -> &'static str {
         "bring a template's image to the node, its checksum verified there; publishes `volid` and `checksum`"
+    }
+
+    fn handoff(&self, _: &Step, _: bool) -> Handoff {
+        Handoff::part(Stage::Templates).giving(Gives::Images)
     }
 
     fn inputs(&self) -> Schema {

@@ -17,6 +17,8 @@ use crate::action::{Action, Basis, Done, Instead, StepContext};
 use crate::base::hex;
 use crate::diag::Exit;
 use crate::diag::StepError;
+use crate::handoff::{Gives, Handoff, LastStep, Stage};
+use crate::plan::Step;
 use crate::pve::{Client, Download};
 use crate::templates::Iso;
 use crate::templates::Shelf;
@@ -52,6 +54,12 @@ impl Action for IsoFetch {
 
     fn doc(&self) -> &'static str {
         "bring an installer image to the node, verified; publishes `volid`"
+    }
+
+    fn handoff(&self, _: &Step, _: bool) -> Handoff {
+        Handoff::part(Stage::Templates)
+            .making(LastStep::Templates)
+            .giving(Gives::Images)
     }
 
     fn inputs(&self) -> Schema {

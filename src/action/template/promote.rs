@@ -8,6 +8,8 @@ use super::catalog;
 use crate::action::{Action, Done, StepContext};
 use crate::diag::StepError;
 use crate::diag::{Advice, Exit, did_you_mean, hl, say};
+use crate::handoff::{Gives, Handoff, Stage};
+use crate::plan::Step;
 use crate::pve::Client;
 use crate::templates::Shelf;
 use crate::templates::notes::Notes;
@@ -48,6 +50,10 @@ impl Action for TemplatePromote {
 
     fn doc(&self) -> &'static str {
         "make one build of a template the stable one"
+    }
+
+    fn handoff(&self, _: &Step, _: bool) -> Handoff {
+        Handoff::part(Stage::Templates).giving(Gives::Images)
     }
 
     fn inputs(&self) -> Schema {
@@ -95,6 +101,10 @@ impl Action for TemplateRollback {
 
     fn doc(&self) -> &'static str {
         "make the build that was stable before the stable one again"
+    }
+
+    fn handoff(&self, _: &Step, _: bool) -> Handoff {
+        Handoff::part(Stage::Templates).giving(Gives::Images)
     }
 
     fn inputs(&self) -> Schema {

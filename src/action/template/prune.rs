@@ -10,6 +10,8 @@ use super::catalog;
 use crate::action::{Action, Approval, Done, StepContext};
 use crate::diag::StepError;
 use crate::diag::{Advice, Exit, hl, say};
+use crate::handoff::{Gives, Handoff, Stage};
+use crate::plan::Step;
 use crate::pve::{Client, Error};
 use crate::templates::Manifest;
 use crate::templates::{Entry, Known};
@@ -36,6 +38,10 @@ impl Action for TemplatePrune {
 
     fn doc(&self) -> &'static str {
         "remove old builds of a template from the node; never the stable one"
+    }
+
+    fn handoff(&self, _: &Step, _: bool) -> Handoff {
+        Handoff::part(Stage::Templates).giving(Gives::Images)
     }
 
     fn inputs(&self) -> Schema {

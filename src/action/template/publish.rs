@@ -10,6 +10,8 @@ use super::promote::promote;
 use crate::action::{Action, Basis, Done, Instead, Reads, StepContext};
 use crate::diag::StepError;
 use crate::diag::{Exit, say};
+use crate::handoff::{Gives, Handoff, Stage};
+use crate::plan::Step;
 use crate::pve::{Param, VmConfig};
 use crate::templates::Shelf;
 use crate::templates::node;
@@ -50,6 +52,10 @@ impl Action for TemplatePublish {
 
     fn doc(&self) -> &'static str {
         "prove that packer made a template, write its manifest, move the stable pointer"
+    }
+
+    fn handoff(&self, _: &Step, _: bool) -> Handoff {
+        Handoff::part(Stage::Templates).giving(Gives::Images)
     }
 
     fn inputs(&self) -> Schema {

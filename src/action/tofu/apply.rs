@@ -18,7 +18,9 @@ use crate::action;
 use crate::action::{Action, Approval, Basis, Done, Instead, Reads, StepContext};
 use crate::diag::{Advice, hl, say};
 use crate::diag::{Cause, StepError};
+use crate::handoff::{Applied, Gives, Handoff, LastStep, Provisioned, Stage};
 use crate::plan::EventKind;
+use crate::plan::Step;
 use crate::site;
 use crate::tofu::events::Events;
 use crate::tofu::follow::Follow;
@@ -77,6 +79,15 @@ impl Action for Apply {
 
     fn doc(&self) -> &'static str {
         "applies the saved plan that was shown, once"
+    }
+
+    fn handoff(&self, _: &Step, dry_run: bool) -> Handoff {
+        let apply = Handoff::part(Stage::Terraform).giving(Gives::Applied);
+        if dry_run {
+            apply
+        } else {
+            apply.making(LastStep::TerraformApply)
+        }
     }
 
     fn inputs(&self) -> Schema {
@@ -186,11 +197,16 @@ fn provisioned(mut done: Done, state: &State, order: &[String]) -> Done {
     for (name, vm) in vms {
         let Some(vmid) = vm.vmid else { continue };
         done = done.output(&format!("{name}_vm_id"), vmid);
-        all.push(json!({
-            "name": name, "vmid": vmid, "node": vm.node, "address": vm.address,
-        }));
+        all.push(Provisioned {
+            name: name.clone(),
+            vmid,
+            node: Some(vm.node.clone()),
+            address: vm.address.clone(),
+        });
     }
-    done.output("provisioned_vms", all)
+    done.publish(&Applied {
+        provisioned_vms: Some(all),
+    })
 }
 
 /// Runs it to its end: what it said, and how it ended.

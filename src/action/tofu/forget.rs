@@ -15,6 +15,8 @@ use crate::action::reconcile::{Fate, fates};
 use crate::action::{Action, Approval, Done, Instead, StepContext, known_hosts};
 use crate::diag::StepError;
 use crate::diag::{Exit, hl};
+use crate::handoff::{Handoff, Stage};
+use crate::plan::Step;
 use crate::tofu::files;
 use crate::tofu::state::State;
 
@@ -45,6 +47,10 @@ impl Action for Forget {
 
     fn doc(&self) -> &'static str {
         "lets the state forget the machines that are gone from the node"
+    }
+
+    fn handoff(&self, _: &Step, _: bool) -> Handoff {
+        Handoff::part(Stage::Terraform)
     }
 
     fn inputs(&self) -> Schema {

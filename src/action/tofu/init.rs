@@ -9,6 +9,8 @@ use super::workspace::{LOCK, Target, Workspace};
 use crate::action::{Action, Basis, Done, StepContext};
 use crate::diag::StepError;
 use crate::diag::{Advice, Exit};
+use crate::handoff::{self, Gives, Handoff, Stage};
+use crate::plan::Step;
 use crate::tofu::files;
 
 /// `tofu.init`
@@ -26,6 +28,10 @@ impl Action for Init {
 
     fn doc(&self) -> &'static str {
         "copies a tofu module to .build and makes it ready: providers and state"
+    }
+
+    fn handoff(&self, _: &Step, _: bool) -> Handoff {
+        Handoff::part(Stage::Terraform).giving(Gives::Workspace)
     }
 
     fn inputs(&self) -> Schema {
@@ -65,10 +71,13 @@ impl Action for Init {
             return Err(explain(error, &space, ctx));
         }
         let (major, minor) = tool.version;
-        let done = Done::new(format!("{} {major}.{minor}", tool.flavor.name()))
-            .output("workdir", space.module.as_str())
-            .output("state", space.state.as_str())
-            .output("key", space.key.as_str());
+        let done = Done::new(format!("{} {major}.{minor}", tool.flavor.name())).publish(
+            &handoff::Workspace {
+                key: space.key.clone(),
+                workdir: Some(space.module.to_string()),
+                state: Some(space.state.to_string()),
+            },
+        );
         // The working copy of a dry run is for this dry run alone, also when
         // there is nothing to plan.
         Ok(if ctx.dry_run {
@@ -166,6 +175,10 @@ impl Action for Validate {
 
     fn doc(&self) -> &'static str {
         "checks a module that tofu.init made ready, without contacting anything"
+    }
+
+    fn handoff(&self, _: &Step, _: bool) -> Handoff {
+        Handoff::part(Stage::Terraform)
     }
 
     fn inputs(&self) -> Schema {

@@ -7,14 +7,16 @@ use std::collections::BTreeMap;
 use camino::{Utf8Path, Utf8PathBuf};
 use schemars::{JsonSchema, Schema, schema_for};
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::workspace::Target;
 use crate::action;
 use crate::action::{Action, Basis, Done, Instead, StepContext};
 use crate::diag::StepError;
 use crate::diag::{Advice, Exit, hl, say};
+use crate::handoff::{Gives, Handoff, Machines, Stage, VmInfo};
 use crate::lab::{self, Lab};
+use crate::plan::Step;
 use crate::tofu::state::State;
 use crate::{pve, site};
 
@@ -106,6 +108,10 @@ impl Action for ReadOutputs {
         "reads addresses, groups and users of an environment's machines from its state"
     }
 
+    fn handoff(&self, _: &Step, _: bool) -> Handoff {
+        Handoff::part(Stage::Terraform).giving(Gives::Machines)
+    }
+
     fn inputs(&self) -> Schema {
         schema_for!(Inputs)
     }
@@ -163,11 +169,13 @@ impl Action for ReadOutputs {
         }
         let mut done = Done::new(count(&outputs))
             .changed(false)
-            .output("outputs_json", path.as_str())
-            .output("state", state_file.as_str())
             .output("vms", names(&outputs))
-            .output("key", key)
-            .output("machines", machines(&outputs));
+            .publish(&Machines {
+                key: Some(key),
+                state: Some(state_file.to_string()),
+                outputs_json: Some(path.to_string()),
+                machines: machines(&outputs),
+            });
         if target.key.is_none() {
             done.warnings = not_applied(ctx.lab, &outputs);
         }
@@ -346,18 +354,16 @@ fn names(outputs: &Outputs) -> Vec<String> {
 }
 
 /// What a snapshot of the lab says of each machine.
-fn machines(outputs: &Outputs) -> Value {
+fn machines(outputs: &Outputs) -> BTreeMap<String, VmInfo> {
     let machines = outputs.vms.iter().map(|(name, vm)| {
-        let Machine {
-            vmid,
-            node,
-            address,
-            ..
-        } = vm;
-        let machine = json!({ "vmid": vmid, "node": node, "address": address });
+        let machine = VmInfo {
+            vmid: vm.vmid,
+            node: vm.node.clone(),
+            address: vm.address.clone(),
+        };
         (name.clone(), machine)
     });
-    Value::Object(machines.collect())
+    machines.collect()
 }
 
 fn count(outputs: &Outputs) -> String {

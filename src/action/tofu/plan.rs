@@ -13,7 +13,9 @@ use super::workspace::{self, Target, Workspace};
 use crate::action::{Action, Basis, ChildExit, Done, StepContext};
 use crate::diag::StepError;
 use crate::diag::{Exit, did_you_mean, hl};
+use crate::handoff::{Handoff, LastStep, Stage};
 use crate::lab;
+use crate::plan::Step;
 use crate::plan::Stream;
 use crate::tofu::files;
 use crate::tofu::state::State;
@@ -79,6 +81,13 @@ impl Action for MakePlan {
 
     fn doc(&self) -> &'static str {
         "saves a plan of what would change, and checks that it can go well"
+    }
+
+    fn handoff(&self, step: &Step, _: bool) -> Handoff {
+        Handoff {
+            destroys: step.is_set("destroy"),
+            ..Handoff::part(Stage::Terraform).making(LastStep::TerraformPlan)
+        }
     }
 
     fn inputs(&self) -> Schema {

@@ -13,7 +13,9 @@ use crate::action;
 use crate::action::{Action, Basis, Done, Instead, StepContext};
 use crate::diag::StepError;
 use crate::diag::{Advice, Exit, did_you_mean};
+use crate::handoff::{Handoff, Stage};
 use crate::lab::{self, Lab, ssh};
+use crate::plan::Step;
 use crate::site::{self, Env, Ip, Vm};
 use crate::templates;
 use crate::tofu::files;
@@ -76,6 +78,10 @@ impl Action for Tfvars {
 
     fn doc(&self) -> &'static str {
         "turns site/envs/ENV.yaml into variables for tofu, templates looked up"
+    }
+
+    fn handoff(&self, _: &Step, _: bool) -> Handoff {
+        Handoff::part(Stage::Terraform)
     }
 
     fn inputs(&self) -> Schema {
