@@ -17,6 +17,7 @@ const KNOWN: &[&str] = &[
     "hl::engine::exec hl::engine::run hl::engine::step hl::engine::voice",
     "hl::layers::assemble hl::layers::builder hl::layers::request",
     "hl::layers::check::inputs hl::layers::check::recipes hl::layers::check::steps hl::layers::check::templates hl::layers::instances hl::layers::reach hl::layers::template",
+    "hl::report::screen hl::report::terminal",
     "hl::site::shape::files hl::site::shape::model hl::site::tree::kind",
 ];
 
