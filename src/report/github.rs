@@ -4,10 +4,8 @@
 //! Format: <https://docs.github.com/actions/reference/workflow-commands-for-github-actions>;
 //! the runner also takes `##[command]` anywhere in a line.
 
-use std::fmt::Write as _;
-
 use super::Tally;
-use crate::base::short_duration;
+use crate::base::{Lines, short_duration};
 use crate::plan::{Outcome, Plan, Status, sanitize};
 
 /// How bad an annotation is.
@@ -107,14 +105,11 @@ pub fn step_summary(plan: &Plan, tally: &Tally, dry_run: bool) -> String {
         } else {
             short_duration(step.duration)
         };
-        // Writing to a String cannot fail.
-        writeln!(
-            out,
+        out.line(format_args!(
             "| {} | {status} | {took} | {} |",
             cell(step.step.as_str()),
             cell(&step.summary)
-        )
-        .unwrap_or_default();
+        ));
     }
     out.push('\n');
     out
