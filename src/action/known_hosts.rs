@@ -7,6 +7,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use camino::Utf8Path;
 
+use crate::base::Lines;
 use crate::diag::StepError;
 use crate::lab;
 
@@ -109,7 +110,10 @@ fn read(path: &Utf8Path) -> Result<Vec<String>, StepError> {
 
 /// Replaced at once, so that an ssh that reads it never sees half a file.
 fn write(path: &Utf8Path, lines: &[String]) -> Result<(), StepError> {
-    let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
+    let mut text = String::new();
+    for line in lines {
+        text.line(line);
+    }
     Ok(lab::write(path, text, 0o600)?)
 }
 

@@ -31,7 +31,10 @@ pub fn digest(path: &Utf8Path) -> io::Result<String> {
 
 /// Lower-case hexadecimal digits.
 pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    let halves = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+    halves
+        .filter_map(|half| char::from_digit(half.into(), 16))
+        .collect()
 }
 
 fn directory(dir: &Utf8Path, hash: &mut Sha256) -> io::Result<()> {

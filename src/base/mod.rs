@@ -13,7 +13,7 @@
 //! | `signals` | what the user says by signal |
 //! | `text` | text without what a terminal does not show |
 //! | `unseen` | what a terminal does not show: escape sequences, control and invisible characters |
-//! | `words` | durations and shell words |
+//! | `words` | durations, counts, lists and shell words |
 
 mod cancel;
 mod child;
@@ -40,4 +40,4 @@ pub use process::{HOLDER, Process, boot_id};
 pub use signals::{Signal, StopSource, Watch};
 pub use text::sanitize;
 pub use unseen::{Unseen, has_unseen, is_invisible, unseen, width};
-pub use words::{quoted, short_duration};
+pub use words::{Lines, count, quoted, short_duration, ticked};

@@ -1,6 +1,6 @@
 //! Small texts that every listener writes the same way.
 
-use std::fmt::Write as _;
+use std::fmt::{Display, Write as _};
 use std::time::Duration;
 
 use super::is_invisible;
@@ -13,6 +13,30 @@ pub fn short_duration(duration: Duration) -> String {
         10..60 => format!("{seconds}s"),
         60..3600 => format!("{}m {:02}s", seconds / 60, seconds % 60),
         _ => format!("{}h {:02}m", seconds / 3600, seconds % 3600 / 60),
+    }
+}
+
+/// `1 machine`, `3 machines`.
+pub fn count(number: usize, what: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{number} {what}{plural}")
+}
+
+/// The names in backticks, with commas between them.
+pub fn ticked(names: impl IntoIterator<Item = impl Display>) -> String {
+    let names: Vec<String> = names.into_iter().map(|name| format!("`{name}`")).collect();
+    names.join(", ")
+}
+
+/// A text that is made line by line.
+pub trait Lines {
+    /// Adds the line, and its end.
+    fn line(&mut self, line: impl Display);
+}
+
+impl Lines for String {
+    fn line(&mut self, line: impl Display) {
+        put(self, format_args!("{line}\n"));
     }
 }
 
@@ -62,6 +86,14 @@ mod tests {
             [text(0.42), text(12.9), text(185.0), text(3720.0)],
             ["0.4s", "12s", "3m 05s", "1h 02m"]
         );
+    }
+
+    #[test]
+    fn numbers_and_names_are_told_as_people_tell_them() {
+        let told = [0, 1, 2].map(|number| count(number, "machine"));
+        assert_eq!(told, ["0 machines", "1 machine", "2 machines"]);
+        assert_eq!(ticked(["a", "b"]), "`a`, `b`");
+        assert_eq!(ticked([""; 0]), "");
     }
 
     #[test]

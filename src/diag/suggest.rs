@@ -1,5 +1,7 @@
 //! "Did you mean": the closest of the known names.
 
+use crate::base::ticked;
+
 /// The known name closest to `word`, when it is close enough to be a slip:
 /// at most a third of the longer word's letters differ.
 pub fn closest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
@@ -25,8 +27,8 @@ pub fn did_you_mean<'a>(
     if let Some(name) = closest(word, known.clone()) {
         return Some(format!("did you mean `{name}`?"));
     }
-    let names: Vec<_> = known.into_iter().map(|name| format!("`{name}`")).collect();
-    (!names.is_empty()).then(|| format!("known: {}", names.join(", ")))
+    let names = ticked(known);
+    (!names.is_empty()).then(|| format!("known: {names}"))
 }
 
 #[cfg(test)]

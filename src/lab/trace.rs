@@ -68,7 +68,8 @@ fn parse(text: &str) -> Result<Targets, String> {
     let mut targets = Targets::new();
     for part in text.split(',').map(str::trim) {
         let (target, level) = part.split_once('=').unwrap_or((OWN, part));
-        let level: LevelFilter = level.parse().map_err(|_| {
+        let level = Some(level).filter(|level| !level.is_empty() && !target.is_empty());
+        let level = level.and_then(|level| level.parse::<LevelFilter>().ok()).ok_or_else(|| {
             format!("`HL_LOG` has `{part}`, expected `off`, `error`, `warn`, `info`, `debug`, `trace`, or TARGET=LEVEL such as `hl::pve=debug`")
         })?;
         targets = targets.with_target(target, level);
@@ -209,7 +210,7 @@ mod tests {
         let named = new(Some("warn, hl::pve=debug"), 2).unwrap().unwrap();
         assert!(shows(&named, "hl::pve::client", tracing::Level::DEBUG));
         assert!(!shows(&named, "hl::engine", tracing::Level::INFO));
-        for wrong in ["loud", "hl::pve", "hl=loud", "info,"] {
+        for wrong in ["loud", "hl::pve", "hl=loud", "info,", "=info"] {
             let said = new(Some(wrong), 0).unwrap_err();
             assert!(said.starts_with("`HL_LOG` has `"), "{said}");
         }

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::Book;
 use super::model::Layer;
+use crate::base::ticked;
 use crate::diag::{Advice, Diagnostic, Exit, Failure, did_you_mean};
 use crate::lab::Config;
 
@@ -32,7 +33,7 @@ pub(super) fn recipes<'a>(
                     ids.collect::<Vec<_>>().join(", ")
                 ),
             )
-            .help(format!("it runs {}", quoted(recipes))));
+            .help(format!("it runs {}", ticked(recipes))));
         }
         chosen.extend(recipes.iter().map(String::as_str));
     }
@@ -54,7 +55,7 @@ fn unknown(name: &str, config: &Config) -> Failure {
     let known: Vec<String> = known.cloned().collect();
     failure.help(format!(
         "`[components]` in `hl.toml` has {}",
-        quoted(&known)
+        ticked(&known)
     ))
 }
 
@@ -78,9 +79,4 @@ pub(super) fn findings(book: &Book, config: &Config) -> Vec<Diagnostic> {
         }
     }
     findings
-}
-
-fn quoted(names: &[String]) -> String {
-    let names: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
-    names.join(", ")
 }

@@ -1,10 +1,10 @@
 //! A plan as a picture: tree, Graphviz, Mermaid, JSON.
 
 use std::collections::HashMap;
-use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
+use crate::base::Lines;
 use crate::plan::{Plan, Step, StepId, sanitize};
 
 /// For people: layers, their recipes, their steps, and what a step waits for
@@ -79,19 +79,19 @@ pub fn dot(plan: &Plan) -> String {
         .enumerate()
     {
         let label = steps.first().map_or("", |step| step.recipe.as_str());
-        line(&mut out, format_args!("  subgraph cluster_{index} {{"));
-        line(&mut out, format_args!("    label={};", quoted(label)));
+        out.line(format_args!("  subgraph cluster_{index} {{"));
+        out.line(format_args!("    label={};", quoted(label)));
         for step in steps {
             let label = format!("{}\n{}", step.id.name(), step.action);
             let (id, label) = (quoted(step.id.as_str()), quoted(&label));
-            line(&mut out, format_args!("    {id} [label={label}];"));
+            out.line(format_args!("    {id} [label={label}];"));
         }
-        line(&mut out, format_args!("  }}"));
+        out.line(format_args!("  }}"));
     }
     for step in &plan.steps {
         for need in &step.needs {
             let (from, to) = (quoted(need.as_str()), quoted(step.id.as_str()));
-            line(&mut out, format_args!("  {from} -> {to};"));
+            out.line(format_args!("  {from} -> {to};"));
         }
     }
     out.push_str("}\n");
@@ -110,24 +110,21 @@ pub fn mermaid(plan: &Plan) -> String {
         .enumerate()
     {
         let label = steps.first().map_or("", |step| step.recipe.as_str());
-        line(
-            &mut out,
-            format_args!("  subgraph g{index}[\"{}\"]", entities(label)),
-        );
+        out.line(format_args!("  subgraph g{index}[\"{}\"]", entities(label)));
         for step in steps {
             let label = format!(
                 "{}<br/>{}",
                 entities(step.id.name()),
                 entities(&step.action)
             );
-            line(&mut out, format_args!("    s{number}[\"{label}\"]"));
+            out.line(format_args!("    s{number}[\"{label}\"]"));
             number += 1;
         }
-        line(&mut out, format_args!("  end"));
+        out.line(format_args!("  end"));
     }
     for (to, step) in plan.steps.iter().enumerate() {
         for from in step.needs.iter().filter_map(at) {
-            line(&mut out, format_args!("  s{from} --> s{to}"));
+            out.line(format_args!("  s{from} --> s{to}"));
         }
     }
     out
@@ -160,11 +157,6 @@ fn groups<K: PartialEq>(steps: &[Step], key: impl Fn(&Step) -> K) -> Vec<(K, &[S
         .chunk_by(|a, b| key(a) == key(b))
         .filter_map(|chunk| Some((key(chunk.first()?), chunk)))
         .collect()
-}
-
-fn line(out: &mut String, text: std::fmt::Arguments<'_>) {
-    // Writing to a String cannot fail.
-    writeln!(out, "{text}").unwrap_or_default();
 }
 
 fn quoted(text: &str) -> String {

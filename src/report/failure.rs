@@ -1,11 +1,10 @@
 //! A failed step, in the order in which a person needs it: which, how, the
 //! last lines, what helps, the log, how to go on.
 
-use std::fmt::Write as _;
 use std::time::Duration;
 
 use super::{Paint, Palette};
-use crate::base::short_duration;
+use crate::base::{Lines, short_duration};
 use crate::plan::{StepEnd, StepId, sanitize, wrap};
 
 /// How to go on after a failure.
@@ -35,27 +34,24 @@ pub fn failed_step(
         format!(" after {}", short_duration(end.duration()))
     };
     let title = format!("step `{step}` failed{after}: {}", sanitize(&end.summary));
-    line(
-        &mut out,
-        &format!(
-            "{}{}",
-            palette.paint(Paint::Bad, "error"),
-            palette.paint(Paint::Bold, wrap(&format!(": {title}"), 5, 2, width))
-        ),
-    );
+    out.line(format_args!(
+        "{}{}",
+        palette.paint(Paint::Bad, "error"),
+        palette.paint(Paint::Bold, wrap(&format!(": {title}"), 5, 2, width))
+    ));
     for text in &end.tail {
         let bar = palette.paint(Paint::Dim, "|");
         for (index, part) in wrap(&sanitize(text), 4, 4, width).split('\n').enumerate() {
             let part = if index == 0 { part } else { part.trim_start() };
-            line(&mut out, &format!("  {bar} {part}"));
+            out.line(format_args!("  {bar} {part}"));
         }
     }
     let mut remark = |paint: Paint, label: &str, text: &str| {
         let label = palette.paint(paint, label);
-        line(
-            &mut out,
-            &format!("  {label} {}", wrap(text, REMARK, REMARK, width)),
-        );
+        out.line(format_args!(
+            "  {label} {}",
+            wrap(text, REMARK, REMARK, width)
+        ));
     };
     for help in &end.help {
         for (index, text) in help.lines().enumerate() {
@@ -73,11 +69,6 @@ pub fn failed_step(
     };
     remark(Paint::Active, "= help:", &how);
     out
-}
-
-fn line(out: &mut String, text: &str) {
-    // Writing to a String cannot fail.
-    writeln!(out, "{text}").unwrap_or_default();
 }
 
 #[cfg(test)]

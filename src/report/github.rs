@@ -4,9 +4,7 @@
 //! Format: <https://docs.github.com/actions/reference/workflow-commands-for-github-actions>;
 //! the runner also takes `##[command]` anywhere in a line.
 
-use std::fmt::Write as _;
-
-use crate::base::short_duration;
+use crate::base::{Lines, short_duration};
 use crate::plan::{Ended, Outcome, Plan, Status, Tally, sanitize};
 
 /// How bad an annotation is.
@@ -106,14 +104,11 @@ pub fn step_summary(plan: &Plan, tally: &Tally, dry_run: bool) -> String {
         } else {
             short_duration(end.duration())
         };
-        // Writing to a String cannot fail.
-        writeln!(
-            out,
+        out.line(format_args!(
             "| {} | {status} | {took} | {} |",
             cell(step.as_str()),
             cell(&end.summary)
-        )
-        .unwrap_or_default();
+        ));
     }
     out.push('\n');
     out

@@ -11,7 +11,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::{Paint, Palette};
-use crate::base::{quoted, short_duration};
+use crate::base::{Lines, quoted, short_duration};
 use crate::lab::Paths;
 use crate::plan::{Outcome, sanitize};
 use crate::runs::{Ending, Entry, Page, Summary};
@@ -290,8 +290,7 @@ impl RunsDocument {
                 });
             } else {
                 let reason = palette.paint(Paint::Bad, &cells[1]);
-                // Writing to a String cannot fail.
-                writeln!(out, "{}  {reason}", cells[0]).unwrap_or_default();
+                out.line(format_args!("{}  {reason}", cells[0]));
             }
         }
         out
@@ -335,7 +334,7 @@ fn line(
         write!(text, "{:gap$}{:before$}{painted}", "", "").unwrap_or_default();
         gap = pad - before + 2;
     }
-    writeln!(out, "{}", text.trim_end()).unwrap_or_default();
+    out.line(text.trim_end());
 }
 
 /// How long ago a UTC time was: `12s ago`, `3m ago`, `5h ago`, `2 days ago`.

@@ -1,7 +1,6 @@
 //! Where the lab stands, as `hl status` tells it.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -12,7 +11,7 @@ use serde::Serialize;
 use super::history::{ago, local};
 use super::story::verb;
 use super::{Paint, Palette, RunDocument, RunRow, RunState, StepRow};
-use crate::base::short_duration;
+use crate::base::{Lines, short_duration};
 use crate::handoff::{LastRun, Made};
 use crate::plan::{Status, StepState, sanitize};
 
@@ -271,7 +270,6 @@ impl Page {
     }
 
     fn raw(&mut self, text: &str) {
-        // Writing to a String cannot fail.
-        writeln!(self.out, "{}", text.trim_end()).unwrap_or_default();
+        self.out.line(text.trim_end());
     }
 }

@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::RunRequest;
-use crate::base::boot_id;
 use crate::base::is_invisible;
+use crate::base::{Lines, boot_id};
 use crate::plan::RunInfo;
 
 /// The format version that this `hl` writes. A newer one is not read (76).
@@ -105,8 +105,7 @@ impl Header {
                 .partition(|(key, _)| place(key).is_some());
             first.sort_by_key(|(key, _)| place(key));
             for (key, value) in first.into_iter().chain(rest) {
-                // Writing to a string cannot fail.
-                writeln!(text, "{key}: {}", flow(&value)?).unwrap_or_default();
+                text.line(format_args!("{key}: {}", flow(&value)?));
             }
         }
         text.push_str("events:\n");

@@ -3,6 +3,7 @@
 use super::id::{file_of, tail};
 use super::order::by_start;
 use super::{Run, index, read};
+use crate::base::ticked;
 use crate::diag::{Exit, Failure, hl};
 use crate::lab::Paths;
 
@@ -52,20 +53,12 @@ fn choose<'a>(ids: &'a [String], piece: &str) -> Result<&'a str, Failure> {
                 .help(hl("runs").say(" lists them")),
         ),
         several => {
-            let newest: Vec<String> = several
-                .iter()
-                .rev()
-                .take(5)
-                .map(|id| format!("`{id}`"))
-                .collect();
+            let newest = ticked(several.iter().rev().take(5));
             Err(Failure::message(
                 Exit::Unknown,
                 format!("`{piece}` is in the ids of {} runs", several.len()),
             )
-            .help(format!(
-                "say more of it; the newest are {}",
-                newest.join(", ")
-            )))
+            .help(format!("say more of it; the newest are {newest}")))
         }
     }
 }

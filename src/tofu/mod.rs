@@ -6,13 +6,11 @@
 //! | `delta` | the attributes that a change changes |
 //! | `events` | the lines of `-json` |
 //! | `files` | a copy of a module, without what does not belong into it |
-//! | `follow` | a file that another program writes |
 //! | `state` | the machines of a state file |
 //! | `summary` | what a plan would do, as it is shown |
 
 pub mod delta;
 pub mod events;
 pub mod files;
-pub mod follow;
 pub mod state;
 pub mod summary;

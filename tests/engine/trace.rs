@@ -39,7 +39,7 @@ fn world() -> (World, pve::Node) {
     let mut world = World::new().with(fake("asks", |ctx| {
         let client = ctx.pve()?;
         client.get::<Value>("version", &[])?;
-        assert!(client.get::<Value>("nodes/canary-77/status", &[]).is_err());
+        assert!(client.get::<Value>("cluster/canary-77", &[]).is_err());
         Ok(Done::new("asked"))
     }));
     fs::write(world.lab.paths.root().join("ca.pem"), node.sim.ca_pem()).unwrap();
@@ -68,7 +68,7 @@ fn run_steps_children_and_requests_are_traced_without_secrets() {
         run.to_owned(),
         ask.clone(),
         request("version"),
-        request("nodes/(secret)/status"),
+        request("cluster/(secret)"),
         format!("{run}:step{{id=r/say action=sh}}:child{{program=sh}}"),
     ] {
         let ends = |line: &&str| line.contains(&format!(" {span}: ")) && line.contains(" close ");

@@ -10,6 +10,7 @@ use serde_json::{Map, Value, json};
 
 use super::site::{self, Variables};
 use crate::action::{Action, Basis, Done, StepContext};
+use crate::base::count;
 use crate::diag::StepError;
 use crate::diag::{Advice, Exit, Failure, hl, say};
 use crate::handoff::{Gives, Handoff, Inventory, Stage};
@@ -154,8 +155,7 @@ fn render(ctx: &StepContext<'_>, dir: &Utf8Path, may_be_empty: bool) -> Result<D
     let hosts: Vec<&String> = vms.keys().collect();
     let summary = match hosts.len() {
         0 => "no hosts yet".to_owned(),
-        1 => "1 host".to_owned(),
-        n => format!("{n} hosts"),
+        n => count(n, "host"),
     };
     Ok(Done::new(summary)
         .publish(&Inventory {

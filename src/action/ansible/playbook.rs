@@ -13,6 +13,7 @@ use super::events::{CALLBACK, Counts, EventFile, PlaybookEvent, judge};
 use super::site;
 use crate::action::ssh_wait;
 use crate::action::{Action, Basis, ChildExit, ChildSpec, Done, Reads, StepContext};
+use crate::base::count;
 use crate::diag::StepError;
 use crate::diag::{Exit, hl, say};
 use crate::handoff::{Gives, Handoff, Hosts, LastStep, Stage};
@@ -187,11 +188,7 @@ impl Action for PlaybookAction {
                 .tail(outcome.tail));
         }
         outcome.check("ansible-playbook")?;
-        let hosts = if verdict.hosts == 1 {
-            "1 host".to_owned()
-        } else {
-            format!("{} hosts", verdict.hosts)
-        };
+        let hosts = count(verdict.hosts, "host");
         let would = if check { "would change" } else { "changed" };
         Ok(Done::new(format!("{hosts}, {would}={}", verdict.changed))
             .changed(verdict.changed > 0 && !check)

@@ -11,6 +11,7 @@ use serde::Deserialize;
 
 use super::{Surroundings, survey};
 use crate::action::{Action, Basis, Done, Instead, StepContext};
+use crate::base::count;
 use crate::diag::StepError;
 use crate::diag::{Exit, Failure};
 
@@ -125,8 +126,8 @@ fn told(verb: &str, remove: &[(Utf8PathBuf, u64)]) -> Done {
         };
     }
     let total: u64 = remove.iter().map(|(_, size)| size).sum();
-    let paths = if remove.len() == 1 { "path" } else { "paths" };
-    Done::new(format!("{verb} {} {paths}, {}", remove.len(), bytes(total)))
+    let paths = count(remove.len(), "path");
+    Done::new(format!("{verb} {paths}, {}", bytes(total)))
 }
 
 /// Removes a file, a link, or a directory with all that is in it. Directories

@@ -94,14 +94,6 @@ pub(super) fn together(what: &str, failures: Vec<StepError>) -> StepError {
     all
 }
 
-/// `1 machine`, `3 machines`
-pub(super) fn count(number: usize) -> String {
-    match number {
-        1 => "1 machine".to_owned(),
-        number => format!("{number} machines"),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -5,8 +5,9 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::given::{Machine, count, each, together};
+use super::given::{Machine, each, together};
 use crate::action::{Action, Basis, Done, StepContext};
+use crate::base::count;
 use crate::diag::StepError;
 use crate::pve;
 
@@ -70,9 +71,9 @@ fn all(ctx: &StepContext<'_>, start: bool) -> Result<Done, StepError> {
         return Err(together("not started", failures));
     }
     let summary = match (started, start) {
-        (0, _) => format!("{} running", count(vms.len())),
-        (started, true) => format!("{} started", count(started)),
-        (started, false) => format!("would start {}", count(started)),
+        (0, _) => format!("{} running", count(vms.len(), "machine")),
+        (started, true) => format!("{} started", count(started, "machine")),
+        (started, false) => format!("would start {}", count(started, "machine")),
     };
     Ok(Done::new(summary).changed(started > 0))
 }

@@ -9,8 +9,9 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::address::Interfaces;
-use super::given::{Machine, count, each, together};
+use super::given::{Machine, each, together};
 use crate::action::{Action, Basis, Done, StepContext};
+use crate::base::count;
 use crate::diag::StepError;
 use crate::diag::{Exit, hl};
 use crate::lab::timeouts;
@@ -81,8 +82,8 @@ impl Action for VmWait {
         }
         let silent = vms.len() - told.len();
         let summary = match silent {
-            0 => format!("{} told their addresses", count(vms.len())),
-            silent => format!("would wait for {}", count(silent)),
+            0 => format!("{} told their addresses", count(vms.len(), "machine")),
+            silent => format!("would wait for {}", count(silent, "machine")),
         };
         Ok(published(Done::new(summary), &vms, &told))
     }
@@ -94,7 +95,10 @@ impl Action for VmWait {
             return Ok(published(Done::new("no machines"), &[], &BTreeMap::new()));
         }
         let told = wait(ctx, &inputs.vms, patience)?;
-        let done = Done::new(format!("{} told their addresses", count(told.len())));
+        let done = Done::new(format!(
+            "{} told their addresses",
+            count(told.len(), "machine")
+        ));
         Ok(published(done, &inputs.vms, &told))
     }
 }

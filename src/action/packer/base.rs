@@ -160,7 +160,7 @@ impl Base {
         ctx.progress(format!("removing `{}`", self.name));
         let removed = ctx
             .lasting_pve()
-            .and_then(|client| Ok(node::remove(&client, &self.node, self.vmid)?));
+            .and_then(|client| node::remove(&client, &self.node, self.vmid));
         if let Err(error) = removed {
             let left = format!(
                 "VM {} (`{}`) is left on `{}`: {error}; remove it: ",

@@ -17,6 +17,7 @@ use super::peer;
 use super::remedy::{NAME, Remedy};
 use crate::action::tofu::{Machine, Records, records};
 use crate::action::{Action, Done, Instead, StepContext};
+use crate::base::{count, ticked};
 use crate::diag::StepError;
 use crate::diag::{Advice, Exit, say};
 
@@ -124,10 +125,7 @@ fn none(inputs: &Inputs) -> String {
 }
 
 fn summary(found: &Found) -> String {
-    let count = |number: usize| match number {
-        1 => "1 machine".to_owned(),
-        number => format!("{number} machines"),
-    };
+    let count = |number: usize| count(number, "machine");
     let mut parts = Vec::new();
     if found.good > 0 || (found.booting.is_empty() && found.wrong.is_empty()) {
         parts.push(format!("{} there", count(found.good)));
@@ -168,13 +166,12 @@ fn look(ctx: &StepContext<'_>, inputs: &Inputs) -> Result<Option<Found>, StepErr
         .map(|(name, machine)| (name.as_str(), machine))
         .collect();
     if wanted.is_empty() && !machines.is_empty() {
-        let names: Vec<String> = machines.keys().map(|name| format!("`{name}`")).collect();
         found.wrong.push(format!(
             "no machine of `{}` on `{}` is in `--limit {}`: its state holds {}",
             inputs.env,
             inputs.node,
             inputs.limit,
-            names.join(", ")
+            ticked(machines.keys())
         ));
         return Ok(Some(found));
     }

@@ -1,6 +1,7 @@
 //! From here to an accepted token: the connection, the certificate, the token.
 
 use crate::action::{Done, StepContext};
+use crate::base::ticked;
 use crate::diag::StepError;
 use crate::pve::{Policy, Settings, TlsProblem, handshake};
 
@@ -39,13 +40,12 @@ fn objected(host: &str, objection: &TlsProblem) -> StepError {
     let renew = "or renew it on the node with the name in it: `pvecm updatecerts --force`, then `systemctl restart pveproxy`, and pin the new one";
     match objection {
         TlsProblem::WrongName { presented } => {
-            let names: Vec<_> = presented.iter().map(|name| format!("`{name}`")).collect();
-            let error = if names.is_empty() {
+            let error = if presented.is_empty() {
                 error
             } else {
                 error.help(format!(
                     "set `PVE_ACCESS_HOST` to a name it is for instead of `{host}`: {} (`/etc/hosts` can give the name its address)",
-                    names.join(", ")
+                    ticked(presented)
                 ))
             };
             error.help(renew)

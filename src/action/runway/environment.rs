@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::address;
 use crate::action;
 use crate::action::{Done, Instead, StepContext};
+use crate::base::count;
 use crate::diag::StepError;
 use crate::diag::{Advice, Exit};
 use crate::pve::rights::Objects;
@@ -88,9 +89,8 @@ pub(super) fn site(ctx: &StepContext<'_>, env: &str) -> Result<Done, StepError> 
     let tree = action::site::tree(ctx.lab);
     match site::machines(&tree, env) {
         Ok(found) => {
-            let count = found.vms.len();
-            let plural = if count == 1 { "machine" } else { "machines" };
-            Ok(Done::new(format!("`{env}` has {count} {plural}")))
+            let machines = count(found.vms.len(), "machine");
+            Ok(Done::new(format!("`{env}` has {machines}")))
         }
         // The lab may be for templates alone.
         Err(failure) if failure.exit == Exit::Unknown && env == ctx.lab.config.lab.env => {

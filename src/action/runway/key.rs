@@ -4,6 +4,7 @@
 use camino::Utf8Path;
 
 use crate::action::{Done, StepContext};
+use crate::base::count;
 use crate::diag::StepError;
 use crate::lab::ssh;
 
@@ -18,10 +19,9 @@ pub(super) fn check(ctx: &StepContext<'_>) -> Result<Done, StepError> {
     }
     let keys = ssh::public_keys(ctx.lab, home)?;
     let identity = ssh::identity(ctx.lab, home)?.or_else(|| ssh::own_identity(home));
-    let plural = if keys.len() == 1 { "key" } else { "keys" };
     let done = Done::new(format!(
-        "{} public {plural} for `{}`",
-        keys.len(),
+        "{} for `{}`",
+        count(keys.len(), "public key"),
         ctx.lab.config.ssh.user
     ));
     if identity.is_some() || ctx.env.get("SSH_AUTH_SOCK").is_some() {

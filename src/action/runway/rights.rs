@@ -3,6 +3,7 @@
 use super::environment;
 use super::storage::could_hold;
 use crate::action::{Done, StepContext};
+use crate::base::ticked;
 use crate::diag::StepError;
 use crate::diag::{Advice, closest};
 use crate::pve::rights::{self, Objects};
@@ -40,10 +41,7 @@ pub(super) fn check(ctx: &StepContext<'_>, env: &str) -> Result<Done, StepError>
     }
     let parts: Vec<String> = missing
         .iter()
-        .map(|(path, privileges)| {
-            let names: Vec<_> = privileges.iter().map(|p| format!("`{p}`")).collect();
-            format!("{} on `{path}`", names.join(", "))
-        })
+        .map(|(path, privileges)| format!("{} on `{path}`", ticked(privileges)))
         .collect();
     let mut error = StepError::new(format!(
         "`{}` lacks {}",

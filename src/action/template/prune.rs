@@ -8,6 +8,7 @@ use serde::Deserialize;
 
 use super::catalog;
 use crate::action::{Action, Approval, Done, StepContext};
+use crate::base::count;
 use crate::diag::StepError;
 use crate::diag::{Advice, Exit, hl, say};
 use crate::handoff::{Gives, Handoff, Stage};
@@ -59,13 +60,9 @@ impl Action for TemplatePrune {
         if summary.is_empty() {
             return Ok(None);
         }
-        let plural = if summary.len() == 1 {
-            "build"
-        } else {
-            "builds"
-        };
+        let builds = count(summary.len(), "build");
         Ok(Some(Approval {
-            question: format!("remove {} {plural} of `{}`?", summary.len(), inputs.name),
+            question: format!("remove {builds} of `{}`?", inputs.name),
             summary,
             ..Approval::default()
         }))

@@ -19,11 +19,11 @@ use crate::action::{Action, Approval, Basis, Done, Instead, Reads, StepContext};
 use crate::diag::{Advice, hl, say};
 use crate::diag::{Cause, StepError};
 use crate::handoff::{Applied, Gives, Handoff, LastStep, Provisioned, Stage};
+use crate::lab::spool::Tail;
 use crate::plan::EventKind;
 use crate::plan::Step;
 use crate::site;
 use crate::tofu::events::Events;
-use crate::tofu::follow::Follow;
 use crate::tofu::state::State;
 use crate::tofu::{files, files::Once};
 use crate::tofu::{summary::Kind, summary::Summary};
@@ -226,7 +226,8 @@ fn apply(ctx: &StepContext<'_>, job: &Job) -> Result<(Events, Result<(), StepErr
     let _events_file = beside.then(|| Once(file.clone()));
     let child = job.space.calling_child(ctx, tool, args)?;
     let mut events = Events::default();
-    let mut follow = Follow::new(file);
+    let written = beside.then(|| Tail::open(&file)).transpose();
+    let mut written = written.map_err(|error| StepError::io("read", &file, &error))?;
     let said = |events: &mut Events, line: &str| {
         if let Some(message) = events.line(line) {
             (ctx.emit)(EventKind::Progress {
@@ -237,14 +238,17 @@ fn apply(ctx: &StepContext<'_>, job: &Job) -> Result<(Events, Result<(), StepErr
         }
     };
     let outcome = ctx.exec.run(&child, &mut |line| {
-        if beside {
-            follow.each(&mut |line| said(&mut events, line));
-        } else {
-            said(&mut events, line.text);
+        match &mut written {
+            // It only drives a display.
+            Some(written) => written
+                .read(&mut |line| said(&mut events, line))
+                .unwrap_or_default(),
+            None => said(&mut events, line.text),
         }
     })?;
-    if beside {
-        follow.each(&mut |line| said(&mut events, line));
+    if let Some(written) = &mut written {
+        let read = written.finish(&mut |line| said(&mut events, line));
+        read.unwrap_or_default();
     }
     let mut result = outcome.check(&format!("{} apply", tool.program));
     if outcome.killed

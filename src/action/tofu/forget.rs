@@ -13,6 +13,7 @@ use super::tool::Tool;
 use super::workspace::{self, Target, Workspace};
 use crate::action::reconcile::{Fate, fates};
 use crate::action::{Action, Approval, Done, Instead, StepContext, known_hosts};
+use crate::base::count;
 use crate::diag::StepError;
 use crate::diag::{Exit, hl};
 use crate::handoff::{Handoff, Stage};
@@ -71,7 +72,7 @@ impl Action for Forget {
                 .collect(),
             question: format!(
                 "let the state of `{env}` on `{node}` forget {}?",
-                count(gone.len())
+                count(gone.len(), "machine")
             ),
             ..Approval::default()
         }))
@@ -200,7 +201,7 @@ fn done(gone: &[Gone], verb: &str) -> Done {
             ..Done::new("nothing is gone").changed(false)
         };
     }
-    Done::new(format!("{verb} {}", count(gone.len())))
+    Done::new(format!("{verb} {}", count(gone.len(), "machine")))
         .changed(true)
         .output(
             "forgotten",
@@ -208,11 +209,4 @@ fn done(gone: &[Gone], verb: &str) -> Done {
                 .map(|gone| gone.name.clone())
                 .collect::<Vec<_>>(),
         )
-}
-
-fn count(number: usize) -> String {
-    match number {
-        1 => "1 machine".to_owned(),
-        number => format!("{number} machines"),
-    }
 }

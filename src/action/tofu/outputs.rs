@@ -12,6 +12,7 @@ use serde_json::Value;
 use super::workspace::Target;
 use crate::action;
 use crate::action::{Action, Basis, Done, Instead, StepContext};
+use crate::base::count;
 use crate::diag::StepError;
 use crate::diag::{Advice, Exit, hl, say};
 use crate::handoff::{Gives, Handoff, Machines, Stage, VmInfo};
@@ -133,7 +134,8 @@ impl Action for ReadOutputs {
         }
         let outputs = collect(&target, &state, &addresses, &last(ctx.lab, &key))
             .map_err(|gap| gap.into_error(ctx, &target.env))?;
-        let mut done = Done::new(count(&outputs)).output("vms", names(&outputs));
+        let mut done =
+            Done::new(count(outputs.vms.len(), "machine")).output("vms", names(&outputs));
         let path = file(ctx.lab, &key);
         if path.is_file() {
             done = done.output("outputs_json", path.as_str());
@@ -167,7 +169,7 @@ impl Action for ReadOutputs {
                 ));
             }
         }
-        let mut done = Done::new(count(&outputs))
+        let mut done = Done::new(count(outputs.vms.len(), "machine"))
             .changed(false)
             .output("vms", names(&outputs))
             .publish(&Machines {
@@ -364,13 +366,6 @@ fn machines(outputs: &Outputs) -> BTreeMap<String, VmInfo> {
         (name.clone(), machine)
     });
     machines.collect()
-}
-
-fn count(outputs: &Outputs) -> String {
-    match outputs.vms.len() {
-        1 => "1 machine".to_owned(),
-        count => format!("{count} machines"),
-    }
 }
 
 #[cfg(test)]

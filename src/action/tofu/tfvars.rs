@@ -156,8 +156,8 @@ impl Action for Tfvars {
         let file = space.vars_file();
         lab::write(&file, format!("{text}\n"), 0o600)?;
         drop(choosing);
-        let plural = if count == 1 { "machine" } else { "machines" };
-        Ok(Done::new(format!("{count} {plural} in `{}`", vars.env))
+        let machines = crate::base::count(count, "machine");
+        Ok(Done::new(format!("{machines} in `{}`", vars.env))
             .output("tfvars", file.as_str())
             .output("key", space.key.as_str())
             .output("vms", names))

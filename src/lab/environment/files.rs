@@ -7,6 +7,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use super::Provenance;
 use super::alias;
 use super::dotenv::{self, Entry};
+use crate::base::ticked;
 use crate::diag::{Diagnostic, Exit, Failure};
 use crate::lab::variables::{self, Group};
 use crate::lab::{Lab, write};
@@ -122,9 +123,8 @@ fn without_effect(entries: &[Entry], shown: &Utf8Path) -> Option<Diagnostic> {
         .map(|entry| entry.name.as_str())
         .filter(|name| variables::find(name).is_some_and(|v| v.group == Group::Flag))
         .collect();
-    let listed: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
-    (!listed.is_empty()).then(|| {
-        Diagnostic::warning(format!("{} has no effect in `{shown}`", listed.join(", ")))
+    (!names.is_empty()).then(|| {
+        Diagnostic::warning(format!("{} has no effect in `{shown}`", ticked(names)))
             .help("flags are read before any file: export them in the shell, or give them as flags")
     })
 }

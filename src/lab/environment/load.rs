@@ -8,6 +8,7 @@ use super::loader::Gate;
 use super::options::{DopplerUse, LoadOptions};
 use super::overlay;
 use super::{Environment, Provenance, Var, doppler};
+use crate::base::ticked;
 use crate::diag::{Diagnostic, Failure};
 use crate::lab::variables::{self, Group};
 use crate::lab::{Lab, Redactor};
@@ -128,16 +129,16 @@ fn apply_defaults(vars: &mut BTreeMap<String, Var>) {
 
 /// Secrets that the redactor leaves alone, named once.
 fn too_short(vars: &BTreeMap<String, Var>) -> Option<Diagnostic> {
-    let names: Vec<String> = vars
+    let names: Vec<&String> = vars
         .iter()
         .filter(|(_, var)| var.secret && !var.value.is_empty())
         .filter(|(_, var)| Redactor::is_too_short(&var.value))
-        .map(|(name, _)| format!("`{name}`"))
+        .map(|(name, _)| name)
         .collect();
     (!names.is_empty()).then(|| {
         Diagnostic::warning(format!(
             "too short to be masked in output (less than 4 characters): {}",
-            names.join(", ")
+            ticked(names)
         ))
         .help("use a longer secret")
     })

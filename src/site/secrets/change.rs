@@ -10,6 +10,7 @@ use super::git::{Git, Tracking};
 use super::problem::Problem;
 use super::sops::Sops;
 use super::vault::{Found, PLAIN, SEALED, Vault};
+use crate::base::ticked;
 use crate::diag::{Diagnostic, Exit, Failure, Source};
 use crate::lab::write;
 use crate::site::yaml::Document;
@@ -242,8 +243,7 @@ fn would_lose(plain: &Found, names: &[String]) -> Failure {
     let what = if names.is_empty() {
         "other comments".to_owned()
     } else {
-        let names: Vec<_> = names.iter().map(|name| format!("`{name}`")).collect();
-        format!("another {}", names.join(", "))
+        format!("another {}", ticked(names))
     };
     Failure::message(
         Exit::CannotWrite,

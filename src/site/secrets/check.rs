@@ -12,6 +12,7 @@ use super::git::{Git, Tracking};
 use super::keys;
 use super::model::Secrets;
 use super::vault::{Found, PLAIN, SEALED, Vault};
+use crate::base::ticked;
 use crate::diag::{Diagnostic, Exit, Failure, Source, merge};
 use crate::lab::Redactor;
 use crate::site::yaml::Document;
@@ -189,13 +190,12 @@ impl Report {
         }
         let names = differing(&leaves(&plain.document.root), &leaves(&clear.root));
         if !names.is_empty() {
-            let names: Vec<_> = names.iter().map(|name| format!("`{name}`")).collect();
             self.findings.push(
                 Diagnostic::warning(format!(
                     "`{}` and `{}` differ in {}",
                     plain.shown,
                     found.shown,
-                    names.join(", ")
+                    ticked(names)
                 ))
                 .help("`hl site secrets encrypt` keeps the first, `hl site secrets decrypt --force` the second"),
             );
