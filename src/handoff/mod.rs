@@ -12,12 +12,12 @@
 
 mod catalog;
 mod declared;
+#[cfg(test)]
+mod declared_tests;
 pub mod latest;
 mod publication;
 mod publish;
 mod runtime;
-#[cfg(test)]
-mod testing;
 
 pub use catalog::{Catalog, FAMILIES, Image};
 pub use declared::{Applied, Gives, Handoff, Handoffs, Hosts, Images, Inventory};

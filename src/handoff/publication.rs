@@ -146,11 +146,12 @@ impl Published {
             .clone()
             .map(|(step, _)| step.recipe.as_str())
             .collect();
+        let made: Vec<Handoff> = makers.clone().map(|(_, handoff)| **handoff).collect();
         let all = parts
             .iter()
             .filter(|(step, _)| recipes.contains(step.recipe.as_str()));
         Some(Self {
-            says: says(stage, makers.clone().map(|(_, handoff)| **handoff))?,
+            says: says(stage, &made)?,
             all: all.map(|(step, _)| step.id.clone()).collect(),
             makers: makers.map(|(step, _)| step.id.clone()).collect(),
             dry_run,
@@ -173,15 +174,15 @@ impl Published {
 
 /// What the stage says that these make: an apply more than its plan, and where
 /// some playbooks are only checked, that they were.
-fn says(stage: Stage, makers: impl Iterator<Item = Handoff> + Clone) -> Option<LastStep> {
-    let all = makers.clone().filter_map(|handoff| handoff.makes);
+fn says(stage: Stage, makers: &[Handoff]) -> Option<LastStep> {
+    let all = makers.iter().filter_map(|handoff| handoff.makes);
     let says = if stage == Stage::Ansible {
         all.min()
     } else {
         all.max()
     };
     // Nothing is left for the steps behind it.
-    let gone = says == Some(LastStep::TerraformApply) && makers.clone().any(|maker| maker.destroys);
+    let gone = says == Some(LastStep::TerraformApply) && makers.iter().any(|maker| maker.destroys);
     if gone {
         Some(LastStep::Templates)
     } else {
@@ -191,7 +192,7 @@ fn says(stage: Stage, makers: impl Iterator<Item = Handoff> + Clone) -> Option<L
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::declared;
+    use super::super::declared_tests::declared;
     use super::*;
     use proptest::prelude::*;
     use serde_json::json;

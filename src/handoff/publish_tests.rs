@@ -1,6 +1,6 @@
 //! Runs that are told event by event, and what they leave published.
 
-use super::super::testing::declared;
+use super::super::declared_tests::declared;
 use super::*;
 use camino::{Utf8Path, Utf8PathBuf};
 use serde_json::json;

@@ -16,7 +16,7 @@ use super::{needs, timeout};
 use crate::action::Action;
 use crate::diag::Diagnostic;
 use crate::lab::timeouts;
-use crate::plan::{OnFailure, Retry, Step, StepId, Timeout};
+use crate::plan::{OnFailure, Purpose, Retry, Step, StepId, Timeout};
 
 /// Puts instances into a plan, each once.
 pub(super) struct Builder<'a, 'b> {
@@ -174,7 +174,7 @@ impl<'a, 'b> Builder<'a, 'b> {
             (instance.layer, instance.recipe)
         };
         step.layer = Some(layer.id.get_ref().clone());
-        step.gate = self.is_gate(layer);
+        step.purpose = self.purpose(layer);
         step.recipe.clone_from(&self.instances.list[index].text);
         step.node = self.instances.list[index]
             .node
@@ -220,14 +220,18 @@ impl<'a, 'b> Builder<'a, 'b> {
         step
     }
 
-    /// Whether every step of a layer only checks.
-    fn is_gate(&self, layer: &Layer) -> bool {
+    /// What the steps of a layer are for: it is a gate when all of them only check.
+    fn purpose(&self, layer: &Layer) -> Purpose {
         let checks = |def: &StepDef| {
             let action = self.scope.registry.get(def.action.get_ref());
             action.is_some_and(Action::reads_only)
         };
         let mut steps = layer.recipes.iter().flat_map(|recipe| &recipe.steps);
-        steps.all(checks)
+        if steps.all(checks) {
+            Purpose::Gate
+        } else {
+            Purpose::Work
+        }
     }
 
     /// What its definition says, else the default for what `hl` does itself.

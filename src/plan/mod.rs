@@ -28,7 +28,7 @@ pub use listener::Listener;
 pub use order::{Cycle, dependents, needs, order, sort};
 pub use past::{DoneBefore, Past, past};
 pub use reference::{Missing, Published, references, resolve};
-pub use step::{OnFailure, PLAN_VERSION, Plan, Retry, RetryOn, Step, Timeout};
+pub use step::{OnFailure, PLAN_VERSION, Plan, Purpose, Retry, RetryOn, Step, Timeout};
 pub use tally::{Ended, StepRun, Tally};
 pub use took::took;
 pub use wrap::{TEXT, wrap};

@@ -62,6 +62,16 @@ impl From<Duration> for Timeout {
     }
 }
 
+/// What a step is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Purpose {
+    /// It does its part of the work.
+    #[default]
+    Work,
+    /// It belongs to a layer of which every step only checks: a gate for others.
+    Gate,
+}
+
 /// One unit of a plan: an action and its inputs.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Step {
@@ -109,10 +119,9 @@ pub struct Step {
     /// this step fails, the others of that recipe which do not need it run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub continues: Option<String>,
-    /// It belongs to a layer of which every step only checks: a gate for the
-    /// others.
+    /// What it is for.
     #[serde(skip)]
-    pub gate: bool,
+    pub purpose: Purpose,
 }
 
 /// The format version of a serialised plan.
@@ -159,6 +168,11 @@ impl Plan {
 }
 
 impl Step {
+    /// Whether it is a gate.
+    pub fn is_gate(&self) -> bool {
+        self.purpose == Purpose::Gate
+    }
+
     /// Whether an input is true, also where it is written as text.
     pub fn is_set(&self, input: &str) -> bool {
         match self.with.get(input) {
@@ -187,7 +201,7 @@ impl Step {
             approve: false,
             finally: false,
             continues: None,
-            gate: false,
+            purpose: Purpose::Work,
         }
     }
 }

@@ -77,18 +77,18 @@ impl Tally {
             self.ended.clear();
             self.finished = None;
         }
-        match &event.kind {
-            EventKind::Resumed(resumed) => self.resumed = Some(resumed.clone()),
-            EventKind::RunFinished {
-                outcome,
-                exit,
-                duration_ms,
-                earlier_ms,
-            } => {
-                self.earlier = Duration::from_millis(*earlier_ms);
-                self.finished = Some((*outcome, *exit, Duration::from_millis(*duration_ms)));
-            }
-            _ => {}
+        if let EventKind::Resumed(resumed) = &event.kind {
+            self.resumed = Some(resumed.clone());
+        }
+        if let EventKind::RunFinished {
+            outcome,
+            exit,
+            duration_ms,
+            earlier_ms,
+        } = event.kind
+        {
+            self.earlier = Duration::from_millis(earlier_ms);
+            self.finished = Some((outcome, exit, Duration::from_millis(duration_ms)));
         }
         let Some(id) = &event.step else { return };
         let place = self.places.get(id).copied().unwrap_or_else(|| {
@@ -176,7 +176,17 @@ impl StepRun {
                 self.ended_at.clone_from(&event.time);
                 self.end = Some(end);
             }
-            _ => {}
+            EventKind::RunStarted(_)
+            | EventKind::Resumed(_)
+            | EventKind::ChildStarted { .. }
+            | EventKind::ChildExited { .. }
+            | EventKind::Output { .. }
+            | EventKind::Progress { .. }
+            | EventKind::ApprovalAsked { .. }
+            | EventKind::ApprovalGiven { .. }
+            | EventKind::StepRetried { .. }
+            | EventKind::Interrupted { .. }
+            | EventKind::RunFinished { .. } => {}
         }
     }
 }

@@ -95,10 +95,11 @@ proptest! {
         prop_assert_eq!(tally.steps().iter().map(|run| &run.step).collect::<BTreeSet<_>>(), told);
         for run in tally.steps() {
             let own = |event: &&Event| event.step.as_ref() == Some(&run.step);
-            let end = log.iter().filter(own).rev().find_map(|event| match &event.kind {
-                EventKind::StepFinished(end) => Some(Some(end.status)),
-                EventKind::StepStarted { .. } => Some(None),
-                _ => None,
+            let end = log.iter().filter(own).rev().find_map(|event| {
+                if let EventKind::StepFinished(end) = &event.kind {
+                    return Some(Some(end.status));
+                }
+                matches!(event.kind, EventKind::StepStarted { .. }).then_some(None)
             });
             let state = end.flatten().map_or(StepState::Running, StepState::Ended);
             prop_assert_eq!(run.state, state);

@@ -11,7 +11,7 @@ use super::{GoOn, Level, Look, Mode, Paint, annotation, failed_step, summary};
 use crate::base::short_duration;
 use crate::diag::Exit;
 use crate::plan::{
-    Event, EventKind, Outcome, Plan, Resumed, RunInfo, Status, StepEnd, StepId, Stream, TEXT,
+    Event, EventKind, Outcome, Plan, Resumed, RunInfo, Status, Step, StepEnd, StepId, Stream, TEXT,
     Tally, sanitize, wrap,
 };
 
@@ -326,7 +326,7 @@ impl Screen {
         result: &str,
     ) -> String {
         let planned = self.plan.step(step);
-        let runway = planned.is_some_and(|step| step.gate);
+        let runway = planned.is_some_and(Step::is_gate);
         let dry = self.info.as_ref().is_some_and(|info| info.dry_run);
         let (paint, verb) = match status {
             Status::Succeeded if runway => (Paint::Good, "Checked"),

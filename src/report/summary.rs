@@ -43,10 +43,7 @@ pub fn summary(
         _ => String::new(),
     };
     let all: Vec<_> = tally.ended().collect();
-    let counts = counts(
-        &all,
-        info.dry_run && !plan.steps.iter().all(|step| step.gate),
-    );
+    let counts = counts(&all, info.dry_run && !plan.steps.iter().all(Step::is_gate));
     let nothing = if info.dry_run {
         ", nothing was changed"
     } else {
@@ -85,7 +82,7 @@ impl Row {
         dry_run: bool,
     ) -> Self {
         let own = |step: &&Step| step.layer.as_deref() == layer;
-        let runway = plan.steps.iter().filter(own).any(|step| step.gate);
+        let runway = plan.steps.iter().filter(own).any(Step::is_gate);
         let steps: Vec<_> = of_layer(plan, tally, layer).collect();
         let (paint, word) = state(&steps, dry_run);
         let took = span(steps.iter().copied());
@@ -121,7 +118,7 @@ impl Row {
 /// What a layer of checks promises, where one ran: `cleared`, `cleared with
 /// warnings`, or `not cleared`.
 pub(super) fn runway_verdict(plan: &Plan, tally: &Tally) -> Option<&'static str> {
-    let gate = |ended: &Ended<'_>| plan.step(ended.step).is_some_and(|step| step.gate);
+    let gate = |ended: &Ended<'_>| plan.step(ended.step).is_some_and(Step::is_gate);
     let steps: Vec<_> = tally.ended().filter(gate).collect();
     if steps.is_empty() {
         return None;

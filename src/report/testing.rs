@@ -9,14 +9,18 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::screen::Screen;
 use super::{Look, Mode, Palette};
-use crate::plan::{Event, EventKind, Outcome, Plan, RunInfo, Status, Step, StepEnd, StepId};
+use crate::plan::{
+    Event, EventKind, Outcome, Plan, Purpose, RunInfo, Status, Step, StepEnd, StepId,
+};
 
 /// A plan of `recipe/step` names; the layer is the part before the first `-`.
 pub(super) fn plan(steps: &[&str]) -> Plan {
     let steps = steps.iter().map(|id| {
         let mut step = Step::new(*id, "act");
         step.layer = id.split_once('-').map(|(layer, _)| layer.to_owned());
-        step.gate = step.layer.as_deref() == Some("l0");
+        if step.layer.as_deref() == Some("l0") {
+            step.purpose = Purpose::Gate;
+        }
         step
     });
     Plan::new("up".to_owned(), steps.collect())
@@ -63,10 +67,10 @@ pub(super) fn ended(ms: i64, step: &str, status: Status, duration_ms: u64, summa
 
 /// The end of an event of [`ended`], to add to it.
 pub(super) fn end_of(event: &mut Event) -> &mut StepEnd {
-    match &mut event.kind {
-        EventKind::StepFinished(end) => end,
-        other => panic!("{other:?}"),
-    }
+    let EventKind::StepFinished(end) = &mut event.kind else {
+        panic!("not the end of a step");
+    };
+    end
 }
 
 pub(super) fn over(ms: i64, outcome: Outcome, exit: u8) -> Event {
