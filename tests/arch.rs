@@ -34,7 +34,10 @@ const TABLE: &[(&str, &[&str])] = &[
         ],
     ),
     ("engine", &["base", "diag", "plan", "lab", "action"]),
-    ("layers", &["base", "diag", "plan", "lab", "runs", "action"]),
+    (
+        "layers",
+        &["base", "diag", "shape", "plan", "lab", "runs", "action"],
+    ),
     (
         "report",
         &["base", "diag", "plan", "lab", "runs", "handoff"],

@@ -1,5 +1,5 @@
-//! The generated reference: `docs/reference/cli.md`, `actions.md` and
-//! `layers.md` say what the program says. `HL_BLESS=1 scripts/test reference` writes them anew.
+//! The generated reference: `docs/reference/cli.md`, `actions.md`, `layers.md`
+//! and `lab.md` say what the program says. `HL_BLESS=1 scripts/test reference` writes them anew.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -135,37 +135,69 @@ fn actions_are_documented_as_they_are() {
     compare("actions.md", &page);
 }
 
-/// The tables of a `layer.toml`: their place in the file and their name in the schema.
-const TABLES: [(&str, &str); 5] = [
-    ("[layer]", "LayerTable"),
-    ("[[recipe]]", "RecipeTable"),
-    ("One of `params`", "ParamTable"),
-    ("[[recipe.step]]", "StepTable"),
-    ("`retry` of a step", "RetryTable"),
+/// The tables of a `layer.toml`: their title and their place in the schema.
+const LAYER: [(&str, &str); 5] = [
+    ("[layer]", "/properties/layer"),
+    ("[[recipe]]", RECIPE),
+    (
+        "One of `params`",
+        "/properties/recipe/items/properties/params/items",
+    ),
+    ("[[recipe.step]]", STEP),
+    (
+        "`retry` of a step",
+        "/properties/recipe/items/properties/step/items/properties/retry",
+    ),
 ];
+
+const RECIPE: &str = "/properties/recipe/items";
+const STEP: &str = "/properties/recipe/items/properties/step/items";
 
 #[test]
 fn keys_of_layer_files_are_documented_as_they_are() {
-    let lab = TestLab::shipped();
-    let schema = lab.hl("schema layer").exits(0).stdout;
-    let schema: Value = serde_json::from_str(&schema).unwrap();
     let mut page =
         "# Keys of layer.toml\n\nWritten by a test from `hl schema layer`. How they are used: \
                     [recipes](../recipes.md); what a step can `use`: [actions](actions.md).\n"
             .to_owned();
-    for (title, table) in TABLES {
-        let table = &schema["$defs"][table];
-        let required = table["required"].as_array();
-        write!(page, "\n## {title}\n\n| key | is | |\n|---|---|---|\n").unwrap();
-        for (key, about) in table["properties"].as_object().unwrap() {
-            let need = required.is_some_and(|all| all.iter().any(|name| name == key));
-            let is = kind(&schema, about);
-            let is = if need { format!("{is}, required") } else { is };
-            let doc = about["description"].as_str().unwrap();
-            writeln!(page, "| `{key}` | {is} | {} |", cell(doc)).unwrap();
-        }
+    let lab = TestLab::shipped();
+    let schema = lab.hl("schema layer").exits(0).json();
+    for (title, place) in LAYER {
+        table(&mut page, title, &schema, place);
     }
     compare("layers.md", &page);
+}
+
+#[test]
+fn keys_of_hl_toml_are_documented_as_they_are() {
+    let mut page = "# Keys of hl.toml\n\nWritten by a test from `hl schema hl`. The file marks the root of a lab; \
+                    all of it may be left out. What holds then stands in brackets.\n"
+        .to_owned();
+    let lab = TestLab::shipped();
+    let schema = lab.hl("schema hl").exits(0).json();
+    for (name, section) in schema["properties"].as_object().unwrap() {
+        if section["properties"].is_object() {
+            let place = format!("/properties/{name}");
+            table(&mut page, &format!("[{name}]"), &schema, &place);
+        } else {
+            let doc = cell(section["description"].as_str().unwrap());
+            write!(page, "\n## [{name}]\n\n{doc}.\n").unwrap();
+        }
+    }
+    compare("lab.md", &page);
+}
+
+/// The keys of a table as a table.
+fn table(page: &mut String, title: &str, schema: &Value, place: &str) {
+    let table = schema.pointer(place).unwrap();
+    let required = table["required"].as_array();
+    write!(page, "\n## {title}\n\n| key | is | |\n|---|---|---|\n").unwrap();
+    for (key, about) in table["properties"].as_object().unwrap() {
+        let need = required.is_some_and(|all| all.iter().any(|name| name == key));
+        let is = kind(schema, about);
+        let is = if need { format!("{is}, required") } else { is };
+        let doc = about["description"].as_str().unwrap();
+        writeln!(page, "| `{key}` | {is} | {} |", cell(doc)).unwrap();
+    }
 }
 
 /// What a value may be, in words.

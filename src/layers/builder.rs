@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use super::check::longest;
 use super::instances::Instances;
-use super::model::{Layer, Node, NodeKind, StepDef};
+use super::model::{Layer, StepDef};
 use super::reach::Reach;
 use super::request::Scope;
 use super::template::Renderer;
@@ -17,6 +17,7 @@ use crate::action::Action;
 use crate::diag::Diagnostic;
 use crate::lab::timeouts;
 use crate::plan::{OnFailure, Purpose, Retry, Step, StepId, Timeout};
+use crate::shape::{Node, Value as Given};
 
 /// Puts instances into a plan, each once.
 pub(super) struct Builder<'a, 'b> {
@@ -193,17 +194,18 @@ impl<'a, 'b> Builder<'a, 'b> {
                     .filled(layer, recipe, text, &when.span(), renderer),
             );
         }
-        for (key, node) in &def.with {
+        for entry in &def.with {
+            let (key, node) = (&entry.key, &entry.value);
             let value = self.json(index, node, renderer);
             let text = value.as_str().unwrap_or_default();
-            if let Some(most) = self.longest(def.action.get_ref(), key.get_ref()) {
+            if let Some(most) = self.longest(def.action.get_ref(), key) {
                 let length = text.chars().count();
                 if length > most {
                     let instances = &mut self.instances;
-                    instances.refuse_long(index, key.get_ref(), &node.span, (length, most), text);
+                    instances.refuse_long(index, key, &node.mark.range(), (length, most), text);
                 }
             }
-            step.with.insert(key.get_ref().clone(), value);
+            step.with.insert(key.clone(), value);
         }
         self.limit(&mut step, def);
         step.retry = def.retry.as_ref().map(|retry| Retry {
@@ -259,30 +261,34 @@ impl<'a, 'b> Builder<'a, 'b> {
     }
 
     fn json(&mut self, index: usize, node: &Node, renderer: &Renderer<'_>) -> Value {
-        match &node.kind {
-            NodeKind::String(text) => match renderer.value(text) {
+        match &node.value {
+            Given::Text(text) => match renderer.value(text) {
                 Ok(value) => value,
                 Err(reason) => {
                     let instance = &self.instances.list[index];
                     let (layer, recipe) = (instance.layer, instance.recipe);
-                    Value::String(
-                        self.instances
-                            .unrendered(layer, recipe, text, &node.span, reason),
-                    )
+                    Value::String(self.instances.unrendered(
+                        layer,
+                        recipe,
+                        text,
+                        &node.mark.range(),
+                        reason,
+                    ))
                 }
             },
-            NodeKind::Bool(flag) => Value::Bool(*flag),
-            NodeKind::Number(number) => Value::Number(number.clone()),
-            NodeKind::Array(items) => Value::Array(
+            Given::Null => Value::Null,
+            Given::Bool(flag) => Value::Bool(*flag),
+            Given::Number(number) => Value::Number(number.clone()),
+            Given::List(items) => Value::Array(
                 items
                     .iter()
                     .map(|item| self.json(index, item, renderer))
                     .collect(),
             ),
-            NodeKind::Table(entries) => Value::Object(
+            Given::Map(entries) => Value::Object(
                 entries
                     .iter()
-                    .map(|(key, item)| (key.get_ref().clone(), self.json(index, item, renderer)))
+                    .map(|entry| (entry.key.clone(), self.json(index, &entry.value, renderer)))
                     .collect::<Map<_, _>>(),
             ),
         }

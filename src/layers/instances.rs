@@ -10,13 +10,14 @@ use minijinja::Value;
 
 use super::args::{ArgError, Word, bind, typed};
 use super::fields::join;
-use super::model::{Layer, NodeKind, Param, ParamType, Recipe};
+use super::model::{Layer, Param, ParamType, Recipe};
 use super::template::{Renderer, Unrendered};
 use super::{Book, words};
 use crate::base::quoted;
 use crate::diag::{Advice, Diagnostic, Exit, Failure};
 use crate::lab::Environment;
 use crate::plan::MOST_STEPS;
+use crate::shape::Value as Given;
 
 /// Where an argument's value came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
@@ -352,7 +353,7 @@ impl<'a> Instances<'a> {
                 let span = param
                     .default
                     .as_ref()
-                    .map_or_else(|| param.name.span(), |node| node.span.clone());
+                    .map_or_else(|| param.name.span(), |node| node.mark.range());
                 self.wrong_argument(layer, &span, error);
                 Value::from(text)
             }
@@ -373,16 +374,14 @@ impl<'a> Instances<'a> {
                 ParamType::Int => Value::from(()),
             };
         };
-        match &node.kind {
-            NodeKind::Bool(flag) => Value::from(*flag),
-            NodeKind::Number(number) => {
-                number.as_i64().map_or_else(|| Value::from(()), Value::from)
-            }
-            NodeKind::String(text) => {
-                let text = self.filled(layer, recipe, text, &node.span, renderer);
+        match &node.value {
+            Given::Bool(flag) => Value::from(*flag),
+            Given::Number(number) => number.as_i64().map_or_else(|| Value::from(()), Value::from),
+            Given::Text(text) => {
+                let text = self.filled(layer, recipe, text, &node.mark.range(), renderer);
                 self.value(layer, recipe, param, &text)
             }
-            NodeKind::Array(_) | NodeKind::Table(_) => Value::from(""),
+            Given::Null | Given::List(_) | Given::Map(_) => Value::from(""),
         }
     }
 

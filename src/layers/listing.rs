@@ -98,7 +98,7 @@ pub fn listed(recipe: &Recipe) -> ListedRecipe {
                 },
                 option: param.option,
                 required: param.required(),
-                default: param.default.as_ref().map(super::model::Node::to_json),
+                default: param.default.as_ref().map(crate::shape::Node::to_json),
                 values: param.values.iter().map(|v| v.get_ref().clone()).collect(),
             })
             .collect(),

@@ -1,14 +1,13 @@
 //! A layer file as read: every text with its place, nothing checked beyond
 //! its shape.
 
-use std::ops::Range;
-
 use camino::Utf8PathBuf;
-use serde_json::{Map, Number, Value};
+use serde::Deserialize;
 use toml::Spanned;
 
 use crate::diag::Source;
 use crate::plan::{OnFailure, RetryOn};
+use crate::shape::{Map, Node};
 
 /// A text with its place in the layer file (bytes, quotes included).
 pub type Text = Spanned<String>;
@@ -68,7 +67,8 @@ pub struct Recipe {
 }
 
 /// The type of a parameter.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum ParamType {
     /// Any text.
     #[default]
@@ -118,7 +118,7 @@ pub struct StepDef {
     /// The action.
     pub action: Text,
     /// The action's inputs; every string is a template.
-    pub with: Vec<(Text, Node)>,
+    pub with: Map,
     /// Steps of this recipe that come first; absent: the step before.
     pub needs: Option<Vec<Text>>,
     /// Runs only when this template gives `true`.
@@ -140,56 +140,4 @@ pub struct RetryDef {
     pub backoff: Option<Text>,
     /// Which failures count.
     pub on: RetryOn,
-}
-
-/// A TOML value with places.
-#[derive(Debug, Clone)]
-pub struct Node {
-    /// Place in the file.
-    pub span: Range<usize>,
-    /// The value.
-    pub kind: NodeKind,
-}
-
-/// What a [`Node`] is.
-#[derive(Debug, Clone)]
-pub enum NodeKind {
-    /// Text; dates too.
-    String(String),
-    /// `true` or `false`.
-    Bool(bool),
-    /// An integer or a float.
-    Number(Number),
-    /// A list.
-    Array(Vec<Node>),
-    /// A table, by key.
-    Table(Vec<(Text, Node)>),
-}
-
-impl Node {
-    /// The value as JSON, templates untouched.
-    pub fn to_json(&self) -> Value {
-        match &self.kind {
-            NodeKind::String(text) => Value::String(text.clone()),
-            NodeKind::Bool(flag) => Value::Bool(*flag),
-            NodeKind::Number(number) => Value::Number(number.clone()),
-            NodeKind::Array(items) => Value::Array(items.iter().map(Self::to_json).collect()),
-            NodeKind::Table(entries) => Value::Object(
-                entries
-                    .iter()
-                    .map(|(key, node)| (key.get_ref().clone(), node.to_json()))
-                    .collect::<Map<_, _>>(),
-            ),
-        }
-    }
-
-    /// All strings in it, with their places, in order.
-    pub fn texts(&self) -> Vec<(&str, Range<usize>)> {
-        match &self.kind {
-            NodeKind::String(text) => vec![(text.as_str(), self.span.clone())],
-            NodeKind::Bool(_) | NodeKind::Number(_) => Vec::new(),
-            NodeKind::Array(items) => items.iter().flat_map(Self::texts).collect(),
-            NodeKind::Table(entries) => entries.iter().flat_map(|(_, node)| node.texts()).collect(),
-        }
-    }
 }

@@ -1,218 +1,26 @@
 //! JSON Schemas for editors: `hl schema layer` and `hl schema hl`.
-//!
-//! The types here say in serde's words what [`super::parse`] reads key by key
-//! (it collects every mistake, which serde cannot). Tests hold the two together.
 
-use std::collections::BTreeMap;
-
-use schemars::{JsonSchema, Schema, schema_for};
-use serde::Deserialize;
+use schemars::Schema;
 use serde_json::{Map, Value, json};
 
+use super::table::FILE;
 use crate::action::{Registry, builtin};
 use crate::lab;
-use crate::plan::{OnFailure, RetryOn};
+use crate::shape::{self, Format};
 
-/// A layer file: `layers/<id>-<name>/layer.toml`. Strings are minijinja
-/// templates where it says so; they know `var.NAME`, `lab`, `layer`, `paths`,
-/// `steps.ID.KEY` and the recipe's parameters.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-#[expect(dead_code, reason = "a shape, for schemas")]
-struct LayerFile {
-    /// About the layer.
-    layer: LayerTable,
-    /// What a user can run.
-    #[serde(default)]
-    recipe: Vec<RecipeTable>,
-}
+/// Where a step is in the schema.
+const STEP: &str = "/properties/recipe/items/properties/step/items";
 
-/// `[layer]`
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-#[expect(dead_code, reason = "a shape, for schemas")]
-struct LayerTable {
-    /// First word of the folder's name, e.g. `l2`; `hl l2` runs the default recipe.
-    #[schemars(length(min = 1))]
-    id: String,
-    /// Name for people.
-    #[schemars(length(min = 1))]
-    name: String,
-    /// One line of documentation.
-    #[serde(default)]
-    doc: String,
-    /// The recipe that the id stands for, and that `hl up` runs.
-    #[serde(default)]
-    default: Option<String>,
-    /// Variables that every recipe of the layer needs.
-    #[serde(default)]
-    env: Vec<String>,
-    /// Variables that its recipes read when they are set.
-    #[serde(default)]
-    optional_env: Vec<String>,
-    /// Programs that every recipe of the layer needs.
-    #[serde(default)]
-    tools: Vec<String>,
-    /// What its recipes write, relative to the lab; `*` stands for part of one
-    /// name. `hl clean` may remove it.
-    #[serde(default)]
-    generates: Vec<String>,
-}
-
-/// `[[recipe]]`
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-#[expect(dead_code, reason = "a shape, for schemas")]
-struct RecipeTable {
-    /// What is typed after `hl`.
-    #[schemars(regex(pattern = "^[a-z][a-z0-9_-]*$"))]
-    name: String,
-    /// One line of documentation.
-    #[serde(default)]
-    doc: String,
-    /// Parameters, by position unless `option`.
-    #[serde(default)]
-    params: Vec<ParamTable>,
-    /// Recipes that run first, with arguments: `l1-ensure debian-13`,
-    /// `l2-apply {{ env }} --node {{ node }}`. Templates.
-    #[serde(default)]
-    deps: Vec<String>,
-    /// The `deps` may run at the same time.
-    #[serde(default)]
-    parallel: bool,
-    /// Variables that it needs, besides the layer's.
-    #[serde(default)]
-    env: Vec<String>,
-    /// Programs that it needs, besides the layer's.
-    #[serde(default)]
-    tools: Vec<String>,
-    /// The step that shows what it would do and asks.
-    #[serde(default)]
-    approve: Option<String>,
-    /// What happens to the rest when a step fails.
-    #[serde(default)]
-    on_failure: OnFailure,
-    /// Not listed.
-    #[serde(default)]
-    private: bool,
-    /// What it does, in order. Without any it is a group of its `deps`.
-    #[serde(default)]
-    step: Vec<StepTable>,
-}
-
-/// One of `params`.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-#[expect(dead_code, reason = "a shape, for schemas")]
-struct ParamTable {
-    /// Name in templates; `update_image` is typed `--update-image` as an option.
-    #[schemars(regex(pattern = "^[a-z_][a-z0-9_]*$"))]
-    name: String,
-    /// Used when it is not given. A string is a template. Without a default a
-    /// parameter must be given, an option is empty.
-    #[serde(default)]
-    default: Option<DefaultValue>,
-    /// The only values it takes.
-    #[serde(default)]
-    values: Vec<String>,
-    /// One line of documentation.
-    #[serde(default)]
-    doc: String,
-    /// Given as `--name VALUE`, or `--name` when it is a bool.
-    #[serde(default)]
-    option: bool,
-    /// Its type.
-    #[serde(default, rename = "type")]
-    kind: KindWord,
-}
-
-/// A default.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(untagged)]
-#[expect(dead_code, reason = "a shape, for schemas")]
-enum DefaultValue {
-    /// A text or a template.
-    String(String),
-    /// For `type = "bool"`.
-    Bool(bool),
-    /// For `type = "int"`.
-    Int(i64),
-}
-
-/// A parameter's type.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-enum KindWord {
-    /// Any text.
-    #[default]
-    String,
-    /// `true` or `false`.
-    Bool,
-    /// A whole number.
-    Int,
-}
-
-/// `[[recipe.step]]`
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-#[expect(dead_code, reason = "a shape, for schemas")]
-struct StepTable {
-    /// Name, unique in the recipe.
-    #[schemars(regex(pattern = "^[a-z][a-z0-9_-]*$"))]
-    id: String,
-    /// One line for people. A template.
-    #[serde(default)]
-    doc: Option<String>,
-    /// The action.
-    #[serde(rename = "use")]
-    action: String,
-    /// The action's inputs; every string is a template.
-    #[serde(default)]
-    with: BTreeMap<String, Value>,
-    /// Steps of the recipe that come first; when absent, the step before.
-    #[serde(default)]
-    needs: Option<Vec<String>>,
-    /// Runs only when this template gives `true`.
-    #[serde(default)]
-    when: Option<String>,
-    /// Interrupted as by Ctrl-C when it takes longer: `90s`, `60m`, or a tier
-    /// (`quick`, `short`, `medium`, `long`, `extended`, or one of `hl.toml`).
-    /// `none`: no limit is meant. Absent: `long`, but for `command` and
-    /// `script`, which have no limit and are told of after as long.
-    #[serde(default)]
-    timeout: Option<String>,
-    /// Tried again after failures.
-    #[serde(default)]
-    retry: Option<RetryTable>,
-    /// Runs at the end, whatever happened.
-    #[serde(default)]
-    finally: bool,
-}
-
-/// `retry`
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-#[expect(dead_code, reason = "a shape, for schemas")]
-struct RetryTable {
-    /// Attempts after the first one; 1 when absent.
-    #[serde(default)]
-    #[schemars(range(min = 1, max = 100))]
-    times: Option<u32>,
-    /// Wait before the second attempt, doubled each time; 5 s when absent.
-    #[serde(default)]
-    backoff: Option<String>,
-    /// Which failures count.
-    #[serde(default)]
-    on: RetryOn,
-}
+/// What the file is, for editors.
+const ABOUT: &str = "A layer file: `layers/<id>-<name>/layer.toml`. Strings are minijinja templates where it says so; they know `var.NAME`, `lab`, `layer`, `paths`, `steps.ID.KEY` and the recipe's parameters.";
 
 /// The JSON Schema of `layer.toml`, with the inputs of every action that `hl` ships.
 pub fn layer_schema() -> Schema {
-    with_actions(&builtin())
+    Schema::try_from(with_actions(&builtin())).unwrap_or_default()
 }
 
-fn with_actions(actions: &Registry) -> Schema {
-    let mut schema = schema_for!(LayerFile);
+fn with_actions(actions: &Registry) -> Value {
+    let mut schema = shape::schema(Format::Toml, &FILE);
     let mut cases = Vec::new();
     let mut defs = Map::new();
     for name in actions.names() {
@@ -242,22 +50,20 @@ fn with_actions(actions: &Registry) -> Schema {
         .filter_map(|name| actions.get(name))
         .map(|action| json!({ "const": action.name(), "description": action.doc() }))
         .collect();
-    let root = schema.ensure_object();
-    if let Some(all) = root.get_mut("$defs").and_then(Value::as_object_mut) {
-        if let Some(step) = all.get_mut("StepTable").and_then(Value::as_object_mut) {
-            if !docs.is_empty()
-                && let Some(action) = step
-                    .get_mut("properties")
-                    .and_then(|properties| properties.get_mut("use"))
-                    .and_then(Value::as_object_mut)
-            {
-                action.insert("oneOf".to_owned(), Value::Array(docs));
-            }
-            step.insert("allOf".to_owned(), Value::Array(cases));
+    if let Some(step) = schema.pointer_mut(STEP).and_then(Value::as_object_mut) {
+        let action = step
+            .get_mut("properties")
+            .and_then(|keys| keys.get_mut("use"));
+        if let Some(action) = action.and_then(Value::as_object_mut) {
+            action.insert("oneOf".to_owned(), Value::Array(docs));
         }
-        all.extend(defs);
+        step.insert("allOf".to_owned(), Value::Array(cases));
     }
-    schema
+    if let Some(root) = schema.as_object_mut() {
+        root.insert("description".to_owned(), json!(ABOUT));
+        root.insert("$defs".to_owned(), Value::Object(defs));
+    }
+    shape::document("layer.toml", schema)
 }
 
 /// The JSON Schema of `hl.toml`.
@@ -307,41 +113,12 @@ fn templated(inputs: &mut Value) {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
-
+    use boon::{Compiler, Schemas};
     use camino::Utf8Path;
-    use rstest::rstest;
 
-    use super::super::parse::{
-        FILE_KEYS, LAYER_KEYS, PARAM_KEYS, RECIPE_KEYS, RETRY_KEYS, STEP_KEYS, parse,
-    };
+    use super::super::parse::parse;
     use super::*;
     use crate::diag::Source;
-
-    #[rstest]
-    #[case::layer("LayerTable", LAYER_KEYS)]
-    #[case::recipe("RecipeTable", RECIPE_KEYS)]
-    #[case::param("ParamTable", PARAM_KEYS)]
-    #[case::step("StepTable", STEP_KEYS)]
-    #[case::retry("RetryTable", RETRY_KEYS)]
-    fn schema_and_parser_know_the_same_keys(#[case] table: &str, #[case] keys: &[&str]) {
-        let schema = layer_schema().to_value();
-        let properties = &schema["$defs"][table]["properties"];
-        let described: BTreeSet<&str> = properties
-            .as_object()
-            .unwrap()
-            .keys()
-            .map(String::as_str)
-            .collect();
-        assert_eq!(described, keys.iter().copied().collect());
-    }
-
-    #[test]
-    fn the_file_has_the_same_tables() {
-        let schema = layer_schema().to_value();
-        let described: Vec<&String> = schema["properties"].as_object().unwrap().keys().collect();
-        assert_eq!(described, FILE_KEYS);
-    }
 
     const GOOD: &str = r#"
 [layer]
@@ -376,19 +153,21 @@ retry = { times = 2, backoff = "5s", on = "any" }
 finally = true
 "#;
 
-    fn both(text: &str) -> (bool, bool) {
-        let source = Source::new("layers/l2-n/layer.toml", text);
-        let (_, findings) = parse(source, Utf8Path::new("layers/l2-n"));
-        (
-            findings.is_empty(),
-            toml::from_str::<LayerFile>(text).is_ok(),
-        )
-    }
-
     /// Every line taken out, and every value replaced by one of another type:
-    /// the parser and the shapes of the schema judge alike.
+    /// the parser and the schema judge alike.
     #[test]
     fn schema_and_parser_judge_alike() {
+        let mut schemas = Schemas::new();
+        let mut compiler = Compiler::new();
+        let schema = shape::schema(Format::Toml, &FILE);
+        compiler.add_resource("layer.json", schema).unwrap();
+        let index = compiler.compile("layer.json", &mut schemas).unwrap();
+        let both = |text: &str| {
+            let source = Source::new("layers/l2-n/layer.toml", text);
+            let (_, findings) = parse(source, Utf8Path::new("layers/l2-n"));
+            let value: Value = toml::from_str(text).unwrap();
+            (findings.is_empty(), schemas.validate(&value, index).is_ok())
+        };
         assert_eq!(both(GOOD), (true, true));
         let lines: Vec<&str> = GOOD.lines().collect();
         for (index, line) in lines.iter().enumerate() {
@@ -420,10 +199,6 @@ finally = true
                 if key == "id" && value == Some("\"x\"") {
                     continue;
                 }
-                // serde reads a list as a struct, field by field.
-                if key == "retry" && value.is_some_and(|value| value.starts_with('[')) {
-                    continue;
-                }
                 let (parser, shapes) = both(&text.join("\n"));
                 assert_eq!(parser, shapes, "line `{line}` as `{replaced:?}`");
             }
@@ -433,7 +208,7 @@ finally = true
     #[test]
     fn inputs_of_actions_are_in_it() {
         let schema = layer_schema().to_value();
-        let cases = schema["$defs"]["StepTable"]["allOf"].as_array().unwrap();
+        let cases = schema.pointer(STEP).unwrap()["allOf"].as_array().unwrap();
         let command = cases
             .iter()
             .find(|case| case["if"]["properties"]["use"]["const"] == "command")

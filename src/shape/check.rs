@@ -94,15 +94,18 @@ struct Checker<'d, 's, N> {
 
 impl<'d, N: Referent> Checker<'d, '_, N> {
     fn record(&mut self, node: &'d Node, map: &'d Map, record: &'static Record<N>) {
-        for entry in map.iter() {
+        // A required key that was mistyped is told once, where it stands.
+        let mut slips = Vec::new();
+        for entry in map {
             match record.key(&entry.key) {
                 Some(known) => self.shape(&entry.value, known.shape, What::Key(&entry.key)),
-                None => self.unknown(entry, record),
+                None => slips.extend(self.unknown(entry, record)),
             }
         }
         let whole = self.whole;
         for key in record.keys.iter().filter(|key| key.required && whole) {
-            if map.get(key.name).is_none_or(Node::is_null) {
+            let missing = map.get(key.name).is_none_or(Node::is_null);
+            if missing && !slips.contains(&key.name) {
                 let table = matches!(key.shape, Shape::Record(_)) && self.format == Format::Toml;
                 let name = if table {
                     format!("[{}]", key.name)
@@ -119,7 +122,8 @@ impl<'d, N: Referent> Checker<'d, '_, N> {
         }
     }
 
-    fn unknown(&mut self, entry: &'d Entry, record: &'static Record<N>) {
+    /// Gives the known key that it was meant to be, where it is an error.
+    fn unknown(&mut self, entry: &'d Entry, record: &'static Record<N>) -> Option<&'static str> {
         let key = entry.key.as_str();
         let known = record.keys.iter().map(|key| key.name);
         let near = closest(key, known.clone());
@@ -141,6 +145,7 @@ impl<'d, N: Referent> Checker<'d, '_, N> {
             }
             (Others::Pass, None) => {}
         }
+        near.filter(|_| record.others == Others::Refused)
     }
 
     fn shape(&mut self, node: &'d Node, shape: Shape<N>, what: What<'_>) {
@@ -150,8 +155,7 @@ impl<'d, N: Referent> Checker<'d, '_, N> {
                     self.wrong(node, what, expected);
                 }
             }
-            (Shape::Any, _) | (_, Value::Null) | (Shape::Bool, Value::Bool(_)) => {}
-            (Shape::Scalar, Value::Bool(_)) => {}
+            (Shape::Any, _) | (_, Value::Null) | (Shape::Bool | Shape::Scalar, Value::Bool(_)) => {}
             (Shape::Scalar, Value::Number(number)) if !number.is_f64() => {}
             (Shape::Text | Shape::Scalar, Value::Text(_)) if !self.is_date(node) => {}
             (Shape::Scalar, _) => {
@@ -194,7 +198,7 @@ impl<'d, N: Referent> Checker<'d, '_, N> {
             (Shape::List(_), _) => self.wrong(node, what, "a list"),
             (Shape::Record(record), Value::Map(map)) => self.record(node, map, record),
             (Shape::Keyed(inner) | Shape::Named(_, inner), Value::Map(map)) => {
-                for entry in map.iter() {
+                for entry in map {
                     if let Shape::Named(form, _) = shape {
                         self.form(entry.key_mark, form, "the name", &entry.key);
                     }
@@ -214,10 +218,12 @@ impl<'d, N: Referent> Checker<'d, '_, N> {
     }
 
     fn integer(&mut self, node: &'d Node, value: &Value, what: What<'_>, low: i64, high: i64) {
-        let number = match value {
-            Value::Number(number) if !number.is_f64() => number,
-            _ => return self.wrong(node, what, "a whole number"),
+        let Value::Number(number) = value else {
+            return self.wrong(node, what, "a whole number");
         };
+        if number.is_f64() {
+            return self.wrong(node, what, "a whole number");
+        }
         if number.as_i64().is_none_or(|n| !(low..=high).contains(&n)) {
             let range = if low == high {
                 low.to_string()
@@ -260,10 +266,12 @@ impl<'d, N: Referent> Checker<'d, '_, N> {
     }
 
     fn wrong(&mut self, node: &'d Node, what: What<'_>, expected: &str) {
-        let is = match &node.value {
-            Value::Map(_) => self.mapping(),
-            _ if self.is_date(node) => "a date",
-            _ => node.kind(),
+        let is = if node.map().is_some() {
+            self.mapping()
+        } else if self.is_date(node) {
+            "a date"
+        } else {
+            node.kind()
         };
         let mut finding = Diagnostic::error(format!("{what} is {is}, expected {expected}"));
         let plain = matches!(node.value, Value::Bool(_) | Value::Number(_)) || self.is_date(node);

@@ -150,6 +150,16 @@ impl Node {
         }
     }
 
+    /// All texts in it, with their places, in order.
+    pub fn texts(&self) -> Vec<(&str, Range<usize>)> {
+        match &self.value {
+            Value::Text(text) => vec![(text.as_str(), self.mark.range())],
+            Value::List(items) => items.iter().flat_map(Self::texts).collect(),
+            Value::Map(map) => map.iter().flat_map(|entry| entry.value.texts()).collect(),
+            Value::Null | Value::Bool(_) | Value::Number(_) => Vec::new(),
+        }
+    }
+
     /// How many nodes it is, with all that is in it.
     pub fn count(&self) -> usize {
         1 + match &self.value {
@@ -167,11 +177,12 @@ impl Map {
     }
 
     /// The entries, to be changed in place.
-    pub fn iter_mut(&mut self) -> std::slice::IterMut<'_, Entry> {
-        self.entries.iter_mut()
+    pub fn entries_mut(&mut self) -> &mut [Entry] {
+        &mut self.entries
     }
 
     /// The mapping without a key.
+    #[must_use]
     pub fn without(self, key: &str) -> Self {
         let mut rest = Self::default();
         for entry in self.entries.into_iter().filter(|entry| entry.key != key) {
@@ -218,6 +229,7 @@ impl Map {
 
     /// Lays the entries of a merge key under these: they come first, and a key
     /// that both have keeps the value that it has here.
+    #[must_use]
     pub fn merged_under(self, sources: &[&Self]) -> Self {
         let mut whole = Self::default();
         for entry in sources.iter().flat_map(|source| source.iter()) {
@@ -229,6 +241,15 @@ impl Map {
             whole.insert(entry);
         }
         whole
+    }
+}
+
+impl<'m> IntoIterator for &'m Map {
+    type Item = &'m Entry;
+    type IntoIter = std::slice::Iter<'m, Entry>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
     }
 }
 

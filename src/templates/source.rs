@@ -410,7 +410,6 @@ disk = "4G"
                     (5, 13),
                     "`stored_as` cannot be `x.img`, expected letters, digits, `.`, `_`, `-` and an ending of .qcow2, .raw, .vmdk"
                 ),
-                ((6, 1), "`[iso]` has no `name`"),
                 (
                     (6, 2),
                     "`template.toml` has both of `[image]` and `[iso]`, expected one of them"
@@ -444,7 +443,6 @@ disk = "4G"
             faults(&Iso::read(&paths, "own").unwrap_err()),
             [
                 ((1, 1), "an ISO definition has no `description`"),
-                ((1, 1), "an ISO definition has no `stored_as`"),
                 ((1, 7), "`url` `ftp://x` is not an https URL"),
                 ((1, 7), "expected either `url` and `sums`, or `file`"),
                 ((2, 8), "`file` is true or false, expected text"),

@@ -75,11 +75,13 @@ name = "plan"
       |
       = help: take one of these out of its `deps`
 
-    error: `doc` has the wrong type
+    error: `doc` is a number, expected text
       --> layers/l2-instantiate/layer.toml:10:7
        |
     10 | doc = 3
-       |       ^ expected a string, found an integer
+       |       ^
+       |
+       = help: put the value in quotes: `doc = "..."`
 
     error: unknown key `kind`
       --> layers/l2-instantiate/layer.toml:11:78
@@ -219,8 +221,9 @@ name = "plan"
       --> layers/l2-instantiate/layer.toml:36:8
        |
     36 | name = "plan"
-       |        ^^^^^^ the verb wins: the recipe is never reached
+       |        ^^^^^^
        |
+       = note: the verb wins: the recipe is never reached
        = help: give it another name, e.g. with the layer's id in front
     "#);
 }

@@ -7,8 +7,9 @@ use serde_json::{Map, Value};
 
 use crate::diag::did_you_mean;
 use crate::layers::fields::{Findings, either, join};
-use crate::layers::model::{Node, NodeKind, StepDef, Text};
+use crate::layers::model::StepDef;
 use crate::layers::template::is_template;
+use crate::shape::{self, Node, Value as Given};
 
 /// Reports unknown keys, missing ones, and literals of the wrong type.
 pub(super) fn check(schema: &schemars::Schema, step: &StepDef, findings: &mut Findings) {
@@ -26,7 +27,7 @@ impl<'a> Walk<'a> {
     fn table(
         &self,
         schema: &'a Value,
-        entries: &[(Text, Node)],
+        entries: &shape::Map,
         span: &Range<usize>,
         what: &str,
         findings: &mut Findings,
@@ -44,8 +45,8 @@ impl<'a> Walk<'a> {
             Some(Value::Bool(open)) => *open,
             Some(_) => true,
         };
-        for (key, node) in entries {
-            let name = key.get_ref();
+        for entry in entries {
+            let (name, node) = (&entry.key, &entry.value);
             match properties.get(name) {
                 Some(property) => self.value(property, name, node, findings),
                 None if open => {
@@ -60,7 +61,7 @@ impl<'a> Walk<'a> {
                         did_you_mean(name, properties.keys().map(String::as_str))
                     };
                     findings.error(
-                        key.span(),
+                        entry.key_mark.range(),
                         format!("{what} has no input `{name}`"),
                         "unknown input",
                         help,
@@ -74,7 +75,7 @@ impl<'a> Walk<'a> {
             .into_iter()
             .flatten()
             .filter_map(Value::as_str)
-            .filter(|name| !entries.iter().any(|(key, _)| key.get_ref() == name))
+            .filter(|name| entries.get(name).is_none())
             .collect();
         if !missing.is_empty() {
             findings.error(
@@ -87,18 +88,18 @@ impl<'a> Walk<'a> {
     }
 
     fn value(&self, schema: &'a Value, name: &str, node: &Node, findings: &mut Findings) {
-        if !is_literal(&node.kind) {
+        if !is_literal(&node.value) {
             return;
         }
         let variants = self.variants(schema);
         if let Some(words) = words(&variants)
-            && let NodeKind::String(text) = &node.kind
+            && let Given::Text(text) = &node.value
         {
             if !words.contains(&text.as_str()) {
                 let help = crate::diag::closest(text, words.iter().copied())
                     .map(|word| format!("did you mean `{word}`?"));
                 findings.error(
-                    node.span.clone(),
+                    node.mark.range(),
                     format!("`{name}` cannot be `{text}`"),
                     format!("expected {}", either(&words)),
                     help,
@@ -110,18 +111,18 @@ impl<'a> Walk<'a> {
         if allowed.is_empty() || variants.iter().any(|v| types_of(v).is_none()) {
             return;
         }
-        if !allowed.iter().any(|wanted| fits(wanted, &node.kind)) {
+        if !allowed.iter().any(|wanted| fits(wanted, &node.value)) {
             let wanted: Vec<&str> = allowed.iter().copied().filter(|t| *t != "null").collect();
             findings.error(
-                node.span.clone(),
+                node.mark.range(),
                 format!("`{name}` has the wrong type"),
-                format!("expected {}, found {}", nouns(&wanted), kind(&node.kind)),
+                format!("expected {}, found {}", nouns(&wanted), kind(&node.value)),
                 None,
             );
             return;
         }
-        match &node.kind {
-            NodeKind::Array(items) => {
+        match &node.value {
+            Given::List(items) => {
                 let item = variants.iter().find_map(|v| v.get("items"));
                 for (element, schema) in items.iter().zip(std::iter::repeat(item)) {
                     if let Some(schema) = schema {
@@ -129,16 +130,22 @@ impl<'a> Walk<'a> {
                     }
                 }
             }
-            NodeKind::Table(entries) => {
+            Given::Map(entries) => {
                 let tables: Vec<_> = variants
                     .iter()
                     .filter(|v| types(v).contains(&"object"))
                     .collect();
                 if let [only] = tables.as_slice() {
-                    self.table(only, entries, &node.span, &format!("`{name}`"), findings);
+                    self.table(
+                        only,
+                        entries,
+                        &node.mark.range(),
+                        &format!("`{name}`"),
+                        findings,
+                    );
                 }
             }
-            NodeKind::String(_) | NodeKind::Bool(_) | NodeKind::Number(_) => {}
+            Given::Null | Given::Text(_) | Given::Bool(_) | Given::Number(_) => {}
         }
     }
 
@@ -236,27 +243,29 @@ fn types(schema: &Value) -> Vec<&str> {
     }
 }
 
-fn fits(wanted: &str, kind: &NodeKind) -> bool {
+fn fits(wanted: &str, kind: &Given) -> bool {
     match kind {
-        NodeKind::String(_) => wanted == "string",
-        NodeKind::Bool(_) => wanted == "boolean",
-        NodeKind::Number(number) => wanted == "number" || (wanted == "integer" && !number.is_f64()),
-        NodeKind::Array(_) => wanted == "array",
-        NodeKind::Table(_) => wanted == "object",
+        Given::Text(_) => wanted == "string",
+        Given::Bool(_) => wanted == "boolean",
+        Given::Number(number) => wanted == "number" || (wanted == "integer" && !number.is_f64()),
+        Given::List(_) => wanted == "array",
+        Given::Map(_) => wanted == "object",
+        Given::Null => true,
     }
 }
 
-fn kind(kind: &NodeKind) -> &'static str {
+fn kind(kind: &Given) -> &'static str {
     match kind {
-        NodeKind::String(_) => "a string",
-        NodeKind::Bool(_) => "a boolean",
-        NodeKind::Number(_) => "a number",
-        NodeKind::Array(_) => "a list",
-        NodeKind::Table(_) => "a table",
+        Given::Text(_) => "a string",
+        Given::Bool(_) => "a boolean",
+        Given::Number(_) => "a number",
+        Given::List(_) => "a list",
+        Given::Map(_) => "a table",
+        Given::Null => "nothing",
     }
 }
 
 /// Whether a node is written without templates.
-fn is_literal(kind: &NodeKind) -> bool {
-    !matches!(kind, NodeKind::String(text) if is_template(text))
+fn is_literal(kind: &Given) -> bool {
+    !matches!(kind, Given::Text(text) if is_template(text))
 }

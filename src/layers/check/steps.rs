@@ -31,8 +31,8 @@ impl Checker<'_> {
                 did_you_mean(action, self.actions.names()),
             ),
         }
-        for (_, node) in &step.with {
-            for (text, span) in node.texts() {
+        for entry in &step.with {
+            for (text, span) in entry.value.texts() {
                 self.template(text, span, known, recipe, true, findings);
             }
         }

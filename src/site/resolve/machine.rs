@@ -85,7 +85,7 @@ pub(super) fn preset(loader: &mut Loader<'_>, kind: Kind, name: &str, out: &mut 
 }
 
 fn lay(out: &mut Object, document: &Arc<Document>, map: &Map, without: &[&str]) {
-    for entry in map.iter() {
+    for entry in map {
         if !without.contains(&entry.key.as_str()) {
             out.set(&entry.key, Traced::of(document, &entry.value));
         }

@@ -17,7 +17,7 @@ pub(super) fn leaves(node: &Node) -> Leaves {
 fn collect(node: &Node, path: &str, all: &mut Leaves) {
     let value = match &node.value {
         Value::Map(map) => {
-            for entry in map.iter() {
+            for entry in map {
                 let dot = if path.is_empty() { "" } else { "." };
                 collect(&entry.value, &format!("{path}{dot}{}", entry.key), all);
             }

@@ -57,7 +57,7 @@ impl Form {
         let mut section = None;
         let mut sealed = Vec::new();
         let mut clear = Vec::new();
-        for entry in entries.iter() {
+        for entry in entries {
             if entry.key == "sops"
                 && let Some(about) = entry.value.map()
                 && is_section(about)
@@ -140,7 +140,7 @@ struct Keys {
 
 /// The recipients, also those in `key_groups`.
 fn keys(document: &Document, about: &Map, found: &mut Keys) {
-    for entry in about.iter() {
+    for entry in about {
         for item in entry.value.items() {
             let Some(fields) = item.map() else {
                 continue;
@@ -174,7 +174,7 @@ fn leaves(
 ) {
     match &node.value {
         Value::Map(entries) => {
-            for entry in entries.iter() {
+            for entry in entries {
                 let path = format!("{path}.{}", entry.key);
                 leaves(document, &entry.value, &path, sealed, clear);
             }

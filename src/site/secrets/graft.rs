@@ -15,7 +15,7 @@ pub(super) fn graft(sealed: &mut Node, clear: &Node) {
 fn lay(sealed: &mut Node, clear: &Node) {
     match (&mut sealed.value, &clear.value) {
         (Value::Map(into), Value::Map(from)) => {
-            for entry in into.iter_mut() {
+            for entry in into.entries_mut() {
                 if let Some(value) = from.get(&entry.key) {
                     lay(&mut entry.value, value);
                 }

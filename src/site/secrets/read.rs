@@ -56,7 +56,7 @@ impl<'d> Reader<'d> {
             return secrets;
         };
         self.known(map, &SECTIONS);
-        for entry in map.iter() {
+        for entry in map {
             match entry.key.as_str() {
                 "api_tokens" => secrets.api_tokens = self.keyed(entry),
                 "passwords" => secrets.passwords = self.keyed(entry),

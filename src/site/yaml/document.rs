@@ -123,7 +123,7 @@ fn key_ranges(node: &Node, found: &mut Vec<Range<usize>>) {
 }
 
 fn map_ranges(map: &Map, found: &mut Vec<Range<usize>>) {
-    for entry in map.iter() {
+    for entry in map {
         found.push(entry.key_mark.range());
         key_ranges(&entry.value, found);
     }
