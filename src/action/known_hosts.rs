@@ -111,7 +111,9 @@ fn read(path: &Utf8Path) -> Result<Vec<String>, StepError> {
 /// Replaced at once, so that an ssh that reads it never sees half a file.
 fn write(path: &Utf8Path, lines: &[String]) -> Result<(), StepError> {
     let mut text = String::new();
-    lines.iter().for_each(|line| text.line(line));
+    for line in lines {
+        text.line(line);
+    }
     Ok(lab::write(path, text, 0o600)?)
 }
 
