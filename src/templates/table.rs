@@ -58,7 +58,7 @@ static MACHINE: Record = Record {
     others: Others::Refused,
     keys: &[
         required("cores", Shape::Integer(1, 512), "Cores"),
-        required("memory", Shape::Integer(16, 8_388_608), "In MB"),
+        required("memory", Shape::Integer(1, 8_388_608), "In MB"),
         required(
             "disk",
             Shape::Form(&SIZE),
