@@ -5,6 +5,7 @@
 //! |---|---|
 //! | `catalog` | `state/cache/templates/manifest.json` |
 //! | `declared` | what a step hands on, as its action declares it |
+//! | `last_step` | the words of `LAST_STEP_COMPLETED` |
 //! | `latest` | `state/runs/latest.env` |
 //! | `publication` | which steps publish, and what `LAST_STEP_COMPLETED` says |
 //! | `publish` | keeps `latest.env` and `runtime.yaml` while a run goes on |
@@ -14,6 +15,7 @@ mod catalog;
 mod declared;
 #[cfg(test)]
 mod declared_tests;
+mod last_step;
 pub mod latest;
 mod publication;
 mod publish;
@@ -22,7 +24,7 @@ mod runtime;
 pub use catalog::{Catalog, FAMILIES, Image};
 pub use declared::{Applied, Gives, Handoff, Handoffs, Hosts, Images, Inventory};
 pub use declared::{Machines, Playbook, Provisioned, Stage, Workspace, typed};
+pub use last_step::LastStep;
 pub use latest::Latest;
-pub use publication::LastStep;
 pub use publish::{Identity, Publisher};
 pub use runtime::{LastRun, Made, RUNTIME_VERSION, Runtime, VmInfo};

@@ -49,7 +49,7 @@ static HL: Record = Record {
         key(
             "components",
             Shape::Named(&COMPONENT, &TEXTS),
-            "Optional parts of the lab, each with the recipes that `hl up --with NAME` runs behind the default recipe of their layers, e.g. `metrics = [\"l4-metrics\"]`",
+            "Optional parts of the lab, each with the recipes that `up --with NAME` runs behind the default recipe of their layers, e.g. `metrics = [\"l4-metrics\"]`",
         ),
     ],
 };
