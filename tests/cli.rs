@@ -168,6 +168,15 @@ fn a_recipes_own_option_is_its_own_whatever_its_arguments_are() {
         lab.hl(words).exits(0).says(&["a=b", "# --set"]);
     }
     lab.hl("make --env PVE_NODE=x").exits(0);
+    let said = lab.hl("env --env PVE_NODE=x --set PVE_NODE=y --json");
+    let said = said.exits(0).json();
+    let variables = said["variables"].as_array().unwrap();
+    let node = variables.iter().find(|row| row["name"] == "PVE_NODE");
+    assert_eq!(node.unwrap()["value"], "y");
+    for words in ["show make --env PVE_NODE=x", "show --env PVE_NODE=x make"] {
+        lab.hl(words).exits(2).says(&["--set PVE_NODE=x"]);
+    }
+    lab.hl("templates list --env PVE_NODE=x").exits(0);
     lab.hl("show --env")
         .exits(0)
         .says(&["PVE_NODE", "# .env:1"]);
@@ -176,8 +185,9 @@ fn a_recipes_own_option_is_its_own_whatever_its_arguments_are() {
 #[test]
 fn a_report_of_a_line_that_cannot_be_read_names_the_verb() {
     let lab = lab();
-    let said = lab.hl("-j 4 up --bogus --json").exits(2).json();
-    assert_eq!(said["scenario"], "up");
+    for words in ["-j 4 up --bogus --json", "--env A=1 up --bogus --json"] {
+        assert_eq!(lab.hl(words).exits(2).json()["scenario"], "up", "{words}");
+    }
     lab.hl("-j 4 list --bogus --junit out.xml").exits(2);
     assert!(!lab.path("out.xml").exists());
 }
@@ -341,6 +351,18 @@ fn there_is_help_everywhere_and_a_closed_pipe_is_fine() {
     let mut child = child.stdout(std::process::Stdio::piped()).spawn().unwrap();
     drop(child.stdout.take());
     assert_eq!(child.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn a_flag_in_front_is_stronger_than_a_variable_whatever_stands_behind() {
+    let (lab, other) = (lab(), lab());
+    lab.hl("")
+        .arg("--lab")
+        .arg(lab.root().to_str().unwrap())
+        .arg("make")
+        .env("HL_LAB", other.root().to_str().unwrap())
+        .exits(0);
+    assert!(lab.path("out.txt").exists() && !other.path("out.txt").exists());
 }
 
 #[test]

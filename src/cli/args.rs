@@ -42,22 +42,29 @@ impl Cli {
     pub(super) fn read(args: &[OsString]) -> Result<Self, clap::Error> {
         let matches = Self::complete().try_get_matches_from(args)?;
         let mut cli = Self::from_arg_matches(&matches)?;
-        let verb = matches.subcommand().map(|(_, matches)| matches);
-        for matches in [Some(&matches), verb].into_iter().flatten() {
-            cli.globals.set.extend(given_as_old_set(matches));
+        let mut old = Vec::new();
+        let mut level = Some(&matches);
+        while let Some(matches) = level {
+            old.extend(given_as_old_set(matches));
+            level = matches.subcommand().map(|(_, matches)| matches);
         }
+        cli.globals.set.splice(0..0, old);
         Ok(cli)
     }
 
     /// The command line with the flags of before that are still taken.
-    fn complete() -> Command {
+    pub(super) fn complete() -> Command {
         let command = Self::command().arg(old_set());
         command.mut_subcommands(|verb| match verb.get_name() {
             // They have an `--env` of their own.
             "site" | "show" => verb,
-            _ => verb.arg(old_set()),
+            _ => with_old_set(verb),
         })
     }
+}
+
+fn with_old_set(verb: Command) -> Command {
+    verb.arg(old_set()).mut_subcommands(with_old_set)
 }
 
 /// Verbs: they win over recipes.

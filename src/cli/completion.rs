@@ -71,7 +71,7 @@ fn verb(recipe: &ListedRecipe) -> Command {
         let arg = match param.name.as_str() {
             "env" => arg.add(ArgValueCandidates::new(candidates::environments)),
             "node" => arg.add(ArgValueCandidates::new(candidates::nodes)),
-            "template" | "name" => arg.add(ArgValueCandidates::new(candidates::templates)),
+            "template" => arg.add(ArgValueCandidates::new(candidates::templates)),
             _ => arg,
         };
         let arg = match (param.option, param.kind) {

@@ -135,8 +135,8 @@ impl Overlay for Globals {
 /// The id of [`old_set`].
 const OLD_SET: &str = "old_set";
 
-/// `--env KEY=VALUE`, as `--set` was called before 0.2. `site` has an `--env` of
-/// its own, and so may a recipe: there this one is not.
+/// `--env KEY=VALUE`, as `--set` was called before 0.2. `site` and `show`
+/// have an `--env` of their own, and so may a recipe: there this one is not.
 pub(super) fn old_set() -> Arg {
     Arg::new(OLD_SET)
         .long("env")

@@ -254,6 +254,9 @@ fn less(
     let ours = node.into_iter().chain(ours);
     let ours = ours.map(|(name, value)| (name.to_owned(), value));
     let mut inner = session.with(globals).with_variables(known.chain(ours));
+    // They are among the variables already, and would win over the simulator's.
+    inner.globals.set.clear();
+    inner.caller.set.clear();
     // As the `hl` in a sealed network sees it: without the verb.
     if let Some(verb) = inner.command.iter().position(|word| word == "rehearse") {
         inner.command.remove(verb);

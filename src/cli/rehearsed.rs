@@ -1,14 +1,15 @@
 //! Verbs of `hl` that a rehearsal has too: `hl rehearse status`, `hl rehearse
 //! plan up` ... Those that only read files need neither a sealed network nor root.
 
-use clap::Parser;
+use std::ffi::OsString;
+
 use clap::error::ErrorKind;
 use serde_json::json;
 
 use super::args::{Cli, PlanArgs, TemplatesArgs, TemplatesVerb, Verb};
 use super::dry::{announce, decide};
 use super::session::{Session, usage};
-use super::{graph, mistake, runs, show, status, templates};
+use super::{graph, mistake, runs, show, status, templates, variables};
 use crate::diag::{Commands, Exit, Failure, hl, is_same_in_a_rehearsal};
 use crate::lab::{Provenance, Var};
 use crate::pve::Client;
@@ -32,13 +33,14 @@ pub(super) enum SealedVerb {
 }
 
 /// Verbs that are read here as they are without `rehearse`.
-const VERBS: [&str; 7] = [
+const VERBS: [&str; 8] = [
     "plan",
     "templates",
     "status",
     "runs",
     "clean",
     "show",
+    "env",
     "graph",
 ];
 
@@ -57,7 +59,8 @@ pub(super) fn rehearsed(session: &Session, words: &[String]) -> Result<Rehearsed
         return Ok(Rehearsed::Run);
     }
     let typed = std::iter::once("hl").chain(words.iter().map(String::as_str));
-    let cli = match Cli::try_parse_from(typed) {
+    let typed: Vec<OsString> = typed.map(OsString::from).collect();
+    let cli = match Cli::read(&typed) {
         Ok(cli) => cli,
         Err(error) if error.kind() == ErrorKind::DisplayHelp => {
             // A closed pipe is nobody's problem.
@@ -72,6 +75,7 @@ pub(super) fn rehearsed(session: &Session, words: &[String]) -> Result<Rehearsed
         Some(Verb::Status(args)) => status::status(&inner, &args),
         Some(Verb::Runs(args)) => runs::runs(&inner, &args),
         Some(Verb::Show(args)) => show::show(&inner, &args),
+        Some(Verb::Env) => variables::variables(&inner),
         Some(Verb::Graph(args)) => graph::graph(&inner, &args),
         Some(Verb::Clean(args)) if args.history => {
             return Err(

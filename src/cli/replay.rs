@@ -193,6 +193,9 @@ fn start(session: &Session, lab: &Lab, run: &Run) -> Result<Exit, Failure> {
 
 fn resume(session: &Session, lab: &Lab, run: Run) -> Result<Exit, Failure> {
     let dry = dry(session, lab, &run)?;
+    if run.header.request.is_none() {
+        return Err(no_request(&run));
+    }
     let plan = ResumePlan::new(session.load(true)?, run, None, dry.on)?;
     let (forecasts, _) = plan.forecasts();
     let steps = forecasts

@@ -62,7 +62,7 @@ fn scenario(session: &Session) -> String {
 
 /// What can be read of a command line that may be wrong.
 fn early(words: &[String]) -> ArgMatches {
-    let command = Cli::command().ignore_errors(true).no_binary_name(true);
+    let command = Cli::complete().ignore_errors(true).no_binary_name(true);
     command.try_get_matches_from(words).unwrap_or_default()
 }
 

@@ -10,7 +10,7 @@ use super::dry::decide;
 use super::go::go;
 use super::run::resume_command;
 use super::session::Session;
-use crate::app::{Choice, DryRun, ResumePlan, choose, how_it_ended};
+use crate::app::{Choice, DryRun, ResumePlan, choose, how_it_ended, no_request};
 use crate::diag::{Exit, Failure, say};
 use crate::engine::{Expect, Forecast};
 use crate::lab::Lab;
@@ -24,6 +24,9 @@ pub(super) fn resume(session: &Session, args: &ResumeArgs) -> Result<Exit, Failu
         return Ok(Exit::Ok);
     };
     let dry = dry(session, &lab, &run)?;
+    if run.header.request.is_none() {
+        return Err(no_request(&run));
+    }
     let plan = ResumePlan::new(session.load(true)?, run, args.from.as_deref(), dry.on)?;
     if args.explain {
         return explain(session, &plan, dry.on).map(|()| Exit::Ok);

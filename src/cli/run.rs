@@ -89,7 +89,10 @@ pub(super) fn run(session: &Session, job: &Job<'_>) -> Result<Ended, Failure> {
     let mut watch = Watch::start().map_err(|error| {
         Failure::message(Exit::Bug, format!("cannot listen for signals: {error}"))
     })?;
-    let mut ended = app::run(job, &person, &mut watch)?;
+    let ended = app::run(job, &person, &mut watch);
+    // What is written now ends as any program does.
+    drop(watch);
+    let mut ended = ended?;
     reports::over(session, &ended, job.dry_run)?;
     match ended.failure.take() {
         Some(failure) => Err(failure),

@@ -108,7 +108,7 @@ impl Session {
         &self,
         variables: impl IntoIterator<Item = (String, String)>,
     ) -> Self {
-        let mut session = self.with(self.globals.clone());
+        let mut session = self.with(Globals::default());
         session.caller.process.extend(variables);
         session.lab = Rc::default();
         session.book = Rc::default();

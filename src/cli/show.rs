@@ -16,6 +16,12 @@ use crate::plan::{Step, StepId, sanitize};
 use crate::report::Paint;
 
 pub(super) fn show(session: &Session, args: &ShowArgs) -> Result<(), Failure> {
+    if let Some(pair) = set_the_old_way(args) {
+        return Err(
+            usage("`--env` of `show` lists the variables, and sets none")
+                .help(hl(format!("show ... --set {pair}")).say(" sets it")),
+        );
+    }
     if args.recipe.is_empty() && args.flags.variables {
         return variables(session);
     }
@@ -45,6 +51,14 @@ pub(super) fn show(session: &Session, args: &ShowArgs) -> Result<(), Failure> {
         return session.json(&json!({ "schema": "hl.show/1", "recipe": compiled }));
     }
     session.data(&text(&session, &compiled, &loaded.env))
+}
+
+/// The pair of `--env KEY=VALUE`, which set a variable before 0.2.
+fn set_the_old_way(args: &ShowArgs) -> Option<&String> {
+    let first = args.recipe.first().filter(|_| args.flags.variables);
+    let behind = args.recipe.windows(2).find(|words| words[0] == "--env");
+    let pair = first.or(behind.map(|words| &words[1]));
+    pair.filter(|pair| pair.contains('='))
 }
 
 fn text(session: &Session, compiled: &Compiled, env: &Environment) -> String {

@@ -32,7 +32,10 @@ pub(super) fn split<F: Args>(args: &[String], own_options: &[String]) -> Result<
             .disable_help_flag(true)
     };
     let verb = F::augment_args(command());
-    let mut everywhere = Globals::augment_args(command());
+    // Their variables were read with the flags in front of the recipe, which these
+    // are laid over.
+    let everywhere = Globals::augment_args(command());
+    let mut everywhere = everywhere.mut_args(|arg| arg.env(None::<&str>));
     let taken = own_options.iter().any(|own| own == "env")
         || verb.get_arguments().any(|arg| is_named(arg, "env"));
     if !taken {
@@ -72,7 +75,7 @@ pub(super) fn split<F: Args>(args: &[String], own_options: &[String]) -> Result<
     let matches = matches(everywhere, global)?;
     let mut globals =
         Globals::from_arg_matches(&matches).map_err(|error| mistake::failure(&error))?;
-    globals.set.extend(given_as_old_set(&matches));
+    globals.set.splice(0..0, given_as_old_set(&matches));
     Ok(Tail {
         args: own,
         globals,

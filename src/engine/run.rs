@@ -160,6 +160,10 @@ struct Loop<'scope, 'a> {
 impl Loop<'_, '_> {
     fn turn(mut self) -> RunResult {
         loop {
+            // Before anything is started: a stop may have come while the run began.
+            while let Some(signal) = self.source.arrived() {
+                self.signal(signal);
+            }
             for never in self.board.settle() {
                 self.finished(never.index, End::new(never.status, never.reason));
             }
@@ -180,9 +184,6 @@ impl Loop<'_, '_> {
                     self.finished(index, end);
                 }
                 Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {}
-            }
-            while let Some(signal) = self.source.arrived() {
-                self.signal(signal);
             }
             if self.stops.count == 0
                 && let Some(failure) = self.run.bus.failure()

@@ -47,6 +47,7 @@ impl TraceOutput {
             ("", 0 | 1) => return Ok(None),
             ("", 2) => own(LevelFilter::DEBUG),
             ("", _) => own(LevelFilter::TRACE),
+            (text, _) if is_off(text) => return Ok(None),
             (text, _) => parse(text)?,
         };
         let out = Arc::new(Mutex::new(out));
@@ -62,6 +63,13 @@ impl fmt::Debug for TraceOutput {
 
 fn own(level: LevelFilter) -> Targets {
     Targets::new().with_target(OWN, level)
+}
+
+/// Nothing is to be shown: there is no output, so that progress may be drawn.
+fn is_off(text: &str) -> bool {
+    let level = |part: &str| part.rsplit('=').next().map(|level| level.trim().to_owned());
+    text.split(',')
+        .all(|part| level(part).as_deref() == Some("off"))
 }
 
 fn parse(text: &str) -> Result<Targets, String> {
@@ -142,7 +150,8 @@ impl Write for Masked {
     }
 }
 
-/// The work, for another thread, with the subscriber and the span of this one.
+/// The work, for another thread, with the subscriber and the span of this one. The
+/// span ends with the work: what is told of its end goes behind it, not into it.
 pub fn carried<T>(work: impl FnOnce() -> T) -> impl FnOnce() -> T {
     let (subscriber, span) = (dispatcher::get_default(Dispatch::clone), Span::current());
     move || dispatcher::with_default(&subscriber, || span.in_scope(work))

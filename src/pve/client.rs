@@ -202,9 +202,12 @@ impl Client {
     fn interruptible(&self, request: RequestBuilder, limit: Duration) -> Result<Reply, Error> {
         let (sender, receiver) = mpsc::sync_channel(1);
         let client = self.clone();
-        std::thread::spawn(carried(move || {
-            sender.send(client.send(request, limit)).is_ok()
-        }));
+        let work = carried(move || client.send(request, limit));
+        std::thread::spawn(move || {
+            // Its span is gone before the answer is there: nobody waits for this thread.
+            let reply = work();
+            sender.send(reply).is_ok()
+        });
         loop {
             if self.cancel.is_cancelled() {
                 return Err(Error::Cancelled);
