@@ -1,8 +1,8 @@
 //! The use cases: a lab is loaded once, a request becomes a plan, a plan runs.
 //!
-//! Nothing in here knows a command line, a prompt or a terminal, and nothing
-//! reads the process's own environment or home directory: a [`Caller`] says who
-//! asks and with which variables, a [`Host`] is told what happens and answers
+//! Nothing in here knows a command line, a prompt or a terminal, and nothing takes
+//! settings from the process's own environment or home directory: a [`Caller`] says
+//! who asks and with which variables, a [`Host`] is told what happens and answers
 //! what is asked. The command line is one of them.
 //!
 //! | file | what |

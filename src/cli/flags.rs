@@ -69,7 +69,7 @@ pub(super) struct Globals {
         hide_possible_values = true
     )]
     pub events: Option<EventsFormat>,
-    /// A JUnit file of the run, for CI systems; written whatever becomes of it
+    /// A JUnit file of the run, for CI systems; written however the run ends
     #[arg(
         long,
         global = true,

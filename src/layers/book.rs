@@ -266,18 +266,6 @@ impl Book {
         Err(Failure::many(Exit::Definition, findings))
     }
 
-    /// Long names of the options that a recipe takes itself (`node` for
-    /// `--node`): they win over flags of `hl`. Empty for an unknown recipe.
-    pub fn option_names(&self, word: &str) -> Vec<String> {
-        let Ok((_, recipe)) = self.find(word) else {
-            return Vec::new();
-        };
-        let options = recipe.params.iter().filter(|param| param.option);
-        options
-            .map(|param| param.flag().trim_start_matches('-').to_owned())
-            .collect()
-    }
-
     /// The layer of that id, or [`Exit::Unknown`] with a suggestion.
     pub fn find_layer(&self, id: &str) -> Result<usize, Failure> {
         let found = self.layers.iter().position(|l| l.id.get_ref() == id);

@@ -110,11 +110,6 @@ impl Client {
         self.policy
     }
 
-    /// The certificate of the last handshake.
-    pub fn shown_fingerprint(&self) -> Option<Fingerprint> {
-        tls::last(&self.shown).map(|shown| Fingerprint::of(&shown.certificate))
-    }
-
     /// `GET path?query`; broken connections are tried again.
     pub fn get<T: DeserializeOwned>(&self, path: &str, query: &[Param<'_>]) -> Result<T, Error> {
         self.get_within(path, query, ANSWER)

@@ -1,7 +1,7 @@
 //! Calls about the cluster, its nodes and networks, and about who we are.
 
 use super::path::percent_encode;
-use super::{Client, Error, Network, Node, NodeStatus, Permissions, Version, Vm};
+use super::{Client, Error, Network, Node, Permissions, Version, Vm};
 
 impl Client {
     /// `GET /version`; also the cheapest proof that the token is good.
@@ -12,11 +12,6 @@ impl Client {
     /// `GET /nodes`
     pub fn nodes(&self) -> Result<Vec<Node>, Error> {
         self.get("nodes", &[])
-    }
-
-    /// `GET /nodes/{node}/status`; needs `Sys.Audit` on the node.
-    pub fn node_status(&self, node: &str) -> Result<NodeStatus, Error> {
-        self.get(&format!("nodes/{}/status", percent_encode(node)), &[])
     }
 
     /// `GET /nodes/{node}/network`

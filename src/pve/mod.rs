@@ -37,6 +37,6 @@ pub use tasks::TaskEnd;
 pub use tls::Policy;
 pub use trust::{Trust, tool_env, write_bundle};
 pub use types::{
-    Flag, LogLine, Network, Node, NodeStatus, Permissions, Storage, Task, Upid, UrlMetadata,
-    Version, Vm, VmConfig, VmStatus, Volume,
+    Flag, LogLine, Network, Node, Permissions, Storage, Task, Upid, Version, Vm, VmConfig,
+    VmStatus, Volume,
 };

@@ -6,10 +6,8 @@ use camino::Utf8Path;
 use reqwest::blocking::multipart;
 
 use super::path::percent_encode;
-use super::{Client, Error, Param, Storage, Upid, UrlMetadata, Volume};
+use super::{Client, Error, Param, Storage, Upid, Volume};
 
-/// The node itself asks a server on the internet before it answers.
-const METADATA: Duration = Duration::from_mins(1);
 /// An image of some gigabytes over a slow line.
 const UPLOAD: Duration = Duration::from_hours(4);
 
@@ -41,13 +39,6 @@ impl Client {
         self.get(&format!("nodes/{}/storage", percent_encode(node)), &[])
     }
 
-    /// `GET .../status`: tells a storage that is absent ([`Error::NotFound`])
-    /// from one that the token may not see ([`Error::Forbidden`]).
-    pub fn storage_status(&self, node: &str, storage: &str) -> Result<(), Error> {
-        let _: serde_json::Value = self.get(&storage_path(node, storage, "status"), &[])?;
-        Ok(())
-    }
-
     /// `GET .../content`: volumes, of one kind (`iso`, `import`, `images`) or all.
     pub fn storage_content(
         &self,
@@ -57,12 +48,6 @@ impl Client {
     ) -> Result<Vec<Volume>, Error> {
         let query: Vec<Param<'_>> = content.map(|c| ("content", c)).into_iter().collect();
         self.get(&storage_path(node, storage, "content"), &query)
-    }
-
-    /// `GET /nodes/{node}/query-url-metadata`: what the node finds at a URL.
-    pub fn query_url_metadata(&self, node: &str, url: &str) -> Result<UrlMetadata, Error> {
-        let path = format!("nodes/{}/query-url-metadata", percent_encode(node));
-        self.get_within(&path, &[("url", url)], METADATA)
     }
 
     /// `POST .../download-url`: the node fetches a file itself.

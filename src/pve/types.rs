@@ -48,20 +48,6 @@ impl Node {
     }
 }
 
-/// `GET /nodes/{node}/status`
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-pub struct NodeStatus {
-    /// Seconds since its start.
-    #[serde(default, deserialize_with = "lenient::number")]
-    pub uptime: u64,
-    /// `pve-manager/9.1.2/...`
-    #[serde(default)]
-    pub pveversion: String,
-    /// Memory in bytes: `total`, `used`, `free`.
-    #[serde(default)]
-    pub memory: BTreeMap<String, Value>,
-}
-
 /// One of `GET /nodes/{node}/storage`
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Storage {
@@ -255,17 +241,6 @@ pub struct LogLine {
     /// The text.
     #[serde(default, deserialize_with = "lenient::text")]
     pub t: String,
-}
-
-/// `GET /nodes/{node}/query-url-metadata`
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-pub struct UrlMetadata {
-    /// Name that the server gives the file.
-    #[serde(default)]
-    pub filename: Option<String>,
-    /// Bytes.
-    #[serde(default, deserialize_with = "lenient::maybe_number")]
-    pub size: Option<u64>,
 }
 
 /// A task's id:

@@ -116,11 +116,6 @@ impl RunState {
             Self::Running => Paint::Active,
         }
     }
-
-    /// Whether something of it is left to do.
-    pub fn is_incomplete(self) -> bool {
-        matches!(self, Self::Failed | Self::Cancelled | Self::Interrupted)
-    }
 }
 
 impl From<&Ending> for RunState {

@@ -1,4 +1,4 @@
-//! What the simulator asks of whoever runs its virtual machines.
+//! What the simulator asks of the program that runs its virtual machines.
 
 use std::collections::BTreeMap;
 

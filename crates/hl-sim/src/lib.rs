@@ -2,9 +2,9 @@
 //! against it unchanged.
 //!
 //! A [`World`] is plain data: nodes, storages, users, virtual machines, tasks.
-//! [`Server::start`] puts it behind HTTPS, on threads of its own; whoever
-//! started it talks to the [`Running`] server without async. Started VMs become
-//! real through [`Guests`].
+//! [`Server::start`] puts it behind HTTPS, on threads of its own; the
+//! program that started it talks to the [`Running`] server without async. Started
+//! VMs become real through [`Guests`].
 //!
 //! A request goes gate -> http -> route -> api -> world: `gate` takes the
 //! connection, `http` the wire rules and who is asking, `route` finds the

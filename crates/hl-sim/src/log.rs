@@ -1,4 +1,4 @@
-//! The last requests, for tests and for whoever watches.
+//! The last requests, for tests and for a person who watches.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};

@@ -33,7 +33,7 @@ pub(super) struct Route {
     pub(super) handler: Handler,
 }
 
-/// A route for whoever is recognised.
+/// A route for every user who is logged in.
 pub(super) const fn route(
     method: &'static str,
     pattern: &'static str,

@@ -85,7 +85,7 @@ fn network(call: &Call<'_>) -> Answer {
     let wanted = call.params.text("type");
     let mut found = Vec::new();
     for (place, bridge) in node.bridges.iter().enumerate() {
-        // Bridges are listed for whoever may see or use them.
+        // Bridges are listed for users who may see or use them.
         let path = format!("/sdn/zones/localnetwork/{}", bridge.name);
         let seen = call.has(&world, &path, "SDN.Audit")
             || call.has(&world, &path, "SDN.Use")

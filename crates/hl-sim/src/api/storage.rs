@@ -178,7 +178,7 @@ fn content(call: &Call<'_>) -> Answer {
         .filter(|volume| wanted.is_none_or(|kind| kind == volume.content))
         .filter(|volume| vmid.is_none_or(|vmid| volume.vmid.map(u64::from) == Some(vmid)))
         .filter(|volume| {
-            // Disks of a VM are shown to whoever may see the VM.
+            // Disks of a VM are shown to users who may see the VM.
             all || volume.vmid.is_none_or(|vmid| {
                 let path = format!("/vms/{vmid}");
                 call.has(&world, &path, "VM.Audit") || call.has(&world, &path, "VM.Config.Disk")
