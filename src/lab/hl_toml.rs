@@ -8,125 +8,47 @@ use super::timeouts::{NO_LIMIT, parse_duration};
 use super::variables::{self, Group};
 use crate::base::host_port;
 use crate::diag::{Diagnostic, Failure, Source};
-use crate::shape::{self, Form, Format, Node, Others, Record, Shape, key};
+use crate::shape::{self, Form, Format, Node, Nothing, Shape, key, tables};
 
-/// `hl.toml`
-static HL: Record = Record {
-    what: "`hl.toml`",
-    others: Others::Refused,
-    keys: &[
-        key(
-            "lab",
-            Shape::Record(&LAB),
-            "What the lab is called and what it does by default",
-        ),
-        key(
-            "env",
-            Shape::Named(&VARIABLE, &Shape::Text),
-            "The weakest source of variables",
-        ),
+tables! {
+    Nothing;
+
+    /// `hl.toml`
+    static HL = "`hl.toml`", Refused [
+        key("lab", Shape::Record(&LAB), "What the lab is called and what it does by default"),
+        key("env", Shape::Named(&VARIABLE, &Shape::Text), "The weakest source of variables"),
         key("doppler", Shape::Record(&DOPPLER), "Doppler"),
-        key(
-            "ssh",
-            Shape::Record(&SSH),
-            "One set for packer, waiting and ansible",
-        ),
-        key(
-            "network",
-            Shape::Record(&NETWORK),
-            "How the lab's machines are reached",
-        ),
-        key(
-            "timeouts",
-            Shape::Named(&TIER, &Shape::Form(&DURATION)),
-            "Tiers such as `quick = \"30s\"`; built-in ones may be changed",
-        ),
-        key(
-            "tools",
-            Shape::Keyed(&Shape::Text),
-            "Program to run for a tool, e.g. `tofu = \"terraform\"`",
-        ),
-        key(
-            "components",
-            Shape::Named(&COMPONENT, &TEXTS),
-            "Optional parts of the lab, each with the recipes that `up --with NAME` runs behind the default recipe of their layers, e.g. `metrics = [\"l4-metrics\"]`",
-        ),
-    ],
-};
+        key("ssh", Shape::Record(&SSH), "One set for packer, waiting and ansible"),
+        key("network", Shape::Record(&NETWORK), "How the lab's machines are reached"),
+        key("timeouts", Shape::Named(&TIER, &Shape::Form(&DURATION)), "Tiers such as `quick = \"30s\"`; built-in ones may be changed"),
+        key("tools", Shape::Keyed(&Shape::Text), "Program to run for a tool, e.g. `tofu = \"terraform\"`"),
+        key("components", Shape::Named(&COMPONENT, &TEXTS), "Optional parts of the lab, each with the recipes that `up --with NAME` runs behind the default recipe of their layers, e.g. `metrics = [\"l4-metrics\"]`"),
+    ];
+
+    static LAB = "`[lab]`", Refused [
+        key("name", Shape::Text, "Name, for people [lab]"),
+        key("env", Shape::Form(&ENVIRONMENT), "Default environment of L2 to L4 [dev]"),
+        key("allow_variables", Shape::List(&Shape::Form(&LOADER)), "Variables that the lab's files and Doppler may set though they can change what programs load and run, such as `PYTHONPATH`"),
+    ];
+
+    static DOPPLER = "`[doppler]`", Refused [
+        key("mode", Shape::Choice(&["on", "auto", "off"]), "on: asked unless `DOPPLER=0` or `CI`; auto: only when the program is installed and set up; off: never, unless `FORCE_DOPPLER=1` [on]"),
+        key("project", Shape::Text, "Doppler project [what `doppler setup` chose]"),
+        key("config", Shape::Text, "Doppler config [what `doppler setup` chose]"),
+    ];
+
+    static SSH = "`[ssh]`", Refused [
+        key("user", Shape::Text, "User that cloud-init makes on every VM [ops]"),
+        key("public_keys", TEXTS, "Public keys (`ssh-ed25519 AAAA...`) or paths to `.pub` files"),
+        key("identity", Shape::Text, "Private key file [the agent and OpenSSH's defaults]"),
+    ];
+
+    static NETWORK = "`[network]`", Refused [
+        key("vpn_peer", Shape::Form(&PEER), "An address behind the VPN, such as its hub's, that must answer before L3 and L4: `10.8.0.1`, or with a port that accepts connections `10.8.0.1:22`"),
+    ];
+}
 
 const TEXTS: Shape = Shape::List(&Shape::Text);
-
-static LAB: Record = Record {
-    what: "`[lab]`",
-    others: Others::Refused,
-    keys: &[
-        key("name", Shape::Text, "Name, for people [lab]"),
-        key(
-            "env",
-            Shape::Form(&ENVIRONMENT),
-            "Default environment of L2 to L4 [dev]",
-        ),
-        key(
-            "allow_variables",
-            Shape::List(&Shape::Form(&LOADER)),
-            "Variables that the lab's files and Doppler may set though they can change what programs load and run, such as `PYTHONPATH`",
-        ),
-    ],
-};
-
-static DOPPLER: Record = Record {
-    what: "`[doppler]`",
-    others: Others::Refused,
-    keys: &[
-        key(
-            "mode",
-            Shape::Choice(&["on", "auto", "off"]),
-            "on: asked unless `DOPPLER=0` or `CI`; auto: only when the program is installed and set up; off: never, unless `FORCE_DOPPLER=1` [on]",
-        ),
-        key(
-            "project",
-            Shape::Text,
-            "Doppler project [what `doppler setup` chose]",
-        ),
-        key(
-            "config",
-            Shape::Text,
-            "Doppler config [what `doppler setup` chose]",
-        ),
-    ],
-};
-
-static SSH: Record = Record {
-    what: "`[ssh]`",
-    others: Others::Refused,
-    keys: &[
-        key(
-            "user",
-            Shape::Text,
-            "User that cloud-init makes on every VM [ops]",
-        ),
-        key(
-            "public_keys",
-            TEXTS,
-            "Public keys (`ssh-ed25519 AAAA...`) or paths to `.pub` files",
-        ),
-        key(
-            "identity",
-            Shape::Text,
-            "Private key file [the agent and OpenSSH's defaults]",
-        ),
-    ],
-};
-
-static NETWORK: Record = Record {
-    what: "`[network]`",
-    others: Others::Refused,
-    keys: &[key(
-        "vpn_peer",
-        Shape::Form(&PEER),
-        "An address behind the VPN, such as its hub's, that must answer before L3 and L4: `10.8.0.1`, or with a port that accepts connections `10.8.0.1:22`",
-    )],
-};
 
 /// Variables that decide whether Doppler is asked, before `[env]` is looked at.
 const TOO_LATE: &[&str] = &["DOPPLER", "FORCE_DOPPLER", "CI"];
