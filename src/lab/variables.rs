@@ -34,8 +34,6 @@ pub struct Variable {
     pub secret: bool,
     /// Layers that cannot work without it.
     pub required: &'static [&'static str],
-    /// Layers that look at it.
-    pub used: &'static [&'static str],
     /// Set to nothing it is not the default: a CI variable that nobody filled
     /// in must not mean yes.
     pub empty_counts: bool,
@@ -43,225 +41,75 @@ pub struct Variable {
 
 const NODE: &[&str] = &["l0", "l1", "l2"];
 const BUILD: &[&str] = &["l0", "l1"];
-const NONE: &[&str] = &[];
+
+/// Rows: the group and the name, the default or an example, what it is, other fields.
+macro_rules! variables {
+    ($($group:ident $name:literal, $shown:ident $value:literal, $doc:literal $(, $field:ident: $is:expr)*;)*) => {
+        &[$(Variable {
+            name: $name,
+            group: Group::$group,
+            $shown: $value,
+            doc: $doc,
+            $($field: $is,)*
+            ..UNSET
+        }),*]
+    };
+}
+
+/// What most variables are.
+const UNSET: Variable = Variable {
+    name: "",
+    group: Group::Flag,
+    default: "",
+    example: "",
+    doc: "",
+    secret: false,
+    required: &[],
+    empty_counts: false,
+};
 
 /// The table, by group, in the order in which it is documented.
-pub const ALL: &[Variable] = &[
-    doppler("DOPPLER", "1", "", "`0`: Doppler is not asked"),
-    doppler(
-        "FORCE_DOPPLER",
-        "0",
-        "",
-        "`1`: Doppler is asked even with `CI=true` or `mode = \"off\"`",
-    ),
-    doppler(
-        "CI",
-        "",
-        "true",
-        "`true`: Doppler is not asked, and nothing is drawn that moves",
-    ),
-    Variable {
-        secret: true,
-        ..doppler(
-            "DOPPLER_TOKEN",
-            "",
-            "dp.st.dev.xxxx",
-            "service token, instead of `doppler login`",
-        )
-    },
-    doppler(
-        "DOPPLER_PROJECT",
-        "",
-        "homelab",
-        "project; wins over `hl.toml` and `doppler setup`",
-    ),
-    doppler(
-        "DOPPLER_CONFIG",
-        "",
-        "dev",
-        "config; wins over `hl.toml` and `doppler setup`",
-    ),
-    doppler(
-        "DOPPLER_ENVIRONMENT",
-        "",
-        "dev",
-        "given by Doppler: the environment its values belong to",
-    ),
-    required(
-        "PVE_ACCESS_HOST",
-        "192.168.1.10",
-        "node's address or name, perhaps with scheme and port (`https://pve.lab.example:8006`)",
-    ),
-    required("PM_TOKEN_ID", "hl@pve!hl", "API token: `USER@REALM!NAME`"),
-    Variable {
-        secret: true,
-        ..required(
-            "PM_TOKEN_SECRET",
-            "00000000-0000-4000-8000-000000000000",
-            "the token's secret, shown once when it is made",
-        )
-    },
-    required("PVE_NODE", "pve", "name of the node"),
-    required(
-        "PVE_STORAGE_VM",
-        "local-lvm",
-        "storage for the disks of virtual machines",
-    ),
-    Variable {
-        group: Group::Proxmox,
-        required: BUILD,
-        ..optional(
-            "PVE_BUILD_ADDRESS",
-            "",
-            "192.168.1.250/24,gw=192.168.1.1",
-            "free address for the machine that a template is built on: `ADDRESS/BITS,gw=GATEWAY`",
-            BUILD,
-        )
-    },
-    optional(
-        "PVE_STORAGE_ISO",
-        "local",
-        "",
-        "storage for ISO images",
-        BUILD,
-    ),
-    optional(
-        "PVE_STORAGE_IMPORT",
-        "local",
-        "",
-        "storage with content type `import`, for cloud images",
-        BUILD,
-    ),
-    optional(
-        "PVE_BRIDGE",
-        "vmbr0",
-        "",
-        "bridge of the virtual machines",
-        NODE,
-    ),
-    optional(
-        "PVE_CA_FILE",
-        "",
-        "/etc/ssl/pve-root-ca.pem",
-        "PEM file to trust beside the system's roots",
-        NODE,
-    ),
-    optional(
-        "PVE_FINGERPRINT",
-        "",
-        "AB:CD:...",
-        "SHA-256 of the one certificate to trust",
-        NODE,
-    ),
-    optional(
-        "PVE_TLS_INSECURE",
-        "0",
-        "",
-        "`1`: the certificate is not verified; warns on every run",
-        NODE,
-    ),
-    Variable {
-        empty_counts: true,
-        ..optional(
-            "UPDATE_STABLE",
-            "yes",
-            "",
-            "anything but `yes`, nothing included: a new template or ISO is not promoted to stable",
-            &["l1"],
-        )
-    },
-    optional(
-        "L0_MIN_FREE_GIB_ISO",
-        "4",
-        "",
-        "free space wanted on the ISO and import storages, in GiB",
-        &["l0"],
-    ),
-    optional(
-        "L0_MIN_FREE_PCT_VM",
-        "10",
-        "",
-        "free space wanted on the VM storage, in percent",
-        &["l0"],
-    ),
-    flag("HL_LAB", "", "/srv/lab", "`--lab`: the lab's directory"),
-    flag(
-        "HL_DRY_RUN",
-        "0",
-        "",
-        "`--dry-run`: nothing changes anywhere",
-    ),
-    flag(
-        "DRY_RUN",
-        "",
-        "true",
-        "`true` or `false`: wins over `dry_run` in `config/settings.env`, yields to `--dry-run`",
-    ),
-    flag(
-        "HL_YES",
-        "0",
-        "",
-        "`--yes`: what needs approval is approved",
-    ),
-    flag(
-        "HL_NO_INPUT",
-        "0",
-        "",
-        "`--no-input`: nothing is ever asked",
-    ),
-    flag("HL_JOBS", "", "4", "`--jobs`: steps that run at once"),
-    flag(
-        "HL_KEEP_GOING",
-        "0",
-        "",
-        "`--keep-going`: go on with what does not depend on a failure",
-    ),
-    flag(
-        "HL_INTERRUPT",
-        "0",
-        "",
-        "`--interrupt`: stop what a killed run left behind instead of waiting for it",
-    ),
-    flag("HL_TIMEOUT", "", "30m", "`--timeout`: for each step"),
-    flag(
-        "HL_RUN_TIMEOUT",
-        "",
-        "2h",
-        "`--run-timeout`: for the whole run",
-    ),
-    flag("HL_JSON", "0", "", "`--json`: data for machines on stdout"),
-    flag(
-        "HL_EVENTS",
-        "",
-        "json",
-        "`--events`: every event as a line of JSON",
-    ),
-    flag(
-        "HL_JUNIT",
-        "",
-        "reports/junit.xml",
-        "`--junit`: writes the run as a JUnit file",
-    ),
-    flag(
-        "HL_OUTPUT",
-        "auto",
-        "",
-        "`--output`: `auto`, `live`, `prefix`, `group` or `quiet`",
-    ),
-    flag(
-        "HL_COLOR",
-        "auto",
-        "",
-        "`--color`: `auto`, `always` or `never`",
-    ),
-    flag("HL_QUIET", "0", "", "`-q`: less narration"),
-    flag("HL_VERBOSE", "0", "", "`-v`: more narration"),
-    flag(
-        "HL_LOG",
-        "",
-        "hl::pve=debug",
-        "what a run traces to stderr: `info`, `debug`, `trace`, or `TARGET=LEVEL`, several with commas",
-    ),
+pub const ALL: &[Variable] = variables![
+    Doppler "DOPPLER", default "1", "`0`: Doppler is not asked";
+    Doppler "FORCE_DOPPLER", default "0", "`1`: Doppler is asked even with `CI=true` or `mode = \"off\"`";
+    Doppler "CI", example "true", "`true`: Doppler is not asked, and nothing is drawn that moves";
+    Doppler "DOPPLER_TOKEN", example "dp.st.dev.xxxx", "service token, instead of `doppler login`", secret: true;
+    Doppler "DOPPLER_PROJECT", example "homelab", "project; wins over `hl.toml` and `doppler setup`";
+    Doppler "DOPPLER_CONFIG", example "dev", "config; wins over `hl.toml` and `doppler setup`";
+    Doppler "DOPPLER_ENVIRONMENT", example "dev", "given by Doppler: the environment its values belong to";
+    Proxmox "PVE_ACCESS_HOST", example "192.168.1.10", "node's address or name, perhaps with scheme and port (`https://pve.lab.example:8006`)", required: NODE;
+    Proxmox "PM_TOKEN_ID", example "hl@pve!hl", "API token: `USER@REALM!NAME`", required: NODE;
+    Proxmox "PM_TOKEN_SECRET", example "00000000-0000-4000-8000-000000000000", "the token's secret, shown once when it is made", required: NODE, secret: true;
+    Proxmox "PVE_NODE", example "pve", "name of the node", required: NODE;
+    Proxmox "PVE_STORAGE_VM", example "local-lvm", "storage for the disks of virtual machines", required: NODE;
+    Proxmox "PVE_BUILD_ADDRESS", example "192.168.1.250/24,gw=192.168.1.1", "free address for the machine that a template is built on: `ADDRESS/BITS,gw=GATEWAY`", required: BUILD;
+    Layers "PVE_STORAGE_ISO", default "local", "storage for ISO images";
+    Layers "PVE_STORAGE_IMPORT", default "local", "storage with content type `import`, for cloud images";
+    Layers "PVE_BRIDGE", default "vmbr0", "bridge of the virtual machines";
+    Layers "PVE_CA_FILE", example "/etc/ssl/pve-root-ca.pem", "PEM file to trust beside the system's roots";
+    Layers "PVE_FINGERPRINT", example "AB:CD:...", "SHA-256 of the one certificate to trust";
+    Layers "PVE_TLS_INSECURE", default "0", "`1`: the certificate is not verified; warns on every run";
+    Layers "UPDATE_STABLE", default "yes", "anything but `yes`, nothing included: a new template or ISO is not promoted to stable", empty_counts: true;
+    Layers "L0_MIN_FREE_GIB_ISO", default "4", "free space wanted on the ISO and import storages, in GiB";
+    Layers "L0_MIN_FREE_PCT_VM", default "10", "free space wanted on the VM storage, in percent";
+    Flag "HL_LAB", example "/srv/lab", "`--lab`: the lab's directory";
+    Flag "HL_DRY_RUN", default "0", "`--dry-run`: nothing changes anywhere";
+    Flag "DRY_RUN", example "true", "`true` or `false`: wins over `dry_run` in `config/settings.env`, yields to `--dry-run`";
+    Flag "HL_YES", default "0", "`--yes`: what needs approval is approved";
+    Flag "HL_NO_INPUT", default "0", "`--no-input`: nothing is ever asked";
+    Flag "HL_JOBS", example "4", "`--jobs`: steps that run at once";
+    Flag "HL_KEEP_GOING", default "0", "`--keep-going`: go on with what does not depend on a failure";
+    Flag "HL_INTERRUPT", default "0", "`--interrupt`: stop what a killed run left behind instead of waiting for it";
+    Flag "HL_TIMEOUT", example "30m", "`--timeout`: for each step";
+    Flag "HL_RUN_TIMEOUT", example "2h", "`--run-timeout`: for the whole run";
+    Flag "HL_JSON", default "0", "`--json`: data for machines on stdout";
+    Flag "HL_EVENTS", example "json", "`--events`: every event as a line of JSON";
+    Flag "HL_JUNIT", example "reports/junit.xml", "`--junit`: writes the run as a JUnit file";
+    Flag "HL_OUTPUT", default "auto", "`--output`: `auto`, `live`, `prefix`, `group` or `quiet`";
+    Flag "HL_COLOR", default "auto", "`--color`: `auto`, `always` or `never`";
+    Flag "HL_QUIET", default "0", "`-q`: less narration";
+    Flag "HL_VERBOSE", default "0", "`-v`: more narration";
+    Flag "HL_LOG", example "hl::pve=debug", "what a run traces to stderr: `info`, `debug`, `trace`, or `TARGET=LEVEL`, several with commas";
 ];
 
 /// The variable of that name.
@@ -310,67 +158,6 @@ const SECRET_ENDINGS: &[&str] = &[
     "APIKEY",
     "CREDENTIALS",
 ];
-
-const fn doppler(
-    name: &'static str,
-    default: &'static str,
-    example: &'static str,
-    doc: &'static str,
-) -> Variable {
-    Variable {
-        name,
-        group: Group::Doppler,
-        default,
-        example,
-        doc,
-        secret: false,
-        required: NONE,
-        used: NONE,
-        empty_counts: false,
-    }
-}
-
-const fn required(name: &'static str, example: &'static str, doc: &'static str) -> Variable {
-    Variable {
-        name,
-        group: Group::Proxmox,
-        default: "",
-        example,
-        doc,
-        secret: false,
-        required: NODE,
-        used: NODE,
-        empty_counts: false,
-    }
-}
-
-const fn optional(
-    name: &'static str,
-    default: &'static str,
-    example: &'static str,
-    doc: &'static str,
-    used: &'static [&'static str],
-) -> Variable {
-    Variable {
-        group: Group::Layers,
-        default,
-        required: NONE,
-        used,
-        ..required(name, example, doc)
-    }
-}
-
-const fn flag(
-    name: &'static str,
-    default: &'static str,
-    example: &'static str,
-    doc: &'static str,
-) -> Variable {
-    Variable {
-        group: Group::Flag,
-        ..doppler(name, default, example, doc)
-    }
-}
 
 #[cfg(test)]
 mod tests {
