@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::words;
 use super::world::{AclEntry, World};
 
 /// The name that may do everything.
@@ -11,70 +12,36 @@ pub(super) const ROOT: &str = "root@pam";
 pub(super) type Rights = BTreeMap<String, bool>;
 
 /// Privileges that every release has.
-const COMMON: &[&str] = &[
-    "Datastore.Allocate",
-    "Datastore.AllocateSpace",
-    "Datastore.AllocateTemplate",
-    "Datastore.Audit",
-    "Group.Allocate",
-    "Mapping.Audit",
-    "Mapping.Modify",
-    "Mapping.Use",
-    "Permissions.Modify",
-    "Pool.Allocate",
-    "Pool.Audit",
-    "Realm.Allocate",
-    "Realm.AllocateUser",
-    "SDN.Allocate",
-    "SDN.Audit",
-    "SDN.Use",
-    "Sys.AccessNetwork",
-    "Sys.Audit",
-    "Sys.Console",
-    "Sys.Incoming",
-    "Sys.Modify",
-    "Sys.PowerMgmt",
-    "Sys.Syslog",
-    "User.Modify",
-    "VM.Allocate",
-    "VM.Audit",
-    "VM.Backup",
-    "VM.Clone",
-    "VM.Config.CDROM",
-    "VM.Config.CPU",
-    "VM.Config.Cloudinit",
-    "VM.Config.Disk",
-    "VM.Config.HWType",
-    "VM.Config.Memory",
-    "VM.Config.Network",
-    "VM.Config.Options",
-    "VM.Console",
-    "VM.Migrate",
-    "VM.PowerMgmt",
-    "VM.Snapshot",
-    "VM.Snapshot.Rollback",
-];
+const COMMON: &str = "
+    Datastore.Allocate Datastore.AllocateSpace Datastore.AllocateTemplate Datastore.Audit
+    Group.Allocate Mapping.Audit Mapping.Modify Mapping.Use Permissions.Modify Pool.Allocate
+    Pool.Audit Realm.Allocate Realm.AllocateUser SDN.Allocate SDN.Audit SDN.Use
+    Sys.AccessNetwork Sys.Audit Sys.Console Sys.Incoming Sys.Modify Sys.PowerMgmt Sys.Syslog
+    User.Modify VM.Allocate VM.Audit VM.Backup VM.Clone VM.Config.CDROM VM.Config.CPU
+    VM.Config.Cloudinit VM.Config.Disk VM.Config.HWType VM.Config.Memory VM.Config.Network
+    VM.Config.Options VM.Console VM.Migrate VM.PowerMgmt VM.Snapshot VM.Snapshot.Rollback";
 
-const SINCE_9: &[&str] = &[
-    "VM.GuestAgent.Audit",
-    "VM.GuestAgent.FileRead",
-    "VM.GuestAgent.FileSystemMgmt",
-    "VM.GuestAgent.FileWrite",
-    "VM.GuestAgent.Unrestricted",
-    "VM.Replicate",
-];
+const SINCE_9: &str = "
+    VM.GuestAgent.Audit VM.GuestAgent.FileRead VM.GuestAgent.FileSystemMgmt
+    VM.GuestAgent.FileWrite VM.GuestAgent.Unrestricted VM.Replicate";
 
-const UNTIL_8: &[&str] = &["VM.Monitor"];
+const UNTIL_8: &str = "VM.Monitor";
 
 /// All privileges of a release.
 pub(super) fn privileges(major: u32) -> BTreeSet<String> {
     let own = if major >= 9 { SINCE_9 } else { UNTIL_8 };
-    COMMON
-        .iter()
-        .chain(own)
-        .map(|name| (*name).to_owned())
-        .collect()
+    let all = COMMON.split_whitespace().chain(own.split_whitespace());
+    all.map(str::to_owned).collect()
 }
+
+/// What an administrator of the role `PVEAdmin` may not.
+const ONLY_ROOT: &str = "
+    Permissions.Modify Realm.Allocate Realm.AllocateUser Sys.AccessNetwork Sys.Incoming Sys.Modify
+    Sys.PowerMgmt";
+
+const VM_USER: &str = "
+    VM.Audit VM.Backup VM.Config.CDROM VM.Config.Cloudinit VM.Console VM.GuestAgent.Audit
+    VM.PowerMgmt";
 
 /// The roles that Proxmox VE is delivered with.
 pub(super) fn builtin_roles(major: u32) -> BTreeMap<String, BTreeSet<String>> {
@@ -82,67 +49,33 @@ pub(super) fn builtin_roles(major: u32) -> BTreeMap<String, BTreeSet<String>> {
     let pick = |test: &dyn Fn(&str) -> bool| -> BTreeSet<String> {
         all.iter().filter(|name| test(name)).cloned().collect()
     };
-    let root_like = ["Permissions.Modify", "Sys.PowerMgmt", "Realm.Allocate"];
-    let user = |name: &str| {
-        matches!(
-            name,
-            "VM.Audit"
-                | "VM.Backup"
-                | "VM.Config.CDROM"
-                | "VM.Config.Cloudinit"
-                | "VM.Console"
-                | "VM.PowerMgmt"
-                | "VM.GuestAgent.Audit"
-        )
-    };
-    let roles: [(&str, BTreeSet<String>); 13] = [
+    let family = |start: &str| pick(&|name| name.starts_with(start));
+    let only = |table: &str| pick(&|name| words::has(table, name));
+    let roles = [
         ("Administrator", all.clone()),
         ("NoAccess", BTreeSet::new()),
-        (
-            "PVEAdmin",
-            pick(&|name| {
-                !root_like.contains(&name)
-                    && !matches!(
-                        name,
-                        "Sys.Modify" | "Sys.AccessNetwork" | "Sys.Incoming" | "Realm.AllocateUser"
-                    )
-            }),
-        ),
+        ("PVEAdmin", pick(&|name| !words::has(ONLY_ROOT, name))),
         ("PVEAuditor", pick(&|name| name.ends_with(".Audit"))),
-        ("PVEVMAdmin", pick(&|name| name.starts_with("VM."))),
-        ("PVEVMUser", pick(&user)),
-        (
-            "PVETemplateUser",
-            pick(&|name| matches!(name, "VM.Audit" | "VM.Clone")),
-        ),
-        (
-            "PVEDatastoreAdmin",
-            pick(&|name| name.starts_with("Datastore.")),
-        ),
+        ("PVEVMAdmin", family("VM.")),
+        ("PVEVMUser", only(VM_USER)),
+        ("PVETemplateUser", only("VM.Audit VM.Clone")),
+        ("PVEDatastoreAdmin", family("Datastore.")),
         (
             "PVEDatastoreUser",
-            pick(&|name| matches!(name, "Datastore.AllocateSpace" | "Datastore.Audit")),
+            only("Datastore.AllocateSpace Datastore.Audit"),
         ),
-        ("PVESDNAdmin", pick(&|name| name.starts_with("SDN."))),
-        (
-            "PVESDNUser",
-            pick(&|name| matches!(name, "SDN.Audit" | "SDN.Use")),
-        ),
-        ("PVEPoolAdmin", pick(&|name| name.starts_with("Pool."))),
+        ("PVESDNAdmin", family("SDN.")),
+        ("PVESDNUser", only("SDN.Audit SDN.Use")),
+        ("PVEPoolAdmin", family("Pool.")),
         (
             "PVESysAdmin",
-            pick(&|name| {
-                matches!(
-                    name,
-                    "Sys.Audit" | "Sys.Console" | "Sys.Syslog" | "Permissions.Modify"
-                )
-            }),
+            only("Sys.Audit Sys.Console Sys.Syslog Permissions.Modify"),
         ),
     ];
-    roles
+    let named = roles
         .into_iter()
-        .map(|(name, rights)| (name.to_owned(), rights))
-        .collect()
+        .map(|(name, rights)| (name.to_owned(), rights));
+    named.collect()
 }
 
 /// The rights that `who` (a user or a token) has on `path`.

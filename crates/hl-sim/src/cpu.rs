@@ -2,122 +2,30 @@
 //! that it lets a VM set.
 
 use super::drive::{boolean, properties};
+use super::words;
 
 /// The types that are built in, those of later QEMU versions included.
-const TYPES: &[&str] = &[
-    "486",
-    "athlon",
-    "Broadwell",
-    "Broadwell-IBRS",
-    "Broadwell-noTSX",
-    "Broadwell-noTSX-IBRS",
-    "Cascadelake-Server",
-    "Cascadelake-Server-noTSX",
-    "Cascadelake-Server-v2",
-    "Cascadelake-Server-v4",
-    "Cascadelake-Server-v5",
-    "ClearwaterForest",
-    "ClearwaterForest-v1",
-    "Conroe",
-    "Cooperlake",
-    "Cooperlake-v2",
-    "core2duo",
-    "coreduo",
-    "EPYC",
-    "EPYC-Genoa",
-    "EPYC-Genoa-v2",
-    "EPYC-IBPB",
-    "EPYC-Milan",
-    "EPYC-Milan-v2",
-    "EPYC-Milan-v3",
-    "EPYC-Rome",
-    "EPYC-Rome-v2",
-    "EPYC-Rome-v3",
-    "EPYC-Rome-v4",
-    "EPYC-Rome-v5",
-    "EPYC-Turin",
-    "EPYC-v3",
-    "EPYC-v4",
-    "EPYC-v5",
-    "GraniteRapids",
-    "GraniteRapids-v2",
-    "GraniteRapids-v3",
-    "Haswell",
-    "Haswell-IBRS",
-    "Haswell-noTSX",
-    "Haswell-noTSX-IBRS",
-    "host",
-    "Icelake-Client",
-    "Icelake-Client-noTSX",
-    "Icelake-Server",
-    "Icelake-Server-noTSX",
-    "Icelake-Server-v3",
-    "Icelake-Server-v4",
-    "Icelake-Server-v5",
-    "Icelake-Server-v6",
-    "Icelake-Server-v7",
-    "IvyBridge",
-    "IvyBridge-IBRS",
-    "KnightsMill",
-    "kvm32",
-    "kvm64",
-    "max",
-    "Nehalem",
-    "Nehalem-IBRS",
-    "Opteron_G1",
-    "Opteron_G2",
-    "Opteron_G3",
-    "Opteron_G4",
-    "Opteron_G5",
-    "Penryn",
-    "pentium",
-    "pentium2",
-    "pentium3",
-    "phenom",
-    "qemu32",
-    "qemu64",
-    "SandyBridge",
-    "SandyBridge-IBRS",
-    "SapphireRapids",
-    "SapphireRapids-v2",
-    "SapphireRapids-v3",
-    "SapphireRapids-v4",
-    "SierraForest",
-    "SierraForest-v2",
-    "SierraForest-v3",
-    "Skylake-Client",
-    "Skylake-Client-IBRS",
-    "Skylake-Client-noTSX-IBRS",
-    "Skylake-Client-v4",
-    "Skylake-Server",
-    "Skylake-Server-IBRS",
-    "Skylake-Server-noTSX-IBRS",
-    "Skylake-Server-v4",
-    "Skylake-Server-v5",
-    "Westmere",
-    "Westmere-IBRS",
-    "x86-64-v2",
-    "x86-64-v2-AES",
-    "x86-64-v3",
-    "x86-64-v4",
-];
+const TYPES: &str = "
+    486 athlon Broadwell Broadwell-IBRS Broadwell-noTSX Broadwell-noTSX-IBRS Cascadelake-Server
+    Cascadelake-Server-noTSX Cascadelake-Server-v2 Cascadelake-Server-v4 Cascadelake-Server-v5
+    ClearwaterForest ClearwaterForest-v1 Conroe Cooperlake Cooperlake-v2 core2duo coreduo EPYC
+    EPYC-Genoa EPYC-Genoa-v2 EPYC-IBPB EPYC-Milan EPYC-Milan-v2 EPYC-Milan-v3 EPYC-Rome
+    EPYC-Rome-v2 EPYC-Rome-v3 EPYC-Rome-v4 EPYC-Rome-v5 EPYC-Turin EPYC-v3 EPYC-v4 EPYC-v5
+    GraniteRapids GraniteRapids-v2 GraniteRapids-v3 Haswell Haswell-IBRS Haswell-noTSX
+    Haswell-noTSX-IBRS host Icelake-Client Icelake-Client-noTSX Icelake-Server
+    Icelake-Server-noTSX Icelake-Server-v3 Icelake-Server-v4 Icelake-Server-v5 Icelake-Server-v6
+    Icelake-Server-v7 IvyBridge IvyBridge-IBRS KnightsMill kvm32 kvm64 max Nehalem Nehalem-IBRS
+    Opteron_G1 Opteron_G2 Opteron_G3 Opteron_G4 Opteron_G5 Penryn pentium pentium2 pentium3
+    phenom qemu32 qemu64 SandyBridge SandyBridge-IBRS SapphireRapids SapphireRapids-v2
+    SapphireRapids-v3 SapphireRapids-v4 SierraForest SierraForest-v2 SierraForest-v3
+    Skylake-Client Skylake-Client-IBRS Skylake-Client-noTSX-IBRS Skylake-Client-v4
+    Skylake-Server Skylake-Server-IBRS Skylake-Server-noTSX-IBRS Skylake-Server-v4
+    Skylake-Server-v5 Westmere Westmere-IBRS x86-64-v2 x86-64-v2-AES x86-64-v3 x86-64-v4";
 
 /// The flags that a VM may set.
-const FLAGS: &[&str] = &[
-    "pcid",
-    "spec-ctrl",
-    "ibpb",
-    "ssbd",
-    "virt-ssbd",
-    "amd-ssbd",
-    "amd-no-ssb",
-    "pdpe1gb",
-    "md-clear",
-    "hv-tlbflush",
-    "hv-evmcs",
-    "aes",
-    "nested-virt",
-];
+const FLAGS: &str = "
+    pcid spec-ctrl ibpb ssbd virt-ssbd amd-ssbd amd-no-ssb pdpe1gb md-clear hv-tlbflush hv-evmcs
+    aes nested-virt";
 
 /// Checks a `cpu`; the error is the text that Proxmox VE gives.
 pub(super) fn check(text: &str) -> Result<(), String> {
@@ -158,7 +66,7 @@ pub(super) fn check(text: &str) -> Result<(), String> {
         // A simulated cluster defines none.
         return Err(format!("Custom cputype '{own}' not found"));
     }
-    if TYPES.contains(&kind.as_str()) {
+    if words::has(TYPES, kind) {
         return Ok(());
     }
     Err(format!(
@@ -169,14 +77,14 @@ pub(super) fn check(text: &str) -> Result<(), String> {
 fn flags(text: &str) -> Result<(), String> {
     let known = |flag: &str| {
         flag.strip_prefix(['+', '-'])
-            .is_some_and(|name| FLAGS.contains(&name))
+            .is_some_and(|name| words::has(FLAGS, name))
     };
     if text.split(';').all(known) {
         return Ok(());
     }
     Err(format!(
         "VM-specific CPU flags must be a subset of: {}",
-        FLAGS.join(", ")
+        words::list(FLAGS)
     ))
 }
 

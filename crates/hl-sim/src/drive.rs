@@ -3,86 +3,25 @@
 use std::collections::BTreeMap;
 
 use super::size;
+use super::words;
 
 /// The options of a drive whose text is a yes or a no.
-const DRIVE_FLAGS: &[&str] = &[
-    "backup",
-    "detect_zeroes",
-    "iothread",
-    "replicate",
-    "ro",
-    "scsiblock",
-    "shared",
-    "snapshot",
-    "ssd",
-];
+const DRIVE_FLAGS: &str = "
+    backup detect_zeroes iothread replicate ro scsiblock shared snapshot ssd";
 
 /// What else a drive may carry.
-const DRIVE_OPTIONS: &[&str] = &[
-    "aio",
-    "bps",
-    "bps_max_length",
-    "bps_rd",
-    "bps_rd_max_length",
-    "bps_wr",
-    "bps_wr_max_length",
-    "cache",
-    "cyls",
-    "discard",
-    "efitype",
-    "format",
-    "heads",
-    "import-from",
-    "iops",
-    "iops_max",
-    "iops_max_length",
-    "iops_rd",
-    "iops_rd_max",
-    "iops_rd_max_length",
-    "iops_wr",
-    "iops_wr_max",
-    "iops_wr_max_length",
-    "mbps",
-    "mbps_max",
-    "mbps_rd",
-    "mbps_rd_max",
-    "mbps_wr",
-    "mbps_wr_max",
-    "media",
-    "model",
-    "ms-cert",
-    "pre-enrolled-keys",
-    "product",
-    "queues",
-    "rerror",
-    "secs",
-    "serial",
-    "size",
-    "trans",
-    "vendor",
-    "version",
-    "werror",
-    "wwn",
-];
+const DRIVE_OPTIONS: &str = "
+    aio bps bps_max_length bps_rd bps_rd_max_length bps_wr bps_wr_max_length cache cyls discard
+    efitype format heads import-from iops iops_max iops_max_length iops_rd iops_rd_max
+    iops_rd_max_length iops_wr iops_wr_max iops_wr_max_length mbps mbps_max mbps_rd mbps_rd_max
+    mbps_wr mbps_wr_max media model ms-cert pre-enrolled-keys product queues rerror secs serial
+    size trans vendor version werror wwn";
 
-const NET_OPTIONS: &[&str] = &["bridge", "mtu", "queues", "rate", "tag", "trunks"];
-const NET_FLAGS: &[&str] = &["firewall", "link_down"];
-const NET_MODELS: &[&str] = &[
-    "e1000",
-    "e1000-82540em",
-    "e1000-82544gc",
-    "e1000-82545em",
-    "e1000e",
-    "i82551",
-    "i82557b",
-    "i82559er",
-    "ne2k_isa",
-    "ne2k_pci",
-    "pcnet",
-    "rtl8139",
-    "virtio",
-    "vmxnet3",
-];
+const NET_OPTIONS: &str = "bridge mtu queues rate tag trunks";
+const NET_FLAGS: &str = "firewall link_down";
+const NET_MODELS: &str = "
+    e1000 e1000-82540em e1000-82544gc e1000-82545em e1000e i82551 i82557b i82559er ne2k_isa
+    ne2k_pci pcnet rtl8139 virtio vmxnet3";
 
 /// A drive: what is in it, and its options.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -168,8 +107,8 @@ impl Net {
     pub(super) fn parse(text: &str) -> Result<Self, String> {
         let mut options = properties(text, "model", "model")?;
         let alias = NET_MODELS
-            .iter()
-            .find_map(|model| Some(((*model).to_owned(), options.remove(*model)?)));
+            .split_whitespace()
+            .find_map(|model| Some((model.to_owned(), options.remove(model)?)));
         let (model, alias_mac) = match alias {
             Some((model, mac)) => (model, Some(mac)),
             None => match options.remove("model") {
@@ -177,10 +116,10 @@ impl Net {
                 None => return Err("model: property is missing and it is not optional".to_owned()),
             },
         };
-        if !NET_MODELS.contains(&model.as_str()) {
+        if !words::has(NET_MODELS, &model) {
             return Err(format!(
                 "model: value '{model}' does not have a value in the enumeration '{}'",
-                NET_MODELS.join(", ")
+                words::list(NET_MODELS)
             ));
         }
         let mac = alias_mac.or_else(|| options.remove("macaddr"));
@@ -263,9 +202,9 @@ pub(super) fn agent_enabled(text: &str) -> bool {
         .unwrap_or(false)
 }
 
-fn flags(options: &mut BTreeMap<String, String>, names: &[&str]) -> Result<(), String> {
+fn flags(options: &mut BTreeMap<String, String>, names: &str) -> Result<(), String> {
     for (name, value) in options.iter_mut() {
-        if !names.contains(&name.as_str()) {
+        if !words::has(names, name) {
             continue;
         }
         match boolean(value) {
@@ -280,10 +219,10 @@ fn flags(options: &mut BTreeMap<String, String>, names: &[&str]) -> Result<(), S
     Ok(())
 }
 
-fn known(options: &BTreeMap<String, String>, tables: &[&[&str]]) -> Result<(), String> {
+fn known(options: &BTreeMap<String, String>, tables: &[&str]) -> Result<(), String> {
     let strange = options
         .keys()
-        .find(|name| !tables.iter().any(|table| table.contains(&name.as_str())));
+        .find(|name| !tables.iter().any(|table| words::has(table, name)));
     match strange {
         None => Ok(()),
         Some(name) => Err(format!(

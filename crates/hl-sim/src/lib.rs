@@ -47,6 +47,7 @@ mod upload;
 mod vm;
 mod vmkeys;
 mod volume;
+mod words;
 mod world;
 
 pub use guests::{GuestSpec, Guests, NoGuests};

@@ -12,6 +12,7 @@ use crate::power;
 use crate::route::{Route, route};
 use crate::show;
 use crate::vm::{Vm, drives};
+use crate::words;
 
 const CHANGE: &[Param] = &[
     opt("delete", Text),
@@ -158,17 +159,8 @@ fn pending(call: &Call<'_>) -> Answer {
     Ok(Value::Array(lines))
 }
 
-const CLOUDINIT_KEYS: &[&str] = &[
-    "cicustom",
-    "cipassword",
-    "citype",
-    "ciupgrade",
-    "ciuser",
-    "name",
-    "nameserver",
-    "searchdomain",
-    "sshkeys",
-];
+const CLOUDINIT_KEYS: &str = "
+    cicustom cipassword citype ciupgrade ciuser name nameserver searchdomain sshkeys";
 
 fn cloudinit(call: &Call<'_>) -> Answer {
     let world = call.sim.world();
@@ -177,7 +169,7 @@ fn cloudinit(call: &Call<'_>) -> Answer {
     let lines = vm
         .config
         .iter()
-        .filter(|(key, _)| CLOUDINIT_KEYS.contains(&key.as_str()) || key.starts_with("ipconfig"))
+        .filter(|(key, _)| words::has(CLOUDINIT_KEYS, key) || key.starts_with("ipconfig"))
         .map(|(key, value)| json!({"key": key, "value": value}));
     Ok(Value::Array(lines.collect()))
 }
