@@ -1,7 +1,7 @@
 //! How a simulated world begins: as the lab's environment describes its node.
 
 use crate::pve::rights::{self, Objects};
-use hl_sim::{Grant, Profile, Seed, SeedBridge, SeedStorage, SeedToken};
+use hl_sim::{Bridge, Grant, Profile, Seed, SeedStorage, SeedToken};
 
 const GIB: u64 = 1 << 30;
 
@@ -63,7 +63,7 @@ fn single(objects: &Objects, token_id: &str, secret: &str) -> Seed {
         profile: Profile::default(),
         node: objects.node.clone(),
         storages,
-        bridges: vec![SeedBridge {
+        bridges: vec![Bridge {
             name: objects.bridge.clone(),
             cidr: None,
             gateway: None,

@@ -5,13 +5,13 @@ use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::acl;
 use super::auth::Identity;
 use super::error::ApiError;
 use super::locks::Hold;
-use super::machine::{Job, Sim};
+use super::machine::{Job, Sim, TaskLog};
 use super::params::Params;
 use super::vm::Vm;
 use super::world::World;
@@ -59,13 +59,9 @@ impl Call<'_> {
         acl::rights(world, &self.who.id, path).contains_key(privilege)
     }
 
-    /// Refuses unless the caller has all of these.
-    pub(super) fn need(&self, world: &World, path: &str, all: &[&str]) -> Result<(), ApiError> {
-        let held = acl::rights(world, &self.who.id, path);
-        match all.iter().find(|name| !held.contains_key(**name)) {
-            None => Ok(()),
-            Some(missing) => Err(ApiError::denied(&format!("{path}, {missing}"))),
-        }
+    /// Refuses unless the caller has a privilege.
+    pub(super) fn need(&self, world: &World, path: &str, privilege: &str) -> Result<(), ApiError> {
+        self.need_any(world, path, &[privilege])
     }
 
     /// Refuses unless the caller has one of these.
@@ -77,15 +73,35 @@ impl Call<'_> {
         Err(ApiError::denied(&format!("{path}, {}", any.join("|"))))
     }
 
-    /// A task of the caller that holds a VM alone.
-    pub(super) fn job(&self, kind: &'static str, vmid: u32) -> Job {
-        Job {
+    /// Starts a task of the caller; the answer is its id.
+    pub(super) fn task<E: Into<String> + 'static>(
+        &self,
+        kind: &'static str,
+        id: String,
+        holds: Vec<(u32, Hold)>,
+        work: impl FnOnce(&Arc<Sim>, &TaskLog<'_>) -> Result<(), E> + Send + 'static,
+    ) -> Answer {
+        let job = Job {
             kind,
-            id: vmid.to_string(),
+            id,
             user: self.who.id.clone(),
             node: self.node().to_owned(),
-            holds: vec![(vmid, Hold::Alone)],
-        }
+            holds,
+        };
+        let upid = self
+            .sim
+            .run_task(job, move |sim, log| work(sim, log).map_err(Into::into));
+        Ok(json!(upid))
+    }
+
+    /// The same for a task that holds a VM alone.
+    pub(super) fn vm_task<E: Into<String> + 'static>(
+        &self,
+        kind: &'static str,
+        vmid: u32,
+        work: impl FnOnce(&Arc<Sim>, &TaskLog<'_>) -> Result<(), E> + Send + 'static,
+    ) -> Answer {
+        self.task(kind, vmid.to_string(), vec![(vmid, Hold::Alone)], work)
     }
 
     /// Refuses everyone but `root@pam`.
@@ -98,7 +114,27 @@ impl Call<'_> {
 
     /// Refuses unless the caller has a privilege on the VM of the path.
     pub(super) fn need_vm(&self, world: &World, privilege: &str) -> Result<(), ApiError> {
-        self.need(world, &format!("/vms/{}", self.part("vmid")), &[privilege])
+        self.need(world, &format!("/vms/{}", self.part("vmid")), privilege)
+    }
+
+    /// Refuses unless the caller has a privilege on a storage.
+    pub(super) fn need_storage(
+        &self,
+        world: &World,
+        id: &str,
+        privilege: &str,
+    ) -> Result<(), ApiError> {
+        self.need(world, &format!("/storage/{id}"), privilege)
+    }
+
+    /// Whether a VM's lock is to be passed over, which `root@pam` alone may ask for.
+    pub(super) fn skips_lock(&self) -> Result<bool, ApiError> {
+        let skip = self.params.flag("skiplock").unwrap_or(false);
+        if skip && self.who.id != acl::ROOT {
+            let text = "Only root may use this option.";
+            return Err(ApiError::param("skiplock", text));
+        }
+        Ok(skip)
     }
 }
 

@@ -159,13 +159,7 @@ fn note(
     let make = match wish(key, &drive, default).map_err(ApiError::die)? {
         Wish::Medium => Make::Nothing,
         Wish::Volume => {
-            let Some(volume) = world.volume(&drive.file) else {
-                return Err(ApiError::die(format!(
-                    "volume '{}' does not exist",
-                    drive.file
-                )));
-            };
-            let bytes = volume.size;
+            let bytes = world.need_volume(&drive.file)?.size;
             drive.set_size(bytes);
             Make::Nothing
         }
@@ -199,9 +193,7 @@ fn note(
         }
         Wish::Import(storage, source) => {
             drive.options.remove("import-from");
-            let Some(image) = world.volume(&source) else {
-                return Err(ApiError::die(format!("volume '{source}' does not exist")));
-            };
+            let image = world.need_volume(&source)?;
             let (bytes, used) = match (image.content.as_str(), image.disk) {
                 ("images", _) => (image.size, image.used),
                 (_, 0) => (IMAGE_DISK, image.size),

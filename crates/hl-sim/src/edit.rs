@@ -11,7 +11,7 @@ use super::call::{Call, unlocked, vm_mut};
 use super::cpu;
 use super::disks::{self, Wish};
 use super::drive::{Drive, Net};
-use super::error::ApiError;
+use super::error::{ApiError, bail};
 use super::kind::Kind;
 use super::machine::Sim;
 use super::params::Params;
@@ -98,12 +98,12 @@ impl Edit {
                 None => {}
                 Some(Right::Root) if call.who.id == ROOT => {}
                 Some(Right::Root) => {
-                    return Err(ApiError::die(format!("only root can set '{key}' config")));
+                    bail!("only root can set '{key}' config");
                 }
                 Some(Right::Cloudinit) => {
                     call.need_any(world, &path, &["VM.Config.Cloudinit", "VM.Config.Network"])?;
                 }
-                Some(right) => call.need(world, &path, &[name_of(right, held.as_ref())])?,
+                Some(right) => call.need(world, &path, name_of(right, held.as_ref()))?,
             }
         }
         for (key, drive) in &self.drives {
@@ -114,19 +114,10 @@ impl Edit {
             } else {
                 "VM.Config.Disk"
             };
-            call.need(world, &path, &[right])?;
+            call.need(world, &path, right)?;
             self.check_storage(call, world, key, drive)?;
         }
-        for (_, value) in self.set.iter().filter(|(key, _)| is_card(key)) {
-            if let Some(bridge) = Net::parse(value).ok().as_ref().and_then(Net::bridge) {
-                call.need(
-                    world,
-                    &format!("/sdn/zones/localnetwork/{bridge}"),
-                    &["SDN.Use"],
-                )?;
-            }
-        }
-        Ok(())
+        may_use_bridges(call, world, &self.set)
     }
 
     fn check_storage(
@@ -144,10 +135,8 @@ impl Edit {
                 &["Datastore.AllocateSpace", "Datastore.Audit"],
             )
         };
-        let allocates = |storage: &str| {
-            let path = format!("/storage/{storage}");
-            call.need(world, &path, &["Datastore.AllocateSpace"])
-        };
+        let allocates =
+            |storage: &str| call.need_storage(world, storage, "Datastore.AllocateSpace");
         let wish = disks::wish(key, drive, self.default_storage.as_deref());
         match wish.map_err(ApiError::die)? {
             Wish::Medium if drive.file.starts_with('/') => call.need_root(),
@@ -206,9 +195,7 @@ pub(super) fn apply(
             .as_ref()
             .is_some_and(|seen| *seen != vm.digest())
         {
-            return Err(ApiError::die(
-                "detected modified configuration - file changed by other user? Try again.",
-            ));
+            bail!("detected modified configuration - file changed by other user? Try again.");
         }
         one_cloudinit(vm, edit)?;
     }
@@ -223,6 +210,21 @@ pub(super) fn apply(
     )?;
     let freed = sim.change(|world| set_keys(world, node, vmid, edit, made))?;
     disks::free(sim, &freed).map_err(ApiError::die)
+}
+
+/// Refuses a caller who may not use the bridges of a config's cards.
+pub(super) fn may_use_bridges(
+    call: &Call<'_>,
+    world: &World,
+    config: &BTreeMap<String, String>,
+) -> Result<(), ApiError> {
+    for (_, text) in config.iter().filter(|(key, _)| is_card(key)) {
+        if let Some(bridge) = Net::parse(text).ok().as_ref().and_then(Net::bridge) {
+            let path = format!("/sdn/zones/localnetwork/{bridge}");
+            call.need(world, &path, "SDN.Use")?;
+        }
+    }
+    Ok(())
 }
 
 /// Gives the new cards of a config their addresses.
@@ -263,9 +265,7 @@ fn one_cloudinit(vm: &Vm, edit: &Edit) -> Result<(), ApiError> {
             .into_iter()
             .find(|(own, held)| own != key && held.is_cloudinit() && !edit.delete.contains(own));
         if let Some((own, _)) = other {
-            return Err(ApiError::die(format!(
-                "{key} - cloud-init drive is already attached at '{own}'"
-            )));
+            bail!("{key} - cloud-init drive is already attached at '{own}'");
         }
     }
     Ok(())

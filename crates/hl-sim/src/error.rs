@@ -68,3 +68,19 @@ impl ApiError {
         Self::new(501, format!("Method '{method} {path}' not implemented"))
     }
 }
+
+/// What a task that failed ends with.
+impl From<ApiError> for String {
+    fn from(error: ApiError) -> Self {
+        error.message
+    }
+}
+
+/// Ends a function with the 500 that most refusals are.
+macro_rules! bail {
+    ($($text:tt)*) => {
+        return Err(ApiError::die(format_args!($($text)*).to_string()))
+    };
+}
+
+pub(super) use bail;

@@ -17,7 +17,7 @@ use serde_json::{Map, Value, json};
 
 use super::auth::{self, Credentials, Identity};
 use super::call::{Answer, Call};
-use super::error::ApiError;
+use super::error::{ApiError, bail};
 use super::kind::VMID;
 use super::log::RequestLine;
 use super::machine::Sim;
@@ -252,10 +252,10 @@ fn check_captures(sim: &Sim, captures: &BTreeMap<&'static str, String>) -> Resul
             Some(node) if node.online => {}
             Some(_) => return Err(ApiError::new(595, "No route to host")),
             None => {
-                return Err(ApiError::die(format!(
+                bail!(
                     "hostname lookup '{node}' failed - failed to get address info for: {node}: \
                      Name or service not known"
-                )));
+                );
             }
         }
     }

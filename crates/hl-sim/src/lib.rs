@@ -55,7 +55,7 @@ pub use log::RequestLine;
 pub use machine::Latency;
 pub use profile::Profile;
 pub use route::endpoints;
-pub use seed::{Grant, Seed, SeedBridge, SeedFile, SeedStorage, SeedToken, SeedUser, SeedVm};
+pub use seed::{Grant, Seed, SeedFile, SeedStorage, SeedToken, SeedUser, SeedVm};
 pub use server::{Error, Running, Server, ServerConfig, Tls};
 pub use task::Task;
 pub use vm::{Run, Vm};

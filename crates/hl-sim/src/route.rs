@@ -7,6 +7,9 @@ use super::call::{Answer, Call};
 use super::error::ApiError;
 use super::params::Param;
 
+type Text = &'static str;
+type Table = &'static [Param];
+
 /// What answers a call.
 pub(super) type Handler = fn(&Call<'_>) -> Answer;
 
@@ -23,10 +26,12 @@ pub(super) enum Access {
 
 /// One method of one path.
 pub(super) struct Route {
-    pub(super) method: &'static str,
+    pub(super) method: Text,
+    /// What the pattern stands below; nothing, or with a slash at its end.
+    base: Text,
     /// Segments; `{x}` matches one, `{x*}` the rest with its slashes.
-    pub(super) pattern: &'static str,
-    pub(super) params: &'static [Param],
+    pattern: Text,
+    pub(super) params: Table,
     /// Whether the keys of a VM's config are parameters, too.
     pub(super) vm_keys: bool,
     pub(super) access: Access,
@@ -34,14 +39,10 @@ pub(super) struct Route {
 }
 
 /// A route for every user who is logged in.
-pub(super) const fn route(
-    method: &'static str,
-    pattern: &'static str,
-    params: &'static [Param],
-    handler: Handler,
-) -> Route {
+pub(super) const fn route(method: Text, pattern: Text, params: Table, handler: Handler) -> Route {
     Route {
         method,
+        base: "",
         pattern,
         params,
         vm_keys: false,
@@ -50,7 +51,32 @@ pub(super) const fn route(
     }
 }
 
+/// One below a node.
+pub(super) const fn on_node(method: Text, pattern: Text, params: Table, handler: Handler) -> Route {
+    route(method, pattern, params, handler).below("nodes/{node}/")
+}
+
+/// One below a VM.
+pub(super) const fn on_vm(method: Text, pattern: Text, params: Table, handler: Handler) -> Route {
+    route(method, pattern, params, handler).below("nodes/{node}/qemu/{vmid}/")
+}
+
+/// One below a storage of a node.
+pub(super) const fn on_storage(
+    method: Text,
+    pattern: Text,
+    params: Table,
+    handler: Handler,
+) -> Route {
+    route(method, pattern, params, handler).below("nodes/{node}/storage/{storage}/")
+}
+
 impl Route {
+    const fn below(mut self, base: Text) -> Self {
+        self.base = base;
+        self
+    }
+
     /// The same with the keys of a VM's config among the parameters.
     pub(super) const fn with_vm_keys(mut self) -> Self {
         self.vm_keys = true;
@@ -73,17 +99,15 @@ pub(super) fn find(method: &str, path: &str) -> Result<(&'static Route, Captures
         .iter()
         .flat_map(|table| table.iter())
         .filter(|route| route.method == method)
-        .find_map(|route| Some((route, matches(route.pattern, path)?)));
+        .find_map(|route| Some((route, matches(route, path)?)));
     found.ok_or_else(|| ApiError::not_implemented(method, path))
 }
 
 /// All method and path pairs that are answered.
 pub fn endpoints() -> Vec<(&'static str, String)> {
-    api::TABLES
-        .iter()
-        .flat_map(|table| table.iter())
-        .map(|route| (route.method, format!("/{}", route.pattern.replace('*', ""))))
-        .collect()
+    let all = api::TABLES.iter().flat_map(|table| table.iter());
+    let path = |route: &Route| format!("/{}{}", route.base, route.pattern.replace('*', ""));
+    all.map(|route| (route.method, path(route))).collect()
 }
 
 /// Slashes that repeat or trail do not count.
@@ -92,10 +116,11 @@ pub(super) fn collapse(path: &str) -> String {
     format!("/{}", parts.join("/"))
 }
 
-fn matches(pattern: &'static str, path: &str) -> Option<Captures> {
+fn matches(route: &'static Route, path: &str) -> Option<Captures> {
     let mut captures = Captures::new();
     let mut parts = path.split('/').filter(|part| !part.is_empty());
-    for wanted in pattern.split('/') {
+    let pattern = route.base.split('/').chain(route.pattern.split('/'));
+    for wanted in pattern.filter(|part| !part.is_empty()) {
         let Some(name) = wanted.strip_prefix('{').and_then(|w| w.strip_suffix('}')) else {
             if parts.next()? != wanted {
                 return None;

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::profile::Profile;
+use super::world::Bridge;
 
 const GIB: u64 = 1 << 30;
 
@@ -27,7 +28,7 @@ pub struct Seed {
     /// The node's storages.
     pub storages: Vec<SeedStorage>,
     /// The node's bridges.
-    pub bridges: Vec<SeedBridge>,
+    pub bridges: Vec<Bridge>,
     /// Users besides `root@pam`.
     pub users: Vec<SeedUser>,
     /// API tokens.
@@ -76,20 +77,6 @@ pub struct SeedFile {
     pub size: u64,
     /// Size of the disk that is inside, in bytes; zero: the default.
     pub disk: u64,
-}
-
-/// A network bridge.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct SeedBridge {
-    /// Its name, e.g. `vmbr0`.
-    pub name: String,
-    /// The node's address on it, e.g. `192.168.1.10/24`.
-    pub cidr: Option<String>,
-    /// The gateway behind it.
-    pub gateway: Option<String>,
-    /// Whether it is up.
-    pub active: bool,
 }
 
 /// A user of the node.
@@ -161,7 +148,7 @@ impl Default for Seed {
                     ..SeedStorage::new("local-lvm", "lvmthin", &["images", "rootdir"])
                 },
             ],
-            bridges: vec![SeedBridge {
+            bridges: vec![Bridge {
                 name: "vmbr0".to_owned(),
                 cidr: Some("192.168.1.10/24".to_owned()),
                 gateway: Some("192.168.1.1".to_owned()),

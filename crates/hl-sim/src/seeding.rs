@@ -75,10 +75,7 @@ impl World {
             used: file.size,
             disk: file.disk,
             ctime,
-            vmid: None,
-            parent: None,
-            checksum: None,
-            text: None,
+            ..Volume::default()
         });
     }
 
@@ -148,12 +145,9 @@ impl World {
                 },
                 size,
                 used: size / 2,
-                disk: 0,
                 ctime,
                 vmid: Some(seed.vmid),
-                parent: None,
-                checksum: None,
-                text: None,
+                ..Volume::default()
             });
             if !drive.is_cloudinit() {
                 self.unmade.push((drive.file.clone(), None));
@@ -202,13 +196,11 @@ fn node(seed: &Seed, place: usize, name: &str, now: i64) -> Node {
             .bridges
             .iter()
             .map(|bridge| Bridge {
-                name: bridge.name.clone(),
                 cidr: match (&bridge.cidr, place) {
                     (Some(cidr), 1..) => counted(cidr, place, bridge.gateway.as_deref()),
                     (cidr, _) => cidr.clone(),
                 },
-                gateway: bridge.gateway.clone(),
-                active: bridge.active,
+                ..bridge.clone()
             })
             .collect(),
     }

@@ -1,6 +1,6 @@
 //! Storages and the volumes on them: names, sizes, who uses what.
 
-use super::error::ApiError;
+use super::error::{ApiError, bail};
 use super::volume::{Storage, Volume};
 use super::world::World;
 
@@ -21,18 +21,20 @@ pub(super) struct NewDisk<'a> {
 }
 
 impl World {
+    /// A storage that is there.
+    pub(super) fn storage(&self, id: &str) -> Result<&Storage, ApiError> {
+        let found = self.storages.get(id);
+        found.ok_or_else(|| ApiError::die(format!("storage '{id}' does not exist")))
+    }
+
     /// A storage that is there, enabled, active, and on that node.
     pub(super) fn storage_on(&self, id: &str, node: &str) -> Result<&Storage, ApiError> {
-        let Some(storage) = self.storages.get(id) else {
-            return Err(ApiError::die(format!("storage '{id}' does not exist")));
-        };
+        let storage = self.storage(id)?;
         if self.node(node).is_none() {
-            return Err(ApiError::die(format!(
-                "storage '{id}' is not available on node '{node}'"
-            )));
+            bail!("storage '{id}' is not available on node '{node}'");
         }
         if !storage.enabled {
-            return Err(ApiError::die(format!("storage '{id}' is disabled")));
+            bail!("storage '{id}' is disabled");
         }
         Ok(storage)
     }
@@ -46,12 +48,10 @@ impl World {
     ) -> Result<&Storage, ApiError> {
         let storage = self.storage_on(id, node)?;
         if !storage.content.iter().any(|kind| kind == content) {
-            return Err(ApiError::die(format!(
-                "storage '{id}' does not support content-type '{content}'"
-            )));
+            bail!("storage '{id}' does not support content-type '{content}'");
         }
         if !storage.active {
-            return Err(ApiError::die(format!("storage '{id}' is not online")));
+            bail!("storage '{id}' is not online");
         }
         Ok(storage)
     }
@@ -67,9 +67,7 @@ impl World {
 
     /// Fails when `bytes` more do not fit.
     pub(super) fn fits(&self, id: &str, bytes: u64) -> Result<(), ApiError> {
-        let Some(storage) = self.storages.get(id) else {
-            return Err(ApiError::die(format!("storage '{id}' does not exist")));
-        };
+        let storage = self.storage(id)?;
         let free = storage.total.saturating_sub(self.used(id));
         if bytes <= free {
             return Ok(());
@@ -107,6 +105,12 @@ impl World {
     /// A volume by its id.
     pub(super) fn volume(&self, volid: &str) -> Option<&Volume> {
         self.volumes.iter().find(|volume| volume.volid == volid)
+    }
+
+    /// A volume that is there.
+    pub(super) fn need_volume(&self, volid: &str) -> Result<&Volume, ApiError> {
+        let found = self.volume(volid);
+        found.ok_or_else(|| ApiError::die(format!("volume '{volid}' does not exist")))
     }
 
     /// A volume by its id, to change.
@@ -147,11 +151,7 @@ impl World {
     pub(super) fn allocate(&mut self, disk: &NewDisk<'_>) -> Result<String, ApiError> {
         let storage = self.storage_for(disk.storage, disk.node, "images")?;
         let format = format_on(storage, disk.format)?;
-        let suffix = if storage.has_paths() {
-            format!(".{format}")
-        } else {
-            String::new()
-        };
+        let suffix = storage.suffix(&format);
         let name = self.next_disk_name(disk.storage, disk.vmid, &suffix);
         self.make(disk, &name, &format)
     }
@@ -159,14 +159,9 @@ impl World {
     /// Makes the cloud-init volume of a VM and returns its id.
     pub(super) fn allocate_cloudinit(&mut self, disk: &NewDisk<'_>) -> Result<String, ApiError> {
         let storage = self.storage_for(disk.storage, disk.node, "images")?;
-        let (wanted, paths) = (disk.format, storage.has_paths());
-        let format = format_on(storage, wanted.or(paths.then_some("qcow2")))?;
-        let suffix = if paths {
-            format!(".{format}")
-        } else {
-            String::new()
-        };
-        let name = format!("vm-{}-cloudinit{suffix}", disk.vmid);
+        let own = storage.has_paths().then_some("qcow2");
+        let format = format_on(storage, disk.format.or(own))?;
+        let name = format!("vm-{}-cloudinit{}", disk.vmid, storage.suffix(&format));
         self.make(disk, &name, &format)
     }
 
@@ -181,12 +176,7 @@ impl World {
     }
 
     fn make(&mut self, disk: &NewDisk<'_>, name: &str, format: &str) -> Result<String, ApiError> {
-        let Some(storage) = self.storages.get(disk.storage) else {
-            return Err(ApiError::die(format!(
-                "storage '{}' does not exist",
-                disk.storage
-            )));
-        };
+        let storage = self.storage(disk.storage)?;
         let local = if storage.has_paths() {
             format!("{}/{name}", disk.vmid)
         } else {
@@ -205,9 +195,7 @@ impl World {
             disk.used
         };
         if self.volume(&volid).is_some() {
-            return Err(ApiError::die(format!(
-                "disk image '{volid}' already exists"
-            )));
+            bail!("disk image '{volid}' already exists");
         }
         self.fits(disk.storage, used)?;
         let ctime = self.now();
@@ -218,12 +206,10 @@ impl World {
             format: format.to_owned(),
             size: disk.size,
             used,
-            disk: 0,
             ctime,
             vmid: Some(disk.vmid),
             parent: disk.parent.map(str::to_owned),
-            checksum: None,
-            text: None,
+            ..Volume::default()
         });
         Ok(volid)
     }
@@ -232,11 +218,8 @@ impl World {
 /// The format that a disk gets on a storage.
 fn format_on(storage: &Storage, wanted: Option<&str>) -> Result<String, ApiError> {
     let wanted = wanted.unwrap_or("raw");
-    if !storage.has_paths() && wanted != "raw" {
-        return Err(ApiError::die(format!("unsupported format '{wanted}'")));
-    }
-    if !matches!(wanted, "raw" | "qcow2" | "vmdk") {
-        return Err(ApiError::die(format!("unsupported format '{wanted}'")));
+    if wanted != "raw" && !(storage.has_paths() && matches!(wanted, "qcow2" | "vmdk")) {
+        bail!("unsupported format '{wanted}'");
     }
     Ok(wanted.to_owned())
 }

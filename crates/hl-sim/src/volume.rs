@@ -31,6 +31,15 @@ impl Storage {
         )
     }
 
+    /// How the names of its disks of a format end.
+    pub(super) fn suffix(&self, format: &str) -> String {
+        if self.has_paths() {
+            format!(".{format}")
+        } else {
+            String::new()
+        }
+    }
+
     /// Whether the name of a linked clone holds the name of its base.
     pub(super) fn names_parent(&self) -> bool {
         self.has_paths() || matches!(self.kind.as_str(), "zfspool" | "rbd")
@@ -47,7 +56,7 @@ impl Storage {
 }
 
 /// A volume: a disk, an ISO, an image to import.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Volume {
     /// `storage:name`.

@@ -6,36 +6,28 @@ use crate::acl;
 use crate::auth;
 use crate::call::{Answer, Call};
 use crate::kind::Kind::{Bool, Text};
-use crate::params::{opt, req};
+use crate::params::{Param, opt, req};
 use crate::route::{Access, Route, route};
 
 pub(super) const ROUTES: &[Route] = &[
     route("GET", "version", &[], version),
     route("GET", "access/domains", &[], domains).for_callers(Access::Open),
     route("GET", "access/ticket", &[], no_ticket).for_callers(Access::Open),
-    route(
-        "POST",
-        "access/ticket",
-        &[
-            req("username", Text),
-            req("password", Text),
-            opt("realm", Text),
-            opt("otp", Text),
-            opt("path", Text),
-            opt("privs", Text),
-            opt("tfa-challenge", Text),
-            opt("new-format", Bool),
-        ],
-        ticket,
-    )
-    .for_callers(Access::Open),
-    route(
-        "GET",
-        "access/permissions",
-        &[opt("path", Text), opt("userid", Text)],
-        permissions,
-    ),
+    route("POST", "access/ticket", TICKET, ticket).for_callers(Access::Open),
+    route("GET", "access/permissions", PERMISSIONS, permissions),
 ];
+
+const TICKET: &[Param] = &[
+    req("username", Text),
+    req("password", Text),
+    opt("realm", Text),
+    opt("otp", Text),
+    opt("path", Text),
+    opt("privs", Text),
+    opt("tfa-challenge", Text),
+    opt("new-format", Bool),
+];
+const PERMISSIONS: &[Param] = &[opt("path", Text), opt("userid", Text)];
 
 fn version(call: &Call<'_>) -> Answer {
     let world = call.sim.world();
@@ -93,7 +85,7 @@ fn permissions(call: &Call<'_>) -> Answer {
     let world = call.sim.world();
     let who = call.params.text("userid").unwrap_or(&call.who.id);
     if who != call.who.id && who != call.who.user() {
-        call.need(&world, "/access", &["Sys.Audit"])?;
+        call.need(&world, "/access", "Sys.Audit")?;
     }
     let paths = match call.params.text("path") {
         Some(path) => vec![path.to_owned()],

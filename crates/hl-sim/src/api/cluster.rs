@@ -3,40 +3,27 @@
 use serde_json::{Value, json};
 
 use crate::call::{Answer, Call};
-use crate::error::ApiError;
+use crate::error::{ApiError, bail};
 use crate::kind::Kind::{Enum, Text, Vmid};
-use crate::params::opt;
+use crate::params::{Param, opt};
 use crate::route::{Route, route};
 use crate::show;
 
 pub(super) const ROUTES: &[Route] = &[
     route("GET", "cluster/nextid", &[opt("vmid", Vmid)], next_id),
-    route(
-        "GET",
-        "cluster/resources",
-        &[opt("type", Enum(&["vm", "storage", "node", "sdn"]))],
-        resources,
-    ),
+    route("GET", "cluster/resources", RESOURCES, resources),
     route("GET", "cluster/status", &[], status),
     route("GET", "cluster/ha/resources", &[opt("type", Text)], empty),
     route("GET", "cluster/ha/resources/{sid}", &[], ha_resource),
-    route(
-        "GET",
-        "cluster/sdn/zones",
-        &[
-            opt("type", Text),
-            opt("pending", Text),
-            opt("running", Text),
-        ],
-        empty,
-    ),
-    route(
-        "GET",
-        "cluster/sdn/vnets",
-        &[opt("pending", Text), opt("running", Text)],
-        empty,
-    ),
+    route("GET", "cluster/sdn/zones", ZONES, empty),
+    route("GET", "cluster/sdn/vnets", VNETS, empty),
 ];
+
+const RESOURCES: &[Param] = &[opt("type", Enum(&["vm", "storage", "node", "sdn"]))];
+const PENDING: Param = opt("pending", Text);
+const RUNNING: Param = opt("running", Text);
+const ZONES: &[Param] = &[opt("type", Text), PENDING, RUNNING];
+const VNETS: &[Param] = &[PENDING, RUNNING];
 
 /// Simulated clusters have no high availability and no networks of their own.
 fn empty(_: &Call<'_>) -> Answer {
@@ -50,9 +37,7 @@ fn ha_resource(call: &Call<'_>) -> Answer {
         // A number alone is a guest, whose kind is looked up.
         let vmid: u32 = given.parse().unwrap_or(0);
         if !call.sim.world().vms.contains_key(&vmid) {
-            return Err(ApiError::die(format!(
-                "unable to detect SID from VMID - VM/CT {given} does not exist"
-            )));
+            bail!("unable to detect SID from VMID - VM/CT {given} does not exist");
         }
         format!("vm:{given}")
     } else {
@@ -128,7 +113,7 @@ fn resources(call: &Call<'_>) -> Answer {
 
 fn status(call: &Call<'_>) -> Answer {
     let world = call.sim.world();
-    call.need(&world, "/", &["Sys.Audit"])?;
+    call.need(&world, "/", "Sys.Audit")?;
     let nodes = world.nodes.iter().enumerate().map(|(place, node)| {
         json!({
             "type": "node",

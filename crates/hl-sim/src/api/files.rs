@@ -1,15 +1,15 @@
 //! Files and volumes that come to a storage, and go.
 
-use serde_json::{Map, Value, json};
+use serde_json::json;
 
 use crate::call::{Answer, Call};
 use crate::disks;
-use crate::error::ApiError;
+use crate::error::{ApiError, bail};
 use crate::fetch;
 use crate::kind::Kind::{Bool, Enum, Int, Short, Text, Vmid};
-use crate::machine::{Job, Sim, TaskLog};
+use crate::machine::{Sim, TaskLog};
 use crate::params::{Param, opt, req};
-use crate::route::{Route, route};
+use crate::route::{Route, on_node, on_storage};
 use crate::size;
 use crate::storage::NewDisk;
 use crate::upload;
@@ -46,42 +46,21 @@ const UPLOAD: &[Param] = &[
     opt("sha512", Text),
 ];
 
+const ALLOCATE: &[Param] = &[
+    req("vmid", Vmid),
+    req("filename", Text),
+    req("size", Text),
+    opt("format", Enum(&["raw", "qcow2", "subvol", "vmdk"])),
+];
+const REMOVE: &[Param] = &[opt("delay", Int(1, 30))];
+const METADATA: &[Param] = &[req("url", Text), opt("verify-certificates", Bool)];
+
 pub(super) const ROUTES: &[Route] = &[
-    route(
-        "POST",
-        "nodes/{node}/storage/{storage}/content",
-        &[
-            req("vmid", Vmid),
-            req("filename", Text),
-            req("size", Text),
-            opt("format", Enum(&["raw", "qcow2", "subvol", "vmdk"])),
-        ],
-        allocate,
-    ),
-    route(
-        "DELETE",
-        "nodes/{node}/storage/{storage}/content/{volume*}",
-        &[opt("delay", Int(1, 30))],
-        remove,
-    ),
-    route(
-        "POST",
-        "nodes/{node}/storage/{storage}/upload",
-        UPLOAD,
-        upload_file,
-    ),
-    route(
-        "POST",
-        "nodes/{node}/storage/{storage}/download-url",
-        DOWNLOAD_URL,
-        download,
-    ),
-    route(
-        "GET",
-        "nodes/{node}/query-url-metadata",
-        &[req("url", Text), opt("verify-certificates", Bool)],
-        metadata,
-    ),
+    on_storage("POST", "content", ALLOCATE, allocate),
+    on_storage("DELETE", "content/{volume*}", REMOVE, remove),
+    on_storage("POST", "upload", UPLOAD, upload_file),
+    on_storage("POST", "download-url", DOWNLOAD_URL, download),
+    on_node("GET", "query-url-metadata", METADATA, metadata),
 ];
 
 fn allocate(call: &Call<'_>) -> Answer {
@@ -100,14 +79,7 @@ fn allocate(call: &Call<'_>) -> Answer {
             "value does not match the regex pattern",
         ));
     };
-    {
-        let world = call.sim.world();
-        call.need(
-            &world,
-            &format!("/storage/{id}"),
-            &["Datastore.AllocateSpace"],
-        )?;
-    }
+    call.need_storage(&call.sim.world(), id, "Datastore.AllocateSpace")?;
     let volid = call.sim.change(|world| {
         let storage = world.storage_for(id, call.node(), "images")?;
         let wanted = if storage.has_paths() {
@@ -116,14 +88,10 @@ fn allocate(call: &Call<'_>) -> Answer {
             format!("{id}:{name}")
         };
         if !name.starts_with(&format!("vm-{vmid}-")) {
-            return Err(ApiError::die(format!(
-                "illegal name '{name}' - should be 'vm-{vmid}-*'"
-            )));
+            bail!("illegal name '{name}' - should be 'vm-{vmid}-*'");
         }
         if world.volume(&wanted).is_some() {
-            return Err(ApiError::die(format!(
-                "disk image '{wanted}' already exists"
-            )));
+            bail!("disk image '{wanted}' already exists");
         }
         let made = world.allocate(&NewDisk {
             node: call.node(),
@@ -156,12 +124,10 @@ fn remove(call: &Call<'_>) -> Answer {
     };
     {
         let world = call.sim.world();
-        call.need(&world, &format!("/storage/{id}"), &["Datastore.Allocate"])?;
+        call.need_storage(&world, &id, "Datastore.Allocate")?;
         world.storage_on(&id, call.node())?;
         if let Some(child) = disks::child_of(&world, &volid) {
-            return Err(ApiError::die(format!(
-                "base volume '{volid}' is still in use by linked cloned '{child}'"
-            )));
+            bail!("base volume '{volid}' is still in use by linked cloned '{child}'");
         }
     }
     let owner = call
@@ -170,8 +136,7 @@ fn remove(call: &Call<'_>) -> Answer {
         .volume(&volid)
         .and_then(|volume| volume.vmid);
     let task_id = owner.map_or(id.clone(), |vmid| format!("{vmid}@{id}"));
-    let job = job(call, "imgdel", task_id);
-    let upid = call.sim.run_task(job, move |sim, log| {
+    call.task("imgdel", task_id, Vec::new(), move |sim, log| {
         let content = sim
             .world()
             .volume(&volid)
@@ -183,8 +148,7 @@ fn remove(call: &Call<'_>) -> Answer {
         }
         log.line(format!("Removed volume '{volid}'"));
         Ok(())
-    });
-    Ok(json!(upid))
+    })
 }
 
 fn upload_file(call: &Call<'_>) -> Answer {
@@ -194,11 +158,7 @@ fn upload_file(call: &Call<'_>) -> Answer {
     let name = file_name(params.must("filename")?, &content)?;
     {
         let world = call.sim.world();
-        call.need(
-            &world,
-            &format!("/storage/{id}"),
-            &["Datastore.AllocateTemplate"],
-        )?;
+        call.need_storage(&world, &id, "Datastore.AllocateTemplate")?;
         takes_files(&world, &id, call.node(), &content)?;
     }
     let bytes = params.number(upload::SIZE).unwrap_or(0);
@@ -211,34 +171,20 @@ fn upload_file(call: &Call<'_>) -> Answer {
     let sum = params.text("sha256").map(|sum| format!("sha256:{sum}"));
     let text = params.text(upload::TEXT).map(str::to_owned);
     let (node, volid) = (call.node().to_owned(), format!("{id}:{content}/{name}"));
-    let job = job(call, "imgcopy", String::new());
-    let upid = call.sim.run_task(job, move |sim, log| {
+    call.task("imgcopy", String::new(), Vec::new(), move |sim, log| {
         log.line(format!("target file: {volid}, {bytes} bytes"));
         if let Some(declared) = declared {
-            match found {
-                None => {
-                    return Err(format!(
-                        "the simulator cannot compute {algorithm}: use sha256 or sha512"
-                    ));
-                }
-                Some(found) if found != declared => {
-                    return Err(format!(
-                        "checksum mismatch: got '{found}' != expect '{declared}'"
-                    ));
-                }
-                Some(_) => log.line("calculating checksum...OK, checksum verified"),
-            }
+            verified(log, &algorithm, found.as_deref(), &declared)?;
         }
-        sim.change(|world| {
-            world.fits(&id, bytes).map_err(|error| error.message)?;
+        sim.change(|world| -> Result<(), String> {
+            world.fits(&id, bytes)?;
             let mut file = file(world, &node, &volid, &content, bytes);
             file.checksum = sum;
             file.text = text;
             world.put_file(file);
             Ok(())
         })
-    });
-    Ok(json!(upid))
+    })
 }
 
 fn download(call: &Call<'_>) -> Answer {
@@ -265,11 +211,7 @@ fn download(call: &Call<'_>) -> Answer {
     };
     {
         let world = call.sim.world();
-        call.need(
-            &world,
-            &format!("/storage/{id}"),
-            &["Datastore.AllocateTemplate"],
-        )?;
+        call.need_storage(&world, &id, "Datastore.AllocateTemplate")?;
         may_fetch(call, &world)?;
         takes_files(&world, &id, call.node(), &content)?;
     }
@@ -283,42 +225,43 @@ fn download(call: &Call<'_>) -> Answer {
         url,
         checksum,
     };
-    let upid = call
-        .sim
-        .run_task(job(call, "download", name), move |sim, log| {
-            let path = sim.world().path_of(&wanted.volid);
-            log.line(format!("downloading {} to {path}", wanted.url));
-            if kept(&sim.world(), &wanted, &path)? {
-                log.line(
-                    "calculating checksum of existing file...OK, got correct file already, no \
-                     need to download",
-                );
-                return Ok(());
-            }
-            let (bytes, checksum) = if fetch::is_local(&wanted.url) {
-                fetched(sim, log, &wanted)?
-            } else {
-                log.line("simulated: taken as downloaded");
-                if let Some((algorithm, sum)) = &wanted.checksum {
-                    log.line(format!(
-                        "simulated: checksum {algorithm}:{sum} recorded, not verified"
-                    ));
-                }
-                (DOWNLOAD, wanted.checksum.clone())
-            };
-            sim.change(|world| {
-                let storage = &wanted.storage;
-                world.fits(storage, bytes).map_err(|error| error.message)?;
-                let (node, volid) = (&wanted.node, &wanted.volid);
-                let mut file = file(world, node, volid, &wanted.content, bytes);
-                file.checksum = checksum.map(|(algorithm, sum)| format!("{algorithm}:{sum}"));
-                world.put_file(file);
-                Ok::<_, String>(())
-            })?;
-            log.line(format!("download of '{}' to '{path}' finished", wanted.url));
-            Ok(())
-        });
-    Ok(json!(upid))
+    call.task("download", name, Vec::new(), move |sim, log| {
+        take(sim, log, &wanted)
+    })
+}
+
+/// The work of a download.
+fn take(sim: &Sim, log: &TaskLog<'_>, wanted: &Wanted) -> Result<(), String> {
+    let path = sim.world().path_of(&wanted.volid);
+    log.line(format!("downloading {} to {path}", wanted.url));
+    if kept(&sim.world(), wanted, &path)? {
+        log.line(
+            "calculating checksum of existing file...OK, got correct file already, no \
+             need to download",
+        );
+        return Ok(());
+    }
+    let (bytes, checksum) = if fetch::is_local(&wanted.url) {
+        fetched(sim, log, wanted)?
+    } else {
+        log.line("simulated: taken as downloaded");
+        if let Some((algorithm, sum)) = &wanted.checksum {
+            log.line(format!(
+                "simulated: checksum {algorithm}:{sum} recorded, not verified"
+            ));
+        }
+        (DOWNLOAD, wanted.checksum.clone())
+    };
+    sim.change(|world| -> Result<(), String> {
+        world.fits(&wanted.storage, bytes)?;
+        let (node, volid) = (&wanted.node, &wanted.volid);
+        let mut file = file(world, node, volid, &wanted.content, bytes);
+        file.checksum = checksum.map(|(algorithm, sum)| format!("{algorithm}:{sum}"));
+        world.put_file(file);
+        Ok(())
+    })?;
+    log.line(format!("download of '{}' to '{path}' finished", wanted.url));
+    Ok(())
 }
 
 /// A download that was asked for.
@@ -373,16 +316,27 @@ fn fetched(
         let sum = sum_of("sha256").map(|sum| ("sha256".to_owned(), sum));
         return Ok((got.size, sum));
     };
-    match sum_of(algorithm) {
+    verified(log, algorithm, sum_of(algorithm).as_deref(), expected)?;
+    Ok((got.size, wanted.checksum.clone()))
+}
+
+/// Compares the sum of a file with the one that was expected.
+fn verified(
+    log: &TaskLog<'_>,
+    algorithm: &str,
+    found: Option<&str>,
+    expected: &str,
+) -> Result<(), String> {
+    match found {
         None => Err(format!(
             "the simulator cannot compute {algorithm}: use sha256 or sha512"
         )),
-        Some(sum) if sum != *expected => Err(format!(
-            "checksum mismatch: got '{sum}' != expect '{expected}'"
+        Some(found) if found != expected => Err(format!(
+            "checksum mismatch: got '{found}' != expect '{expected}'"
         )),
-        Some(sum) => {
+        Some(_) => {
             log.line("calculating checksum...OK, checksum verified");
-            Ok((got.size, Some((algorithm.clone(), sum))))
+            Ok(())
         }
     }
 }
@@ -406,17 +360,17 @@ fn metadata(call: &Call<'_>) -> Answer {
             mimetype: Some(mimetype.to_owned()),
         }
     };
-    let mut fields = Map::new();
+    let mut fields = json!({});
     if let Some(name) = found.filename {
-        fields.insert("filename".to_owned(), json!(name));
+        fields["filename"] = json!(name);
     }
     if let Some(size) = found.size {
-        fields.insert("size".to_owned(), json!(size));
+        fields["size"] = json!(size);
     }
     if let Some(kind) = found.mimetype {
-        fields.insert("mimetype".to_owned(), json!(kind));
+        fields["mimetype"] = json!(kind);
     }
-    Ok(Value::Object(fields))
+    Ok(fields)
 }
 
 /// A right to reach the network from the node, by either of two ways.
@@ -454,12 +408,10 @@ fn takes_files(world: &World, id: &str, node: &str, content: &str) -> Result<(),
         ));
     }
     if !storage.content.iter().any(|kind| kind == content) {
-        return Err(ApiError::die(format!(
-            "storage '{id}' not configured for content type '{content}'"
-        )));
+        bail!("storage '{id}' not configured for content type '{content}'");
     }
     if !storage.active {
-        return Err(ApiError::die(format!("storage '{id}' is not online")));
+        bail!("storage '{id}' is not online");
     }
     Ok(())
 }
@@ -498,21 +450,7 @@ fn file(world: &World, node: &str, volid: &str, content: &str, bytes: u64) -> Vo
         format: volid.rsplit('.').next().unwrap_or_default().to_owned(),
         size: bytes,
         used: bytes,
-        disk: 0,
         ctime: world.now(),
-        vmid: None,
-        parent: None,
-        checksum: None,
-        text: None,
-    }
-}
-
-fn job(call: &Call<'_>, kind: &'static str, id: String) -> Job {
-    Job {
-        kind,
-        id,
-        user: call.who.id.clone(),
-        node: call.node().to_owned(),
-        holds: Vec::new(),
+        ..Volume::default()
     }
 }

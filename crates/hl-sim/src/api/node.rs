@@ -1,22 +1,22 @@
 //! `/nodes`: the nodes, their status and their network.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use crate::call::{Answer, Call};
 use crate::error::ApiError;
 use crate::kind::Kind::{Bool, Text};
 use crate::params::opt;
-use crate::route::{Route, route};
+use crate::route::{Route, on_node, route};
 use crate::show;
 use crate::world::{Bridge, Node, World};
 
 pub(super) const ROUTES: &[Route] = &[
     route("GET", "nodes", &[], list),
-    route("GET", "nodes/{node}/status", &[], status),
-    route("GET", "nodes/{node}/version", &[], version),
-    route("GET", "nodes/{node}/network", &[opt("type", Text)], network),
-    route("GET", "nodes/{node}/network/{iface}", &[], interface),
-    route("GET", "nodes/{node}/lxc", &[opt("full", Bool)], containers),
+    on_node("GET", "status", &[], status),
+    on_node("GET", "version", &[], version),
+    on_node("GET", "network", &[opt("type", Text)], network),
+    on_node("GET", "network/{iface}", &[], interface),
+    on_node("GET", "lxc", &[opt("full", Bool)], containers),
 ];
 
 fn list(call: &Call<'_>) -> Answer {
@@ -41,7 +41,7 @@ fn version(call: &Call<'_>) -> Answer {
 
 fn status(call: &Call<'_>) -> Answer {
     let world = call.sim.world();
-    call.need(&world, &format!("/nodes/{}", call.node()), &["Sys.Audit"])?;
+    call.need(&world, &format!("/nodes/{}", call.node()), "Sys.Audit")?;
     let node = node(&world, call)?;
     let (used, _) = show::load(&world, node);
     let kernel = if world.profile.major >= 9 {
@@ -95,7 +95,9 @@ fn network(call: &Call<'_>) -> Answer {
             None | Some("bridge" | "any_bridge" | "any_local_bridge")
         );
         if seen && bridges {
-            found.push(Value::Object(show_bridge(bridge, place)));
+            let mut fields = show_bridge(bridge, place);
+            fields["iface"] = json!(bridge.name);
+            found.push(fields);
         }
         if matches!(wanted, None | Some("eth")) {
             found.push(json!({
@@ -115,50 +117,35 @@ fn network(call: &Call<'_>) -> Answer {
 
 fn interface(call: &Call<'_>) -> Answer {
     let world = call.sim.world();
-    call.need(&world, &format!("/nodes/{}", call.node()), &["Sys.Audit"])?;
+    call.need(&world, &format!("/nodes/{}", call.node()), "Sys.Audit")?;
     let node = node(&world, call)?;
     let wanted = call.part("iface");
     node.bridges
         .iter()
         .enumerate()
         .find(|(_, bridge)| bridge.name == wanted)
-        .map(|(place, bridge)| {
-            let mut fields = show_bridge(bridge, place);
-            fields.remove("iface");
-            Value::Object(fields)
-        })
+        .map(|(place, bridge)| show_bridge(bridge, place))
         .ok_or_else(|| ApiError::param("iface", "interface does not exist"))
 }
 
-fn show_bridge(bridge: &Bridge, place: usize) -> Map<String, Value> {
-    let mut fields = Map::new();
-    let mut set = |name: &str, value: Value| fields.insert(name.to_owned(), value);
-    set("iface", json!(bridge.name));
-    set("type", json!("bridge"));
-    set("autostart", json!(1));
-    set("bridge_ports", json!(format!("nic{place}")));
-    set("bridge_stp", json!("off"));
-    set("bridge_fd", json!("0"));
-    set("families", json!(["inet"]));
-    set("method6", json!("manual"));
-    set("priority", json!(4 + place));
+fn show_bridge(bridge: &Bridge, place: usize) -> Value {
+    let mut fields = json!({
+        "type": "bridge", "autostart": 1, "bridge_ports": format!("nic{place}"),
+        "bridge_stp": "off", "bridge_fd": "0", "families": ["inet"], "method": "manual",
+        "method6": "manual", "priority": 4 + place,
+    });
     if bridge.active {
         // The node leaves the key out when the bridge is down.
-        set("active", json!(1));
+        fields["active"] = json!(1);
     }
     let address = bridge.cidr.as_deref().and_then(|cidr| cidr.split_once('/'));
-    match address {
-        Some((address, prefix)) => {
-            set("method", json!("static"));
-            set("cidr", json!(format!("{address}/{prefix}")));
-            set("address", json!(address));
-            set("netmask", json!(prefix));
-            if let Some(gateway) = &bridge.gateway {
-                set("gateway", json!(gateway));
-            }
-        }
-        None => {
-            set("method", json!("manual"));
+    if let Some((address, prefix)) = address {
+        fields["method"] = json!("static");
+        fields["cidr"] = json!(format!("{address}/{prefix}"));
+        fields["address"] = json!(address);
+        fields["netmask"] = json!(prefix);
+        if let Some(gateway) = &bridge.gateway {
+            fields["gateway"] = json!(gateway);
         }
     }
     fields

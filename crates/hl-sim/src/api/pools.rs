@@ -3,31 +3,26 @@
 use serde_json::{Value, json};
 
 use crate::call::{Answer, Call};
-use crate::error::ApiError;
+use crate::error::{ApiError, bail};
 use crate::kind::Kind::{Id, Text};
-use crate::params::opt;
+use crate::params::{Param, opt};
 use crate::route::{Route, route};
 use crate::show;
 use crate::world::World;
 
 pub(super) const ROUTES: &[Route] = &[
-    route(
-        "GET",
-        "pools",
-        &[opt("poolid", Id), opt("type", Text)],
-        list,
-    ),
+    route("GET", "pools", LIST, list),
     route("GET", "pools/{poolid*}", &[opt("type", Text)], read),
 ];
+
+const LIST: &[Param] = &[opt("poolid", Id), opt("type", Text)];
 
 fn list(call: &Call<'_>) -> Answer {
     let world = call.sim.world();
     if let Some(pool) = call.params.text("poolid") {
-        call.need(&world, &format!("/pool/{pool}"), &["Pool.Audit"])?;
+        call.need(&world, &format!("/pool/{pool}"), "Pool.Audit")?;
         let mut one = full(&world, pool)?;
-        if let Some(fields) = one.as_object_mut() {
-            fields.insert("poolid".to_owned(), json!(pool));
-        }
+        one["poolid"] = json!(pool);
         return Ok(json!([one]));
     }
     let seen = world.pools.iter().filter(|(id, _)| {
@@ -41,13 +36,13 @@ fn list(call: &Call<'_>) -> Answer {
 fn read(call: &Call<'_>) -> Answer {
     let world = call.sim.world();
     let pool = call.part("poolid");
-    call.need(&world, &format!("/pool/{pool}"), &["Pool.Audit"])?;
+    call.need(&world, &format!("/pool/{pool}"), "Pool.Audit")?;
     full(&world, pool)
 }
 
 fn full(world: &World, id: &str) -> Answer {
     let Some(pool) = world.pools.get(id) else {
-        return Err(ApiError::die(format!("pool '{id}' does not exist")));
+        bail!("pool '{id}' does not exist");
     };
     let members: Vec<Value> = pool
         .members

@@ -1,44 +1,32 @@
 //! `/storage` and `/nodes/N/storage`: where disks and files are.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use crate::call::{Answer, Call};
-use crate::error::ApiError;
+use crate::error::{ApiError, bail};
 use crate::kind::Kind::{Bool, Id, Text, Vmid};
-use crate::params::opt;
-use crate::route::{Route, route};
+use crate::params::{Param, opt};
+use crate::route::{Route, on_node, on_storage, route};
 use crate::volume::{Storage, Volume};
 use crate::world::World;
 
 pub(super) const ROUTES: &[Route] = &[
     route("GET", "storage", &[opt("type", Text)], definitions),
     route("GET", "storage/{storage}", &[], definition),
-    route(
-        "GET",
-        "nodes/{node}/storage",
-        &[
-            opt("content", Text),
-            opt("enabled", Bool),
-            opt("format", Bool),
-            opt("storage", Id),
-            opt("target", Id),
-        ],
-        list,
-    ),
-    route("GET", "nodes/{node}/storage/{storage}/status", &[], status),
-    route(
-        "GET",
-        "nodes/{node}/storage/{storage}/content",
-        &[opt("content", Text), opt("vmid", Vmid)],
-        content,
-    ),
-    route(
-        "GET",
-        "nodes/{node}/storage/{storage}/content/{volume*}",
-        &[],
-        volume,
-    ),
+    on_node("GET", "storage", LIST, list),
+    on_storage("GET", "status", &[], status),
+    on_storage("GET", "content", CONTENT, content),
+    on_storage("GET", "content/{volume*}", &[], volume),
 ];
+
+const LIST: &[Param] = &[
+    opt("content", Text),
+    opt("enabled", Bool),
+    opt("format", Bool),
+    opt("storage", Id),
+    opt("target", Id),
+];
+const CONTENT: &[Param] = &[opt("content", Text), opt("vmid", Vmid)];
 
 /// Rights of which one is enough to see a storage.
 const SEE: &[&str] = &["Datastore.Audit", "Datastore.AllocateSpace"];
@@ -58,70 +46,55 @@ fn definitions(call: &Call<'_>) -> Answer {
 fn definition(call: &Call<'_>) -> Answer {
     let world = call.sim.world();
     let id = call.part("storage");
-    call.need(&world, &format!("/storage/{id}"), &["Datastore.Allocate"])?;
-    match world.storages.get(id) {
-        Some(storage) => Ok(define(id, storage)),
-        None => Err(ApiError::die(format!("storage '{id}' does not exist"))),
-    }
+    call.need_storage(&world, id, "Datastore.Allocate")?;
+    Ok(define(id, world.storage(id)?))
 }
 
 fn define(id: &str, storage: &Storage) -> Value {
-    let mut fields = Map::new();
-    fields.insert("storage".to_owned(), json!(id));
-    fields.insert("type".to_owned(), json!(storage.kind));
-    fields.insert("content".to_owned(), json!(storage.content.join(",")));
-    fields.insert("digest".to_owned(), json!("0".repeat(40)));
+    let mut fields = json!({
+        "storage": id, "type": storage.kind, "content": storage.content.join(","),
+        "digest": "0".repeat(40),
+    });
     if let Some(path) = storage.path(id) {
-        fields.insert("path".to_owned(), json!(path));
+        fields["path"] = json!(path);
     }
     if storage.shared {
-        fields.insert("shared".to_owned(), json!(1));
+        fields["shared"] = json!(1);
     }
     if !storage.enabled {
-        fields.insert("disable".to_owned(), json!(1));
+        fields["disable"] = json!(1);
     }
-    match storage.kind.as_str() {
-        "lvmthin" => {
-            fields.insert("vgname".to_owned(), json!("pve"));
-            fields.insert("thinpool".to_owned(), json!("data"));
-        }
-        "lvm" => {
-            fields.insert("vgname".to_owned(), json!("pve"));
-        }
-        "zfspool" => {
-            fields.insert("pool".to_owned(), json!("rpool/data"));
-        }
-        _ => {}
+    if storage.kind.starts_with("lvm") {
+        fields["vgname"] = json!("pve");
     }
-    Value::Object(fields)
+    if storage.kind == "lvmthin" {
+        fields["thinpool"] = json!("data");
+    }
+    if storage.kind == "zfspool" {
+        fields["pool"] = json!("rpool/data");
+    }
+    fields
 }
 
 fn list(call: &Call<'_>) -> Answer {
     let world = call.sim.world();
     let params = &call.params;
     let enabled = params.flag("enabled").unwrap_or(false);
-    let wanted: Option<Vec<&str>> = params.text("content").map(|text| text.split(',').collect());
+    let (only, wanted) = (params.text("storage"), params.text("content"));
+    let holds = |storage: &Storage, kind: &str| storage.content.iter().any(|own| own == kind);
     let found = world
         .storages
         .iter()
-        .filter(|(id, _)| {
-            params
-                .text("storage")
-                .is_none_or(|only| only == id.as_str())
-        })
+        .filter(|(id, _)| only.is_none_or(|only| only == id.as_str()))
         .filter(|(_, storage)| storage.enabled || !enabled)
         .filter(|(_, storage)| {
-            wanted.as_ref().is_none_or(|kinds| {
-                kinds
-                    .iter()
-                    .any(|kind| storage.content.iter().any(|own| own == kind))
-            })
+            wanted.is_none_or(|kinds| kinds.split(',').any(|kind| holds(storage, kind)))
         })
         .filter(|(id, _)| sees(call, &world, id))
         .map(|(id, storage)| {
             let mut fields = figures(&world, id, storage);
-            fields.insert("storage".to_owned(), json!(id));
-            Value::Object(fields)
+            fields["storage"] = json!(id);
+            fields
         });
     Ok(Value::Array(found.collect()))
 }
@@ -130,30 +103,24 @@ fn status(call: &Call<'_>) -> Answer {
     let world = call.sim.world();
     let id = call.part("storage");
     call.need_any(&world, &format!("/storage/{id}"), SEE)?;
-    let Some(storage) = world.storages.get(id) else {
-        return Err(ApiError::die(format!("storage '{id}' does not exist")));
-    };
-    Ok(Value::Object(figures(&world, id, storage)))
+    Ok(figures(&world, id, world.storage(id)?))
 }
 
-fn figures(world: &World, id: &str, storage: &Storage) -> Map<String, Value> {
+fn figures(world: &World, id: &str, storage: &Storage) -> Value {
     let active = storage.active && storage.enabled;
     let (total, used) = if active {
         (storage.total, world.used(id))
     } else {
         (0, 0)
     };
-    let mut fields = Map::new();
-    fields.insert("type".to_owned(), json!(storage.kind));
-    fields.insert("content".to_owned(), json!(storage.content.join(",")));
-    fields.insert("active".to_owned(), json!(u8::from(active)));
-    fields.insert("enabled".to_owned(), json!(u8::from(storage.enabled)));
-    fields.insert("shared".to_owned(), json!(u8::from(storage.shared)));
-    fields.insert("total".to_owned(), json!(total));
-    fields.insert("used".to_owned(), json!(used));
-    fields.insert("avail".to_owned(), json!(total.saturating_sub(used)));
+    let mut fields = json!({
+        "type": storage.kind, "content": storage.content.join(","),
+        "active": u8::from(active), "enabled": u8::from(storage.enabled),
+        "shared": u8::from(storage.shared),
+        "total": total, "used": used, "avail": total.saturating_sub(used),
+    });
     if total > 0 {
-        fields.insert("used_fraction".to_owned(), json!(fraction(used, total)));
+        fields["used_fraction"] = json!(fraction(used, total));
     }
     fields
 }
@@ -189,20 +156,18 @@ fn content(call: &Call<'_>) -> Answer {
 }
 
 fn show(volume: &Volume) -> Value {
-    let mut fields = Map::new();
-    fields.insert("volid".to_owned(), json!(volume.volid));
-    fields.insert("content".to_owned(), json!(volume.content));
-    fields.insert("format".to_owned(), json!(volume.format));
-    fields.insert("size".to_owned(), json!(volume.size));
-    fields.insert("ctime".to_owned(), json!(volume.ctime));
+    let mut fields = json!({
+        "volid": volume.volid, "content": volume.content, "format": volume.format,
+        "size": volume.size, "ctime": volume.ctime,
+    });
     if let Some(vmid) = volume.vmid {
-        fields.insert("vmid".to_owned(), json!(vmid));
-        fields.insert("used".to_owned(), json!(volume.used));
+        fields["vmid"] = json!(vmid);
+        fields["used"] = json!(volume.used);
     }
     if let Some(parent) = &volume.parent {
-        fields.insert("parent".to_owned(), json!(parent));
+        fields["parent"] = json!(parent);
     }
-    Value::Object(fields)
+    fields
 }
 
 /// The id of the volume of the path: with its storage before it, or without.
@@ -223,9 +188,7 @@ fn volume(call: &Call<'_>) -> Answer {
     may_read(call, &world, id, found)?;
     world.storage_on(id, call.node())?;
     let Some(volume) = found else {
-        return Err(ApiError::die(format!(
-            "volume_size_info on '{volid}' failed - no such volume"
-        )));
+        bail!("volume_size_info on '{volid}' failed - no such volume");
     };
     Ok(json!({
         "path": world.path_of(&volume.volid),
@@ -247,7 +210,7 @@ fn may_read(
         && !call.has(world, &path, "Datastore.Allocate")
         && !call.has(world, &format!("/vms/{vmid}"), "VM.Config.Disk")
     {
-        return call.need(world, &format!("/vms/{vmid}"), &["VM.Config.Disk"]);
+        return call.need(world, &format!("/vms/{vmid}"), "VM.Config.Disk");
     }
     call.need_any(world, &path, SEE)
 }

@@ -1,12 +1,12 @@
 //! `/nodes/N/tasks`: what workers did.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use crate::call::{Answer, Call};
 use crate::error::ApiError;
 use crate::kind::Kind::{self, Bool, Enum, Int, Text, Vmid};
 use crate::params::{Param, opt};
-use crate::route::{Route, route};
+use crate::route::{Route, on_node};
 use crate::task::{Task, parse_upid};
 use crate::world::World;
 
@@ -26,19 +26,16 @@ const LIST: &[Param] = &[
 ];
 
 pub(super) const ROUTES: &[Route] = &[
-    route("GET", "nodes/{node}/tasks", LIST, list),
-    route("GET", "nodes/{node}/tasks/{upid}/status", &[], status),
-    route(
-        "GET",
-        "nodes/{node}/tasks/{upid}/log",
-        &[
-            opt("start", MANY),
-            opt("limit", MANY),
-            opt("download", Bool),
-        ],
-        log,
-    ),
-    route("DELETE", "nodes/{node}/tasks/{upid}", &[], stop),
+    on_node("GET", "tasks", LIST, list),
+    on_node("GET", "tasks/{upid}/status", &[], status),
+    on_node("GET", "tasks/{upid}/log", LOG, log),
+    on_node("DELETE", "tasks/{upid}", &[], stop),
+];
+
+const LOG: &[Param] = &[
+    opt("start", MANY),
+    opt("limit", MANY),
+    opt("download", Bool),
 ];
 
 fn list(call: &Call<'_>) -> Answer {
@@ -77,14 +74,14 @@ fn list(call: &Call<'_>) -> Answer {
     let (start, limit) = window(call, 50);
     let lines = found.into_iter().skip(start).take(limit).map(|task| {
         let mut fields = head(task);
-        fields.insert("user".to_owned(), json!(task.user));
+        fields["user"] = json!(task.user);
         if let Some(end) = task.endtime {
-            fields.insert("endtime".to_owned(), json!(end));
+            fields["endtime"] = json!(end);
         }
         if let Some(exit) = &task.exit {
-            fields.insert("status".to_owned(), json!(exit));
+            fields["status"] = json!(exit);
         }
-        Value::Object(fields)
+        fields
     });
     Ok(Value::Array(lines.collect()))
 }
@@ -93,22 +90,17 @@ fn status(call: &Call<'_>) -> Answer {
     let world = call.sim.world();
     let task = find(call, &world)?;
     let mut fields = head(task);
-    let (user, token) = match task.user.split_once('!') {
-        Some((user, token)) => (user, Some(token)),
-        None => (task.user.as_str(), None),
-    };
-    fields.insert("user".to_owned(), json!(user));
-    if let Some(token) = token {
-        fields.insert("tokenid".to_owned(), json!(token));
+    fields["user"] = json!(task.user);
+    if let Some((user, token)) = task.user.split_once('!') {
+        fields["user"] = json!(user);
+        fields["tokenid"] = json!(token);
     }
-    match &task.exit {
-        None => fields.insert("status".to_owned(), json!("running")),
-        Some(exit) => {
-            fields.insert("exitstatus".to_owned(), json!(exit));
-            fields.insert("status".to_owned(), json!("stopped"))
-        }
-    };
-    Ok(Value::Object(fields))
+    fields["status"] = json!("running");
+    if let Some(exit) = &task.exit {
+        fields["exitstatus"] = json!(exit);
+        fields["status"] = json!("stopped");
+    }
+    Ok(fields)
 }
 
 fn log(call: &Call<'_>) -> Answer {
@@ -156,7 +148,7 @@ fn find<'w>(call: &Call<'_>, world: &'w World) -> Result<&'w Task, ApiError> {
         return Err(ApiError::param("upid", "no such task"));
     };
     if !mine(call, task) {
-        call.need(world, &format!("/nodes/{}", task.node), &["Sys.Audit"])?;
+        call.need(world, &format!("/nodes/{}", task.node), "Sys.Audit")?;
     }
     Ok(task)
 }
@@ -167,28 +159,15 @@ fn mine(call: &Call<'_>, task: &Task) -> bool {
     task.user == call.who.id || (!call.who.is_token() && owner == call.who.id)
 }
 
-fn head(task: &Task) -> Map<String, Value> {
-    let fields = [
-        ("upid", json!(task.upid)),
-        ("node", json!(task.node)),
-        ("pid", json!(task.pid)),
-        ("pstart", json!(task.pstart)),
-        ("starttime", json!(task.starttime)),
-        ("type", json!(task.kind)),
-        ("id", json!(task.id)),
-    ];
-    fields
-        .into_iter()
-        .map(|(name, value)| (name.to_owned(), value))
-        .collect()
+fn head(task: &Task) -> Value {
+    json!({
+        "upid": task.upid, "node": task.node, "pid": task.pid, "pstart": task.pstart,
+        "starttime": task.starttime, "type": task.kind, "id": task.id,
+    })
 }
 
 fn window(call: &Call<'_>, default: usize) -> (usize, usize) {
-    let number = |name: &str| {
-        call.params
-            .number(name)
-            .and_then(|number| usize::try_from(number).ok())
-    };
+    let number = |name: &str| usize::try_from(call.params.number(name)?).ok();
     let limit = match number("limit").unwrap_or(default) {
         0 => usize::MAX,
         limit => limit,

@@ -3,24 +3,14 @@
 use serde_json::{Value, json};
 
 use crate::call::{Answer, Call};
-use crate::error::ApiError;
-use crate::route::{Route, route};
+use crate::error::{ApiError, bail};
+use crate::route::{Route, on_vm};
 use crate::vm::{Run, Vm};
 
 pub(super) const ROUTES: &[Route] = &[
-    route("POST", "nodes/{node}/qemu/{vmid}/agent/ping", &[], ping),
-    route(
-        "GET",
-        "nodes/{node}/qemu/{vmid}/agent/network-get-interfaces",
-        &[],
-        interfaces,
-    ),
-    route(
-        "GET",
-        "nodes/{node}/qemu/{vmid}/agent/get-host-name",
-        &[],
-        host_name,
-    ),
+    on_vm("POST", "agent/ping", &[], ping),
+    on_vm("GET", "agent/network-get-interfaces", &[], interfaces),
+    on_vm("GET", "agent/get-host-name", &[], host_name),
 ];
 
 fn ping(call: &Call<'_>) -> Answer {
@@ -99,14 +89,14 @@ fn answers(call: &Call<'_>) -> Result<(Vm, Run), ApiError> {
         call.vm(&world)?.clone()
     };
     if !vm.agent() {
-        return Err(ApiError::die("No QEMU guest agent configured"));
+        bail!("No QEMU guest agent configured");
     }
     let Some(run) = vm.run.clone() else {
-        return Err(ApiError::die(format!("VM {vmid} is not running")));
+        bail!("VM {vmid} is not running");
     };
     // The channel exists only when the agent was enabled at the start.
     if !run.agent || !call.sim.guests.agent_ready(vmid) {
-        return Err(ApiError::die("QEMU guest agent is not running"));
+        bail!("QEMU guest agent is not running");
     }
     Ok((vm, run))
 }

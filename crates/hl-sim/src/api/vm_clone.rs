@@ -3,18 +3,16 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use serde_json::json;
-
 use super::vm_create::{identity, may_create, reserve};
 use crate::call::{Answer, Call, unlocked};
 use crate::drive::{Drive, Net};
 use crate::edit;
-use crate::error::ApiError;
+use crate::error::{ApiError, bail};
 use crate::kind::Kind::{Bool, DnsName, Enum, Id, Number, Text, Vmid};
 use crate::locks::Hold;
-use crate::machine::{Job, Sim, TaskLog};
+use crate::machine::{Sim, TaskLog};
 use crate::params::{Param, opt, req};
-use crate::route::{Route, route};
+use crate::route::{Route, on_vm};
 use crate::storage::NewDisk;
 use crate::vm::Vm;
 use crate::volume::Storage;
@@ -33,12 +31,7 @@ const CLONE: &[Param] = &[
     opt("target", Id),
 ];
 
-pub(super) const ROUTES: &[Route] = &[route(
-    "POST",
-    "nodes/{node}/qemu/{vmid}/clone",
-    CLONE,
-    clone,
-)];
+pub(super) const ROUTES: &[Route] = &[on_vm("POST", "clone", CLONE, clone)];
 
 /// A clone that is to be made.
 struct Order {
@@ -56,21 +49,15 @@ struct Order {
 fn clone(call: &Call<'_>) -> Answer {
     let order = read(call)?;
     reserve(call.sim, &order.node, order.target, "clone")?;
-    let job = Job {
-        kind: "qmclone",
-        id: order.source.to_string(),
-        user: call.who.id.clone(),
-        node: call.node().to_owned(),
-        holds: vec![(order.source, Hold::Shared), (order.target, Hold::Alone)],
-    };
-    let upid = call.sim.run_task(job, move |sim, log| {
+    let holds = vec![(order.source, Hold::Shared), (order.target, Hold::Alone)];
+    let id = order.source.to_string();
+    call.task("qmclone", id, holds, move |sim, log| {
         let result = copy(sim, log, &order);
         if result.is_err() {
             sim.change(|world| world.vms.remove(&order.target));
         }
         result.map_err(|text| format!("clone failed: {text}"))
-    });
-    Ok(json!(upid))
+    })
 }
 
 fn read(call: &Call<'_>) -> Result<Order, ApiError> {
@@ -83,24 +70,20 @@ fn read(call: &Call<'_>) -> Result<Order, ApiError> {
     let vm = call.vm(&world)?;
     let node = params.text("target").unwrap_or(call.node()).to_owned();
     if world.node(&node).is_none() {
-        return Err(ApiError::die(format!("no such cluster node '{node}'")));
+        bail!("no such cluster node '{node}'");
     }
     unlocked(vm)?;
     if let Some(name) = params.text("snapname") {
-        return Err(ApiError::die(format!("snapshot '{name}' does not exist")));
+        bail!("snapshot '{name}' does not exist");
     }
     let full = params.flag("full").unwrap_or(!vm.is_template());
     let storage = params.text("storage").map(str::to_owned);
     if storage.is_some() && !full {
-        return Err(ApiError::die(
-            "parameter 'storage' not allowed for linked clones",
-        ));
+        bail!("parameter 'storage' not allowed for linked clones");
     }
     check_disks(call, &world, vm, &node, full, storage.as_deref())?;
     if world.vms.contains_key(&target) {
-        return Err(ApiError::die(format!(
-            "unable to create VM {target}: config file already exists"
-        )));
+        bail!("unable to create VM {target}: config file already exists");
     }
     let name = match (params.text("name"), vm.name()) {
         (Some(name), _) => name.to_owned(),
@@ -139,44 +122,24 @@ fn check_disks(
             .get(own)
             .is_some_and(|storage| storage.shared);
         if node != call.node() && !shared {
-            return Err(ApiError::die(format!(
-                "can't clone VM to node '{node}' (VM uses local storage)"
-            )));
+            bail!("can't clone VM to node '{node}' (VM uses local storage)");
         }
         if drive.is_cdrom() && !drive.is_cloudinit() {
             continue;
         }
-        let Some(volume) = world.volume(&drive.file) else {
-            return Err(ApiError::die(format!(
-                "volume '{}' does not exist",
-                drive.file
-            )));
-        };
+        let volume = world.need_volume(&drive.file)?;
         let is_base = volume.split().1.contains("base-");
         if !full && !drive.is_cloudinit() && !is_base {
-            return Err(ApiError::die(format!(
+            bail!(
                 "Linked clone feature is not available for drive '{key}' ({})",
                 drive.file
-            )));
+            );
         }
         let goes_to = storage.filter(|_| full).unwrap_or(own);
-        call.need(
-            world,
-            &format!("/storage/{goes_to}"),
-            &["Datastore.AllocateSpace"],
-        )?;
+        call.need_storage(world, goes_to, "Datastore.AllocateSpace")?;
         world.storage_for(goes_to, node, "images")?;
     }
-    for (_, text) in vm.config.iter().filter(|(key, _)| edit::is_card(key)) {
-        if let Some(bridge) = Net::parse(text).ok().as_ref().and_then(Net::bridge) {
-            call.need(
-                world,
-                &format!("/sdn/zones/localnetwork/{bridge}"),
-                &["SDN.Use"],
-            )?;
-        }
-    }
-    Ok(())
+    edit::may_use_bridges(call, world, &vm.config)
 }
 
 fn copy(sim: &Arc<Sim>, log: &TaskLog<'_>, order: &Order) -> Result<(), String> {

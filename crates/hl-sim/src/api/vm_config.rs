@@ -1,15 +1,15 @@
 //! The config of a VM: reading it, changing it at once or by a task.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use crate::call::{Answer, Call};
 use crate::edit::{self, Edit};
-use crate::error::ApiError;
+use crate::error::{ApiError, bail};
 use crate::kind::Kind::{Bool, Enum, Int, Text};
 use crate::locks::{Hold, PATIENCE};
 use crate::params::{Param, opt, req};
 use crate::power;
-use crate::route::{Route, route};
+use crate::route::{Route, on_vm};
 use crate::show;
 use crate::vm::{Vm, drives};
 use crate::words;
@@ -24,30 +24,19 @@ const CHANGE: &[Param] = &[
     opt("import-working-storage", Text),
 ];
 
+const READ: &[Param] = &[opt("current", Bool), opt("snapshot", Text)];
+const UNLINK: &[Param] = &[req("idlist", Text), opt("force", Bool)];
+const DUMP: &[Param] = &[req("type", Enum(&["user", "network", "meta"]))];
+
 pub(super) const ROUTES: &[Route] = &[
-    route(
-        "GET",
-        "nodes/{node}/qemu/{vmid}/config",
-        &[opt("current", Bool), opt("snapshot", Text)],
-        read,
-    ),
-    route("PUT", "nodes/{node}/qemu/{vmid}/config", CHANGE, put).with_vm_keys(),
-    route("POST", "nodes/{node}/qemu/{vmid}/config", CHANGE, post).with_vm_keys(),
-    route("GET", "nodes/{node}/qemu/{vmid}/pending", &[], pending),
-    route(
-        "PUT",
-        "nodes/{node}/qemu/{vmid}/unlink",
-        &[req("idlist", Text), opt("force", Bool)],
-        unlink,
-    ),
-    route("GET", "nodes/{node}/qemu/{vmid}/cloudinit", &[], cloudinit),
-    route("PUT", "nodes/{node}/qemu/{vmid}/cloudinit", &[], regenerate),
-    route(
-        "GET",
-        "nodes/{node}/qemu/{vmid}/cloudinit/dump",
-        &[req("type", Enum(&["user", "network", "meta"]))],
-        dump,
-    ),
+    on_vm("GET", "config", READ, read),
+    on_vm("PUT", "config", CHANGE, put).with_vm_keys(),
+    on_vm("POST", "config", CHANGE, post).with_vm_keys(),
+    on_vm("GET", "pending", &[], pending),
+    on_vm("PUT", "unlink", UNLINK, unlink),
+    on_vm("GET", "cloudinit", &[], cloudinit),
+    on_vm("PUT", "cloudinit", &[], regenerate),
+    on_vm("GET", "cloudinit/dump", DUMP, dump),
 ];
 
 fn read(call: &Call<'_>) -> Answer {
@@ -55,7 +44,7 @@ fn read(call: &Call<'_>) -> Answer {
     call.need_vm(&world, "VM.Audit")?;
     let vm = call.vm(&world)?;
     if let Some(name) = call.params.text("snapshot") {
-        return Err(ApiError::die(format!("snapshot '{name}' does not exist")));
+        bail!("snapshot '{name}' does not exist");
     }
     let current = call.params.flag("current").unwrap_or(false);
     let mut fields = if current {
@@ -81,13 +70,10 @@ fn put(call: &Call<'_>) -> Answer {
 fn post(call: &Call<'_>) -> Answer {
     let (vmid, edit, skip) = wanted(call)?;
     let node = call.node().to_owned();
-    let upid = call
-        .sim
-        .run_task(call.job("qmconfig", vmid), move |sim, log| {
-            log.line(format!("update VM {vmid}: {}", edit.describe()));
-            edit::apply(sim, &node, vmid, &edit, skip).map_err(|error| error.message)
-        });
-    Ok(json!(upid))
+    call.vm_task("qmconfig", vmid, move |sim, log| {
+        log.line(format!("update VM {vmid}: {}", edit.describe()));
+        edit::apply(sim, &node, vmid, &edit, skip)
+    })
 }
 
 fn unlink(call: &Call<'_>) -> Answer {
@@ -117,13 +103,7 @@ fn change_now(call: &Call<'_>, vmid: u32, edit: &Edit, skip: bool) -> Answer {
 fn wanted(call: &Call<'_>) -> Result<(u32, Edit, bool), ApiError> {
     let vmid = call.vmid()?;
     let edit = Edit::read(&call.params)?;
-    let skip = call.params.flag("skiplock").unwrap_or(false);
-    if skip && call.who.id != crate::acl::ROOT {
-        return Err(ApiError::param(
-            "skiplock",
-            "Only root may use this option.",
-        ));
-    }
+    let skip = call.skips_lock()?;
     let world = call.sim.world();
     let vm = call.vm(&world)?;
     edit.check_rights(call, &world, vmid, Some(vm))?;
@@ -136,19 +116,13 @@ fn pending(call: &Call<'_>) -> Answer {
     let vm = call.vm(&world)?;
     let mut lines: Vec<Value> = Vec::new();
     for (key, value) in &vm.config {
-        let mut line = Map::new();
-        line.insert("key".to_owned(), json!(key));
-        line.insert("value".to_owned(), show::config_value(key, value));
+        let mut line = json!({"key": key, "value": show::config_value(key, value)});
         match vm.pending.get(key) {
-            Some(Some(next)) => {
-                line.insert("pending".to_owned(), show::config_value(key, next));
-            }
-            Some(None) => {
-                line.insert("delete".to_owned(), json!(1));
-            }
+            Some(Some(next)) => line["pending"] = show::config_value(key, next),
+            Some(None) => line["delete"] = json!(1),
             None => {}
         }
-        lines.push(Value::Object(line));
+        lines.push(line);
     }
     for (key, value) in &vm.pending {
         if let (false, Some(value)) = (vm.config.contains_key(key), value) {
@@ -177,11 +151,7 @@ fn cloudinit(call: &Call<'_>) -> Answer {
 /// The settings are read when a VM starts; there is no drive to write.
 fn regenerate(call: &Call<'_>) -> Answer {
     let world = call.sim.world();
-    call.need_any(
-        &world,
-        &format!("/vms/{}", call.part("vmid")),
-        &["VM.Config.Cloudinit"],
-    )?;
+    call.need_vm(&world, "VM.Config.Cloudinit")?;
     let vm = call.vm(&world)?;
     if drives(&vm.config)
         .iter()

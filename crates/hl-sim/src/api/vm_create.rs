@@ -3,17 +3,15 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use serde_json::json;
-
 use crate::call::{Answer, Call};
 use crate::disks;
 use crate::edit::{self, Edit};
-use crate::error::ApiError;
+use crate::error::{ApiError, bail};
 use crate::kind::Kind::{Bool, Id, Int, Number, Text, Vmid};
 use crate::machine::Sim;
 use crate::params::{Param, opt, req};
 use crate::power;
-use crate::route::{Route, route};
+use crate::route::{Route, on_node};
 use crate::vm::{Vm, drives};
 use crate::world::World;
 
@@ -32,8 +30,7 @@ const CREATE: &[Param] = &[
     opt("background_delay", Int(1, 30)),
 ];
 
-pub(super) const ROUTES: &[Route] =
-    &[route("POST", "nodes/{node}/qemu", CREATE, create).with_vm_keys()];
+pub(super) const ROUTES: &[Route] = &[on_node("POST", "qemu", CREATE, create).with_vm_keys()];
 
 fn create(call: &Call<'_>) -> Answer {
     let vmid = call.params.vmid("vmid")?;
@@ -49,45 +46,41 @@ fn create(call: &Call<'_>) -> Answer {
         may_create(call, &world, vmid, pool.as_deref())?;
         edit.check_rights(call, &world, vmid, None)?;
         if start {
-            call.need(&world, &format!("/vms/{vmid}"), &["VM.PowerMgmt"])?;
+            call.need(&world, &format!("/vms/{vmid}"), "VM.PowerMgmt")?;
         }
         if let Some(other) = world.vms.get(&vmid) {
-            return Err(ApiError::die(format!(
+            bail!(
                 "unable to create VM {vmid} - VM {vmid} already exists on node '{}'",
                 other.node
-            )));
+            );
         }
     }
     reserve(call.sim, &node, vmid, "create")?;
-    let upid = call
-        .sim
-        .run_task(call.job("qmcreate", vmid), move |sim, log| {
-            let made = make(sim, &node, vmid, &edit, pool.as_deref());
-            if let Err(error) = made {
-                sim.change(|world| world.vms.remove(&vmid));
-                return Err(format!("unable to create VM {vmid} - {}", error.message));
+    call.vm_task("qmcreate", vmid, move |sim, log| {
+        let made = make(sim, &node, vmid, &edit, pool.as_deref());
+        if let Err(error) = made {
+            sim.change(|world| world.vms.remove(&vmid));
+            return Err(format!("unable to create VM {vmid} - {}", error.message));
+        }
+        let drives = sim
+            .world()
+            .vms
+            .get(&vmid)
+            .map(Vm::drives)
+            .unwrap_or_default();
+        for (key, drive) in drives {
+            if edit.drives.iter().any(|(wanted, _)| *wanted == key) && drive.volume().is_some() {
+                log.line(format!(
+                    "{key}: successfully created disk '{}'",
+                    drive.print()
+                ));
             }
-            let drives = sim
-                .world()
-                .vms
-                .get(&vmid)
-                .map(Vm::drives)
-                .unwrap_or_default();
-            for (key, drive) in drives {
-                if edit.drives.iter().any(|(wanted, _)| *wanted == key) && drive.volume().is_some()
-                {
-                    log.line(format!(
-                        "{key}: successfully created disk '{}'",
-                        drive.print()
-                    ));
-                }
-            }
-            if start {
-                power::start(sim, vmid, false)?;
-            }
-            Ok(())
-        });
-    Ok(json!(upid))
+        }
+        if start {
+            power::start(sim, vmid, false)?;
+        }
+        Ok(())
+    })
 }
 
 /// Whether the caller may make a VM: by the VM's path, or by its pool.
@@ -97,26 +90,22 @@ pub(super) fn may_create(
     vmid: u32,
     pool: Option<&str>,
 ) -> Result<(), ApiError> {
-    let Some(pool) = pool else {
-        return call.need(world, &format!("/vms/{vmid}"), &["VM.Allocate"]);
-    };
-    if !world.pools.contains_key(pool) {
-        return Err(ApiError::denied(&format!("pool '{pool}' does not exist")));
+    if let Some(pool) = pool {
+        if !world.pools.contains_key(pool) {
+            return Err(ApiError::denied(&format!("pool '{pool}' does not exist")));
+        }
+        if call.has(world, &format!("/pool/{pool}"), "VM.Allocate") {
+            return Ok(());
+        }
     }
-    let by_pool = call.has(world, &format!("/pool/{pool}"), "VM.Allocate");
-    if by_pool {
-        return Ok(());
-    }
-    call.need(world, &format!("/vms/{vmid}"), &["VM.Allocate"])
+    call.need(world, &format!("/vms/{vmid}"), "VM.Allocate")
 }
 
 /// Takes a VMID with an empty, locked config.
 pub(super) fn reserve(sim: &Arc<Sim>, node: &str, vmid: u32, lock: &str) -> Result<(), ApiError> {
     sim.change(|world| {
         if world.vms.contains_key(&vmid) {
-            return Err(ApiError::die(format!(
-                "unable to create VM {vmid}: config file already exists"
-            )));
+            bail!("unable to create VM {vmid}: config file already exists");
         }
         let mut vm = Vm::new(node, BTreeMap::new());
         vm.lock = Some(lock.to_owned());
@@ -165,15 +154,11 @@ fn make(
 /// Gives a config the ids that no two VMs share.
 pub(super) fn identity(world: &mut World, config: &mut BTreeMap<String, String>) {
     let old = config.get("smbios1").map_or("", String::as_str);
-    let kept: Vec<&str> = old
-        .split(',')
-        .filter(|part| !part.is_empty() && !part.starts_with("uuid="))
-        .collect();
-    let mut smbios = format!("uuid={}", world.new_uuid());
-    for part in kept {
-        smbios.push(',');
-        smbios.push_str(part);
-    }
+    let kept = old.split(',');
+    let kept = kept.filter(|part| !part.is_empty() && !part.starts_with("uuid="));
+    let uuid = format!("uuid={}", world.new_uuid());
+    let smbios: Vec<&str> = std::iter::once(uuid.as_str()).chain(kept).collect();
+    let smbios = smbios.join(",");
     config.insert("smbios1".to_owned(), smbios);
     config.insert("vmgenid".to_owned(), world.new_uuid());
 }

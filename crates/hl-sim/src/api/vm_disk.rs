@@ -2,16 +2,14 @@
 
 use std::sync::Arc;
 
-use serde_json::json;
-
 use crate::call::{Answer, Call, unlocked, vm_on};
 use crate::disks;
 use crate::drive::Drive;
-use crate::error::ApiError;
+use crate::error::{ApiError, bail};
 use crate::kind::Kind::{Bool, DiskSize, Enum, Id, Number, Text, Vmid};
 use crate::machine::Sim;
 use crate::params::{Param, opt, req};
-use crate::route::{Route, route};
+use crate::route::{Route, on_vm};
 use crate::size;
 use crate::storage::NewDisk;
 use crate::vm::{Vm, is_drive};
@@ -36,13 +34,8 @@ const MOVE: &[Param] = &[
 ];
 
 pub(super) const ROUTES: &[Route] = &[
-    route("PUT", "nodes/{node}/qemu/{vmid}/resize", RESIZE, resize),
-    route(
-        "POST",
-        "nodes/{node}/qemu/{vmid}/move_disk",
-        MOVE,
-        move_disk,
-    ),
+    on_vm("PUT", "resize", RESIZE, resize),
+    on_vm("POST", "move_disk", MOVE, move_disk),
 ];
 
 fn resize(call: &Call<'_>) -> Answer {
@@ -58,10 +51,9 @@ fn resize(call: &Call<'_>) -> Answer {
         drive_of(vm, &key)?;
     }
     let node = call.node().to_owned();
-    let upid = call.sim.run_task(call.job("resize", vmid), move |sim, _| {
-        grow(sim, &node, vmid, &key, &wanted).map_err(|error| error.message)
-    });
-    Ok(json!(upid))
+    call.vm_task("resize", vmid, move |sim, _| {
+        grow(sim, &node, vmid, &key, &wanted)
+    })
 }
 
 fn grow(sim: &Arc<Sim>, node: &str, vmid: u32, key: &str, wanted: &str) -> Result<(), ApiError> {
@@ -69,12 +61,7 @@ fn grow(sim: &Arc<Sim>, node: &str, vmid: u32, key: &str, wanted: &str) -> Resul
         let vm = vm_on(world, node, vmid)?;
         unlocked(vm)?;
         let mut drive = drive_of(vm, key)?;
-        let Some(volume) = world.volume(&drive.file) else {
-            return Err(ApiError::die(format!(
-                "volume '{}' does not exist",
-                drive.file
-            )));
-        };
+        let volume = world.need_volume(&drive.file)?;
         let (old, storage) = (volume.size, volume.storage().to_owned());
         let plus = wanted.strip_prefix('+');
         let number = size::parse(plus.unwrap_or(wanted)).unwrap_or(0);
@@ -84,7 +71,7 @@ fn grow(sim: &Arc<Sim>, node: &str, vmid: u32, key: &str, wanted: &str) -> Resul
             number
         };
         if new < old {
-            return Err(ApiError::die("shrinking disks is not supported"));
+            bail!("shrinking disks is not supported");
         }
         let thick = world
             .storages
@@ -122,17 +109,13 @@ fn move_disk(call: &Call<'_>) -> Answer {
     {
         let world = call.sim.world();
         call.need_vm(&world, "VM.Config.Disk")?;
-        call.need(
-            &world,
-            &format!("/storage/{storage}"),
-            &["Datastore.AllocateSpace"],
-        )?;
+        call.need_storage(&world, &storage, "Datastore.AllocateSpace")?;
         let vm = call.vm(&world)?;
         same_digest(call, vm)?;
         unlocked(vm)?;
         let drive = drive_of(vm, &key)?;
         if drive.is_cdrom() {
-            return Err(ApiError::die("you can't move a cdrom"));
+            bail!("you can't move a cdrom");
         }
         let volume = world.volume(&drive.file);
         let same = volume.is_some_and(|volume| {
@@ -142,26 +125,21 @@ fn move_disk(call: &Call<'_>) -> Answer {
                     .is_none_or(|format| *format == volume.format)
         });
         if same {
-            return Err(ApiError::die(
-                "you can't move to the same storage with same format",
-            ));
+            bail!("you can't move to the same storage with same format");
         }
         world.storage_for(&storage, call.node(), "images")?;
     }
     let node = call.node().to_owned();
-    let upid = call
-        .sim
-        .run_task(call.job("qmmove", vmid), move |sim, log| {
-            log.line(format!("create full clone of drive {key}"));
-            let to = Target {
-                storage,
-                format,
-                delete,
-            };
-            relocate(sim, &node, vmid, &key, &to)
-                .map_err(|error| format!("storage migration failed: {}", error.message))
-        });
-    Ok(json!(upid))
+    let to = Target {
+        storage,
+        format,
+        delete,
+    };
+    call.vm_task("qmmove", vmid, move |sim, log| {
+        log.line(format!("create full clone of drive {key}"));
+        relocate(sim, &node, vmid, &key, &to)
+            .map_err(|error| format!("storage migration failed: {}", error.message))
+    })
 }
 
 struct Target {
@@ -173,12 +151,7 @@ struct Target {
 fn relocate(sim: &Arc<Sim>, node: &str, vmid: u32, key: &str, to: &Target) -> Result<(), ApiError> {
     let (mut drive, new) = sim.change(|world| {
         let drive = drive_of(vm_on(world, node, vmid)?, key)?;
-        let Some(volume) = world.volume(&drive.file).cloned() else {
-            return Err(ApiError::die(format!(
-                "volume '{}' does not exist",
-                drive.file
-            )));
-        };
+        let volume = world.need_volume(&drive.file)?.clone();
         let new = world.allocate(&NewDisk {
             node,
             storage: &to.storage,

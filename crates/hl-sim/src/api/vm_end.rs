@@ -2,36 +2,26 @@
 
 use std::sync::Arc;
 
-use serde_json::json;
-
 use crate::call::{Answer, Call, unlocked, vm_mut, vm_on};
 use crate::disks;
 use crate::drive::Drive;
-use crate::error::ApiError;
+use crate::error::{ApiError, bail};
 use crate::kind::Kind::{Bool, Text};
 use crate::machine::{Sim, TaskLog};
-use crate::params::opt;
-use crate::route::{Route, route};
+use crate::params::{Param, opt};
+use crate::route::{Route, on_node, on_vm};
 use crate::vm::Vm;
 use crate::world::World;
 
 pub(super) const ROUTES: &[Route] = &[
-    route(
-        "POST",
-        "nodes/{node}/qemu/{vmid}/template",
-        &[opt("disk", Text)],
-        template,
-    ),
-    route(
-        "DELETE",
-        "nodes/{node}/qemu/{vmid}",
-        &[
-            opt("destroy-unreferenced-disks", Bool),
-            opt("purge", Bool),
-            opt("skiplock", Bool),
-        ],
-        destroy,
-    ),
+    on_vm("POST", "template", &[opt("disk", Text)], template),
+    on_node("DELETE", "qemu/{vmid}", DESTROY, destroy),
+];
+
+const DESTROY: &[Param] = &[
+    opt("destroy-unreferenced-disks", Bool),
+    opt("purge", Bool),
+    opt("skiplock", Bool),
 ];
 
 fn template(call: &Call<'_>) -> Answer {
@@ -45,22 +35,17 @@ fn template(call: &Call<'_>) -> Answer {
         may_become_template(vm)?;
     }
     let node = call.node().to_owned();
-    let upid = call
-        .sim
-        .run_task(call.job("qmtemplate", vmid), move |sim, _| {
-            convert(sim, &node, vmid, only.as_deref()).map_err(|error| error.message)
-        });
-    Ok(json!(upid))
+    call.vm_task("qmtemplate", vmid, move |sim, _| {
+        convert(sim, &node, vmid, only.as_deref())
+    })
 }
 
 fn may_become_template(vm: &Vm) -> Result<(), ApiError> {
     if vm.is_template() {
-        return Err(ApiError::die("you can't convert a template to a template"));
+        bail!("you can't convert a template to a template");
     }
     if vm.run.is_some() {
-        return Err(ApiError::die(
-            "you can't convert a VM to template if VM is running",
-        ));
+        bail!("you can't convert a VM to template if VM is running");
     }
     Ok(())
 }
@@ -130,12 +115,9 @@ fn destroy(call: &Call<'_>) -> Answer {
         may_go(&world, vmid, vm)?;
     }
     let node = call.node().to_owned();
-    let upid = call
-        .sim
-        .run_task(call.job("qmdestroy", vmid), move |sim, log| {
-            remove(sim, log, &node, vmid, unreferenced).map_err(|error| error.message)
-        });
-    Ok(json!(upid))
+    call.vm_task("qmdestroy", vmid, move |sim, log| {
+        remove(sim, log, &node, vmid, unreferenced)
+    })
 }
 
 fn may_go(world: &World, vmid: u32, vm: &Vm) -> Result<(), ApiError> {
@@ -144,21 +126,17 @@ fn may_go(world: &World, vmid: u32, vm: &Vm) -> Result<(), ApiError> {
         .get("protection")
         .is_some_and(|value| value == "1")
     {
-        return Err(ApiError::die(format!(
-            "can't remove VM {vmid} - protection mode enabled"
-        )));
+        bail!("can't remove VM {vmid} - protection mode enabled");
     }
     if vm.run.is_some() {
-        return Err(ApiError::die(format!(
-            "VM {vmid} is running - destroy failed"
-        )));
+        bail!("VM {vmid} is running - destroy failed");
     }
     for (_, drive) in vm.drives() {
         if let Some(child) = disks::child_of(world, &drive.file) {
-            return Err(ApiError::die(format!(
+            bail!(
                 "base volume '{}' is still in use by linked cloned '{child}'",
                 drive.file
-            )));
+            );
         }
     }
     Ok(())

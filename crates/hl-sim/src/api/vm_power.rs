@@ -1,146 +1,88 @@
 //! Power: start, stop, shutdown, reboot, reset; and a key press.
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::call::{Answer, Call};
 use crate::error::ApiError;
 use crate::kind::Kind::{Bool, Int, Text};
 use crate::params::{Param, opt, req};
 use crate::power;
-use crate::route::{Route, route};
+use crate::route::{Route, on_vm};
 
 const TIMEOUT: Param = opt("timeout", Int(0, i64::MAX));
 const SKIP: Param = opt("skiplock", Bool);
 
+const START: &[Param] = &[
+    TIMEOUT,
+    SKIP,
+    opt("force-cpu", Text),
+    opt("machine", Text),
+    opt("migratedfrom", Text),
+    opt("stateuri", Text),
+    opt("targetstorage", Text),
+];
+const STOP: &[Param] = &[
+    TIMEOUT,
+    SKIP,
+    opt("keepActive", Bool),
+    opt("migratedfrom", Text),
+    opt("overrule-shutdown", Bool),
+];
+const SHUTDOWN: &[Param] = &[
+    TIMEOUT,
+    SKIP,
+    opt("forceStop", Bool),
+    opt("keepActive", Bool),
+];
+
 pub(super) const ROUTES: &[Route] = &[
-    route(
-        "POST",
-        "nodes/{node}/qemu/{vmid}/status/start",
-        &[
-            TIMEOUT,
-            SKIP,
-            opt("force-cpu", Text),
-            opt("machine", Text),
-            opt("migratedfrom", Text),
-            opt("stateuri", Text),
-            opt("targetstorage", Text),
-        ],
-        start,
-    ),
-    route(
-        "POST",
-        "nodes/{node}/qemu/{vmid}/status/stop",
-        &[
-            TIMEOUT,
-            SKIP,
-            opt("keepActive", Bool),
-            opt("migratedfrom", Text),
-            opt("overrule-shutdown", Bool),
-        ],
-        stop,
-    ),
-    route(
-        "POST",
-        "nodes/{node}/qemu/{vmid}/status/shutdown",
-        &[
-            TIMEOUT,
-            SKIP,
-            opt("forceStop", Bool),
-            opt("keepActive", Bool),
-        ],
-        shutdown,
-    ),
-    route(
-        "POST",
-        "nodes/{node}/qemu/{vmid}/status/reboot",
-        &[TIMEOUT],
-        reboot,
-    ),
-    route(
-        "POST",
-        "nodes/{node}/qemu/{vmid}/status/reset",
-        &[SKIP],
-        reset,
-    ),
-    route(
-        "PUT",
-        "nodes/{node}/qemu/{vmid}/sendkey",
-        &[req("key", Text), SKIP],
-        send_key,
-    ),
+    on_vm("POST", "status/start", START, start),
+    on_vm("POST", "status/stop", STOP, |call| end(call, "qmstop")),
+    on_vm("POST", "status/shutdown", SHUTDOWN, |call| {
+        end(call, "qmshutdown")
+    }),
+    on_vm("POST", "status/reboot", &[TIMEOUT], |call| {
+        restart(call, "qmreboot")
+    }),
+    on_vm("POST", "status/reset", &[SKIP], |call| {
+        restart(call, "qmreset")
+    }),
+    on_vm("PUT", "sendkey", &[req("key", Text), SKIP], send_key),
 ];
 
 fn start(call: &Call<'_>) -> Answer {
-    let skip = check(call)?;
-    let vmid = call.vmid()?;
-    let upid = call.sim.run_task(call.job("qmstart", vmid), move |sim, _| {
-        power::start(sim, vmid, skip)
-    });
-    Ok(json!(upid))
+    let (vmid, skip) = check(call)?;
+    call.vm_task("qmstart", vmid, move |sim, _| power::start(sim, vmid, skip))
 }
 
-fn stop(call: &Call<'_>) -> Answer {
-    let skip = check(call)?;
-    let vmid = call.vmid()?;
-    let upid = call.sim.run_task(call.job("qmstop", vmid), move |sim, _| {
-        power::stop(sim, vmid, skip)
-    });
-    Ok(json!(upid))
-}
-
-fn shutdown(call: &Call<'_>) -> Answer {
-    let skip = check(call)?;
-    let vmid = call.vmid()?;
-    let upid = call
-        .sim
-        .run_task(call.job("qmshutdown", vmid), move |sim, _| {
-            power::stop(sim, vmid, skip)
-        });
-    Ok(json!(upid))
-}
-
-fn reboot(call: &Call<'_>) -> Answer {
-    restart(call, "qmreboot")
-}
-
-fn reset(call: &Call<'_>) -> Answer {
-    restart(call, "qmreset")
+fn end(call: &Call<'_>, kind: &'static str) -> Answer {
+    let (vmid, skip) = check(call)?;
+    call.vm_task(kind, vmid, move |sim, _| power::stop(sim, vmid, skip))
 }
 
 fn restart(call: &Call<'_>, kind: &'static str) -> Answer {
-    let skip = check(call)?;
-    let vmid = call.vmid()?;
+    let (vmid, skip) = check(call)?;
     runs(call)?;
-    let upid = call.sim.run_task(call.job(kind, vmid), move |sim, _| {
+    call.vm_task(kind, vmid, move |sim, _| {
         power::stop(sim, vmid, skip)?;
         power::start(sim, vmid, skip)
-    });
-    Ok(json!(upid))
+    })
 }
 
 /// Nobody looks at the screen of a simulated VM; the key goes nowhere.
 fn send_key(call: &Call<'_>) -> Answer {
-    {
-        let world = call.sim.world();
-        call.need_vm(&world, "VM.Console")?;
-    }
+    call.need_vm(&call.sim.world(), "VM.Console")?;
     runs(call)?;
     Ok(Value::Null)
 }
 
-/// Whether the caller may, the VM is there, and its lock is to be skipped.
-fn check(call: &Call<'_>) -> Result<bool, ApiError> {
-    let skip = call.params.flag("skiplock").unwrap_or(false);
-    if skip && call.who.id != crate::acl::ROOT {
-        return Err(ApiError::param(
-            "skiplock",
-            "Only root may use this option.",
-        ));
-    }
+/// The VM, if the caller may, and whether its lock is to be passed over.
+fn check(call: &Call<'_>) -> Result<(u32, bool), ApiError> {
+    let skip = call.skips_lock()?;
     let world = call.sim.world();
     call.need_vm(&world, "VM.PowerMgmt")?;
     call.vm(&world)?;
-    Ok(skip)
+    Ok((call.vmid()?, skip))
 }
 
 fn runs(call: &Call<'_>) -> Result<(), ApiError> {
