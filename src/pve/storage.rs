@@ -94,11 +94,4 @@ impl Client {
                 })?;
         self.post_multipart(&storage_path(node, storage, "upload"), form, UPLOAD)
     }
-
-    /// `DELETE .../content/{volid}`; `None` when it was done at once.
-    pub fn delete_volume(&self, node: &str, volid: &str) -> Result<Option<Upid>, Error> {
-        let storage = volid.split(':').next().unwrap_or_default();
-        let rest = format!("content/{}", percent_encode(volid));
-        self.delete(&storage_path(node, storage, &rest), &[])
-    }
 }

@@ -20,17 +20,6 @@ impl Client {
         Ok(())
     }
 
-    /// `POST .../config`: as [`Client::set_vm_config`], as a task, for keys that
-    /// allocate or import disks. `None` when it was done at once.
-    pub fn post_vm_config(
-        &self,
-        node: &str,
-        vmid: u32,
-        keys: &[Param<'_>],
-    ) -> Result<Option<Upid>, Error> {
-        self.post(&vm(node, vmid, "/config"), keys)
-    }
-
     /// `GET .../status/current`
     pub fn vm_status(&self, node: &str, vmid: u32) -> Result<VmStatus, Error> {
         self.get(&vm(node, vmid, "/status/current"), &[])
@@ -53,21 +42,6 @@ impl Client {
         self.post(&format!("nodes/{}/qemu", percent_encode(node)), &form)
     }
 
-    /// `POST .../clone`: a copy named `newid`; `keys` are `name`, `full`,
-    /// `storage`, `description` ...
-    pub fn clone_vm(
-        &self,
-        node: &str,
-        vmid: u32,
-        newid: u32,
-        keys: &[Param<'_>],
-    ) -> Result<Upid, Error> {
-        let newid = newid.to_string();
-        let mut form = vec![("newid", newid.as_str())];
-        form.extend_from_slice(keys);
-        self.post(&vm(node, vmid, "/clone"), &form)
-    }
-
     /// `POST .../status/start`
     pub fn start_vm(&self, node: &str, vmid: u32) -> Result<Upid, Error> {
         self.post(&vm(node, vmid, "/status/start"), &[])
@@ -76,19 +50,6 @@ impl Client {
     /// `POST .../status/stop`: pulls the plug.
     pub fn stop_vm(&self, node: &str, vmid: u32) -> Result<Upid, Error> {
         self.post(&vm(node, vmid, "/status/stop"), &[])
-    }
-
-    /// `POST .../status/shutdown`: asks the guest, and stops it when it has not
-    /// obeyed after `seconds`.
-    pub fn shutdown_vm(&self, node: &str, vmid: u32, seconds: u32) -> Result<Upid, Error> {
-        let seconds = seconds.to_string();
-        let form = [("forceStop", "1"), ("timeout", seconds.as_str())];
-        self.post(&vm(node, vmid, "/status/shutdown"), &form)
-    }
-
-    /// `POST .../template`: turns the VM into a template. PVE 6 gave no task.
-    pub fn make_template(&self, node: &str, vmid: u32) -> Result<Option<Upid>, Error> {
-        self.post(&vm(node, vmid, "/template"), &[])
     }
 
     /// `PUT .../resize`: grows a disk to `size` (`10G`), or by it (`+2G`).

@@ -91,6 +91,15 @@ impl Node {
         assert_eq!(end.unwrap().warnings, None);
     }
 
+    /// A call that gives a task, where it does; `path` stands below the node's VMs.
+    fn post(&self, path: &str, keys: &[(&str, &str)]) {
+        let path = format!("nodes/pve/qemu/{path}");
+        let task: Option<Upid> = self.client.post(&path, keys).unwrap();
+        if let Some(task) = task {
+            self.done(&task);
+        }
+    }
+
     /// A stopped VM with a disk.
     fn vm(&self, vmid: u32) {
         let keys = [
@@ -115,9 +124,7 @@ fn the_life_of_a_machine() {
     assert_eq!(config.text("memory").as_deref(), Some("1024"));
     api.set_vm_config("pve", vmid, &[("description", "a note")])
         .unwrap();
-    if let Some(task) = api.post_vm_config("pve", vmid, &[("cores", "2")]).unwrap() {
-        node.done(&task);
-    }
+    node.post(&format!("{vmid}/config"), &[("cores", "2")]);
     if let Some(task) = api.resize_disk("pve", vmid, "scsi0", "+1G").unwrap() {
         node.done(&task);
     }
@@ -128,17 +135,19 @@ fn the_life_of_a_machine() {
 
     node.done(&api.start_vm("pve", vmid).unwrap());
     assert_eq!(api.vm_status("pve", vmid).unwrap().status, "running");
-    node.done(&api.shutdown_vm("pve", vmid, 5).unwrap());
+    node.post(
+        &format!("{vmid}/status/shutdown"),
+        &[("forceStop", "1"), ("timeout", "5")],
+    );
     node.done(&api.start_vm("pve", vmid).unwrap());
     node.done(&api.stop_vm("pve", vmid).unwrap());
     assert_eq!(api.vm_status("pve", vmid).unwrap().status, "stopped");
 
-    if let Some(task) = api.make_template("pve", vmid).unwrap() {
-        node.done(&task);
-    }
+    node.post(&format!("{vmid}/template"), &[]);
     assert!(api.vm_config("pve", vmid).unwrap().is_template());
-    let keys = [("name", "copy"), ("full", "1")];
-    node.done(&api.clone_vm("pve", vmid, vmid + 1, &keys).unwrap());
+    let newid = (vmid + 1).to_string();
+    let keys = [("newid", newid.as_str()), ("name", "copy"), ("full", "1")];
+    node.post(&format!("{vmid}/clone"), &keys);
     let vms = api.cluster_resources_vms().unwrap();
     let templates: Vec<_> = vms.iter().map(|vm| (vm.vmid, vm.template)).collect();
     assert_eq!(templates, [(vmid, true), (vmid + 1, false)]);
@@ -154,9 +163,7 @@ fn the_life_of_a_machine() {
 fn a_task_that_fails_says_why() {
     let node = node(everything(), &[]);
     node.vm(100);
-    if let Some(task) = node.client.make_template("pve", 100).unwrap() {
-        node.done(&task);
-    }
+    node.post("100/template", &[]);
     let upid = node.client.start_vm("pve", 100).unwrap();
     let mut told = Vec::new();
     let error = node
@@ -219,9 +226,8 @@ fn files_come_and_go() {
         (volumes[0].volid.as_str(), volumes[0].size),
         ("local:iso/tiny.iso", 300_000)
     );
-    if let Some(task) = api.delete_volume("pve", "local:iso/tiny.iso").unwrap() {
-        node.done(&task);
-    }
+    let path = "nodes/pve/storage/local/content/local%3Aiso%2Ftiny.iso";
+    node.done(&api.delete::<Upid>(path, &[]).unwrap());
     let volumes = api.storage_content("pve", "local", Some("iso")).unwrap();
     assert!(volumes.is_empty(), "{volumes:?}");
 
