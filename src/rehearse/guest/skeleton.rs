@@ -5,6 +5,7 @@
 //! the same on every machine of its release (which services have which ports,
 //! where libraries are); accounts, keys, hosts, secrets never.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt as _, symlink};
@@ -41,256 +42,125 @@ pub const STAND_INS: [(&str, &str); 9] = [
 ];
 
 /// Of `/etc`, what a release gives everyone.
-const COMMON: [&str; 22] = [
-    "adduser.conf",
-    "alternatives",
-    "debconf.conf",
-    "debian_version",
-    "deluser.conf",
-    "ethertypes",
-    "gai.conf",
-    "host.conf",
-    "inputrc",
-    "issue",
-    "ld.so.cache",
-    "ld.so.conf",
-    "ld.so.conf.d",
-    "lsb-release",
-    "mime.types",
-    "os-release",
-    "perl",
-    "protocols",
-    "python3",
-    "rpc",
-    "services",
-    "terminfo",
-];
+const COMMON: &str = "
+    adduser.conf alternatives debconf.conf debian_version deluser.conf ethertypes gai.conf
+    host.conf inputrc issue ld.so.cache ld.so.conf ld.so.conf.d lsb-release mime.types
+    os-release perl protocols python3 rpc services terminfo";
 
-/// Directories and their modes.
-const DIRS: &[(&str, u32)] = &[
-    ("etc/apt/apt.conf.d", 0o755),
-    ("etc/apt/preferences.d", 0o755),
-    ("etc/apt/sources.list.d", 0o755),
-    ("etc/apt/trusted.gpg.d", 0o755),
-    ("etc/cron.d", 0o755),
-    ("etc/cron.daily", 0o755),
-    ("etc/default", 0o755),
-    ("etc/dpkg/dpkg.cfg.d", 0o755),
-    ("etc/dpkg/origins", 0o755),
-    ("etc/init.d", 0o755),
-    ("etc/logrotate.d", 0o755),
-    ("etc/modprobe.d", 0o755),
-    ("etc/modules-load.d", 0o755),
-    ("etc/opt", 0o755),
-    ("etc/pam.d", 0o755),
-    ("etc/profile.d", 0o755),
-    ("etc/security/limits.d", 0o755),
-    ("etc/skel", 0o755),
-    ("etc/ssh/sshd_config.d", 0o755),
-    ("etc/ssl/certs", 0o755),
+/// Directories of mode 755.
+const DIRS: &str = "
+    etc/apt/apt.conf.d etc/apt/preferences.d etc/apt/sources.list.d etc/apt/trusted.gpg.d
+    etc/cron.d etc/cron.daily etc/default etc/dpkg/dpkg.cfg.d etc/dpkg/origins etc/init.d
+    etc/logrotate.d etc/modprobe.d etc/modules-load.d etc/opt etc/pam.d etc/profile.d
+    etc/security/limits.d etc/skel etc/ssh/sshd_config.d etc/ssl/certs etc/sysctl.d
+    etc/systemd/system/multi-user.target.wants etc/tmpfiles.d home opt srv var/backups
+    var/cache/apt/archives/partial var/cache/debconf var/lib/apt/lists/partial
+    var/lib/cloud/data var/lib/dpkg/info var/lib/dpkg/parts var/lib/dpkg/triggers
+    var/lib/dpkg/updates var/lib/misc var/lib/pam var/lib/systemd var/local var/log/apt var/mail
+    var/opt var/spool/cron";
+
+/// Those of other modes.
+const GUARDED_DIRS: &[(&str, u32)] = &[
     ("etc/ssl/private", 0o710),
     ("etc/sudoers.d", 0o750),
-    ("etc/sysctl.d", 0o755),
-    ("etc/systemd/system/multi-user.target.wants", 0o755),
-    ("etc/tmpfiles.d", 0o755),
-    ("home", 0o755),
-    ("opt", 0o755),
     ("root", 0o700),
-    ("srv", 0o755),
-    ("var/backups", 0o755),
-    ("var/cache/apt/archives/partial", 0o755),
-    ("var/cache/debconf", 0o755),
     ("var/cache/ldconfig", 0o700),
-    ("var/lib/apt/lists/partial", 0o755),
-    ("var/lib/cloud/data", 0o755),
-    ("var/lib/dpkg/info", 0o755),
-    ("var/lib/dpkg/parts", 0o755),
-    ("var/lib/dpkg/triggers", 0o755),
-    ("var/lib/dpkg/updates", 0o755),
-    ("var/lib/misc", 0o755),
-    ("var/lib/pam", 0o755),
-    ("var/lib/systemd", 0o755),
-    ("var/local", 0o755),
-    ("var/log/apt", 0o755),
-    ("var/mail", 0o755),
-    ("var/opt", 0o755),
-    ("var/spool/cron", 0o755),
     ("var/tmp", 0o1777),
 ];
 
-/// Files of our own: path, mode, text.
-const FILES: &[(&str, u32, &str)] = &[
-    ("etc/apt/apt.conf.d/00rehearsal", 0o644, APT),
-    ("etc/bash.bashrc", 0o644, include_str!("files/bashrc")),
+/// Files that are there and empty.
+const EMPTY: &str = "
+    etc/environment etc/resolv.conf etc/security/access.conf etc/security/limits.conf
+    etc/security/pam_env.conf etc/subgid etc/subuid etc/sysctl.conf var/lib/dpkg/available
+    var/lib/dpkg/diversions var/lib/dpkg/statoverride";
+
+/// Files of our own, of mode 644.
+const FILES: &[(&str, &str)] = &[
+    ("etc/apt/apt.conf.d/00rehearsal", APT),
+    ("etc/bash.bashrc", include_str!("files/bashrc")),
     (
         "etc/dpkg/dpkg.cfg.d/rehearsal",
-        0o644,
         "# A guest's disk is a directory that may be lost.\nforce-unsafe-io\n",
     ),
-    ("etc/environment", 0o644, ""),
-    ("etc/fstab", 0o644, "# The root is made by the rehearsal.\n"),
+    ("etc/fstab", "# The root is made by the rehearsal.\n"),
     (
         "etc/hosts",
-        0o644,
         "127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback\n",
     ),
-    ("etc/login.defs", 0o644, include_str!("files/login.defs")),
-    ("etc/machine-id", 0o444, ""),
+    ("etc/login.defs", include_str!("files/login.defs")),
     (
         "etc/nsswitch.conf",
-        0o644,
         "passwd: files\ngroup: files\nshadow: files\ngshadow: files\nhosts: files dns\nnetworks: files\nprotocols: files\nservices: files\nethers: files\nrpc: files\n",
     ),
-    ("etc/profile", 0o644, include_str!("files/profile")),
-    ("etc/resolv.conf", 0o644, ""),
-    ("etc/security/access.conf", 0o644, ""),
-    ("etc/security/limits.conf", 0o644, ""),
-    ("etc/security/pam_env.conf", 0o644, ""),
+    ("etc/profile", include_str!("files/profile")),
     (
         "etc/shells",
-        0o644,
         "/bin/sh\n/usr/bin/sh\n/bin/bash\n/usr/bin/bash\n/bin/dash\n/usr/bin/dash\n",
     ),
-    ("etc/skel/.bashrc", 0o644, include_str!("files/bashrc")),
-    (
-        "etc/skel/.profile",
-        0o644,
-        "[ ! -f ~/.bashrc ] || . ~/.bashrc\n",
-    ),
-    ("etc/subgid", 0o644, ""),
-    ("etc/subuid", 0o644, ""),
-    ("etc/sysctl.conf", 0o644, ""),
-    ("etc/timezone", 0o644, "Etc/UTC\n"),
-    ("root/.bashrc", 0o644, include_str!("files/bashrc")),
-    (
-        "root/.profile",
-        0o644,
-        "[ ! -f ~/.bashrc ] || . ~/.bashrc\n",
-    ),
-    (
-        "usr-upper/bin/cloud-init",
-        0o755,
-        include_str!("files/cloud-init"),
-    ),
-    (
-        "usr-upper/bin/hostnamectl",
-        0o755,
-        "#!/bin/sh\nexec /run/hl/hl __systemctl hostnamectl \"$@\"\n",
-    ),
-    (
-        "usr-upper/bin/journalctl",
-        0o755,
-        include_str!("files/journalctl"),
-    ),
-    (
-        "usr-upper/bin/systemctl",
-        0o755,
-        "#!/bin/sh\nexec /run/hl/hl __systemctl \"${0##*/}\" \"$@\"\n",
-    ),
-    (
-        "usr-upper/bin/timedatectl",
-        0o755,
-        include_str!("files/timedatectl"),
-    ),
+    ("etc/skel/.bashrc", include_str!("files/bashrc")),
+    ("etc/skel/.profile", "[ ! -f ~/.bashrc ] || . ~/.bashrc\n"),
+    ("etc/timezone", "Etc/UTC\n"),
+    ("root/.bashrc", include_str!("files/bashrc")),
+    ("root/.profile", "[ ! -f ~/.bashrc ] || . ~/.bashrc\n"),
     (
         "usr-upper/lib/systemd/system/chrony.service.d/50-rehearsal.conf",
-        0o644,
         include_str!("files/chrony.conf"),
     ),
+    ("var/lib/dpkg/info/format", "1\n"),
+];
+
+/// Programs of our own, below `/usr`.
+const PROGRAMS: &[(&str, &str)] = &[
+    ("bin/cloud-init", include_str!("files/cloud-init")),
     (
-        "usr-upper/sbin/policy-rc.d",
-        0o755,
+        "bin/hostnamectl",
+        "#!/bin/sh\nexec /run/hl/hl __systemctl hostnamectl \"$@\"\n",
+    ),
+    ("bin/journalctl", include_str!("files/journalctl")),
+    (
+        "bin/systemctl",
+        "#!/bin/sh\nexec /run/hl/hl __systemctl \"${0##*/}\" \"$@\"\n",
+    ),
+    ("bin/timedatectl", include_str!("files/timedatectl")),
+    (
+        "sbin/policy-rc.d",
         "#!/bin/sh\n# Packages may start their services.\nexit 0\n",
     ),
-    ("usr-upper/sbin/sysctl", 0o755, include_str!("files/sysctl")),
-    ("var/lib/dpkg/available", 0o644, ""),
-    ("var/lib/dpkg/diversions", 0o644, ""),
-    ("var/lib/dpkg/info/format", 0o644, "1\n"),
-    ("var/lib/dpkg/statoverride", 0o644, ""),
+    ("sbin/sysctl", include_str!("files/sysctl")),
 ];
 
 const APT: &str = "// The archive is a directory that root alone may need to read.\n\
 APT::Sandbox::User \"root\";\nAcquire::Languages \"none\";\n\
 APT::Get::Assume-Yes \"false\";\n";
 
-/// PAM services, and what is in them.
-const PAM: &[(&str, &str)] = &[
-    (
-        "common-account",
-        "account [success=1 new_authtok_reqd=done default=ignore] pam_unix.so\naccount requisite pam_deny.so\naccount required pam_permit.so\n",
-    ),
-    (
-        "common-auth",
-        "auth [success=1 default=ignore] pam_unix.so nullok\nauth requisite pam_deny.so\nauth required pam_permit.so\n",
-    ),
-    (
-        "common-password",
-        "password [success=1 default=ignore] pam_unix.so obscure yescrypt\npassword requisite pam_deny.so\npassword required pam_permit.so\n",
-    ),
-    (
-        "common-session",
-        "session required pam_permit.so\nsession required pam_unix.so\n",
-    ),
-    (
-        "common-session-noninteractive",
-        "session required pam_permit.so\nsession required pam_unix.so\n",
-    ),
-    (
-        "other",
-        "@include common-auth\n@include common-account\n@include common-password\n@include common-session\n",
-    ),
-    (
-        "sshd",
-        "@include common-auth\naccount required pam_nologin.so\n@include common-account\n@include common-session\n@include common-password\n",
-    ),
-    (
-        "su",
-        "auth sufficient pam_rootok.so\n@include common-auth\n@include common-account\n@include common-session\n",
-    ),
-    (
-        "su-l",
-        "auth sufficient pam_rootok.so\n@include common-auth\n@include common-account\n@include common-session\n",
-    ),
-    (
-        "runuser",
-        "auth sufficient pam_rootok.so\nsession required pam_unix.so\n",
-    ),
-    (
-        "runuser-l",
-        "auth sufficient pam_rootok.so\nsession required pam_unix.so\n",
-    ),
-    ("passwd", "@include common-password\n"),
-    ("chpasswd", "@include common-password\n"),
-    ("newusers", "@include common-password\n"),
-    (
-        "chfn",
-        "auth sufficient pam_rootok.so\n@include common-auth\n@include common-account\n@include common-session\n",
-    ),
-    (
-        "chsh",
-        "auth sufficient pam_rootok.so\n@include common-auth\n@include common-account\n@include common-session\n",
-    ),
-    (
-        "cron",
-        "@include common-auth\n@include common-account\n@include common-session-noninteractive\n",
-    ),
-    (
-        "login",
-        "@include common-auth\n@include common-account\n@include common-session\n@include common-password\n",
-    ),
-];
+/// PAM services: each line is a service, and a line of its file.
+const PAM: &str = include_str!("files/pam");
 
 /// Fills an empty disk.
 pub(super) fn build(disk: &Path, apt_repo: Option<&Path>) -> Result<(), String> {
-    for (name, mode) in DIRS {
+    for name in DIRS.split_whitespace() {
+        make_dir(&disk.join(name), 0o755)?;
+    }
+    for (name, mode) in GUARDED_DIRS {
         make_dir(&disk.join(name), *mode)?;
     }
     copy_common(disk)?;
-    for (name, mode, text) in FILES {
-        write(&disk.join(name), *mode, text)?;
+    for name in EMPTY.split_whitespace() {
+        write(&disk.join(name), 0o644, "")?;
     }
-    for (name, text) in PAM {
-        write(&disk.join("etc/pam.d").join(name), 0o644, text)?;
+    for (name, text) in FILES {
+        write(&disk.join(name), 0o644, text)?;
+    }
+    for (name, text) in PROGRAMS {
+        write(&disk.join("usr-upper").join(name), 0o755, text)?;
+    }
+    write(&disk.join("etc/machine-id"), 0o444, "")?;
+    let mut services: BTreeMap<&str, String> = BTreeMap::new();
+    for (name, line) in PAM.lines().filter_map(|line| line.split_once(": ")) {
+        writeln!(services.entry(name).or_default(), "{line}").ok();
+    }
+    for (name, text) in services {
+        write(&disk.join("etc/pam.d").join(name), 0o644, &text)?;
     }
     accounts(disk)?;
     // As systemd's packages link them; the program tells them apart by name.
@@ -352,7 +222,7 @@ fn copy(from: &Path, to: &Path) -> Result<(), String> {
 }
 
 fn copy_common(disk: &Path) -> Result<(), String> {
-    for name in COMMON {
+    for name in COMMON.split_whitespace() {
         let from = Path::new("/etc").join(name);
         if from.symlink_metadata().is_ok() {
             copy(&from, &disk.join("etc").join(name))?;
@@ -447,7 +317,7 @@ fn package_database(disk: &Path, apt_repo: Option<&Path>) -> Result<(), String> 
             )?;
             packages::shipped(&text)
         }
-        None => std::collections::BTreeSet::new(),
+        None => BTreeSet::new(),
     };
     let (status, lists) = packages::status(&host, &shipped);
     let dpkg = disk.join("var/lib/dpkg");
