@@ -40,4 +40,4 @@ pub use process::{HOLDER, Process, boot_id};
 pub use signals::{Signal, StopSource, Watch};
 pub use text::sanitize;
 pub use unseen::{Unseen, has_unseen, is_invisible, unseen, width};
-pub use words::{Lines, count, quoted, short_duration, ticked};
+pub use words::{Lines, count, has_word, quoted, short_duration, ticked};

@@ -28,6 +28,12 @@ pub fn ticked(names: impl IntoIterator<Item = impl Display>) -> String {
     names.join(", ")
 }
 
+/// Whether a word stands in a table of words, which is a text with white space
+/// between them.
+pub fn has_word(table: &str, word: &str) -> bool {
+    table.split_whitespace().any(|known| known == word)
+}
+
 /// A text that is made line by line.
 pub trait Lines {
     /// Adds the line, and its end.

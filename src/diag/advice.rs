@@ -7,21 +7,12 @@
 
 use std::borrow::Cow;
 
+use crate::base::has_word;
+
 /// First words of commands that are the same in a rehearsal: they are about the
 /// lab's definition, about `hl` itself, or about the real node alone.
-const SAME: [&str; 11] = [
-    "access",
-    "completions",
-    "help",
-    "list",
-    "man",
-    "new",
-    "rehearse",
-    "schema",
-    "sim",
-    "site",
-    "trust",
-];
+const SAME: &str = "
+    access completions help list man new rehearse schema sim site trust";
 
 /// Begins with an empty world.
 const FRESH: &str = "rehearse --fresh";
@@ -53,7 +44,7 @@ pub fn is_same_in_a_rehearsal(words: &str) -> bool {
     let mut all = words.split(' ');
     let first = all.next().unwrap_or_default();
     // Nothing but flags: `--help`. Flags before a recipe are the recipe's.
-    SAME.contains(&first) || (first.starts_with('-') && all.all(|word| word.starts_with('-')))
+    has_word(SAME, first) || (first.starts_with('-') && all.all(|word| word.starts_with('-')))
 }
 
 /// A line of help, a note or a warning.

@@ -24,7 +24,7 @@ use serde::{Deserialize, Serialize};
 use super::seal::{self, Refusal};
 use super::strangers::Spaces;
 use super::world::{Identity, Other};
-use crate::base::{Process, Signal, StopSource, Watch};
+use crate::base::{Process, Signal, StopSource, Watch, has_word};
 use crate::diag::{Exit, Failure};
 use crate::lab::{Environment, Lab, Paths};
 use crate::pve::Endpoint;
@@ -38,37 +38,12 @@ const TOKEN_ID: &str = "hl@pve!hl";
 
 /// Variables that must not come along: they lead out, or they name what is real or
 /// not there.
-const LEFT_OUT: &[&str] = &[
-    "PVE_FINGERPRINT",
-    "PVE_TLS_INSECURE",
-    "DOPPLER_TOKEN",
-    "FORCE_DOPPLER",
-    "HTTP_PROXY",
-    "HTTPS_PROXY",
-    "ALL_PROXY",
-    "NO_PROXY",
-    "http_proxy",
-    "https_proxy",
-    "all_proxy",
-    "no_proxy",
-    "HL_LAB",
-    "PROXMOX_TOKEN",
-    "PROXMOX_VE_API_TOKEN",
-    "PROXMOX_VE_ENDPOINT",
-    "DBUS_SESSION_BUS_ADDRESS",
-    "DOCKER_HOST",
-    "GPG_AGENT_INFO",
-    "SSH_AGENT_PID",
-    "SSH_AUTH_SOCK",
-    "STY",
-    "TEMP",
-    "TMP",
-    "TMPDIR",
-    "TMUX",
-    "XDG_CACHE_HOME",
-    "XDG_RUNTIME_DIR",
-    "XDG_STATE_HOME",
-];
+const LEFT_OUT: &str = "
+    PVE_FINGERPRINT PVE_TLS_INSECURE DOPPLER_TOKEN FORCE_DOPPLER HTTP_PROXY HTTPS_PROXY
+    ALL_PROXY NO_PROXY http_proxy https_proxy all_proxy no_proxy HL_LAB PROXMOX_TOKEN
+    PROXMOX_VE_API_TOKEN PROXMOX_VE_ENDPOINT DBUS_SESSION_BUS_ADDRESS DOCKER_HOST GPG_AGENT_INFO
+    SSH_AGENT_PID SSH_AUTH_SOCK STY TEMP TMP TMPDIR TMUX XDG_CACHE_HOME XDG_RUNTIME_DIR
+    XDG_STATE_HOME";
 
 /// A rehearsal that is to be run.
 #[derive(Debug)]
@@ -246,7 +221,7 @@ fn orders(rehearsal: &Rehearsal<'_>) -> Result<Orders, Failure> {
     let mut variables: BTreeMap<String, String> = whole
         .plain()
         .map(|(name, var)| (name.to_owned(), var.value.clone()))
-        .filter(|(name, _)| !LEFT_OUT.contains(&name.as_str()))
+        .filter(|(name, _)| !has_word(LEFT_OUT, name))
         .collect();
     for (name, value) in [
         ("PVE_NODE", &identity.node),
@@ -341,7 +316,7 @@ impl Doors {
 
 /// The variables of this process that the inner `hl` gets; the lab's own come on top.
 pub(super) fn surroundings() -> impl Iterator<Item = (std::ffi::OsString, std::ffi::OsString)> {
-    std::env::vars_os().filter(|(name, _)| !LEFT_OUT.iter().any(|out| name == *out))
+    std::env::vars_os().filter(|(name, _)| !LEFT_OUT.split_whitespace().any(|out| name == out))
 }
 
 /// Waits for a process and passes signals on to it.

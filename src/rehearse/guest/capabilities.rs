@@ -4,49 +4,17 @@ use rustix::thread::CapabilitySet;
 
 use super::boot::Network;
 
+macro_rules! named {
+    ($($name:ident)*) => { [$((concat!("CAP_", stringify!($name)), CapabilitySet::$name)),*] };
+}
+
 /// Names as capabilities(7) has them.
-const ALL: [(&str, CapabilitySet); 41] = [
-    ("CAP_CHOWN", CapabilitySet::CHOWN),
-    ("CAP_DAC_OVERRIDE", CapabilitySet::DAC_OVERRIDE),
-    ("CAP_DAC_READ_SEARCH", CapabilitySet::DAC_READ_SEARCH),
-    ("CAP_FOWNER", CapabilitySet::FOWNER),
-    ("CAP_FSETID", CapabilitySet::FSETID),
-    ("CAP_KILL", CapabilitySet::KILL),
-    ("CAP_SETGID", CapabilitySet::SETGID),
-    ("CAP_SETUID", CapabilitySet::SETUID),
-    ("CAP_SETPCAP", CapabilitySet::SETPCAP),
-    ("CAP_LINUX_IMMUTABLE", CapabilitySet::LINUX_IMMUTABLE),
-    ("CAP_NET_BIND_SERVICE", CapabilitySet::NET_BIND_SERVICE),
-    ("CAP_NET_BROADCAST", CapabilitySet::NET_BROADCAST),
-    ("CAP_NET_ADMIN", CapabilitySet::NET_ADMIN),
-    ("CAP_NET_RAW", CapabilitySet::NET_RAW),
-    ("CAP_IPC_LOCK", CapabilitySet::IPC_LOCK),
-    ("CAP_IPC_OWNER", CapabilitySet::IPC_OWNER),
-    ("CAP_SYS_MODULE", CapabilitySet::SYS_MODULE),
-    ("CAP_SYS_RAWIO", CapabilitySet::SYS_RAWIO),
-    ("CAP_SYS_CHROOT", CapabilitySet::SYS_CHROOT),
-    ("CAP_SYS_PTRACE", CapabilitySet::SYS_PTRACE),
-    ("CAP_SYS_PACCT", CapabilitySet::SYS_PACCT),
-    ("CAP_SYS_ADMIN", CapabilitySet::SYS_ADMIN),
-    ("CAP_SYS_BOOT", CapabilitySet::SYS_BOOT),
-    ("CAP_SYS_NICE", CapabilitySet::SYS_NICE),
-    ("CAP_SYS_RESOURCE", CapabilitySet::SYS_RESOURCE),
-    ("CAP_SYS_TIME", CapabilitySet::SYS_TIME),
-    ("CAP_SYS_TTY_CONFIG", CapabilitySet::SYS_TTY_CONFIG),
-    ("CAP_MKNOD", CapabilitySet::MKNOD),
-    ("CAP_LEASE", CapabilitySet::LEASE),
-    ("CAP_AUDIT_WRITE", CapabilitySet::AUDIT_WRITE),
-    ("CAP_AUDIT_CONTROL", CapabilitySet::AUDIT_CONTROL),
-    ("CAP_SETFCAP", CapabilitySet::SETFCAP),
-    ("CAP_MAC_OVERRIDE", CapabilitySet::MAC_OVERRIDE),
-    ("CAP_MAC_ADMIN", CapabilitySet::MAC_ADMIN),
-    ("CAP_SYSLOG", CapabilitySet::SYSLOG),
-    ("CAP_WAKE_ALARM", CapabilitySet::WAKE_ALARM),
-    ("CAP_BLOCK_SUSPEND", CapabilitySet::BLOCK_SUSPEND),
-    ("CAP_AUDIT_READ", CapabilitySet::AUDIT_READ),
-    ("CAP_PERFMON", CapabilitySet::PERFMON),
-    ("CAP_BPF", CapabilitySet::BPF),
-    ("CAP_CHECKPOINT_RESTORE", CapabilitySet::CHECKPOINT_RESTORE),
+const ALL: [(&str, CapabilitySet); 41] = named![
+    CHOWN DAC_OVERRIDE DAC_READ_SEARCH FOWNER FSETID KILL SETGID SETUID SETPCAP LINUX_IMMUTABLE
+    NET_BIND_SERVICE NET_BROADCAST NET_ADMIN NET_RAW IPC_LOCK IPC_OWNER SYS_MODULE SYS_RAWIO
+    SYS_CHROOT SYS_PTRACE SYS_PACCT SYS_ADMIN SYS_BOOT SYS_NICE SYS_RESOURCE SYS_TIME
+    SYS_TTY_CONFIG MKNOD LEASE AUDIT_WRITE AUDIT_CONTROL SETFCAP MAC_OVERRIDE MAC_ADMIN SYSLOG
+    WAKE_ALARM BLOCK_SUSPEND AUDIT_READ PERFMON BPF CHECKPOINT_RESTORE
 ];
 
 /// What packages and services need, and nothing that reaches the host's clock,

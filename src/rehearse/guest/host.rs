@@ -15,7 +15,8 @@ use super::boot::{self, Address, Boot, Network};
 use super::disk::Disks;
 use super::init::READY;
 use super::network;
-use super::record::{self, Record};
+use super::record;
+use crate::base::Process;
 use crate::rehearse::namespaces::{self, Namespaces, UserNamespace};
 use hl_sim::{GuestSpec, Guests};
 
@@ -54,7 +55,7 @@ struct Running {
     unshare: Child,
     /// The guest ends when this end of the pipe closes.
     life: ChildStdin,
-    records: Vec<Record>,
+    records: Vec<Process>,
 }
 
 impl GuestHost {
@@ -181,7 +182,7 @@ impl GuestHost {
         let (Some(life), Some(said)) = (unshare.stdin.take(), unshare.stdout.take()) else {
             return Err("a pipe is missing".to_owned());
         };
-        let mut records: Vec<Record> = Record::of(unshare.id()).into_iter().collect();
+        let mut records: Vec<Process> = Process::of(unshare.id()).into_iter().collect();
         let state = dir.join("state.json");
         record::save(&state, &records)?;
         let mut running = Running {
@@ -202,7 +203,7 @@ impl GuestHost {
             Ok(false) => Err(self.why(guest.vmid)),
             Err(_) => Err(format!("the guest did not come up in {START_LIMIT:?}")),
         };
-        records.extend(records.first().and_then(|r| r.child()));
+        records.extend(records.first().and_then(|process| record::child(*process)));
         running.records.clone_from(&records);
         record::save(&state, &records)?;
         match started {
@@ -235,7 +236,7 @@ impl GuestHost {
             life,
             mut records,
         } = guest;
-        records.extend(records.first().and_then(|r| r.child()));
+        records.extend(records.first().and_then(|process| record::child(*process)));
         drop(life);
         let until = Instant::now() + STOP_LIMIT;
         while Instant::now() < until && matches!(unshare.try_wait(), Ok(None)) {
@@ -330,7 +331,7 @@ impl Guests for GuestHost {
         // That the package is installed, not that the program exists: the host
         // may have it, and guests see the host's programs.
         let list = "var/lib/dpkg/info/qemu-guest-agent.list";
-        init.alive() && Path::new(&format!("/proc/{}/root/{list}", init.pid())).exists()
+        init.is_alive() && Path::new(&format!("/proc/{}/root/{list}", init.pid)).exists()
     }
 }
 

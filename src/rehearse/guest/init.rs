@@ -203,10 +203,7 @@ fn dispatch(
         "shutdown" if has("-r") || has("--reboot") => reboot(root, wishes),
         "systemctl" => systemctl::answer(services, &request.args, root),
         "hostnamectl" => hostnamectl(&request.args, root),
-        "runlevel" => Reply {
-            out: "N 5\n".to_owned(),
-            ..Reply::default()
-        },
+        "runlevel" => Reply::say("N 5\n"),
         "halt" | "poweroff" | "shutdown" | "init" | "telinit" => Reply::fail(1, NO_POWER_OFF),
         other => Reply::fail(1, format!("`{other}` is not part of a rehearsal guest")),
     }
@@ -246,27 +243,15 @@ fn hostnamectl(args: &[String], root: bool) -> Reply {
             set.map_or_else(|e| Reply::fail(1, e), |()| Reply::default())
         }
         ["set-hostname" | "hostname", _] => Reply::fail(1, "Access denied"),
-        ["hostname"] => Reply {
-            out: format!("{}\n", current()),
-            ..Reply::default()
-        },
+        ["hostname"] => Reply::say(format!("{}\n", current())),
         _ if args
             .iter()
             .any(|a| a == "--static" || a == "--transient" || a == "--pretty") =>
         {
             let pretty = args.iter().any(|a| a == "--pretty");
-            Reply {
-                out: if pretty {
-                    "\n".to_owned()
-                } else {
-                    format!("{}\n", current())
-                },
-                ..Reply::default()
-            }
+            let name = if pretty { String::new() } else { current() };
+            Reply::say(format!("{name}\n"))
         }
-        _ => Reply {
-            out: format!(" Static hostname: {}\n", current()),
-            ..Reply::default()
-        },
+        _ => Reply::say(format!(" Static hostname: {}\n", current())),
     }
 }

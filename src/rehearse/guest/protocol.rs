@@ -24,6 +24,14 @@ pub(super) struct Reply {
 }
 
 impl Reply {
+    /// A success with its output.
+    pub(super) fn say(out: impl Into<String>) -> Self {
+        Self {
+            out: out.into(),
+            ..Self::default()
+        }
+    }
+
     /// A failure with its message.
     pub(super) fn fail(code: u8, message: impl Into<String>) -> Self {
         let mut err = message.into();

@@ -65,10 +65,7 @@ pub(super) fn show(services: &Services, line: &Line, names: &[String]) -> Reply 
             }
         }
     }
-    Reply {
-        out,
-        ..Reply::default()
-    }
+    Reply::say(out)
 }
 
 fn properties(services: &Services, name: &str) -> Vec<(&'static str, String)> {
@@ -95,69 +92,45 @@ fn properties(services: &Services, name: &str) -> Vec<(&'static str, String)> {
         "success"
     };
     let main = runtime.main.unwrap_or(0).to_string();
-    let mut all = vec![
-        ("Id", real.clone()),
-        (
-            "Names",
-            if real == name {
-                real.clone()
-            } else {
-                format!("{real} {name}")
-            },
-        ),
-        ("LoadState", load.to_owned()),
-        ("ActiveState", runtime.state.active().to_owned()),
-        ("SubState", runtime.state.sub(service).to_owned()),
-        ("NeedDaemonReload", "no".to_owned()),
-        ("Result", result.to_owned()),
-        ("MainPID", main.clone()),
-        ("ExecMainPID", main),
-        ("ExecMainStatus", status.to_string()),
-        ("ExecMainCode", code.to_string()),
-    ];
+    let names = if real == name {
+        real.clone()
+    } else {
+        format!("{real} {name}")
+    };
+    let mut all = Vec::new();
+    let mut set = |key: &'static str, value: &str| all.push((key, value.to_owned()));
+    set("Id", &real);
+    set("Names", &names);
+    set("LoadState", load);
+    set("ActiveState", runtime.state.active());
+    set("SubState", runtime.state.sub(service));
+    set("NeedDaemonReload", "no");
+    set("Result", result);
+    set("MainPID", &main);
+    set("ExecMainPID", &main);
+    set("ExecMainStatus", &status.to_string());
+    set("ExecMainCode", &code.to_string());
     if let Lookup::Found(found) = lookup {
         let unit = &found.unit;
-        let drop_ins: Vec<String> = found
-            .drop_ins
-            .iter()
-            .map(|p| p.display().to_string())
-            .collect();
-        let yes_no = |yes: bool| if yes { "yes" } else { "no" }.to_owned();
-        all.extend([
-            (
-                "Description",
-                unit.last("Unit", "Description").unwrap_or(&real).to_owned(),
-            ),
-            ("FragmentPath", found.path.display().to_string()),
-            ("DropInPaths", drop_ins.join(" ")),
-            (
-                "UnitFileState",
-                services.units.enabled(&real).text().to_owned(),
-            ),
-            ("UnitFilePreset", "enabled".to_owned()),
-            (
-                "Type",
-                unit.last("Service", "Type").unwrap_or("simple").to_owned(),
-            ),
-            (
-                "Restart",
-                unit.last("Service", "Restart").unwrap_or("no").to_owned(),
-            ),
-            (
-                "User",
-                unit.last("Service", "User").unwrap_or_default().to_owned(),
-            ),
-            ("CanStart", "yes".to_owned()),
-            ("CanStop", "yes".to_owned()),
-            (
-                "CanReload",
-                yes_no(!unit.all("Service", "ExecReload").is_empty()),
-            ),
-            (
-                "RefuseManualStart",
-                yes_no(unit.flag("Unit", "RefuseManualStart")),
-            ),
-        ]);
+        let of = |key: &str| unit.last("Service", key);
+        let drop_ins = found.drop_ins.iter().map(|p| p.display().to_string());
+        let drop_ins: Vec<String> = drop_ins.collect();
+        let yes_no = |yes: bool| if yes { "yes" } else { "no" };
+        let text = unit.last("Unit", "Description").unwrap_or(&real);
+        set("Description", text);
+        set("FragmentPath", &found.path.display().to_string());
+        set("DropInPaths", &drop_ins.join(" "));
+        set("UnitFileState", services.units.enabled(&real).text());
+        set("UnitFilePreset", "enabled");
+        set("Type", of("Type").unwrap_or("simple"));
+        set("Restart", of("Restart").unwrap_or("no"));
+        set("User", of("User").unwrap_or_default());
+        set("CanStart", "yes");
+        set("CanStop", "yes");
+        let reloads = !unit.all("Service", "ExecReload").is_empty();
+        set("CanReload", yes_no(reloads));
+        let refuses = unit.flag("Unit", "RefuseManualStart");
+        set("RefuseManualStart", yes_no(refuses));
     }
     all
 }
@@ -214,10 +187,7 @@ pub(super) fn list_units(services: &Services, line: &Line) -> Reply {
     if line.legend {
         writeln!(out, "\n{count} loaded units listed.").ok();
     }
-    Reply {
-        out,
-        ..Reply::default()
-    }
+    Reply::say(out)
 }
 
 /// `systemctl list-unit-files`.

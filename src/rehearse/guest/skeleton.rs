@@ -15,6 +15,7 @@ use std::process::Command;
 use rustix::fs::XattrFlags;
 
 use super::packages;
+use crate::rehearse::mounts::make_dir;
 
 /// What stands in for the real thing in a guest, for the rehearsal to say.
 pub const STAND_INS: [(&str, &str); 9] = [
@@ -185,12 +186,6 @@ pub(super) fn build(disk: &Path, apt_repo: Option<&Path>) -> Result<(), String> 
     ssh(disk)?;
     empty_local(disk)?;
     package_database(disk, apt_repo)
-}
-
-fn make_dir(path: &Path, mode: u32) -> Result<(), String> {
-    fs::create_dir_all(path)
-        .and_then(|()| fs::set_permissions(path, Permissions::from_mode(mode)))
-        .map_err(|e| format!("cannot create `{}`: {e}", path.display()))
 }
 
 fn write(path: &Path, mode: u32, text: &str) -> Result<(), String> {

@@ -12,24 +12,12 @@ use super::protocol::{Line, Reply};
 use super::services::{Services, State};
 use super::show;
 use super::units::{Enablement, Lookup, Units};
+use crate::base::has_word;
 
 /// The verbs that are open to every user.
-const READING: [&str; 14] = [
-    "is-active",
-    "is-enabled",
-    "is-failed",
-    "status",
-    "show",
-    "cat",
-    "list-units",
-    "list-unit-files",
-    "list-timers",
-    "list-sockets",
-    "list-jobs",
-    "is-system-running",
-    "get-default",
-    "show-environment",
-];
+const READING: &str = "
+    is-active is-enabled is-failed status show cat list-units list-unit-files list-timers
+    list-sockets list-jobs is-system-running get-default show-environment";
 
 fn parse(args: &[String]) -> Line {
     let mut line = Line {
@@ -91,7 +79,7 @@ fn parse(args: &[String]) -> Line {
 /// Answers one call.
 pub(super) fn answer(services: &Arc<Services>, args: &[String], root: bool) -> Reply {
     let line = parse(args);
-    if !root && !READING.contains(&line.verb.as_str()) {
+    if !root && !has_word(READING, &line.verb) {
         return Reply::fail(4, "Interactive authentication required.");
     }
     let names: Vec<String> = line.names.iter().map(|n| Units::full_name(n)).collect();
@@ -105,30 +93,25 @@ pub(super) fn answer(services: &Arc<Services>, args: &[String], root: bool) -> R
         }
         reply
     };
+    let restart = |name: &str| services.stop(name).and_then(|()| services.start(name));
     let is_active = |name: &str| services.runtime(&real(services, name)).state.is_active();
     match line.verb.as_str() {
         "start" => each(&|n| services.start(n)),
         "stop" => each(&|n| services.stop(n)),
-        "restart" => each(&|n| services.stop(n).and_then(|()| services.start(n))),
-        "try-restart" | "condrestart" => each(&|n| {
-            if is_active(n) {
-                services.stop(n).and_then(|()| services.start(n))
-            } else {
-                Ok(())
-            }
-        }),
+        "restart" => each(&restart),
+        "try-restart" | "condrestart" => each(&|n| if is_active(n) { restart(n) } else { Ok(()) }),
         "reload" => each(&|n| services.reload(n)),
         "reload-or-restart" | "force-reload" => each(&|n| {
             if is_active(n) && services.reload(n).is_ok() {
                 return Ok(());
             }
-            services.stop(n).and_then(|()| services.start(n))
+            restart(n)
         }),
         "try-reload-or-restart" | "reload-or-try-restart" => each(&|n| {
             if !is_active(n) || services.reload(n).is_ok() {
                 return Ok(());
             }
-            services.stop(n).and_then(|()| services.start(n))
+            restart(n)
         }),
         "enable" | "disable" | "reenable" | "mask" | "unmask" | "preset" => {
             change(services, &line, &names)
@@ -168,18 +151,9 @@ pub(super) fn answer(services: &Arc<Services>, args: &[String], root: bool) -> R
             }
             Reply::default()
         }
-        "is-system-running" => Reply {
-            out: "running\n".to_owned(),
-            ..Reply::default()
-        },
-        "get-default" => Reply {
-            out: "multi-user.target\n".to_owned(),
-            ..Reply::default()
-        },
-        "version" => Reply {
-            out: "systemd 252 (stand-in of a rehearsal guest)\n".to_owned(),
-            ..Reply::default()
-        },
+        "is-system-running" => Reply::say("running\n"),
+        "get-default" => Reply::say("multi-user.target\n"),
+        "version" => Reply::say("systemd 252 (stand-in of a rehearsal guest)\n"),
         // Unit files are read each time, so there is nothing to reload.
         "daemon-reload" | "daemon-reexec" | "set-default" | "import-environment"
         | "set-environment" | "unset-environment" | "show-environment" | "list-timers"

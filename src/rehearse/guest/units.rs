@@ -8,6 +8,7 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
 use super::unit::Unit;
+use crate::base::has_word;
 
 /// Where units are looked for, strongest first.
 const PLACES: [&str; 4] = [
@@ -82,21 +83,10 @@ impl Units {
 
     /// `nginx` is `nginx.service`.
     pub(super) fn full_name(name: &str) -> String {
-        const KINDS: [&str; 10] = [
-            "service",
-            "socket",
-            "target",
-            "timer",
-            "mount",
-            "path",
-            "slice",
-            "scope",
-            "device",
-            "automount",
-        ];
+        let kinds = "service socket target timer mount path slice scope device automount";
         let known = name
             .rsplit_once('.')
-            .is_some_and(|(_, kind)| KINDS.contains(&kind));
+            .is_some_and(|(_, kind)| has_word(kinds, kind));
         if known {
             name.to_owned()
         } else {

@@ -7,54 +7,22 @@ use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::base::has_word;
+
 /// Of a home: settings of tools, what they are extended with, and what version
 /// managers keep there.
-const OF_HOME: [&str; 24] = [
-    ".ansible.cfg",
-    ".ansible/collections",
-    ".ansible/plugins",
-    ".ansible/roles",
-    ".asdf",
-    ".config/mise",
-    ".config/opentofu",
-    ".config/packer",
-    ".config/sops/age/keys.txt",
-    ".local/lib",
-    ".local/pipx",
-    ".local/share/mise",
-    ".local/share/opentofu/plugins",
-    ".local/share/pipx",
-    ".local/share/terraform/plugins",
-    ".packer.d/plugins",
-    ".packerconfig",
-    ".pyenv",
-    ".ssh/config",
-    ".ssh/config.d",
-    ".terraform.d/plugin-cache",
-    ".terraform.d/plugins",
-    ".terraformrc",
-    ".tofurc",
-];
+const OF_HOME: &str = "
+    .ansible.cfg .ansible/collections .ansible/plugins .ansible/roles .asdf .config/mise
+    .config/opentofu .config/packer .config/sops/age/keys.txt .local/lib .local/pipx
+    .local/share/mise .local/share/opentofu/plugins .local/share/pipx
+    .local/share/terraform/plugins .packer.d/plugins .packerconfig .pyenv .ssh/config
+    .ssh/config.d .terraform.d/plugin-cache .terraform.d/plugins .terraformrc .tofurc";
 
 /// Variables that name files of tools, `:` between several; all of `ANSIBLE_*` too.
-const VARIABLES: [&str; 16] = [
-    "CURL_CA_BUNDLE",
-    "HL_GUEST_APT",
-    "LD_LIBRARY_PATH",
-    "PACKER_CONFIG",
-    "PACKER_CONFIG_DIR",
-    "PACKER_PLUGIN_PATH",
-    "PYTHONHOME",
-    "PYTHONPATH",
-    "REQUESTS_CA_BUNDLE",
-    "SOPS_AGE_KEY_FILE",
-    "SOPS_CONFIG",
-    "SSL_CERT_DIR",
-    "SSL_CERT_FILE",
-    TOFU_SETTINGS,
-    "TF_PLUGIN_CACHE_DIR",
-    "VIRTUAL_ENV",
-];
+const VARIABLES: &str = "
+    CURL_CA_BUNDLE HL_GUEST_APT LD_LIBRARY_PATH PACKER_CONFIG PACKER_CONFIG_DIR
+    PACKER_PLUGIN_PATH PYTHONHOME PYTHONPATH REQUESTS_CA_BUNDLE SOPS_AGE_KEY_FILE SOPS_CONFIG
+    SSL_CERT_DIR SSL_CERT_FILE TF_CLI_CONFIG_FILE TF_PLUGIN_CACHE_DIR VIRTUAL_ENV";
 
 /// Names a file that names directories.
 const TOFU_SETTINGS: &str = "TF_CLI_CONFIG_FILE";
@@ -82,14 +50,14 @@ pub(super) fn paths(exe: &Path, named: &[PathBuf], homes: &[PathBuf]) -> Vec<Pat
     let mut found = vec![exe.to_owned()];
     found.extend(named.iter().cloned());
     for home in homes {
-        found.extend(OF_HOME.iter().map(|name| home.join(name)));
+        found.extend(OF_HOME.split_whitespace().map(|name| home.join(name)));
         for settings in [".terraformrc", ".tofurc"] {
             found.extend(quoted(&home.join(settings)));
         }
     }
     for (name, value) in env::vars_os() {
         let name = name.to_string_lossy();
-        if VARIABLES.contains(&&*name) || name.starts_with("ANSIBLE_") {
+        if has_word(VARIABLES, &name) || name.starts_with("ANSIBLE_") {
             found.extend(env::split_paths(&value).filter(|path| path.is_absolute()));
         }
         if name == TOFU_SETTINGS {
