@@ -186,15 +186,10 @@ impl Reader {
 }
 
 fn number(vm: &Object, key: &str) -> Option<u64> {
-    match &vm.get(key)?.value {
-        Value::Number(number) => number.as_u64(),
-        Value::Null
-        | Value::Bool(_)
-        | Value::Text(_)
-        | Value::Secret(_)
-        | Value::List(_)
-        | Value::Map(_) => None,
+    if let Value::Number(number) = &vm.get(key)?.value {
+        return number.as_u64();
     }
+    None
 }
 
 fn texts(vm: &Object, key: &str) -> Vec<String> {

@@ -6,7 +6,7 @@ use std::fmt::Write;
 use std::{env, fs};
 
 use camino::Utf8Path;
-use hl::lab::environment::{LOADERS, LoadOptions, Loaders, example, load};
+use hl::lab::environment::{LOADERS, LoadOptions, example, load};
 use hl::lab::variables::{ALL, Group, Variable};
 use hl::lab::{Config, Lab};
 
@@ -139,8 +139,8 @@ fn the_page_lists_the_variables_that_load_code() {
     let (before, rest) = page.split_once(begin).unwrap();
     let (_, after) = rest.split_once(end).unwrap();
     let mut table = String::from("| variables | decide |\n|---|---|\n");
-    for Loaders { names, decide } in LOADERS {
-        let names: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
+    for (names, decide) in LOADERS {
+        let names: Vec<String> = names.split(' ').map(|name| format!("`{name}`")).collect();
         writeln!(table, "| {} | {decide} |", names.join(", ")).unwrap();
     }
     let page = format!("{before}{begin}{table}{end}{after}");

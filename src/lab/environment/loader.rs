@@ -9,108 +9,53 @@ use std::collections::BTreeMap;
 
 use crate::diag::Diagnostic;
 
-/// Variables with one reason why they are kept out.
-#[derive(Debug, Clone, Copy)]
-pub struct Loaders {
-    /// Names; `NAME_*` is all that begin so.
-    pub names: &'static [&'static str],
-    /// What they decide.
-    pub decide: &'static str,
-}
-
-/// The list.
-pub const LOADERS: &[Loaders] = &[
-    Loaders {
-        names: &["LD_*", "GLIBC_TUNABLES", "GCONV_PATH", "LOCPATH", "NLSPATH"],
-        decide: "what the dynamic linker and the C library load into every program",
-    },
-    Loaders {
-        names: &["OPENSSL_CONF", "OPENSSL_ENGINES", "OPENSSL_MODULES"],
-        decide: "which modules OpenSSL loads",
-    },
-    Loaders {
-        names: &[
-            "PATH",
-            "SHELL",
-            "BASH_*",
-            "BASHOPTS",
-            "ENV",
-            "SHELLOPTS",
-            "PS4",
-            "PROMPT_COMMAND",
-            "IFS",
-            "CDPATH",
-            "ZDOTDIR",
-        ],
-        decide: "which programs are found, and what a shell runs before its script",
-    },
-    Loaders {
-        names: &["HOME", "XDG_*"],
-        decide: "whose settings every program reads",
-    },
-    Loaders {
-        names: &["PYTHON*"],
-        decide: "which modules Python loads",
-    },
-    Loaders {
-        names: &["PERL*"],
-        decide: "which modules Perl loads",
-    },
-    Loaders {
-        names: &["RUBY*", "GEM_*", "BUNDLE_*"],
-        decide: "which files Ruby loads",
-    },
-    Loaders {
-        names: &["NODE_OPTIONS", "NODE_PATH"],
-        decide: "which modules Node.js loads",
-    },
-    Loaders {
-        names: &[
-            "JAVA_TOOL_OPTIONS",
-            "JDK_JAVA_OPTIONS",
-            "_JAVA_OPTIONS",
-            "CLASSPATH",
-        ],
-        decide: "which classes and agents Java loads",
-    },
-    Loaders {
-        names: &[
-            "LUA_*",
-            "PHPRC",
-            "PHP_INI_SCAN_DIR",
-            "AWKPATH",
-            "AWKLIBPATH",
-        ],
-        decide: "what Lua, PHP and awk load",
-    },
-    Loaders {
-        names: &["GIT_*"],
-        decide: "which programs git starts, and on which repository",
-    },
-    Loaders {
-        names: &["SSH_ASKPASS", "SSH_ASKPASS_REQUIRE", "SUDO_ASKPASS"],
-        decide: "which program ssh and sudo start for a password",
-    },
-    Loaders {
-        names: &[
-            "EDITOR",
-            "VISUAL",
-            "PAGER",
-            "MANPAGER",
-            "LESSOPEN",
-            "LESSCLOSE",
-            "BROWSER",
-        ],
-        decide: "which program is started to edit or to show something",
-    },
+/// The list: names, where `NAME_*` is all that begin so, and what they decide.
+pub const LOADERS: &[(&str, &str)] = &[
+    (
+        "LD_* GLIBC_TUNABLES GCONV_PATH LOCPATH NLSPATH",
+        "what the dynamic linker and the C library load into every program",
+    ),
+    (
+        "OPENSSL_CONF OPENSSL_ENGINES OPENSSL_MODULES",
+        "which modules OpenSSL loads",
+    ),
+    (
+        "PATH SHELL BASH_* BASHOPTS ENV SHELLOPTS PS4 PROMPT_COMMAND IFS CDPATH ZDOTDIR",
+        "which programs are found, and what a shell runs before its script",
+    ),
+    ("HOME XDG_*", "whose settings every program reads"),
+    ("PYTHON*", "which modules Python loads"),
+    ("PERL*", "which modules Perl loads"),
+    ("RUBY* GEM_* BUNDLE_*", "which files Ruby loads"),
+    ("NODE_OPTIONS NODE_PATH", "which modules Node.js loads"),
+    (
+        "JAVA_TOOL_OPTIONS JDK_JAVA_OPTIONS _JAVA_OPTIONS CLASSPATH",
+        "which classes and agents Java loads",
+    ),
+    (
+        "LUA_* PHPRC PHP_INI_SCAN_DIR AWKPATH AWKLIBPATH",
+        "what Lua, PHP and awk load",
+    ),
+    (
+        "GIT_*",
+        "which programs git starts, and on which repository",
+    ),
+    (
+        "SSH_ASKPASS SSH_ASKPASS_REQUIRE SUDO_ASKPASS",
+        "which program ssh and sudo start for a password",
+    ),
+    (
+        "EDITOR VISUAL PAGER MANPAGER LESSOPEN LESSCLOSE BROWSER",
+        "which program is started to edit or to show something",
+    ),
 ];
 
 /// Whether a variable is on the list.
 pub fn is_loader(name: &str) -> bool {
-    let mut names = LOADERS.iter().flat_map(|loaders| loaders.names);
+    let mut names = LOADERS.iter().flat_map(|(names, _)| names.split(' '));
     names.any(|pattern| match pattern.strip_suffix('*') {
         Some(begin) => name.starts_with(begin) && !name.ends_with('*'),
-        None => name == *pattern,
+        None => name == pattern,
     })
 }
 

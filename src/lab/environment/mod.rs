@@ -24,6 +24,6 @@ pub use assignment::{assignment, read as read_assignments};
 pub use example::example;
 pub use listing::{Listed, list};
 pub use load::{Loaded, load};
-pub use loader::{LOADERS, Loaders, is_loader};
+pub use loader::{LOADERS, is_loader};
 pub use options::{DopplerUse, LoadOptions};
 pub use resolved::{Environment, Nodes, Provenance, Var, process};

@@ -51,20 +51,13 @@ impl Tree {
         let env_file = self.asked(&mut loader, Kind::Env, env)?;
         let defaults = Defaults::load(&mut loader);
         no_secrets(&mut loader, secrets);
-        let mut out = match &node_file {
-            Some(document) => {
-                let machine = Machine {
-                    document,
-                    name: node,
-                };
-                head(&mut loader, &machine, &defaults, secrets)
-            }
-            None => Object::default(),
-        };
+        let node_file = node_file.as_ref().map(|document| Machine {
+            document,
+            name: node,
+        });
+        let head = node_file.map(|machine| head(&mut loader, &machine, &defaults, secrets));
         let vms = env_file.map(|file| vms(&mut loader, &file, &defaults, secrets));
-        let list = vms.unwrap_or_default();
-        out.set("vms", Traced::default(Value::List(list)));
-        done(loader, out)
+        with_vms(loader, head, vms)
     }
 
     /// The machines of an environment, as in [`Tree::resolve_env`], without a
@@ -77,10 +70,7 @@ impl Tree {
         let env_file = self.asked(&mut loader, Kind::Env, env)?;
         let defaults = Defaults::load(&mut loader);
         let vms = env_file.map(|file| vms(&mut loader, &file, &defaults, secrets));
-        let mut out = Object::default();
-        let list = vms.unwrap_or_default();
-        out.set("vms", Traced::default(Value::List(list)));
-        done(loader, out)
+        with_vms(loader, None, vms)
     }
 
     /// The same as [`Tree::resolve_env`] for one machine that is in no
@@ -136,19 +126,12 @@ impl Tree {
             let token = posture::token(&mut loader, method, &vm.name, secrets);
             layers.set("auth_token", token);
         }
-        let mut out = match &node_file {
-            Some(document) => {
-                let machine = Machine {
-                    document,
-                    name: node,
-                };
-                head(&mut loader, &machine, &defaults, secrets)
-            }
-            None => Object::default(),
-        };
-        let list = vec![Traced::given(Value::Map(layers))];
-        out.set("vms", Traced::default(Value::List(list)));
-        done(loader, out)
+        let node_file = node_file.as_ref().map(|document| Machine {
+            document,
+            name: node,
+        });
+        let head = node_file.map(|machine| head(&mut loader, &machine, &defaults, secrets));
+        with_vms(loader, head, Some(vec![Traced::given(Value::Map(layers))]))
     }
 
     /// The warning that there is no `secrets.yaml`.
@@ -192,6 +175,18 @@ impl Tree {
         }
         Ok(loader.file(kind, name))
     }
+}
+
+/// The end of a resolution: what is known of the node, and the machines.
+fn with_vms(
+    loader: Loader<'_>,
+    head: Option<Object>,
+    vms: Option<Vec<Traced>>,
+) -> Result<Resolved, Failure> {
+    let mut out = head.unwrap_or_default();
+    let list = vms.unwrap_or_default();
+    out.set("vms", Traced::default(Value::List(list)));
+    done(loader, out)
 }
 
 /// The machines of an environment's file.

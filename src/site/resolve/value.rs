@@ -272,28 +272,18 @@ impl Traced {
 
     /// Its text, when it is one that may be seen.
     pub fn text(&self) -> Option<&str> {
-        match &self.value {
-            Value::Text(text) => Some(text),
-            Value::Null
-            | Value::Bool(_)
-            | Value::Number(_)
-            | Value::Secret(_)
-            | Value::List(_)
-            | Value::Map(_) => None,
+        if let Value::Text(text) = &self.value {
+            return Some(text);
         }
+        None
     }
 
     /// Its keys, when it is a mapping.
     pub fn map(&self) -> Option<&Object> {
-        match &self.value {
-            Value::Map(map) => Some(map),
-            Value::Null
-            | Value::Bool(_)
-            | Value::Number(_)
-            | Value::Secret(_)
-            | Value::Text(_)
-            | Value::List(_) => None,
+        if let Value::Map(map) = &self.value {
+            return Some(map);
         }
+        None
     }
 
     /// Whether it is nothing.

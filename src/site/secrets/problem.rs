@@ -121,26 +121,21 @@ impl Problem {
 
     /// 65 for what is wrong with a file, 69 for what this machine lacks.
     fn exit(&self) -> Exit {
-        match self {
+        let of_the_file = matches!(
+            self,
             Self::BrokenMac
-            | Self::Damaged
-            | Self::NoSection
-            | Self::Already
-            | Self::NoRecipient
-            | Self::BadRecipient
-            | Self::BadConfig
-            | Self::NotYaml => Exit::Definition,
-            Self::NotInstalled
-            | Self::NotSops
-            | Self::TooOld(_)
-            | Self::CannotStart(_)
-            | Self::TooLong(_)
-            | Self::NoKey
-            | Self::BadKey(_)
-            | Self::WrongKey
-            | Self::Service
-            | Self::Strange
-            | Self::Other(_) => Exit::Runway,
+                | Self::Damaged
+                | Self::NoSection
+                | Self::Already
+                | Self::NoRecipient
+                | Self::BadRecipient
+                | Self::BadConfig
+                | Self::NotYaml
+        );
+        if of_the_file {
+            Exit::Definition
+        } else {
+            Exit::Runway
         }
     }
 
