@@ -5,7 +5,7 @@ use std::fmt;
 
 use super::model::{Form, Format, Others, Record, Referent, Shape};
 use super::node::{Entry, Map, Mark, Node, Value};
-use crate::diag::{Advice, Diagnostic, Place, Source, closest};
+use crate::diag::{Advice, Diagnostic, Place, Source, closest, did_you_mean};
 
 /// A name of something else.
 #[derive(Debug, Clone, Copy)]
@@ -130,13 +130,12 @@ impl<'d, N: Referent> Checker<'d, '_, N> {
         let label = format!("not a key of {}", record.what);
         let place = entry.key_mark.place(self.source, label);
         match (record.others, near) {
-            (Others::Refused, near) => {
-                let help = near.map_or_else(
-                    || format!("known: `{}`", known.collect::<Vec<_>>().join("`, `")),
-                    |near| format!("did you mean `{near}`?"),
-                );
-                let finding = Diagnostic::error(format!("unknown key `{key}`"));
-                self.found.errors.push(finding.at(place).help(help));
+            (Others::Refused, _) => {
+                let mut finding = Diagnostic::error(format!("unknown key `{key}`")).at(place);
+                finding
+                    .help
+                    .extend(did_you_mean(key, known).map(Advice::from));
+                self.found.errors.push(finding);
             }
             (Others::Pass, Some(near)) => {
                 let warning = Diagnostic::warning(format!("unknown key `{key}` is passed through"));
@@ -256,12 +255,9 @@ impl<'d, N: Referent> Checker<'d, '_, N> {
             return;
         };
         if !words.contains(&text) {
-            let help = match closest(text, words.iter().copied()) {
-                Some(near) => format!("did you mean `{near}`?"),
-                None => format!("known: {list}"),
-            };
             let message = format!("{what} is `{text}`, expected one of {list}");
-            self.error(node.mark, message, help);
+            let help = did_you_mean(text, words.iter().copied());
+            self.error(node.mark, message, help.unwrap_or_default());
         }
     }
 

@@ -16,7 +16,7 @@ use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value, json};
 
 use super::auth::{self, Credentials, Identity};
-use super::call::{Answer, Call};
+use super::call::Call;
 use super::error::{ApiError, bail};
 use super::kind::VMID;
 use super::log::RequestLine;
@@ -54,16 +54,16 @@ pub(super) async fn serve(State(sim): State<Arc<Sim>>, request: Request) -> Resp
             return page(&sim, zip);
         }
         let error = ApiError::new(404, format!("no such file '{whole}'"));
-        return respond(Format::Json, Err(error), None, zip);
+        return respond(Format::Json, Err(error), zip);
     };
     let mut who = None;
-    let (result, total) = answer(&sim, request, &path, &mut who).await;
-    if let Err(error) = &result
+    let answered = answer(&sim, request, &path, &mut who).await;
+    if let Err(error) = &answered
         && error.status == 401
     {
         tokio::time::sleep(sim.latency.refusal).await;
     }
-    let response = respond(format, result, total, zip);
+    let response = respond(format, answered, zip);
     sim.log.push(RequestLine {
         method: method.to_string(),
         path,
@@ -74,7 +74,8 @@ pub(super) async fn serve(State(sim): State<Arc<Sim>>, request: Request) -> Resp
     response
 }
 
-type Answered = (Answer, Option<usize>);
+/// The data, and how long the list is that it is a piece of.
+type Answered = Result<(Value, Option<usize>), ApiError>;
 
 async fn answer(
     sim: &Arc<Sim>,
@@ -88,7 +89,7 @@ async fn answer(
         axum::body::to_bytes(request.into_body(), DRAIN_LIMIT)
             .await
             .ok();
-        return (Err(error), None);
+        return Err(error);
     }
     let found = route::find(&method, path);
     let open = found
@@ -97,41 +98,24 @@ async fn answer(
     let uploads = path.ends_with("/upload");
     if !open {
         let writes = request.method() != Method::GET && !uploads;
-        match recognise(sim, request.headers(), writes) {
-            Ok(identity) => *who = Some(identity),
-            Err(error) => return (Err(error), None),
-        }
+        *who = Some(recognise(sim, request.headers(), writes)?);
     }
-    let (route, captures) = match found {
-        Ok(found) => found,
-        Err(error) => return (Err(error), None),
-    };
+    let (route, captures) = found?;
     let identity = who.clone().unwrap_or(Identity { id: String::new() });
     if route.access == Access::Ticket && identity.is_token() {
         let text = format!("URI '{path}' not available with API token, need proper ticket.");
-        return (Err(ApiError::denied(&text)), None);
+        return Err(ApiError::denied(&text));
     }
-    let params = if uploads {
-        upload::read(request).await
+    let mut params = if uploads {
+        upload::read(request).await?
     } else {
-        read_params(request).await
+        read_params(request).await?
     };
-    let params = params.and_then(|mut params| {
-        params.drop_repeated(&captures)?;
-        Ok(params)
-    });
-    let params = match params {
-        Ok(params) => params,
-        Err(error) => return (Err(error), None),
-    };
+    params.drop_repeated(&captures)?;
     let sim = Arc::clone(sim);
     let handled = tokio::task::spawn_blocking(move || {
-        if let Err(error) = check_captures(&sim, &captures) {
-            return (Err(error), None);
-        }
-        if let Err(error) = params.check(route.params, route.vm_keys) {
-            return (Err(error), None);
-        }
+        check_captures(&sim, &captures)?;
+        params.check(route.params, route.vm_keys)?;
         let call = Call {
             sim: &sim,
             who: &identity,
@@ -139,22 +123,15 @@ async fn answer(
             params,
             total: std::cell::Cell::new(None),
         };
-        let result = (route.handler)(&call);
-        let result = match (result, sim.save_error()) {
-            (Ok(_), Some(error)) if route.method != "GET" => Err(ApiError::die(format!(
-                "the simulator cannot save its world: {error}"
-            ))),
-            (result, _) => result,
-        };
-        (result, call.total.get())
+        let data = (route.handler)(&call)?;
+        if let Some(error) = sim.save_error().filter(|_| route.method != "GET") {
+            bail!("the simulator cannot save its world: {error}");
+        }
+        Ok((data, call.total.get()))
     });
-    match handled.await {
-        Ok(answered) => answered,
-        Err(error) => (
-            Err(ApiError::die(format!("the simulator failed: {error}"))),
-            None,
-        ),
-    }
+    handled
+        .await
+        .unwrap_or_else(|error| Err(ApiError::die(format!("the simulator failed: {error}"))))
 }
 
 /// `/api2/json/x` to `/x`.
@@ -323,9 +300,9 @@ fn as_the_daemon(headers: &mut HeaderMap) {
     headers.insert(header::EXPIRES, text("Thu, 01 Jan 1970 00:00:00 GMT"));
 }
 
-fn respond(format: Format, answer: Answer, total: Option<usize>, zip: bool) -> Response<Body> {
-    let (status, reason, body) = match answer {
-        Ok(data) => {
+fn respond(format: Format, answered: Answered, zip: bool) -> Response<Body> {
+    let (status, reason, body) = match answered {
+        Ok((data, total)) => {
             let mut fields = Map::from_iter([("data".to_owned(), data)]);
             if let Some(total) = total {
                 fields.insert("total".to_owned(), json!(total));

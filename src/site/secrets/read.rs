@@ -1,7 +1,7 @@
 //! From the text of `secrets.yaml` to its values. No finding shows a value.
 
 use super::model::{Keyed, Secret, Secrets};
-use crate::diag::{Diagnostic, Exit, Failure, Source, closest};
+use crate::diag::{Advice, Diagnostic, Exit, Failure, Source, did_you_mean};
 use crate::shape::{Entry, Map, Node, Value};
 use crate::site::yaml::Document;
 
@@ -121,13 +121,10 @@ impl<'d> Reader<'d> {
 
     fn known(&mut self, map: &'d Map, known: &[&str]) {
         for entry in map.iter().filter(|e| !known.contains(&e.key.as_str())) {
-            let help = closest(&entry.key, known.iter().copied()).map_or_else(
-                || format!("known: `{}`", known.join("`, `")),
-                |near| format!("did you mean `{near}`?"),
-            );
+            let help = did_you_mean(&entry.key, known.iter().copied());
             self.finding(entry, format!("unknown key `{}`", entry.key))
                 .help
-                .push(help.into());
+                .extend(help.map(Advice::from));
         }
     }
 

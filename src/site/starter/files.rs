@@ -56,27 +56,16 @@ const TREE: &[Starter] = tree![
 
 /// Files that are not for `hl`, and directories that have no file yet.
 const OTHERS: &[Starter] = &[
-    Starter {
-        path: ".gitignore",
-        text: include_str!("tree/gitignore"),
-        schema: None,
-    },
-    Starter {
-        path: ".sops.yaml",
-        text: include_str!("tree/sops.yaml"),
-        schema: None,
-    },
-    Starter {
-        path: "hosts/.gitkeep",
-        text: "",
-        schema: None,
-    },
-    Starter {
-        path: "nodes/.gitkeep",
-        text: "",
-        schema: None,
-    },
+    other(".gitignore", include_str!("tree/gitignore")),
+    other(".sops.yaml", include_str!("tree/sops.yaml")),
+    other("hosts/.gitkeep", ""),
+    other("nodes/.gitkeep", ""),
 ];
+
+const fn other(path: &'static str, text: &'static str) -> Starter {
+    let schema = None;
+    Starter { path, text, schema }
+}
 
 /// `secrets.yaml`, as it begins.
 pub(in crate::site) fn secrets() -> String {

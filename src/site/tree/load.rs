@@ -7,7 +7,7 @@ use std::sync::Arc;
 use camino::Utf8Path;
 
 use super::names::{Tree, is_name};
-use crate::diag::{Diagnostic, Exit, Failure, Source, closest};
+use crate::diag::{Diagnostic, Exit, Failure, Source, did_you_mean};
 use crate::shape::Node;
 use crate::site::kind::Kind;
 use crate::site::shape::{self, Record, SITE};
@@ -179,21 +179,12 @@ pub(in crate::site) fn dangling(
         .iter()
         .map(|kind| format!("`{}`", tree.shown(*kind, name)))
         .collect();
-    let mut finding = Diagnostic::error(format!("there is no {word} `{name}`"))
+    let finding = Diagnostic::error(format!("there is no {word} `{name}`"))
         .at(document.at(node, format!("expected {}", missing.join(" or "))));
     if !is_name(name) {
         return finding.help("write the file's name without directories and without `.yaml`");
     }
-    let mut known = Vec::new();
-    for kind in kinds {
-        known.extend(tree.names(*kind).unwrap_or_default());
-    }
-    known.sort_unstable();
-    known.dedup();
-    finding = match closest(name, known.iter().map(String::as_str)) {
-        Some(near) => finding.help(format!("did you mean `{near}`?")),
-        None if known.is_empty() => finding.help(format!("write {}", missing.join(" or "))),
-        None => finding.help(format!("known: `{}`", known.join("`, `"))),
-    };
-    finding
+    let known = tree.known(kinds);
+    let help = did_you_mean(name, known.iter().map(String::as_str));
+    finding.help(help.unwrap_or_else(|| format!("write {}", missing.join(" or "))))
 }

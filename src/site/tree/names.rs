@@ -95,14 +95,18 @@ impl Tree {
         }
     }
 
-    /// That what was asked for by name is not there, with what is: 66.
-    pub(in crate::site) fn unknown(&self, kinds: &[Kind], word: &str, name: &str) -> Failure {
-        let mut known = Vec::new();
-        for kind in kinds {
-            known.extend(self.names(*kind).unwrap_or_default());
-        }
+    /// The names of the files of some kinds, in order.
+    pub(super) fn known(&self, kinds: &[Kind]) -> Vec<String> {
+        let names = kinds.iter().flat_map(|kind| self.names(*kind));
+        let mut known: Vec<String> = names.flatten().collect();
         known.sort_unstable();
         known.dedup();
+        known
+    }
+
+    /// That what was asked for by name is not there, with what is: 66.
+    pub(in crate::site) fn unknown(&self, kinds: &[Kind], word: &str, name: &str) -> Failure {
+        let known = self.known(kinds);
         let places: Vec<String> = kinds
             .iter()
             .map(|kind| format!("`{}`", self.shown(*kind, name)))

@@ -67,12 +67,11 @@ pub(super) fn tree(text: &str) -> Result<Tree, Fault> {
         }
     }
     Ok(Tree {
-        root: builder.root.unwrap_or(Node {
-            value: Value::Null,
-            mark: Mark {
+        root: builder.root.unwrap_or_else(|| {
+            null(Mark {
                 line: 1,
                 ..Mark::default()
-            },
+            })
         }),
         faults: builder.faults,
         legacy: builder.legacy,
@@ -185,11 +184,7 @@ impl Builder {
                     "an alias to an anchor that is not there",
                     Some("text that begins with `*` wants quotes"),
                 );
-                let null = Node {
-                    value: Value::Null,
-                    mark,
-                };
-                self.place(null, 0);
+                self.place(null(mark), 0);
             }
             _ => {}
         }
@@ -316,14 +311,12 @@ impl Builder {
             for part in parts {
                 match part.map() {
                     Some(source) => sources.push(source),
-                    None => self.faults.push(Fault {
-                        mark: part.mark,
-                        message: format!(
-                            "`<<` is {}, expected a mapping or a list of them",
-                            part.kind()
-                        ),
-                        help: None,
-                    }),
+                    None => {
+                        let kind = part.kind();
+                        let message =
+                            format!("`<<` is {kind}, expected a mapping or a list of them");
+                        self.fault(part.mark, message, None);
+                    }
                 }
             }
         }
@@ -345,11 +338,7 @@ impl Builder {
         let Some(node) = node else {
             // An alias inside of what it names.
             self.fault(mark, "an alias stands inside of its own anchor", None);
-            let null = Node {
-                value: Value::Null,
-                mark,
-            };
-            self.place(null, 0);
+            self.place(null(mark), 0);
             return Ok(());
         };
         let count = node.count();
@@ -414,6 +403,13 @@ impl Builder {
                 });
             }
         }
+    }
+}
+
+fn null(mark: Mark) -> Node {
+    Node {
+        value: Value::Null,
+        mark,
     }
 }
 
