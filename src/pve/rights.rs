@@ -3,6 +3,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde::{Deserialize, Serialize};
+
 use super::Permissions;
 use crate::lab::Environment;
 
@@ -14,23 +16,13 @@ pub const USER: &str = "hl@pve";
 pub const TOKEN: &str = "hl";
 
 /// Privileges on every VM, in every version.
-const VM: &[&str] = &[
-    "VM.Allocate",
-    "VM.Audit",
-    "VM.Clone",
-    "VM.Config.CDROM",
-    "VM.Config.CPU",
-    "VM.Config.Cloudinit",
-    "VM.Config.Disk",
-    "VM.Config.HWType",
-    "VM.Config.Memory",
-    "VM.Config.Network",
-    "VM.Config.Options",
-    "VM.PowerMgmt",
-];
+const VM: &str = "
+    VM.Allocate VM.Audit VM.Clone VM.Config.CDROM VM.Config.CPU VM.Config.Cloudinit
+    VM.Config.Disk VM.Config.HWType VM.Config.Memory VM.Config.Network VM.Config.Options
+    VM.PowerMgmt";
 
 /// The objects on the node that the layers use.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Objects {
     /// `PVE_NODE`
     pub node: String,
@@ -84,7 +76,10 @@ pub fn required(objects: &Objects, major: u32) -> Rights {
     let mut need = |path: String, privileges: &[&'static str]| {
         rights.entry(path).or_default().extend(privileges);
     };
-    need("/vms".to_owned(), VM);
+    need(
+        "/vms".to_owned(),
+        &VM.split_whitespace().collect::<Vec<_>>(),
+    );
     let agent = if major >= 9 {
         "VM.GuestAgent.Audit"
     } else {

@@ -40,7 +40,7 @@ pub fn open_world(dir: &Utf8Path) -> Result<Option<OpenedWorld>, Failure> {
         .map(|root| Paths::live(root).rehearsal());
     let lock = paths.map(|paths| Lock::take(&paths, Process::this(), |_| Ok(())));
     Ok(Some(OpenedWorld {
-        objects: keys.identity.objects(),
+        objects: keys.identity.objects,
         token_id: keys.identity.token_id,
         secret: keys.secret,
         _lock: lock.transpose()?,

@@ -105,7 +105,7 @@ impl Orders {
     /// The nodes' names.
     pub(super) fn nodes(&self) -> Vec<&str> {
         let others = self.identity.others.iter();
-        std::iter::once(self.identity.node.as_str())
+        std::iter::once(self.identity.objects.node.as_str())
             .chain(others.map(|other| other.node.as_str()))
             .collect()
     }
@@ -207,11 +207,11 @@ fn orders(rehearsal: &Rehearsal<'_>) -> Result<Orders, Failure> {
     let fresh = Objects::default();
     let or = |value: String, default: String| if value.is_empty() { default } else { value };
     let identity = Identity {
-        node: or(objects.node, fresh.node),
-        storage_vm: or(objects.storage_vm, fresh.storage_vm),
-        storage_iso: objects.storage_iso,
-        storage_import: objects.storage_import,
-        bridge: objects.bridge,
+        objects: Objects {
+            node: or(objects.node, fresh.node),
+            storage_vm: or(objects.storage_vm, fresh.storage_vm),
+            ..objects
+        },
         token_id: env.get("PM_TOKEN_ID").unwrap_or(TOKEN_ID).to_owned(),
         names: doors.names,
         others,
@@ -224,8 +224,8 @@ fn orders(rehearsal: &Rehearsal<'_>) -> Result<Orders, Failure> {
         .filter(|(name, _)| !has_word(LEFT_OUT, name))
         .collect();
     for (name, value) in [
-        ("PVE_NODE", &identity.node),
-        ("PVE_STORAGE_VM", &identity.storage_vm),
+        ("PVE_NODE", &identity.objects.node),
+        ("PVE_STORAGE_VM", &identity.objects.storage_vm),
         ("PM_TOKEN_ID", &identity.token_id),
     ] {
         if known.is_none() || name == "PM_TOKEN_ID" {

@@ -28,16 +28,9 @@ const KEPT: [&str; 2] = ["runs", "logs"];
 /// What the node is called, who may use it, and where it answers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Identity {
-    /// `PVE_NODE`
-    pub(super) node: String,
-    /// `PVE_STORAGE_VM`
-    pub(super) storage_vm: String,
-    /// `PVE_STORAGE_ISO`
-    pub(super) storage_iso: String,
-    /// `PVE_STORAGE_IMPORT`
-    pub(super) storage_import: String,
-    /// `PVE_BRIDGE`
-    pub(super) bridge: String,
+    /// The node, its storages and its bridge.
+    #[serde(flatten)]
+    pub(super) objects: Objects,
     /// `PM_TOKEN_ID`
     pub(super) token_id: String,
     /// Names and addresses that the certificate is for.
@@ -59,16 +52,6 @@ pub(super) struct Other {
 }
 
 impl Identity {
-    pub(super) fn objects(&self) -> Objects {
-        Objects {
-            node: self.node.clone(),
-            storage_vm: self.storage_vm.clone(),
-            storage_iso: self.storage_iso.clone(),
-            storage_import: self.storage_import.clone(),
-            bridge: self.bridge.clone(),
-        }
-    }
-
     fn others(&self) -> Vec<Objects> {
         let others = self.others.iter();
         others
@@ -76,21 +59,21 @@ impl Identity {
                 node: other.node.clone(),
                 storage_vm: other.storage_vm.clone(),
                 bridge: other.bridge.clone(),
-                ..self.objects()
+                ..self.objects.clone()
             })
             .collect()
     }
 
     /// The values by the variables that set them.
     fn variables(&self) -> [(&'static str, String); 8] {
-        let others = self.others.iter();
+        let (own, others) = (&self.objects, self.others.iter());
         let others = others.map(|o| format!("{} with {}, {}", o.node, o.storage_vm, o.bridge));
         [
-            ("PVE_NODE", self.node.clone()),
-            ("PVE_STORAGE_VM", self.storage_vm.clone()),
-            ("PVE_STORAGE_ISO", self.storage_iso.clone()),
-            ("PVE_STORAGE_IMPORT", self.storage_import.clone()),
-            ("PVE_BRIDGE", self.bridge.clone()),
+            ("PVE_NODE", own.node.clone()),
+            ("PVE_STORAGE_VM", own.storage_vm.clone()),
+            ("PVE_STORAGE_ISO", own.storage_iso.clone()),
+            ("PVE_STORAGE_IMPORT", own.storage_import.clone()),
+            ("PVE_BRIDGE", own.bridge.clone()),
             ("PM_TOKEN_ID", self.token_id.clone()),
             ("PVE_ACCESS_HOST", self.names.join(", ")),
             ("site/nodes", others.collect::<Vec<_>>().join("; ")),
@@ -159,7 +142,7 @@ impl Room {
                 .map_err(|error| cannot("read", &world_file, &error).help(ANEW))?
         } else {
             World::seeded(&cluster(
-                &identity.objects(),
+                &identity.objects,
                 &identity.others(),
                 &identity.token_id,
                 &keys.secret,
@@ -289,11 +272,7 @@ mod tests {
 
     fn identity() -> Identity {
         Identity {
-            node: "pve".to_owned(),
-            storage_vm: "local-lvm".to_owned(),
-            storage_iso: "local".to_owned(),
-            storage_import: "local".to_owned(),
-            bridge: "vmbr0".to_owned(),
+            objects: Objects::default(),
             token_id: "hl@pve!hl".to_owned(),
             names: vec!["192.168.1.10".to_owned()],
             others: Vec::new(),
@@ -330,10 +309,8 @@ mod tests {
         assert_eq!((&second.secret, &second.certificate.ca_pem), (&secret, &ca));
         drop(second);
 
-        let other = Identity {
-            node: "pve2".to_owned(),
-            ..identity()
-        };
+        let mut other = identity();
+        other.objects.node = "pve2".to_owned();
         let failure = open(&paths, &other, false).err().unwrap();
         assert!(failure.to_string().contains("`pve2`"), "{failure}");
 
