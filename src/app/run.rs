@@ -60,7 +60,7 @@ pub fn run(job: &Job<'_>, host: &dyn Host, stops: &mut dyn StopSource) -> Result
         runs::archive(&job.lab.paths, old)?;
     }
     let earlier = match &job.origin.resume {
-        Some(resume) => earlier(job.lab, resume)?,
+        Some(resume) => earlier(job.lab, resume, &plan)?,
         None => Earlier::default(),
     };
     let request = job.origin.request.clone();

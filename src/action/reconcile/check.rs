@@ -25,7 +25,7 @@ use crate::diag::{Advice, Exit, say};
 /// the state was last written.
 const FRESH: Duration = Duration::from_mins(10);
 
-/// `lab.reconcile`
+/// `machines.check`
 #[derive(Debug, Clone, Copy)]
 pub struct Reconcile;
 

@@ -1,4 +1,4 @@
-//! `tofu.forget`: the state forgets the machines that are gone from the node,
+//! `tofu.state-rm`: the state forgets the machines that are gone from the node,
 //! and only those: tofu compares it with the node and drops what it does not
 //! find there. Nothing on the node is changed, and no state is removed.
 
@@ -21,7 +21,7 @@ use crate::plan::Step;
 use crate::tofu::files;
 use crate::tofu::state::State;
 
-/// `tofu.forget`
+/// `tofu.state-rm`
 #[derive(Debug, Clone, Copy)]
 pub struct Forget;
 
@@ -43,7 +43,7 @@ struct Gone {
 
 impl Action for Forget {
     fn name(&self) -> &'static str {
-        "tofu.forget"
+        "tofu.state-rm"
     }
 
     fn doc(&self) -> &'static str {
