@@ -243,8 +243,8 @@ fn try_once(ctx: &StepContext<'_>, host: &Host, identity: Option<&str>) -> Resul
     if said.contains("REMOTE HOST IDENTIFICATION HAS CHANGED")
         || said.contains("Host key verification failed")
     {
-        return Err(StepError::new(format!("the host key of `{}` ({}) is not the one that is known", host.name, host.address))
-            .help(format!("if you made the machine anew outside of hl: `ssh-keygen -R {} -f {}`, then run it again", host.address, ctx.lab.paths.show(&known)))
+        return Err(StepError::new(format!("the host key of `{}` ({}) does not match the recorded one", host.name, host.address))
+            .help(format!("if you made the machine again outside of hl: `ssh-keygen -R {} -f {}`, then run it again", host.address, ctx.lab.paths.show(&known)))
             .help("if you did not, something else answers at its address: find out what before you go on"));
     }
     Err(not_yet(

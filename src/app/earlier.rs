@@ -18,7 +18,7 @@ pub(super) fn earlier(lab: &Lab, resume: &Resume, plan: &Plan) -> Result<Earlier
         return Err(Failure::message(
             Exit::Busy,
             format!(
-                "another `hl` has gone on with run {}, and it succeeded",
+                "another `hl` has resumed run {}, and it succeeded",
                 resume.id
             ),
         ));

@@ -44,7 +44,7 @@ pub fn no_request(run: &Run) -> Failure {
         ),
     )
     .help(
-        say("start anew: ")
+        say("start again: ")
             .hl("up --fresh")
             .say(", or the recipe again"),
     )

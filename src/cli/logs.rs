@@ -49,7 +49,7 @@ pub(super) fn logs(
     }
     if let (Some(_), [log]) = (step, logs.as_slice()) {
         let Some(path) = &log.path else {
-            session.note(format!("step `{}` said nothing", log.step));
+            session.note(format!("step `{}` has no output", log.step));
             return Ok(());
         };
         return print(session, path).map_err(|error| cannot(paths, path, &error))?;

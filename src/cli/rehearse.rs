@@ -222,8 +222,8 @@ fn less(
     }
     let palette = session.palette();
     session.say(&format!(
-        "{} no full rehearsal: {refusal}",
-        palette.verb(Paint::Warn, "Less")
+        "{} rehearsal: {refusal}",
+        palette.verb(Paint::Warn, "Limited")
     ));
     session.say(&format!("{:>12} instead, a dry run against a simulator on loopback: nothing is built, nothing is converged", ""));
     let token_id = env.get("PM_TOKEN_ID").unwrap_or("hl@pve!hl").to_owned();

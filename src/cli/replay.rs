@@ -137,7 +137,7 @@ fn choose(
         if cannot.is_none() {
             why = why.help(
                 hl("replay --from resume")
-                    .say(" goes on, as ")
+                    .say(" resumes it, as ")
                     .hl(resume)
                     .say(" does"),
             );
@@ -206,7 +206,7 @@ fn resume(session: &Session, lab: &Lab, run: Run) -> Result<Exit, Failure> {
     confirm(
         session,
         steps,
-        format!("go on with run {}?", plan.run.header.id),
+        format!("resume run {}?", plan.run.header.id),
     )?;
     go_on(session, plan, &dry)
 }

@@ -86,7 +86,7 @@ pub(super) fn parse<F: Args + Overlay>(
         ),
         "resume" => Some(
             ResumeArgs::augment_args(Command::new("hl resume").no_binary_name(true))
-                .about("Go on with a run that did not succeed: what is done stays done"),
+                .about("Resume a run that did not succeed; completed steps stay done"),
         ),
         "replay" => Some(
             ReplayArgs::augment_args(Command::new("hl replay").no_binary_name(true))

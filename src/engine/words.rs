@@ -101,7 +101,7 @@ pub(super) fn third(deeds: &[Deed]) -> String {
 /// A step's time is over.
 pub(super) fn timeout(deeds: &[Deed]) -> String {
     if deeds.is_empty() {
-        return "its time is over, it is asked to stop".to_owned();
+        return "timed out, asked it to stop".to_owned();
     }
     let names: Vec<String> = deeds
         .iter()
@@ -113,7 +113,7 @@ pub(super) fn timeout(deeds: &[Deed]) -> String {
             )
         })
         .collect();
-    format!("its time is over, waiting for {}", names.join(", "))
+    format!("timed out, waiting for {}", names.join(", "))
 }
 
 /// A stopped child has used up its grace.

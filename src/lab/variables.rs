@@ -214,13 +214,13 @@ pub const ALL: &[Variable] = &[
         "HL_KEEP_GOING",
         "0",
         "",
-        "`--keep-going`: go on with what does not depend on a failure",
+        "`--keep-going`: after a failure, continue with the steps that do not depend on it",
     ),
     flag(
         "HL_INTERRUPT",
         "0",
         "",
-        "`--interrupt`: stop what a killed run left behind instead of waiting for it",
+        "`--interrupt`: interrupt the processes of a killed run instead of waiting for them",
     ),
     flag("HL_TIMEOUT", "", "30m", "`--timeout`: for each step"),
     flag(
@@ -240,7 +240,7 @@ pub const ALL: &[Variable] = &[
         "HL_JUNIT",
         "",
         "reports/junit.xml",
-        "`--junit`: writes the run as a JUnit file",
+        "`--junit`: writes a JUnit report of the run",
     ),
     flag(
         "HL_OUTPUT",

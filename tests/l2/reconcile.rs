@@ -161,7 +161,7 @@ fn the_state_forgets_what_is_gone_and_nothing_else() {
     let blind = stage
         .hl("l2-forget dev --yes")
         .env("PVE_ACCESS_HOST", "https://127.0.0.1:1");
-    blind.exits(69).says(&["is not known"]);
+    blind.exits(69).says(&["is unknown"]);
     assert_eq!(stage.lab.read(tfstate), before);
 
     let writes = stage.sim.write_count();

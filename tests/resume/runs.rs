@@ -140,7 +140,7 @@ fn explaining_leaves_no_trace() {
     lab.hl("resume --explain").exits(0).says(&[
         "job/one  done before",
         "job/three  it failed",
-        "to go on: `hl resume",
+        "to continue: `hl resume",
     ]);
     assert_eq!(tree(), before);
 }
@@ -283,7 +283,7 @@ fn with_nothing_to_resume_that_is_said() {
     let lab = lab();
     lab.hl("resume")
         .exits(0)
-        .says(&["nothing to resume: there is no run"]);
+        .says(&["nothing to resume: there is no unfinished run"]);
     lab.write("go", "");
     lab.hl("job").exits(0);
     lab.hl("resume").exits(0).says(&["nothing to resume"]);
@@ -340,7 +340,7 @@ fn resume_status_replay_and_prune_mean_the_same_run() {
     lab.hl("replay --yes").exits(77).says(&[&live, &next]);
     lab.hl("runs prune --keep 0 --dry-run")
         .exits(0)
-        .says(&[&format!("{live}  # `hl resume` goes on with it")]);
+        .says(&[&format!("{live}  # `hl resume` needs it")]);
     // Something else that went well since changes none of that.
     lab.write("go", "");
     lab.hl("job y").exits(0);

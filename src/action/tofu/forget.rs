@@ -183,7 +183,7 @@ fn gone(ctx: &StepContext<'_>, target: &Target) -> Result<Vec<Gone>, StepError> 
             }
             Fate::Unknown(why) => {
                 return Err(
-                    StepError::new(format!("what became of {words} is not known: {why}"))
+                    StepError::new(format!("the status of {words} is unknown: {why}"))
                         .exit(Exit::Runway)
                         .help(hl("l0-runway").say(" checks endpoint, token and rights")),
                 );

@@ -182,7 +182,7 @@ impl Builder {
             Event::UnresolvedAlias(_) => {
                 self.fault(
                     mark,
-                    "an alias to an anchor that is not there",
+                    "undefined alias",
                     Some("text that begins with `*` wants quotes"),
                 );
                 let null = Node {
@@ -344,7 +344,7 @@ impl Builder {
         }
         let Some(node) = node else {
             // An alias inside of what it names.
-            self.fault(mark, "an alias stands inside of its own anchor", None);
+            self.fault(mark, "an alias refers to its own anchor", None);
             let null = Node {
                 value: Value::Null,
                 mark,
@@ -402,7 +402,7 @@ impl Builder {
                     let (line, name) = (first.key_mark.line, key.text);
                     self.faults.push(Fault {
                         mark: key.mark,
-                        message: format!("key `{name}` stands twice, first in line {line}"),
+                        message: format!("duplicate key `{name}`, first on line {line}"),
                         help: Some("remove one of them".to_owned()),
                     });
                     return;
