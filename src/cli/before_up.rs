@@ -21,7 +21,7 @@ pub(super) enum Start {
 /// Decides how an `up` starts.
 ///
 /// # Errors
-/// Somebody has to decide, and nobody can be asked (77).
+/// A choice is needed, and there is no terminal to ask on (77).
 pub(super) fn before_up(session: &Session, lab: &Lab, fresh: bool) -> Result<Start, Failure> {
     let Some(run) = unfinished_up(lab)? else {
         return Ok(Start::Fresh(None));

@@ -236,7 +236,7 @@ fn less(
     let mut globals = session.globals.clone();
     globals.dry_run = true;
     rehearse::make_keys(&lab.paths.rehearsal())?;
-    // The strongest source, so that nothing of the real lab is left.
+    // The process environment wins over every other source: no value of the real lab is left.
     let known = list(env, []).into_iter().filter_map(|row| {
         let var = env.var(&row.name)?;
         (var.from != Provenance::Process).then(|| (row.name.clone(), var.value.clone()))

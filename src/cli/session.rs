@@ -224,7 +224,7 @@ impl Session {
         failure
     }
 
-    /// Writes narration to stderr. A closed stderr is nobody's problem.
+    /// Writes narration to stderr. A closed stderr is no failure.
     #[expect(
         clippy::unused_self,
         reason = "all output of an invocation goes through its session"

@@ -1,4 +1,4 @@
-//! `hl status`: where the lab stands. It reads, takes no lock, asks nobody.
+//! `hl status`: the lab's status. It only reads files, and takes no lock.
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;

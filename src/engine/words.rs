@@ -98,7 +98,7 @@ pub(super) fn third(deeds: &[Deed]) -> String {
     )
 }
 
-/// A step's time is over.
+/// A step timed out.
 pub(super) fn timeout(deeds: &[Deed]) -> String {
     if deeds.is_empty() {
         return "timed out, asked it to stop".to_owned();

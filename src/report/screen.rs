@@ -236,7 +236,7 @@ impl Screen {
         for text in std::mem::take(&mut self.held) {
             self.print(&text);
         }
-        // Whoever just said no knows it.
+        // The user who answered no knows it.
         let said_no = !approved && by == "terminal";
         if said_no || (approved && self.look.mode == Mode::Quiet) {
             return;

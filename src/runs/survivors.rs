@@ -120,7 +120,7 @@ fn find(lab: &Lab) -> Result<(Vec<Survivor>, Vec<Utf8PathBuf>), Failure> {
             Ok(run) => run,
             // What it left running cannot be told.
             Err(failure) if failure.exit == Exit::Newer => return Err(failure),
-            // An unreadable one is named by whoever lists runs; its spools stay.
+            // An unreadable one is named in the list of runs; its spools stay.
             Err(_) => continue,
         };
         if run.ending == Ending::Running {

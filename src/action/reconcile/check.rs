@@ -49,7 +49,7 @@ struct Inputs {
 struct Found {
     /// Machines that answer.
     good: usize,
-    /// Machines that are left to whoever waits for them.
+    /// Machines that are booting: a later step waits for them.
     booting: Vec<String>,
     /// What is wrong.
     wrong: Vec<String>,

@@ -155,7 +155,7 @@ impl Action for Forget {
 /// The machines of the state that are gone.
 ///
 /// # Errors
-/// The node does not say what became of one (69): nothing is forgotten then.
+/// The status of a machine is unknown (69): nothing is forgotten then.
 fn gone(ctx: &StepContext<'_>, target: &Target) -> Result<Vec<Gone>, StepError> {
     let machines = match records(ctx, &target.env, &target.node)? {
         Records::None | Records::Unwanted => return Ok(Vec::new()),

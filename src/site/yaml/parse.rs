@@ -1,5 +1,5 @@
 //! Events of the parser to nodes, within budgets. What is wrong but leaves a
-//! tree (a key that stands twice, an alias to nothing) is noted, and the rest
+//! tree (a duplicate key, an undefined alias) is noted, and the rest
 //! of the file is read.
 
 use std::collections::HashMap;
@@ -343,7 +343,7 @@ impl Builder {
             return Ok(());
         }
         let Some(node) = node else {
-            // An alias inside of what it names.
+            // An alias inside the value of its own anchor.
             self.fault(mark, "an alias refers to its own anchor", None);
             let null = Node {
                 value: Value::Null,
