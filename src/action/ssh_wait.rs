@@ -11,6 +11,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::{Action, Basis, ChildSpec, Done, Instead, StepContext, known_hosts};
+use crate::base::count;
 use crate::diag::say;
 use crate::diag::{Cause, StepError};
 use crate::lab::trace::carried;
@@ -82,7 +83,7 @@ impl Action for SshWait {
         let identity = inventory["all"]["vars"]["ansible_ssh_private_key_file"]
             .as_str()
             .map(str::to_owned);
-        ctx.progress(format!("waiting for {} hosts", hosts.len()));
+        ctx.progress(format!("waiting for {}", count(hosts.len(), "host")));
         let results: Vec<Result<(), StepError>> = thread::scope(|scope| {
             let waiting: Vec<_> = hosts
                 .iter()

@@ -175,7 +175,7 @@ fn look(ctx: &StepContext<'_>, inputs: &Inputs) -> Result<Option<Found>, StepErr
         ));
         return Ok(Some(found));
     }
-    ctx.progress(format!("looking for {} machines", wanted.len()));
+    ctx.progress(format!("looking for {}", count(wanted.len(), "machine")));
     let fates = fates(ctx, &wanted)?;
     for left in half_made(ctx) {
         ctx.warn(left);
