@@ -90,8 +90,8 @@ l2-outputs *args:
 
 # Let an environment's state forget the machines that are gone from the node
 [group('L2')]
-l2-reset *args:
-    @{{ hl }} l2-reset "$@"
+l2-forget *args:
+    @{{ hl }} l2-forget "$@"
 
 # L3: converge the systems
 [group('L3')]

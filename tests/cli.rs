@@ -51,7 +51,7 @@ fn bare_hl_is_the_list() {
         hl rehearse # all layers where nothing real can be reached
         hl plan up  # what would change on the node; nothing does
         hl up       # the layers in order, L0 to L4
-        hl status   # where the lab stands, and what to type next
+        hl status   # the lab's status, and the next command
     ");
     assert_eq!(lab.hl("list --names").exits(0).stdout, "make\nbreak\n");
     assert_eq!(
@@ -88,7 +88,7 @@ fn the_childs_code_is_ours_and_the_failure_says_what_to_do() {
         "exited with code 7",
         "| it broke",
         "full log: state/logs/",
-        "then go on from here: `hl resume ",
+        "then resume from here: `hl resume ",
     ]);
     assert!(
         ran.stdout.is_empty(),

@@ -133,7 +133,7 @@ fn a_run_over_its_limit_stops_as_by_ctrl_c_and_can_go_on() {
     ran.says(&[
         "the run's limit of 2.0s was over",
         "the run's limit of 2.0s was over before it started",
-        "to go on: `hl resume",
+        "to continue: `hl resume",
     ]);
     assert_eq!(lab.read("log"), "tidy\n", "clean-up runs, nothing else");
     let run = only_run(&lab);

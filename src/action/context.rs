@@ -75,8 +75,8 @@ impl StepContext<'_> {
         });
     }
 
-    /// Tells a result worth a line of its own: to the step's log and to whoever
-    /// listens.
+    /// Tells a result worth a line of its own: to the step's log and to the
+    /// listeners.
     pub fn note(&self, line: impl Into<Advice>) {
         (self.emit)(EventKind::Output {
             stream: crate::plan::Stream::Note,

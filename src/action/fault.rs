@@ -54,7 +54,7 @@ fn help(error: &Error) -> Vec<Advice> {
             vec![say("the whole log: ").on_node(node, format!("pvenode task log {upid}"))]
         }
         Error::TaskTimeout { upid, .. } => {
-            vec![say(format!("on the node: `pvenode task status {upid}` says how it goes on"))]
+            vec![say(format!("on the node: `pvenode task status {upid}` shows its progress"))]
         }
         Error::Answer { .. } => {
             vec!["check that `PVE_ACCESS_HOST` is a Proxmox VE host, version 8.2 or later".into()]
@@ -98,7 +98,7 @@ fn tls(problem: &TlsProblem, fingerprint: Option<&str>) -> Vec<String> {
             .into_iter()
             .chain([
                 show,
-                "a certificate that changed without your doing may be somebody else's".to_owned(),
+                "a certificate that you did not change may belong to another machine".to_owned(),
             ])
             .collect(),
         TlsProblem::WrongName { presented } => vec![match presented.first() {

@@ -32,6 +32,6 @@ pub use contract::{Action, Approval, Done, Instead};
 pub use exec::{Captured, ChildExit, ChildOutcome, ChildSpec, Exec, Line, Stop};
 pub use machine::{VmStart, VmWait};
 pub use packer::{PackerBuild, PackerValidate};
-pub use registry::{Registry, builtin};
+pub use registry::{Registry, builtin, present_name};
 pub use runway::{PveAccess, PveCheck, ToolCheck};
 pub use ssh_wait::SshWait;

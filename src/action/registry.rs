@@ -16,6 +16,19 @@ use super::{
 use crate::handoff::Handoffs;
 use crate::plan::Plan;
 
+/// Actions that were renamed in 0.2: the old name, which layer files may use until
+/// 0.3, and the new one.
+const RENAMED: &[(&str, &str)] = &[
+    ("lab.reconcile", "machines.check"),
+    ("tofu.forget", "tofu.state-rm"),
+];
+
+/// The present name of an action.
+pub fn present_name(name: &str) -> &str {
+    let renamed = RENAMED.iter().find(|(old, _)| *old == name);
+    renamed.map_or(name, |(_, new)| *new)
+}
+
 /// The actions that plans may use.
 #[derive(Default)]
 pub struct Registry {
@@ -36,9 +49,9 @@ impl Registry {
         self
     }
 
-    /// The action of that name.
+    /// The action of that name; a renamed one has two.
     pub fn get(&self, name: &str) -> Option<&dyn Action> {
-        self.actions.get(name).map(AsRef::as_ref)
+        self.actions.get(present_name(name)).map(AsRef::as_ref)
     }
 
     /// What the steps of a plan hand on.
@@ -87,4 +100,21 @@ pub fn builtin() -> Registry {
         .with(tofu::ReadOutputs)
         .with(VmStart)
         .with(VmWait)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_renamed_action_is_found_by_both_names() {
+        let all = builtin();
+        for (old, new) in RENAMED {
+            assert_eq!(present_name(old), *new);
+            assert_eq!(all.get(old).map(Action::name), Some(*new));
+            assert_eq!(all.get(new).map(Action::name), Some(*new));
+            assert!(all.names().all(|name| name != *old));
+        }
+        assert_eq!(present_name("tofu.apply"), "tofu.apply");
+    }
 }

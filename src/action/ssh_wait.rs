@@ -11,6 +11,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::{Action, Basis, ChildSpec, Done, Instead, StepContext, known_hosts};
+use crate::base::count;
 use crate::diag::say;
 use crate::diag::{Cause, StepError};
 use crate::lab::trace::carried;
@@ -82,7 +83,7 @@ impl Action for SshWait {
         let identity = inventory["all"]["vars"]["ansible_ssh_private_key_file"]
             .as_str()
             .map(str::to_owned);
-        ctx.progress(format!("waiting for {} hosts", hosts.len()));
+        ctx.progress(format!("waiting for {}", count(hosts.len(), "host")));
         let results: Vec<Result<(), StepError>> = thread::scope(|scope| {
             let waiting: Vec<_> = hosts
                 .iter()
@@ -243,8 +244,8 @@ fn try_once(ctx: &StepContext<'_>, host: &Host, identity: Option<&str>) -> Resul
     if said.contains("REMOTE HOST IDENTIFICATION HAS CHANGED")
         || said.contains("Host key verification failed")
     {
-        return Err(StepError::new(format!("the host key of `{}` ({}) is not the one that is known", host.name, host.address))
-            .help(format!("if you made the machine anew outside of hl: `ssh-keygen -R {} -f {}`, then run it again", host.address, ctx.lab.paths.show(&known)))
+        return Err(StepError::new(format!("the host key of `{}` ({}) does not match the recorded one", host.name, host.address))
+            .help(format!("if you made the machine again outside of hl: `ssh-keygen -R {} -f {}`, then run it again", host.address, ctx.lab.paths.show(&known)))
             .help("if you did not, something else answers at its address: find out what before you go on"));
     }
     Err(not_yet(

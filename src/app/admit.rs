@@ -91,7 +91,7 @@ fn refused(
     if own {
         let paths: Vec<String> = found.iter().map(|d| quoted(d.path().as_str())).collect();
         error = error.help(format!(
-            "let nobody else write there: `chmod go-w {}`",
+            "forbid others to write there: `chmod go-w {}`",
             paths.join(" ")
         ));
     }

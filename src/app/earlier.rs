@@ -4,25 +4,26 @@
 use std::time::Duration;
 
 use super::job::Resume;
-use super::past_run::succeeded;
+use super::past_run::{rename_steps, succeeded};
 use crate::diag::{Exit, Failure};
 use crate::engine::Earlier;
 use crate::lab::Lab;
-use crate::plan::{Consent, past, took};
+use crate::plan::{Consent, Plan, past, took};
 use crate::runs;
 
 /// What the earlier parts of the run that is gone on with did.
-pub(super) fn earlier(lab: &Lab, resume: &Resume) -> Result<Earlier, Failure> {
-    let run = runs::find(&lab.paths, &resume.id)?;
+pub(super) fn earlier(lab: &Lab, resume: &Resume, plan: &Plan) -> Result<Earlier, Failure> {
+    let mut run = runs::find(&lab.paths, &resume.id)?;
     if succeeded(&run) && resume.same && resume.forced.is_empty() {
         return Err(Failure::message(
             Exit::Busy,
             format!(
-                "another `hl` has gone on with run {}, and it succeeded",
+                "another `hl` has resumed run {}, and it succeeded",
                 resume.id
             ),
         ));
     }
+    rename_steps(&mut run.events, plan);
     Ok(Earlier {
         steps: past(&run.events),
         forced: resume.forced.clone(),

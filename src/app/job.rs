@@ -38,7 +38,7 @@ pub struct Job<'a> {
 pub struct RunOptions {
     /// Steps at once, at least 1.
     pub jobs: usize,
-    /// After a failure go on with what does not depend on it.
+    /// After a failure continue with the steps that do not depend on it.
     pub keep_going: bool,
     /// Children of an unfinished run are interrupted once, instead of waited for.
     pub interrupt: bool,

@@ -1,7 +1,8 @@
 //! What the file of a run says of it.
 
 use crate::diag::{Exit, Failure, say};
-use crate::plan::{EventKind, Outcome, Status, StepId};
+use crate::layers::renamed_step;
+use crate::plan::{Event, EventKind, Outcome, Plan, Status, StepId};
 use crate::runs::{Ending, Run};
 
 /// Whether a run succeeded.
@@ -13,6 +14,18 @@ pub fn succeeded(run: &Run) -> bool {
             ..
         }
     )
+}
+
+/// Gives the steps of renamed recipes the names that they have in `plan`: the run
+/// may have begun before the upgrade.
+pub(super) fn rename_steps(events: &mut [Event], plan: &Plan) {
+    for step in events.iter_mut().filter_map(|event| event.step.as_mut()) {
+        if plan.step(step).is_none()
+            && let Some(renamed) = renamed_step(step).filter(|id| plan.step(id).is_some())
+        {
+            *step = renamed;
+        }
+    }
 }
 
 /// A run that does not say what it was asked for.
@@ -31,7 +44,7 @@ pub fn no_request(run: &Run) -> Failure {
         ),
     )
     .help(
-        say("start anew: ")
+        say("start again: ")
             .hl("up --fresh")
             .say(", or the recipe again"),
     )

@@ -51,15 +51,15 @@ pub fn last_run(lab: &Lab, handoff: &Latest) -> Result<Run, Failure> {
             Exit::Definition,
             format!("`{file}` is incomplete: it has no {}", missing.join(", ")),
         )
-        .help(say("the next run writes it anew: ").hl("up")));
+        .help(say("the next run writes it again: ").hl("up")));
     }
     let id = handoff.get(latest::RUN_ID).unwrap_or_default();
     if !runs::is_id(id) {
         return Err(Failure::message(
             Exit::Definition,
-            format!("`{file}` names `{id}` as the last run, which is no id of a run"),
+            format!("`{file}` names `{id}` as the last run, which is not a run id"),
         )
-        .help(say("the next run writes it anew: ").hl("up")));
+        .help(say("the next run writes it again: ").hl("up")));
     }
     let run = runs::find(&lab.paths, id).map_err(|failure| {
         failure.help(

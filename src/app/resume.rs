@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::job::{Origin, Resume};
 use super::loaded::LoadedLab;
-use super::past_run::{no_request, succeeded};
+use super::past_run::{no_request, rename_steps, succeeded};
 use crate::action::Approval;
 use crate::diag::{Diagnostic, Exit, Failure, did_you_mean, hl};
 use crate::engine::{self, Answer, Approver, Earlier, Forecast, Options, Setup};
@@ -70,12 +70,13 @@ impl ResumePlan {
     /// `from` is no step of it (66) or the end of several (2).
     pub fn new(
         loaded: LoadedLab,
-        run: Run,
+        mut run: Run,
         from: Option<&str>,
         dry_run: bool,
     ) -> Result<Self, Failure> {
         let request = run.header.request.clone().ok_or_else(|| no_request(&run))?;
         let plan = loaded.plan(&request)?;
+        rename_steps(&mut run.events, &plan);
         let forced = match from {
             Some(name) => engine::with_dependents(&plan, &step(&plan, name)?),
             None => BTreeSet::new(),

@@ -60,7 +60,7 @@ pub fn run(job: &Job<'_>, host: &dyn Host, stops: &mut dyn StopSource) -> Result
         runs::archive(&job.lab.paths, old)?;
     }
     let earlier = match &job.origin.resume {
-        Some(resume) => earlier(job.lab, resume)?,
+        Some(resume) => earlier(job.lab, resume, &plan)?,
         None => Earlier::default(),
     };
     let request = job.origin.request.clone();
@@ -110,7 +110,7 @@ pub fn run(job: &Job<'_>, host: &dyn Host, stops: &mut dyn StopSource) -> Result
     })
 }
 
-/// Counts what becomes of the steps.
+/// Counts how the steps end.
 struct Counter<'a>(&'a mut Tally);
 
 impl Listener for Counter<'_> {
@@ -200,7 +200,7 @@ fn run_files(
 fn identity(env: &Environment) -> Identity {
     let endpoint = env.get("PVE_ACCESS_HOST").map(Endpoint::parse);
     Identity {
-        // What it cannot be is said by whoever uses it.
+        // A wrong address is reported by the step that uses it.
         api_url: endpoint.and_then(Result::ok).map(|endpoint| endpoint.url()),
         node: env.get("PVE_NODE").map(str::to_owned),
         token_id: env.get("PM_TOKEN_ID").map(str::to_owned),

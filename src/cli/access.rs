@@ -57,9 +57,9 @@ pub(super) fn access(session: &Session) -> Result<Exit, Failure> {
     let exit = run(session, &job)?.exit;
     let palette = session.palette();
     if exit != Exit::Ok {
-        let verb = palette.verb(Paint::Warn, "Not kept");
+        let verb = palette.verb(Paint::Warn, "Not saved");
         session.say(&format!(
-            "{verb} state/proxmox.env is as it was: what failed above has to pass first"
+            "{verb} state/proxmox.env: the steps that failed above must succeed first"
         ));
     } else if !dry.on {
         for (_, name) in ALIASES {
@@ -107,7 +107,7 @@ fn require(env: &Environment) -> Result<(), Failure> {
     }
     let is = if missing.len() == 1 { "is" } else { "are" };
     let message = format!(
-        "{} {is} not set, and nobody can be asked",
+        "{} {is} not set, and there is no terminal to ask on",
         missing.join(", ")
     );
     let error = Diagnostic::error(message)

@@ -80,17 +80,17 @@ pub(super) enum Verb {
     Plan(PlanArgs),
     /// Run the layers in order, L0 to L4
     Up(UpArgs),
-    /// Go on with a run that did not succeed: what is done stays done
+    /// Resume a run that did not succeed; completed steps stay done
     Resume(ResumeArgs),
     /// Run the last run again, from its start or from where it stopped
     Replay(ReplayArgs),
     /// Run recipes (default: `up`) with the real tools against a simulated Proxmox VE
     Rehearse(RehearseArgs),
-    /// Ask how the node is reached, prove it, and keep it
+    /// Ask for the node's address and token, check them, and save them
     Access,
     /// Remove what runs generate; history and state that holds resources stay
     Clean(CleanArgs),
-    /// Where the lab stands: the last run, what is published, what to type next
+    /// The lab's status: the last run, what is published, the next command
     Status(StatusArgs),
     /// The runs so far, newest first; one in full, its logs, and removing old ones
     Runs(RunsArgs),
@@ -206,7 +206,7 @@ pub(super) struct UpArgs {
     /// An optional component of hl.toml too, in this run only; several: --with A,B
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     pub with: Vec<String>,
-    /// Start anew also when the last `up` did not come to its end: it is archived as cancelled
+    /// Start again even if the last `up` is unfinished: it is archived as cancelled
     #[arg(long)]
     pub fresh: bool,
 }
@@ -220,7 +220,7 @@ pub(super) struct ResumeArgs {
     /// Say for each step whether it would run, and why; run nothing
     #[arg(long)]
     pub explain: bool,
-    /// Run this step and all that depend on it, whatever was done
+    /// Run this step and all that depend on it, even if they are done
     #[arg(long, value_name = "STEP")]
     pub from: Option<String>,
 }
@@ -281,7 +281,7 @@ impl Overlay for RehearseFlags {
 /// `hl clean`
 #[derive(Debug, Clone, Copy, Args)]
 pub(super) struct CleanArgs {
-    /// The history of runs, too: run files, logs, reports, what `hl resume` goes on with; asks first
+    /// Remove the history too: run files, logs, reports, and all that `hl resume` needs; asks first
     #[arg(long)]
     pub history: bool,
 }
@@ -319,7 +319,7 @@ pub(super) enum RunsVerb {
         #[arg(add = ArgValueCandidates::new(candidates::runs))]
         run: Option<String>,
     },
-    /// What its tools said, secrets left out; without a step, that of the failed ones or else of all
+    /// The output of its tools, secrets masked; without a step, of the failed ones or else of all
     Logs {
         /// Id, or a piece of it that no other run has [default: the latest]
         #[arg(add = ArgValueCandidates::new(candidates::runs))]

@@ -21,7 +21,7 @@ pub(super) enum Start {
 /// Decides how an `up` starts.
 ///
 /// # Errors
-/// Somebody has to decide, and nobody can be asked (77).
+/// A choice is needed, and there is no terminal to ask on (77).
 pub(super) fn before_up(session: &Session, lab: &Lab, fresh: bool) -> Result<Start, Failure> {
     let Some(run) = unfinished_up(lab)? else {
         return Ok(Start::Fresh(None));
@@ -37,11 +37,13 @@ pub(super) fn before_up(session: &Session, lab: &Lab, fresh: bool) -> Result<Sta
             Exit::NotApproved,
             format!("run {id} (`{}`) {}", run.header.recipe, how_it_ended(&run)),
         )
-        .help(format!("`{resume}` goes on with it"))
-        .help(format!("`{anew}` archives it as cancelled and starts anew")));
+        .help(format!("`{resume}` resumes it"))
+        .help(format!(
+            "`{anew}` archives it as cancelled and starts again"
+        )));
     }
-    let go_on = format!("go on with it (`{resume}`)");
-    let start = format!("start anew, archive it as cancelled (`{anew}`)");
+    let go_on = format!("resume it (`{resume}`)");
+    let start = format!("start again, archive it as cancelled (`{anew}`)");
     let question = format!("run {id} (`{}`) {}:", run.header.recipe, how_it_ended(&run));
     match Select::new(&question, vec![go_on.clone(), start]).prompt() {
         Ok(answer) if answer == go_on => Ok(Start::Resume(id)),

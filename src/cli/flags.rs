@@ -44,10 +44,10 @@ pub(super) struct Globals {
     /// How many steps may run at once [default: 4]
     #[arg(short, long, global = true, value_name = "N", env = "HL_JOBS", hide_env = true, value_parser = jobs)]
     pub jobs: Option<u16>,
-    /// After a failure, go on with what does not depend on it
+    /// After a failure, continue with the steps that do not depend on it
     #[arg(short, long, global = true, env = "HL_KEEP_GOING", hide_env = true, value_parser = BoolishValueParser::new(), action = ArgAction::SetTrue)]
     pub keep_going: bool,
-    /// Interrupt what a killed run left behind once, instead of waiting for it
+    /// Interrupt the processes of a killed run, instead of waiting for them
     #[arg(long, global = true, env = "HL_INTERRUPT", hide_env = true, value_parser = BoolishValueParser::new(), action = ArgAction::SetTrue)]
     pub interrupt: bool,
     /// Limit for every step instead of its own, e.g. 90s, 30m
@@ -69,7 +69,7 @@ pub(super) struct Globals {
         hide_possible_values = true
     )]
     pub events: Option<EventsFormat>,
-    /// A JUnit file of the run, for CI systems; written however the run ends
+    /// Write a JUnit report of the run, also when it fails or cannot start
     #[arg(
         long,
         global = true,

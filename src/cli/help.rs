@@ -24,7 +24,7 @@ pub(super) fn help(recipe: &ListedRecipe, lab: &LabSettings, width: Option<usize
         lines.push(String::new());
     }
     let more = format!(
-        "`hl show {0}` tells what it runs, `hl plan {0}` what it would change, `hl --help` which flags it takes too.",
+        "`hl show {0}` shows its steps, `hl plan {0}` what they would change, `hl --help` the flags of every recipe.",
         recipe.name
     );
     lines.push(wrap(&more, 0, 0, width));
@@ -128,7 +128,7 @@ mod tests {
           --dry-cut    the dry_cut
           --mode MODE  the mode [fast, safe] [default: fast]
 
-        `hl show l9-go` tells what it runs, `hl plan l9-go` what it would change, `hl --help` which flags it takes too.
+        `hl show l9-go` shows its steps, `hl plan l9-go` what they would change, `hl --help` the flags of every recipe.
         ");
     }
 }

@@ -40,7 +40,7 @@ const FIRST: [(&str, &str); 4] = [
     ),
     ("hl plan up", "what would change on the node; nothing does"),
     ("hl up", "the layers in order, L0 to L4"),
-    ("hl status", "where the lab stands, and what to type next"),
+    ("hl status", "the lab's status, and the next command"),
 ];
 
 fn text(palette: Palette, width: Option<usize>, layers: &[ListedLayer]) -> String {

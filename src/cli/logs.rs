@@ -49,7 +49,7 @@ pub(super) fn logs(
     }
     if let (Some(_), [log]) = (step, logs.as_slice()) {
         let Some(path) = &log.path else {
-            session.note(format!("step `{}` said nothing", log.step));
+            session.note(format!("step `{}` has no output", log.step));
             return Ok(());
         };
         return print(session, path).map_err(|error| cannot(paths, path, &error))?;
@@ -155,7 +155,7 @@ fn lines(path: &Utf8PathBuf, mut take: impl FnMut(String)) -> std::io::Result<()
     let mut reader = BufReader::new(File::open(path)?);
     let mut line = Vec::new();
     while reader.read_until(b'\n', &mut line)? > 0 {
-        // What steers a terminal is not for whoever reads it later.
+        // Escape sequences are left out: the text may be read elsewhere.
         take(sanitize(
             String::from_utf8_lossy(&line).trim_end_matches(['\n', '\r']),
         ));

@@ -154,7 +154,7 @@ fn parse_failed(error: &clap::Error, words: Vec<String>) -> Exit {
         error.kind(),
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion
     ) {
-        // A closed pipe is nobody's problem.
+        // A closed pipe is no failure.
         drop(error.print());
         return Exit::Ok;
     }

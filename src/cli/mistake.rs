@@ -52,7 +52,7 @@ fn message(found: &Found<'_>) -> String {
     )]
     match kind {
         ErrorKind::UnknownArgument if arg.starts_with('-') => format!("there is no flag `{arg}`"),
-        ErrorKind::UnknownArgument => format!("one argument too many: `{arg}`"),
+        ErrorKind::UnknownArgument => format!("unexpected argument `{arg}`"),
         ErrorKind::InvalidSubcommand => {
             let verbs = found.texts(ContextKind::InvalidSubcommand);
             format!("there is no verb `{}`", verbs.join(" "))
@@ -149,7 +149,7 @@ mod tests {
                 .join("\n"),
             @r"
         error: there is no flag `--bogus`
-        error: one argument too many: `extra`
+        error: unexpected argument `extra`
         error: `RECIPE` is missing
         error: `DIR` is missing
         error: `0` is not a value of `--jobs`: expected a number from 1

@@ -25,10 +25,7 @@ pub(super) fn new(session: &Session, args: &NewArgs) -> Result<(), Failure> {
             "the whole lab where nothing real can be reached",
         ),
         ("install -m 600 env.example .env", "then fill in your node"),
-        (
-            "hl l0-runway",
-            "every failed check says what to do about it",
-        ),
+        ("hl l0-runway", "every failed check names the remedy"),
     ];
     session.note(format!("{:>12} cd {}", "Next", args.dir));
     for (command, about) in next {

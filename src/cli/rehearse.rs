@@ -222,8 +222,8 @@ fn less(
     }
     let palette = session.palette();
     session.say(&format!(
-        "{} no full rehearsal: {refusal}",
-        palette.verb(Paint::Warn, "Less")
+        "{} rehearsal: {refusal}",
+        palette.verb(Paint::Warn, "Limited")
     ));
     session.say(&format!("{:>12} instead, a dry run against a simulator on loopback: nothing is built, nothing is converged", ""));
     let token_id = env.get("PM_TOKEN_ID").unwrap_or("hl@pve!hl").to_owned();
@@ -236,7 +236,7 @@ fn less(
     let mut globals = session.globals.clone();
     globals.dry_run = true;
     rehearse::make_keys(&lab.paths.rehearsal())?;
-    // The strongest source, so that nothing of the real lab is left.
+    // The process environment wins over every other source: no value of the real lab is left.
     let known = list(env, []).into_iter().filter_map(|row| {
         let var = env.var(&row.name)?;
         (var.from != Provenance::Process).then(|| (row.name.clone(), var.value.clone()))

@@ -63,7 +63,7 @@ pub(super) fn rehearsed(session: &Session, words: &[String]) -> Result<Rehearsed
     let cli = match Cli::read(&typed) {
         Ok(cli) => cli,
         Err(error) if error.kind() == ErrorKind::DisplayHelp => {
-            // A closed pipe is nobody's problem.
+            // A closed pipe is no failure.
             drop(error.print());
             return Ok(Rehearsed::Over(Exit::Ok));
         }

@@ -58,13 +58,13 @@ fn chosen(session: &Session, lab: &Lab, args: &ResumeArgs) -> Result<Option<Run>
         )),
         Choice::None => {
             session.note(
-                say("nothing to resume: there is no run that `hl` could go on with; ")
+                say("nothing to resume: there is no unfinished run; ")
                     .hl("up")
-                    .say(" begins one"),
+                    .say(" starts one"),
             );
             let rehearsed = lab.paths.rehearsal();
             if !session.rehearsing() && !runs::ids(&rehearsed).is_empty() {
-                session.note("`hl rehearse resume` goes on with a rehearsal");
+                session.note("`hl rehearse resume` resumes a rehearsal");
             }
         }
     }
@@ -154,12 +154,12 @@ fn explain(session: &Session, plan: &ResumePlan, dry_run: bool) -> Result<(), Fa
             Paint::Warn,
             "gone",
             step,
-            "no longer applies: the plan does not hold it any more",
+            "no longer applies: the plan has no such step",
         );
     }
     session.data(&out)?;
     session.note(format!(
-        "run {} (`{}`) {}; to go on: `{}`",
+        "run {} (`{}`) {}; to continue: `{}`",
         run.header.id,
         run.header.recipe,
         how_it_ended(run),

@@ -1,4 +1,4 @@
-//! `hl runs`: what was run here, and what became of it.
+//! `hl runs`: the runs so far, and how each ended.
 
 use std::fmt::Write as _;
 

@@ -136,6 +136,9 @@ impl Session {
     /// The lab with its layers and its variables.
     pub(super) fn load(&self, ask_doppler: bool) -> Result<LoadedLab, Failure> {
         let (lab, book) = (self.lab()?, self.book()?);
+        for line in book.old_names() {
+            self.tell(Paint::Warn, "Warning", &line);
+        }
         let env = self.environment(&lab, ask_doppler)?;
         Ok(LoadedLab::new(lab, book, env))
     }
@@ -221,7 +224,7 @@ impl Session {
         failure
     }
 
-    /// Writes narration to stderr. A closed stderr is nobody's problem.
+    /// Writes narration to stderr. A closed stderr is no failure.
     #[expect(
         clippy::unused_self,
         reason = "all output of an invocation goes through its session"

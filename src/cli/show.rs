@@ -111,7 +111,7 @@ fn text(session: &Session, compiled: &Compiled, env: &Environment) -> String {
             names.join(", ")
         ));
         line(session.text(
-            hl("env").say(" tells where each variable comes from, and asks Doppler where it is on"),
+            hl("env").say(" shows where each variable comes from, and asks Doppler where it is on"),
         ));
     }
     out

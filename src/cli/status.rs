@@ -1,4 +1,4 @@
-//! `hl status`: where the lab stands. It reads, takes no lock, asks nobody.
+//! `hl status`: the lab's status. It only reads files, and takes no lock.
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -135,8 +135,8 @@ fn next(paths: &Paths, current: Option<&Current>, open: Option<&Entry>) -> Next 
         let shown = current.is_some_and(|current| current.run.id == open.id);
         let recipe = open.summary.as_ref().map(|run| &run.header.recipe);
         let why = match recipe {
-            Ok(recipe) if !shown => format!("goes on with `{recipe}`, which did not succeed"),
-            _ => "goes on with what is not done".to_owned(),
+            Ok(recipe) if !shown => format!("resumes `{recipe}`, which did not succeed"),
+            _ => "runs the steps that are not done".to_owned(),
         };
         return next(&format!("resume {}", open.short), say(why));
     }
@@ -151,16 +151,16 @@ fn next(paths: &Paths, current: Option<&Current>, open: Option<&Entry>) -> Next 
     };
     let (run, short) = (&current.run, &current.run.short);
     match run.outcome {
-        RunState::Running => next(&format!("runs show {short}"), say("tells how far it is")),
+        RunState::Running => next(&format!("runs show {short}"), say("shows its progress")),
         RunState::Succeeded if run.recipe.split(' ').next() == Some("up") => {
             let words = format!("plan {}", run.recipe);
-            next(&words, say("tells whether anything has changed since"))
+            next(&words, say("shows whether anything has changed since"))
         }
         RunState::Succeeded => up(),
         // It cannot be gone on with, or the same succeeded since.
         RunState::Failed | RunState::Cancelled | RunState::Interrupted => next(
             &format!("runs show {short}"),
-            say("tells what was not done; then the same again"),
+            say("shows what was not done; then run it again"),
         ),
     }
 }

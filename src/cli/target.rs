@@ -10,6 +10,7 @@ use super::session::{Session, usage};
 use super::{mistake, tail};
 use crate::diag::{Failure, hl};
 use crate::layers;
+use crate::report::Paint;
 use crate::runs::{RecipeRequest, RunRequest, UpRequest};
 
 /// A recipe, `up`, or a run to go on with.
@@ -85,7 +86,7 @@ pub(super) fn parse<F: Args + Overlay>(
         ),
         "resume" => Some(
             ResumeArgs::augment_args(Command::new("hl resume").no_binary_name(true))
-                .about("Go on with a run that did not succeed: what is done stays done"),
+                .about("Resume a run that did not succeed; completed steps stay done"),
         ),
         "replay" => Some(
             ReplayArgs::augment_args(Command::new("hl replay").no_binary_name(true))
@@ -94,7 +95,7 @@ pub(super) fn parse<F: Args + Overlay>(
         _ => None,
     };
     let (book, lab);
-    let mut recipe = None;
+    let (mut name, mut recipe, mut renamed) = (name, None, None);
     let own: Vec<String> = if let Some(verb) = &verb {
         // Those of the verb in front win: `hl rehearse up --fresh`.
         let front = F::augment_args(Command::new("hl"));
@@ -110,6 +111,10 @@ pub(super) fn parse<F: Args + Overlay>(
         book = session.book()?;
         let found = book.find(name)?.1;
         recipe = Some((found, &lab.config.lab));
+        renamed = book.renamed(name);
+        if renamed.is_some() {
+            name = found.name.get_ref();
+        }
         let options = found.params.iter().filter(|param| param.option);
         let flags = options.map(|param| param.flag().trim_start_matches('-').to_owned());
         flags.collect()
@@ -146,8 +151,12 @@ pub(super) fn parse<F: Args + Overlay>(
     };
     let mut words = vec![name.clone()];
     words.extend(tail.rest);
+    let session = session.with(tail.globals);
+    if let Some(line) = renamed {
+        session.tell(Paint::Warn, "Warning", &line);
+    }
     Ok(Some(Parsed {
-        session: session.with(tail.globals),
+        session,
         target,
         flags: flags.overlaid(tail.flags),
         words,

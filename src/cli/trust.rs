@@ -81,7 +81,7 @@ fn add(session: &Session, dir: Option<&Utf8Path>) -> Result<(), Failure> {
             "its recipes, tools, variables and files run as {}, with all that you may do and the secrets that you give them",
             accounts.user(user.uid)
         ),
-        "what is changed there later is trusted too; another directory at this path, or another owner, is not".to_owned(),
+        "later changes there are trusted too; another directory at this path, or another owner, is not".to_owned(),
     ] {
         session.note(format!("{:>12} {line}", "Allows"));
     }
@@ -110,7 +110,7 @@ fn remove(session: &Session, dir: Option<&Utf8Path>) -> Result<(), Failure> {
     if !held {
         return Err(
             Failure::message(Exit::Unknown, format!("`{root}` was not trusted"))
-                .help("`hl trust --list` shows what is"),
+                .help("`hl trust --list` shows the trusted directories"),
         );
     }
     let done = if session.globals.dry_run {
@@ -152,6 +152,6 @@ fn state(entry: &Entry, user: &User) -> (&'static str, &'static str) {
     match Place::of(&entry.place.path, user) {
         Ok(now) if now.is_still(&entry.place) => ("holds", ""),
         Ok(_) => ("changed", "; changed since: it will be asked for again"),
-        Err(_) => ("gone", "; it is not there now"),
+        Err(_) => ("gone", "; it does not exist now"),
     }
 }

@@ -126,7 +126,7 @@ impl From<Failure> for StepError {
                 error
             }
             many => {
-                let mut error = Self::new(format!("{} things are wrong", many.len()));
+                let mut error = Self::new(format!("{} errors", many.len()));
                 // Whose commands help, is known where the step has ended.
                 let mut told = failure.clone();
                 for finding in &mut told.diagnostics {
@@ -164,7 +164,7 @@ mod tests {
         let error = StepError::from(two);
         assert_eq!(
             (error.message.as_str(), error.exit),
-            ("2 things are wrong", Exit::Unknown)
+            ("2 errors", Exit::Unknown)
         );
         assert!(error.tail.iter().any(|line| line.contains("dev.yaml:2:5")));
     }

@@ -232,7 +232,7 @@ impl Entry {
     /// Only fails when the group is gone, which its own thread will see.
     fn signal(&self, signal: Signal) {
         kill_process_group(self.child.pid, signal).unwrap_or_default();
-        // A stopped process hears nothing until it goes on.
+        // A process that was stopped (SIGSTOP) handles no signal until SIGCONT.
         if self.child.is_stopped() {
             kill_process_group(self.child.pid, Signal::CONT).unwrap_or_default();
         }

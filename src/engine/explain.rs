@@ -14,7 +14,7 @@ use crate::base::Cancel;
 use crate::diag::StepError;
 use crate::plan::{Past, Plan, Published, Step, StepId, order, references, resolve};
 
-/// What becomes of a step.
+/// What is expected of a step.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Forecast {
     /// Which.

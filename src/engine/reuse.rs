@@ -65,7 +65,7 @@ pub(super) fn judge<'e>(
     lab: &Lab,
 ) -> Result<&'e DoneBefore, String> {
     if earlier.forced.contains(step) {
-        return Err("`--from` says so".to_owned());
+        return Err("it is forced by `--from`".to_owned());
     }
     let why = match earlier.steps.get(step) {
         Some(Past::Done(done)) => match stands(done, ground, lab) {
@@ -87,10 +87,10 @@ fn stands(done: &DoneBefore, ground: &Ground, lab: &Lab) -> Result<(), String> {
         return Err(why.to_owned());
     }
     let Some(earlier) = &done.fingerprint else {
-        return Err("what it published was not all written down".to_owned());
+        return Err("not all that it published was recorded".to_owned());
     };
     let Some(now) = &ground.fingerprint else {
-        return Err("what it reads cannot be read".to_owned());
+        return Err("its files cannot be read".to_owned());
     };
     match now.differs(earlier) {
         Some(Difference::Told) => return Err("its inputs have changed".to_owned()),
@@ -123,7 +123,7 @@ pub(super) fn reason(done: &DoneBefore) -> String {
         |_| done.time.clone(),
         |time| time.strftime("%Y-%m-%d %H:%M:%S UTC").to_string(),
     );
-    format!("done before, {time}; nothing that it rests on has changed")
+    format!("done before, {time}; none of its inputs has changed")
 }
 
 /// Steps that were begun earlier and are not in the plan any more.
@@ -202,7 +202,7 @@ mod tests {
         assert_eq!(judged(whole.clone(), &other), "its inputs have changed");
         let other = ground(json!({}), "y");
         assert!(judged(whole.clone(), &other).starts_with("a file"));
-        assert!(judged(done(None), &now).contains("not all written down"));
+        assert!(judged(done(None), &now).contains("not all that it published"));
         let blind = Ground::default();
         assert!(judged(whole.clone(), &blind).contains("cannot be read"));
         let always = Ground {

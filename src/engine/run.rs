@@ -75,7 +75,7 @@ pub fn run(
     run.bus.emit(None, begins(plan, setup));
     for step in no_longer_apply(plan, &setup.options.earlier) {
         let message = format!(
-            "step `{step}` of the earlier part no longer applies: the plan does not hold it any more"
+            "step `{step}` of the earlier part no longer applies: the plan has no such step"
         );
         run.bus.emit(None, EventKind::Warning { message });
     }

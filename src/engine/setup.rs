@@ -44,7 +44,7 @@ pub struct Options {
     pub dry_run: bool,
     /// Steps at once, at least 1.
     pub jobs: usize,
-    /// After a failure go on with what does not depend on it.
+    /// After a failure continue with the steps that do not depend on it.
     pub keep_going: bool,
     /// Replaces the timeout of every step.
     pub timeout: Option<Duration>,

@@ -10,16 +10,7 @@ use crate::plan::StepId;
 
 /// The first stop. `steps` are the running steps without a child.
 pub(super) fn first(deeds: &[Deed], steps: &[StepId], finally: bool) -> String {
-    let mut waits: Vec<String> = deeds
-        .iter()
-        .map(|deed| {
-            format!(
-                "{}, which may take up to {}",
-                name(&deed.child),
-                short_duration(deed.child.grace)
-            )
-        })
-        .collect();
+    let mut waits: Vec<String> = deeds.iter().map(with_grace).collect();
     waits.extend(steps.iter().map(|step| format!("step `{step}`")));
     let mut text = if waits.is_empty() {
         "stopping, nothing new is started".to_owned()
@@ -98,22 +89,13 @@ pub(super) fn third(deeds: &[Deed]) -> String {
     )
 }
 
-/// A step's time is over.
+/// A step timed out.
 pub(super) fn timeout(deeds: &[Deed]) -> String {
     if deeds.is_empty() {
-        return "its time is over, it is asked to stop".to_owned();
+        return "timed out, asked it to stop".to_owned();
     }
-    let names: Vec<String> = deeds
-        .iter()
-        .map(|deed| {
-            format!(
-                "{}, which may take up to {}",
-                name(&deed.child),
-                short_duration(deed.child.grace)
-            )
-        })
-        .collect();
-    format!("its time is over, waiting for {}", names.join(", "))
+    let names: Vec<String> = deeds.iter().map(with_grace).collect();
+    format!("timed out, waiting for {}", names.join(", "))
 }
 
 /// A stopped child has used up its grace.
@@ -131,6 +113,12 @@ pub(super) fn overdue(deed: &Deed) -> String {
             short_duration(deed.child.grace)
         ),
     }
+}
+
+/// A child that is waited for, and for how long at most.
+fn with_grace(deed: &Deed) -> String {
+    let grace = short_duration(deed.child.grace);
+    format!("{}, which may take up to {grace}", name(&deed.child))
 }
 
 fn name(child: &Child) -> String {

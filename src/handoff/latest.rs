@@ -24,7 +24,7 @@ pub const PROXMOX_TOKEN_ID: &str = "PROXMOX_TOKEN_ID";
 pub const TERRAFORM_WORKDIR: &str = "TERRAFORM_WORKDIR";
 /// The state file.
 pub const TFSTATE_PATH: &str = "TFSTATE_PATH";
-/// What tofu made, for whoever configures it.
+/// What tofu made, for the tool that configures it.
 pub const TERRAFORM_OUTPUT_JSON: &str = "TERRAFORM_OUTPUT_JSON";
 /// The inventory.
 pub const ANSIBLE_INVENTORY_PATH: &str = "ANSIBLE_INVENTORY_PATH";
@@ -36,7 +36,7 @@ pub const FAILURE_STEP: &str = "FAILURE_STEP";
 pub const FAILURE_REASON: &str = "FAILURE_REASON";
 
 /// What every file has, in this order. Of these, apps and profiles are kept
-/// for whoever writes them.
+/// for the code that writes them.
 const ALWAYS: [&str; 16] = [
     RUN_ID,
     RUN_TIMESTAMP,
@@ -86,7 +86,7 @@ impl Latest {
 
     /// The file as it is written: every key of the contract, empty where
     /// nothing is known, then the rest by name. A name that says it is secret
-    /// is left out, whoever put it there.
+    /// is left out.
     pub fn text(&self) -> String {
         let rest = self.values.keys().map(String::as_str);
         let rest = rest.filter(|key| !ALWAYS.contains(key) && !variables::is_secret(key));

@@ -82,7 +82,7 @@ impl Publisher {
             // It can be written anew from what is true, so it stops nobody.
             Err(failure) => (
                 Latest::default(),
-                Some(format!("{failure}; `latest.env` is written anew")),
+                Some(format!("{failure}; `latest.env` is written again")),
             ),
         };
         Ok(Self {

@@ -335,7 +335,13 @@ fn a_newer_snapshot_stops_the_run_and_a_broken_handoff_does_not() {
     assert_eq!(new(false).unwrap_err().exit, crate::diag::Exit::Newer);
     assert!(new(true).is_ok());
     crate::lab::write(&world.paths.latest_env(), "not an assignment\n", 0o600).unwrap();
-    assert!(new(true).unwrap().notice().unwrap().contains("anew"));
+    assert!(
+        new(true)
+            .unwrap()
+            .notice()
+            .unwrap()
+            .contains("written again")
+    );
 }
 
 /// A run whose steps are told one by one.

@@ -150,7 +150,7 @@ fn check(line: &str, place: &str) -> Result<(), Failure> {
         return Ok(());
     }
     // The text is not repeated: it may be anything.
-    Err(wrong(format!("what stands {place} is no public key"))
+    Err(wrong(format!("the text {place} is no public key"))
         .help("a public key is one line: `ssh-ed25519 AAAA... comment`"))
 }
 

@@ -98,13 +98,13 @@ pub const ALL: &[Variable] = variables![
     Flag "HL_YES", default "0", "`--yes`: what needs approval is approved";
     Flag "HL_NO_INPUT", default "0", "`--no-input`: nothing is ever asked";
     Flag "HL_JOBS", example "4", "`--jobs`: steps that run at once";
-    Flag "HL_KEEP_GOING", default "0", "`--keep-going`: go on with what does not depend on a failure";
-    Flag "HL_INTERRUPT", default "0", "`--interrupt`: stop what a killed run left behind instead of waiting for it";
+    Flag "HL_KEEP_GOING", default "0", "`--keep-going`: after a failure, continue with the steps that do not depend on it";
+    Flag "HL_INTERRUPT", default "0", "`--interrupt`: interrupt the processes of a killed run instead of waiting for them";
     Flag "HL_TIMEOUT", example "30m", "`--timeout`: for each step";
     Flag "HL_RUN_TIMEOUT", example "2h", "`--run-timeout`: for the whole run";
     Flag "HL_JSON", default "0", "`--json`: data for machines on stdout";
     Flag "HL_EVENTS", example "json", "`--events`: every event as a line of JSON";
-    Flag "HL_JUNIT", example "reports/junit.xml", "`--junit`: writes the run as a JUnit file";
+    Flag "HL_JUNIT", example "reports/junit.xml", "`--junit`: writes a JUnit report of the run";
     Flag "HL_OUTPUT", default "auto", "`--output`: `auto`, `live`, `prefix`, `group` or `quiet`";
     Flag "HL_COLOR", default "auto", "`--color`: `auto`, `always` or `never`";
     Flag "HL_QUIET", default "0", "`-q`: less narration";

@@ -9,6 +9,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use super::check;
 use super::model::{Layer, Recipe};
 use super::parse::parse;
+use super::renamed::other_name;
 use crate::action::{Registry, builtin};
 use crate::diag::{Diagnostic, Exit, Failure, Source, did_you_mean};
 use crate::lab::{Config, Paths};
@@ -210,9 +211,10 @@ impl Book {
         layers.chain(recipes)
     }
 
-    /// The recipe of that name.
+    /// The recipe of that name; a renamed one has two.
     pub fn get(&self, name: &str) -> Option<(&Layer, &Recipe)> {
-        let (layer, recipe) = self.places.get(name)?;
+        let other = || self.places.get(other_name(name)?);
+        let (layer, recipe) = self.places.get(name).or_else(other)?;
         let layer = self.layers.get(*layer)?;
         Some((layer, layer.recipes.get(*recipe)?))
     }

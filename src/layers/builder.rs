@@ -13,7 +13,7 @@ use super::reach::Reach;
 use super::request::Scope;
 use super::template::Renderer;
 use super::{needs, timeout};
-use crate::action::Action;
+use crate::action::{Action, present_name};
 use crate::diag::Diagnostic;
 use crate::lab::timeouts;
 use crate::plan::{OnFailure, Purpose, Retry, Step, StepId, Timeout};
@@ -169,7 +169,7 @@ impl<'a, 'b> Builder<'a, 'b> {
 
     fn step(&mut self, index: usize, def: &StepDef, renderer: &Renderer<'_>) -> Step {
         let id = StepId::new(&self.names[index], def.id.get_ref());
-        let mut step = Step::new(id, def.action.get_ref().as_str());
+        let mut step = Step::new(id, present_name(def.action.get_ref()));
         let (layer, recipe) = {
             let instance = &self.instances.list[index];
             (instance.layer, instance.recipe)

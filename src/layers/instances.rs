@@ -38,7 +38,7 @@ pub struct Arg {
     pub name: String,
     /// Its value.
     pub value: serde_json::Value,
-    /// Whence.
+    /// Where its value came from.
     pub from: ArgSource,
 }
 

@@ -1,4 +1,4 @@
-//! What a user asks for, and the plan that comes of it.
+//! The plan of a request.
 
 use std::collections::{BTreeMap, BTreeSet};
 

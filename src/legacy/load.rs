@@ -94,7 +94,7 @@ fn parse(text: String, torn_end: bool) -> Loaded {
     }
 }
 
-/// The tree, or the line of the first mistake. A key that stands twice has its
+/// The tree, or the line of the first mistake. A duplicate key has its
 /// last value, as it had for the tool that read it.
 fn tree(text: &str) -> Result<Value, Option<u64>> {
     let options = serde_saphyr::options! { duplicate_keys: DuplicateKeyPolicy::LastWins };

@@ -1,7 +1,7 @@
 //! What a step's result rests on, in two numbers: what it was told (action,
 //! resolved inputs, variables) and what it read (the content of files).
 //!
-//! Pure: whoever asks has read the files and resolved the references.
+//! Pure: the caller has read the files and resolved the references.
 
 use std::collections::BTreeMap;
 use std::fmt;

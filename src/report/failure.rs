@@ -63,7 +63,7 @@ pub fn failed_step(
         remark(Paint::Dim, "= note:", &format!("full log: {log}"));
     }
     let how = match go_on {
-        Some(GoOn::Resume(command)) => format!("then go on from here: `{command}`"),
+        Some(GoOn::Resume(command)) => format!("then resume from here: `{command}`"),
         Some(GoOn::Again(command)) => format!("then run `{command}` again"),
         None => return out,
     };
@@ -102,7 +102,7 @@ mod tests {
           = help: then run `hl up 'a b'` again
         ");
         let resume = GoOn::Resume("hl resume 3f9c".to_owned());
-        assert!(text(Some(&resume)).ends_with("= help: then go on from here: `hl resume 3f9c`\n"));
+        assert!(text(Some(&resume)).ends_with("= help: then resume from here: `hl resume 3f9c`\n"));
         assert!(!text(None).contains("then"));
     }
 }

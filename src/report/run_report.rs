@@ -305,7 +305,7 @@ impl Over<'_> {
             .filter(|e| e.end.status == Status::Failed);
         let mut next: Vec<String> = help.flat_map(|e| e.end.help.clone()).collect();
         if let ("RESUMABLE", Some(resume)) = (self.state(), self.resume) {
-            next.push(format!("`{resume}` goes on where it stopped"));
+            next.push(format!("`{resume}` resumes it"));
         }
         next
     }

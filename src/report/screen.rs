@@ -236,7 +236,7 @@ impl Screen {
         for text in std::mem::take(&mut self.held) {
             self.print(&text);
         }
-        // Whoever just said no knows it.
+        // The user who answered no knows it.
         let said_no = !approved && by == "terminal";
         if said_no || (approved && self.look.mode == Mode::Quiet) {
             return;
@@ -264,7 +264,7 @@ impl Screen {
         // A run that goes on was not begun by the command that it goes on by.
         if let Some(again) = self.look.again.as_ref().filter(|_| !self.resumed) {
             hows.push(format!(
-                "to approve whatever is found: `{again} --yes`, which plans again and asks nothing"
+                "to approve any changes: `{again} --yes`, which plans again and asks nothing"
             ));
         }
         for how in hows {
@@ -401,7 +401,7 @@ impl Screen {
             && outcome == Outcome::Cancelled
             && exit != Exit::NotApproved.code()
         {
-            self.line(Paint::Active, "", &format!("to go on: `{again}`"));
+            self.line(Paint::Active, "", &format!("to continue: `{again}`"));
         }
     }
 

@@ -179,7 +179,7 @@ fn a_stopped_run_says_how_to_go_on() {
            Cancelled    1.5s (1/2) l1-a/build  `packer build` was stopped
         ────────────
            Cancelled `up` in 1.5s: 2 cancelled
-                     to go on: `hl up`
+                     to continue: `hl up`
         ");
 }
 
@@ -225,7 +225,7 @@ fn a_plan_is_shown_once_and_a_refusal_names_the_way() {
                      1 to add
                 Done         (1/2) l2-b/plan  1 to add
         Not approved l2-b/apply (no terminal and no --yes)
-                     to approve whatever is found: `hl up --yes`, which plans again and asks nothing
+                     to approve any changes: `hl up --yes`, which plans again and asks nothing
         ");
     for mode in [Mode::Live, Mode::Prefix, Mode::Quiet] {
         let text = shown(&plan, mode, None, &run(&["+ web-1", "1 to add"]));

@@ -201,7 +201,7 @@ impl Published {
         }
         for (key, made) in &self.environments {
             let text = match (&made.applying, &made.outputs_json) {
-                (Some(run), _) => format!("run {run} began to apply and has not told its end"),
+                (Some(run), _) => format!("run {run} started an apply and did not record its end"),
                 (None, Some(outputs)) => outputs.clone(),
                 (None, None) => "not applied to its end".to_owned(),
             };

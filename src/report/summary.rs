@@ -2,7 +2,7 @@
 
 use super::tally::{of_layer, span};
 use super::{Paint, Palette};
-use crate::base::short_duration;
+use crate::base::{count, short_duration};
 use crate::plan::{Ended, Outcome, Plan, RunInfo, Status, Step, TEXT, Tally, wrap};
 
 /// The summary of a finished run, for people, in lines of `width` columns.
@@ -183,10 +183,7 @@ fn counts(steps: &[Ended<'_>], dry_run: bool) -> String {
         }
     }
     if warnings > 0 {
-        parts.push(format!(
-            "{warnings} {}",
-            if warnings == 1 { "warning" } else { "warnings" }
-        ));
+        parts.push(count(warnings, "warning"));
     }
     if parts.is_empty() {
         "nothing was run".to_owned()

@@ -67,9 +67,9 @@ pub fn pruning(lab: &Lab, keep: usize) -> Pruning {
                     } => {
                         (live && first(&mut success)).then(|| say("it is the last that succeeded"))
                     }
-                    Ending::Finished { .. } | Ending::Interrupted => (goes_on.as_ref()
-                        == Some(&entry.id))
-                    .then(|| hl("resume").say(" goes on with it")),
+                    Ending::Finished { .. } | Ending::Interrupted => {
+                        (goes_on.as_ref() == Some(&entry.id)).then(|| hl("resume").say(" needs it"))
+                    }
                 }
             }
         };

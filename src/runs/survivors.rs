@@ -120,7 +120,7 @@ fn find(lab: &Lab) -> Result<(Vec<Survivor>, Vec<Utf8PathBuf>), Failure> {
             Ok(run) => run,
             // What it left running cannot be told.
             Err(failure) if failure.exit == Exit::Newer => return Err(failure),
-            // An unreadable one is named by whoever lists runs; its spools stay.
+            // An unreadable one is named in the list of runs; its spools stay.
             Err(_) => continue,
         };
         if run.ending == Ending::Running {
@@ -231,12 +231,7 @@ fn stop(process: Process) {
 }
 
 fn notice(left: &[Survivor], interrupt: bool, waited: Option<Duration>) -> Notice {
-    let names = names(left);
-    let still = if left.len() == 1 {
-        "still runs"
-    } else {
-        "still run"
-    };
+    let (names, still) = (names(left), still_run(left));
     let message = match (waited, interrupt) {
         (Some(waited), _) => {
             format!("{names} {still}, waited {} so far", short_duration(waited))
@@ -253,11 +248,7 @@ fn notice(left: &[Survivor], interrupt: bool, waited: Option<Duration>) -> Notic
 }
 
 fn given_up(left: &[Survivor], signal: Signal) -> Failure {
-    let still = if left.len() == 1 {
-        "still runs"
-    } else {
-        "still run"
-    };
+    let still = still_run(left);
     let pids: Vec<String> = left.iter().map(|s| format!("-{}", s.process.pid)).collect();
     Failure::message(
         signal.into(),
@@ -268,6 +259,13 @@ fn given_up(left: &[Survivor], signal: Signal) -> Failure {
         "`kill -INT -- {}` asks once, as Ctrl-C would have",
         pids.join(" ")
     ))
+}
+
+fn still_run(left: &[Survivor]) -> &'static str {
+    match left {
+        [_] => "still runs",
+        _ => "still run",
+    }
 }
 
 fn names(left: &[Survivor]) -> String {

@@ -132,7 +132,7 @@ fn named(
     let what = if root.exists() {
         format!("`{by}` names `{root}`, which is no directory")
     } else {
-        format!("`{by}` names `{root}`, which is not there")
+        format!("`{by}` names `{root}`, which does not exist")
     };
     let help = if by == "--site" {
         "give it the directory that holds `site.yaml` and `envs/`".to_owned()

@@ -40,7 +40,7 @@ fn without_namespaces_it_is_a_dry_run_against_a_simulator_on_loopback() {
     };
     let said = rehearse("rehearse", 0);
     for part in [
-        "no full rehearsal: this machine does not allow network namespaces",
+        "Limited rehearsal: this machine does not allow network namespaces",
         "a dry run against a simulator on loopback",
         "L0 cleared",
         "packer's files of `debian-13` are valid",

@@ -155,7 +155,7 @@ fn a_wrong_token_is_named_with_its_place() {
 fn without_login_the_way_in_is_named() {
     let Some(world) = World::new(&[]) else { return };
     let failure = world.load().unwrap_err();
-    assert_eq!(only(&failure), "Doppler is on, but nobody is logged in");
+    assert_eq!(only(&failure), "Doppler is on, but not logged in");
     assert!(failure.diagnostics[0].help[0].contains("doppler login"));
 }
 

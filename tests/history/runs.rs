@@ -189,7 +189,7 @@ fn logs_are_those_of_what_failed_or_of_all_or_of_one_step() {
         .arg(tail(&broken))
         .arg("after")
         .exits(0)
-        .says(&["said nothing"]);
+        .says(&["has no output"]);
     let document = lab
         .hl("runs logs --json")
         .arg(tail(&broken))
@@ -238,7 +238,7 @@ fn pruning_asks_and_never_takes_what_is_needed() {
     dry.says(&[
         "20200101-000001-0001",
         "it is the last that succeeded",
-        "`hl resume` goes on with it",
+        "`hl resume` needs it",
         "3 runs would go",
     ]);
     lab.hl("runs prune --keep 0")

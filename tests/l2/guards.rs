@@ -67,7 +67,7 @@ fn a_template_that_is_none_or_gone_or_too_large_is_named() {
         .change(|world| world.vms.get_mut(&9000).unwrap().config.remove("template"));
     stage.promote("ubuntu-24.04", 9999);
     stage.hl("l2-apply dev --yes").exits(69).says(&[
-        "VM 9000 on `pve`, said to be template `debian-13`, is no template",
+        "VM 9000 on `pve`, recorded as template `debian-13`, is no template",
         "template `ubuntu-24.04` (VM 9999) is not on `pve`",
         "hl l1-template debian-13",
     ]);
@@ -221,7 +221,7 @@ fn no_address_behind_a_good_end_is_an_error_that_says_why() {
     );
     stage.hl("l2-apply dev --yes").exits(1).says(&[
         "no address is known: 2 machines",
-        "`app-1` (VM 5102 on `pve`) told no address in 3.0s",
+        "`app-1` (VM 5102 on `pve`) reported no address within 3.0s",
         "QEMU guest agent is not running",
         "qm terminal 5101",
         "qemu-guest-agent",

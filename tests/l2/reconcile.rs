@@ -12,7 +12,7 @@ use super::stage::{Stage, sealed, tools};
 use crate::support::TestLab;
 
 const AGAIN: &str = "`hl l2-apply dev --node pve`";
-const RESET: &str = "`hl l2-reset dev --node pve`";
+const RESET: &str = "`hl l2-forget dev --node pve`";
 
 fn has_ansible() -> bool {
     let path = tools().get("PATH").map(String::as_str).unwrap_or_default();
@@ -144,26 +144,29 @@ fn the_state_forgets_what_is_gone_and_nothing_else() {
     }
     let stage = Stage::new();
     stage.applied();
-    stage.hl("l2-reset dev").exits(0).says(&["nothing is gone"]);
+    stage
+        .hl("l2-forget dev")
+        .exits(0)
+        .says(&["nothing is gone"]);
     destroy(&stage, 5101);
     let keys = "192.168.1.51 ssh-ed25519 AAAA\n192.168.1.52 ssh-ed25519 BBBB\n";
     stage.lab.write("state/known_hosts", keys);
     let tfstate = ".states/dev-pve/terraform.tfstate";
     let before = stage.lab.read(tfstate);
 
-    let asked = stage.hl("l2-reset dev --node pve").exits(77);
+    let asked = stage.hl("l2-forget dev --node pve").exits(77);
     asked.says(&["forget `web-1` (VM 5101 on `pve`): it is not on the node"]);
     assert_eq!(stage.lab.read(tfstate), before);
     // Who cannot ask the node forgets nothing.
     let blind = stage
-        .hl("l2-reset dev --yes")
+        .hl("l2-forget dev --yes")
         .env("PVE_ACCESS_HOST", "https://127.0.0.1:1");
-    blind.exits(69).says(&["is not known"]);
+    blind.exits(69).says(&["is unknown"]);
     assert_eq!(stage.lab.read(tfstate), before);
 
     let writes = stage.sim.write_count();
     stage
-        .hl("l2-reset dev --yes")
+        .hl("l2-forget dev --yes")
         .exits(0)
         .says(&["forgot 1 machine"]);
     assert_eq!(stage.sim.write_count(), writes);
@@ -177,7 +180,10 @@ fn the_state_forgets_what_is_gone_and_nothing_else() {
         stage.lab.read("state/known_hosts"),
         "192.168.1.52 ssh-ed25519 BBBB\n"
     );
-    stage.hl("l2-reset dev").exits(0).says(&["nothing is gone"]);
+    stage
+        .hl("l2-forget dev")
+        .exits(0)
+        .says(&["nothing is gone"]);
     // And what is gone is made again from there.
     stage.hl("l2-apply dev --yes").exits(0).says(&["1 added"]);
     assert_eq!(stage.vms().len(), 2);
@@ -200,7 +206,7 @@ fn what_is_stopped_keeps_its_address_when_the_state_forgets_others() {
         .sim
         .change(|world| world.vms.get_mut(&5101).unwrap().run = None);
     stage
-        .hl("l2-reset dev --yes")
+        .hl("l2-forget dev --yes")
         .exits(0)
         .says(&["forgot 1 machine"]);
     let outputs = stage.lab.read(".build/l2/dev-pve/outputs.json");
@@ -299,7 +305,7 @@ name = "Goes"
 name = "go"
 [[recipe.step]]
 id = "reconcile"
-use = "lab.reconcile"
+use = "machines.check"
 with = { env = "dev", node = "pve" }
 [[recipe.step]]
 id = "go"

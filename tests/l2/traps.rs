@@ -71,7 +71,7 @@ fn another_constraint_makes_the_lock_anew_unless_it_is_the_checkouts_own() {
     stage
         .hl("l2-apply dev")
         .exits(0)
-        .says(&["chosen anew", "no changes"]);
+        .says(&["chosen again", "no changes"]);
     assert_eq!(stage.lab.read(lock), now);
     // One that people committed is theirs to renew.
     stage

@@ -4,6 +4,7 @@ mod clean;
 mod fixture;
 mod large;
 mod plans;
+mod renamed;
 mod reports;
 mod shipped;
 mod verbs;

@@ -97,7 +97,7 @@ fn events_without_any_time() {
     nothing_is_left_to_do(&lab);
 }
 
-/// A key that stands twice counts as it last stands; lines may end as they do
+/// Of a duplicate key the last value counts; lines may end as they do
 /// elsewhere.
 #[test]
 fn double_keys_and_carriage_returns() {

@@ -151,7 +151,7 @@ fn what_does_not_work_is_not_kept() {
         ("PVE_ACCESS_HOST", "127.0.0.1:1"),
     ] {
         let ran = scene.hl("access").env(name, value).exits(69);
-        ran.says(&["state/proxmox.env is as it was"]);
+        ran.says(&["Not saved state/proxmox.env"]);
         assert_eq!(scene.file(), before, "{name}");
         let latest = scene.lab.read("state/runs/latest.env");
         assert!(latest.contains("FAILURE_STEP=\"access/"), "{latest}");

@@ -265,6 +265,6 @@ fn a_snapshot_of_a_newer_hl_stops_a_live_run_and_is_left_alone() {
 fn a_handoff_that_cannot_be_read_is_said_and_written_anew() {
     let lab = lab();
     lab.write("state/runs/latest.env", "this is no assignment\n");
-    lab.hl("make").exits(0).says(&["Warning", "written anew"]);
+    lab.hl("make").exits(0).says(&["Warning", "written again"]);
     assert_eq!(latest(&lab)["DRY_RUN"], "false");
 }

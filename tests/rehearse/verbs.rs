@@ -27,7 +27,7 @@ fn what_was_never_rehearsed_is_said_without_a_world() {
         ("rehearse runs", "there is no run yet"),
         (
             "rehearse resume",
-            "there is no run that `hl` could go on with; `hl rehearse up` begins one",
+            "there is no unfinished run; `hl rehearse up` starts one",
         ),
         ("rehearse replay", "nothing has been rehearsed yet"),
         ("rehearse clean --dry-run", "nothing to remove"),
@@ -195,7 +195,7 @@ fn in_a_rehearsal_all_advice_names_the_rehearsal() {
             66,
             "`hl rehearse templates` lists",
         ),
-        ("resume", 0, "`hl rehearse up` begins one"),
+        ("resume", 0, "`hl rehearse up` starts one"),
         ("runs logs x", 66, "`hl rehearse runs` lists them"),
     ] {
         let ran = inner(words).exits(code);

@@ -110,7 +110,7 @@ fn a_handoff_that_cannot_be_trusted_is_refused() {
     with("RUN_ID", "../../etc/passwd");
     lab.hl("replay --from start --yes")
         .exits(65)
-        .says(&["no id of a run"]);
+        .says(&["not a run id"]);
     with("RUN_ID", "20200101-000000-abcd");
     lab.hl("replay --from start --yes")
         .exits(66)

@@ -76,6 +76,30 @@ fn what_is_done_stays_done_and_the_rest_is_done() {
     assert_eq!(log(&lab).len(), 5);
 }
 
+/// The run began as `l2-reset`; the layer file that came with the upgrade calls the
+/// recipe `l2-forget`.
+#[test]
+fn a_run_of_a_renamed_recipe_goes_on() {
+    let lab = lab();
+    let path = "layers/l1-test/layer.toml";
+    let layer = lab.read(path);
+    lab.write(path, &layer.replace("\"job\"", "\"l2-reset\""));
+    lab.hl("l2-reset y").exits(7);
+    lab.write(path, &layer.replace("\"job\"", "\"l2-forget\""));
+    lab.write("go", "");
+    let explained = lab.hl("resume --explain --json").exits(0).json();
+    assert_eq!(explained["no_longer_apply"], serde_json::json!([]));
+    lab.hl("resume").exits(0);
+    assert_eq!(log(&lab), ["one", "two", "three y", "three y", "four"]);
+    let run = the_run(&lab);
+    let ends = ends(&run);
+    let steps: Vec<&str> = ends.iter().map(|(step, _, _)| step.as_str()).collect();
+    let names = ["one", "two", "three", "four"].map(|name| format!("l2-forget/{name}"));
+    assert_eq!(steps, names);
+    assert_eq!(ends[1].1, Status::Skipped);
+    lab.hl("resume").exits(0).says(&["nothing to resume"]);
+}
+
 #[test]
 fn a_step_runs_again_when_what_it_reads_has_changed() {
     let lab = failed();
@@ -116,7 +140,7 @@ fn explaining_leaves_no_trace() {
     lab.hl("resume --explain").exits(0).says(&[
         "job/one  done before",
         "job/three  it failed",
-        "to go on: `hl resume",
+        "to continue: `hl resume",
     ]);
     assert_eq!(tree(), before);
 }
@@ -259,7 +283,7 @@ fn with_nothing_to_resume_that_is_said() {
     let lab = lab();
     lab.hl("resume")
         .exits(0)
-        .says(&["nothing to resume: there is no run"]);
+        .says(&["nothing to resume: there is no unfinished run"]);
     lab.write("go", "");
     lab.hl("job").exits(0);
     lab.hl("resume").exits(0).says(&["nothing to resume"]);
@@ -316,7 +340,7 @@ fn resume_status_replay_and_prune_mean_the_same_run() {
     lab.hl("replay --yes").exits(77).says(&[&live, &next]);
     lab.hl("runs prune --keep 0 --dry-run")
         .exits(0)
-        .says(&[&format!("{live}  # `hl resume` goes on with it")]);
+        .says(&[&format!("{live}  # `hl resume` needs it")]);
     // Something else that went well since changes none of that.
     lab.write("go", "");
     lab.hl("job y").exits(0);

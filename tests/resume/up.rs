@@ -91,7 +91,7 @@ fn on_a_terminal_it_is_asked() {
     let mut answered = false;
     while let Ok(count @ 1..) = reader.read(&mut buffer) {
         said.push_str(&String::from_utf8_lossy(&buffer[..count]));
-        if !answered && said.contains("start anew") {
+        if !answered && said.contains("start again") {
             // The first choice: to go on.
             writer.write_all(b"\r").unwrap();
             answered = true;

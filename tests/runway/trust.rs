@@ -49,7 +49,7 @@ fn another_certificate_than_the_pinned_one() {
     let message = "it is not the pinned one";
     scene
         .not_cleared()
-        .only("tls", &[message], &[&line, "somebody else's"]);
+        .only("tls", &[message], &[&line, "another machine"]);
     assert_eq!(scene.sim.request_count(), 0);
 }
 

@@ -66,7 +66,7 @@ fn what_would_be_lost_is_kept_unless_forced() {
 fn rules_of_sops_yaml_are_followed() {
     let world = World::clear();
     let ran = world.hl("site secrets encrypt").exits(65);
-    silent(&ran).says(&["nothing says for whom", "--age", ".sops.yaml"]);
+    silent(&ran).says(&["no recipient is given", "--age", ".sops.yaml"]);
     let rule = format!(
         "creation_rules:\n  - path_regex: secrets\\.yaml$\n    age: {},{}\n",
         world.recipient("own"),
@@ -98,7 +98,7 @@ fn what_cannot_be_opened_says_why() {
     let empty = check().env("SOPS_AGE_KEY_FILE", "").exits(69);
     silent(&empty).says(&["no age key here"]);
     let gone = check().env("SOPS_AGE_KEY_FILE", "/nowhere/k").exits(69);
-    silent(&gone).says(&["`/nowhere/k` (`SOPS_AGE_KEY_FILE`), which is not there"]);
+    silent(&gone).says(&["`/nowhere/k` (`SOPS_AGE_KEY_FILE`), which does not exist"]);
     fs::write(world.path("keys/junk.txt"), "canary-4b1d\n").unwrap();
     let junk = check()
         .env("SOPS_AGE_KEY_FILE", key("keys/junk.txt"))
@@ -254,5 +254,5 @@ fn a_clear_file_that_others_can_read_is_warned_about() {
     );
     let (code, ran) = silent_check(&world);
     assert_eq!(code, 65);
-    ran.says(&["secrets.yaml:3:3", "stands twice"]);
+    ran.says(&["secrets.yaml:3:3", "duplicate key"]);
 }

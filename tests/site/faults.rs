@@ -121,7 +121,7 @@ pub(super) const FAULTS: [Fault; 25] = [
         "vmid_base: 41000",
         "vmid_base: 41000\nposture: prod",
         (4, 1),
-        "key `posture` stands twice, first in line 2",
+        "duplicate key `posture`, first on line 2",
     ),
     (
         "envs/bare.yaml",

@@ -37,7 +37,7 @@ fn where_says_which_and_why() {
         ),
         ("--site", lab.hl("site check --site gone")),
     ] {
-        hl.exits(66).says(&[name, "gone", "not there"]);
+        hl.exits(66).says(&[name, "gone", "does not exist"]);
     }
 }
 

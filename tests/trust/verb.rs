@@ -119,7 +119,11 @@ fn the_list_is_private_and_names_what_is_gone() {
     assert!(listed.stdout.contains(&lab) && listed.stdout.contains("uid 4711001"));
     fs::rename(world.path("lab"), world.path("elsewhere")).unwrap();
     let listed = world.hl("home", "trust --list").exits(0);
-    assert!(listed.stdout.contains("not there now"), "{}", listed.stdout);
+    assert!(
+        listed.stdout.contains("does not exist now"),
+        "{}",
+        listed.stdout
+    );
     world.hl("elsewhere", "list").exits(77);
     world.hl("home", "trust --remove").arg(&lab).exits(0);
     assert!(world.hl("home", "trust --list").exits(0).stdout.is_empty());

@@ -18,9 +18,9 @@ pub(super) type Handler = fn(&Call<'_>) -> Answer;
 pub(super) enum Access {
     /// Anybody.
     Open,
-    /// Whoever is recognised.
+    /// Any user or token that is authenticated.
     Known,
-    /// Whoever logged in; not an API token.
+    /// A user that logged in; no API token.
     Ticket,
 }
 

@@ -182,7 +182,7 @@ impl Action for PlaybookAction {
             return Err(error
                 .exit(exit)
                 .help(
-                    say("to go on with these hosts only: ")
+                    say("to continue with these hosts only: ")
                         .hl(format!("{} --limit {limit}", ctx.step.recipe)),
                 )
                 .tail(outcome.tail));

@@ -1,4 +1,4 @@
-//! What is never removed, whoever asks.
+//! Paths that are never removed.
 
 use std::path::{Component, Path};
 

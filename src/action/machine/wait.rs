@@ -56,7 +56,7 @@ impl Action for VmWait {
     }
 
     fn doc(&self) -> &'static str {
-        "waits until every machine's guest agent tells an address; publishes `addresses`, `NAME_ip`, `vm_ip`"
+        "waits until every machine's guest agent reports an address; publishes `addresses`, `NAME_ip`, `vm_ip`"
     }
 
     fn inputs(&self) -> schemars::Schema {
@@ -82,7 +82,7 @@ impl Action for VmWait {
         }
         let silent = vms.len() - told.len();
         let summary = match silent {
-            0 => format!("{} told their addresses", count(vms.len(), "machine")),
+            0 => format!("{} reported their addresses", count(vms.len(), "machine")),
             silent => format!("would wait for {}", count(silent, "machine")),
         };
         Ok(published(Done::new(summary), &vms, &told))
@@ -96,7 +96,7 @@ impl Action for VmWait {
         }
         let told = wait(ctx, &inputs.vms, patience)?;
         let done = Done::new(format!(
-            "{} told their addresses",
+            "{} reported their addresses",
             count(told.len(), "machine")
         ));
         Ok(published(done, &inputs.vms, &told))
@@ -203,7 +203,7 @@ fn not_answered(vm: &Machine, error: &pve::Error) -> Answer {
 fn timed_out(vm: &Machine, why: &str, patience: Duration) -> StepError {
     let Machine { vmid, node, .. } = vm;
     let error = StepError::new(format!(
-        "{} told no address in {}: {why}",
+        "{} reported no address within {}: {why}",
         vm.words(),
         crate::base::short_duration(patience)
     ));
@@ -299,7 +299,7 @@ mod tests {
         assert!(
             error
                 .message
-                .contains("`web-1` (VM 5101 on `pve`) told no address in 5m")
+                .contains("`web-1` (VM 5101 on `pve`) reported no address within 5m")
         );
         assert!(error.help[0].contains("qemu-guest-agent"));
         let stopped = timed_out(&vm, "the API answered 500: VM 5101 is not running", PAUSE);

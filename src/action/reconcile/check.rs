@@ -25,7 +25,7 @@ use crate::diag::{Advice, Exit, say};
 /// the state was last written.
 const FRESH: Duration = Duration::from_mins(10);
 
-/// `lab.reconcile`
+/// `machines.check`
 #[derive(Debug, Clone, Copy)]
 pub struct Reconcile;
 
@@ -49,7 +49,7 @@ struct Inputs {
 struct Found {
     /// Machines that answer.
     good: usize,
-    /// Machines that are left to whoever waits for them.
+    /// Machines that are booting: a later step waits for them.
     booting: Vec<String>,
     /// What is wrong.
     wrong: Vec<String>,
@@ -175,7 +175,7 @@ fn look(ctx: &StepContext<'_>, inputs: &Inputs) -> Result<Option<Found>, StepErr
         ));
         return Ok(Some(found));
     }
-    ctx.progress(format!("looking for {} machines", wanted.len()));
+    ctx.progress(format!("looking for {}", count(wanted.len(), "machine")));
     let fates = fates(ctx, &wanted)?;
     for left in half_made(ctx) {
         ctx.warn(left);

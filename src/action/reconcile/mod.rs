@@ -1,4 +1,4 @@
-//! `lab.reconcile`: before a layer that assumes infrastructure, is it there?
+//! `machines.check`: are the machines that a layer needs there?
 //!
 //! | file | what |
 //! |---|---|

@@ -4,7 +4,7 @@ use crate::base::quoted;
 use crate::diag::{Advice, hl};
 
 /// The action's name in layer files.
-pub const NAME: &str = "lab.reconcile";
+pub const NAME: &str = "machines.check";
 
 /// What to do when infrastructure is not there.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,7 +29,7 @@ impl Remedy {
 
     /// Lets the state forget what is gone: words of the command line behind `hl`.
     pub fn reset(&self) -> Vec<String> {
-        self.words("l2-reset")
+        self.words("l2-forget")
     }
 
     /// Both with what they do, for a failure's help.
@@ -67,7 +67,7 @@ mod tests {
             "{again}"
         );
         assert!(
-            reset.starts_with("`hl l2-reset dev --node pve` "),
+            reset.starts_with("`hl l2-forget dev --node pve` "),
             "{reset}"
         );
     }

@@ -140,7 +140,7 @@ fn there(ctx: &StepContext<'_>, program: &str) -> bool {
 fn missing(ctx: &StepContext<'_>, tool: &str) -> StepError {
     let error = match ctx.lab.config.tools.get(tool) {
         Some(named) => StepError::new(format!(
-            "`{named}`, which `[tools]` in `hl.toml` names for `{tool}`, is not there"
+            "`{named}`, which `[tools]` in `hl.toml` names for `{tool}`, does not exist"
         )),
         None => StepError::new(format!("`{tool}` is not on PATH")),
     };

@@ -219,7 +219,7 @@ fn stop(ctx: &StepContext<'_>, task: &Upid) {
         .and_then(|client| client.delete::<serde_json::Value>(&path, &[]));
     if stopped.is_err() {
         ctx.warn(format!(
-            "the node goes on downloading; to end it, on `{}`: `pvenode task stop {task}`",
+            "the node continues the download; to end it, on `{}`: `pvenode task stop {task}`",
             task.node()
         ));
     }
@@ -237,7 +237,7 @@ fn explain(error: Error, url: &str, renew: &str) -> StepError {
     if text.contains("checksum") {
         return step
             .help(format!(
-                "the vendor replaced {url}, or somebody tampered with it"
+                "the vendor replaced {url}, or it was tampered with"
             ))
             .help(say("to take the vendor's newest image: ").hl(renew));
     }

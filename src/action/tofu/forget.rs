@@ -1,4 +1,4 @@
-//! `tofu.forget`: the state forgets the machines that are gone from the node,
+//! `tofu.state-rm`: the state forgets the machines that are gone from the node,
 //! and only those: tofu compares it with the node and drops what it does not
 //! find there. Nothing on the node is changed, and no state is removed.
 
@@ -21,7 +21,7 @@ use crate::plan::Step;
 use crate::tofu::files;
 use crate::tofu::state::State;
 
-/// `tofu.forget`
+/// `tofu.state-rm`
 #[derive(Debug, Clone, Copy)]
 pub struct Forget;
 
@@ -43,7 +43,7 @@ struct Gone {
 
 impl Action for Forget {
     fn name(&self) -> &'static str {
-        "tofu.forget"
+        "tofu.state-rm"
     }
 
     fn doc(&self) -> &'static str {
@@ -155,7 +155,7 @@ impl Action for Forget {
 /// The machines of the state that are gone.
 ///
 /// # Errors
-/// The node does not say what became of one (69): nothing is forgotten then.
+/// The status of a machine is unknown (69): nothing is forgotten then.
 fn gone(ctx: &StepContext<'_>, target: &Target) -> Result<Vec<Gone>, StepError> {
     let machines = match records(ctx, &target.env, &target.node)? {
         Records::None | Records::Unwanted => return Ok(Vec::new()),
@@ -183,7 +183,7 @@ fn gone(ctx: &StepContext<'_>, target: &Target) -> Result<Vec<Gone>, StepError> 
             }
             Fate::Unknown(why) => {
                 return Err(
-                    StepError::new(format!("what became of {words} is not known: {why}"))
+                    StepError::new(format!("the status of {words} is unknown: {why}"))
                         .exit(Exit::Runway)
                         .help(hl("l0-runway").say(" checks endpoint, token and rights")),
                 );

@@ -38,7 +38,7 @@ impl Problems {
         let message = match self.messages.as_slice() {
             [] => return Ok(()),
             [one] => one.clone(),
-            many => format!("{} things stand in the way of this plan", many.len()),
+            many => format!("{} checks failed", many.len()),
         };
         let mut error = StepError::new(message).exit(Exit::Runway).says_all();
         if self.messages.len() > 1 {
@@ -209,7 +209,7 @@ fn template(
     let node = node.as_deref().unwrap_or(&vm.node);
     let name = &change.name;
     let image = summary.images.get(name).map_or("NAME", String::as_str);
-    let build = hl(format!("l1-template {image}")).say(" builds it anew");
+    let build = hl(format!("l1-template {image}")).say(" builds it again");
     let config = match client.vm_config(node, *vmid) {
         Ok(config) => config,
         Err(error) if error.is_not_found() => {
@@ -220,7 +220,7 @@ fn template(
     };
     if !config.is_template() {
         let message =
-            format!("VM {vmid} on `{node}`, said to be template `{image}`, is no template");
+            format!("VM {vmid} on `{node}`, recorded as template `{image}`, is no template");
         return Ok(Some((message, build)));
     }
     let Some(drive) = config.text("scsi0") else {

@@ -58,7 +58,7 @@ impl Action for Init {
         let result = match first {
             Err(error) if traps::is_stale_lock(&error) && traps::drop_lock(&space)? => {
                 ctx.note(
-                    "the module asks for another version of a provider than last time: chosen anew",
+                    "the module asks for another version of a provider than last time: chosen again",
                 );
                 init(ctx, &space, &tool)
             }
@@ -202,7 +202,7 @@ impl Action for Validate {
         let validity: Validity = serde_json::from_slice(&printed.stdout).map_err(|_| {
             let tail = printed.stderr.lines().map(str::to_owned).collect();
             StepError::new(format!(
-                "`{} validate` said nothing that can be read",
+                "`{} validate` gave no readable output",
                 tool.program
             ))
             .tail(tail)

@@ -227,8 +227,7 @@ fn explain(error: StepError, space: &Workspace, ctx: &StepContext<'_>) -> StepEr
         ));
     }
     if said.contains("401") || said.contains("403") || said.contains("certificate") {
-        return error
-            .help(hl("l0-runway").say(" finds out what is wrong with endpoint, token and rights"));
+        return error.help(hl("l0-runway").say(" checks endpoint, token and rights"));
     }
     error
 }

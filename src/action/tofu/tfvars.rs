@@ -262,10 +262,9 @@ fn not_built(
     space: &Workspace,
     missing: &BTreeMap<String, Vec<Advice>>,
 ) -> Result<Done, StepError> {
-    let word = if missing.len() == 1 {
-        "template"
-    } else {
-        "templates"
+    let (word, is) = match missing.len() {
+        1 => ("template", "is"),
+        _ => ("templates", "are"),
     };
     let names: Vec<&str> = missing.keys().map(String::as_str).collect();
     let names = names.join(", ");
@@ -277,7 +276,6 @@ fn not_built(
             ..Done::default()
         });
     }
-    let is = if missing.len() == 1 { "is" } else { "are" };
     let mut error = StepError::new(format!("{word} {names} {is} not built"));
     for help in missing.values().flatten() {
         error = error.help(help.clone());

@@ -42,7 +42,7 @@ impl Tool {
             Some(name) if there(name) => name.clone(),
             Some(name) => {
                 return Err(
-                    missing(format!("`{name}`, which `[tools]` names, is not there"))
+                    missing(format!("`{name}`, which `[tools]` names, does not exist"))
                         .help("change `tofu` under `[tools]` in `hl.toml`"),
                 );
             }

@@ -18,9 +18,9 @@ pub(in crate::cli) struct SiteArgs {
 pub(super) enum SiteVerb {
     /// Which site-config is used, and why
     Where,
-    /// All that is wrong with it, at once; exit code 65 when something is
+    /// Report all its errors at once; exit code 65 if there are any
     Check,
-    /// The names of what is in it
+    /// The names of its files of one kind
     List {
         /// Of what: envs, postures, templates, presets, nodes, hosts, specs or manifests
         #[arg(hide_possible_values = true)]
@@ -30,11 +30,11 @@ pub(super) enum SiteVerb {
     Resolve(ResolveArgs),
     /// Secrets: check, edit, decrypt or encrypt `secrets.yaml` (SOPS and age)
     Secrets(SecretsArgs),
-    /// Write a commented site-config to fill in; what is there is kept
+    /// Write a commented site-config to fill in; existing files are kept
     Init(InitArgs),
     /// Write nodes/NAME.yaml from the Proxmox VE that the lab's variables name
     NodeConfig(NodeConfigArgs),
-    /// Write hosts/NAME.yaml from this machine, or one that ssh reaches
+    /// Write hosts/NAME.yaml from this machine, or from another over ssh
     HostConfig(HostConfigArgs),
 }
 
@@ -50,7 +50,7 @@ pub(super) struct SecretsArgs {
 pub(super) enum SecretsVerb {
     /// Which files there are, who can read and open them, and the names in them; no value
     Check,
-    /// Open them in $EDITOR; what is encrypted is encrypted again when something changed
+    /// Edit them in $EDITOR; an encrypted file that was changed is encrypted again
     Edit,
     /// Write secrets.yaml (mode 0600) from secrets.yaml.enc
     Decrypt {
@@ -184,7 +184,7 @@ pub(super) struct InitArgs {
 pub(super) struct NodeConfigArgs {
     /// Node in Proxmox VE [default: `PVE_NODE`, else the only one]
     pub(super) name: Option<String>,
-    /// Replace a file that is there
+    /// Replace an existing file
     #[arg(long)]
     pub(super) force: bool,
 }
@@ -197,7 +197,7 @@ pub(super) struct HostConfigArgs {
     /// Ask that machine instead of this one
     #[arg(long, value_name = "[USER@]HOST")]
     pub(super) ssh: Option<String>,
-    /// Replace a file that is there
+    /// Replace an existing file
     #[arg(long)]
     pub(super) force: bool,
 }

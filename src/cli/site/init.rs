@@ -54,7 +54,7 @@ pub(super) fn init(
         made.written.len()
     ));
     let next = [
-        ("hl site check", "all that is wrong with it, at once"),
+        ("hl site check", "all its errors at once"),
         (
             "hl site node-config",
             "nodes/, from the node that .env names",

@@ -226,7 +226,7 @@ fn parse(file: &Utf8Path, text: &str) -> Result<TrustList, Failure> {
     if versioned.is_some_and(|found| found.version > VERSION) {
         return Err(
             Failure::message(Exit::Newer, format!("`{file}` was written by a newer `hl`"))
-                .help("use that one, or move the file away and trust anew"),
+                .help("use that one, or move the file away and trust again"),
         );
     }
     serde_json::from_str(text).map_err(|error| {
@@ -234,7 +234,7 @@ fn parse(file: &Utf8Path, text: &str) -> Result<TrustList, Failure> {
             Exit::Definition,
             format!("`{file}` is not a list of trusted labs: {error}"),
         )
-        .help("move it away, and trust anew what you trust: `hl trust DIR`")
+        .help("move it away, and trust again what you trust: `hl trust DIR`")
     })
 }
 

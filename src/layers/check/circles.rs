@@ -27,7 +27,8 @@ pub(super) fn circles(book: &Book) -> BTreeMap<&str, Vec<&str>> {
             let dep = book
                 .get(name)
                 .and_then(|(_, recipe)| recipe.deps.get(*next))
-                .map(|dep| dep.get_ref().split_whitespace().next());
+                .map(|dep| dep.get_ref().split_whitespace().next())
+                .map(|dep| dep.map(|dep| present(book, dep)));
             *next += 1;
             match dep {
                 Some(Some(dep)) => {
@@ -44,6 +45,12 @@ pub(super) fn circles(book: &Book) -> BTreeMap<&str, Vec<&str>> {
         }
     }
     search.found
+}
+
+/// The name that a recipe has in its layer file: a renamed one is found by two.
+fn present<'b>(book: &'b Book, name: &'b str) -> &'b str {
+    let found = book.get(name);
+    found.map_or(name, |(_, recipe)| recipe.name.get_ref().as_str())
 }
 
 /// A walk over dependencies that comes to each recipe once.

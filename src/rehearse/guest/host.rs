@@ -223,7 +223,7 @@ impl GuestHost {
             .lines()
             .rev()
             .find(|l| !l.trim().is_empty())
-            .unwrap_or("it said nothing");
+            .unwrap_or("it gave no output");
         format!(
             "the guest did not start: {}",
             last.trim_start_matches("error: ")

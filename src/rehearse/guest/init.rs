@@ -84,7 +84,7 @@ fn boot() -> Result<(), String> {
         }
         match wish.recv() {
             Ok(Wish::Reboot) => {
-                // Whoever asked gets the answer first.
+                // The caller gets the answer first.
                 thread::sleep(Duration::from_millis(200));
                 services.forget_all();
                 stop_everything();

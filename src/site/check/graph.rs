@@ -48,7 +48,7 @@ fn parents(document: &Document, nodes: &[Node]) -> Vec<Diagnostic> {
         match known.get(text) {
             Some(first) => findings.push(
                 Diagnostic::error(format!(
-                    "node `{text}` stands twice, first in line {}",
+                    "duplicate node `{text}`, first on line {}",
                     first.mark.line
                 ))
                 .at(document.at(name, "")),

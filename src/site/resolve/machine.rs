@@ -38,7 +38,7 @@ pub(super) fn layered(loader: &mut Loader<'_>, document: &Arc<Document>, instanc
                 if loader.has(Kind::Preset, name) {
                     preset(loader, Kind::Preset, name, &mut out);
                     if out.is_empty() {
-                        let error = format!("preset `{name}` says nothing");
+                        let error = format!("preset `{name}` is empty");
                         let error = Diagnostic::error(error).at(document.at(node, ""));
                         loader
                             .errors

@@ -32,7 +32,7 @@ pub(super) fn named(env: &BTreeMap<String, String>) -> Option<String> {
         if let Some(file) = env.get(*name).filter(|file| !file.is_empty())
             && !Utf8Path::new(file).is_file()
         {
-            return Some(format!("`{file}` (`{name}`), which is not there,"));
+            return Some(format!("`{file}` (`{name}`), which does not exist,"));
         }
     }
     places(env).into_iter().next()
@@ -76,7 +76,7 @@ mod tests {
         );
         assert_eq!(
             named(&env).unwrap(),
-            "`/keys/lab.txt` (`SOPS_AGE_KEY_FILE`), which is not there,"
+            "`/keys/lab.txt` (`SOPS_AGE_KEY_FILE`), which does not exist,"
         );
         assert_eq!(default_file(&env), "/nowhere/.config/sops/age/keys.txt");
         let env = BTreeMap::from([("XDG_CONFIG_HOME".to_owned(), "/xdg".to_owned())]);

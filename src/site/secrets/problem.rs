@@ -166,7 +166,7 @@ impl Problem {
             }
             Self::NoSection => format!("`{path}` has no `sops` section that could open its values"),
             Self::Already => format!("`{path}` is encrypted already"),
-            Self::NoRecipient => format!("nothing says for whom to encrypt `{path}`"),
+            Self::NoRecipient => format!("no recipient is given to encrypt `{path}` for"),
             Self::BadConfig => format!(
                 "`{}` cannot be read by `sops`",
                 path.with_file_name(".sops.yaml")

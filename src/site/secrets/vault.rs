@@ -195,7 +195,7 @@ impl<'a> Vault<'a> {
         Failure::new(
             Exit::Definition,
             Diagnostic::error(format!(
-                "`{}` and `{SEALED}` are both encrypted, and nothing says which one is meant",
+                "`{}` and `{SEALED}` are both encrypted, and only one may be",
                 self.shown.join(PLAIN)
             ))
             .help("keep one of them: `secrets.yaml` encrypted in place, or `secrets.yaml.enc`"),
@@ -270,7 +270,7 @@ impl Found {
             .filter(|(path, _)| secret(path))
             .map(|(path, at)| {
                 Diagnostic::warning(format!(
-                    "`{path}` stands in clear text in the encrypted `{}`",
+                    "`{path}` is in clear text in the encrypted `{}`",
                     self.shown
                 ))
                 .at(self.document.source().at(at.clone(), ""))

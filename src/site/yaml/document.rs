@@ -213,9 +213,9 @@ mod tests {
     }
 
     #[rstest]
-    #[case("a: 1\nb: 2\na: 3\nb: 4\n", &["(3, 1) key `a` stands twice, first in line 1", "(4, 1) key `b` stands twice, first in line 2"])]
-    #[case("a: *b\nc: 1\n", &["(1, 4) an alias to an anchor that is not there"])]
-    #[case("a: &x [*x]\n", &["(1, 8) an alias stands inside of its own anchor"])]
+    #[case("a: 1\nb: 2\na: 3\nb: 4\n", &["(3, 1) duplicate key `a`, first on line 1", "(4, 1) duplicate key `b`, first on line 2"])]
+    #[case("a: *b\nc: 1\n", &["(1, 4) undefined alias"])]
+    #[case("a: &x [*x]\n", &["(1, 8) an alias refers to its own anchor"])]
     #[case("[a]: 1\nb: 2\n", &["(1, 1) a key is a collection, expected text"])]
     #[case("a: !secret x\n", &["(1, 12) a tag has no meaning here"])]
     #[case("a: .nan\n", &["(1, 4) not a number that can be written down"])]

@@ -1,5 +1,5 @@
 //! Events of the parser to nodes, within budgets. What is wrong but leaves a
-//! tree (a key that stands twice, an alias to nothing) is noted, and the rest
+//! tree (a duplicate key, an undefined alias) is noted, and the rest
 //! of the file is read.
 
 use std::collections::HashMap;
@@ -181,7 +181,7 @@ impl Builder {
             Event::UnresolvedAlias(_) => {
                 self.fault(
                     mark,
-                    "an alias to an anchor that is not there",
+                    "undefined alias",
                     Some("text that begins with `*` wants quotes"),
                 );
                 self.place(null(mark), 0);
@@ -336,8 +336,8 @@ impl Builder {
             return Ok(());
         }
         let Some(node) = node else {
-            // An alias inside of what it names.
-            self.fault(mark, "an alias stands inside of its own anchor", None);
+            // An alias inside the value of its own anchor.
+            self.fault(mark, "an alias refers to its own anchor", None);
             self.place(null(mark), 0);
             return Ok(());
         };
@@ -391,7 +391,7 @@ impl Builder {
                     let (line, name) = (first.key_mark.line, key.text);
                     self.faults.push(Fault {
                         mark: key.mark,
-                        message: format!("key `{name}` stands twice, first in line {line}"),
+                        message: format!("duplicate key `{name}`, first on line {line}"),
                         help: Some("remove one of them".to_owned()),
                     });
                     return;

@@ -64,7 +64,7 @@ impl Problem {
                      then run `doppler login` and `doppler setup` in the lab",
                 )
             }
-            Self::NoLogin => Diagnostic::error("Doppler is on, but nobody is logged in").help(
+            Self::NoLogin => Diagnostic::error("Doppler is on, but not logged in").help(
                 "run `doppler login` and then `doppler setup` in the lab, \
                  or set `DOPPLER_TOKEN` to a service token",
             ),
