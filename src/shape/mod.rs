@@ -17,6 +17,7 @@ mod schema;
 mod toml;
 
 pub use check::{Checked, Reference, check};
+pub(crate) use model::keys;
 pub use model::{Form, Format, Key, Nothing, Others, Record, Referent, Shape, key, required};
 pub use node::{Entry, Map, Mark, Node, Value};
 pub use schema::{document, schema};
