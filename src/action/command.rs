@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use camino::{Utf8Path, Utf8PathBuf};
-use schemars::{JsonSchema, Schema, schema_for};
+use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{Action, Basis, ChildSpec, Done, Reads, StepContext};
+use super::{About, Action, Basis, ChildSpec, Done, Reads, StepContext};
 use crate::base::quoted;
 use crate::diag::Exit;
 use crate::diag::StepError;
@@ -55,20 +55,10 @@ struct ScriptInputs {
 }
 
 impl Action for Command {
-    fn name(&self) -> &'static str {
-        "command"
-    }
-
-    fn doc(&self) -> &'static str {
-        "run a program with arguments, without a shell"
-    }
-
-    fn is_limited(&self) -> bool {
-        false
-    }
-
-    fn inputs(&self) -> Schema {
-        schema_for!(CommandInputs)
+    fn about(&self) -> About {
+        About::of::<CommandInputs>("command")
+            .doc("run a program with arguments, without a shell")
+            .unlimited()
     }
 
     fn basis(&self, ctx: &StepContext<'_>) -> Result<Basis, StepError> {
@@ -96,20 +86,10 @@ impl Command {
 }
 
 impl Action for Script {
-    fn name(&self) -> &'static str {
-        "script"
-    }
-
-    fn doc(&self) -> &'static str {
-        "run an executable file of the layer's folder"
-    }
-
-    fn is_limited(&self) -> bool {
-        false
-    }
-
-    fn inputs(&self) -> Schema {
-        schema_for!(ScriptInputs)
+    fn about(&self) -> About {
+        About::of::<ScriptInputs>("script")
+            .doc("run an executable file of the layer's folder")
+            .unlimited()
     }
 
     fn basis(&self, ctx: &StepContext<'_>) -> Result<Basis, StepError> {

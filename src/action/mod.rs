@@ -4,6 +4,7 @@
 //! the environment and an [`Exec`] to run children with. It returns what it
 //! published, or a [`StepError`]. It never prints.
 
+mod about;
 mod ansible;
 mod basis;
 pub mod clean;
@@ -24,6 +25,7 @@ mod ssh_wait;
 pub mod template;
 pub mod tofu;
 
+pub use about::About;
 pub use ansible::{InventoryAction, PlaybookAction};
 pub use basis::{Basis, Reads};
 pub use command::{Command, Script};

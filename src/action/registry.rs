@@ -32,7 +32,7 @@ impl Registry {
     /// Adds an action.
     #[must_use]
     pub fn with(mut self, action: impl Action + 'static) -> Self {
-        self.actions.insert(action.name(), Box::new(action));
+        self.actions.insert(action.about().name, Box::new(action));
         self
     }
 

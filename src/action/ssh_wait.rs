@@ -10,7 +10,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{Action, Basis, ChildSpec, Done, Instead, StepContext, known_hosts};
+use super::{About, Action, ChildSpec, Done, Instead, StepContext, known_hosts};
 use crate::diag::say;
 use crate::diag::{Cause, StepError};
 use crate::lab::trace::carried;
@@ -44,20 +44,10 @@ struct Host {
 }
 
 impl Action for SshWait {
-    fn name(&self) -> &'static str {
-        "ssh.wait"
-    }
-
-    fn doc(&self) -> &'static str {
-        "wait until every host of an inventory answers over ssh"
-    }
-
-    fn inputs(&self) -> schemars::Schema {
-        schemars::schema_for!(Inputs)
-    }
-
-    fn basis(&self, _: &StepContext<'_>) -> Result<Basis, StepError> {
-        Ok(Basis::Never("it looks whether they answer now"))
+    fn about(&self) -> About {
+        About::of::<Inputs>("ssh.wait")
+            .doc("wait until every host of an inventory answers over ssh")
+            .never("it looks whether they answer now")
     }
 
     fn preview(&self, ctx: &StepContext<'_>) -> Result<Done, StepError> {

@@ -13,7 +13,6 @@ use super::reach::Reach;
 use super::request::Scope;
 use super::template::Renderer;
 use super::{needs, timeout};
-use crate::action::Action;
 use crate::diag::Diagnostic;
 use crate::lab::timeouts;
 use crate::plan::{OnFailure, Purpose, Retry, Step, StepId, Timeout};
@@ -226,7 +225,7 @@ impl<'a, 'b> Builder<'a, 'b> {
     fn purpose(&self, layer: &Layer) -> Purpose {
         let checks = |def: &StepDef| {
             let action = self.scope.registry.get(def.action.get_ref());
-            action.is_some_and(Action::reads_only)
+            action.is_some_and(|action| action.about().reads_only)
         };
         let mut steps = layer.recipes.iter().flat_map(|recipe| &recipe.steps);
         if steps.all(checks) {
@@ -245,7 +244,7 @@ impl<'a, 'b> Builder<'a, 'b> {
             step.no_timeout = limit == Ok(None);
             step.timeout_seconds = limit.ok().flatten().map(Timeout);
         } else if let Some(action) = self.scope.registry.get(&step.action) {
-            let limit = timeouts::default(&config.timeouts).filter(|_| action.is_limited());
+            let limit = timeouts::default(&config.timeouts).filter(|_| action.about().is_limited);
             step.timeout_seconds = limit.map(Timeout::from);
         }
     }
@@ -254,7 +253,7 @@ impl<'a, 'b> Builder<'a, 'b> {
     fn longest(&mut self, action: &str, input: &str) -> Option<usize> {
         let registry = self.scope.registry;
         let limits = self.limits.entry(action.to_owned()).or_insert_with(|| {
-            let found = registry.get(action).map(Action::inputs);
+            let found = registry.get(action).map(|action| (action.about().inputs)());
             found.map(|schema| longest(&schema)).unwrap_or_default()
         });
         limits.get(input).copied()

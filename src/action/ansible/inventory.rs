@@ -9,14 +9,13 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::site::{self, Variables};
-use crate::action::{Action, Basis, Done, StepContext};
+use crate::action::{About, Action, Done, StepContext};
 use crate::base::count;
 use crate::diag::StepError;
 use crate::diag::{Advice, Exit, Failure, hl, say};
 use crate::handoff::{Gives, Handoff, Inventory, Stage};
 use crate::lab;
 use crate::lab::ssh;
-use crate::plan::Step;
 
 /// Renders `.build/ansible/ENV-NODE/inventory.json`.
 #[derive(Debug, Clone, Copy)]
@@ -56,24 +55,11 @@ struct SshKeys {
 }
 
 impl Action for InventoryAction {
-    fn name(&self) -> &'static str {
-        "ansible.inventory"
-    }
-
-    fn doc(&self) -> &'static str {
-        "render the inventory of an environment from L2's outputs"
-    }
-
-    fn handoff(&self, _: &Step, _: bool) -> Handoff {
-        Handoff::part(Stage::Ansible).giving(Gives::Inventory)
-    }
-
-    fn inputs(&self) -> schemars::Schema {
-        schemars::schema_for!(Inputs)
-    }
-
-    fn basis(&self, _: &StepContext<'_>) -> Result<Basis, StepError> {
-        Ok(Basis::Never("it is made from the outputs of now"))
+    fn about(&self) -> About {
+        About::of::<Inputs>("ansible.inventory")
+            .doc("render the inventory of an environment from L2's outputs")
+            .hands_on(Handoff::part(Stage::Ansible).giving(Gives::Inventory))
+            .never("it is made from the outputs of now")
     }
 
     /// In a dry run the inventory goes to the run's logs, so that a live run's

@@ -12,7 +12,7 @@ use serde_json::Map;
 use super::events::{CALLBACK, Counts, EventFile, PlaybookEvent, judge};
 use super::site;
 use crate::action::ssh_wait;
-use crate::action::{Action, Basis, ChildExit, ChildSpec, Done, Reads, StepContext};
+use crate::action::{About, Action, Basis, ChildExit, ChildSpec, Done, Reads, StepContext};
 use crate::base::count;
 use crate::diag::StepError;
 use crate::diag::{Exit, hl, say};
@@ -70,12 +70,9 @@ impl Flag {
 }
 
 impl Action for PlaybookAction {
-    fn name(&self) -> &'static str {
-        "ansible.playbook"
-    }
-
-    fn doc(&self) -> &'static str {
-        "run a playbook; every host must end without a failure"
+    fn about(&self) -> About {
+        About::of::<Inputs>("ansible.playbook")
+            .doc("run a playbook; every host must end without a failure")
     }
 
     fn handoff(&self, step: &Step, dry_run: bool) -> Handoff {
@@ -88,10 +85,6 @@ impl Action for PlaybookAction {
         Handoff::part(Stage::Ansible)
             .making(says)
             .giving(Gives::Hosts)
-    }
-
-    fn inputs(&self) -> schemars::Schema {
-        schemars::schema_for!(Inputs)
     }
 
     /// The playbook's whole directory with roles, templates and files beside

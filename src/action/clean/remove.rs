@@ -6,11 +6,11 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use camino::{Utf8Component, Utf8Path, Utf8PathBuf};
-use schemars::{JsonSchema, Schema, schema_for};
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{Surroundings, survey};
-use crate::action::{Action, Basis, Done, Instead, StepContext};
+use crate::action::{About, Action, Done, Instead, StepContext};
 use crate::base::count;
 use crate::diag::StepError;
 use crate::diag::{Exit, Failure};
@@ -30,20 +30,10 @@ struct Inputs {
 }
 
 impl Action for CleanRemove {
-    fn name(&self) -> &'static str {
-        "clean.remove"
-    }
-
-    fn doc(&self) -> &'static str {
-        "remove files and directories that runs made"
-    }
-
-    fn inputs(&self) -> Schema {
-        schema_for!(Inputs)
-    }
-
-    fn basis(&self, _: &StepContext<'_>) -> Result<Basis, StepError> {
-        Ok(Basis::Never("it looks first, and removes what is there"))
+    fn about(&self) -> About {
+        About::of::<Inputs>("clean.remove")
+            .doc("remove files and directories that runs made")
+            .never("it looks first, and removes what is there")
     }
 
     fn preview(&self, ctx: &StepContext<'_>) -> Result<Done, StepError> {

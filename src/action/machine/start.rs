@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::given::{Machine, each, together};
-use crate::action::{Action, Basis, Done, StepContext};
+use crate::action::{About, Action, Done, StepContext};
 use crate::base::count;
 use crate::diag::StepError;
 use crate::pve;
@@ -26,20 +26,10 @@ struct Inputs {
 }
 
 impl Action for VmStart {
-    fn name(&self) -> &'static str {
-        "vm.start"
-    }
-
-    fn doc(&self) -> &'static str {
-        "starts those of the machines that are stopped"
-    }
-
-    fn inputs(&self) -> schemars::Schema {
-        schemars::schema_for!(Inputs)
-    }
-
-    fn basis(&self, _: &StepContext<'_>) -> Result<Basis, StepError> {
-        Ok(Basis::Never("it looks whether they run now"))
+    fn about(&self) -> About {
+        About::of::<Inputs>("vm.start")
+            .doc("starts those of the machines that are stopped")
+            .never("it looks whether they run now")
     }
 
     fn preview(&self, ctx: &StepContext<'_>) -> Result<Done, StepError> {

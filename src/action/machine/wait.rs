@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 
 use super::address::Interfaces;
 use super::given::{Machine, each, together};
-use crate::action::{Action, Basis, Done, StepContext};
+use crate::action::{About, Action, Done, StepContext};
 use crate::base::count;
 use crate::diag::StepError;
 use crate::diag::{Exit, hl};
@@ -51,20 +51,13 @@ enum Answer {
 }
 
 impl Action for VmWait {
-    fn name(&self) -> &'static str {
-        "vm.wait"
-    }
-
-    fn doc(&self) -> &'static str {
-        "waits until every machine's guest agent tells an address; publishes `addresses`, `NAME_ip`, `vm_ip`"
-    }
-
-    fn inputs(&self) -> schemars::Schema {
-        schemars::schema_for!(Inputs)
-    }
-
-    fn basis(&self, _: &StepContext<'_>) -> Result<Basis, StepError> {
-        Ok(Basis::Never("it asks for the addresses of now"))
+    fn about(&self) -> About {
+        About::of::<Inputs>("vm.wait")
+            .doc(
+                "waits until every machine's guest agent tells an address; publishes \
+                 `addresses`, `NAME_ip`, `vm_ip`",
+            )
+            .never("it asks for the addresses of now")
     }
 
     /// Asks once: who does not answer yet is no failure of a dry run.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
-use schemars::{JsonSchema, Schema, schema_for};
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -15,11 +15,10 @@ use super::takeover::take_over;
 use super::variables::{Build, variables};
 use super::workspace::Workspace;
 use crate::action::template::call;
-use crate::action::{Action, Basis, Done, Instead, Reads, StepContext};
+use crate::action::{About, Action, Basis, Done, Instead, Reads, StepContext};
 use crate::diag::StepError;
 use crate::diag::{Advice, Exit, hl, say};
 use crate::handoff::{Handoff, Stage};
-use crate::plan::Step;
 use crate::pve::{BuildAddress, tool_env};
 use crate::templates::pin_in_use;
 use crate::templates::{
@@ -44,20 +43,10 @@ struct Inputs {
 }
 
 impl Action for PackerBuild {
-    fn name(&self) -> &'static str {
-        "packer.build"
-    }
-
-    fn doc(&self) -> &'static str {
-        "build a template with packer; publishes `vmid`, `stamp` and `digest`"
-    }
-
-    fn handoff(&self, _: &Step, _: bool) -> Handoff {
-        Handoff::part(Stage::Templates)
-    }
-
-    fn inputs(&self) -> Schema {
-        schema_for!(Inputs)
+    fn about(&self) -> About {
+        About::of::<Inputs>("packer.build")
+            .doc("build a template with packer; publishes `vmid`, `stamp` and `digest`")
+            .hands_on(Handoff::part(Stage::Templates))
     }
 
     fn basis(&self, ctx: &StepContext<'_>) -> Result<Basis, StepError> {

@@ -16,7 +16,7 @@ use super::half_made::half_made;
 use super::peer;
 use super::remedy::{NAME, Remedy};
 use crate::action::tofu::{Machine, Records, records};
-use crate::action::{Action, Done, Instead, StepContext};
+use crate::action::{About, Action, Done, Instead, StepContext};
 use crate::base::{count, ticked};
 use crate::diag::StepError;
 use crate::diag::{Advice, Exit, say};
@@ -58,20 +58,13 @@ struct Found {
 }
 
 impl Action for Reconcile {
-    fn name(&self) -> &'static str {
-        NAME
-    }
-
-    fn doc(&self) -> &'static str {
-        "checks that what L2 made is still there and answers; fails with the commands that help"
-    }
-
-    fn inputs(&self) -> schemars::Schema {
-        schemars::schema_for!(Inputs)
-    }
-
-    fn reads_only(&self) -> bool {
-        true
+    fn about(&self) -> About {
+        About::of::<Inputs>(NAME)
+            .doc(
+                "checks that what L2 made is still there and answers; fails with the \
+                 commands that help",
+            )
+            .checks()
     }
 
     /// What a live run would stop at is a warning: an earlier step of the plan

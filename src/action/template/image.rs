@@ -2,14 +2,11 @@
 
 use std::time::Duration;
 
-use schemars::{Schema, schema_for};
-
 use super::call::{self, Named};
-use crate::action::{Action, Basis, Done, Instead, StepContext};
+use crate::action::{About, Action, Done, Instead, StepContext};
 use crate::diag::StepError;
 use crate::diag::say;
 use crate::handoff::{Gives, Handoff, Stage};
-use crate::plan::Step;
 use crate::pve::{Client, Download, Error, Upid};
 use crate::templates::ImageSpec;
 use crate::templates::Pin;
@@ -25,26 +22,14 @@ pub struct TemplateImage;
 const DOWNLOAD: Duration = Duration::from_hours(6);
 
 impl Action for TemplateImage {
-    fn name(&self) -> &'static str {
-        "template.image"
-    }
-
-    fn doc(&self) -> &'static str {
-        "bring a template's image to the node, its checksum verified there; publishes `volid` and `checksum`"
-    }
-
-    fn handoff(&self, _: &Step, _: bool) -> Handoff {
-        Handoff::part(Stage::Templates).giving(Gives::Images)
-    }
-
-    fn inputs(&self) -> Schema {
-        schema_for!(Named)
-    }
-
-    fn basis(&self, _: &StepContext<'_>) -> Result<Basis, StepError> {
-        Ok(Basis::Never(
-            "it looks first, and fetches only what is missing",
-        ))
+    fn about(&self) -> About {
+        About::of::<Named>("template.image")
+            .doc(
+                "bring a template's image to the node, its checksum verified there; \
+                 publishes `volid` and `checksum`",
+            )
+            .hands_on(Handoff::part(Stage::Templates).giving(Gives::Images))
+            .never("it looks first, and fetches only what is missing")
     }
 
     fn preview(&self, ctx: &StepContext<'_>) -> Result<Done, StepError> {

@@ -6,19 +6,18 @@ use std::io::{self, Read};
 use std::time::Duration;
 
 use camino::Utf8Path;
-use schemars::{JsonSchema, Schema, schema_for};
+use schemars::JsonSchema;
 use serde::Deserialize;
 use sha2::{Digest, Sha256, Sha512};
 
 use super::call;
 use super::catalog;
 use super::image::{download, is_there};
-use crate::action::{Action, Basis, Done, Instead, StepContext};
+use crate::action::{About, Action, Done, Instead, StepContext};
 use crate::base::hex;
 use crate::diag::Exit;
 use crate::diag::StepError;
 use crate::handoff::{Gives, Handoff, LastStep, Stage};
-use crate::plan::Step;
 use crate::pve::{Client, Download};
 use crate::templates::Iso;
 use crate::templates::Shelf;
@@ -48,28 +47,15 @@ struct Inputs {
 }
 
 impl Action for IsoFetch {
-    fn name(&self) -> &'static str {
-        "iso.fetch"
-    }
-
-    fn doc(&self) -> &'static str {
-        "bring an installer image to the node, verified; publishes `volid`"
-    }
-
-    fn handoff(&self, _: &Step, _: bool) -> Handoff {
-        Handoff::part(Stage::Templates)
-            .making(LastStep::Templates)
-            .giving(Gives::Images)
-    }
-
-    fn inputs(&self) -> Schema {
-        schema_for!(Inputs)
-    }
-
-    fn basis(&self, _: &StepContext<'_>) -> Result<Basis, StepError> {
-        Ok(Basis::Never(
-            "it looks first, and fetches only what is missing",
-        ))
+    fn about(&self) -> About {
+        About::of::<Inputs>("iso.fetch")
+            .doc("bring an installer image to the node, verified; publishes `volid`")
+            .hands_on(
+                Handoff::part(Stage::Templates)
+                    .making(LastStep::Templates)
+                    .giving(Gives::Images),
+            )
+            .never("it looks first, and fetches only what is missing")
     }
 
     fn preview(&self, ctx: &StepContext<'_>) -> Result<Done, StepError> {

@@ -1,15 +1,14 @@
 //! `template.promote` and `template.rollback`: which build is stable, here and
 //! in the node's notes.
 
-use schemars::{JsonSchema, Schema, schema_for};
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::catalog;
-use crate::action::{Action, Done, StepContext};
+use crate::action::{About, Action, Done, StepContext};
 use crate::diag::StepError;
 use crate::diag::{Advice, Exit, did_you_mean, hl, say};
 use crate::handoff::{Gives, Handoff, Stage};
-use crate::plan::Step;
 use crate::pve::Client;
 use crate::templates::Shelf;
 use crate::templates::notes::Notes;
@@ -44,20 +43,10 @@ struct RollbackInputs {
 }
 
 impl Action for TemplatePromote {
-    fn name(&self) -> &'static str {
-        "template.promote"
-    }
-
-    fn doc(&self) -> &'static str {
-        "make one build of a template the stable one"
-    }
-
-    fn handoff(&self, _: &Step, _: bool) -> Handoff {
-        Handoff::part(Stage::Templates).giving(Gives::Images)
-    }
-
-    fn inputs(&self) -> Schema {
-        schema_for!(PromoteInputs)
+    fn about(&self) -> About {
+        About::of::<PromoteInputs>("template.promote")
+            .doc("make one build of a template the stable one")
+            .hands_on(Handoff::part(Stage::Templates).giving(Gives::Images))
     }
 
     fn preview(&self, ctx: &StepContext<'_>) -> Result<Done, StepError> {
@@ -95,20 +84,10 @@ impl TemplatePromote {
 }
 
 impl Action for TemplateRollback {
-    fn name(&self) -> &'static str {
-        "template.rollback"
-    }
-
-    fn doc(&self) -> &'static str {
-        "make the build that was stable before the stable one again"
-    }
-
-    fn handoff(&self, _: &Step, _: bool) -> Handoff {
-        Handoff::part(Stage::Templates).giving(Gives::Images)
-    }
-
-    fn inputs(&self) -> Schema {
-        schema_for!(RollbackInputs)
+    fn about(&self) -> About {
+        About::of::<RollbackInputs>("template.rollback")
+            .doc("make the build that was stable before the stable one again")
+            .hands_on(Handoff::part(Stage::Templates).giving(Gives::Images))
     }
 
     fn preview(&self, ctx: &StepContext<'_>) -> Result<Done, StepError> {

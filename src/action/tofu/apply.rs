@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use camino::Utf8PathBuf;
-use schemars::{JsonSchema, Schema, schema_for};
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -15,7 +15,7 @@ use super::strangers::{Strangers, forget};
 use super::tool::Tool;
 use super::workspace::{Target, Workspace};
 use crate::action;
-use crate::action::{Action, Approval, Basis, Done, Instead, Reads, StepContext};
+use crate::action::{About, Action, Approval, Basis, Done, Instead, Reads, StepContext};
 use crate::diag::{Advice, hl, say};
 use crate::diag::{Cause, StepError};
 use crate::handoff::{Applied, Gives, Handoff, LastStep, Provisioned, Stage};
@@ -73,12 +73,8 @@ impl Job {
 }
 
 impl Action for Apply {
-    fn name(&self) -> &'static str {
-        "tofu.apply"
-    }
-
-    fn doc(&self) -> &'static str {
-        "applies the saved plan that was shown, once"
+    fn about(&self) -> About {
+        About::of::<Inputs>("tofu.apply").doc("applies the saved plan that was shown, once")
     }
 
     fn handoff(&self, _: &Step, dry_run: bool) -> Handoff {
@@ -88,10 +84,6 @@ impl Action for Apply {
         } else {
             apply.making(LastStep::TerraformApply)
         }
-    }
-
-    fn inputs(&self) -> Schema {
-        schema_for!(Inputs)
     }
 
     fn approval(&self, ctx: &StepContext<'_>) -> Result<Option<Approval>, StepError> {

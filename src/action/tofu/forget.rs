@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use schemars::{JsonSchema, Schema, schema_for};
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::outputs;
@@ -12,12 +12,11 @@ use super::records::{Records, records};
 use super::tool::Tool;
 use super::workspace::{self, Target, Workspace};
 use crate::action::reconcile::{Fate, fates};
-use crate::action::{Action, Approval, Done, Instead, StepContext, known_hosts};
+use crate::action::{About, Action, Approval, Done, Instead, StepContext, known_hosts};
 use crate::base::count;
 use crate::diag::StepError;
 use crate::diag::{Exit, hl};
 use crate::handoff::{Handoff, Stage};
-use crate::plan::Step;
 use crate::tofu::files;
 use crate::tofu::state::State;
 
@@ -42,20 +41,10 @@ struct Gone {
 }
 
 impl Action for Forget {
-    fn name(&self) -> &'static str {
-        "tofu.forget"
-    }
-
-    fn doc(&self) -> &'static str {
-        "lets the state forget the machines that are gone from the node"
-    }
-
-    fn handoff(&self, _: &Step, _: bool) -> Handoff {
-        Handoff::part(Stage::Terraform)
-    }
-
-    fn inputs(&self) -> Schema {
-        schema_for!(Inputs)
+    fn about(&self) -> About {
+        About::of::<Inputs>("tofu.forget")
+            .doc("lets the state forget the machines that are gone from the node")
+            .hands_on(Handoff::part(Stage::Terraform))
     }
 
     fn approval(&self, ctx: &StepContext<'_>) -> Result<Option<Approval>, StepError> {

@@ -5,19 +5,18 @@
 use std::collections::BTreeMap;
 
 use camino::{Utf8Path, Utf8PathBuf};
-use schemars::{JsonSchema, Schema, schema_for};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::workspace::Target;
 use crate::action;
-use crate::action::{Action, Basis, Done, Instead, StepContext};
+use crate::action::{About, Action, Done, Instead, StepContext};
 use crate::base::count;
 use crate::diag::StepError;
 use crate::diag::{Advice, Exit, hl, say};
 use crate::handoff::{Gives, Handoff, Machines, Stage, VmInfo};
 use crate::lab::{self, Lab};
-use crate::plan::Step;
 use crate::tofu::state::State;
 use crate::{pve, site};
 
@@ -101,24 +100,11 @@ struct Inputs {
 }
 
 impl Action for ReadOutputs {
-    fn name(&self) -> &'static str {
-        "tofu.outputs"
-    }
-
-    fn doc(&self) -> &'static str {
-        "reads addresses, groups and users of an environment's machines from its state"
-    }
-
-    fn handoff(&self, _: &Step, _: bool) -> Handoff {
-        Handoff::part(Stage::Terraform).giving(Gives::Machines)
-    }
-
-    fn inputs(&self) -> Schema {
-        schema_for!(Inputs)
-    }
-
-    fn basis(&self, _: &StepContext<'_>) -> Result<Basis, StepError> {
-        Ok(Basis::Never("it reads the state of now"))
+    fn about(&self) -> About {
+        About::of::<Inputs>("tofu.outputs")
+            .doc("reads addresses, groups and users of an environment's machines from its state")
+            .hands_on(Handoff::part(Stage::Terraform).giving(Gives::Machines))
+            .never("it reads the state of now")
     }
 
     fn preview(&self, ctx: &StepContext<'_>) -> Result<Done, StepError> {

@@ -4,18 +4,17 @@
 use std::collections::BTreeMap;
 
 use camino::Utf8Path;
-use schemars::{JsonSchema, Schema, schema_for};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::ids;
 use super::workspace::{Target, Workspace};
 use crate::action;
-use crate::action::{Action, Basis, Done, Instead, StepContext};
+use crate::action::{About, Action, Done, Instead, StepContext};
 use crate::diag::StepError;
 use crate::diag::{Advice, Exit, did_you_mean};
 use crate::handoff::{Handoff, Stage};
 use crate::lab::{self, Lab, ssh};
-use crate::plan::Step;
 use crate::site::{self, Env, Ip, Vm};
 use crate::templates;
 use crate::tofu::files;
@@ -72,24 +71,11 @@ struct Template {
 }
 
 impl Action for Tfvars {
-    fn name(&self) -> &'static str {
-        "site.tfvars"
-    }
-
-    fn doc(&self) -> &'static str {
-        "turns site/envs/ENV.yaml into variables for tofu, templates looked up"
-    }
-
-    fn handoff(&self, _: &Step, _: bool) -> Handoff {
-        Handoff::part(Stage::Terraform)
-    }
-
-    fn inputs(&self) -> Schema {
-        schema_for!(Inputs)
-    }
-
-    fn basis(&self, _: &StepContext<'_>) -> Result<Basis, StepError> {
-        Ok(Basis::Never("it looks up the templates of now"))
+    fn about(&self) -> About {
+        About::of::<Inputs>("site.tfvars")
+            .doc("turns site/envs/ENV.yaml into variables for tofu, templates looked up")
+            .hands_on(Handoff::part(Stage::Terraform))
+            .never("it looks up the templates of now")
     }
 
     fn preview(&self, ctx: &StepContext<'_>) -> Result<Done, StepError> {

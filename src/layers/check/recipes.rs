@@ -61,7 +61,7 @@ impl Checker<'_> {
         if let Some(known) = self.schemas.borrow().get(action) {
             return Some(Rc::clone(known));
         }
-        let schema = Rc::new(self.actions.get(action)?.inputs());
+        let schema = Rc::new((self.actions.get(action)?.about().inputs)());
         let mut schemas = self.schemas.borrow_mut();
         schemas.insert(action.to_owned(), Rc::clone(&schema));
         Some(schema)
