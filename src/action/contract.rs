@@ -49,6 +49,22 @@ impl Done {
         }
     }
 
+    /// There was nothing to do, for this reason.
+    pub fn skipped(reason: impl Into<String>) -> Self {
+        Self {
+            instead: Some(Instead::Skipped(reason.into())),
+            ..Self::default()
+        }
+    }
+
+    /// It depends on what only a live run makes, for this reason.
+    pub fn not_planned(reason: impl Into<String>) -> Self {
+        Self {
+            instead: Some(Instead::NotPlanned(reason.into())),
+            ..Self::default()
+        }
+    }
+
     /// Publishes a value for later steps.
     #[must_use]
     pub fn output(mut self, key: &str, value: impl Into<Value>) -> Self {

@@ -10,7 +10,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{About, Action, ChildSpec, Done, Instead, StepContext, known_hosts};
+use super::{About, Action, ChildSpec, Done, StepContext, known_hosts};
 use crate::diag::say;
 use crate::diag::{Cause, StepError};
 use crate::lab::trace::carried;
@@ -53,11 +53,10 @@ impl Action for SshWait {
     fn preview(&self, ctx: &StepContext<'_>) -> Result<Done, StepError> {
         let inputs: Inputs = ctx.inputs()?;
         let count = hosts(&read(ctx, &inputs.inventory)?, &inputs.limit).len();
-        let mut done = Done::new(format!("would wait for {count} hosts"));
-        if count == 0 {
-            done.instead = Some(Instead::NotPlanned("there are no hosts yet".to_owned()));
-        }
-        Ok(done)
+        Ok(match count {
+            0 => Done::not_planned("there are no hosts yet"),
+            count => Done::new(format!("would wait for {count} hosts")),
+        })
     }
 
     fn run(&self, ctx: &StepContext<'_>) -> Result<Done, StepError> {

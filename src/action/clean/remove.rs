@@ -10,7 +10,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{Surroundings, survey};
-use crate::action::{About, Action, Done, Instead, StepContext};
+use crate::action::{About, Action, Done, StepContext};
 use crate::base::count;
 use crate::diag::StepError;
 use crate::diag::{Exit, Failure};
@@ -110,10 +110,7 @@ fn step_error(failure: &Failure) -> StepError {
 
 fn told(verb: &str, remove: &[(Utf8PathBuf, u64)]) -> Done {
     if remove.is_empty() {
-        return Done {
-            instead: Some(Instead::Skipped("there is nothing to remove".to_owned())),
-            ..Done::default()
-        };
+        return Done::skipped("there is nothing to remove");
     }
     let total: u64 = remove.iter().map(|(_, size)| size).sum();
     let paths = count(remove.len(), "path");

@@ -15,7 +15,7 @@ use super::takeover::take_over;
 use super::variables::{Build, variables};
 use super::workspace::Workspace;
 use crate::action::template::call;
-use crate::action::{About, Action, Basis, Done, Instead, Reads, StepContext};
+use crate::action::{About, Action, Basis, Done, Reads, StepContext};
 use crate::diag::StepError;
 use crate::diag::{Advice, Exit, hl, say};
 use crate::handoff::{Handoff, Stage};
@@ -82,10 +82,7 @@ impl Action for PackerBuild {
     fn preview(&self, ctx: &StepContext<'_>) -> Result<Done, StepError> {
         let inputs: Inputs = ctx.inputs()?;
         let reason = format!("would build `{}` on `{}`", inputs.name, inputs.node);
-        Ok(Done {
-            instead: Some(Instead::NotPlanned(reason)),
-            ..Done::default()
-        })
+        Ok(Done::not_planned(reason))
     }
 
     fn run(&self, ctx: &StepContext<'_>) -> Result<Done, StepError> {

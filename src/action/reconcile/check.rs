@@ -16,7 +16,7 @@ use super::half_made::half_made;
 use super::peer;
 use super::remedy::{NAME, Remedy};
 use crate::action::tofu::{Machine, Records, records};
-use crate::action::{About, Action, Done, Instead, StepContext};
+use crate::action::{About, Action, Done, StepContext};
 use crate::base::{count, ticked};
 use crate::diag::StepError;
 use crate::diag::{Advice, Exit, say};
@@ -72,10 +72,7 @@ impl Action for Reconcile {
     fn preview(&self, ctx: &StepContext<'_>) -> Result<Done, StepError> {
         let inputs: Inputs = ctx.inputs()?;
         let Some(found) = look(ctx, &inputs)? else {
-            return Ok(Done {
-                instead: Some(Instead::NotPlanned(none(&inputs) + ", L2 would make them")),
-                ..Done::default()
-            });
+            return Ok(Done::not_planned(none(&inputs) + ", L2 would make them"));
         };
         let mut done = Done::new(summary(&found));
         let [again, _] = Remedy::new(&inputs.env, &inputs.node).help();

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::address;
 use crate::action;
-use crate::action::{Done, Instead, StepContext};
+use crate::action::{Done, StepContext};
 use crate::base::count;
 use crate::diag::StepError;
 use crate::diag::{Advice, Exit};
@@ -95,10 +95,7 @@ pub(super) fn site(ctx: &StepContext<'_>, env: &str) -> Result<Done, StepError> 
         // The lab may be for templates alone.
         Err(failure) if failure.exit == Exit::Unknown && env == ctx.lab.config.lab.env => {
             let reason = format!("there is no environment `{env}` for L2 to make");
-            Ok(Done {
-                instead: Some(Instead::Skipped(reason)),
-                ..Done::default()
-            })
+            Ok(Done::skipped(reason))
         }
         Err(failure) => Err(failure.into()),
     }

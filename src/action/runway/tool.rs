@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::version::Version;
-use crate::action::{About, Action, Captured, ChildSpec, Done, Instead, StepContext};
+use crate::action::{About, Action, Captured, ChildSpec, Done, StepContext};
 use crate::diag::Exit;
 use crate::diag::StepError;
 use crate::handoff::{Gives, Handoff, Stage};
@@ -47,9 +47,7 @@ impl Action for ToolCheck {
     fn run(&self, ctx: &StepContext<'_>) -> Result<Done, StepError> {
         let inputs: Inputs = ctx.inputs()?;
         if let Some(reason) = not_needed(ctx, &inputs.tool) {
-            let mut done = Done::new(reason.clone());
-            done.instead = Some(Instead::Skipped(reason));
-            return Ok(done);
+            return Ok(Done::skipped(reason));
         }
         check(ctx, &inputs)
             .map(|done| done.changed(false))

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::call::{self, Named};
-use crate::action::{About, Action, Done, Instead, StepContext};
+use crate::action::{About, Action, Done, StepContext};
 use crate::diag::StepError;
 use crate::diag::say;
 use crate::handoff::{Gives, Handoff, Stage};
@@ -49,13 +49,10 @@ impl Action for TemplateImage {
             Pin::read(store.dir())?.as_ref(),
         )?
         else {
-            return Ok(Done {
-                instead: Some(Instead::NotPlanned(format!(
-                    "would look {} up in {} and let the node download it",
-                    image.url, image.sums
-                ))),
-                ..Done::default()
-            });
+            return Ok(Done::not_planned(format!(
+                "would look {} up in {} and let the node download it",
+                image.url, image.sums
+            )));
         };
         let place = Place::of(ctx, &inputs.node, image, &pin);
         let there = place.is_there(&ctx.pve()?)?;
@@ -241,12 +238,9 @@ fn installer(ctx: &StepContext<'_>, node: &str, name: &str) -> Result<Done, Step
     let missing = || StepError::new(format!("there is no stable ISO `{name}`"));
     let Some(iso) = stable_iso(&ctx.lab.paths, name)? else {
         if ctx.dry_run {
-            return Ok(Done {
-                instead: Some(Instead::NotPlanned(
-                    ctx.text(say("needs ").hl(format!("l1-iso {name}"))),
-                )),
-                ..Done::default()
-            });
+            return Ok(Done::not_planned(
+                ctx.text(say("needs ").hl(format!("l1-iso {name}"))),
+            ));
         }
         return Err(missing().help(bring));
     };

@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256, Sha512};
 use super::call;
 use super::catalog;
 use super::image::{download, is_there};
-use crate::action::{About, Action, Done, Instead, StepContext};
+use crate::action::{About, Action, Done, StepContext};
 use crate::base::hex;
 use crate::diag::Exit;
 use crate::diag::StepError;
@@ -68,10 +68,7 @@ impl Action for IsoFetch {
         };
         let Some(pin) = pin else {
             let sums = iso.spec.sums.unwrap_or_default();
-            return Ok(Done {
-                instead: Some(Instead::NotPlanned(format!("would look it up in {sums}"))),
-                ..Done::default()
-            });
+            return Ok(Done::not_planned(format!("would look it up in {sums}")));
         };
         let (storage, volid) = place(ctx, &iso, &pin);
         let there = is_there(&ctx.pve()?, &inputs.node, &storage, "iso", &volid)?;

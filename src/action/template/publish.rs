@@ -7,7 +7,7 @@ use serde::Deserialize;
 use super::call;
 use super::catalog;
 use super::promote::promote;
-use crate::action::{About, Action, Basis, Done, Instead, Reads, StepContext};
+use crate::action::{About, Action, Basis, Done, Reads, StepContext};
 use crate::diag::StepError;
 use crate::diag::{Exit, say};
 use crate::handoff::{Gives, Handoff, Stage};
@@ -58,10 +58,7 @@ impl Action for TemplatePublish {
     }
 
     fn preview(&self, _ctx: &StepContext<'_>) -> Result<Done, StepError> {
-        Ok(Done {
-            instead: Some(Instead::NotPlanned("there is no build yet".to_owned())),
-            ..Done::default()
-        })
+        Ok(Done::not_planned("there is no build yet"))
     }
 
     fn run(&self, ctx: &StepContext<'_>) -> Result<Done, StepError> {

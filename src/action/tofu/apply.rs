@@ -15,7 +15,7 @@ use super::strangers::{Strangers, forget};
 use super::tool::Tool;
 use super::workspace::{Target, Workspace};
 use crate::action;
-use crate::action::{About, Action, Approval, Basis, Done, Instead, Reads, StepContext};
+use crate::action::{About, Action, Approval, Basis, Done, Reads, StepContext};
 use crate::diag::{Advice, hl, say};
 use crate::diag::{Cause, StepError};
 use crate::handoff::{Applied, Gives, Handoff, LastStep, Provisioned, Stage};
@@ -160,10 +160,7 @@ impl Action for Apply {
 }
 
 fn unchanged(ctx: &StepContext<'_>, target: &Target, state: &State) -> Done {
-    let done = Done {
-        instead: Some(Instead::Skipped("no changes".to_owned())),
-        ..Done::new("no changes").changed(false)
-    };
+    let done = Done::skipped("no changes").changed(false);
     provisioned(done, state, &order(ctx, target))
 }
 

@@ -12,7 +12,7 @@ use super::records::{Records, records};
 use super::tool::Tool;
 use super::workspace::{self, Target, Workspace};
 use crate::action::reconcile::{Fate, fates};
-use crate::action::{About, Action, Approval, Done, Instead, StepContext, known_hosts};
+use crate::action::{About, Action, Approval, Done, StepContext, known_hosts};
 use crate::base::count;
 use crate::diag::StepError;
 use crate::diag::{Exit, hl};
@@ -185,10 +185,7 @@ fn gone(ctx: &StepContext<'_>, target: &Target) -> Result<Vec<Gone>, StepError> 
 
 fn done(gone: &[Gone], verb: &str) -> Done {
     if gone.is_empty() {
-        return Done {
-            instead: Some(Instead::Skipped("nothing is gone".to_owned())),
-            ..Done::new("nothing is gone").changed(false)
-        };
+        return Done::skipped("nothing is gone").changed(false);
     }
     Done::new(format!("{verb} {}", count(gone.len(), "machine")))
         .changed(true)

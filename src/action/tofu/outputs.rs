@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::workspace::Target;
 use crate::action;
-use crate::action::{About, Action, Done, Instead, StepContext};
+use crate::action::{About, Action, Done, StepContext};
 use crate::base::count;
 use crate::diag::StepError;
 use crate::diag::{Advice, Exit, hl, say};
@@ -113,10 +113,7 @@ impl Action for ReadOutputs {
         let state = State::read(&ctx.lab.paths.tofu_state(&key).join("terraform.tfstate"))?;
         if state.vms.is_empty() {
             let reason = format!("`{key}` has no machines yet, which L2 would make");
-            return Ok(Done {
-                instead: Some(Instead::NotPlanned(reason)),
-                ..Done::default()
-            });
+            return Ok(Done::not_planned(reason));
         }
         let outputs = collect(&target, &state, &addresses, &last(ctx.lab, &key))
             .map_err(|gap| gap.into_error(ctx, &target.env))?;

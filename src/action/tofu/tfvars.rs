@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::ids;
 use super::workspace::{Target, Workspace};
 use crate::action;
-use crate::action::{About, Action, Done, Instead, StepContext};
+use crate::action::{About, Action, Done, StepContext};
 use crate::diag::StepError;
 use crate::diag::{Advice, Exit, did_you_mean};
 use crate::handoff::{Handoff, Stage};
@@ -258,10 +258,7 @@ fn not_built(
     if ctx.dry_run {
         files::remove_dir(&space.build)?;
         let reason = format!("needs {word} {names}, which L1 would build");
-        return Ok(Done {
-            instead: Some(Instead::NotPlanned(reason)),
-            ..Done::default()
-        });
+        return Ok(Done::not_planned(reason));
     }
     let is = if missing.len() == 1 { "is" } else { "are" };
     let mut error = StepError::new(format!("{word} {names} {is} not built"));
