@@ -116,8 +116,8 @@ impl Script {
 /// The script's file, inside the layer's folder `layers/ID` or `layers/ID-NAME`.
 fn script(ctx: &StepContext<'_>, file: &Utf8Path) -> Result<Utf8PathBuf, StepError> {
     let wrong = |message: String| StepError::new(message).exit(Exit::Definition);
-    let id = ctx.step.layer.as_deref().unwrap_or_default();
-    let folder = folder(&ctx.lab.paths.layers(), id).ok_or_else(|| {
+    let folder = ctx.layer_dir().ok_or_else(|| {
+        let id = ctx.step.layer.as_deref().unwrap_or_default();
         wrong(format!(
             "layer `{id}` has no folder to look for `{file}` in"
         ))
@@ -136,16 +136,6 @@ fn script(ctx: &StepContext<'_>, file: &Utf8Path) -> Result<Utf8PathBuf, StepErr
         );
     }
     Ok(real)
-}
-
-fn folder(layers: &Utf8Path, id: &str) -> Option<Utf8PathBuf> {
-    let entries = layers.read_dir_utf8().ok()?;
-    let mut names: Vec<_> = entries
-        .filter_map(|entry| Some(entry.ok()?.file_name().to_owned()))
-        .filter(|name| name.split('-').next() == Some(id))
-        .collect();
-    names.sort_unstable();
-    names.first().map(|name| layers.join(name))
 }
 
 fn spec(

@@ -9,6 +9,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::site::{self, Variables};
+use crate::action::tofu::outputs_file;
 use crate::action::{About, Action, Done, StepContext};
 use crate::base::count;
 use crate::diag::StepError;
@@ -84,13 +85,7 @@ impl Action for InventoryAction {
 fn render(ctx: &StepContext<'_>, dir: &Utf8Path, may_be_empty: bool) -> Result<Done, StepError> {
     let inputs: Inputs = ctx.inputs()?;
     let key = format!("{}-{}", inputs.env, inputs.node);
-    let outputs = ctx
-        .lab
-        .paths
-        .build()
-        .join("l2")
-        .join(&key)
-        .join("outputs.json");
+    let outputs = outputs_file(ctx.lab, &key);
     let vms = match std::fs::read_to_string(&outputs) {
         Ok(text) => parse(&text).map_err(|error| {
             StepError::new(format!(

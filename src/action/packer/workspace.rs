@@ -11,7 +11,7 @@ use crate::action::{Captured, ChildSpec, StepContext};
 use crate::diag::Exit;
 use crate::diag::StepError;
 use crate::lab;
-use crate::templates::Template;
+use crate::templates::{Template, built};
 
 /// It stops and deletes the machine that it builds on before it ends.
 const GRACE: Duration = Duration::from_mins(10);
@@ -19,7 +19,7 @@ const GRACE: Duration = Duration::from_mins(10);
 /// The directories of one template.
 #[derive(Debug, Clone)]
 pub(super) struct Workspace {
-    /// `.build/l1/NAME`
+    /// `.build/templates/NAME`
     dir: Utf8PathBuf,
     /// packer's working directory: a copy of the template's files.
     files: Utf8PathBuf,
@@ -37,7 +37,7 @@ impl Workspace {
                 .logs(ctx.run_id)
                 .join(format!("packer-{}", template.name))
         } else {
-            paths.build().join("l1").join(&template.name)
+            built(paths).join(&template.name)
         };
         let workspace = Self {
             files: dir.join("files"),

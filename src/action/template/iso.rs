@@ -20,10 +20,10 @@ use crate::diag::StepError;
 use crate::handoff::{Gives, Handoff, LastStep, Stage};
 use crate::pve::{Client, Download};
 use crate::templates::Iso;
-use crate::templates::Shelf;
 use crate::templates::Web;
 use crate::templates::{IsoManifest, Record, Stamp, VERSION};
 use crate::templates::{Pin, pin};
+use crate::templates::{Shelf, built};
 
 /// `iso.fetch`
 #[derive(Debug, Clone, Copy)]
@@ -226,7 +226,7 @@ fn upload(
     let real = path
         .canonicalize_utf8()
         .map_err(|error| StepError::io("read", &path, &error))?;
-    let dir = ctx.lab.paths.build().join("l1");
+    let dir = built(&ctx.lab.paths);
     crate::lab::create_dir(&dir)?;
     let dir = tempfile::Builder::new()
         .prefix("upload-")

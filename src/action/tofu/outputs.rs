@@ -1,5 +1,5 @@
 //! `tofu.outputs`: what L3 and L4 need to know of each machine, in
-//! `.build/l2/ENV-NODE/outputs.json`. It is read from the state file itself, so
+//! `.build/tofu/ENV-NODE/outputs.json`. It is read from the state file itself, so
 //! that it can be had again after `hl clean`, without tofu and without the node.
 
 use std::collections::BTreeMap;
@@ -9,7 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::workspace::Target;
+use super::workspace::{Target, built, module};
 use crate::action;
 use crate::action::{About, Action, Done, StepContext};
 use crate::base::count;
@@ -54,9 +54,9 @@ pub struct Machine {
     pub user: String,
 }
 
-/// `.build/l2/KEY/outputs.json`
+/// `.build/tofu/KEY/outputs.json`
 pub fn file(lab: &Lab, key: &str) -> Utf8PathBuf {
-    lab.paths.build().join("l2").join(key).join("outputs.json")
+    built(&lab.paths).join(key).join("outputs.json")
 }
 
 /// Reads an `outputs.json`.
@@ -142,8 +142,8 @@ impl Action for ReadOutputs {
         let outputs = collect(&target, &state, &addresses, &last(ctx.lab, &key))
             .map_err(|gap| gap.into_error(ctx, &target.env))?;
         let path = write(ctx.lab, &key, &outputs)?;
-        // The layers above only use them.
-        if ctx.step.layer.as_deref() == Some("l2") {
+        // Layers without a module only use them.
+        if module(ctx).is_some_and(|module| module.is_dir()) {
             let width = outputs.vms.keys().map(String::len).max().unwrap_or(0);
             for (name, vm) in &outputs.vms {
                 ctx.note(format!(
