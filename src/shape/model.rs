@@ -131,15 +131,6 @@ pub const fn required<N: Copy>(name: &'static str, shape: Shape<N>, doc: &'stati
     }
 }
 
-/// The keys of a [`Record`], each with its doc comment: `key` or `required`, its
-/// name and what its value may be.
-macro_rules! keys {
-    ($($(#[doc = $doc:literal])+ $kind:ident $name:literal: $shape:expr,)+) => {
-        &[$($kind($name, $shape, concat!($($doc),+).trim_ascii())),+]
-    };
-}
-pub(crate) use keys;
-
 impl<N> Record<N> {
     /// The key of that name.
     pub(super) fn key(&self, name: &str) -> Option<&'static Key<N>> {
