@@ -6,6 +6,7 @@
 
 mod about;
 mod ansible;
+mod at_once;
 mod basis;
 pub mod clean;
 mod command;
@@ -14,6 +15,7 @@ mod contract;
 mod exec;
 mod fault;
 pub mod known_hosts;
+mod limit;
 mod machine;
 mod packer;
 mod probe;

@@ -2,7 +2,6 @@
 //! that is known. A key is learnt at first contact and never again.
 
 use std::net::{IpAddr, SocketAddr, TcpStream};
-use std::thread;
 use std::time::{Duration, Instant};
 
 use camino::Utf8Path;
@@ -10,10 +9,11 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::at_once::at_once;
+use super::limit::is_meant;
 use super::{About, Action, ChildSpec, Done, StepContext, known_hosts};
 use crate::diag::say;
 use crate::diag::{Cause, StepError};
-use crate::lab::trace::carried;
 
 /// How long a booting machine may take.
 const PATIENCE: Duration = Duration::from_mins(10);
@@ -72,18 +72,8 @@ impl Action for SshWait {
             .as_str()
             .map(str::to_owned);
         ctx.progress(format!("waiting for {} hosts", hosts.len()));
-        let results: Vec<Result<(), StepError>> = thread::scope(|scope| {
-            let waiting: Vec<_> = hosts
-                .iter()
-                .map(|host| scope.spawn(carried(|| wait(ctx, host, identity.as_deref()))))
-                .collect();
-            waiting
-                .into_iter()
-                .map(|w| {
-                    w.join()
-                        .unwrap_or_else(|_| Err(StepError::new("a check ended badly")))
-                })
-                .collect()
+        let results = at_once(&hosts, hosts.len(), |host| {
+            wait(ctx, host, identity.as_deref())
         });
         let mut failed: Vec<StepError> = results.into_iter().filter_map(Result::err).collect();
         let Some(mut first) = failed.pop() else {
@@ -132,28 +122,13 @@ fn read(ctx: &StepContext<'_>, inventory: &str) -> Result<Value, StepError> {
 
 fn hosts(inventory: &Value, limit: &str) -> Vec<Host> {
     let all = &inventory["all"];
-    let wanted: Vec<&str> = limit
-        .split(',')
-        .map(str::trim)
-        .filter(|word| !word.is_empty())
-        .collect();
-    let plain = wanted.iter().all(|word| {
-        word.chars()
-            .all(|c| c.is_alphanumeric() || "-_.".contains(c))
-    });
     let in_group = |host: &str, group: &str| all["children"][group]["hosts"].get(host).is_some();
     let empty = serde_json::Map::new();
     all["hosts"]
         .as_object()
         .unwrap_or(&empty)
         .iter()
-        .filter(|(name, _)| {
-            wanted.is_empty()
-                || !plain
-                || wanted
-                    .iter()
-                    .any(|w| w == name || *w == "all" || in_group(name, w))
-        })
+        .filter(|(name, _)| is_meant(limit, name, |group| in_group(name, group)))
         .filter_map(|(name, vars)| {
             let address = vars["ansible_host"].as_str()?.parse().ok()?;
             Some(Host {

@@ -5,7 +5,8 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::given::{Machine, each, together};
+use super::given::{AT_ONCE, Machine, together};
+use crate::action::at_once::at_once;
 use crate::action::{About, Action, Done, StepContext};
 use crate::base::count;
 use crate::diag::StepError;
@@ -47,10 +48,9 @@ fn all(ctx: &StepContext<'_>, start: bool) -> Result<Done, StepError> {
         return Ok(Done::new("no machines").changed(false));
     }
     let client = ctx.pve()?;
-    let asked: Vec<&Machine> = vms.iter().collect();
     let mut started = 0;
     let mut failures = Vec::new();
-    for answer in each(&asked, |vm| one(ctx, &client, vm, start)) {
+    for answer in at_once(&vms, AT_ONCE, |vm| one(ctx, &client, vm, start)) {
         match answer {
             Ok(true) => started += 1,
             Ok(false) => {}

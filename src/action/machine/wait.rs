@@ -9,7 +9,8 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::address::Interfaces;
-use super::given::{Machine, each, together};
+use super::given::{AT_ONCE, Machine, together};
+use crate::action::at_once::at_once;
 use crate::action::{About, Action, Done, StepContext};
 use crate::base::count;
 use crate::diag::StepError;
@@ -146,7 +147,7 @@ fn wait(
 }
 
 fn round(client: &pve::Client, vms: &[&Machine]) -> Vec<Result<Answer, StepError>> {
-    each(vms, |vm| ask(client, vm))
+    at_once(vms, AT_ONCE, |vm| ask(client, vm))
 }
 
 fn ask(client: &pve::Client, vm: &Machine) -> Result<Answer, StepError> {

@@ -15,6 +15,7 @@ use super::fate::{Fate, fates};
 use super::half_made::half_made;
 use super::peer;
 use super::remedy::{NAME, Remedy};
+use crate::action::limit::is_meant;
 use crate::action::tofu::{Machine, Records, records};
 use crate::action::{About, Action, Done, StepContext};
 use crate::base::{count, ticked};
@@ -152,7 +153,10 @@ fn look(ctx: &StepContext<'_>, inputs: &Inputs) -> Result<Option<Found>, StepErr
     }
     let wanted: BTreeMap<&str, &Machine> = machines
         .iter()
-        .filter(|(name, machine)| is_wanted(name, &machine.groups, &inputs.limit))
+        .filter(|(name, machine)| {
+            let in_group = |group: &str| machine.groups.iter().any(|own| own == group);
+            is_meant(&inputs.limit, name, in_group)
+        })
         .map(|(name, machine)| (name.as_str(), machine))
         .collect();
     if wanted.is_empty() && !machines.is_empty() {
@@ -241,23 +245,6 @@ fn is_fresh(written: Option<SystemTime>) -> bool {
         .is_some_and(|age| age < FRESH)
 }
 
-/// As `ssh.wait` takes it.
-fn is_wanted(name: &str, groups: &[String], limit: &str) -> bool {
-    let words = || {
-        limit
-            .split(',')
-            .map(str::trim)
-            .filter(|word| !word.is_empty())
-    };
-    let plain = |word: &str| {
-        word.chars()
-            .all(|c| c.is_alphanumeric() || "-_.".contains(c))
-    };
-    words().next().is_none()
-        || !words().all(plain)
-        || words().any(|word| word == name || word == "all" || groups.iter().any(|g| g == word))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -317,21 +304,6 @@ mod tests {
             assert_eq!((good, booting), (0, 0));
             assert!(wrong.starts_with("`web-1` (VM 5101 on `pve`) "), "{wrong}");
             assert!(wrong.contains(says), "{wrong}");
-        }
-    }
-
-    #[test]
-    fn only_those_that_the_run_is_limited_to_are_asked() {
-        let groups = ["web".to_owned()];
-        for (limit, is) in [
-            ("", true),
-            ("web", true),
-            ("web-1, app", true),
-            ("all", true),
-            ("all:!web", true),
-            ("app-1", false),
-        ] {
-            assert_eq!(is_wanted("web-1", &groups, limit), is, "{limit}");
         }
     }
 }

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::time::Duration;
 
+use crate::action::at_once::at_once;
 use crate::action::probe::refusal_counts;
 use crate::action::{ChildSpec, StepContext};
 use crate::diag::StepError;
@@ -276,18 +277,8 @@ fn addresses(
             (before != Some(after)).then_some((change.name.as_str(), cidr.address.into()))
         })
         .collect();
-    let answers: Vec<bool> = std::thread::scope(|scope| {
-        let probes: Vec<_> = wanted
-            .iter()
-            .map(|(_, address)| {
-                scope
-                    .spawn(move || answers(SocketAddr::new(*address, 22), refusal_counts(*address)))
-            })
-            .collect();
-        let joined = probes
-            .into_iter()
-            .map(|probe| probe.join().unwrap_or(false));
-        joined.collect()
+    let answers = at_once(&wanted, wanted.len(), |(_, address)| {
+        answers(SocketAddr::new(*address, 22), refusal_counts(*address))
     });
     for ((name, address), answered) in wanted.iter().zip(answers) {
         let answered = answered || (refusal_counts(*address) && pings(ctx, *address));
