@@ -58,6 +58,15 @@ pub enum Kind {
     Forget,
 }
 
+/// What is said of each kind, before the apply and after it.
+const WORDS: [(Kind, &str, &str); 5] = [
+    (Kind::Add, "to add", "added"),
+    (Kind::Change, "to change", "changed"),
+    (Kind::Replace, "to replace", "replaced"),
+    (Kind::Destroy, "to destroy", "destroyed"),
+    (Kind::Forget, "to forget", "forgotten"),
+];
+
 /// What matters of a VM in a plan or a state.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Vm {
@@ -206,22 +215,25 @@ impl Summary {
         changes.map(|change| change.name.as_str()).collect()
     }
 
-    /// `1 to add, 2 to change, 0 to replace, 1 to destroy`; zeros left out.
+    /// `1 to add, 2 to change, 1 to destroy`; zeros are left out.
     pub fn counts(&self) -> String {
-        let parts: Vec<String> = [
-            (Kind::Add, "to add"),
-            (Kind::Change, "to change"),
-            (Kind::Replace, "to replace"),
-            (Kind::Destroy, "to destroy"),
-            (Kind::Forget, "to forget"),
-        ]
-        .into_iter()
-        .map(|(kind, word)| (self.of(kind).count(), word))
-        .filter(|(count, _)| *count > 0)
-        .map(|(count, word)| format!("{count} {word}"))
-        .collect();
+        self.counted(false, "no changes")
+    }
+
+    /// The same when it was applied: `2 added, 1 destroyed`.
+    pub fn applied(&self) -> String {
+        self.counted(true, "no changes, outputs brought up to date")
+    }
+
+    fn counted(&self, applied: bool, none: &str) -> String {
+        let parts = WORDS.iter().filter_map(|(kind, planned, done)| {
+            let count = self.of(*kind).count();
+            let word = if applied { done } else { planned };
+            (count > 0).then(|| format!("{count} {word}"))
+        });
+        let parts: Vec<String> = parts.collect();
         if parts.is_empty() {
-            return "no changes".to_owned();
+            return none.to_owned();
         }
         parts.join(", ")
     }

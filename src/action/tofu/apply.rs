@@ -25,8 +25,8 @@ use crate::plan::Step;
 use crate::site;
 use crate::tofu::events::Events;
 use crate::tofu::state::State;
+use crate::tofu::summary::Summary;
 use crate::tofu::{files, files::Once};
-use crate::tofu::{summary::Kind, summary::Summary};
 
 /// `tofu.apply`
 #[derive(Debug, Clone, Copy)]
@@ -141,7 +141,7 @@ impl Action for Apply {
         Strangers::end(&job.space)?;
         match result {
             Ok(()) => {
-                let mut done = Done::new(counts(&job.summary)).changed(!job.summary.is_empty());
+                let mut done = Done::new(job.summary.applied()).changed(!job.summary.is_empty());
                 done.warnings = events.warnings.iter().map(Advice::from).collect();
                 Ok(provisioned(done, &after, &order(ctx, &job.target))
                     .output("state", job.space.state.as_str())
@@ -270,26 +270,6 @@ fn approval(summary: &Summary, target: &Target) -> Option<Approval> {
         type_word: (!losses.is_empty()).then(|| env.clone()),
         exact: json!([env, node, summary.exact]),
     })
-}
-
-/// `2 added, 1 destroyed`
-fn counts(summary: &Summary) -> String {
-    let parts: Vec<String> = [
-        (Kind::Add, "added"),
-        (Kind::Change, "changed"),
-        (Kind::Replace, "replaced"),
-        (Kind::Destroy, "destroyed"),
-        (Kind::Forget, "forgotten"),
-    ]
-    .into_iter()
-    .map(|(kind, word)| (summary.of(kind).count(), word))
-    .filter(|(count, _)| *count > 0)
-    .map(|(count, word)| format!("{count} {word}"))
-    .collect();
-    if parts.is_empty() {
-        return "no changes, outputs brought up to date".to_owned();
-    }
-    parts.join(", ")
 }
 
 /// The error with what tofu said, and what helps.

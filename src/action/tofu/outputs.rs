@@ -41,11 +41,13 @@ pub struct Machine {
     /// Where it is reached: its fixed address, else the first it reported.
     pub address: String,
     /// All IPv4 addresses that it reported, loopback left out.
+    #[serde(default)]
     pub addresses: Vec<String>,
     /// MAC addresses.
     #[serde(default)]
     pub macs: Vec<String>,
     /// Groups in the inventory.
+    #[serde(default)]
     pub groups: Vec<String>,
     /// Tags on the node.
     #[serde(default)]
@@ -239,23 +241,6 @@ fn agent(client: &pve::Client, node: &str, vmid: u32) -> String {
     }
 }
 
-/// Output `vms` of the module, one machine.
-#[derive(Deserialize)]
-struct Raw {
-    vmid: u32,
-    node: String,
-    address: String,
-    #[serde(default)]
-    addresses: Vec<String>,
-    #[serde(default)]
-    macs: Vec<String>,
-    #[serde(default)]
-    groups: Vec<String>,
-    #[serde(default)]
-    tags: Vec<String>,
-    user: String,
-}
-
 /// The machines of the state. An address that a machine told now stands for
 /// what the state remembers; of a machine that tells none any more, as it is
 /// stopped, the one that was handed on `before` is kept.
@@ -265,47 +250,30 @@ pub(super) fn collect(
     told: &BTreeMap<String, Vec<String>>,
     before: &BTreeMap<String, Machine>,
 ) -> Result<Outputs, Gap> {
-    let raw = state.outputs.get("vms").cloned().unwrap_or_default();
-    let raw: BTreeMap<String, Raw> = serde_json::from_value(raw).unwrap_or_default();
-    let unknown = state.vms.keys().filter(|name| !raw.contains_key(*name));
+    // The module's output `vms`; there an address has its prefix, or is `dhcp`.
+    let vms = state.outputs.get("vms").cloned().unwrap_or_default();
+    let mut vms: BTreeMap<String, Machine> = serde_json::from_value(vms).unwrap_or_default();
+    let unknown = state.vms.keys().filter(|name| !vms.contains_key(*name));
     let unfinished: Vec<String> = unknown.cloned().collect();
     if !unfinished.is_empty() {
         return Err(Gap::Unfinished(unfinished));
     }
     let mut silent = Vec::new();
-    let mut vms = BTreeMap::new();
-    for (name, mut vm) in raw {
-        if let Some(now) = told.get(&name).filter(|now| !now.is_empty()) {
+    for (name, vm) in &mut vms {
+        if let Some(now) = told.get(name).filter(|now| !now.is_empty()) {
             vm.addresses.clone_from(now);
         } else if vm.addresses.is_empty()
-            && let Some(old) = before.get(&name).filter(|old| old.vmid == vm.vmid)
+            && let Some(old) = before.get(name).filter(|old| old.vmid == vm.vmid)
         {
             vm.addresses.clone_from(&old.addresses);
         }
-        let fixed = vm
-            .address
-            .split_once('/')
-            .map(|(address, _)| address.to_owned());
         // Behind an exit code of 0 there may be no address at all: the agent
         // did not answer in time, or may not be asked (measured).
-        let Some(first) = vm.addresses.first() else {
-            silent.push((name, vm.vmid, vm.node));
-            continue;
-        };
-        let address = fixed.unwrap_or_else(|| first.clone());
-        vms.insert(
-            name,
-            Machine {
-                vmid: vm.vmid,
-                node: vm.node,
-                address,
-                addresses: vm.addresses,
-                macs: vm.macs,
-                groups: vm.groups,
-                tags: vm.tags,
-                user: vm.user,
-            },
-        );
+        match (vm.address.split_once('/'), vm.addresses.first()) {
+            (_, None) => silent.push((name.clone(), vm.vmid, vm.node.clone())),
+            (Some((fixed, _)), _) => vm.address = fixed.to_owned(),
+            (None, Some(first)) => vm.address.clone_from(first),
+        }
     }
     if !silent.is_empty() {
         return Err(Gap::Silent(silent));
