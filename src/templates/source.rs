@@ -27,13 +27,10 @@ pub struct TemplateSpec {
     /// User that packer logs in as; cloud-init makes it.
     pub guest_user: String,
     /// Folder of the packer files, relative to the template's; its own when absent.
-    #[serde(default)]
     pub packer: Option<String>,
     /// Made from a vendor's cloud image.
-    #[serde(default)]
     pub image: Option<ImageSpec>,
     /// Or from an installer.
-    #[serde(default)]
     pub iso: Option<IsoUse>,
     /// The machine that is built on.
     pub machine: MachineSpec,
@@ -78,16 +75,12 @@ pub struct IsoSpec {
     /// One line for people.
     pub description: String,
     /// `https://...`; a `*` in the last part stands for what the sums file names.
-    #[serde(default)]
     pub url: Option<String>,
     /// The vendor's list of checksums, `https://...`.
-    #[serde(default)]
     pub sums: Option<String>,
     /// A local file instead, relative to the lab.
-    #[serde(default)]
     pub file: Option<String>,
     /// What its checksum must be: `sha256:...` or `sha512:...`.
-    #[serde(default)]
     pub checksum: Option<String>,
     /// Name on the node; ends in `.iso`.
     pub stored_as: String,

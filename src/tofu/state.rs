@@ -47,11 +47,10 @@ struct Resource {
     instances: Vec<Instance>,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
+#[serde(default)]
 struct Instance {
-    #[serde(default)]
     index_key: Value,
-    #[serde(default)]
     attributes: Value,
 }
 

@@ -121,15 +121,12 @@ impl Vm {
     }
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
+#[serde(default)]
 struct Plan {
-    #[serde(default)]
     resource_changes: Vec<ResourceChange>,
-    #[serde(default)]
     output_changes: BTreeMap<String, Actions>,
-    #[serde(default)]
     errored: bool,
-    #[serde(default)]
     variables: Value,
 }
 
@@ -143,7 +140,6 @@ struct ResourceChange {
     #[serde(default)]
     index: Value,
     change: Delta,
-    #[serde(default)]
     action_reason: Option<String>,
 }
 
@@ -206,6 +202,12 @@ impl Summary {
         self.changes
             .iter()
             .filter(move |change| change.kind == kind)
+    }
+
+    /// The machines that it makes, new or again.
+    pub fn made(&self) -> impl Iterator<Item = (&Change, &Vm)> {
+        let changes = self.of(Kind::Add).chain(self.of(Kind::Replace));
+        changes.filter_map(|change| Some((change, change.after.as_ref()?)))
     }
 
     /// What is lost: destroyed, or destroyed and made again.

@@ -37,13 +37,11 @@ struct Inputs {
 /// One virtual machine in L2's outputs.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 struct Vm {
-    #[serde(default)]
     address: Option<String>,
     #[serde(default)]
     addresses: Vec<String>,
     #[serde(default)]
     groups: Vec<String>,
-    #[serde(default)]
     user: Option<String>,
 }
 

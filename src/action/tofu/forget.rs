@@ -83,11 +83,7 @@ impl Action for Forget {
         if gone.is_empty() {
             return Ok(done(&gone, "forgot"));
         }
-        if !space.is_prepared() {
-            return Err(StepError::new("the tofu module is not ready")
-                .exit(Exit::Definition)
-                .help("put a step with `use = \"tofu.init\"` before this one"));
-        }
+        space.expect_prepared()?;
         // The state is about to lose the addresses of machines that do not run.
         let before = match records(ctx, &target.env, &target.node)? {
             Records::Known { machines, .. } => machines,

@@ -46,14 +46,17 @@ pub(super) fn fill(
         taken.extend(other.vms.values().filter_map(|vm| vm.vmid));
     }
     taken.extend(planned(&built(&ctx.lab.paths), key));
-    choose(env, &mut taken, |id| {
-        // What the token may not see is not listed, but its id is taken.
-        match client.get::<serde_json::Value>("cluster/nextid", &[("vmid", &id.to_string())]) {
-            Ok(_) => Ok(true),
-            Err(pve::Error::Api { status: 400, .. }) => Ok(false),
-            Err(error) => Err(error.into()),
-        }
-    })
+    choose(env, &mut taken, |id| is_free(&client, id))
+}
+
+/// Whether no machine has an id: what the token may not see is not listed, but
+/// its id is taken.
+pub(super) fn is_free(client: &pve::Client, id: u32) -> Result<bool, StepError> {
+    match client.get::<serde_json::Value>("cluster/nextid", &[("vmid", &id.to_string())]) {
+        Ok(_) => Ok(true),
+        Err(pve::Error::Api { status: 400, .. }) => Ok(false),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Ids of machines that exist stay.

@@ -122,7 +122,6 @@ struct Finding {
     summary: String,
     #[serde(default)]
     detail: String,
-    #[serde(default)]
     range: Option<Range>,
 }
 

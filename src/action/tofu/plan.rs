@@ -126,11 +126,7 @@ impl Action for MakePlan {
 fn plan(ctx: &StepContext<'_>) -> Result<(Workspace, Summary), StepError> {
     let inputs: Inputs = ctx.inputs()?;
     let space = Workspace::of(ctx, &inputs.target)?;
-    if !space.is_prepared() {
-        return Err(StepError::new("the tofu module is not ready")
-            .exit(Exit::Definition)
-            .help("put a step with `use = \"tofu.init\"` before this one"));
-    }
+    space.expect_prepared()?;
     let state = State::read(&space.state)?;
     for name in inputs.replaced() {
         if !state.vms.contains_key(name) {

@@ -164,9 +164,14 @@ impl Workspace {
         Ok(())
     }
 
-    /// Whether `prepare` and `init` were done here.
-    pub(super) fn is_prepared(&self) -> bool {
-        self.module.is_dir() && self.data.is_dir()
+    /// Refuses to go on where `prepare` and `init` were not done.
+    pub(super) fn expect_prepared(&self) -> Result<(), StepError> {
+        if self.module.is_dir() && self.data.is_dir() {
+            return Ok(());
+        }
+        Err(StepError::new("the tofu module is not ready")
+            .exit(Exit::Definition)
+            .help("put a step with `use = \"tofu.init\"` before this one"))
     }
 
     /// A tofu that runs in the copy.
