@@ -192,10 +192,8 @@ impl Run<'_> {
         let names = [build_name.as_str(), template_name.as_str()];
         let crash = self.workspace.crash();
         let ended = outcome.and_then(|outcome| outcome.check("packer build"));
-        if let Err(mut error) = ended {
-            for help in advice(&seen, &self.address, crash.as_deref()) {
-                error = error.help(help);
-            }
+        if let Err(error) = ended {
+            let error = error.helps(advice(&seen, &self.address, crash.as_deref()));
             return Err(name_orphans(ctx, error, &names));
         }
         // From here on packer is content, which proves nothing.

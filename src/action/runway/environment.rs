@@ -6,8 +6,8 @@ use super::address;
 use crate::action;
 use crate::action::{Done, StepContext};
 use crate::base::count;
+use crate::diag::Exit;
 use crate::diag::StepError;
-use crate::diag::{Advice, Exit};
 use crate::pve::rights::Objects;
 use crate::pve::{self, Settings};
 use crate::site;
@@ -76,9 +76,7 @@ pub(super) fn check(ctx: &StepContext<'_>) -> Result<Done, StepError> {
             ),
         }));
     }
-    let mut error = StepError::new(parts.join("; "));
-    error.help = help.iter().map(Advice::from).collect();
-    Err(error)
+    Err(StepError::new(parts.join("; ")).helps(help))
 }
 
 /// The environment's machines, and what they need of the node.

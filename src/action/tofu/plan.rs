@@ -130,15 +130,12 @@ fn plan(ctx: &StepContext<'_>) -> Result<(Workspace, Summary), StepError> {
     let state = State::read(&space.state)?;
     for name in inputs.replaced() {
         if !state.vms.contains_key(name) {
-            let mut error = StepError::new(format!(
+            return Err(StepError::new(format!(
                 "`{name}` cannot be replaced: `{}` has no such machine",
                 space.key
             ))
-            .exit(Exit::Unknown);
-            if let Some(help) = did_you_mean(name, state.vms.keys().map(String::as_str)) {
-                error = error.help(help);
-            }
-            return Err(error);
+            .exit(Exit::Unknown)
+            .helps(did_you_mean(name, state.vms.keys().map(String::as_str))));
         }
     }
     let tool = Tool::find(ctx)?;

@@ -194,15 +194,12 @@ fn stable(
     if defined.contains(image) {
         return Ok(Err(error.help));
     }
-    let mut unknown = StepError::new(format!(
+    Err(StepError::new(format!(
         "`{}` wants template `{image}`, which the lab does not define",
         vm.name
     ))
-    .exit(Exit::Definition);
-    if let Some(help) = did_you_mean(image, defined.iter().map(String::as_str)) {
-        unknown = unknown.help(help);
-    }
-    Err(unknown)
+    .exit(Exit::Definition)
+    .helps(did_you_mean(image, defined.iter().map(String::as_str))))
 }
 
 /// The template that an existing machine was made from: what L1 wrote may be
@@ -261,9 +258,6 @@ fn not_built(
         return Ok(Done::not_planned(reason));
     }
     let is = if missing.len() == 1 { "is" } else { "are" };
-    let mut error = StepError::new(format!("{word} {names} {is} not built"));
-    for help in missing.values().flatten() {
-        error = error.help(help.clone());
-    }
-    Err(error)
+    let error = StepError::new(format!("{word} {names} {is} not built"));
+    Err(error.helps(missing.values().flatten().cloned()))
 }
