@@ -17,7 +17,10 @@ const TABLE: &[(&str, &[&str])] = &[
     ("handoff", &["diag", "plan", "lab"]),
     ("tofu", &["diag"]),
     ("templates", &["base", "diag", "shape", "lab", "pve"]),
-    ("legacy", &["diag", "plan", "lab", "runs", "handoff"]),
+    (
+        "legacy",
+        &["base", "diag", "plan", "lab", "runs", "handoff"],
+    ),
     (
         "action",
         &[

@@ -10,16 +10,7 @@ use crate::plan::StepId;
 
 /// The first stop. `steps` are the running steps without a child.
 pub(super) fn first(deeds: &[Deed], steps: &[StepId], finally: bool) -> String {
-    let mut waits: Vec<String> = deeds
-        .iter()
-        .map(|deed| {
-            format!(
-                "{}, which may take up to {}",
-                name(&deed.child),
-                short_duration(deed.child.grace)
-            )
-        })
-        .collect();
+    let mut waits: Vec<String> = deeds.iter().map(patience).collect();
     waits.extend(steps.iter().map(|step| format!("step `{step}`")));
     let mut text = if waits.is_empty() {
         "stopping, nothing new is started".to_owned()
@@ -103,16 +94,7 @@ pub(super) fn timeout(deeds: &[Deed]) -> String {
     if deeds.is_empty() {
         return "its time is over, it is asked to stop".to_owned();
     }
-    let names: Vec<String> = deeds
-        .iter()
-        .map(|deed| {
-            format!(
-                "{}, which may take up to {}",
-                name(&deed.child),
-                short_duration(deed.child.grace)
-            )
-        })
-        .collect();
+    let names: Vec<String> = deeds.iter().map(patience).collect();
     format!("its time is over, waiting for {}", names.join(", "))
 }
 
@@ -131,6 +113,11 @@ pub(super) fn overdue(deed: &Deed) -> String {
             short_duration(deed.child.grace)
         ),
     }
+}
+
+fn patience(deed: &Deed) -> String {
+    let grace = short_duration(deed.child.grace);
+    format!("{}, which may take up to {grace}", name(&deed.child))
 }
 
 fn name(child: &Child) -> String {

@@ -232,11 +232,7 @@ fn stop(process: Process) {
 
 fn notice(left: &[Survivor], interrupt: bool, waited: Option<Duration>) -> Notice {
     let names = names(left);
-    let still = if left.len() == 1 {
-        "still runs"
-    } else {
-        "still run"
-    };
+    let still = still(left);
     let message = match (waited, interrupt) {
         (Some(waited), _) => {
             format!("{names} {still}, waited {} so far", short_duration(waited))
@@ -253,11 +249,7 @@ fn notice(left: &[Survivor], interrupt: bool, waited: Option<Duration>) -> Notic
 }
 
 fn given_up(left: &[Survivor], signal: Signal) -> Failure {
-    let still = if left.len() == 1 {
-        "still runs"
-    } else {
-        "still run"
-    };
+    let still = still(left);
     let pids: Vec<String> = left.iter().map(|s| format!("-{}", s.process.pid)).collect();
     Failure::message(
         signal.into(),
@@ -268,6 +260,13 @@ fn given_up(left: &[Survivor], signal: Signal) -> Failure {
         "`kill -INT -- {}` asks once, as Ctrl-C would have",
         pids.join(" ")
     ))
+}
+
+fn still(left: &[Survivor]) -> &'static str {
+    match left {
+        [_] => "still runs",
+        _ => "still run",
+    }
 }
 
 fn names(left: &[Survivor]) -> String {
