@@ -15,7 +15,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("site", &["base", "diag", "shape", "lab"]),
     ("runs", &["base", "diag", "plan", "lab"]),
     ("handoff", &["diag", "plan", "lab"]),
-    ("tofu", &["diag"]),
+    ("tofu", &["base", "diag"]),
     ("templates", &["base", "diag", "shape", "lab", "pve"]),
     (
         "legacy",

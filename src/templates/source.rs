@@ -3,12 +3,12 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::ErrorKind;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::table;
+use crate::base::if_there;
 use crate::diag::{Diagnostic, Exit, Failure, Source, did_you_mean};
 use crate::lab::Paths;
 use crate::shape::{self, Node};
@@ -263,11 +263,7 @@ fn walk(
     prefix: &str,
     files: &mut BTreeMap<String, Utf8PathBuf>,
 ) -> std::io::Result<()> {
-    let entries = match dir.read_dir_utf8() {
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
-        other => other?,
-    };
-    for entry in entries {
+    for entry in if_there(dir.read_dir_utf8())?.into_iter().flatten() {
         let entry = entry?;
         let name = entry.file_name();
         // What editors, packer and Finder leave behind.

@@ -11,7 +11,7 @@ use serde::Deserialize;
 
 use super::{Surroundings, survey};
 use crate::action::{About, Action, Done, StepContext};
-use crate::base::count;
+use crate::base::{count, if_there};
 use crate::diag::StepError;
 use crate::diag::{Exit, Failure};
 
@@ -120,10 +120,8 @@ fn told(verb: &str, remove: &[(Utf8PathBuf, u64)]) -> Done {
 /// Removes a file, a link, or a directory with all that is in it. Directories
 /// that are ours and closed are opened first (guests of a rehearsal leave such).
 fn take_away(path: &Path) -> io::Result<()> {
-    let meta = match fs::symlink_metadata(path) {
-        Ok(meta) => meta,
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(error),
+    let Some(meta) = if_there(fs::symlink_metadata(path))? else {
+        return Ok(());
     };
     if !meta.is_dir() {
         return fs::remove_file(path);

@@ -8,6 +8,7 @@ use std::time::Duration;
 use camino::Utf8PathBuf;
 
 use crate::action::{Captured, ChildSpec, StepContext};
+use crate::base::if_there;
 use crate::diag::Exit;
 use crate::diag::StepError;
 use crate::lab;
@@ -71,12 +72,8 @@ impl Workspace {
     /// packer adds to one that is there.
     pub(super) fn manifest(&self, stamp: &str) -> Result<Utf8PathBuf, StepError> {
         let path = self.dir.join(format!("packer-{stamp}.json"));
-        match fs::remove_file(&path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                Err(StepError::io("remove", &path, &error))
-            }
-            _ => Ok(path),
-        }
+        if_there(fs::remove_file(&path)).map_err(|error| StepError::io("remove", &path, &error))?;
+        Ok(path)
     }
 
     /// A packer that works in the copy, with these variables.
