@@ -88,3 +88,34 @@ pub fn builtin() -> Registry {
         .with(VmStart)
         .with(VmWait)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::handoff::{Handoff, assumed};
+    use crate::plan::Step;
+
+    /// The tests of `handoff` run plans of made-up steps.
+    #[test]
+    fn the_actions_hand_on_what_the_tests_of_handoff_assume() {
+        let registry = builtin();
+        for (input, dry_run) in [
+            ("", false),
+            ("", true),
+            ("check", false),
+            ("destroy", false),
+        ] {
+            let mut steps: Vec<Step> = registry.names().map(|name| Step::new(name, name)).collect();
+            for step in &mut steps {
+                step.with.insert(input.to_owned(), true.into());
+            }
+            let plan = Plan::new("all", steps);
+            let mut expected = assumed(&plan, dry_run);
+            expected.retain(|_, handoff| *handoff != Handoff::default());
+            assert!(!expected.is_empty());
+            let mut said = registry.handoffs(&plan, dry_run);
+            said.retain(|step, _| expected.contains_key(step));
+            assert_eq!(said, expected, "{input} {dry_run}");
+        }
+    }
+}
