@@ -11,13 +11,14 @@ use crate::base::quoted;
 use crate::diag::Exit;
 use crate::diag::StepError;
 
-/// Runs a program with arguments. No shell is between.
+/// Runs what is not of `hl`.
 #[derive(Debug, Clone, Copy)]
-pub struct Command;
-
-/// Runs a file of the layer's folder.
-#[derive(Debug, Clone, Copy)]
-pub struct Script;
+pub enum Program {
+    /// `command`: a program with arguments. No shell is between.
+    Command,
+    /// `script`: a file of the layer's folder.
+    Script,
+}
 
 /// Inputs of `command`.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -54,62 +55,47 @@ struct ScriptInputs {
     env: BTreeMap<String, String>,
 }
 
-impl Action for Command {
+impl Action for Program {
     fn about(&self) -> About {
-        About::of::<CommandInputs>("command")
-            .doc("run a program with arguments, without a shell")
-            .unlimited()
-    }
-
-    fn basis(&self, ctx: &StepContext<'_>) -> Result<Basis, StepError> {
-        Ok(Basis::On(reads(ctx, &Self::spec(ctx)?)))
-    }
-
-    fn preview(&self, ctx: &StepContext<'_>) -> Result<Done, StepError> {
-        Ok(show(ctx, &Self::spec(ctx)?))
-    }
-
-    fn run(&self, ctx: &StepContext<'_>) -> Result<Done, StepError> {
-        run(ctx, &Self::spec(ctx)?)
-    }
-}
-
-impl Command {
-    fn spec(ctx: &StepContext<'_>) -> Result<ChildSpec, StepError> {
-        let inputs: CommandInputs = ctx.inputs()?;
-        let Some((program, args)) = inputs.argv.split_first() else {
-            let error = StepError::new("`argv` is empty, expected a program and its arguments");
-            return Err(error.exit(Exit::Definition));
+        let about = match self {
+            Self::Command => About::of::<CommandInputs>("command")
+                .doc("run a program with arguments, without a shell"),
+            Self::Script => About::of::<ScriptInputs>("script")
+                .doc("run an executable file of the layer's folder"),
         };
-        Ok(spec(program, args, inputs.cwd, inputs.env))
-    }
-}
-
-impl Action for Script {
-    fn about(&self) -> About {
-        About::of::<ScriptInputs>("script")
-            .doc("run an executable file of the layer's folder")
-            .unlimited()
+        about.unlimited()
     }
 
     fn basis(&self, ctx: &StepContext<'_>) -> Result<Basis, StepError> {
-        Ok(Basis::On(reads(ctx, &Self::spec(ctx)?)))
+        Ok(Basis::On(reads(ctx, &self.spec(ctx)?)))
     }
 
     fn preview(&self, ctx: &StepContext<'_>) -> Result<Done, StepError> {
-        Ok(show(ctx, &Self::spec(ctx)?))
+        Ok(show(ctx, &self.spec(ctx)?))
     }
 
     fn run(&self, ctx: &StepContext<'_>) -> Result<Done, StepError> {
-        run(ctx, &Self::spec(ctx)?)
+        run(ctx, &self.spec(ctx)?)
     }
 }
 
-impl Script {
-    fn spec(ctx: &StepContext<'_>) -> Result<ChildSpec, StepError> {
-        let inputs: ScriptInputs = ctx.inputs()?;
-        let file = script(ctx, &inputs.file)?;
-        Ok(spec(file.as_str(), &inputs.args, inputs.cwd, inputs.env))
+impl Program {
+    fn spec(self, ctx: &StepContext<'_>) -> Result<ChildSpec, StepError> {
+        match self {
+            Self::Command => {
+                let inputs: CommandInputs = ctx.inputs()?;
+                let Some((program, args)) = inputs.argv.split_first() else {
+                    let empty = "`argv` is empty, expected a program and its arguments";
+                    return Err(StepError::new(empty).exit(Exit::Definition));
+                };
+                Ok(spec(program, args, inputs.cwd, inputs.env))
+            }
+            Self::Script => {
+                let inputs: ScriptInputs = ctx.inputs()?;
+                let file = script(ctx, &inputs.file)?;
+                Ok(spec(file.as_str(), &inputs.args, inputs.cwd, inputs.env))
+            }
+        }
     }
 }
 

@@ -161,6 +161,9 @@ pub trait Action: Send + Sync {
     /// Dry run: validates and reads, changes nothing.
     fn preview(&self, ctx: &StepContext<'_>) -> Result<Done, StepError>;
 
-    /// Does it.
-    fn run(&self, ctx: &StepContext<'_>) -> Result<Done, StepError>;
+    /// Does it. What only looks, or works on files of its own, does no more than
+    /// in a dry run.
+    fn run(&self, ctx: &StepContext<'_>) -> Result<Done, StepError> {
+        self.preview(ctx)
+    }
 }

@@ -30,7 +30,7 @@ pub mod tofu;
 pub use about::About;
 pub use ansible::{InventoryAction, PlaybookAction};
 pub use basis::{Basis, Reads};
-pub use command::{Command, Script};
+pub use command::Program;
 pub use context::{Emit, StepContext};
 pub use contract::{Action, Approval, Done, Instead};
 pub use exec::{Captured, ChildExit, ChildOutcome, ChildSpec, Exec, Line, Stop};

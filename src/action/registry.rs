@@ -6,11 +6,10 @@ use super::clean::CleanRemove;
 use super::reconcile::Reconcile;
 use super::runway::{PveAccess, PveCheck, ToolCheck};
 use super::template::{
-    IsoFetch, TemplateCheck, TemplateImage, TemplatePromote, TemplatePrune, TemplatePublish,
-    TemplateRollback,
+    Choose, IsoFetch, TemplateCheck, TemplateImage, TemplatePrune, TemplatePublish,
 };
 use super::{
-    Action, Command, InventoryAction, PackerBuild, PackerValidate, PlaybookAction, Script, SshWait,
+    Action, InventoryAction, PackerBuild, PackerValidate, PlaybookAction, Program, SshWait,
     VmStart, VmWait, tofu,
 };
 use crate::handoff::Handoffs;
@@ -63,21 +62,21 @@ pub fn builtin() -> Registry {
         .with(PveAccess)
         .with(PveCheck)
         .with(ToolCheck)
-        .with(Command)
+        .with(Program::Command)
         .with(InventoryAction)
         .with(IsoFetch)
         .with(PackerBuild)
         .with(PackerValidate)
         .with(PlaybookAction)
         .with(Reconcile)
-        .with(Script)
+        .with(Program::Script)
         .with(SshWait)
         .with(TemplateCheck)
         .with(TemplateImage)
-        .with(TemplatePromote)
+        .with(Choose::Promote)
         .with(TemplatePrune)
         .with(TemplatePublish)
-        .with(TemplateRollback)
+        .with(Choose::Rollback)
         .with(tofu::Tfvars)
         .with(tofu::Init)
         .with(tofu::Validate)

@@ -44,9 +44,6 @@ impl Action for Fake {
     fn preview(&self, ctx: &StepContext<'_>) -> Result<Done, StepError> {
         (self.act)(ctx)
     }
-    fn run(&self, ctx: &StepContext<'_>) -> Result<Done, StepError> {
-        (self.act)(ctx)
-    }
 }
 
 pub(super) fn fake(

@@ -29,10 +29,6 @@ impl Action for PackerValidate {
     fn preview(&self, ctx: &StepContext<'_>) -> Result<Done, StepError> {
         validate(ctx)
     }
-
-    fn run(&self, ctx: &StepContext<'_>) -> Result<Done, StepError> {
-        validate(ctx)
-    }
 }
 
 fn validate(ctx: &StepContext<'_>) -> Result<Done, StepError> {

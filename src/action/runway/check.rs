@@ -70,10 +70,6 @@ impl Action for PveCheck {
     }
 
     fn preview(&self, ctx: &StepContext<'_>) -> Result<Done, StepError> {
-        self.run(ctx)
-    }
-
-    fn run(&self, ctx: &StepContext<'_>) -> Result<Done, StepError> {
         let inputs: Inputs = ctx.inputs()?;
         let done = match inputs.check {
             Check::Environment => environment::check(ctx),

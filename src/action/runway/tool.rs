@@ -41,10 +41,6 @@ impl Action for ToolCheck {
     }
 
     fn preview(&self, ctx: &StepContext<'_>) -> Result<Done, StepError> {
-        self.run(ctx)
-    }
-
-    fn run(&self, ctx: &StepContext<'_>) -> Result<Done, StepError> {
         let inputs: Inputs = ctx.inputs()?;
         if let Some(reason) = not_needed(ctx, &inputs.tool) {
             return Ok(Done::skipped(reason));

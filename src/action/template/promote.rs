@@ -16,13 +16,14 @@ use crate::templates::{Entry, Known};
 use crate::templates::{Manifest, Stamp};
 use crate::templates::{node, node::Found};
 
-/// `template.promote`
+/// Chooses the stable build of a template.
 #[derive(Debug, Clone, Copy)]
-pub struct TemplatePromote;
-
-/// `template.rollback`
-#[derive(Debug, Clone, Copy)]
-pub struct TemplateRollback;
+pub enum Choose {
+    /// `template.promote`
+    Promote,
+    /// `template.rollback`
+    Rollback,
+}
 
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -42,24 +43,35 @@ struct RollbackInputs {
     name: String,
 }
 
-impl Action for TemplatePromote {
+impl Action for Choose {
     fn about(&self) -> About {
-        About::of::<PromoteInputs>("template.promote")
-            .doc("make one build of a template the stable one")
-            .hands_on(Handoff::part(Stage::Templates).giving(Gives::Images))
+        let about = match self {
+            Self::Promote => About::of::<PromoteInputs>("template.promote")
+                .doc("make one build of a template the stable one"),
+            Self::Rollback => About::of::<RollbackInputs>("template.rollback")
+                .doc("make the build that was stable before the stable one again"),
+        };
+        about.hands_on(Handoff::part(Stage::Templates).giving(Gives::Images))
     }
 
     fn preview(&self, ctx: &StepContext<'_>) -> Result<Done, StepError> {
-        Self::apply(ctx, false)
+        self.apply(ctx, false)
     }
 
     fn run(&self, ctx: &StepContext<'_>) -> Result<Done, StepError> {
-        Self::apply(ctx, true)
+        self.apply(ctx, true)
     }
 }
 
-impl TemplatePromote {
-    fn apply(ctx: &StepContext<'_>, write: bool) -> Result<Done, StepError> {
+impl Choose {
+    fn apply(self, ctx: &StepContext<'_>, write: bool) -> Result<Done, StepError> {
+        match self {
+            Self::Promote => Self::named(ctx, write),
+            Self::Rollback => Self::back(ctx, write),
+        }
+    }
+
+    fn named(ctx: &StepContext<'_>, write: bool) -> Result<Done, StepError> {
         let inputs: PromoteInputs = ctx.inputs()?;
         choose(ctx, &inputs.name, (write, false), |known| {
             let stamps = known.entries.iter().map(|e| e.manifest.stamp.as_str());
@@ -81,26 +93,8 @@ impl TemplatePromote {
                 })
         })
     }
-}
 
-impl Action for TemplateRollback {
-    fn about(&self) -> About {
-        About::of::<RollbackInputs>("template.rollback")
-            .doc("make the build that was stable before the stable one again")
-            .hands_on(Handoff::part(Stage::Templates).giving(Gives::Images))
-    }
-
-    fn preview(&self, ctx: &StepContext<'_>) -> Result<Done, StepError> {
-        Self::apply(ctx, false)
-    }
-
-    fn run(&self, ctx: &StepContext<'_>) -> Result<Done, StepError> {
-        Self::apply(ctx, true)
-    }
-}
-
-impl TemplateRollback {
-    fn apply(ctx: &StepContext<'_>, write: bool) -> Result<Done, StepError> {
+    fn back(ctx: &StepContext<'_>, write: bool) -> Result<Done, StepError> {
         let inputs: RollbackInputs = ctx.inputs()?;
         choose(ctx, &inputs.name, (write, true), |known| {
             known.before_stable().ok_or_else(|| {

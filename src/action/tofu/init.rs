@@ -28,10 +28,6 @@ impl Action for Init {
     }
 
     fn preview(&self, ctx: &StepContext<'_>) -> Result<Done, StepError> {
-        self.run(ctx)
-    }
-
-    fn run(&self, ctx: &StepContext<'_>) -> Result<Done, StepError> {
         let space = Workspace::of(ctx, &ctx.inputs()?)?;
         let tool = Tool::find(ctx)?;
         space.prepare(ctx, &tool)?;
@@ -159,10 +155,6 @@ impl Action for Validate {
     }
 
     fn preview(&self, ctx: &StepContext<'_>) -> Result<Done, StepError> {
-        self.run(ctx)
-    }
-
-    fn run(&self, ctx: &StepContext<'_>) -> Result<Done, StepError> {
         let target: Target = ctx.inputs()?;
         let space = Workspace::of(ctx, &target)?;
         let tool = Tool::find(ctx)?;

@@ -79,10 +79,6 @@ impl Action for Tfvars {
     }
 
     fn preview(&self, ctx: &StepContext<'_>) -> Result<Done, StepError> {
-        self.run(ctx)
-    }
-
-    fn run(&self, ctx: &StepContext<'_>) -> Result<Done, StepError> {
         let inputs: Inputs = ctx.inputs()?;
         let space = Workspace::of(ctx, &inputs.target)?;
         let state = State::read(&space.state)?;
