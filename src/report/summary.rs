@@ -2,7 +2,7 @@
 
 use super::tally::{of_layer, span};
 use super::{Paint, Palette};
-use crate::base::short_duration;
+use crate::base::{count, short_duration};
 use crate::plan::{Ended, Outcome, Plan, RunInfo, Status, Step, TEXT, Tally, wrap};
 
 /// The summary of a finished run, for people, in lines of `width` columns.
@@ -166,27 +166,26 @@ fn counts(steps: &[Ended<'_>], dry_run: bool) -> String {
         .count();
     let warnings: usize = steps.iter().map(|e| e.end.warnings.len()).sum();
     let mut parts = Vec::new();
-    for (count, word) in [
-        (
-            of(Status::Succeeded),
-            if dry_run { "planned" } else { "done" },
-        ),
-        (changed, if dry_run { "would change" } else { "changed" }),
+    let [done, does] = if dry_run {
+        ["planned", "would change"]
+    } else {
+        ["done", "changed"]
+    };
+    for (number, word) in [
+        (of(Status::Succeeded), done),
+        (changed, does),
         (of(Status::Skipped), "skipped"),
         (of(Status::NotPlanned), "not planned"),
         (of(Status::Failed), "failed"),
         (of(Status::Cancelled), "cancelled"),
         (of(Status::Blocked), "not run"),
     ] {
-        if count > 0 {
-            parts.push(format!("{count} {word}"));
+        if number > 0 {
+            parts.push(format!("{number} {word}"));
         }
     }
     if warnings > 0 {
-        parts.push(format!(
-            "{warnings} {}",
-            if warnings == 1 { "warning" } else { "warnings" }
-        ));
+        parts.push(count(warnings, "warning"));
     }
     if parts.is_empty() {
         "nothing was run".to_owned()
