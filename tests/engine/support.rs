@@ -6,7 +6,7 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use camino::Utf8PathBuf;
-use hl::action::{About, Action, Approval, ChildSpec, Command, Done, Registry, StepContext};
+use hl::action::{About, Action, Approval, ChildSpec, Done, Program, Registry, StepContext};
 use hl::base::Watch;
 use hl::diag::Failure;
 use hl::diag::StepError;
@@ -128,7 +128,7 @@ impl World {
                 paths: Paths::live(root),
                 config: Config::default(),
             },
-            registry: Registry::default().with(sh()).with(Command),
+            registry: Registry::default().with(sh()).with(Program::Command),
             env: Environment::default(),
             redactor: Redactor::default(),
             approver: Says(true, Mutex::default(), Mutex::default()),
