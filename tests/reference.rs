@@ -93,12 +93,13 @@ fn actions_are_documented_as_they_are() {
     let mut page = "# Actions\n\nWhat a step can `use`, written by a test from the code. Inputs go into `with`.\n".to_owned();
     for name in registry.names() {
         let action = registry.get(name).unwrap();
-        let schema = serde_json::to_value(action.inputs()).unwrap();
+        let about = action.about();
+        let schema = serde_json::to_value((about.inputs)()).unwrap();
         write!(
             page,
             "\n## {name}\n\n{}.{}\n",
-            action.doc(),
-            if action.reads_only() {
+            about.doc,
+            if about.reads_only {
                 " Changes nothing."
             } else {
                 ""

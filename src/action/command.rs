@@ -3,21 +3,22 @@
 use std::collections::BTreeMap;
 
 use camino::{Utf8Path, Utf8PathBuf};
-use schemars::{JsonSchema, Schema, schema_for};
+use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{Action, Basis, ChildSpec, Done, Reads, StepContext};
+use super::{About, Action, Basis, ChildSpec, Done, Reads, StepContext};
 use crate::base::quoted;
 use crate::diag::Exit;
 use crate::diag::StepError;
 
-/// Runs a program with arguments. No shell is between.
+/// Runs what is not of `hl`.
 #[derive(Debug, Clone, Copy)]
-pub struct Command;
-
-/// Runs a file of the layer's folder.
-#[derive(Debug, Clone, Copy)]
-pub struct Script;
+pub enum Program {
+    /// `command`: a program with arguments. No shell is between.
+    Command,
+    /// `script`: a file of the layer's folder.
+    Script,
+}
 
 /// Inputs of `command`.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -54,90 +55,55 @@ struct ScriptInputs {
     env: BTreeMap<String, String>,
 }
 
-impl Action for Command {
-    fn name(&self) -> &'static str {
-        "command"
-    }
-
-    fn doc(&self) -> &'static str {
-        "run a program with arguments, without a shell"
-    }
-
-    fn is_limited(&self) -> bool {
-        false
-    }
-
-    fn inputs(&self) -> Schema {
-        schema_for!(CommandInputs)
-    }
-
-    fn basis(&self, ctx: &StepContext<'_>) -> Result<Basis, StepError> {
-        Ok(Basis::On(reads(ctx, &Self::spec(ctx)?)))
-    }
-
-    fn preview(&self, ctx: &StepContext<'_>) -> Result<Done, StepError> {
-        Ok(show(ctx, &Self::spec(ctx)?))
-    }
-
-    fn run(&self, ctx: &StepContext<'_>) -> Result<Done, StepError> {
-        run(ctx, &Self::spec(ctx)?)
-    }
-}
-
-impl Command {
-    fn spec(ctx: &StepContext<'_>) -> Result<ChildSpec, StepError> {
-        let inputs: CommandInputs = ctx.inputs()?;
-        let Some((program, args)) = inputs.argv.split_first() else {
-            let error = StepError::new("`argv` is empty, expected a program and its arguments");
-            return Err(error.exit(Exit::Definition));
+impl Action for Program {
+    fn about(&self) -> About {
+        let about = match self {
+            Self::Command => About::of::<CommandInputs>("command")
+                .doc("run a program with arguments, without a shell"),
+            Self::Script => About::of::<ScriptInputs>("script")
+                .doc("run an executable file of the layer's folder"),
         };
-        Ok(spec(program, args, inputs.cwd, inputs.env))
-    }
-}
-
-impl Action for Script {
-    fn name(&self) -> &'static str {
-        "script"
-    }
-
-    fn doc(&self) -> &'static str {
-        "run an executable file of the layer's folder"
-    }
-
-    fn is_limited(&self) -> bool {
-        false
-    }
-
-    fn inputs(&self) -> Schema {
-        schema_for!(ScriptInputs)
+        about.unlimited()
     }
 
     fn basis(&self, ctx: &StepContext<'_>) -> Result<Basis, StepError> {
-        Ok(Basis::On(reads(ctx, &Self::spec(ctx)?)))
+        Ok(Basis::On(reads(ctx, &self.spec(ctx)?)))
     }
 
     fn preview(&self, ctx: &StepContext<'_>) -> Result<Done, StepError> {
-        Ok(show(ctx, &Self::spec(ctx)?))
+        Ok(show(ctx, &self.spec(ctx)?))
     }
 
     fn run(&self, ctx: &StepContext<'_>) -> Result<Done, StepError> {
-        run(ctx, &Self::spec(ctx)?)
+        run(ctx, &self.spec(ctx)?)
     }
 }
 
-impl Script {
-    fn spec(ctx: &StepContext<'_>) -> Result<ChildSpec, StepError> {
-        let inputs: ScriptInputs = ctx.inputs()?;
-        let file = script(ctx, &inputs.file)?;
-        Ok(spec(file.as_str(), &inputs.args, inputs.cwd, inputs.env))
+impl Program {
+    fn spec(self, ctx: &StepContext<'_>) -> Result<ChildSpec, StepError> {
+        match self {
+            Self::Command => {
+                let inputs: CommandInputs = ctx.inputs()?;
+                let Some((program, args)) = inputs.argv.split_first() else {
+                    let empty = "`argv` is empty, expected a program and its arguments";
+                    return Err(StepError::new(empty).exit(Exit::Definition));
+                };
+                Ok(spec(program, args, inputs.cwd, inputs.env))
+            }
+            Self::Script => {
+                let inputs: ScriptInputs = ctx.inputs()?;
+                let file = script(ctx, &inputs.file)?;
+                Ok(spec(file.as_str(), &inputs.args, inputs.cwd, inputs.env))
+            }
+        }
     }
 }
 
 /// The script's file, inside the layer's folder `layers/ID` or `layers/ID-NAME`.
 fn script(ctx: &StepContext<'_>, file: &Utf8Path) -> Result<Utf8PathBuf, StepError> {
     let wrong = |message: String| StepError::new(message).exit(Exit::Definition);
-    let id = ctx.step.layer.as_deref().unwrap_or_default();
-    let folder = folder(&ctx.lab.paths.layers(), id).ok_or_else(|| {
+    let folder = ctx.layer_dir().ok_or_else(|| {
+        let id = ctx.step.layer.as_deref().unwrap_or_default();
         wrong(format!(
             "layer `{id}` has no folder to look for `{file}` in"
         ))
@@ -156,16 +122,6 @@ fn script(ctx: &StepContext<'_>, file: &Utf8Path) -> Result<Utf8PathBuf, StepErr
         );
     }
     Ok(real)
-}
-
-fn folder(layers: &Utf8Path, id: &str) -> Option<Utf8PathBuf> {
-    let entries = layers.read_dir_utf8().ok()?;
-    let mut names: Vec<_> = entries
-        .filter_map(|entry| Some(entry.ok()?.file_name().to_owned()))
-        .filter(|name| name.split('-').next() == Some(id))
-        .collect();
-    names.sort_unstable();
-    names.first().map(|name| layers.join(name))
 }
 
 fn spec(

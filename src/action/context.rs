@@ -1,5 +1,6 @@
 //! What an action is given.
 
+use camino::Utf8PathBuf;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
@@ -54,6 +55,16 @@ impl StepContext<'_> {
                 .hl(format!("show {}", self.step.recipe)),
             )
         })
+    }
+
+    /// The folder of the step's layer: `layers/ID` or `layers/ID-NAME`.
+    pub fn layer_dir(&self) -> Option<Utf8PathBuf> {
+        let id = self.step.layer.as_deref();
+        let layers = self.lab.paths.layers();
+        let names = layers.read_dir_utf8().ok()?.flatten();
+        let names = names.map(|entry| entry.file_name().to_owned());
+        let name = names.filter(|name| name.split('-').next() == id).min()?;
+        Some(layers.join(name))
     }
 
     /// A client of the node's API; its reads and waits end when the step is stopped.

@@ -6,7 +6,7 @@ use camino::Utf8PathBuf;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{Basis, Reads, StepContext};
+use super::{About, Basis, Reads, StepContext};
 use crate::diag::{Advice, StepError};
 use crate::handoff::Handoff;
 use crate::plan::Step;
@@ -45,6 +45,22 @@ impl Done {
     pub fn new(summary: impl Into<String>) -> Self {
         Self {
             summary: summary.into(),
+            ..Self::default()
+        }
+    }
+
+    /// There was nothing to do, for this reason.
+    pub fn skipped(reason: impl Into<String>) -> Self {
+        Self {
+            instead: Some(Instead::Skipped(reason.into())),
+            ..Self::default()
+        }
+    }
+
+    /// It depends on what only a live run makes, for this reason.
+    pub fn not_planned(reason: impl Into<String>) -> Self {
+        Self {
+            instead: Some(Instead::NotPlanned(reason.into())),
             ..Self::default()
         }
     }
@@ -104,36 +120,16 @@ pub struct Approval {
 
 /// What a step can do.
 pub trait Action: Send + Sync {
-    /// Its name in layer files, e.g. `tofu.apply`.
-    fn name(&self) -> &'static str;
-
-    /// One line of documentation.
-    fn doc(&self) -> &'static str;
-
-    /// JSON Schema of its inputs (an object; `properties` and `required` are
-    /// used to check layer files and for `hl schema`).
-    fn inputs(&self) -> schemars::Schema;
-
-    /// Changes nothing anywhere, not even under `state/`: a plan of only such
-    /// actions takes no lock and leaves no journal.
-    fn reads_only(&self) -> bool {
-        false
-    }
-
-    /// Whether a step that says no `timeout` gets the default one. Not where
-    /// the program is the user's: how long it may take, only they know.
-    fn is_limited(&self) -> bool {
-        true
-    }
+    /// What it is.
+    fn about(&self) -> About;
 
     /// What the result rests on beside the inputs: in a resumed run it stands
     /// as long as that is the same. Starts no child and asks nobody.
     fn basis(&self, ctx: &StepContext<'_>) -> Result<Basis, StepError> {
         let _ = ctx;
-        Ok(if self.reads_only() {
-            Basis::Never("it reads and checks")
-        } else {
-            Basis::On(Reads::default())
+        Ok(match self.about().never {
+            Some(why) => Basis::Never(why),
+            None => Basis::On(Reads::default()),
         })
     }
 
@@ -159,12 +155,15 @@ pub trait Action: Send + Sync {
     /// What a step of it hands on to later runs and to other tools.
     fn handoff(&self, step: &Step, dry_run: bool) -> Handoff {
         let _ = (step, dry_run);
-        Handoff::default()
+        self.about().handoff
     }
 
     /// Dry run: validates and reads, changes nothing.
     fn preview(&self, ctx: &StepContext<'_>) -> Result<Done, StepError>;
 
-    /// Does it.
-    fn run(&self, ctx: &StepContext<'_>) -> Result<Done, StepError>;
+    /// Does it. What only looks, or works on files of its own, does no more than
+    /// in a dry run.
+    fn run(&self, ctx: &StepContext<'_>) -> Result<Done, StepError> {
+        self.preview(ctx)
+    }
 }

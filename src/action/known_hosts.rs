@@ -2,12 +2,11 @@
 //! OpenSSH's format, one line a key, names not hashed. L2 forgets a machine
 //! that it replaced or destroyed; L3 learns one at first contact.
 
-use std::io::ErrorKind;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use camino::Utf8Path;
 
-use crate::base::Lines;
+use crate::base::{Lines, if_there};
 use crate::diag::StepError;
 use crate::lab;
 
@@ -101,11 +100,13 @@ fn is(name: &str, host: &str) -> bool {
 }
 
 fn read(path: &Utf8Path) -> Result<Vec<String>, StepError> {
-    match std::fs::read_to_string(path) {
-        Ok(text) => Ok(text.lines().map(str::to_owned).collect()),
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(Vec::new()),
-        Err(error) => Err(StepError::io("read", path, &error)),
-    }
+    let text = if_there(std::fs::read_to_string(path))
+        .map_err(|error| StepError::io("read", path, &error))?;
+    Ok(text
+        .unwrap_or_default()
+        .lines()
+        .map(str::to_owned)
+        .collect())
 }
 
 /// Replaced at once, so that an ssh that reads it never sees half a file.

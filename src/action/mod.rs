@@ -4,7 +4,9 @@
 //! the environment and an [`Exec`] to run children with. It returns what it
 //! published, or a [`StepError`]. It never prints.
 
+mod about;
 mod ansible;
+mod at_once;
 mod basis;
 pub mod clean;
 mod command;
@@ -13,6 +15,7 @@ mod contract;
 mod exec;
 mod fault;
 pub mod known_hosts;
+mod limit;
 mod machine;
 mod packer;
 mod probe;
@@ -24,9 +27,10 @@ mod ssh_wait;
 pub mod template;
 pub mod tofu;
 
+pub use about::About;
 pub use ansible::{InventoryAction, PlaybookAction};
 pub use basis::{Basis, Reads};
-pub use command::{Command, Script};
+pub use command::Program;
 pub use context::{Emit, StepContext};
 pub use contract::{Action, Approval, Done, Instead};
 pub use exec::{Captured, ChildExit, ChildOutcome, ChildSpec, Exec, Line, Stop};

@@ -6,11 +6,10 @@ use super::clean::CleanRemove;
 use super::reconcile::Reconcile;
 use super::runway::{PveAccess, PveCheck, ToolCheck};
 use super::template::{
-    IsoFetch, TemplateCheck, TemplateImage, TemplatePromote, TemplatePrune, TemplatePublish,
-    TemplateRollback,
+    Choose, IsoFetch, TemplateCheck, TemplateImage, TemplatePrune, TemplatePublish,
 };
 use super::{
-    Action, Command, InventoryAction, PackerBuild, PackerValidate, PlaybookAction, Script, SshWait,
+    Action, InventoryAction, PackerBuild, PackerValidate, PlaybookAction, Program, SshWait,
     VmStart, VmWait, tofu,
 };
 use crate::handoff::Handoffs;
@@ -45,7 +44,7 @@ impl Registry {
     /// Adds an action.
     #[must_use]
     pub fn with(mut self, action: impl Action + 'static) -> Self {
-        self.actions.insert(action.name(), Box::new(action));
+        self.actions.insert(action.about().name, Box::new(action));
         self
     }
 
@@ -76,21 +75,21 @@ pub fn builtin() -> Registry {
         .with(PveAccess)
         .with(PveCheck)
         .with(ToolCheck)
-        .with(Command)
+        .with(Program::Command)
         .with(InventoryAction)
         .with(IsoFetch)
         .with(PackerBuild)
         .with(PackerValidate)
         .with(PlaybookAction)
         .with(Reconcile)
-        .with(Script)
+        .with(Program::Script)
         .with(SshWait)
         .with(TemplateCheck)
         .with(TemplateImage)
-        .with(TemplatePromote)
+        .with(Choose::Promote)
         .with(TemplatePrune)
         .with(TemplatePublish)
-        .with(TemplateRollback)
+        .with(Choose::Rollback)
         .with(tofu::Tfvars)
         .with(tofu::Init)
         .with(tofu::Validate)
@@ -105,16 +104,42 @@ pub fn builtin() -> Registry {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::handoff::{Handoff, assumed};
+    use crate::plan::Step;
 
     #[test]
     fn a_renamed_action_is_found_by_both_names() {
         let all = builtin();
         for (old, new) in RENAMED {
             assert_eq!(present_name(old), *new);
-            assert_eq!(all.get(old).map(Action::name), Some(*new));
-            assert_eq!(all.get(new).map(Action::name), Some(*new));
+            assert_eq!(all.get(old).map(|action| action.about().name), Some(*new));
+            assert_eq!(all.get(new).map(|action| action.about().name), Some(*new));
             assert!(all.names().all(|name| name != *old));
         }
         assert_eq!(present_name("tofu.apply"), "tofu.apply");
+    }
+
+    /// The tests of `handoff` run plans of made-up steps.
+    #[test]
+    fn the_actions_hand_on_what_the_tests_of_handoff_assume() {
+        let registry = builtin();
+        for (input, dry_run) in [
+            ("", false),
+            ("", true),
+            ("check", false),
+            ("destroy", false),
+        ] {
+            let mut steps: Vec<Step> = registry.names().map(|name| Step::new(name, name)).collect();
+            for step in &mut steps {
+                step.with.insert(input.to_owned(), true.into());
+            }
+            let plan = Plan::new("all", steps);
+            let mut expected = assumed(&plan, dry_run);
+            expected.retain(|_, handoff| *handoff != Handoff::default());
+            assert!(!expected.is_empty());
+            let mut said = registry.handoffs(&plan, dry_run);
+            said.retain(|step, _| expected.contains_key(step));
+            assert_eq!(said, expected, "{input} {dry_run}");
+        }
     }
 }

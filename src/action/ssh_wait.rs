@@ -2,7 +2,6 @@
 //! that is known. A key is learnt at first contact and never again.
 
 use std::net::{IpAddr, SocketAddr, TcpStream};
-use std::thread;
 use std::time::{Duration, Instant};
 
 use camino::Utf8Path;
@@ -10,11 +9,12 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{Action, Basis, ChildSpec, Done, Instead, StepContext, known_hosts};
+use super::at_once::at_once;
+use super::limit::is_meant;
+use super::{About, Action, ChildSpec, Done, StepContext, known_hosts};
 use crate::base::count;
 use crate::diag::say;
 use crate::diag::{Cause, StepError};
-use crate::lab::trace::carried;
 
 /// How long a booting machine may take.
 const PATIENCE: Duration = Duration::from_mins(10);
@@ -45,30 +45,19 @@ struct Host {
 }
 
 impl Action for SshWait {
-    fn name(&self) -> &'static str {
-        "ssh.wait"
-    }
-
-    fn doc(&self) -> &'static str {
-        "wait until every host of an inventory answers over ssh"
-    }
-
-    fn inputs(&self) -> schemars::Schema {
-        schemars::schema_for!(Inputs)
-    }
-
-    fn basis(&self, _: &StepContext<'_>) -> Result<Basis, StepError> {
-        Ok(Basis::Never("it looks whether they answer now"))
+    fn about(&self) -> About {
+        About::of::<Inputs>("ssh.wait")
+            .doc("wait until every host of an inventory answers over ssh")
+            .never("it looks whether they answer now")
     }
 
     fn preview(&self, ctx: &StepContext<'_>) -> Result<Done, StepError> {
         let inputs: Inputs = ctx.inputs()?;
         let count = hosts(&read(ctx, &inputs.inventory)?, &inputs.limit).len();
-        let mut done = Done::new(format!("would wait for {count} hosts"));
-        if count == 0 {
-            done.instead = Some(Instead::NotPlanned("there are no hosts yet".to_owned()));
-        }
-        Ok(done)
+        Ok(match count {
+            0 => Done::not_planned("there are no hosts yet"),
+            count => Done::new(format!("would wait for {count} hosts")),
+        })
     }
 
     fn run(&self, ctx: &StepContext<'_>) -> Result<Done, StepError> {
@@ -84,18 +73,8 @@ impl Action for SshWait {
             .as_str()
             .map(str::to_owned);
         ctx.progress(format!("waiting for {}", count(hosts.len(), "host")));
-        let results: Vec<Result<(), StepError>> = thread::scope(|scope| {
-            let waiting: Vec<_> = hosts
-                .iter()
-                .map(|host| scope.spawn(carried(|| wait(ctx, host, identity.as_deref()))))
-                .collect();
-            waiting
-                .into_iter()
-                .map(|w| {
-                    w.join()
-                        .unwrap_or_else(|_| Err(StepError::new("a check ended badly")))
-                })
-                .collect()
+        let results = at_once(&hosts, hosts.len(), |host| {
+            wait(ctx, host, identity.as_deref())
         });
         let mut failed: Vec<StepError> = results.into_iter().filter_map(Result::err).collect();
         let Some(mut first) = failed.pop() else {
@@ -144,28 +123,13 @@ fn read(ctx: &StepContext<'_>, inventory: &str) -> Result<Value, StepError> {
 
 fn hosts(inventory: &Value, limit: &str) -> Vec<Host> {
     let all = &inventory["all"];
-    let wanted: Vec<&str> = limit
-        .split(',')
-        .map(str::trim)
-        .filter(|word| !word.is_empty())
-        .collect();
-    let plain = wanted.iter().all(|word| {
-        word.chars()
-            .all(|c| c.is_alphanumeric() || "-_.".contains(c))
-    });
     let in_group = |host: &str, group: &str| all["children"][group]["hosts"].get(host).is_some();
     let empty = serde_json::Map::new();
     all["hosts"]
         .as_object()
         .unwrap_or(&empty)
         .iter()
-        .filter(|(name, _)| {
-            wanted.is_empty()
-                || !plain
-                || wanted
-                    .iter()
-                    .any(|w| w == name || *w == "all" || in_group(name, w))
-        })
+        .filter(|(name, _)| is_meant(limit, name, |group| in_group(name, group)))
         .filter_map(|(name, vars)| {
             let address = vars["ansible_host"].as_str()?.parse().ok()?;
             Some(Host {

@@ -12,6 +12,7 @@
 //! | `process` | processes, recognised even when their number is reused |
 //! | `signals` | what the user says by signal |
 //! | `text` | text without what a terminal does not show |
+//! | `there` | what may not be there |
 //! | `unseen` | what a terminal does not show: escape sequences, control and invisible characters |
 //! | `words` | durations, counts, lists and shell words |
 
@@ -25,6 +26,7 @@ mod private;
 mod process;
 mod signals;
 mod text;
+mod there;
 mod unseen;
 mod words;
 
@@ -39,5 +41,6 @@ pub use private::{
 pub use process::{HOLDER, Process, boot_id};
 pub use signals::{Signal, StopSource, Watch};
 pub use text::sanitize;
+pub use there::if_there;
 pub use unseen::{Unseen, has_unseen, is_invisible, unseen, width};
 pub use words::{Lines, count, has_word, quoted, short_duration, ticked};

@@ -62,6 +62,12 @@ impl StepError {
         self
     }
 
+    /// Adds help, as much as there is.
+    #[must_use]
+    pub fn helps(self, helps: impl IntoIterator<Item = impl Into<Advice>>) -> Self {
+        helps.into_iter().fold(self, Self::help)
+    }
+
     /// Sets the exit.
     #[must_use]
     pub fn exit(mut self, exit: Exit) -> Self {

@@ -6,90 +6,41 @@ use serde_json::Value;
 
 use super::shown::shown;
 use crate::lab::Redactor;
-use crate::plan::{EventKind, Resumed, RunInfo, StepEnd};
+use crate::plan::{EventKind, Resumed};
 
 /// The same event with every secret masked.
-pub(super) fn redacted(kind: EventKind, redactor: &Redactor) -> EventKind {
-    let text = |text: String| shown(&text, redactor);
-    let texts = |list: Vec<String>| list.iter().map(|t| shown(t, redactor)).collect();
-    match kind {
-        EventKind::RunStarted(info) => EventKind::RunStarted(run_info(info, redactor)),
-        EventKind::Resumed(resumed) => EventKind::Resumed(Resumed {
-            info: run_info(resumed.info, redactor),
-            ..resumed
-        }),
-        EventKind::Output { stream, line } => EventKind::Output {
-            stream,
-            line: text(line),
-        },
-        EventKind::Progress {
-            message,
-            done,
-            total,
-        } => EventKind::Progress {
-            message: text(message),
-            done,
-            total,
-        },
-        EventKind::Warning { message } => EventKind::Warning {
-            message: text(message),
-        },
-        EventKind::ApprovalAsked { summary, digest } => EventKind::ApprovalAsked {
-            summary: texts(summary),
-            digest,
-        },
-        EventKind::StepRetried {
-            attempt,
-            error,
-            wait_seconds,
-        } => EventKind::StepRetried {
-            attempt,
-            error: text(error),
-            wait_seconds,
-        },
-        EventKind::StepFinished(end) => EventKind::StepFinished(StepEnd {
-            summary: text(end.summary),
-            outputs: end
-                .outputs
-                .into_iter()
-                .map(|(key, v)| (key, value(v, redactor)))
-                .collect(),
-            warnings: texts(end.warnings),
-            help: texts(end.help),
-            tail: texts(end.tail),
-            ..end
-        }),
-        EventKind::Interrupted { signal, message } => EventKind::Interrupted {
-            signal,
-            message: text(message),
-        },
-        EventKind::ChildStarted {
-            pid,
-            pid_start,
-            program,
-            spool,
-        } => EventKind::ChildStarted {
-            pid,
-            pid_start,
-            program: text(program),
-            spool,
-        },
-        EventKind::ApprovalGiven { approved, by } => EventKind::ApprovalGiven {
-            approved,
-            by: text(by),
-        },
-        kind @ (EventKind::StepStarted { .. }
+pub(super) fn redacted(mut kind: EventKind, redactor: &Redactor) -> EventKind {
+    let text = |text: &mut String| *text = shown(text, redactor);
+    let texts = |list: &mut Vec<String>| list.iter_mut().for_each(text);
+    match &mut kind {
+        EventKind::RunStarted(info) | EventKind::Resumed(Resumed { info, .. }) => {
+            for word in &mut info.command {
+                *word = redactor.text(word);
+            }
+            text(&mut info.recipe);
+        }
+        EventKind::Output { line: said, .. }
+        | EventKind::Progress { message: said, .. }
+        | EventKind::Warning { message: said }
+        | EventKind::StepRetried { error: said, .. }
+        | EventKind::Interrupted { message: said, .. }
+        | EventKind::ChildStarted { program: said, .. }
+        | EventKind::ApprovalGiven { by: said, .. } => text(said),
+        EventKind::ApprovalAsked { summary, .. } => texts(summary),
+        EventKind::StepFinished(end) => {
+            text(&mut end.summary);
+            for output in end.outputs.values_mut() {
+                *output = value(output.take(), redactor);
+            }
+            texts(&mut end.warnings);
+            texts(&mut end.help);
+            texts(&mut end.tail);
+        }
+        EventKind::StepStarted { .. }
         | EventKind::ChildExited { .. }
-        | EventKind::RunFinished { .. }) => kind,
+        | EventKind::RunFinished { .. } => {}
     }
-}
-
-fn run_info(info: RunInfo, redactor: &Redactor) -> RunInfo {
-    RunInfo {
-        command: info.command.iter().map(|t| redactor.text(t)).collect(),
-        recipe: shown(&info.recipe, redactor),
-        ..info
-    }
+    kind
 }
 
 pub(super) fn value(value_: Value, redactor: &Redactor) -> Value {
@@ -107,7 +58,7 @@ pub(super) fn value(value_: Value, redactor: &Redactor) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::{Status, Stream};
+    use crate::plan::{Status, StepEnd, Stream};
     use serde_json::json;
 
     const CANARY: &str = "canary-7f3a";

@@ -51,7 +51,12 @@ impl Ground {
         // No digest of a secret is written down either.
         let inputs = value(ctx.with.clone(), redactor);
         Self {
-            fingerprint: Some(Fingerprint::new(action.name(), &inputs, &variables, &files)),
+            fingerprint: Some(Fingerprint::new(
+                action.about().name,
+                &inputs,
+                &variables,
+                &files,
+            )),
             never,
         }
     }

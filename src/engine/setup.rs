@@ -117,8 +117,7 @@ pub struct StepResult {
 /// such a plan takes no lock, and leaves no journal and no logs.
 pub fn reads_only(plan: &Plan, registry: &Registry) -> bool {
     plan.steps.iter().all(|step| {
-        registry
-            .get(&step.action)
-            .is_some_and(crate::action::Action::reads_only)
+        let action = registry.get(&step.action);
+        action.is_some_and(|action| action.about().reads_only)
     })
 }

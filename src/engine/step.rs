@@ -312,7 +312,7 @@ impl Attempts<'_, '_> {
         let default = timeouts::default(&setup.lab.config.timeouts);
         match default.filter(|_| !self.step.no_timeout) {
             None => Clock::Off,
-            Some(limit) if self.action.is_limited() => Clock::Limit(limit),
+            Some(limit) if self.action.about().is_limited => Clock::Limit(limit),
             Some(after) => Clock::Tell(after),
         }
     }
@@ -404,7 +404,7 @@ impl Attempts<'_, '_> {
         let shown = json!([summary, question, type_word, exact]);
         let shown = value(shown, self.run.bus.redactor());
         let nothing = BTreeMap::new();
-        Fingerprint::new(self.action.name(), &shown, &nothing, &nothing).to_string()
+        Fingerprint::new(self.action.about().name, &shown, &nothing, &nothing).to_string()
     }
 
     /// A panic is a bug of ours, and no reason to leave the others alone.

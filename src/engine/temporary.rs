@@ -4,11 +4,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::io::{self, ErrorKind};
+use std::io;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::board::uses;
+use crate::base::if_there;
 use crate::plan::{Plan, StepId};
 
 /// The files of a run, and who still needs them.
@@ -79,10 +80,7 @@ fn remove(file: &Utf8Path) -> io::Result<()> {
     } else {
         fs::remove_file(file)
     };
-    match removed {
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
-        removed => removed,
-    }
+    if_there(removed).map(drop)
 }
 
 #[cfg(test)]

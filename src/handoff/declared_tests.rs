@@ -1,10 +1,11 @@
-//! What the made-up steps of this room's tests hand on.
+//! What the made-up steps of this room's tests hand on. That the actions do declare
+//! it is tested where they are.
 
 use super::{Gives, Handoff, Handoffs, LastStep, Stage};
 use crate::plan::{Plan, Step};
 
 /// As the actions of these names declare it.
-pub(super) fn declared(plan: &Plan, dry_run: bool) -> Handoffs {
+pub(crate) fn declared(plan: &Plan, dry_run: bool) -> Handoffs {
     let steps = plan.steps.iter();
     steps
         .map(|step| (step.id.clone(), of(step, dry_run)))
@@ -12,13 +13,15 @@ pub(super) fn declared(plan: &Plan, dry_run: bool) -> Handoffs {
 }
 
 fn of(step: &Step, dry_run: bool) -> Handoff {
+    let access = Handoff::part(Stage::Access).giving(Gives::Findings);
     let terraform = Handoff::part(Stage::Terraform);
     let templates = Handoff::part(Stage::Templates);
     let ansible = Handoff::part(Stage::Ansible);
+    let plays = ansible.giving(Gives::Hosts);
     let checks = dry_run || step.is_set("check");
     match step.action.as_str() {
-        "pve.check" => Handoff::part(Stage::Access).making(LastStep::ProxmoxAccess),
-        "tool.check" => Handoff::part(Stage::Access),
+        "pve.check" => access.making(LastStep::ProxmoxAccess),
+        "tool.check" => access,
         "template.check" => templates.making(LastStep::Templates).giving(Gives::Images),
         "template.publish" | "template.promote" => templates.giving(Gives::Images),
         "packer.build" => templates,
@@ -33,8 +36,8 @@ fn of(step: &Step, dry_run: bool) -> Handoff {
             .giving(Gives::Applied),
         "tofu.outputs" => terraform.giving(Gives::Machines),
         "ansible.inventory" => ansible.giving(Gives::Inventory),
-        "ansible.playbook" if checks => ansible.making(LastStep::AnsibleCheck),
-        "ansible.playbook" => ansible.making(LastStep::AnsibleApply),
+        "ansible.playbook" if checks => plays.making(LastStep::AnsibleCheck),
+        "ansible.playbook" => plays.making(LastStep::AnsibleApply),
         _ => Handoff::default(),
     }
 }

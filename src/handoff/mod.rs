@@ -24,6 +24,8 @@ mod runtime;
 pub use catalog::{Catalog, FAMILIES, Image};
 pub use declared::{Applied, Gives, Handoff, Handoffs, Hosts, Images, Inventory};
 pub use declared::{Machines, Playbook, Provisioned, Stage, Workspace, typed};
+#[cfg(test)]
+pub(crate) use declared_tests::declared as assumed;
 pub use last_step::LastStep;
 pub use latest::Latest;
 pub use publish::{Identity, Publisher};

@@ -273,11 +273,8 @@ impl Book {
         let found = self.layers.iter().position(|l| l.id.get_ref() == id);
         found.ok_or_else(|| {
             let ids = self.layers.iter().map(|l| l.id.get_ref().as_str());
-            let failure = Failure::message(Exit::Unknown, format!("there is no layer `{id}`"));
-            match did_you_mean(id, ids) {
-                Some(help) => failure.help(help),
-                None => failure,
-            }
+            Failure::message(Exit::Unknown, format!("there is no layer `{id}`"))
+                .helps(did_you_mean(id, ids))
         })
     }
 }

@@ -4,16 +4,16 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::rc::Rc;
 use std::sync::Arc;
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::check::longest;
 use super::instances::Instances;
-use super::model::{Layer, StepDef};
+use super::model::{Layer, StepDef, Text};
 use super::reach::Reach;
 use super::request::Scope;
 use super::template::Renderer;
 use super::{needs, timeout};
-use crate::action::{Action, present_name};
+use crate::action::present_name;
 use crate::diag::Diagnostic;
 use crate::lab::timeouts;
 use crate::plan::{OnFailure, Purpose, Retry, Step, StepId, Timeout};
@@ -130,14 +130,10 @@ impl<'a, 'b> Builder<'a, 'b> {
                 .collect();
             for used in renderer.take_steps() {
                 if used == step.id {
-                    self.instances.findings.push(
-                        Diagnostic::error(format!("step `{}` uses its own outputs", step.id)).at(
-                            self.instances.list[index]
-                                .layer
-                                .source
-                                .at(def.id.span(), ""),
-                        ),
-                    );
+                    let wrong = format!("step `{}` uses its own outputs", step.id);
+                    let source = &self.instances.list[index].layer.source;
+                    let found = Diagnostic::error(wrong).at(source.at(def.id.span(), ""));
+                    self.instances.findings.push(found);
                 } else if !step.needs.contains(&used) {
                     step.needs.push(used);
                 }
@@ -170,30 +166,17 @@ impl<'a, 'b> Builder<'a, 'b> {
     fn step(&mut self, index: usize, def: &StepDef, renderer: &Renderer<'_>) -> Step {
         let id = StepId::new(&self.names[index], def.id.get_ref());
         let mut step = Step::new(id, present_name(def.action.get_ref()));
-        let (layer, recipe) = {
-            let instance = &self.instances.list[index];
-            (instance.layer, instance.recipe)
-        };
+        let instance = &self.instances.list[index];
+        let (layer, recipe) = (instance.layer, instance.recipe);
         step.layer = Some(layer.id.get_ref().clone());
         step.purpose = self.purpose(layer);
-        step.recipe.clone_from(&self.instances.list[index].text);
-        step.node = self.instances.list[index]
-            .node
-            .as_deref()
-            .map(str::to_owned);
-        if let Some(doc) = &def.doc {
-            let text = doc.get_ref();
-            step.doc = self
-                .instances
-                .filled(layer, recipe, text, &doc.span(), renderer);
-        }
-        if let Some(when) = &def.when {
-            let text = when.get_ref();
-            step.when = Some(
-                self.instances
-                    .filled(layer, recipe, text, &when.span(), renderer),
-            );
-        }
+        step.recipe.clone_from(&instance.text);
+        step.node = instance.node.as_deref().map(str::to_owned);
+        let instances = &mut self.instances;
+        let mut filled =
+            |text: &Text| instances.filled(layer, recipe, text.get_ref(), &text.span(), renderer);
+        step.doc = def.doc.as_ref().map(&mut filled).unwrap_or_default();
+        step.when = def.when.as_ref().map(filled);
         for entry in &def.with {
             let (key, node) = (&entry.key, &entry.value);
             let value = self.json(index, node, renderer);
@@ -226,7 +209,7 @@ impl<'a, 'b> Builder<'a, 'b> {
     fn purpose(&self, layer: &Layer) -> Purpose {
         let checks = |def: &StepDef| {
             let action = self.scope.registry.get(def.action.get_ref());
-            action.is_some_and(Action::reads_only)
+            action.is_some_and(|action| action.about().reads_only)
         };
         let mut steps = layer.recipes.iter().flat_map(|recipe| &recipe.steps);
         if steps.all(checks) {
@@ -245,7 +228,7 @@ impl<'a, 'b> Builder<'a, 'b> {
             step.no_timeout = limit == Ok(None);
             step.timeout_seconds = limit.ok().flatten().map(Timeout);
         } else if let Some(action) = self.scope.registry.get(&step.action) {
-            let limit = timeouts::default(&config.timeouts).filter(|_| action.is_limited());
+            let limit = timeouts::default(&config.timeouts).filter(|_| action.about().is_limited);
             step.timeout_seconds = limit.map(Timeout::from);
         }
     }
@@ -254,7 +237,7 @@ impl<'a, 'b> Builder<'a, 'b> {
     fn longest(&mut self, action: &str, input: &str) -> Option<usize> {
         let registry = self.scope.registry;
         let limits = self.limits.entry(action.to_owned()).or_insert_with(|| {
-            let found = registry.get(action).map(Action::inputs);
+            let found = registry.get(action).map(|action| (action.about().inputs)());
             found.map(|schema| longest(&schema)).unwrap_or_default()
         });
         limits.get(input).copied()
@@ -262,35 +245,26 @@ impl<'a, 'b> Builder<'a, 'b> {
 
     fn json(&mut self, index: usize, node: &Node, renderer: &Renderer<'_>) -> Value {
         match &node.value {
-            Given::Text(text) => match renderer.value(text) {
-                Ok(value) => value,
-                Err(reason) => {
-                    let instance = &self.instances.list[index];
-                    let (layer, recipe) = (instance.layer, instance.recipe);
-                    Value::String(self.instances.unrendered(
-                        layer,
-                        recipe,
-                        text,
-                        &node.mark.range(),
-                        reason,
-                    ))
-                }
-            },
+            Given::Text(text) => renderer.value(text).unwrap_or_else(|reason| {
+                let instance = &self.instances.list[index];
+                let (layer, recipe, span) = (instance.layer, instance.recipe, node.mark.range());
+                let instances = &mut self.instances;
+                Value::String(instances.unrendered(layer, recipe, text, &span, reason))
+            }),
             Given::Null => Value::Null,
             Given::Bool(flag) => Value::Bool(*flag),
             Given::Number(number) => Value::Number(number.clone()),
-            Given::List(items) => Value::Array(
-                items
-                    .iter()
-                    .map(|item| self.json(index, item, renderer))
-                    .collect(),
-            ),
-            Given::Map(entries) => Value::Object(
+            Given::List(items) => {
+                let items = items.iter();
+                items.map(|item| self.json(index, item, renderer)).collect()
+            }
+            Given::Map(entries) => {
+                let mut json = |node| self.json(index, node, renderer);
+                let entries = entries.iter();
                 entries
-                    .iter()
-                    .map(|entry| (entry.key.clone(), self.json(index, &entry.value, renderer)))
-                    .collect::<Map<_, _>>(),
-            ),
+                    .map(|entry| (entry.key.clone(), json(&entry.value)))
+                    .collect()
+            }
         }
     }
 

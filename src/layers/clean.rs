@@ -114,14 +114,13 @@ pub fn scan(lab: &Lab, book: Option<&Book>, history: bool) -> Result<Clean, Fail
         remove.extend(found.remove);
         keep.extend(found.keep);
     }
+    let covered = |path: &Utf8Path| {
+        let mut above = path.ancestors().skip(1);
+        above.any(|above| remove.contains_key(above))
+    };
     let remove: Vec<Removal> = remove
         .iter()
-        .filter(|(path, _)| {
-            !path
-                .ancestors()
-                .skip(1)
-                .any(|above| remove.contains_key(above))
-        })
+        .filter(|(path, _)| !covered(path))
         .map(|(path, size)| Removal {
             path: path.clone(),
             size: *size,
@@ -262,22 +261,17 @@ fn destroy(lab: &Lab, book: Option<&Book>, state: &Utf8Path) -> Option<String> {
     book?.get("l2-destroy")?;
     // Environments and nodes may both hold a `-`: an environment that there is decides.
     let envs = lab.paths.site().join("envs");
+    let after = |env: &str| key.strip_prefix(env)?.strip_prefix('-');
     let known = envs
         .read_dir_utf8()
         .into_iter()
         .flatten()
         .filter_map(Result::ok)
         .filter_map(|entry| entry.path().file_stem().map(str::to_owned))
-        .filter(|env| {
-            key.strip_prefix(env.as_str())
-                .is_some_and(|rest| rest.starts_with('-'))
-        })
+        .filter(|env| after(env).is_some())
         .max_by_key(String::len);
     let (env, node) = match &known {
-        Some(env) => (
-            env.as_str(),
-            key.strip_prefix(env.as_str())?.strip_prefix('-')?,
-        ),
+        Some(env) => (env.as_str(), after(env)?),
         None => key.split_once('-')?,
     };
     let words = format!("l2-destroy {env} --node {node}");

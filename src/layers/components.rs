@@ -48,15 +48,10 @@ fn unknown(name: &str, config: &Config) -> Failure {
             "`hl.toml` has none; `[components]` with `{name} = [\"RECIPE\"]` makes one"
         ));
     }
-    let failure = match did_you_mean(name, known.clone().map(String::as_str)) {
-        Some(help) => failure.help(help),
-        None => failure,
-    };
-    let known: Vec<String> = known.cloned().collect();
-    failure.help(format!(
-        "`[components]` in `hl.toml` has {}",
-        ticked(&known)
-    ))
+    let meant = did_you_mean(name, known.clone().map(String::as_str));
+    failure
+        .helps(meant)
+        .help(format!("`[components]` in `hl.toml` has {}", ticked(known)))
 }
 
 /// Recipes that components name and that no layer has.

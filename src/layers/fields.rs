@@ -100,12 +100,8 @@ pub(super) fn duplicates<'a>(
     let mut seen = BTreeSet::new();
     for name in names {
         if !seen.insert(name.get_ref().as_str()) {
-            findings.error(
-                name.span(),
-                format!("{what} `{}` is defined twice", name.get_ref()),
-                "the second one",
-                None,
-            );
+            let wrong = format!("{what} `{}` is defined twice", name.get_ref());
+            findings.error(name.span(), wrong, "the second one", None);
         }
     }
 }

@@ -74,11 +74,7 @@ fn arms(last: bool) -> (&'static str, &'static str) {
 /// For Graphviz. Arrows go from what runs first to what waits for it.
 pub fn dot(plan: &Plan) -> String {
     let mut out = String::from("digraph plan {\n  rankdir=LR;\n  node [shape=box];\n");
-    for (index, (_, steps)) in groups(&plan.steps, |step| step.id.recipe().to_owned())
-        .into_iter()
-        .enumerate()
-    {
-        let label = steps.first().map_or("", |step| step.recipe.as_str());
+    for (index, label, steps) in clusters(plan) {
         out.line(format_args!("  subgraph cluster_{index} {{"));
         out.line(format_args!("    label={};", quoted(label)));
         for step in steps {
@@ -105,19 +101,11 @@ pub fn mermaid(plan: &Plan) -> String {
     let at = |id: &StepId| places.get(id).copied();
     let mut out = String::from("flowchart LR\n");
     let mut number = 0_usize;
-    for (index, (_, steps)) in groups(&plan.steps, |step| step.id.recipe().to_owned())
-        .into_iter()
-        .enumerate()
-    {
-        let label = steps.first().map_or("", |step| step.recipe.as_str());
+    for (index, label, steps) in clusters(plan) {
         out.line(format_args!("  subgraph g{index}[\"{}\"]", entities(label)));
         for step in steps {
-            let label = format!(
-                "{}<br/>{}",
-                entities(step.id.name()),
-                entities(&step.action)
-            );
-            out.line(format_args!("    s{number}[\"{label}\"]"));
+            let (name, action) = (entities(step.id.name()), entities(&step.action));
+            out.line(format_args!("    s{number}[\"{name}<br/>{action}\"]"));
             number += 1;
         }
         out.line(format_args!("  end"));
@@ -149,6 +137,13 @@ pub fn json(plan: &Plan) -> Value {
         })
         .collect();
     json!({ "recipe": plan.recipe, "nodes": nodes, "edges": edges })
+}
+
+/// The steps of each recipe, with its number and what it is called.
+fn clusters(plan: &Plan) -> impl Iterator<Item = (usize, &str, &[Step])> {
+    let recipes = groups(&plan.steps, |step| step.id.recipe().to_owned());
+    let recipes = recipes.into_iter().enumerate();
+    recipes.filter_map(|(index, (_, steps))| Some((index, steps.first()?.recipe.as_str(), steps)))
 }
 
 /// Neighbours with the same key, in order.

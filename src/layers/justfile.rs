@@ -3,7 +3,7 @@
 use super::Book;
 
 /// What is forwarded besides recipes, with its doc line.
-pub const VERBS: &[(&str, &str)] = &[
+const VERBS: &[(&str, &str)] = &[
     ("up", "Run the layers in order, L0 to L4"),
     (
         "rehearse",

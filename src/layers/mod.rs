@@ -34,10 +34,10 @@ mod words;
 
 pub use book::{Book, load, load_with};
 pub use instances::{Arg, ArgSource};
-pub use justfile::{VERBS as JUST_VERBS, justfile};
+pub use justfile::justfile;
 pub use listing::{ListedLayer, ListedParam, ListedRecipe, listed, usage};
 pub use model::{Layer, Param, ParamType, Recipe, RetryDef, StepDef, Text};
 pub use renamed::renamed_step;
 pub use request::{Compiled, RunRecipe, Scope};
 pub use schema::{hl_schema, layer_schema};
-pub use verbs::{RESERVED, is_reserved};
+pub use verbs::is_reserved;

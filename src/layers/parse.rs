@@ -97,12 +97,8 @@ fn param(table: &Node, findings: &mut Findings) -> Option<Param> {
         .as_ref()
         .filter(|name| option && name.get_ref() == "help")
     {
-        findings.error(
-            name.span(),
-            "`--help` is an option of `hl` itself",
-            "cannot be an option of a recipe",
-            None,
-        );
+        let wrong = "`--help` is an option of `hl` itself";
+        findings.error(name.span(), wrong, "cannot be an option of a recipe", None);
     }
     let kind = value(table, "type").unwrap_or_default();
     let values = texts(table, "values");
@@ -122,12 +118,8 @@ fn param(table: &Node, findings: &mut Findings) -> Option<Param> {
             && !text.contains("{{")
             && !values.iter().any(|value| value.get_ref() == text)
         {
-            findings.error(
-                node.mark.range(),
-                format!("default `{text}` is not one of the allowed `values`"),
-                "",
-                None,
-            );
+            let wrong = format!("default `{text}` is not one of the allowed `values`");
+            findings.error(node.mark.range(), wrong, "", None);
         }
     }
     Some(Param {

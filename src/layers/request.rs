@@ -77,11 +77,8 @@ impl Book {
         self.find(&request.name)?;
         self.check(scope.registry, &scope.lab.config)?;
         let engine = engine();
-        let mut instances = Instances::new(
-            self,
-            Renderer::new(&engine, scope.lab, scope.env),
-            scope.env,
-        );
+        let renderer = Renderer::new(&engine, scope.lab, scope.env);
+        let mut instances = Instances::new(self, renderer, scope.env);
         let root = instances.ask(&request.name, &request.args)?;
         let name = instances.list[root].text.clone();
         assemble(instances, &[root], name, scope)
@@ -109,11 +106,8 @@ impl Book {
         self.check(scope.registry, &scope.lab.config)?;
         let optional = components::recipes(&request.with, &scope.lab.config, layers)?;
         let engine = engine();
-        let mut instances = Instances::new(
-            self,
-            Renderer::new(&engine, scope.lab, scope.env),
-            scope.env,
-        );
+        let renderer = Renderer::new(&engine, scope.lab, scope.env);
+        let mut instances = Instances::new(self, renderer, scope.env);
         let mut roots = Vec::new();
         for layer in layers {
             let id = layer.id.get_ref();
@@ -206,20 +200,15 @@ fn ask<'a>(
     layer: &'a Layer,
     recipe: &'a Recipe,
 ) -> Result<usize, Failure> {
-    let given = recipe
-        .params
-        .iter()
-        .map(|param| match param.name.get_ref().as_str() {
-            "env" => request.env.clone(),
-            "node" => request.node.clone(),
-            _ => None,
-        })
-        .collect::<Vec<_>>();
-    let lacking = recipe.params.iter().zip(&given);
-    if let Some((param, _)) = lacking
-        .into_iter()
-        .find(|(p, g)| p.required() && g.is_none())
-    {
+    let params = recipe.params.iter();
+    let said = params.map(|param| match param.name.get_ref().as_str() {
+        "env" => request.env.clone(),
+        "node" => request.node.clone(),
+        _ => None,
+    });
+    let given: Vec<_> = said.collect();
+    let mut params = recipe.params.iter().zip(&given);
+    if let Some((param, _)) = params.find(|(p, g)| p.required() && g.is_none()) {
         return Err(Failure::new(
             Exit::Definition,
             Diagnostic::error(format!(

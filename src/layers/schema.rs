@@ -27,7 +27,7 @@ fn with_actions(actions: &Registry) -> Value {
         let Some(action) = actions.get(name) else {
             continue;
         };
-        let mut inputs = action.inputs().to_value();
+        let mut inputs = (action.about().inputs)().to_value();
         if let Some(table) = inputs.as_object_mut() {
             table.remove("$schema");
             table.remove("title");
@@ -47,8 +47,8 @@ fn with_actions(actions: &Registry) -> Value {
     }
     let docs: Vec<Value> = actions
         .names()
-        .filter_map(|name| actions.get(name))
-        .map(|action| json!({ "const": action.name(), "description": action.doc() }))
+        .filter_map(|name| Some(actions.get(name)?.about()))
+        .map(|about| json!({ "const": about.name, "description": about.doc }))
         .collect();
     if let Some(step) = schema.pointer_mut(STEP).and_then(Value::as_object_mut) {
         let action = step

@@ -2,212 +2,72 @@
 
 use super::verbs::{is_reserved, reserved_since};
 use crate::diag::Diagnostic;
-use crate::shape::{Form, Others, Record, Shape, key, required};
+use crate::shape::{Form, Nothing, Shape, key, required, tables};
 
-/// `layer.toml`
-pub(super) static FILE: Record = Record {
-    what: "the file",
-    others: Others::Refused,
-    keys: &[
-        required(
-            "layer",
-            Shape::Record(&LAYER),
-            "About the layer: `id` and `name`",
-        ),
-        key(
-            "recipe",
-            Shape::List(&Shape::Record(&RECIPE)),
-            "What a user can run.",
-        ),
-    ],
-};
+tables! {
+    Nothing;
 
-const TEXTS: Shape = Shape::List(&Shape::Text);
-const DOC: &str = "One line of documentation.";
+    /// `layer.toml`
+    pub(super) static FILE = "the file", Refused [
+        required("layer", Shape::Record(&LAYER), "About the layer: `id` and `name`"),
+        key("recipe", Shape::List(&Shape::Record(&RECIPE)), "What a user can run."),
+    ];
 
-static LAYER: Record = Record {
-    what: "`[layer]`",
-    others: Others::Refused,
-    keys: &[
-        required(
-            "id",
-            Shape::Filled,
-            "First word of the folder's name, e.g. `l2`; `hl l2` runs the default recipe.",
-        ),
+    static LAYER = "`[layer]`", Refused [
+        required("id", Shape::Filled, "First word of the folder's name, e.g. `l2`; `hl l2` runs the default recipe."),
         required("name", Shape::Filled, "Name for people."),
         key("doc", Shape::Text, DOC),
-        key(
-            "default",
-            Shape::Text,
-            "The recipe that the id stands for, and that `hl up` runs.",
-        ),
-        key(
-            "env",
-            TEXTS,
-            "Variables that every recipe of the layer needs.",
-        ),
-        key(
-            "optional_env",
-            TEXTS,
-            "Variables that its recipes read when they are set.",
-        ),
-        key(
-            "tools",
-            TEXTS,
-            "Programs that every recipe of the layer needs.",
-        ),
-        key(
-            "generates",
-            TEXTS,
-            "What its recipes write, relative to the lab; `*` stands for part of one name. `hl clean` may remove it.",
-        ),
-    ],
-};
+        key("default", Shape::Text, "The recipe that the id stands for, and that `hl up` runs."),
+        key("env", TEXTS, "Variables that every recipe of the layer needs."),
+        key("optional_env", TEXTS, "Variables that its recipes read when they are set."),
+        key("tools", TEXTS, "Programs that every recipe of the layer needs."),
+        key("generates", TEXTS, "What its recipes write, relative to the lab; `*` stands for part of one name. `hl clean` may remove it."),
+    ];
 
-static RECIPE: Record = Record {
-    what: "`[[recipe]]`",
-    others: Others::Refused,
-    keys: &[
-        required(
-            "name",
-            Shape::Form(&RECIPE_NAME),
-            "What is typed after `hl`.",
-        ),
+    static RECIPE = "`[[recipe]]`", Refused [
+        required("name", Shape::Form(&RECIPE_NAME), "What is typed after `hl`."),
         key("doc", Shape::Text, DOC),
-        key(
-            "params",
-            Shape::List(&Shape::Record(&PARAM)),
-            "Parameters, by position unless `option`.",
-        ),
-        key(
-            "deps",
-            TEXTS,
-            "Recipes that run first, with arguments: `l1-ensure debian-13`, `l2-apply {{ env }} --node {{ node }}`. Templates.",
-        ),
-        key(
-            "parallel",
-            Shape::Bool,
-            "The `deps` may run at the same time.",
-        ),
-        key(
-            "env",
-            TEXTS,
-            "Variables that it needs, besides the layer's.",
-        ),
-        key(
-            "tools",
-            TEXTS,
-            "Programs that it needs, besides the layer's.",
-        ),
-        key(
-            "approve",
-            Shape::Text,
-            "The step that shows what it would do and asks.",
-        ),
-        key(
-            "on_failure",
-            Shape::Choice(&["stop", "continue"]),
-            "What happens to the rest when a step fails.",
-        ),
+        key("params", Shape::List(&Shape::Record(&PARAM)), "Parameters, by position unless `option`."),
+        key("deps", TEXTS, "Recipes that run first, with arguments: `l1-ensure debian-13`, `l2-apply {{ env }} --node {{ node }}`. Templates."),
+        key("parallel", Shape::Bool, "The `deps` may run at the same time."),
+        key("env", TEXTS, "Variables that it needs, besides the layer's."),
+        key("tools", TEXTS, "Programs that it needs, besides the layer's."),
+        key("approve", Shape::Text, "The step that shows what it would do and asks."),
+        key("on_failure", Shape::Choice(&["stop", "continue"]), "What happens to the rest when a step fails."),
         key("private", Shape::Bool, "Not listed."),
-        key(
-            "step",
-            Shape::List(&Shape::Record(&STEP)),
-            "What it does, in order. Without any it is a group of its `deps`.",
-        ),
-    ],
-};
+        key("step", Shape::List(&Shape::Record(&STEP)), "What it does, in order. Without any it is a group of its `deps`."),
+    ];
 
-static PARAM: Record = Record {
-    what: "a parameter",
-    others: Others::Refused,
-    keys: &[
-        required(
-            "name",
-            Shape::Form(&PARAM_NAME),
-            "Name in templates; `update_image` is typed `--update-image` as an option.",
-        ),
-        key(
-            "default",
-            Shape::Scalar,
-            "Used when it is not given. A string is a template. Without a default a parameter must be given, an option is empty.",
-        ),
+    static PARAM = "a parameter", Refused [
+        required("name", Shape::Form(&PARAM_NAME), "Name in templates; `update_image` is typed `--update-image` as an option."),
+        key("default", Shape::Scalar, "Used when it is not given. A string is a template. Without a default a parameter must be given, an option is empty."),
         key("values", TEXTS, "The only values it takes."),
         key("doc", Shape::Text, DOC),
-        key(
-            "option",
-            Shape::Bool,
-            "Given as `--name VALUE`, or `--name` when it is a bool.",
-        ),
-        key(
-            "type",
-            Shape::Choice(&["string", "bool", "int"]),
-            "Its type.",
-        ),
-    ],
-};
+        key("option", Shape::Bool, "Given as `--name VALUE`, or `--name` when it is a bool."),
+        key("type", Shape::Choice(&["string", "bool", "int"]), "Its type."),
+    ];
 
-static STEP: Record = Record {
-    what: "a step",
-    others: Others::Refused,
-    keys: &[
+    static STEP = "a step", Refused [
         required("id", Shape::Form(&STEP_ID), "Name, unique in the recipe."),
         key("doc", Shape::Text, "One line for people. A template."),
         required("use", Shape::Filled, "The action."),
-        key(
-            "with",
-            Shape::Keyed(&Shape::Any),
-            "The action's inputs; every string is a template.",
-        ),
-        key(
-            "needs",
-            TEXTS,
-            "Steps of the recipe that come first; when absent, the step before.",
-        ),
-        key(
-            "when",
-            Shape::Text,
-            "Runs only when this template gives `true`.",
-        ),
-        key(
-            "timeout",
-            Shape::Text,
-            "Interrupted as by Ctrl-C when it takes longer: `90s`, `60m`, or a tier (`quick`, `short`, `medium`, `long`, `extended`, or one of `hl.toml`). `none`: no limit is meant. Absent: `long`, but for `command` and `script`, which have no limit and are told of after as long.",
-        ),
-        key(
-            "retry",
-            Shape::Record(&RETRY),
-            "Tried again after failures.",
-        ),
-        key(
-            "finally",
-            Shape::Bool,
-            "Runs at the end, whatever happened.",
-        ),
-    ],
-};
+        key("with", Shape::Keyed(&Shape::Any), "The action's inputs; every string is a template."),
+        key("needs", TEXTS, "Steps of the recipe that come first; when absent, the step before."),
+        key("when", Shape::Text, "Runs only when this template gives `true`."),
+        key("timeout", Shape::Text, "Interrupted as by Ctrl-C when it takes longer: `90s`, `60m`, or a tier (`quick`, `short`, `medium`, `long`, `extended`, or one of `hl.toml`). `none`: no limit is meant. Absent: `long`, but for `command` and `script`, which have no limit and are told of after as long."),
+        key("retry", Shape::Record(&RETRY), "Tried again after failures."),
+        key("finally", Shape::Bool, "Runs at the end, whatever happened."),
+    ];
 
-static RETRY: Record = Record {
-    what: "`retry`",
-    others: Others::Refused,
-    keys: &[
-        key(
-            "times",
-            Shape::Integer(1, 100),
-            "Attempts after the first one; 1 when absent.",
-        ),
-        key(
-            "backoff",
-            Shape::Text,
-            "Wait before the second attempt, doubled each time; 5 s when absent.",
-        ),
-        key(
-            "on",
-            Shape::Choice(&["transient", "any"]),
-            "Which failures count.",
-        ),
-    ],
-};
+    static RETRY = "`retry`", Refused [
+        key("times", Shape::Integer(1, 100), "Attempts after the first one; 1 when absent."),
+        key("backoff", Shape::Text, "Wait before the second attempt, doubled each time; 5 s when absent."),
+        key("on", Shape::Choice(&["transient", "any"]), "Which failures count."),
+    ];
+}
+
+const TEXTS: Shape = Shape::List(&Shape::Text);
+const DOC: &str = "One line of documentation.";
 
 const WORD: &str = "^[a-z][a-z0-9_-]*$";
 

@@ -72,15 +72,10 @@ pub(super) fn convert(run: &Run, about: &About<'_>) -> Option<RunFile> {
     let info = RunInfo {
         id: id.clone(),
         recipe: recipe.clone(),
-        command: Vec::new(),
-        dry_run: false,
-        rehearsal: false,
         steps: records.len(),
         version: "legacy".to_owned(),
-        pid: 0,
-        pid_start: 0,
         operator: about.deployer.unwrap_or("unknown").to_owned(),
-        plan_digest: String::new(),
+        ..RunInfo::default()
     };
     let flags = (!with.is_empty()).then(|| ("with".to_owned(), Value::from(with.clone())));
     let mut header = Header::new(&info, &written(start), flags.into_iter().collect(), None);
@@ -149,16 +144,9 @@ fn records(
             .get(phase)
             .is_none_or(|known| known.status != status)
         {
-            let summary = event.message.split_once(" - ").map(|(_, why)| why);
-            records.insert(
-                phase.clone(),
-                Record {
-                    at: *at,
-                    phase: phase.clone(),
-                    status,
-                    summary: summary.unwrap_or_default().to_owned(),
-                },
-            );
+            let why = event.message.split_once(" - ").map(|(_, why)| why);
+            let record = record(*at, phase, status, why.unwrap_or_default());
+            records.insert(phase.clone(), record);
         }
     }
     let start = times.first().copied().unwrap_or_default();
@@ -172,12 +160,9 @@ fn records(
         let Some(at) = phase.at.filter(|at| *at >= start) else {
             continue;
         };
-        records.entry(name.clone()).or_insert_with(|| Record {
-            at,
-            phase: name.clone(),
-            status,
-            summary: phase.reason.clone().unwrap_or_default(),
-        });
+        let why = phase.reason.as_deref().unwrap_or_default();
+        let record = record(at, name, status, why);
+        records.entry(name.clone()).or_insert(record);
     }
     if let Verdict::Failed {
         at,
@@ -185,17 +170,21 @@ fn records(
         message,
     } = verdict
     {
-        let record = Record {
-            at: *at,
-            phase: phase.clone(),
-            status: Status::Failed,
-            summary: message.clone(),
-        };
+        let record = record(*at, phase, Status::Failed, message);
         records.insert(phase.clone(), record);
     }
     let mut records: Vec<Record> = records.into_values().collect();
     records.sort_by_key(|record| record.at);
     records
+}
+
+fn record(at: Timestamp, phase: &str, status: Status, summary: &str) -> Record {
+    Record {
+        at,
+        phase: phase.to_owned(),
+        status,
+        summary: summary.to_owned(),
+    }
 }
 
 /// Every event as a line, in the order of the file, and each phase's end behind

@@ -12,6 +12,7 @@ use super::relocate::{relocate, target};
 use super::secrets::Mask;
 use super::seed::seeded;
 use super::split;
+use crate::base::count;
 use crate::diag::Failure;
 use crate::handoff::Runtime;
 use crate::lab::{Paths, create_dir, write};
@@ -210,12 +211,5 @@ fn ending(verdict: &Verdict) -> String {
         Verdict::Failed { phase: None, .. } => "failed".to_owned(),
         Verdict::Unfinished { phase: Some(phase) } => format!("cut off in {phase}"),
         Verdict::Unfinished { phase: None } => "cut off".to_owned(),
-    }
-}
-
-fn count(number: usize, what: &str) -> String {
-    match number {
-        1 => format!("1 {what}"),
-        number => format!("{number} {what}s"),
     }
 }

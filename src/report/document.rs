@@ -11,7 +11,7 @@ use crate::diag::{Exit, Failure};
 use crate::plan::{Ended, Outcome, Plan, Status, Tally};
 
 /// A whole run. Everything in it is redacted.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, JsonSchema)]
 pub struct Document {
     /// `hl.result/1`
     pub schema: &'static str,
@@ -119,17 +119,10 @@ impl Document {
         Self {
             schema: "hl.result/1",
             scenario: scenario.to_owned(),
-            run: None,
             dry_run,
             success: true,
             outcome: Outcome::Succeeded,
-            exit: 0,
-            duration_seconds: 0.0,
-            runway: None,
-            phases: Vec::new(),
-            context: BTreeMap::new(),
-            outputs: BTreeMap::new(),
-            error: None,
+            ..Self::default()
         }
     }
 

@@ -43,10 +43,8 @@ pub fn junit(plan: &Plan, tally: &Tally) -> std::io::Result<String> {
     }
     let took = tally.finished.unwrap_or_default().2;
     document(&plan.recipe, took, tally.ended(), plan.steps.len(), |xml| {
-        for (name, cases) in &suites {
-            suite(xml, name, cases)?;
-        }
-        Ok(())
+        let mut suites = suites.iter();
+        suites.try_for_each(|(name, cases)| suite(xml, name, cases))
     })
 }
 
@@ -76,12 +74,12 @@ pub fn junit_not_started(name: &str, message: &str) -> std::io::Result<String> {
                     .write_inner_content(|xml| {
                         xml.create_element("error")
                             .with_attribute(("message", clean(first).as_str()))
-                            .write_text_content(BytesText::new(&clean(message)))?;
-                        Ok(())
-                    })?;
-                Ok(())
-            })?;
-        Ok(())
+                            .write_text_content(BytesText::new(&clean(message)))
+                            .map(drop)
+                    })
+                    .map(drop)
+            })
+            .map(drop)
     })
 }
 
@@ -127,13 +125,8 @@ fn suite(xml: &mut Xml, name: &str, cases: &[Case<'_>]) -> std::io::Result<()> {
         let started = format!("{started:.0}");
         element = element.with_attribute(("timestamp", started.trim_end_matches('Z')));
     }
-    element.write_inner_content(|xml| {
-        for case in cases {
-            case.write(xml, name)?;
-        }
-        Ok(())
-    })?;
-    Ok(())
+    let cases = |xml: &mut Xml| cases.iter().try_for_each(|case| case.write(xml, name));
+    element.write_inner_content(cases).map(drop)
 }
 
 impl Case<'_> {

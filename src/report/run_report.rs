@@ -15,7 +15,7 @@ use crate::diag::{Exit, Failure};
 use crate::handoff::{Gives, Handoffs, Hosts, Playbook, typed};
 use crate::lab::{self, Paths, Redactor};
 use crate::plan::{
-    Ended, Event, EventKind, Listener, Outcome, Plan, RunInfo, Status, StepEnd, StepId, Tally,
+    Ended, Event, EventKind, Listener, Outcome, Plan, RunInfo, Status, Step, StepEnd, StepId, Tally,
 };
 
 /// The listener: it writes when the run is over.
@@ -33,12 +33,9 @@ pub struct RunReport {
 
 /// A run that is over.
 struct Over<'a> {
-    plan: &'a Plan,
-    handoffs: &'a Handoffs,
-    tally: &'a Tally,
+    run: &'a RunReport,
     info: &'a RunInfo,
     host: &'a str,
-    resume: Option<&'a str>,
     started: &'a str,
     finished: &'a str,
     outcome: Outcome,
@@ -73,12 +70,9 @@ impl RunReport {
         };
         let of_operator = info.operator.rsplit_once('@').map(|(_, host)| host);
         let over = Over {
-            plan: &self.plan,
-            handoffs: &self.handoffs,
-            tally: &self.tally,
+            run: self,
             info,
             host: self.node.as_deref().or(of_operator).unwrap_or_default(),
-            resume: self.resume.as_deref(),
             started,
             finished,
             outcome,
@@ -158,27 +152,30 @@ impl Over<'_> {
         }
     }
 
-    fn doc(&self, ended: Ended<'_>) -> String {
-        let step = self.plan.step(ended.step);
-        step.map(|step| step.doc.clone()).unwrap_or_default()
+    fn duration(&self) -> std::time::Duration {
+        self.run.tally.finished.unwrap_or_default().2
     }
 
-    fn duration(&self) -> std::time::Duration {
-        self.tally
-            .finished
-            .map(|(_, _, took)| took)
-            .unwrap_or_default()
+    fn ended(&self) -> impl Iterator<Item = Ended<'_>> {
+        self.run.tally.ended()
+    }
+
+    fn failed(&self) -> impl Iterator<Item = Ended<'_>> {
+        self.ended().filter(|e| e.end.status == Status::Failed)
+    }
+
+    fn step(&self, ended: Ended<'_>) -> Option<&Step> {
+        self.run.plan.step(ended.step)
     }
 
     /// The report, as other tools of this kind write theirs.
     fn report(&self) -> Value {
         let phases: Vec<Value> = self
-            .tally
             .ended()
             .map(|ended| {
                 json!({
                     "name": ended.step,
-                    "description": self.doc(ended),
+                    "description": self.step(ended).map_or("", |step| step.doc.as_str()),
                     "status": phase(ended.end.status),
                     "message": ended.end.summary,
                     "duration": ended.end.duration().as_secs_f64(),
@@ -187,7 +184,7 @@ impl Over<'_> {
             .collect();
         json!({
             "schema": "hl.report/1",
-            "scenario": self.plan.recipe,
+            "scenario": self.run.plan.recipe,
             "run": self.info.id,
             "host": self.host,
             "rehearsal": self.info.rehearsal,
@@ -200,7 +197,7 @@ impl Over<'_> {
     }
 
     fn report_text(&self) -> String {
-        let mut out = format!("# {}\n\n", text(&self.plan.recipe));
+        let mut out = format!("# {}\n\n", text(&self.run.plan.recipe));
         self.facts(
             &mut out,
             &[
@@ -211,7 +208,7 @@ impl Over<'_> {
                 ("Run", &self.info.id),
             ],
         );
-        let rows = self.tally.ended().map(|ended| {
+        let rows = self.ended().map(|ended| {
             let mark = match phase(ended.end.status) {
                 "passed" => "✅",
                 "failed" => "❌",
@@ -245,39 +242,35 @@ impl Over<'_> {
 
     /// `COMPLETED`, or how far it came.
     fn state(&self) -> &'static str {
-        let any = self
-            .tally
-            .ended()
-            .any(|ended| ended.end.status == Status::Succeeded);
+        let any = self.ended().any(|e| e.end.status == Status::Succeeded);
         match self.outcome {
             Outcome::Succeeded => "COMPLETED",
-            Outcome::Failed | Outcome::Cancelled if any && self.resume.is_some() => "RESUMABLE",
+            Outcome::Failed | Outcome::Cancelled if any && self.run.resume.is_some() => "RESUMABLE",
             Outcome::Failed | Outcome::Cancelled => "FAILED",
         }
     }
 
     fn summary(&self) -> Value {
         let steps: Vec<Value> = self
-            .tally
             .ended()
             .map(|ended| {
                 json!({
                     "name": ended.step,
-                    "action": self.plan.step(ended.step).map(|step| &step.action),
+                    "action": self.step(ended).map(|step| &step.action),
                     "status": word(ended.end.status),
                     "message": ended.end.summary,
                     "artefacts": artefacts(ended.end),
                 })
             })
             .collect();
-        let warnings: Vec<&String> = self.tally.ended().flat_map(|e| &e.end.warnings).collect();
+        let warnings: Vec<&String> = self.ended().flat_map(|e| &e.end.warnings).collect();
         json!({
             "schema": "hl.summary/1",
             "run_id": self.info.id,
             "timestamp": self.started,
             "finished_at": self.finished,
             "command": self.info.command.join(" "),
-            "recipe": self.plan.recipe,
+            "recipe": self.run.plan.recipe,
             "dry_run": self.info.dry_run,
             "state": self.state(),
             "steps": steps,
@@ -288,23 +281,15 @@ impl Over<'_> {
     }
 
     fn errors(&self) -> Vec<String> {
-        let failed = self
-            .tally
-            .ended()
-            .filter(|e| e.end.status == Status::Failed);
-        failed
+        self.failed()
             .map(|e| format!("{}: {}", e.step, e.end.summary))
             .collect()
     }
 
     /// What to do now.
     fn next(&self) -> Vec<String> {
-        let help = self
-            .tally
-            .ended()
-            .filter(|e| e.end.status == Status::Failed);
-        let mut next: Vec<String> = help.flat_map(|e| e.end.help.clone()).collect();
-        if let ("RESUMABLE", Some(resume)) = (self.state(), self.resume) {
+        let mut next: Vec<String> = self.failed().flat_map(|e| e.end.help.clone()).collect();
+        if let ("RESUMABLE", Some(resume)) = (self.state(), &self.run.resume) {
             next.push(format!("`{resume}` resumes it"));
         }
         next
@@ -317,7 +302,7 @@ impl Over<'_> {
             &mut out,
             &[
                 ("Command", &command),
-                ("Recipe", &self.plan.recipe),
+                ("Recipe", &self.run.plan.recipe),
                 ("Dry run", &self.info.dry_run.to_string()),
                 ("Started", self.started),
                 ("Finished", self.finished),
@@ -325,7 +310,7 @@ impl Over<'_> {
             ],
         );
         let gate = |ended: &Ended<'_>| self.gives(ended.step) == Some(Gives::Findings);
-        let (gates, actions): (Vec<_>, Vec<_>) = self.tally.ended().partition(gate);
+        let (gates, actions): (Vec<_>, Vec<_>) = self.ended().partition(gate);
         let did = if self.info.dry_run {
             "Actions that would be taken"
         } else {
@@ -349,18 +334,16 @@ impl Over<'_> {
                 writeln!(out, "{}", row(&cells)).unwrap_or_default();
             }
         }
-        let artefacts: Vec<(String, Value)> = self
-            .tally
+        let artefacts: Vec<String> = self
             .ended()
             .flat_map(|ended| artefacts(ended.end))
-            .collect();
-        let errors = self.errors();
-        let next = self.next();
-        let artefacts: Vec<String> = artefacts
-            .iter()
             .map(|(name, path)| format!("{name}: `{}`", path.as_str().unwrap_or_default()))
             .collect();
-        for (title, lines) in [("Artefacts", artefacts), ("Errors", errors), ("Next", next)] {
+        for (title, lines) in [
+            ("Artefacts", artefacts),
+            ("Errors", self.errors()),
+            ("Next", self.next()),
+        ] {
             if lines.is_empty() {
                 continue;
             }
@@ -373,16 +356,15 @@ impl Over<'_> {
     }
 
     fn gives(&self, step: &StepId) -> Option<Gives> {
-        self.handoffs.get(step)?.gives
+        self.run.handoffs.get(step)?.gives
     }
 
     /// What the playbooks did, or were found to do.
     fn ansible(&self) -> Option<(&'static str, Value)> {
         let playbooks: Vec<Value> = self
-            .tally
             .ended()
             .filter_map(|ended| {
-                let step = self.plan.step(ended.step)?;
+                let step = self.step(ended)?;
                 let asked: Playbook = typed(step.with.clone());
                 let did: Hosts = typed(ended.end.outputs.clone());
                 (self.gives(ended.step) == Some(Gives::Hosts)).then(|| {

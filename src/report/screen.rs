@@ -6,13 +6,14 @@ use std::time::{Duration, Instant};
 
 use super::bars::Bars;
 use super::github;
+use super::story::verb;
 use super::unstarted::Unstarted;
 use super::{GoOn, Level, Look, Mode, Paint, annotation, failed_step, summary};
 use crate::base::short_duration;
 use crate::diag::Exit;
 use crate::plan::{
-    Event, EventKind, Outcome, Plan, Resumed, RunInfo, Status, Step, StepEnd, StepId, Stream, TEXT,
-    Tally, sanitize, wrap,
+    Event, EventKind, Outcome, Plan, Resumed, RunInfo, Status, Step, StepEnd, StepId, StepState,
+    Stream, TEXT, Tally, sanitize, wrap,
 };
 
 /// A step is announced when it takes longer than this.
@@ -328,16 +329,11 @@ impl Screen {
         let planned = self.plan.step(step);
         let runway = planned.is_some_and(Step::is_gate);
         let dry = self.info.as_ref().is_some_and(|info| info.dry_run);
-        let (paint, verb) = match status {
-            Status::Succeeded if runway => (Paint::Good, "Checked"),
-            Status::Succeeded if dry => (Paint::Good, "Planned"),
-            Status::Succeeded => (Paint::Good, "Done"),
-            Status::Failed => (Paint::Bad, "Failed"),
-            Status::Skipped => (Paint::Dim, "Skipped"),
-            Status::Blocked if runway => (Paint::Warn, "Not checked"),
-            Status::Blocked => (Paint::Warn, "Blocked"),
-            Status::Cancelled => (Paint::Warn, "Cancelled"),
-            Status::NotPlanned => (Paint::Warn, "Not planned"),
+        let (paint, verb) = match (status, runway, dry) {
+            (Status::Succeeded, true, _) => (Paint::Good, "Checked"),
+            (Status::Succeeded, false, true) => (Paint::Good, "Planned"),
+            (Status::Blocked, true, _) => (Paint::Warn, "Not checked"),
+            _ => verb(StepState::Ended(status)),
         };
         let took = if took < Duration::from_millis(50) {
             String::new()

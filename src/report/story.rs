@@ -236,32 +236,25 @@ fn words(command: &[String]) -> String {
 
 impl From<StepRun> for StepRow {
     fn from(step: StepRun) -> Self {
-        let end = step.end;
-        let duration = end.as_ref().map(StepEnd::duration);
-        let mut row = Self {
+        let duration = step.end.as_ref().map(StepEnd::duration);
+        // Of one that has not ended nothing is known.
+        let end = step
+            .end
+            .unwrap_or_else(|| StepEnd::new(Status::Skipped, ""));
+        Self {
             name: step.step.to_string(),
             status: step.state,
             started_at: step.started_at,
             attempts: step.attempts,
             duration_seconds: duration.map(|duration| duration.as_secs_f64()),
-            changed: None,
-            message: String::new(),
-            outputs: BTreeMap::new(),
-            warnings: Vec::new(),
-            help: Vec::new(),
-            tail: Vec::new(),
-            log: None,
-        };
-        if let Some(end) = end {
-            row.changed = end.changed;
-            row.message = end.summary;
-            row.outputs = end.outputs;
-            row.warnings = end.warnings;
-            row.help = end.help;
-            row.tail = end.tail;
-            row.log = end.log;
+            changed: end.changed,
+            message: end.summary,
+            outputs: end.outputs,
+            warnings: end.warnings,
+            help: end.help,
+            tail: end.tail,
+            log: end.log,
         }
-        row
     }
 }
 

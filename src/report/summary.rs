@@ -166,20 +166,22 @@ fn counts(steps: &[Ended<'_>], dry_run: bool) -> String {
         .count();
     let warnings: usize = steps.iter().map(|e| e.end.warnings.len()).sum();
     let mut parts = Vec::new();
-    for (count, word) in [
-        (
-            of(Status::Succeeded),
-            if dry_run { "planned" } else { "done" },
-        ),
-        (changed, if dry_run { "would change" } else { "changed" }),
+    let [done, does] = if dry_run {
+        ["planned", "would change"]
+    } else {
+        ["done", "changed"]
+    };
+    for (number, word) in [
+        (of(Status::Succeeded), done),
+        (changed, does),
         (of(Status::Skipped), "skipped"),
         (of(Status::NotPlanned), "not planned"),
         (of(Status::Failed), "failed"),
         (of(Status::Cancelled), "cancelled"),
         (of(Status::Blocked), "not run"),
     ] {
-        if count > 0 {
-            parts.push(format!("{count} {word}"));
+        if number > 0 {
+            parts.push(format!("{number} {word}"));
         }
     }
     if warnings > 0 {

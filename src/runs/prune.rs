@@ -13,7 +13,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use serde::Serialize;
 
 use super::{Ending, Newest, file_of, open, page, survivors};
-use crate::base::{no_links, remedy};
+use crate::base::{if_there, no_links, remedy};
 use crate::diag::{Exit, Failure, hl, say};
 use crate::lab::{Lab, Paths};
 use crate::plan::Outcome;
@@ -112,13 +112,10 @@ pub fn remove(paths: &Paths, id: &str) -> Result<(), Failure> {
 }
 
 fn gone(result: io::Result<()>, paths: &Paths, path: &Utf8PathBuf) -> Result<(), Failure> {
-    match result {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            let message = format!("cannot remove `{}`: {error}", paths.show(path));
-            Err(Failure::message(Exit::CannotWrite, message).helps(remedy(&error)))
-        }
-        _ => Ok(()),
-    }
+    if_there(result).map(drop).map_err(|error| {
+        let message = format!("cannot remove `{}`: {error}", paths.show(path));
+        Failure::message(Exit::CannotWrite, message).helps(remedy(&error))
+    })
 }
 
 /// Bytes of a file, or of all files of a directory; links are not followed.

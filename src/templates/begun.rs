@@ -9,7 +9,7 @@ use crate::diag::Exit;
 use crate::diag::StepError;
 use crate::lab::{self, Paths};
 
-/// `.build/l1/NAME.begun.json`, written before anything is made on the node.
+/// `.build/templates/NAME.begun.json`, written before anything is made on the node.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Begun {
     /// The stamp of what is built.
@@ -36,7 +36,12 @@ impl Begun {
 }
 
 fn file(paths: &Paths, name: &str) -> Utf8PathBuf {
-    paths.build().join("l1").join(format!("{name}.begun.json"))
+    built(paths).join(format!("{name}.begun.json"))
+}
+
+/// What is made for builds, by template.
+pub fn built(paths: &Paths) -> Utf8PathBuf {
+    paths.build().join("templates")
 }
 
 #[cfg(test)]

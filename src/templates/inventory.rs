@@ -27,7 +27,7 @@ pub struct TemplateRow {
     pub name: String,
     /// One line for people.
     pub description: String,
-    /// It is defined in `layers/l1-templates`.
+    /// The lab defines it.
     pub defined: bool,
     /// The promoted build.
     #[serde(skip_serializing_if = "Option::is_none")]

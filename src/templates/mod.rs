@@ -1,7 +1,7 @@
 //! Templates and installer images: what a lab defines, what was built, what
 //! is on the node, and which one is stable.
 //!
-//! Definitions are in `layers/l1-templates`, records in `templates/NAME/`. The
+//! Definitions are in the folder of one layer, records in `templates/NAME/`. The
 //! notes of a template on the node say all that its record says, so records
 //! that are lost are written again without a build.
 
@@ -20,7 +20,7 @@ mod shelf;
 mod source;
 mod table;
 
-pub use begun::Begun;
+pub use begun::{Begun, built};
 pub use clones::clones;
 pub use digest::inputs_digest;
 pub use fetch::{Fetch, Web};

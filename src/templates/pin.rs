@@ -5,13 +5,13 @@
 //! (BSD); the algorithm is known by the length of the hash.
 
 use std::fs;
-use std::io::ErrorKind;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::fetch::Fetch;
+use crate::base::if_there;
 use crate::diag::Exit;
 use crate::diag::StepError;
 use crate::lab;
@@ -107,9 +107,9 @@ impl Pin {
     /// The pin in a template's directory, when there is one.
     pub fn read(dir: &Utf8Path) -> Result<Option<Self>, StepError> {
         let path = path(dir);
-        let text = match fs::read_to_string(&path) {
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-            other => other.map_err(|error| StepError::io("read", &path, &error))?,
+        let text = if_there(fs::read_to_string(&path));
+        let Some(text) = text.map_err(|error| StepError::io("read", &path, &error))? else {
+            return Ok(None);
         };
         let wrong = |why: &str| {
             StepError::new(format!("`{path}` is not a pin: {why}"))

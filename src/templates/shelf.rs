@@ -3,12 +3,12 @@
 
 use std::fs;
 use std::io;
-use std::io::ErrorKind;
 use std::os::unix::fs::symlink;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::manifest::{Record, Stamp, VERSION};
+use crate::base::if_there;
 use crate::diag::Exit;
 use crate::diag::StepError;
 use crate::lab;
@@ -65,13 +65,11 @@ impl Shelf {
     /// All records, oldest first.
     pub fn records<R: Record>(&self) -> Result<Vec<R>, StepError> {
         let dir = self.dir.join("artifacts");
-        let entries = match dir.read_dir_utf8() {
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
-            other => other.map_err(|error| StepError::io("read", &dir, &error))?,
-        };
+        let cannot = |error: io::Error| StepError::io("read", &dir, &error);
+        let entries = if_there(dir.read_dir_utf8()).map_err(cannot)?;
         let mut records: Vec<R> = Vec::new();
-        for entry in entries {
-            let entry = entry.map_err(|error| StepError::io("read", &dir, &error))?;
+        for entry in entries.into_iter().flatten() {
+            let entry = entry.map_err(cannot)?;
             let stamp = entry
                 .file_name()
                 .strip_prefix(R::KIND)
@@ -97,21 +95,19 @@ impl Shelf {
     }
 
     fn pointed<R: Record>(pointer: &Utf8Path) -> Result<Option<Stamp>, StepError> {
-        match fs::symlink_metadata(pointer) {
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(StepError::io("read", pointer, &error)),
-            Ok(meta) if meta.is_symlink() => {
-                let target = pointer
-                    .read_link_utf8()
-                    .map_err(|error| StepError::io("read", pointer, &error))?;
-                Ok(target
-                    .file_stem()
-                    .and_then(|stem| stem.strip_prefix(R::KIND)?.strip_prefix('-'))
-                    .and_then(Stamp::parse))
-            }
+        let cannot = |error: io::Error| StepError::io("read", pointer, &error);
+        let Some(meta) = if_there(fs::symlink_metadata(pointer)).map_err(cannot)? else {
+            return Ok(None);
+        };
+        if !meta.is_symlink() {
             // A copy, from a file system or an archive without links.
-            Ok(_) => read::<R>(pointer).map(|record| Some(record.stamp().clone())),
+            return read::<R>(pointer).map(|record| Some(record.stamp().clone()));
         }
+        let target = pointer.read_link_utf8().map_err(cannot)?;
+        Ok(target
+            .file_stem()
+            .and_then(|stem| stem.strip_prefix(R::KIND)?.strip_prefix('-'))
+            .and_then(Stamp::parse))
     }
 
     /// Moves the pointer: a reader finds the old record or the new one.
@@ -131,10 +127,7 @@ impl Shelf {
         let moved = || -> io::Result<()> {
             let name = pointer.file_name().unwrap_or_default();
             let fresh = spec.join(format!(".{name}.{}", std::process::id()));
-            match fs::remove_file(&fresh) {
-                Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
-                _ => {}
-            }
+            if_there(fs::remove_file(&fresh))?;
             symlink(&target, &fresh)?;
             fs::rename(&fresh, pointer)?;
             fs::File::open(&spec)?.sync_all()
@@ -145,12 +138,9 @@ impl Shelf {
     /// Removes a record.
     pub fn remove<R: Record>(&self, stamp: &Stamp) -> Result<(), StepError> {
         let path = self.path::<R>(stamp);
-        match fs::remove_file(&path) {
-            Err(error) if error.kind() != ErrorKind::NotFound => {
-                Err(StepError::io("remove", &path, &error))
-            }
-            _ => Ok(()),
-        }
+        if_there(fs::remove_file(&path))
+            .map(drop)
+            .map_err(|error| StepError::io("remove", &path, &error))
     }
 }
 

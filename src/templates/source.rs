@@ -1,20 +1,18 @@
-//! What a lab says of its templates and ISOs: `layers/l1-templates/NAME/template.toml`
-//! and `layers/l1-templates/isos/NAME.toml`.
+//! What a lab says of its templates and ISOs: `NAME/template.toml` and
+//! `isos/NAME.toml` in the folder of the layer that has any.
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::ErrorKind;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::table;
+use crate::base::if_there;
 use crate::diag::{Diagnostic, Exit, Failure, Source, did_you_mean};
 use crate::lab::Paths;
 use crate::shape::{self, Node};
 
-/// The folder of L1, relative to the lab's layers.
-const FOLDER: &str = "l1-templates";
 /// The file that makes a folder a template.
 const FILE: &str = "template.toml";
 /// The folder of ISO definitions.
@@ -29,13 +27,10 @@ pub struct TemplateSpec {
     /// User that packer logs in as; cloud-init makes it.
     pub guest_user: String,
     /// Folder of the packer files, relative to the template's; its own when absent.
-    #[serde(default)]
     pub packer: Option<String>,
     /// Made from a vendor's cloud image.
-    #[serde(default)]
     pub image: Option<ImageSpec>,
     /// Or from an installer.
-    #[serde(default)]
     pub iso: Option<IsoUse>,
     /// The machine that is built on.
     pub machine: MachineSpec,
@@ -80,16 +75,12 @@ pub struct IsoSpec {
     /// One line for people.
     pub description: String,
     /// `https://...`; a `*` in the last part stands for what the sums file names.
-    #[serde(default)]
     pub url: Option<String>,
     /// The vendor's list of checksums, `https://...`.
-    #[serde(default)]
     pub sums: Option<String>,
     /// A local file instead, relative to the lab.
-    #[serde(default)]
     pub file: Option<String>,
     /// What its checksum must be: `sha256:...` or `sha512:...`.
-    #[serde(default)]
     pub checksum: Option<String>,
     /// Name on the node; ends in `.iso`.
     pub stored_as: String,
@@ -117,20 +108,14 @@ pub struct Iso {
 
 /// Names of the lab's templates, sorted.
 pub fn templates(paths: &Paths) -> Vec<String> {
-    let mut names = entries(&folder(paths), |path| {
-        path.join(FILE).is_file().then(|| path.file_name())?
-    });
-    names.sort();
-    names
+    templates_in(&folder(paths))
 }
 
 /// Names of the lab's ISOs, sorted.
 pub fn isos(paths: &Paths) -> Vec<String> {
-    let mut names = entries(&folder(paths).join(ISOS), |path| {
+    entries(&folder(paths).join(ISOS), |path| {
         (path.extension() == Some("toml")).then(|| path.file_stem())?
-    });
-    names.sort();
-    names
+    })
 }
 
 impl Template {
@@ -139,8 +124,7 @@ impl Template {
     /// # Errors
     /// There is none of that name (66), or its file is invalid (65).
     pub fn read(paths: &Paths, name: &str) -> Result<Self, Failure> {
-        let known = templates(paths);
-        is_known("template", name, &known)?;
+        is_known(paths, "template", name, &templates(paths))?;
         let dir = folder(paths).join(name);
         let source = open(paths, &dir.join(FILE))?;
         let spec = shape::read(&source, &table::TEMPLATE, |root, findings| {
@@ -195,7 +179,7 @@ impl Iso {
     /// # Errors
     /// There is none of that name (66), or its file is invalid (65).
     pub fn read(paths: &Paths, name: &str) -> Result<Self, Failure> {
-        is_known("ISO", name, &isos(paths))?;
+        is_known(paths, "ISO", name, &isos(paths))?;
         let file = folder(paths).join(ISOS).join(format!("{name}.toml"));
         let source = open(paths, &file)?;
         let spec = shape::read(&source, &table::ISO, |root, findings| {
@@ -227,28 +211,42 @@ fn packer_dir(dir: &Utf8Path, packer: Option<&str>) -> Utf8PathBuf {
     dir
 }
 
+/// The folder of the layer that defines templates or ISOs.
 fn folder(paths: &Paths) -> Utf8PathBuf {
-    paths.layers().join(FOLDER)
+    let layers = paths.layers();
+    let folders = entries(&layers, Utf8Path::file_name);
+    let defines = |dir: &Utf8PathBuf| dir.join(ISOS).is_dir() || !templates_in(dir).is_empty();
+    let mut folders = folders.iter().map(|name| layers.join(name));
+    folders.find(defines).unwrap_or_else(|| layers.clone())
 }
 
+fn templates_in(folder: &Utf8Path) -> Vec<String> {
+    entries(folder, |path| {
+        path.join(FILE).is_file().then(|| path.file_name())?
+    })
+}
+
+/// Names that entries of a directory stand for, sorted.
 fn entries(dir: &Utf8Path, name: impl Fn(&Utf8Path) -> Option<&str>) -> Vec<String> {
     let Ok(entries) = dir.read_dir_utf8() else {
         return Vec::new();
     };
-    entries
-        .filter_map(Result::ok)
+    let mut names: Vec<String> = entries
+        .flatten()
         .filter_map(|entry| name(entry.path()).map(str::to_owned))
-        .collect()
+        .collect();
+    names.sort();
+    names
 }
 
-fn is_known(what: &str, name: &str, known: &[String]) -> Result<(), Failure> {
+fn is_known(paths: &Paths, what: &str, name: &str, known: &[String]) -> Result<(), Failure> {
     if known.iter().any(|known| known == name) {
         return Ok(());
     }
     let failure = Failure::message(Exit::Unknown, format!("there is no {what} `{name}`"));
     Err(match did_you_mean(name, known.iter().map(String::as_str)) {
         Some(help) => failure.help(help),
-        None => failure.help(format!("add it to `layers/{FOLDER}`")),
+        None => failure.help(format!("add it to `{}`", paths.show(&folder(paths)))),
     })
 }
 
@@ -265,11 +263,7 @@ fn walk(
     prefix: &str,
     files: &mut BTreeMap<String, Utf8PathBuf>,
 ) -> std::io::Result<()> {
-    let entries = match dir.read_dir_utf8() {
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
-        other => other?,
-    };
-    for entry in entries {
+    for entry in if_there(dir.read_dir_utf8())?.into_iter().flatten() {
         let entry = entry?;
         let name = entry.file_name();
         // What editors, packer and Finder leave behind.

@@ -1,97 +1,47 @@
 //! What may stand in `template.toml` and `isos/NAME.toml`.
 
 use crate::diag::Diagnostic;
-use crate::shape::{Form, Others, Record, Shape, key, required};
+use crate::shape::{Form, Nothing, Shape, key, required, tables};
 
-/// `template.toml`
-pub(super) static TEMPLATE: Record = Record {
-    what: "`template.toml`",
-    others: Others::Refused,
-    keys: &[
-        required(
-            "description",
-            Shape::Text,
-            "One line for people; the first line of the template's notes",
-        ),
-        required(
-            "guest_user",
-            Shape::Filled,
-            "User that packer logs in as; cloud-init makes it",
-        ),
-        key(
-            "packer",
-            Shape::Text,
-            "Folder of the packer files, relative to the template's [its own]",
-        ),
+tables! {
+    Nothing;
+
+    /// `template.toml`
+    pub(super) static TEMPLATE = "`template.toml`", Refused [
+        required("description", Shape::Text, "One line for people; the first line of the template's notes"),
+        required("guest_user", Shape::Filled, "User that packer logs in as; cloud-init makes it"),
+        key("packer", Shape::Text, "Folder of the packer files, relative to the template's [its own]"),
         key("image", Shape::Record(&IMAGE), "A vendor's cloud image"),
         key("iso", Shape::Record(&ISO_USE), "Or an installer"),
-        required(
-            "machine",
-            Shape::Record(&MACHINE),
-            "The machine that is built on: `cores`, `memory` and `disk`",
-        ),
-    ],
-};
+        required("machine", Shape::Record(&MACHINE), "The machine that is built on: `cores`, `memory` and `disk`"),
+    ];
 
-static IMAGE: Record = Record {
-    what: "`[image]`",
-    others: Others::Refused,
-    keys: &[
+    static IMAGE = "`[image]`", Refused [
         required("url", Shape::Form(&HTTPS), URL),
         required("sums", Shape::Form(&HTTPS), SUMS),
-        required(
-            "stored_as",
-            Shape::Form(&IMAGE_FILE),
-            "Name on the node; ends in `.qcow2`, `.raw` or `.vmdk`",
-        ),
-    ],
-};
+        required("stored_as", Shape::Form(&IMAGE_FILE), "Name on the node; ends in `.qcow2`, `.raw` or `.vmdk`"),
+    ];
 
-static ISO_USE: Record = Record {
-    what: "`[iso]`",
-    others: Others::Refused,
-    keys: &[required("name", Shape::Filled, "Name of an ISO definition")],
-};
+    static ISO_USE = "`[iso]`", Refused [
+        required("name", Shape::Filled, "Name of an ISO definition"),
+    ];
 
-static MACHINE: Record = Record {
-    what: "`[machine]`",
-    others: Others::Refused,
-    keys: &[
+    static MACHINE = "`[machine]`", Refused [
         required("cores", Shape::Integer(1, 512), "Cores"),
         required("memory", Shape::Integer(1, 8_388_608), "In MB"),
-        required(
-            "disk",
-            Shape::Form(&SIZE),
-            "Size of the template's disk: `6G`; clones can be larger, never smaller",
-        ),
-    ],
-};
+        required("disk", Shape::Form(&SIZE), "Size of the template's disk: `6G`; clones can be larger, never smaller"),
+    ];
 
-/// `isos/NAME.toml`
-pub(super) static ISO: Record = Record {
-    what: "an ISO definition",
-    others: Others::Refused,
-    keys: &[
+    /// `isos/NAME.toml`
+    pub(super) static ISO = "an ISO definition", Refused [
         required("description", Shape::Text, "One line for people"),
         key("url", Shape::Form(&HTTPS), URL),
         key("sums", Shape::Form(&HTTPS), SUMS),
-        key(
-            "file",
-            Shape::Filled,
-            "A local file instead, relative to the lab",
-        ),
-        key(
-            "checksum",
-            Shape::Text,
-            "What its checksum must be: `sha256:...` or `sha512:...`",
-        ),
-        required(
-            "stored_as",
-            Shape::Form(&ISO_FILE),
-            "Name on the node; ends in `.iso`",
-        ),
-    ],
-};
+        key("file", Shape::Filled, "A local file instead, relative to the lab"),
+        key("checksum", Shape::Text, "What its checksum must be: `sha256:...` or `sha512:...`"),
+        required("stored_as", Shape::Form(&ISO_FILE), "Name on the node; ends in `.iso`"),
+    ];
+}
 
 const URL: &str = "`https://...`; a `*` in the last part stands for what the sums file names";
 const SUMS: &str = "The vendor's list of checksums, `https://...`";

@@ -25,17 +25,15 @@ pub struct Events {
     pub warnings: Vec<String>,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
+#[serde(default)]
 struct Event {
-    #[serde(rename = "type", default)]
+    #[serde(rename = "type")]
     kind: String,
-    #[serde(rename = "@message", default)]
+    #[serde(rename = "@message")]
     message: String,
-    #[serde(default)]
     hook: Option<Hook>,
-    #[serde(default)]
     diagnostic: Option<Diagnostic>,
-    #[serde(default)]
     changes: Option<Changes>,
 }
 
@@ -46,35 +44,28 @@ struct Hook {
     action: String,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
+#[serde(default)]
 struct Resource {
-    #[serde(default)]
     addr: String,
-    #[serde(default)]
     resource_key: Value,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
+#[serde(default)]
 struct Diagnostic {
-    #[serde(default)]
     severity: String,
-    #[serde(default)]
     summary: String,
-    #[serde(default)]
     detail: String,
-    #[serde(default)]
     address: String,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
+#[serde(default)]
 struct Changes {
-    #[serde(default)]
     operation: String,
-    #[serde(default)]
     add: u64,
-    #[serde(default)]
     change: u64,
-    #[serde(default)]
     remove: u64,
 }
 

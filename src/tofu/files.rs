@@ -3,11 +3,11 @@
 use std::fs;
 use std::fs::Permissions;
 use std::io;
-use std::io::ErrorKind;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 
 use camino::{Utf8Path, Utf8PathBuf};
 
+use crate::base::if_there;
 use crate::diag::StepError;
 
 /// Makes `to` hold what `from` holds and nothing else, except top-level files
@@ -73,22 +73,18 @@ pub fn reserve(path: &Utf8Path) -> Result<(), StepError> {
 
 /// Removes a file that may not be there.
 pub fn remove(path: &Utf8Path) -> Result<(), StepError> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != ErrorKind::NotFound => {
-            Err(StepError::io("remove", path, &error))
-        }
-        _ => Ok(()),
-    }
+    gone(path, fs::remove_file(path))
 }
 
 /// Removes a directory that may not be there.
 pub fn remove_dir(path: &Utf8Path) -> Result<(), StepError> {
-    match fs::remove_dir_all(path) {
-        Err(error) if error.kind() != ErrorKind::NotFound => {
-            Err(StepError::io("remove", path, &error))
-        }
-        _ => Ok(()),
-    }
+    gone(path, fs::remove_dir_all(path))
+}
+
+fn gone(path: &Utf8Path, removed: io::Result<()>) -> Result<(), StepError> {
+    if_there(removed)
+        .map(drop)
+        .map_err(|error| StepError::io("remove", path, &error))
 }
 
 /// `PATH` with something added to its name.

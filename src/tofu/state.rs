@@ -2,13 +2,13 @@
 //! without either, so that it can be read after a crash and after `hl clean`.
 
 use std::collections::BTreeMap;
-use std::io::ErrorKind;
 
 use camino::Utf8Path;
 use serde::Deserialize;
 use serde_json::Value;
 
 use super::summary::{VM_TYPE, Vm};
+use crate::base::if_there;
 use crate::diag::StepError;
 
 /// A state.
@@ -47,27 +47,27 @@ struct Resource {
     instances: Vec<Instance>,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
+#[serde(default)]
 struct Instance {
-    #[serde(default)]
     index_key: Value,
-    #[serde(default)]
     attributes: Value,
 }
 
 impl State {
     /// Reads a state file; none is an empty state.
     pub fn read(path: &Utf8Path) -> Result<Self, StepError> {
-        match std::fs::read(path) {
-            Ok(bytes) if bytes.is_empty() => Ok(Self::default()),
-            Ok(bytes) => Self::parse(&bytes).map_err(|why| {
-                StepError::new(format!("state `{path}` cannot be read: {why}")).help(format!(
-                    "`{path}.backup` is the state before the last change"
-                ))
-            }),
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(Self::default()),
-            Err(error) => Err(StepError::io("read", path, &error)),
+        let bytes = if_there(std::fs::read(path))
+            .map_err(|error| StepError::io("read", path, &error))?
+            .unwrap_or_default();
+        if bytes.is_empty() {
+            return Ok(Self::default());
         }
+        Self::parse(&bytes).map_err(|why| {
+            StepError::new(format!("state `{path}` cannot be read: {why}")).help(format!(
+                "`{path}.backup` is the state before the last change"
+            ))
+        })
     }
 
     fn parse(bytes: &[u8]) -> Result<Self, String> {

@@ -58,6 +58,15 @@ pub enum Kind {
     Forget,
 }
 
+/// What is said of each kind, before the apply and after it.
+const WORDS: [(Kind, &str, &str); 5] = [
+    (Kind::Add, "to add", "added"),
+    (Kind::Change, "to change", "changed"),
+    (Kind::Replace, "to replace", "replaced"),
+    (Kind::Destroy, "to destroy", "destroyed"),
+    (Kind::Forget, "to forget", "forgotten"),
+];
+
 /// What matters of a VM in a plan or a state.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Vm {
@@ -112,15 +121,12 @@ impl Vm {
     }
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
+#[serde(default)]
 struct Plan {
-    #[serde(default)]
     resource_changes: Vec<ResourceChange>,
-    #[serde(default)]
     output_changes: BTreeMap<String, Actions>,
-    #[serde(default)]
     errored: bool,
-    #[serde(default)]
     variables: Value,
 }
 
@@ -134,7 +140,6 @@ struct ResourceChange {
     #[serde(default)]
     index: Value,
     change: Delta,
-    #[serde(default)]
     action_reason: Option<String>,
 }
 
@@ -199,6 +204,12 @@ impl Summary {
             .filter(move |change| change.kind == kind)
     }
 
+    /// The machines that it makes, new or again.
+    pub fn made(&self) -> impl Iterator<Item = (&Change, &Vm)> {
+        let changes = self.of(Kind::Add).chain(self.of(Kind::Replace));
+        changes.filter_map(|change| Some((change, change.after.as_ref()?)))
+    }
+
     /// What is lost: destroyed, or destroyed and made again.
     pub fn losses(&self) -> Vec<&str> {
         let lost = |change: &&Change| matches!(change.kind, Kind::Replace | Kind::Destroy);
@@ -206,22 +217,25 @@ impl Summary {
         changes.map(|change| change.name.as_str()).collect()
     }
 
-    /// `1 to add, 2 to change, 0 to replace, 1 to destroy`; zeros left out.
+    /// `1 to add, 2 to change, 1 to destroy`; zeros are left out.
     pub fn counts(&self) -> String {
-        let parts: Vec<String> = [
-            (Kind::Add, "to add"),
-            (Kind::Change, "to change"),
-            (Kind::Replace, "to replace"),
-            (Kind::Destroy, "to destroy"),
-            (Kind::Forget, "to forget"),
-        ]
-        .into_iter()
-        .map(|(kind, word)| (self.of(kind).count(), word))
-        .filter(|(count, _)| *count > 0)
-        .map(|(count, word)| format!("{count} {word}"))
-        .collect();
+        self.counted(false, "no changes")
+    }
+
+    /// The same when it was applied: `2 added, 1 destroyed`.
+    pub fn applied(&self) -> String {
+        self.counted(true, "no changes, outputs brought up to date")
+    }
+
+    fn counted(&self, applied: bool, none: &str) -> String {
+        let parts = WORDS.iter().filter_map(|(kind, planned, done)| {
+            let count = self.of(*kind).count();
+            let word = if applied { done } else { planned };
+            (count > 0).then(|| format!("{count} {word}"))
+        });
+        let parts: Vec<String> = parts.collect();
         if parts.is_empty() {
-            return "no changes".to_owned();
+            return none.to_owned();
         }
         parts.join(", ")
     }

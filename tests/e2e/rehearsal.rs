@@ -51,7 +51,7 @@ impl Rehearsed {
                 ".states/dev-pve/terraform.tfstate",
                 "{\"version\": 4, \"resources\": [\"live\"]}",
             )
-            .write(".build/l2/dev-pve/outputs.json", "live")
+            .write(".build/tofu/dev-pve/outputs.json", "live")
             .write("reports/20260101-000000.passed.json", "live")
             .write(
                 "templates/debian-13/artifacts/vm-template-20260101-000000.json",

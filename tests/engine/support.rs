@@ -6,7 +6,7 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use camino::Utf8PathBuf;
-use hl::action::{Action, Approval, ChildSpec, Command, Done, Registry, StepContext};
+use hl::action::{About, Action, Approval, ChildSpec, Done, Program, Registry, StepContext};
 use hl::base::Watch;
 use hl::diag::Failure;
 use hl::diag::StepError;
@@ -27,25 +27,21 @@ pub(super) struct Fake {
 }
 
 impl Action for Fake {
-    fn name(&self) -> &'static str {
-        self.name
-    }
-    fn doc(&self) -> &'static str {
-        "a fake"
-    }
-    fn inputs(&self) -> schemars::Schema {
-        schemars::json_schema!({ "type": "object" })
-    }
-    fn reads_only(&self) -> bool {
-        self.reads_only
+    fn about(&self) -> About {
+        let about = About {
+            inputs: || schemars::json_schema!({ "type": "object" }),
+            ..About::of::<()>(self.name).doc("a fake")
+        };
+        if self.reads_only {
+            about.checks()
+        } else {
+            about
+        }
     }
     fn approval(&self, _: &StepContext<'_>) -> Result<Option<Approval>, StepError> {
         Ok(self.asks.clone())
     }
     fn preview(&self, ctx: &StepContext<'_>) -> Result<Done, StepError> {
-        (self.act)(ctx)
-    }
-    fn run(&self, ctx: &StepContext<'_>) -> Result<Done, StepError> {
         (self.act)(ctx)
     }
 }
@@ -132,7 +128,7 @@ impl World {
                 paths: Paths::live(root),
                 config: Config::default(),
             },
-            registry: Registry::default().with(sh()).with(Command),
+            registry: Registry::default().with(sh()).with(Program::Command),
             env: Environment::default(),
             redactor: Redactor::default(),
             approver: Says(true, Mutex::default(), Mutex::default()),

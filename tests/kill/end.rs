@@ -44,7 +44,7 @@ impl End {
         });
         let world = json(stage, "world/world.json");
         let tfstate = json(stage, ".states/dev-pve/terraform.tfstate");
-        let mut outputs = json(stage, ".build/l2/dev-pve/outputs.json");
+        let mut outputs = json(stage, ".build/tofu/dev-pve/outputs.json");
         outputs["vms"]["web-1"]["macs"].take();
         let mut inventory = json(stage, ".build/ansible/dev-pve/inventory.json");
         for random in ["ansible_ssh_private_key_file", "hl_public_keys"] {

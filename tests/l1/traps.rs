@@ -159,7 +159,7 @@ fn packer_is_told_no_secret_but_by_environment() {
         .env("PACKER_LOG", "1")
         .env("PROXMOX_PASSWORD", "x")
         .exits(3);
-    let dir = ".build/l1/small/files";
+    let dir = ".build/templates/small/files";
     let argv = stage.lab.read(&format!("{dir}/argv"));
     assert!(argv.contains("build -color=false .") && !argv.contains(super::stage::CANARY));
     let env = stage.lab.read(&format!("{dir}/env-build"));

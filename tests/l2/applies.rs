@@ -3,7 +3,7 @@
 use super::stage::{Stage, sealed};
 
 fn outputs(stage: &Stage) -> serde_json::Value {
-    serde_json::from_str(&stage.lab.read(".build/l2/dev-pve/outputs.json")).unwrap()
+    serde_json::from_str(&stage.lab.read(".build/tofu/dev-pve/outputs.json")).unwrap()
 }
 
 /// What the apply hands on: paths that are there, and the machines.
@@ -100,7 +100,7 @@ fn a_whole_life(stage: &Stage) {
         .exits(0)
         .says(&["2 destroyed"]);
     assert!(stage.vms().is_empty());
-    assert!(!stage.lab.path(".build/l2/dev-pve/outputs.json").exists());
+    assert!(!stage.lab.path(".build/tofu/dev-pve/outputs.json").exists());
     let latest = stage.lab.read("state/runs/latest.env");
     assert!(latest.contains("TERRAFORM_OUTPUT_JSON=\"\"\n"), "{latest}");
     assert!(
@@ -245,7 +245,7 @@ fn what_only_l1_makes_is_not_planned_and_live_it_is_named() {
     assert!(!pointer.exists() && !stage.lab.path(".build").exists());
     stage.hl("l2-apply dev").exits(0).says(&["no changes"]);
     assert!(pointer.exists());
-    assert!(stage.lab.path(".build/l2/dev-pve/outputs.json").exists());
+    assert!(stage.lab.path(".build/tofu/dev-pve/outputs.json").exists());
     stage.is_clean();
 }
 

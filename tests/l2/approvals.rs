@@ -128,7 +128,7 @@ fn holds_no_credential(stage: &Stage, plan: &PathBuf) {
     let shown = Command::new("tofu")
         .args(["show", "-json"])
         .arg(plan)
-        .current_dir(stage.lab.path(".build/l2/dev-pve/module"))
+        .current_dir(stage.lab.path(".build/tofu/dev-pve/module"))
         .env_clear()
         .envs(tools())
         .env("TF_DATA_DIR", stage.lab.path(".states/dev-pve/data"))

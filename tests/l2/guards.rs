@@ -231,6 +231,6 @@ fn no_address_behind_a_good_end_is_an_error_that_says_why() {
         "no address is known of `app-1`, `web-1`",
         "(VM 5101 on `pve`): its guest agent does not answer",
     ]);
-    assert!(!stage.lab.path(".build/l2/dev-pve/outputs.json").exists());
+    assert!(!stage.lab.path(".build/tofu/dev-pve/outputs.json").exists());
     stage.is_clean();
 }

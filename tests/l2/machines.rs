@@ -103,13 +103,13 @@ fn addresses_inside_a_guest_are_not_taken_for_its_own() {
     assert_eq!(context["provisioned_vms"][0]["name"], "web-1");
     assert_eq!(context["provisioned_vms"][1]["name"], "app-1");
     assert_eq!(said["outputs"]["l2-apply/wait"]["vm_ip"], "192.168.1.51");
-    let outputs = stage.lab.read(".build/l2/dev-pve/outputs.json");
+    let outputs = stage.lab.read(".build/tofu/dev-pve/outputs.json");
     let outputs: serde_json::Value = serde_json::from_str(&outputs).unwrap();
     let addresses = &outputs["vms"]["web-1"]["addresses"];
     assert_eq!(addresses, &serde_json::json!(["192.168.1.51"]));
     // The state alone says the same.
     stage.hl("l2-outputs dev").exits(0);
-    let again = stage.lab.read(".build/l2/dev-pve/outputs.json");
+    let again = stage.lab.read(".build/tofu/dev-pve/outputs.json");
     assert_eq!(
         serde_json::from_str::<serde_json::Value>(&again).unwrap(),
         outputs

@@ -209,7 +209,7 @@ fn what_is_stopped_keeps_its_address_when_the_state_forgets_others() {
         .hl("l2-forget dev --yes")
         .exits(0)
         .says(&["forgot 1 machine"]);
-    let outputs = stage.lab.read(".build/l2/dev-pve/outputs.json");
+    let outputs = stage.lab.read(".build/tofu/dev-pve/outputs.json");
     assert!(
         outputs.contains("\"address\": \"192.168.1.51\""),
         "{outputs}"
@@ -224,7 +224,7 @@ fn what_is_stopped_keeps_its_address_when_the_state_forgets_others() {
     // Nor is the address lost where only the state is read.
     stage.hl("l2-outputs dev").exits(0).says(&["192.168.1.51"]);
     // What nobody remembers is told with the reason.
-    std::fs::remove_file(stage.lab.path(".build/l2/dev-pve/outputs.json")).unwrap();
+    std::fs::remove_file(stage.lab.path(".build/tofu/dev-pve/outputs.json")).unwrap();
     stage
         .hl("l3")
         .exits(69)

@@ -58,7 +58,7 @@ fn another_constraint_makes_the_lock_anew_unless_it_is_the_checkouts_own() {
     let stage = Stage::new();
     stage.applied();
     // The lock is of a version that the module does not ask for any more.
-    let lock = ".build/l2/dev-pve/module/.terraform.lock.hcl";
+    let lock = ".build/tofu/dev-pve/module/.terraform.lock.hcl";
     let now = stage.lab.read(lock);
     let version = now
         .lines()

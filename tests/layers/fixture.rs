@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 
 use camino::Utf8PathBuf;
-use hl::action::{Action, Done, Registry, StepContext};
+use hl::action::{About, Action, Done, Registry, StepContext};
 use hl::diag::StepError;
 use hl::diag::{Failure, render};
 use hl::lab::{Config, Environment, Lab, Paths, Provenance, Var};
@@ -37,14 +37,11 @@ enum Mode {
 }
 
 impl Action for Fake {
-    fn name(&self) -> &'static str {
-        self.0
-    }
-    fn doc(&self) -> &'static str {
-        "an action of the tests"
-    }
-    fn inputs(&self) -> Schema {
-        self.1()
+    fn about(&self) -> About {
+        About {
+            inputs: self.1,
+            ..About::of::<()>(self.0).doc("an action of the tests")
+        }
     }
     fn preview(&self, _: &StepContext<'_>) -> Result<Done, StepError> {
         Ok(Done::default())

@@ -9,14 +9,14 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::site::{self, Variables};
-use crate::action::{Action, Basis, Done, StepContext};
+use crate::action::tofu::outputs_file;
+use crate::action::{About, Action, Done, StepContext};
 use crate::base::count;
 use crate::diag::StepError;
 use crate::diag::{Advice, Exit, Failure, hl, say};
 use crate::handoff::{Gives, Handoff, Inventory, Stage};
 use crate::lab;
 use crate::lab::ssh;
-use crate::plan::Step;
 
 /// Renders `.build/ansible/ENV-NODE/inventory.json`.
 #[derive(Debug, Clone, Copy)]
@@ -37,13 +37,11 @@ struct Inputs {
 /// One virtual machine in L2's outputs.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 struct Vm {
-    #[serde(default)]
     address: Option<String>,
     #[serde(default)]
     addresses: Vec<String>,
     #[serde(default)]
     groups: Vec<String>,
-    #[serde(default)]
     user: Option<String>,
 }
 
@@ -56,24 +54,11 @@ struct SshKeys {
 }
 
 impl Action for InventoryAction {
-    fn name(&self) -> &'static str {
-        "ansible.inventory"
-    }
-
-    fn doc(&self) -> &'static str {
-        "render the inventory of an environment from L2's outputs"
-    }
-
-    fn handoff(&self, _: &Step, _: bool) -> Handoff {
-        Handoff::part(Stage::Ansible).giving(Gives::Inventory)
-    }
-
-    fn inputs(&self) -> schemars::Schema {
-        schemars::schema_for!(Inputs)
-    }
-
-    fn basis(&self, _: &StepContext<'_>) -> Result<Basis, StepError> {
-        Ok(Basis::Never("it is made from the outputs of now"))
+    fn about(&self) -> About {
+        About::of::<Inputs>("ansible.inventory")
+            .doc("render the inventory of an environment from L2's outputs")
+            .hands_on(Handoff::part(Stage::Ansible).giving(Gives::Inventory))
+            .never("it is made from the outputs of now")
     }
 
     /// In a dry run the inventory goes to the run's logs, so that a live run's
@@ -98,13 +83,7 @@ impl Action for InventoryAction {
 fn render(ctx: &StepContext<'_>, dir: &Utf8Path, may_be_empty: bool) -> Result<Done, StepError> {
     let inputs: Inputs = ctx.inputs()?;
     let key = format!("{}-{}", inputs.env, inputs.node);
-    let outputs = ctx
-        .lab
-        .paths
-        .build()
-        .join("l2")
-        .join(&key)
-        .join("outputs.json");
+    let outputs = outputs_file(ctx.lab, &key);
     let vms = match std::fs::read_to_string(&outputs) {
         Ok(text) => parse(&text).map_err(|error| {
             StepError::new(format!(

@@ -9,15 +9,16 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Map;
 
-use super::events::{CALLBACK, Counts, EventFile, PlaybookEvent, judge};
+use super::events::{CALLBACK, Counts, PlaybookEvent, judge};
 use super::site;
 use crate::action::ssh_wait;
-use crate::action::{Action, Basis, ChildExit, ChildSpec, Done, Reads, StepContext};
+use crate::action::{About, Action, Basis, ChildExit, ChildSpec, Done, Reads, StepContext};
 use crate::base::count;
 use crate::diag::StepError;
 use crate::diag::{Exit, hl, say};
 use crate::handoff::{Gives, Handoff, Hosts, LastStep, Stage};
 use crate::lab;
+use crate::lab::spool::Tail;
 use crate::plan::Step;
 
 /// Runs `ansible-playbook`.
@@ -70,12 +71,9 @@ impl Flag {
 }
 
 impl Action for PlaybookAction {
-    fn name(&self) -> &'static str {
-        "ansible.playbook"
-    }
-
-    fn doc(&self) -> &'static str {
-        "run a playbook; every host must end without a failure"
+    fn about(&self) -> About {
+        About::of::<Inputs>("ansible.playbook")
+            .doc("run a playbook; every host must end without a failure")
     }
 
     fn handoff(&self, step: &Step, dry_run: bool) -> Handoff {
@@ -88,10 +86,6 @@ impl Action for PlaybookAction {
         Handoff::part(Stage::Ansible)
             .making(says)
             .giving(Gives::Hosts)
-    }
-
-    fn inputs(&self) -> schemars::Schema {
-        schemars::schema_for!(Inputs)
     }
 
     /// The playbook's whole directory with roles, templates and files beside
@@ -137,8 +131,10 @@ impl Action for PlaybookAction {
             more.extend(["--extra-vars", &extra]);
         }
         let child = child(ctx, &inputs, &work, &more).grace(Duration::from_secs(30));
-        let mut events = EventFile::new(work.dir().join("events.jsonl"));
-        let child = child.env("HL_ANSIBLE_EVENTS", events.path().as_str());
+        let file = work.dir().join("events.jsonl");
+        lab::write(&file, "", 0o600)?;
+        let mut events = Tail::open(&file).map_err(|error| StepError::io("read", &file, &error))?;
+        let child = child.env("HL_ANSIBLE_EVENTS", file.as_str());
         let mut stats = None;
         let outcome = ctx
             .exec
@@ -205,23 +201,21 @@ fn unreachable(stats: &BTreeMap<String, Counts>) -> Vec<&str> {
     hosts.map(|(host, _)| host.as_str()).collect()
 }
 
-/// Takes in what the callback wrote meanwhile.
-fn follow(
-    ctx: &StepContext<'_>,
-    events: &mut EventFile,
-    stats: &mut Option<BTreeMap<String, Counts>>,
-) {
-    for event in events.new_events() {
-        match event {
-            PlaybookEvent::Play { name } | PlaybookEvent::Task { name } => ctx.progress(name),
-            PlaybookEvent::Result { host, task, status } => {
-                if matches!(status.as_str(), "failed" | "unreachable") {
-                    ctx.progress(format!("{task}: {host} {status}"));
-                }
+/// Takes in what the callback wrote meanwhile. A line that is not one of ours is
+/// passed over: the playbook's end is judged by its stats.
+fn follow(ctx: &StepContext<'_>, events: &mut Tail, stats: &mut Option<BTreeMap<String, Counts>>) {
+    let mut take = |line: &str| match serde_json::from_str(line) {
+        Ok(PlaybookEvent::Play { name } | PlaybookEvent::Task { name }) => ctx.progress(name),
+        Ok(PlaybookEvent::Result { host, task, status }) => {
+            if matches!(status.as_str(), "failed" | "unreachable") {
+                ctx.progress(format!("{task}: {host} {status}"));
             }
-            PlaybookEvent::Stats { hosts } => *stats = Some(hosts),
         }
-    }
+        Ok(PlaybookEvent::Stats { hosts }) => *stats = Some(hosts),
+        Err(_) => {}
+    };
+    // A read that fails half-way keeps what it got; the next one goes on there.
+    events.read(&mut take).unwrap_or_default();
 }
 
 /// A directory of this playbook's own: callback, events, ssh control sockets.

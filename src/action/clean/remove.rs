@@ -6,12 +6,12 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use camino::{Utf8Component, Utf8Path, Utf8PathBuf};
-use schemars::{JsonSchema, Schema, schema_for};
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{Surroundings, survey};
-use crate::action::{Action, Basis, Done, Instead, StepContext};
-use crate::base::count;
+use crate::action::{About, Action, Done, StepContext};
+use crate::base::{count, if_there};
 use crate::diag::StepError;
 use crate::diag::{Exit, Failure};
 
@@ -30,20 +30,10 @@ struct Inputs {
 }
 
 impl Action for CleanRemove {
-    fn name(&self) -> &'static str {
-        "clean.remove"
-    }
-
-    fn doc(&self) -> &'static str {
-        "remove files and directories that runs made"
-    }
-
-    fn inputs(&self) -> Schema {
-        schema_for!(Inputs)
-    }
-
-    fn basis(&self, _: &StepContext<'_>) -> Result<Basis, StepError> {
-        Ok(Basis::Never("it looks first, and removes what is there"))
+    fn about(&self) -> About {
+        About::of::<Inputs>("clean.remove")
+            .doc("remove files and directories that runs made")
+            .never("it looks first, and removes what is there")
     }
 
     fn preview(&self, ctx: &StepContext<'_>) -> Result<Done, StepError> {
@@ -120,10 +110,7 @@ fn step_error(failure: &Failure) -> StepError {
 
 fn told(verb: &str, remove: &[(Utf8PathBuf, u64)]) -> Done {
     if remove.is_empty() {
-        return Done {
-            instead: Some(Instead::Skipped("there is nothing to remove".to_owned())),
-            ..Done::default()
-        };
+        return Done::skipped("there is nothing to remove");
     }
     let total: u64 = remove.iter().map(|(_, size)| size).sum();
     let paths = count(remove.len(), "path");
@@ -133,10 +120,8 @@ fn told(verb: &str, remove: &[(Utf8PathBuf, u64)]) -> Done {
 /// Removes a file, a link, or a directory with all that is in it. Directories
 /// that are ours and closed are opened first (guests of a rehearsal leave such).
 fn take_away(path: &Path) -> io::Result<()> {
-    let meta = match fs::symlink_metadata(path) {
-        Ok(meta) => meta,
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(error),
+    let Some(meta) = if_there(fs::symlink_metadata(path))? else {
+        return Ok(());
     };
     if !meta.is_dir() {
         return fs::remove_file(path);

@@ -2,7 +2,7 @@
 //!
 //! | file | what |
 //! |---|---|
-//! | `given` | the machines of a step, and many of them asked at once |
+//! | `given` | the machines of a step |
 //! | `start` | `vm.start`: those that are stopped are started |
 //! | `wait` | `vm.wait`: every guest agent tells its addresses |
 //! | `address` | which of a guest's addresses lead to it |

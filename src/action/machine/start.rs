@@ -5,8 +5,9 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::given::{Machine, each, together};
-use crate::action::{Action, Basis, Done, StepContext};
+use super::given::{AT_ONCE, Machine, together};
+use crate::action::at_once::at_once;
+use crate::action::{About, Action, Done, StepContext};
 use crate::base::count;
 use crate::diag::StepError;
 use crate::pve;
@@ -26,20 +27,10 @@ struct Inputs {
 }
 
 impl Action for VmStart {
-    fn name(&self) -> &'static str {
-        "vm.start"
-    }
-
-    fn doc(&self) -> &'static str {
-        "starts those of the machines that are stopped"
-    }
-
-    fn inputs(&self) -> schemars::Schema {
-        schemars::schema_for!(Inputs)
-    }
-
-    fn basis(&self, _: &StepContext<'_>) -> Result<Basis, StepError> {
-        Ok(Basis::Never("it looks whether they run now"))
+    fn about(&self) -> About {
+        About::of::<Inputs>("vm.start")
+            .doc("starts those of the machines that are stopped")
+            .never("it looks whether they run now")
     }
 
     fn preview(&self, ctx: &StepContext<'_>) -> Result<Done, StepError> {
@@ -57,10 +48,9 @@ fn all(ctx: &StepContext<'_>, start: bool) -> Result<Done, StepError> {
         return Ok(Done::new("no machines").changed(false));
     }
     let client = ctx.pve()?;
-    let asked: Vec<&Machine> = vms.iter().collect();
     let mut started = 0;
     let mut failures = Vec::new();
-    for answer in each(&asked, |vm| one(ctx, &client, vm, start)) {
+    for answer in at_once(&vms, AT_ONCE, |vm| one(ctx, &client, vm, start)) {
         match answer {
             Ok(true) => started += 1,
             Ok(false) => {}

@@ -9,8 +9,9 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::address::Interfaces;
-use super::given::{Machine, each, together};
-use crate::action::{Action, Basis, Done, StepContext};
+use super::given::{AT_ONCE, Machine, together};
+use crate::action::at_once::at_once;
+use crate::action::{About, Action, Done, StepContext};
 use crate::base::count;
 use crate::diag::StepError;
 use crate::diag::{Exit, hl};
@@ -51,20 +52,13 @@ enum Answer {
 }
 
 impl Action for VmWait {
-    fn name(&self) -> &'static str {
-        "vm.wait"
-    }
-
-    fn doc(&self) -> &'static str {
-        "waits until every machine's guest agent reports an address; publishes `addresses`, `NAME_ip`, `vm_ip`"
-    }
-
-    fn inputs(&self) -> schemars::Schema {
-        schemars::schema_for!(Inputs)
-    }
-
-    fn basis(&self, _: &StepContext<'_>) -> Result<Basis, StepError> {
-        Ok(Basis::Never("it asks for the addresses of now"))
+    fn about(&self) -> About {
+        About::of::<Inputs>("vm.wait")
+            .doc(
+                "waits until every machine's guest agent reports an address; publishes \
+                 `addresses`, `NAME_ip`, `vm_ip`",
+            )
+            .never("it asks for the addresses of now")
     }
 
     /// Asks once: who does not answer yet is no failure of a dry run.
@@ -153,7 +147,7 @@ fn wait(
 }
 
 fn round(client: &pve::Client, vms: &[&Machine]) -> Vec<Result<Answer, StepError>> {
-    each(vms, |vm| ask(client, vm))
+    at_once(vms, AT_ONCE, |vm| ask(client, vm))
 }
 
 fn ask(client: &pve::Client, vm: &Machine) -> Result<Answer, StepError> {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
-use schemars::{JsonSchema, Schema, schema_for};
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -15,11 +15,10 @@ use super::takeover::take_over;
 use super::variables::{Build, variables};
 use super::workspace::Workspace;
 use crate::action::template::call;
-use crate::action::{Action, Basis, Done, Instead, Reads, StepContext};
+use crate::action::{About, Action, Basis, Done, Reads, StepContext};
 use crate::diag::StepError;
 use crate::diag::{Advice, Exit, hl, say};
 use crate::handoff::{Handoff, Stage};
-use crate::plan::Step;
 use crate::pve::{BuildAddress, tool_env};
 use crate::templates::pin_in_use;
 use crate::templates::{
@@ -44,20 +43,10 @@ struct Inputs {
 }
 
 impl Action for PackerBuild {
-    fn name(&self) -> &'static str {
-        "packer.build"
-    }
-
-    fn doc(&self) -> &'static str {
-        "build a template with packer; publishes `vmid`, `stamp` and `digest`"
-    }
-
-    fn handoff(&self, _: &Step, _: bool) -> Handoff {
-        Handoff::part(Stage::Templates)
-    }
-
-    fn inputs(&self) -> Schema {
-        schema_for!(Inputs)
+    fn about(&self) -> About {
+        About::of::<Inputs>("packer.build")
+            .doc("build a template with packer; publishes `vmid`, `stamp` and `digest`")
+            .hands_on(Handoff::part(Stage::Templates))
     }
 
     fn basis(&self, ctx: &StepContext<'_>) -> Result<Basis, StepError> {
@@ -93,10 +82,7 @@ impl Action for PackerBuild {
     fn preview(&self, ctx: &StepContext<'_>) -> Result<Done, StepError> {
         let inputs: Inputs = ctx.inputs()?;
         let reason = format!("would build `{}` on `{}`", inputs.name, inputs.node);
-        Ok(Done {
-            instead: Some(Instead::NotPlanned(reason)),
-            ..Done::default()
-        })
+        Ok(Done::not_planned(reason))
     }
 
     fn run(&self, ctx: &StepContext<'_>) -> Result<Done, StepError> {
@@ -206,10 +192,8 @@ impl Run<'_> {
         let names = [build_name.as_str(), template_name.as_str()];
         let crash = self.workspace.crash();
         let ended = outcome.and_then(|outcome| outcome.check("packer build"));
-        if let Err(mut error) = ended {
-            for help in advice(&seen, &self.address, crash.as_deref()) {
-                error = error.help(help);
-            }
+        if let Err(error) = ended {
+            let error = error.helps(advice(&seen, &self.address, crash.as_deref()));
             return Err(name_orphans(ctx, error, &names));
         }
         // From here on packer is content, which proves nothing.

@@ -1,6 +1,6 @@
 //! packer: a template's files checked, and a template built from them.
 //!
-//! packer works in a copy under `.build/l1/NAME/`, so that neither `crash.log`
+//! packer works in a copy under `.build/templates/NAME/`, so that neither `crash.log`
 //! nor `packer_cache` is ever in the checkout. What it is told comes by
 //! environment: `PKR_VAR_*`, and `PROXMOX_URL`, `PROXMOX_USERNAME`,
 //! `PROXMOX_TOKEN`. Its word is not enough: it succeeds when the conversion

@@ -2,15 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use schemars::{Schema, schema_for};
-
 use super::variables::{Build, variables};
 use super::workspace::Workspace;
 use crate::action::template::call::{self, Named};
-use crate::action::{Action, Basis, Done, StepContext};
+use crate::action::{About, Action, Done, StepContext};
 use crate::diag::StepError;
 use crate::handoff::{Handoff, Stage};
-use crate::plan::Step;
 use crate::pve::BuildAddress;
 use crate::templates::Template;
 
@@ -22,31 +19,14 @@ pub struct PackerValidate;
 const SAMPLE_ADDRESS: &str = "192.0.2.2/24,192.0.2.1";
 
 impl Action for PackerValidate {
-    fn name(&self) -> &'static str {
-        "packer.validate"
-    }
-
-    fn doc(&self) -> &'static str {
-        "check a template's files with packer; nothing is built, no API is asked"
-    }
-
-    fn handoff(&self, _: &Step, _: bool) -> Handoff {
-        Handoff::part(Stage::Templates)
-    }
-
-    fn inputs(&self) -> Schema {
-        schema_for!(Named)
-    }
-
-    fn basis(&self, _: &StepContext<'_>) -> Result<Basis, StepError> {
-        Ok(Basis::Never("it checks the files of now"))
+    fn about(&self) -> About {
+        About::of::<Named>("packer.validate")
+            .doc("check a template's files with packer; nothing is built, no API is asked")
+            .hands_on(Handoff::part(Stage::Templates))
+            .never("it checks the files of now")
     }
 
     fn preview(&self, ctx: &StepContext<'_>) -> Result<Done, StepError> {
-        validate(ctx)
-    }
-
-    fn run(&self, ctx: &StepContext<'_>) -> Result<Done, StepError> {
         validate(ctx)
     }
 }

@@ -8,10 +8,11 @@ use std::time::Duration;
 use camino::Utf8PathBuf;
 
 use crate::action::{Captured, ChildSpec, StepContext};
+use crate::base::if_there;
 use crate::diag::Exit;
 use crate::diag::StepError;
 use crate::lab;
-use crate::templates::Template;
+use crate::templates::{Template, built};
 
 /// It stops and deletes the machine that it builds on before it ends.
 const GRACE: Duration = Duration::from_mins(10);
@@ -19,7 +20,7 @@ const GRACE: Duration = Duration::from_mins(10);
 /// The directories of one template.
 #[derive(Debug, Clone)]
 pub(super) struct Workspace {
-    /// `.build/l1/NAME`
+    /// `.build/templates/NAME`
     dir: Utf8PathBuf,
     /// packer's working directory: a copy of the template's files.
     files: Utf8PathBuf,
@@ -37,7 +38,7 @@ impl Workspace {
                 .logs(ctx.run_id)
                 .join(format!("packer-{}", template.name))
         } else {
-            paths.build().join("l1").join(&template.name)
+            built(paths).join(&template.name)
         };
         let workspace = Self {
             files: dir.join("files"),
@@ -71,12 +72,8 @@ impl Workspace {
     /// packer adds to one that is there.
     pub(super) fn manifest(&self, stamp: &str) -> Result<Utf8PathBuf, StepError> {
         let path = self.dir.join(format!("packer-{stamp}.json"));
-        match fs::remove_file(&path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                Err(StepError::io("remove", &path, &error))
-            }
-            _ => Ok(path),
-        }
+        if_there(fs::remove_file(&path)).map_err(|error| StepError::io("remove", &path, &error))?;
+        Ok(path)
     }
 
     /// A packer that works in the copy, with these variables.

@@ -2,9 +2,9 @@
 //! logs in, and with which keys, is `ssh.wait`'s.
 
 use std::net::{IpAddr, SocketAddr, TcpStream};
-use std::thread;
 use std::time::Duration;
 
+use crate::action::at_once::at_once;
 use crate::base::Cancel;
 use crate::diag::StepError;
 
@@ -29,24 +29,8 @@ pub(super) fn answers(
     port: u16,
     cancel: &Cancel,
 ) -> Result<Vec<Result<(), String>>, StepError> {
-    let mut all = Vec::with_capacity(addresses.len());
-    for some in addresses.chunks(AT_ONCE) {
-        let answers: Vec<Result<Result<(), String>, StepError>> = thread::scope(|scope| {
-            let tried: Vec<_> = some
-                .iter()
-                .map(|address| scope.spawn(|| one(address, port, cancel)))
-                .collect();
-            let ended = |_| Err(StepError::new("a check ended badly"));
-            tried
-                .into_iter()
-                .map(|one| one.join().unwrap_or_else(ended))
-                .collect()
-        });
-        for answer in answers {
-            all.push(answer?);
-        }
-    }
-    Ok(all)
+    let all = at_once(addresses, AT_ONCE, |address| one(address, port, cancel));
+    all.into_iter().collect()
 }
 
 fn one(address: &str, port: u16, cancel: &Cancel) -> Result<Result<(), String>, StepError> {

@@ -15,8 +15,9 @@ use super::fate::{Fate, fates};
 use super::half_made::half_made;
 use super::peer;
 use super::remedy::{NAME, Remedy};
+use crate::action::limit::is_meant;
 use crate::action::tofu::{Machine, Records, records};
-use crate::action::{Action, Done, Instead, StepContext};
+use crate::action::{About, Action, Done, StepContext};
 use crate::base::{count, ticked};
 use crate::diag::StepError;
 use crate::diag::{Advice, Exit, say};
@@ -58,20 +59,13 @@ struct Found {
 }
 
 impl Action for Reconcile {
-    fn name(&self) -> &'static str {
-        NAME
-    }
-
-    fn doc(&self) -> &'static str {
-        "checks that what L2 made is still there and answers; fails with the commands that help"
-    }
-
-    fn inputs(&self) -> schemars::Schema {
-        schemars::schema_for!(Inputs)
-    }
-
-    fn reads_only(&self) -> bool {
-        true
+    fn about(&self) -> About {
+        About::of::<Inputs>(NAME)
+            .doc(
+                "checks that what L2 made is still there and answers; fails with the \
+                 commands that help",
+            )
+            .checks()
     }
 
     /// What a live run would stop at is a warning: an earlier step of the plan
@@ -79,10 +73,7 @@ impl Action for Reconcile {
     fn preview(&self, ctx: &StepContext<'_>) -> Result<Done, StepError> {
         let inputs: Inputs = ctx.inputs()?;
         let Some(found) = look(ctx, &inputs)? else {
-            return Ok(Done {
-                instead: Some(Instead::NotPlanned(none(&inputs) + ", L2 would make them")),
-                ..Done::default()
-            });
+            return Ok(Done::not_planned(none(&inputs) + ", L2 would make them"));
         };
         let mut done = Done::new(summary(&found));
         let [again, _] = Remedy::new(&inputs.env, &inputs.node).help();
@@ -162,7 +153,10 @@ fn look(ctx: &StepContext<'_>, inputs: &Inputs) -> Result<Option<Found>, StepErr
     }
     let wanted: BTreeMap<&str, &Machine> = machines
         .iter()
-        .filter(|(name, machine)| is_wanted(name, &machine.groups, &inputs.limit))
+        .filter(|(name, machine)| {
+            let in_group = |group: &str| machine.groups.iter().any(|own| own == group);
+            is_meant(&inputs.limit, name, in_group)
+        })
         .map(|(name, machine)| (name.as_str(), machine))
         .collect();
     if wanted.is_empty() && !machines.is_empty() {
@@ -251,23 +245,6 @@ fn is_fresh(written: Option<SystemTime>) -> bool {
         .is_some_and(|age| age < FRESH)
 }
 
-/// As `ssh.wait` takes it.
-fn is_wanted(name: &str, groups: &[String], limit: &str) -> bool {
-    let words = || {
-        limit
-            .split(',')
-            .map(str::trim)
-            .filter(|word| !word.is_empty())
-    };
-    let plain = |word: &str| {
-        word.chars()
-            .all(|c| c.is_alphanumeric() || "-_.".contains(c))
-    };
-    words().next().is_none()
-        || !words().all(plain)
-        || words().any(|word| word == name || word == "all" || groups.iter().any(|g| g == word))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -327,21 +304,6 @@ mod tests {
             assert_eq!((good, booting), (0, 0));
             assert!(wrong.starts_with("`web-1` (VM 5101 on `pve`) "), "{wrong}");
             assert!(wrong.contains(says), "{wrong}");
-        }
-    }
-
-    #[test]
-    fn only_those_that_the_run_is_limited_to_are_asked() {
-        let groups = ["web".to_owned()];
-        for (limit, is) in [
-            ("", true),
-            ("web", true),
-            ("web-1, app", true),
-            ("all", true),
-            ("all:!web", true),
-            ("app-1", false),
-        ] {
-            assert_eq!(is_wanted("web-1", &groups, limit), is, "{limit}");
         }
     }
 }

@@ -6,13 +6,12 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::action::{Action, Basis, Done, StepContext};
+use crate::action::{About, Action, Done, StepContext};
 use crate::diag::Exit;
 use crate::diag::StepError;
 use crate::handoff::{Handoff, LastStep, Stage};
 use crate::lab::environment::{ALIASES, assignment, read_assignments};
 use crate::lab::{self, Provenance};
-use crate::plan::Step;
 use crate::pve::Endpoint;
 
 /// Variables that are kept too when they were given for this run alone: access
@@ -29,24 +28,11 @@ pub struct PveAccess;
 struct Inputs {}
 
 impl Action for PveAccess {
-    fn name(&self) -> &'static str {
-        "pve.access"
-    }
-
-    fn doc(&self) -> &'static str {
-        "write `state/proxmox.env` from the variables that say how the node is reached"
-    }
-
-    fn handoff(&self, _: &Step, _: bool) -> Handoff {
-        Handoff::part(Stage::Access).making(LastStep::ProxmoxAccess)
-    }
-
-    fn inputs(&self) -> schemars::Schema {
-        schemars::schema_for!(Inputs)
-    }
-
-    fn basis(&self, _: &StepContext<'_>) -> Result<Basis, StepError> {
-        Ok(Basis::Never("it keeps what it is given"))
+    fn about(&self) -> About {
+        About::of::<Inputs>("pve.access")
+            .doc("write `state/proxmox.env` from the variables that say how the node is reached")
+            .hands_on(Handoff::part(Stage::Access).making(LastStep::ProxmoxAccess))
+            .never("it keeps what it is given")
     }
 
     fn preview(&self, ctx: &StepContext<'_>) -> Result<Done, StepError> {

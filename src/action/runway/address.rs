@@ -4,6 +4,7 @@ use std::io::ErrorKind;
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
+use crate::action::at_once::at_once;
 use crate::action::probe::refusal_counts;
 use crate::action::{Done, StepContext};
 use crate::diag::StepError;
@@ -45,21 +46,15 @@ pub(super) fn check(ctx: &StepContext<'_>) -> Result<Done, StepError> {
 /// The port on which somebody answered.
 fn answering(address: BuildAddress) -> Option<u16> {
     let refusals_count = refusal_counts(address.ip);
-    std::thread::scope(|scope| {
-        let probes: Vec<_> = PORTS
-            .iter()
-            .map(|port| {
-                let target = SocketAddr::new(address.ip, *port);
-                (*port, scope.spawn(move || probe(target)))
-            })
-            .collect();
-        let answers: Vec<_> = probes
-            .into_iter()
-            .map(|(port, probe)| (port, probe.join().unwrap_or(Answer::None)))
-            .collect();
-        let with = |wanted| answers.iter().find(|(_, a)| *a == wanted).map(|(p, _)| *p);
-        with(Answer::Accepted).or_else(|| refusals_count.then(|| with(Answer::Refused)).flatten())
-    })
+    let answers = at_once(PORTS, PORTS.len(), |port| {
+        probe(SocketAddr::new(address.ip, *port))
+    });
+    let with = |wanted| {
+        let mut all = PORTS.iter().zip(&answers);
+        all.find(|(_, answer)| **answer == wanted)
+            .map(|(port, _)| *port)
+    };
+    with(Answer::Accepted).or_else(|| with(Answer::Refused).filter(|_| refusals_count))
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -4,11 +4,10 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{address, connection, environment, host, key, rights, storage};
-use crate::action::{Action, Done, StepContext};
+use crate::action::{About, Action, Done, StepContext};
 use crate::diag::Exit;
 use crate::diag::StepError;
 use crate::handoff::{Gives, Handoff, LastStep, Stage};
-use crate::plan::Step;
 
 /// One check of the node, by name.
 #[derive(Debug, Clone, Copy, Default)]
@@ -59,33 +58,18 @@ enum Check {
 }
 
 impl Action for PveCheck {
-    fn name(&self) -> &'static str {
-        "pve.check"
-    }
-
-    fn doc(&self) -> &'static str {
-        "Checks one thing that the later layers need of the node; changes nothing"
-    }
-
-    fn handoff(&self, _: &Step, _: bool) -> Handoff {
-        Handoff::part(Stage::Access)
-            .making(LastStep::ProxmoxAccess)
-            .giving(Gives::Findings)
-    }
-
-    fn inputs(&self) -> schemars::Schema {
-        schemars::schema_for!(Inputs)
-    }
-
-    fn reads_only(&self) -> bool {
-        true
+    fn about(&self) -> About {
+        About::of::<Inputs>("pve.check")
+            .doc("Checks one thing that the later layers need of the node; changes nothing")
+            .hands_on(
+                Handoff::part(Stage::Access)
+                    .making(LastStep::ProxmoxAccess)
+                    .giving(Gives::Findings),
+            )
+            .checks()
     }
 
     fn preview(&self, ctx: &StepContext<'_>) -> Result<Done, StepError> {
-        self.run(ctx)
-    }
-
-    fn run(&self, ctx: &StepContext<'_>) -> Result<Done, StepError> {
         let inputs: Inputs = ctx.inputs()?;
         let done = match inputs.check {
             Check::Environment => environment::check(ctx),

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use super::address;
 use crate::action;
-use crate::action::{Done, Instead, StepContext};
+use crate::action::{Done, StepContext};
 use crate::base::count;
+use crate::diag::Exit;
 use crate::diag::StepError;
-use crate::diag::{Advice, Exit};
 use crate::pve::rights::Objects;
 use crate::pve::{self, Settings};
 use crate::site;
@@ -76,9 +76,7 @@ pub(super) fn check(ctx: &StepContext<'_>) -> Result<Done, StepError> {
             ),
         }));
     }
-    let mut error = StepError::new(parts.join("; "));
-    error.help = help.iter().map(Advice::from).collect();
-    Err(error)
+    Err(StepError::new(parts.join("; ")).helps(help))
 }
 
 /// The environment's machines, and what they need of the node.
@@ -95,10 +93,7 @@ pub(super) fn site(ctx: &StepContext<'_>, env: &str) -> Result<Done, StepError> 
         // The lab may be for templates alone.
         Err(failure) if failure.exit == Exit::Unknown && env == ctx.lab.config.lab.env => {
             let reason = format!("there is no environment `{env}` for L2 to make");
-            Ok(Done {
-                instead: Some(Instead::Skipped(reason)),
-                ..Done::default()
-            })
+            Ok(Done::skipped(reason))
         }
         Err(failure) => Err(failure.into()),
     }

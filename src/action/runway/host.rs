@@ -3,7 +3,7 @@
 use super::environment::bridges as bridges_of;
 use crate::action::{Done, StepContext};
 use crate::diag::StepError;
-use crate::diag::{Advice, did_you_mean, say};
+use crate::diag::did_you_mean;
 use crate::pve::Network;
 use crate::pve::rights::Objects;
 
@@ -12,18 +12,15 @@ pub(super) fn node(ctx: &StepContext<'_>) -> Result<Done, StepError> {
     let wanted = Objects::from_env(ctx.env).node;
     let nodes = ctx.pve()?.nodes()?;
     let Some(node) = nodes.iter().find(|node| node.node == wanted) else {
-        let mut error = StepError::new(format!(
+        let set = match nodes.as_slice() {
+            [only] => format!("set `PVE_NODE={}` in `.env`", only.node),
+            _ => "set `PVE_NODE` in `.env` to a name that `pvesh get /nodes` lists".to_owned(),
+        };
+        return Err(StepError::new(format!(
             "there is no node `{wanted}`, which `PVE_NODE` names"
-        ));
-        error.help = did_you_mean(&wanted, nodes.iter().map(|n| n.node.as_str()))
-            .into_iter()
-            .map(Advice::from)
-            .collect();
-        error.help.push(match nodes.as_slice() {
-            [only] => say(format!("set `PVE_NODE={}` in `.env`", only.node)),
-            _ => "set `PVE_NODE` in `.env` to a name that `pvesh get /nodes` lists".into(),
-        });
-        return Err(error);
+        ))
+        .helps(did_you_mean(&wanted, nodes.iter().map(|n| n.node.as_str())))
+        .help(set));
     };
     if !node.is_online() {
         return Err(StepError::new(format!(
@@ -64,17 +61,13 @@ pub(super) fn bridges(ctx: &StepContext<'_>, env: &str) -> Result<Done, StepErro
 fn bridge(node: &str, networks: &[Network], bridge: &str, who: &str) -> Result<String, StepError> {
     let bridges = || networks.iter().filter(|network| network.is_bridge());
     let Some(found) = networks.iter().find(|network| network.iface == bridge) else {
-        let mut error = StepError::new(format!(
+        return Err(StepError::new(format!(
             "there is no bridge `{bridge}` on `{node}`, which {who}"
-        ));
-        error.help = did_you_mean(bridge, bridges().map(|b| b.iface.as_str()))
-            .into_iter()
-            .map(Advice::from)
-            .collect();
-        error.help.push(say(format!(
+        ))
+        .helps(did_you_mean(bridge, bridges().map(|b| b.iface.as_str())))
+        .help(format!(
             "set `PVE_BRIDGE` in `.env`, or make the bridge: node `{node}`, System, Network, Create, Linux Bridge"
         )));
-        return Err(error);
     };
     if !found.is_bridge() {
         return Err(not_a_bridge(node, found, bridges().next()));

@@ -5,7 +5,7 @@ use super::storage::could_hold;
 use crate::action::{Done, StepContext};
 use crate::base::ticked;
 use crate::diag::StepError;
-use crate::diag::{Advice, closest};
+use crate::diag::closest;
 use crate::pve::rights::{self, Objects};
 use crate::pve::{Client, Network, Permissions, Settings, Storage};
 
@@ -43,15 +43,13 @@ pub(super) fn check(ctx: &StepContext<'_>, env: &str) -> Result<Done, StepError>
         .iter()
         .map(|(path, privileges)| format!("{} on `{path}`", ticked(privileges)))
         .collect();
-    let mut error = StepError::new(format!(
+    Err(StepError::new(format!(
         "`{}` lacks {}",
         settings.token_id,
         parts.join("; ")
     ))
-    .help("as root on the node, run the commands that follow");
-    let grants = rights::grant_commands(&missing, &settings.token_id);
-    error.help.extend(grants.iter().map(Advice::from));
-    Err(error)
+    .help("as root on the node, run the commands that follow")
+    .helps(rights::grant_commands(&missing, &settings.token_id)))
 }
 
 /// What the token sees of the objects on the node.

@@ -3,7 +3,7 @@
 use super::environment::{MIN_FREE_GIB, MIN_FREE_PERCENT, number};
 use crate::action::{Done, StepContext};
 use crate::diag::StepError;
-use crate::diag::{Advice, closest, did_you_mean, say};
+use crate::diag::{closest, did_you_mean};
 use crate::pve::rights::{self, Objects};
 use crate::pve::{Client, Storage};
 
@@ -181,39 +181,37 @@ fn absent(
         .filter(|storage| storage.holds(purpose.content))
         .map(|storage| storage.storage.as_str())
         .collect();
-    let mut error = StepError::new(format!(
-        "there is no storage `{name}` on `{node}`{}; `{}` names it",
-        if visible {
-            ""
-        } else {
-            ", or the token may not see it"
-        },
-        purpose.variable
-    ));
-    error.help = did_you_mean(name, fitting.iter().copied())
-        .into_iter()
-        .map(Advice::from)
-        .collect();
-    error.help.push(match fitting.as_slice() {
-        [] => say(format!(
+    let unseen = if visible {
+        ""
+    } else {
+        ", or the token may not see it"
+    };
+    let set = match fitting.as_slice() {
+        [] => format!(
             "`pvesm status` on `{node}` lists its storages, `pvesm set NAME --content ...` says what one takes"
-        )),
+        ),
         [first, ..] => {
             let closest = closest(name, fitting.iter().copied()).unwrap_or(first);
-            say(format!("set `{}={closest}` in `.env`", purpose.variable))
+            format!("set `{}={closest}` in `.env`", purpose.variable)
         }
-    });
-    if !visible {
-        let mut missing = rights::required(&objects, client.version()?.major_minor().0);
-        missing.retain(|other, _| *other == path);
-        error.help.push(say(format!(
-            "or, if `pvesm status` on `{node}` lists it, run there as root the commands that follow"
-        )));
-        let token = ctx.env.get("PM_TOKEN_ID").unwrap_or_default();
-        let grants = rights::grant_commands(&missing, token);
-        error.help.extend(grants.iter().map(Advice::from));
+    };
+    let error = StepError::new(format!(
+        "there is no storage `{name}` on `{node}`{unseen}; `{}` names it",
+        purpose.variable
+    ))
+    .helps(did_you_mean(name, fitting.iter().copied()))
+    .help(set);
+    if visible {
+        return Ok(error);
     }
-    Ok(error)
+    let mut missing = rights::required(&objects, client.version()?.major_minor().0);
+    missing.retain(|other, _| *other == path);
+    let token = ctx.env.get("PM_TOKEN_ID").unwrap_or_default();
+    Ok(error
+        .help(format!(
+            "or, if `pvesm status` on `{node}` lists it, run there as root the commands that follow"
+        ))
+        .helps(rights::grant_commands(&missing, token)))
 }
 
 fn unknown_size(storage: &Storage) -> Done {

@@ -7,12 +7,11 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::version::Version;
-use crate::action::{Action, Captured, ChildSpec, Done, Instead, StepContext};
+use crate::action::{About, Action, Captured, ChildSpec, Done, StepContext};
 use crate::diag::Exit;
 use crate::diag::StepError;
 use crate::handoff::{Gives, Handoff, Stage};
 use crate::lab::Provenance;
-use crate::plan::Step;
 
 /// One tool.
 #[derive(Debug, Clone, Copy, Default)]
@@ -34,36 +33,17 @@ struct Inputs {
 }
 
 impl Action for ToolCheck {
-    fn name(&self) -> &'static str {
-        "tool.check"
-    }
-
-    fn doc(&self) -> &'static str {
-        "Checks that a tool is on PATH and recent enough; changes nothing"
-    }
-
-    fn handoff(&self, _: &Step, _: bool) -> Handoff {
-        Handoff::part(Stage::Access).giving(Gives::Findings)
-    }
-
-    fn inputs(&self) -> schemars::Schema {
-        schemars::schema_for!(Inputs)
-    }
-
-    fn reads_only(&self) -> bool {
-        true
+    fn about(&self) -> About {
+        About::of::<Inputs>("tool.check")
+            .doc("Checks that a tool is on PATH and recent enough; changes nothing")
+            .hands_on(Handoff::part(Stage::Access).giving(Gives::Findings))
+            .checks()
     }
 
     fn preview(&self, ctx: &StepContext<'_>) -> Result<Done, StepError> {
-        self.run(ctx)
-    }
-
-    fn run(&self, ctx: &StepContext<'_>) -> Result<Done, StepError> {
         let inputs: Inputs = ctx.inputs()?;
         if let Some(reason) = not_needed(ctx, &inputs.tool) {
-            let mut done = Done::new(reason.clone());
-            done.instead = Some(Instead::Skipped(reason));
-            return Ok(done);
+            return Ok(Done::skipped(reason));
         }
         check(ctx, &inputs)
             .map(|done| done.changed(false))

@@ -1,16 +1,15 @@
 //! `template.check`: is a template there, and is it what its files say? What
 //! was lost here and is known to the node is written again.
 
-use schemars::{JsonSchema, Schema, schema_for};
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::call;
 use super::catalog;
-use crate::action::{Action, Basis, Done, StepContext};
+use crate::action::{About, Action, Done, StepContext};
 use crate::diag::StepError;
 use crate::diag::{Advice, say};
 use crate::handoff::{Gives, Handoff, Images, LastStep, Stage};
-use crate::plan::Step;
 use crate::pve::Vm;
 use crate::templates::Begun;
 use crate::templates::Known;
@@ -43,26 +42,15 @@ struct Inputs {
 }
 
 impl Action for TemplateCheck {
-    fn name(&self) -> &'static str {
-        "template.check"
-    }
-
-    fn doc(&self) -> &'static str {
-        "find out whether a template has to be built; publishes `stale` and `reason`"
-    }
-
-    fn handoff(&self, _: &Step, _: bool) -> Handoff {
-        Handoff::part(Stage::Templates)
-            .making(LastStep::Templates)
-            .giving(Gives::Images)
-    }
-
-    fn inputs(&self) -> Schema {
-        schema_for!(Inputs)
-    }
-
-    fn basis(&self, _: &StepContext<'_>) -> Result<Basis, StepError> {
-        Ok(Basis::Never("it looks at the node and the files of now"))
+    fn about(&self) -> About {
+        About::of::<Inputs>("template.check")
+            .doc("find out whether a template has to be built; publishes `stale` and `reason`")
+            .hands_on(
+                Handoff::part(Stage::Templates)
+                    .making(LastStep::Templates)
+                    .giving(Gives::Images),
+            )
+            .never("it looks at the node and the files of now")
     }
 
     fn preview(&self, ctx: &StepContext<'_>) -> Result<Done, StepError> {

@@ -2,14 +2,11 @@
 
 use std::time::Duration;
 
-use schemars::{Schema, schema_for};
-
 use super::call::{self, Named};
-use crate::action::{Action, Basis, Done, Instead, StepContext};
+use crate::action::{About, Action, Done, StepContext};
 use crate::diag::StepError;
 use crate::diag::say;
 use crate::handoff::{Gives, Handoff, Stage};
-use crate::plan::Step;
 use crate::pve::{Client, Download, Error, Upid};
 use crate::templates::ImageSpec;
 use crate::templates::Pin;
@@ -25,89 +22,55 @@ pub struct TemplateImage;
 const DOWNLOAD: Duration = Duration::from_hours(6);
 
 impl Action for TemplateImage {
-    fn name(&self) -> &'static str {
-        "template.image"
-    }
-
-    fn doc(&self) -> &'static str {
-        "bring a template's image to the node, its checksum verified there; publishes `volid` and `checksum`"
-    }
-
-    fn handoff(&self, _: &Step, _: bool) -> Handoff {
-        Handoff::part(Stage::Templates).giving(Gives::Images)
-    }
-
-    fn inputs(&self) -> Schema {
-        schema_for!(Named)
-    }
-
-    fn basis(&self, _: &StepContext<'_>) -> Result<Basis, StepError> {
-        Ok(Basis::Never(
-            "it looks first, and fetches only what is missing",
-        ))
+    fn about(&self) -> About {
+        About::of::<Named>("template.image")
+            .doc(
+                "bring a template's image to the node, its checksum verified there; \
+                 publishes `volid` and `checksum`",
+            )
+            .hands_on(Handoff::part(Stage::Templates).giving(Gives::Images))
+            .never("it looks first, and fetches only what is missing")
     }
 
     fn preview(&self, ctx: &StepContext<'_>) -> Result<Done, StepError> {
-        let inputs: Named = ctx.inputs()?;
-        let template = call::template(ctx, &inputs.name)?;
-        let Some(image) = &template.spec.image else {
-            return installer(
-                ctx,
-                &inputs.node,
-                &template.spec.iso.map(|iso| iso.name).unwrap_or_default(),
-            );
-        };
-        let store = Shelf::new(ctx.lab.paths.template(&inputs.name));
-        let Some(pin) = pin_in_use(
-            &ctx.lab.paths,
-            &call::template(ctx, &inputs.name)?,
-            Pin::read(store.dir())?.as_ref(),
-        )?
-        else {
-            return Ok(Done {
-                instead: Some(Instead::NotPlanned(format!(
-                    "would look {} up in {} and let the node download it",
-                    image.url, image.sums
-                ))),
-                ..Done::default()
-            });
-        };
-        let place = Place::of(ctx, &inputs.node, image, &pin);
-        let there = place.is_there(&ctx.pve()?)?;
-        let summary = if there {
-            format!("`{}` is there", place.volid)
-        } else {
-            format!("would let the node download {}", pin.url)
-        };
-        Ok(place.done(summary, &pin).changed(!there))
+        bring(ctx, false)
     }
 
     fn run(&self, ctx: &StepContext<'_>) -> Result<Done, StepError> {
-        let inputs: Named = ctx.inputs()?;
-        let template = call::template(ctx, &inputs.name)?;
-        let Some(image) = &template.spec.image else {
-            return installer(
-                ctx,
-                &inputs.node,
-                &template.spec.iso.map(|iso| iso.name).unwrap_or_default(),
-            );
-        };
-        let store = Shelf::new(ctx.lab.paths.template(&inputs.name));
-        let kept = Pin::read(store.dir())?;
-        let pin = match pin_in_use(&ctx.lab.paths, &template, kept.as_ref())? {
-            Some(pin) => pin,
-            None => Pin::fetch(&image.url, &image.sums, &Web::new()?)?,
-        };
-        if kept.as_ref() != Some(&pin) {
-            pin.write(store.dir())?;
-            ctx.note(format!("pinned {} ({})", pin.url, pin.checksum()));
+        bring(ctx, true)
+    }
+}
+
+fn bring(ctx: &StepContext<'_>, write: bool) -> Result<Done, StepError> {
+    let inputs: Named = ctx.inputs()?;
+    let template = call::template(ctx, &inputs.name)?;
+    let Some(image) = &template.spec.image else {
+        let iso = template.spec.iso.map(|iso| iso.name);
+        return installer(ctx, &inputs.node, &iso.unwrap_or_default());
+    };
+    let store = Shelf::new(ctx.lab.paths.template(&inputs.name));
+    let kept = Pin::read(store.dir())?;
+    let pin = match pin_in_use(&ctx.lab.paths, &template, kept.as_ref())? {
+        Some(pin) => pin,
+        None if write => Pin::fetch(&image.url, &image.sums, &Web::new()?)?,
+        None => {
+            return Ok(Done::not_planned(format!(
+                "would look {} up in {} and let the node download it",
+                image.url, image.sums
+            )));
         }
-        let place = Place::of(ctx, &inputs.node, image, &pin);
-        let client = ctx.pve()?;
-        if place.is_there(&client)? {
-            let summary = format!("`{}` is there", place.volid);
-            return Ok(place.done(summary, &pin).changed(false));
-        }
+    };
+    if write && kept.as_ref() != Some(&pin) {
+        pin.write(store.dir())?;
+        ctx.note(format!("pinned {} ({})", pin.url, pin.checksum()));
+    }
+    let place = Place::of(ctx, &inputs.node, image, &pin);
+    let client = ctx.pve()?;
+    if place.is_there(&client)? {
+        let summary = format!("`{}` is there", place.volid);
+        return Ok(place.done(summary, &pin).changed(false));
+    }
+    let summary = if write {
         let file = Download {
             url: &pin.url,
             content: "import",
@@ -116,14 +79,16 @@ impl Action for TemplateImage {
         };
         let renew = format!("l1-template {} --update-image", inputs.name);
         download(ctx, &client, &inputs.node, &place.storage, file, &renew)?;
-        let summary = if pin.is_simulated() {
+        if pin.is_simulated() {
             ctx.note("rehearsal: the simulator takes the download as done; nothing was fetched or verified");
             format!("`{}`: download simulated", place.volid)
         } else {
             format!("`{}` downloaded and verified", place.volid)
-        };
-        Ok(place.done(summary, &pin).changed(true))
-    }
+        }
+    } else {
+        format!("would let the node download {}", pin.url)
+    };
+    Ok(place.done(summary, &pin).changed(true))
 }
 
 /// Where an image is, or will be.
@@ -256,12 +221,9 @@ fn installer(ctx: &StepContext<'_>, node: &str, name: &str) -> Result<Done, Step
     let missing = || StepError::new(format!("there is no stable ISO `{name}`"));
     let Some(iso) = stable_iso(&ctx.lab.paths, name)? else {
         if ctx.dry_run {
-            return Ok(Done {
-                instead: Some(Instead::NotPlanned(
-                    ctx.text(say("needs ").hl(format!("l1-iso {name}"))),
-                )),
-                ..Done::default()
-            });
+            return Ok(Done::not_planned(
+                ctx.text(say("needs ").hl(format!("l1-iso {name}"))),
+            ));
         }
         return Err(missing().help(bring));
     };

@@ -6,25 +6,24 @@ use std::io::{self, Read};
 use std::time::Duration;
 
 use camino::Utf8Path;
-use schemars::{JsonSchema, Schema, schema_for};
+use schemars::JsonSchema;
 use serde::Deserialize;
 use sha2::{Digest, Sha256, Sha512};
 
 use super::call;
 use super::catalog;
 use super::image::{download, is_there};
-use crate::action::{Action, Basis, Done, Instead, StepContext};
+use crate::action::{About, Action, Done, StepContext};
 use crate::base::hex;
 use crate::diag::Exit;
 use crate::diag::StepError;
 use crate::handoff::{Gives, Handoff, LastStep, Stage};
-use crate::plan::Step;
 use crate::pve::{Client, Download};
 use crate::templates::Iso;
-use crate::templates::Shelf;
 use crate::templates::Web;
 use crate::templates::{IsoManifest, Record, Stamp, VERSION};
 use crate::templates::{Pin, pin};
+use crate::templates::{Shelf, built};
 
 /// `iso.fetch`
 #[derive(Debug, Clone, Copy)]
@@ -48,28 +47,15 @@ struct Inputs {
 }
 
 impl Action for IsoFetch {
-    fn name(&self) -> &'static str {
-        "iso.fetch"
-    }
-
-    fn doc(&self) -> &'static str {
-        "bring an installer image to the node, verified; publishes `volid`"
-    }
-
-    fn handoff(&self, _: &Step, _: bool) -> Handoff {
-        Handoff::part(Stage::Templates)
-            .making(LastStep::Templates)
-            .giving(Gives::Images)
-    }
-
-    fn inputs(&self) -> Schema {
-        schema_for!(Inputs)
-    }
-
-    fn basis(&self, _: &StepContext<'_>) -> Result<Basis, StepError> {
-        Ok(Basis::Never(
-            "it looks first, and fetches only what is missing",
-        ))
+    fn about(&self) -> About {
+        About::of::<Inputs>("iso.fetch")
+            .doc("bring an installer image to the node, verified; publishes `volid`")
+            .hands_on(
+                Handoff::part(Stage::Templates)
+                    .making(LastStep::Templates)
+                    .giving(Gives::Images),
+            )
+            .never("it looks first, and fetches only what is missing")
     }
 
     fn preview(&self, ctx: &StepContext<'_>) -> Result<Done, StepError> {
@@ -82,10 +68,7 @@ impl Action for IsoFetch {
         };
         let Some(pin) = pin else {
             let sums = iso.spec.sums.unwrap_or_default();
-            return Ok(Done {
-                instead: Some(Instead::NotPlanned(format!("would look it up in {sums}"))),
-                ..Done::default()
-            });
+            return Ok(Done::not_planned(format!("would look it up in {sums}")));
         };
         let (storage, volid) = place(ctx, &iso, &pin);
         let there = is_there(&ctx.pve()?, &inputs.node, &storage, "iso", &volid)?;
@@ -243,7 +226,7 @@ fn upload(
     let real = path
         .canonicalize_utf8()
         .map_err(|error| StepError::io("read", &path, &error))?;
-    let dir = ctx.lab.paths.build().join("l1");
+    let dir = built(&ctx.lab.paths);
     crate::lab::create_dir(&dir)?;
     let dir = tempfile::Builder::new()
         .prefix("upload-")

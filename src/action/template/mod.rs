@@ -13,6 +13,6 @@ mod publish;
 pub use check::TemplateCheck;
 pub use image::TemplateImage;
 pub use iso::IsoFetch;
-pub use promote::{TemplatePromote, TemplateRollback};
+pub use promote::Choose;
 pub use prune::TemplatePrune;
 pub use publish::TemplatePublish;

@@ -1,15 +1,14 @@
 //! `template.promote` and `template.rollback`: which build is stable, here and
 //! in the node's notes.
 
-use schemars::{JsonSchema, Schema, schema_for};
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::catalog;
-use crate::action::{Action, Done, StepContext};
+use crate::action::{About, Action, Done, StepContext};
 use crate::diag::StepError;
 use crate::diag::{Advice, Exit, did_you_mean, hl, say};
 use crate::handoff::{Gives, Handoff, Stage};
-use crate::plan::Step;
 use crate::pve::Client;
 use crate::templates::Shelf;
 use crate::templates::notes::Notes;
@@ -17,13 +16,14 @@ use crate::templates::{Entry, Known};
 use crate::templates::{Manifest, Stamp};
 use crate::templates::{node, node::Found};
 
-/// `template.promote`
+/// Chooses the stable build of a template.
 #[derive(Debug, Clone, Copy)]
-pub struct TemplatePromote;
-
-/// `template.rollback`
-#[derive(Debug, Clone, Copy)]
-pub struct TemplateRollback;
+pub enum Choose {
+    /// `template.promote`
+    Promote,
+    /// `template.rollback`
+    Rollback,
+}
 
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -43,34 +43,35 @@ struct RollbackInputs {
     name: String,
 }
 
-impl Action for TemplatePromote {
-    fn name(&self) -> &'static str {
-        "template.promote"
-    }
-
-    fn doc(&self) -> &'static str {
-        "make one build of a template the stable one"
-    }
-
-    fn handoff(&self, _: &Step, _: bool) -> Handoff {
-        Handoff::part(Stage::Templates).giving(Gives::Images)
-    }
-
-    fn inputs(&self) -> Schema {
-        schema_for!(PromoteInputs)
+impl Action for Choose {
+    fn about(&self) -> About {
+        let about = match self {
+            Self::Promote => About::of::<PromoteInputs>("template.promote")
+                .doc("make one build of a template the stable one"),
+            Self::Rollback => About::of::<RollbackInputs>("template.rollback")
+                .doc("make the build that was stable before the stable one again"),
+        };
+        about.hands_on(Handoff::part(Stage::Templates).giving(Gives::Images))
     }
 
     fn preview(&self, ctx: &StepContext<'_>) -> Result<Done, StepError> {
-        Self::apply(ctx, false)
+        self.apply(ctx, false)
     }
 
     fn run(&self, ctx: &StepContext<'_>) -> Result<Done, StepError> {
-        Self::apply(ctx, true)
+        self.apply(ctx, true)
     }
 }
 
-impl TemplatePromote {
-    fn apply(ctx: &StepContext<'_>, write: bool) -> Result<Done, StepError> {
+impl Choose {
+    fn apply(self, ctx: &StepContext<'_>, write: bool) -> Result<Done, StepError> {
+        match self {
+            Self::Promote => Self::named(ctx, write),
+            Self::Rollback => Self::back(ctx, write),
+        }
+    }
+
+    fn named(ctx: &StepContext<'_>, write: bool) -> Result<Done, StepError> {
         let inputs: PromoteInputs = ctx.inputs()?;
         choose(ctx, &inputs.name, (write, false), |known| {
             let stamps = known.entries.iter().map(|e| e.manifest.stamp.as_str());
@@ -92,36 +93,8 @@ impl TemplatePromote {
                 })
         })
     }
-}
 
-impl Action for TemplateRollback {
-    fn name(&self) -> &'static str {
-        "template.rollback"
-    }
-
-    fn doc(&self) -> &'static str {
-        "make the build that was stable before the stable one again"
-    }
-
-    fn handoff(&self, _: &Step, _: bool) -> Handoff {
-        Handoff::part(Stage::Templates).giving(Gives::Images)
-    }
-
-    fn inputs(&self) -> Schema {
-        schema_for!(RollbackInputs)
-    }
-
-    fn preview(&self, ctx: &StepContext<'_>) -> Result<Done, StepError> {
-        Self::apply(ctx, false)
-    }
-
-    fn run(&self, ctx: &StepContext<'_>) -> Result<Done, StepError> {
-        Self::apply(ctx, true)
-    }
-}
-
-impl TemplateRollback {
-    fn apply(ctx: &StepContext<'_>, write: bool) -> Result<Done, StepError> {
+    fn back(ctx: &StepContext<'_>, write: bool) -> Result<Done, StepError> {
         let inputs: RollbackInputs = ctx.inputs()?;
         choose(ctx, &inputs.name, (write, true), |known| {
             known.before_stable().ok_or_else(|| {

@@ -3,16 +3,15 @@
 
 use std::collections::BTreeMap;
 
-use schemars::{JsonSchema, Schema, schema_for};
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::catalog;
-use crate::action::{Action, Approval, Done, StepContext};
+use crate::action::{About, Action, Approval, Done, StepContext};
 use crate::base::count;
 use crate::diag::StepError;
 use crate::diag::{Advice, Exit, hl, say};
 use crate::handoff::{Gives, Handoff, Stage};
-use crate::plan::Step;
 use crate::pve::{Client, Error};
 use crate::templates::Manifest;
 use crate::templates::{Entry, Known};
@@ -33,20 +32,10 @@ struct Inputs {
 }
 
 impl Action for TemplatePrune {
-    fn name(&self) -> &'static str {
-        "template.prune"
-    }
-
-    fn doc(&self) -> &'static str {
-        "remove old builds of a template from the node; never the stable one"
-    }
-
-    fn handoff(&self, _: &Step, _: bool) -> Handoff {
-        Handoff::part(Stage::Templates).giving(Gives::Images)
-    }
-
-    fn inputs(&self) -> Schema {
-        schema_for!(Inputs)
+    fn about(&self) -> About {
+        About::of::<Inputs>("template.prune")
+            .doc("remove old builds of a template from the node; never the stable one")
+            .hands_on(Handoff::part(Stage::Templates).giving(Gives::Images))
     }
 
     fn approval(&self, ctx: &StepContext<'_>) -> Result<Option<Approval>, StepError> {

@@ -1,17 +1,16 @@
 //! `template.publish`: proof that the VM is a template, what belongs to the
 //! build taken out of it, its manifest written, and the pointer moved.
 
-use schemars::{JsonSchema, Schema, schema_for};
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::call;
 use super::catalog;
 use super::promote::promote;
-use crate::action::{Action, Basis, Done, Instead, Reads, StepContext};
+use crate::action::{About, Action, Basis, Done, Reads, StepContext};
 use crate::diag::StepError;
 use crate::diag::{Exit, say};
 use crate::handoff::{Gives, Handoff, Stage};
-use crate::plan::Step;
 use crate::pve::{Param, VmConfig};
 use crate::templates::Shelf;
 use crate::templates::node;
@@ -46,20 +45,10 @@ struct Inputs {
 const OF_THE_BUILD: [&str; 4] = ["cipassword", "ciuser", "ipconfig0", "sshkeys"];
 
 impl Action for TemplatePublish {
-    fn name(&self) -> &'static str {
-        "template.publish"
-    }
-
-    fn doc(&self) -> &'static str {
-        "prove that packer made a template, write its manifest, move the stable pointer"
-    }
-
-    fn handoff(&self, _: &Step, _: bool) -> Handoff {
-        Handoff::part(Stage::Templates).giving(Gives::Images)
-    }
-
-    fn inputs(&self) -> Schema {
-        schema_for!(Inputs)
+    fn about(&self) -> About {
+        About::of::<Inputs>("template.publish")
+            .doc("prove that packer made a template, write its manifest, move the stable pointer")
+            .hands_on(Handoff::part(Stage::Templates).giving(Gives::Images))
     }
 
     fn basis(&self, _: &StepContext<'_>) -> Result<Basis, StepError> {
@@ -69,10 +58,7 @@ impl Action for TemplatePublish {
     }
 
     fn preview(&self, _ctx: &StepContext<'_>) -> Result<Done, StepError> {
-        Ok(Done {
-            instead: Some(Instead::NotPlanned("there is no build yet".to_owned())),
-            ..Done::default()
-        })
+        Ok(Done::not_planned("there is no build yet"))
     }
 
     fn run(&self, ctx: &StepContext<'_>) -> Result<Done, StepError> {

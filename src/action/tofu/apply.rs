@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use camino::Utf8PathBuf;
-use schemars::{JsonSchema, Schema, schema_for};
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -15,7 +15,7 @@ use super::strangers::{Strangers, forget};
 use super::tool::Tool;
 use super::workspace::{Target, Workspace};
 use crate::action;
-use crate::action::{Action, Approval, Basis, Done, Instead, Reads, StepContext};
+use crate::action::{About, Action, Approval, Basis, Done, Reads, StepContext};
 use crate::diag::{Advice, hl, say};
 use crate::diag::{Cause, StepError};
 use crate::handoff::{Applied, Gives, Handoff, LastStep, Provisioned, Stage};
@@ -25,8 +25,8 @@ use crate::plan::Step;
 use crate::site;
 use crate::tofu::events::Events;
 use crate::tofu::state::State;
+use crate::tofu::summary::Summary;
 use crate::tofu::{files, files::Once};
-use crate::tofu::{summary::Kind, summary::Summary};
 
 /// `tofu.apply`
 #[derive(Debug, Clone, Copy)]
@@ -73,12 +73,8 @@ impl Job {
 }
 
 impl Action for Apply {
-    fn name(&self) -> &'static str {
-        "tofu.apply"
-    }
-
-    fn doc(&self) -> &'static str {
-        "applies the saved plan that was shown, once"
+    fn about(&self) -> About {
+        About::of::<Inputs>("tofu.apply").doc("applies the saved plan that was shown, once")
     }
 
     fn handoff(&self, _: &Step, dry_run: bool) -> Handoff {
@@ -88,10 +84,6 @@ impl Action for Apply {
         } else {
             apply.making(LastStep::TerraformApply)
         }
-    }
-
-    fn inputs(&self) -> Schema {
-        schema_for!(Inputs)
     }
 
     fn approval(&self, ctx: &StepContext<'_>) -> Result<Option<Approval>, StepError> {
@@ -149,7 +141,7 @@ impl Action for Apply {
         Strangers::end(&job.space)?;
         match result {
             Ok(()) => {
-                let mut done = Done::new(counts(&job.summary)).changed(!job.summary.is_empty());
+                let mut done = Done::new(job.summary.applied()).changed(!job.summary.is_empty());
                 done.warnings = events.warnings.iter().map(Advice::from).collect();
                 Ok(provisioned(done, &after, &order(ctx, &job.target))
                     .output("state", job.space.state.as_str())
@@ -168,10 +160,7 @@ impl Action for Apply {
 }
 
 fn unchanged(ctx: &StepContext<'_>, target: &Target, state: &State) -> Done {
-    let done = Done {
-        instead: Some(Instead::Skipped("no changes".to_owned())),
-        ..Done::new("no changes").changed(false)
-    };
+    let done = Done::skipped("no changes").changed(false);
     provisioned(done, state, &order(ctx, target))
 }
 
@@ -281,26 +270,6 @@ fn approval(summary: &Summary, target: &Target) -> Option<Approval> {
         type_word: (!losses.is_empty()).then(|| env.clone()),
         exact: json!([env, node, summary.exact]),
     })
-}
-
-/// `2 added, 1 destroyed`
-fn counts(summary: &Summary) -> String {
-    let parts: Vec<String> = [
-        (Kind::Add, "added"),
-        (Kind::Change, "changed"),
-        (Kind::Replace, "replaced"),
-        (Kind::Destroy, "destroyed"),
-        (Kind::Forget, "forgotten"),
-    ]
-    .into_iter()
-    .map(|(kind, word)| (summary.of(kind).count(), word))
-    .filter(|(count, _)| *count > 0)
-    .map(|(count, word)| format!("{count} {word}"))
-    .collect();
-    if parts.is_empty() {
-        return "no changes, outputs brought up to date".to_owned();
-    }
-    parts.join(", ")
 }
 
 /// The error with what tofu said, and what helps.

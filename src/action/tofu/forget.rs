@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use schemars::{JsonSchema, Schema, schema_for};
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::outputs;
@@ -12,12 +12,11 @@ use super::records::{Records, records};
 use super::tool::Tool;
 use super::workspace::{self, Target, Workspace};
 use crate::action::reconcile::{Fate, fates};
-use crate::action::{Action, Approval, Done, Instead, StepContext, known_hosts};
+use crate::action::{About, Action, Approval, Done, StepContext, known_hosts};
 use crate::base::count;
 use crate::diag::StepError;
 use crate::diag::{Exit, hl};
 use crate::handoff::{Handoff, Stage};
-use crate::plan::Step;
 use crate::tofu::files;
 use crate::tofu::state::State;
 
@@ -42,20 +41,10 @@ struct Gone {
 }
 
 impl Action for Forget {
-    fn name(&self) -> &'static str {
-        "tofu.state-rm"
-    }
-
-    fn doc(&self) -> &'static str {
-        "lets the state forget the machines that are gone from the node"
-    }
-
-    fn handoff(&self, _: &Step, _: bool) -> Handoff {
-        Handoff::part(Stage::Terraform)
-    }
-
-    fn inputs(&self) -> Schema {
-        schema_for!(Inputs)
+    fn about(&self) -> About {
+        About::of::<Inputs>("tofu.state-rm")
+            .doc("lets the state forget the machines that are gone from the node")
+            .hands_on(Handoff::part(Stage::Terraform))
     }
 
     fn approval(&self, ctx: &StepContext<'_>) -> Result<Option<Approval>, StepError> {
@@ -94,11 +83,7 @@ impl Action for Forget {
         if gone.is_empty() {
             return Ok(done(&gone, "forgot"));
         }
-        if !space.is_prepared() {
-            return Err(StepError::new("the tofu module is not ready")
-                .exit(Exit::Definition)
-                .help("put a step with `use = \"tofu.init\"` before this one"));
-        }
+        space.expect_prepared()?;
         // The state is about to lose the addresses of machines that do not run.
         let before = match records(ctx, &target.env, &target.node)? {
             Records::Known { machines, .. } => machines,
@@ -196,10 +181,7 @@ fn gone(ctx: &StepContext<'_>, target: &Target) -> Result<Vec<Gone>, StepError> 
 
 fn done(gone: &[Gone], verb: &str) -> Done {
     if gone.is_empty() {
-        return Done {
-            instead: Some(Instead::Skipped("nothing is gone".to_owned())),
-            ..Done::new("nothing is gone").changed(false)
-        };
+        return Done::skipped("nothing is gone").changed(false);
     }
     Done::new(format!("{verb} {}", count(gone.len(), "machine")))
         .changed(true)

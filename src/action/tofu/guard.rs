@@ -6,6 +6,8 @@ use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::time::Duration;
 
+use super::ids::is_free;
+use crate::action::at_once::at_once;
 use crate::action::probe::refusal_counts;
 use crate::action::{ChildSpec, StepContext};
 use crate::diag::StepError;
@@ -28,6 +30,10 @@ struct Problems {
 impl Problems {
     fn add(&mut self, message: String, help: impl Into<Advice>) {
         self.messages.push(message);
+        self.add_help(help);
+    }
+
+    fn add_help(&mut self, help: impl Into<Advice>) {
         let help = help.into();
         if !self.help.contains(&help) {
             self.help.push(help);
@@ -59,7 +65,7 @@ pub(super) fn check(
     let mut problems = Problems::default();
     shrinks(summary, &mut problems);
     handovers(summary, state, &mut problems);
-    let new: Vec<(&Change, &Vm)> = made(summary).collect();
+    let new: Vec<(&Change, &Vm)> = summary.made().collect();
     if !new.is_empty() {
         let client = ctx.pve()?;
         let resources = client.cluster_resources_vms()?;
@@ -87,14 +93,6 @@ pub(super) fn check(
     problems.into_result()
 }
 
-/// Machines that the plan makes, new or again.
-fn made(summary: &Summary) -> impl Iterator<Item = (&Change, &Vm)> {
-    summary
-        .of(Kind::Add)
-        .chain(summary.of(Kind::Replace))
-        .filter_map(|change| Some((change, change.after.as_ref()?)))
-}
-
 /// Proxmox cannot make a disk smaller.
 fn shrinks(summary: &Summary, problems: &mut Problems) {
     for change in summary.of(Kind::Change) {
@@ -119,7 +117,7 @@ fn shrinks(summary: &Summary, problems: &mut Problems) {
 /// A vmid that goes from one machine of the state to another: nothing makes
 /// tofu destroy the one before it makes the other.
 fn handovers(summary: &Summary, state: &State, problems: &mut Problems) {
-    for (change, vm) in made(summary) {
+    for (change, vm) in summary.made() {
         let Some(vmid) = vm.vmid else { continue };
         if let Some((holder, _)) = state.with_vmid(vmid)
             && holder != change.name
@@ -172,28 +170,14 @@ fn ids(
         problems.add_help(other_id);
         return Ok(());
     }
-    // What the token may not see is not listed, but its id is taken.
-    match client.get::<serde_json::Value>("cluster/nextid", &[("vmid", &vmid.to_string())]) {
-        Ok(_) => Ok(()),
-        Err(pve::Error::Api { status: 400, .. }) => {
-            problems.add(
-                format!("vmid {vmid} of `{name}` is held by something that the token may not see"),
-                hl("l0-runway").say(" checks the token's rights"),
-            );
-            problems.add_help(other_id);
-            Ok(())
-        }
-        Err(error) => Err(error.into()),
+    if !is_free(client, vmid)? {
+        problems.add(
+            format!("vmid {vmid} of `{name}` is held by something that the token may not see"),
+            hl("l0-runway").say(" checks the token's rights"),
+        );
+        problems.add_help(other_id);
     }
-}
-
-impl Problems {
-    fn add_help(&mut self, help: impl Into<Advice>) {
-        let help = help.into();
-        if !self.help.contains(&help) {
-            self.help.push(help);
-        }
-    }
+    Ok(())
 }
 
 /// The template must be there, be one, and fit: problem and help.
@@ -276,18 +260,8 @@ fn addresses(
             (before != Some(after)).then_some((change.name.as_str(), cidr.address.into()))
         })
         .collect();
-    let answers: Vec<bool> = std::thread::scope(|scope| {
-        let probes: Vec<_> = wanted
-            .iter()
-            .map(|(_, address)| {
-                scope
-                    .spawn(move || answers(SocketAddr::new(*address, 22), refusal_counts(*address)))
-            })
-            .collect();
-        let joined = probes
-            .into_iter()
-            .map(|probe| probe.join().unwrap_or(false));
-        joined.collect()
+    let answers = at_once(&wanted, wanted.len(), |(_, address)| {
+        answers(SocketAddr::new(*address, 22), refusal_counts(*address))
     });
     for ((name, address), answered) in wanted.iter().zip(answers) {
         let answered = answered || (refusal_counts(*address) && pings(ctx, *address));

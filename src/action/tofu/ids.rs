@@ -7,6 +7,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use camino::Utf8Path;
 use serde::Deserialize;
 
+use super::workspace::{VARIABLES, built};
 use crate::action::StepContext;
 use crate::diag::StepError;
 use crate::pve;
@@ -44,15 +45,18 @@ pub(super) fn fill(
     for (_, other) in state::all(&ctx.lab.paths.out().join(".states")) {
         taken.extend(other.vms.values().filter_map(|vm| vm.vmid));
     }
-    taken.extend(planned(&ctx.lab.paths.build().join("l2"), key));
-    choose(env, &mut taken, |id| {
-        // What the token may not see is not listed, but its id is taken.
-        match client.get::<serde_json::Value>("cluster/nextid", &[("vmid", &id.to_string())]) {
-            Ok(_) => Ok(true),
-            Err(pve::Error::Api { status: 400, .. }) => Ok(false),
-            Err(error) => Err(error.into()),
-        }
-    })
+    taken.extend(planned(&built(&ctx.lab.paths), key));
+    choose(env, &mut taken, |id| is_free(&client, id))
+}
+
+/// Whether no machine has an id: what the token may not see is not listed, but
+/// its id is taken.
+pub(super) fn is_free(client: &pve::Client, id: u32) -> Result<bool, StepError> {
+    match client.get::<serde_json::Value>("cluster/nextid", &[("vmid", &id.to_string())]) {
+        Ok(_) => Ok(true),
+        Err(pve::Error::Api { status: 400, .. }) => Ok(false),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Ids of machines that exist stay.
@@ -93,7 +97,7 @@ fn planned(build: &Utf8Path, own: &str) -> BTreeSet<u32> {
     let entries = build.read_dir_utf8().into_iter().flatten().flatten();
     entries
         .filter(|entry| entry.file_name() != own)
-        .filter_map(|entry| std::fs::read(entry.path().join(super::workspace::VARIABLES)).ok())
+        .filter_map(|entry| std::fs::read(entry.path().join(VARIABLES)).ok())
         .filter_map(|text| serde_json::from_slice::<Vars>(&text).ok())
         .flat_map(|vars| vars.vms.into_values().map(|vm| vm.vmid))
         .collect()

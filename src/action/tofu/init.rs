@@ -1,16 +1,14 @@
 //! `tofu.init` and `tofu.validate`: a working copy that is ready and valid.
 
-use schemars::{Schema, schema_for};
 use serde::Deserialize;
 
 use super::tool::Tool;
 use super::traps;
 use super::workspace::{LOCK, Target, Workspace};
-use crate::action::{Action, Basis, Done, StepContext};
+use crate::action::{About, Action, Done, StepContext};
 use crate::diag::StepError;
 use crate::diag::{Advice, Exit};
 use crate::handoff::{self, Gives, Handoff, Stage};
-use crate::plan::Step;
 use crate::tofu::files;
 
 /// `tofu.init`
@@ -22,33 +20,14 @@ pub struct Init;
 pub struct Validate;
 
 impl Action for Init {
-    fn name(&self) -> &'static str {
-        "tofu.init"
-    }
-
-    fn doc(&self) -> &'static str {
-        "copies a tofu module to .build and makes it ready: providers and state"
-    }
-
-    fn handoff(&self, _: &Step, _: bool) -> Handoff {
-        Handoff::part(Stage::Terraform).giving(Gives::Workspace)
-    }
-
-    fn inputs(&self) -> Schema {
-        schema_for!(Target)
-    }
-
-    fn basis(&self, _: &StepContext<'_>) -> Result<Basis, StepError> {
-        Ok(Basis::Never(
-            "it makes ready what the steps behind it work in",
-        ))
+    fn about(&self) -> About {
+        About::of::<Target>("tofu.init")
+            .doc("copies a tofu module to .build and makes it ready: providers and state")
+            .hands_on(Handoff::part(Stage::Terraform).giving(Gives::Workspace))
+            .never("it makes ready what the steps behind it work in")
     }
 
     fn preview(&self, ctx: &StepContext<'_>) -> Result<Done, StepError> {
-        self.run(ctx)
-    }
-
-    fn run(&self, ctx: &StepContext<'_>) -> Result<Done, StepError> {
         let space = Workspace::of(ctx, &ctx.inputs()?)?;
         let tool = Tool::find(ctx)?;
         space.prepare(ctx, &tool)?;
@@ -139,7 +118,6 @@ struct Finding {
     summary: String,
     #[serde(default)]
     detail: String,
-    #[serde(default)]
     range: Option<Range>,
 }
 
@@ -169,31 +147,14 @@ impl Finding {
 }
 
 impl Action for Validate {
-    fn name(&self) -> &'static str {
-        "tofu.validate"
-    }
-
-    fn doc(&self) -> &'static str {
-        "checks a module that tofu.init made ready, without contacting anything"
-    }
-
-    fn handoff(&self, _: &Step, _: bool) -> Handoff {
-        Handoff::part(Stage::Terraform)
-    }
-
-    fn inputs(&self) -> Schema {
-        schema_for!(Target)
-    }
-
-    fn basis(&self, _: &StepContext<'_>) -> Result<Basis, StepError> {
-        Ok(Basis::Never("it checks what is there now"))
+    fn about(&self) -> About {
+        About::of::<Target>("tofu.validate")
+            .doc("checks a module that tofu.init made ready, without contacting anything")
+            .hands_on(Handoff::part(Stage::Terraform))
+            .never("it checks what is there now")
     }
 
     fn preview(&self, ctx: &StepContext<'_>) -> Result<Done, StepError> {
-        self.run(ctx)
-    }
-
-    fn run(&self, ctx: &StepContext<'_>) -> Result<Done, StepError> {
         let target: Target = ctx.inputs()?;
         let space = Workspace::of(ctx, &target)?;
         let tool = Tool::find(ctx)?;

@@ -4,7 +4,7 @@
 //! working copy of the module, `tofu.plan` saves a plan and says what it would
 //! do, `tofu.apply` applies that very file once, `tofu.outputs` hands the
 //! machines on. The checkout is never written; the state lies in
-//! `.states/ENV-NODE/`, everything else in `.build/l2/ENV-NODE/`.
+//! `.states/ENV-NODE/`, everything else in `.build/tofu/ENV-NODE/`.
 
 mod apply;
 mod forget;

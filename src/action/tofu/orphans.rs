@@ -6,8 +6,8 @@ use super::workspace::Workspace;
 use crate::action::StepContext;
 use crate::diag::{Advice, say};
 use crate::pve;
+use crate::tofu::summary::Summary;
 use crate::tofu::{state, state::State};
-use crate::tofu::{summary::Kind, summary::Summary};
 
 /// A machine in no state.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -110,10 +110,7 @@ fn among(
 
 /// Ids of the machines that a plan makes.
 pub(super) fn planned(summary: &Summary) -> impl Iterator<Item = u32> {
-    summary
-        .of(Kind::Add)
-        .chain(summary.of(Kind::Replace))
-        .filter_map(|change| change.after.as_ref()?.vmid)
+    summary.made().filter_map(|(_, vm)| vm.vmid)
 }
 
 #[cfg(test)]
@@ -121,6 +118,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::tofu::summary::Kind;
     use crate::tofu::{summary::Change, summary::Vm};
 
     #[test]

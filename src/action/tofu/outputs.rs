@@ -1,23 +1,22 @@
 //! `tofu.outputs`: what L3 and L4 need to know of each machine, in
-//! `.build/l2/ENV-NODE/outputs.json`. It is read from the state file itself, so
+//! `.build/tofu/ENV-NODE/outputs.json`. It is read from the state file itself, so
 //! that it can be had again after `hl clean`, without tofu and without the node.
 
 use std::collections::BTreeMap;
 
 use camino::{Utf8Path, Utf8PathBuf};
-use schemars::{JsonSchema, Schema, schema_for};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::workspace::Target;
+use super::workspace::{Target, built, module};
 use crate::action;
-use crate::action::{Action, Basis, Done, Instead, StepContext};
+use crate::action::{About, Action, Done, StepContext};
 use crate::base::count;
 use crate::diag::StepError;
 use crate::diag::{Advice, Exit, hl, say};
 use crate::handoff::{Gives, Handoff, Machines, Stage, VmInfo};
 use crate::lab::{self, Lab};
-use crate::plan::Step;
 use crate::tofu::state::State;
 use crate::{pve, site};
 
@@ -42,11 +41,13 @@ pub struct Machine {
     /// Where it is reached: its fixed address, else the first it reported.
     pub address: String,
     /// All IPv4 addresses that it reported, loopback left out.
+    #[serde(default)]
     pub addresses: Vec<String>,
     /// MAC addresses.
     #[serde(default)]
     pub macs: Vec<String>,
     /// Groups in the inventory.
+    #[serde(default)]
     pub groups: Vec<String>,
     /// Tags on the node.
     #[serde(default)]
@@ -55,9 +56,9 @@ pub struct Machine {
     pub user: String,
 }
 
-/// `.build/l2/KEY/outputs.json`
+/// `.build/tofu/KEY/outputs.json`
 pub fn file(lab: &Lab, key: &str) -> Utf8PathBuf {
-    lab.paths.build().join("l2").join(key).join("outputs.json")
+    built(&lab.paths).join(key).join("outputs.json")
 }
 
 /// Reads an `outputs.json`.
@@ -101,24 +102,11 @@ struct Inputs {
 }
 
 impl Action for ReadOutputs {
-    fn name(&self) -> &'static str {
-        "tofu.outputs"
-    }
-
-    fn doc(&self) -> &'static str {
-        "reads addresses, groups and users of an environment's machines from its state"
-    }
-
-    fn handoff(&self, _: &Step, _: bool) -> Handoff {
-        Handoff::part(Stage::Terraform).giving(Gives::Machines)
-    }
-
-    fn inputs(&self) -> Schema {
-        schema_for!(Inputs)
-    }
-
-    fn basis(&self, _: &StepContext<'_>) -> Result<Basis, StepError> {
-        Ok(Basis::Never("it reads the state of now"))
+    fn about(&self) -> About {
+        About::of::<Inputs>("tofu.outputs")
+            .doc("reads addresses, groups and users of an environment's machines from its state")
+            .hands_on(Handoff::part(Stage::Terraform).giving(Gives::Machines))
+            .never("it reads the state of now")
     }
 
     fn preview(&self, ctx: &StepContext<'_>) -> Result<Done, StepError> {
@@ -127,10 +115,7 @@ impl Action for ReadOutputs {
         let state = State::read(&ctx.lab.paths.tofu_state(&key).join("terraform.tfstate"))?;
         if state.vms.is_empty() {
             let reason = format!("`{key}` has no machines yet, which L2 would make");
-            return Ok(Done {
-                instead: Some(Instead::NotPlanned(reason)),
-                ..Done::default()
-            });
+            return Ok(Done::not_planned(reason));
         }
         let outputs = collect(&target, &state, &addresses, &last(ctx.lab, &key))
             .map_err(|gap| gap.into_error(ctx, &target.env))?;
@@ -159,8 +144,8 @@ impl Action for ReadOutputs {
         let outputs = collect(&target, &state, &addresses, &last(ctx.lab, &key))
             .map_err(|gap| gap.into_error(ctx, &target.env))?;
         let path = write(ctx.lab, &key, &outputs)?;
-        // The layers above only use them.
-        if ctx.step.layer.as_deref() == Some("l2") {
+        // Layers without a module only use them.
+        if module(ctx).is_some_and(|module| module.is_dir()) {
             let width = outputs.vms.keys().map(String::len).max().unwrap_or(0);
             for (name, vm) in &outputs.vms {
                 ctx.note(format!(
@@ -256,23 +241,6 @@ fn agent(client: &pve::Client, node: &str, vmid: u32) -> String {
     }
 }
 
-/// Output `vms` of the module, one machine.
-#[derive(Deserialize)]
-struct Raw {
-    vmid: u32,
-    node: String,
-    address: String,
-    #[serde(default)]
-    addresses: Vec<String>,
-    #[serde(default)]
-    macs: Vec<String>,
-    #[serde(default)]
-    groups: Vec<String>,
-    #[serde(default)]
-    tags: Vec<String>,
-    user: String,
-}
-
 /// The machines of the state. An address that a machine told now stands for
 /// what the state remembers; of a machine that tells none any more, as it is
 /// stopped, the one that was handed on `before` is kept.
@@ -282,47 +250,30 @@ pub(super) fn collect(
     told: &BTreeMap<String, Vec<String>>,
     before: &BTreeMap<String, Machine>,
 ) -> Result<Outputs, Gap> {
-    let raw = state.outputs.get("vms").cloned().unwrap_or_default();
-    let raw: BTreeMap<String, Raw> = serde_json::from_value(raw).unwrap_or_default();
-    let unknown = state.vms.keys().filter(|name| !raw.contains_key(*name));
+    // The module's output `vms`; there an address has its prefix, or is `dhcp`.
+    let vms = state.outputs.get("vms").cloned().unwrap_or_default();
+    let mut vms: BTreeMap<String, Machine> = serde_json::from_value(vms).unwrap_or_default();
+    let unknown = state.vms.keys().filter(|name| !vms.contains_key(*name));
     let unfinished: Vec<String> = unknown.cloned().collect();
     if !unfinished.is_empty() {
         return Err(Gap::Unfinished(unfinished));
     }
     let mut silent = Vec::new();
-    let mut vms = BTreeMap::new();
-    for (name, mut vm) in raw {
-        if let Some(now) = told.get(&name).filter(|now| !now.is_empty()) {
+    for (name, vm) in &mut vms {
+        if let Some(now) = told.get(name).filter(|now| !now.is_empty()) {
             vm.addresses.clone_from(now);
         } else if vm.addresses.is_empty()
-            && let Some(old) = before.get(&name).filter(|old| old.vmid == vm.vmid)
+            && let Some(old) = before.get(name).filter(|old| old.vmid == vm.vmid)
         {
             vm.addresses.clone_from(&old.addresses);
         }
-        let fixed = vm
-            .address
-            .split_once('/')
-            .map(|(address, _)| address.to_owned());
         // Behind an exit code of 0 there may be no address at all: the agent
         // did not answer in time, or may not be asked (measured).
-        let Some(first) = vm.addresses.first() else {
-            silent.push((name, vm.vmid, vm.node));
-            continue;
-        };
-        let address = fixed.unwrap_or_else(|| first.clone());
-        vms.insert(
-            name,
-            Machine {
-                vmid: vm.vmid,
-                node: vm.node,
-                address,
-                addresses: vm.addresses,
-                macs: vm.macs,
-                groups: vm.groups,
-                tags: vm.tags,
-                user: vm.user,
-            },
-        );
+        match (vm.address.split_once('/'), vm.addresses.first()) {
+            (_, None) => silent.push((name.clone(), vm.vmid, vm.node.clone())),
+            (Some((fixed, _)), _) => vm.address = fixed.to_owned(),
+            (None, Some(first)) => vm.address.clone_from(first),
+        }
     }
     if !silent.is_empty() {
         return Err(Gap::Silent(silent));

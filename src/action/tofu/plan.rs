@@ -4,13 +4,13 @@
 use std::collections::VecDeque;
 
 use camino::Utf8Path;
-use schemars::{JsonSchema, Schema, schema_for};
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::guard;
 use super::tool::Tool;
 use super::workspace::{self, Target, Workspace};
-use crate::action::{Action, Basis, ChildExit, Done, StepContext};
+use crate::action::{About, Action, ChildExit, Done, StepContext};
 use crate::diag::StepError;
 use crate::diag::{Exit, did_you_mean, hl};
 use crate::handoff::{Handoff, LastStep, Stage};
@@ -75,12 +75,10 @@ impl Inputs {
 }
 
 impl Action for MakePlan {
-    fn name(&self) -> &'static str {
-        "tofu.plan"
-    }
-
-    fn doc(&self) -> &'static str {
-        "saves a plan of what would change, and checks that it can go well"
+    fn about(&self) -> About {
+        About::of::<Inputs>("tofu.plan")
+            .doc("saves a plan of what would change, and checks that it can go well")
+            .never("a plan is made from what is there now, and applied once")
     }
 
     fn handoff(&self, step: &Step, _: bool) -> Handoff {
@@ -88,16 +86,6 @@ impl Action for MakePlan {
             destroys: step.is_set("destroy"),
             ..Handoff::part(Stage::Terraform).making(LastStep::TerraformPlan)
         }
-    }
-
-    fn inputs(&self) -> Schema {
-        schema_for!(Inputs)
-    }
-
-    fn basis(&self, _: &StepContext<'_>) -> Result<Basis, StepError> {
-        Ok(Basis::Never(
-            "a plan is made from what is there now, and applied once",
-        ))
     }
 
     fn preview(&self, ctx: &StepContext<'_>) -> Result<Done, StepError> {
@@ -138,23 +126,16 @@ impl Action for MakePlan {
 fn plan(ctx: &StepContext<'_>) -> Result<(Workspace, Summary), StepError> {
     let inputs: Inputs = ctx.inputs()?;
     let space = Workspace::of(ctx, &inputs.target)?;
-    if !space.is_prepared() {
-        return Err(StepError::new("the tofu module is not ready")
-            .exit(Exit::Definition)
-            .help("put a step with `use = \"tofu.init\"` before this one"));
-    }
+    space.expect_prepared()?;
     let state = State::read(&space.state)?;
     for name in inputs.replaced() {
         if !state.vms.contains_key(name) {
-            let mut error = StepError::new(format!(
+            return Err(StepError::new(format!(
                 "`{name}` cannot be replaced: `{}` has no such machine",
                 space.key
             ))
-            .exit(Exit::Unknown);
-            if let Some(help) = did_you_mean(name, state.vms.keys().map(String::as_str)) {
-                error = error.help(help);
-            }
-            return Err(error);
+            .exit(Exit::Unknown)
+            .helps(did_you_mean(name, state.vms.keys().map(String::as_str))));
         }
     }
     let tool = Tool::find(ctx)?;

@@ -17,7 +17,7 @@ use crate::tofu::files;
 use crate::tofu::state::State;
 use crate::tofu::{summary::Kind, summary::Summary};
 
-/// `.build/l2/KEY/strangers.json`, while an apply is at work.
+/// `.build/tofu/KEY/strangers.json`, while an apply is at work.
 #[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Strangers {
     /// Names of machines.

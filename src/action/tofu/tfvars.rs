@@ -4,18 +4,17 @@
 use std::collections::BTreeMap;
 
 use camino::Utf8Path;
-use schemars::{JsonSchema, Schema, schema_for};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::ids;
 use super::workspace::{Target, Workspace};
 use crate::action;
-use crate::action::{Action, Basis, Done, Instead, StepContext};
+use crate::action::{About, Action, Done, StepContext};
 use crate::diag::StepError;
 use crate::diag::{Advice, Exit, did_you_mean};
 use crate::handoff::{Handoff, Stage};
 use crate::lab::{self, Lab, ssh};
-use crate::plan::Step;
 use crate::site::{self, Env, Ip, Vm};
 use crate::templates;
 use crate::tofu::files;
@@ -72,31 +71,14 @@ struct Template {
 }
 
 impl Action for Tfvars {
-    fn name(&self) -> &'static str {
-        "site.tfvars"
-    }
-
-    fn doc(&self) -> &'static str {
-        "turns site/envs/ENV.yaml into variables for tofu, templates looked up"
-    }
-
-    fn handoff(&self, _: &Step, _: bool) -> Handoff {
-        Handoff::part(Stage::Terraform)
-    }
-
-    fn inputs(&self) -> Schema {
-        schema_for!(Inputs)
-    }
-
-    fn basis(&self, _: &StepContext<'_>) -> Result<Basis, StepError> {
-        Ok(Basis::Never("it looks up the templates of now"))
+    fn about(&self) -> About {
+        About::of::<Inputs>("site.tfvars")
+            .doc("turns site/envs/ENV.yaml into variables for tofu, templates looked up")
+            .hands_on(Handoff::part(Stage::Terraform))
+            .never("it looks up the templates of now")
     }
 
     fn preview(&self, ctx: &StepContext<'_>) -> Result<Done, StepError> {
-        self.run(ctx)
-    }
-
-    fn run(&self, ctx: &StepContext<'_>) -> Result<Done, StepError> {
         let inputs: Inputs = ctx.inputs()?;
         let space = Workspace::of(ctx, &inputs.target)?;
         let state = State::read(&space.state)?;
@@ -208,15 +190,12 @@ fn stable(
     if defined.contains(image) {
         return Ok(Err(error.help));
     }
-    let mut unknown = StepError::new(format!(
+    Err(StepError::new(format!(
         "`{}` wants template `{image}`, which the lab does not define",
         vm.name
     ))
-    .exit(Exit::Definition);
-    if let Some(help) = did_you_mean(image, defined.iter().map(String::as_str)) {
-        unknown = unknown.help(help);
-    }
-    Err(unknown)
+    .exit(Exit::Definition)
+    .helps(did_you_mean(image, defined.iter().map(String::as_str))))
 }
 
 /// The template that an existing machine was made from: what L1 wrote may be
@@ -271,14 +250,8 @@ fn not_built(
     if ctx.dry_run {
         files::remove_dir(&space.build)?;
         let reason = format!("needs {word} {names}, which L1 would build");
-        return Ok(Done {
-            instead: Some(Instead::NotPlanned(reason)),
-            ..Done::default()
-        });
+        return Ok(Done::not_planned(reason));
     }
-    let mut error = StepError::new(format!("{word} {names} {is} not built"));
-    for help in missing.values().flatten() {
-        error = error.help(help.clone());
-    }
-    Err(error)
+    let error = StepError::new(format!("{word} {names} {is} not built"));
+    Err(error.helps(missing.values().flatten().cloned()))
 }

@@ -9,13 +9,13 @@
 //! versions fit is tofu's to say: constraints are no strings to compare.
 
 use std::fs;
-use std::io::ErrorKind;
 
 use camino::Utf8Path;
 use serde::Deserialize;
 
 use super::workspace::{LOCK, Workspace};
 use crate::action::StepContext;
+use crate::base::if_there;
 use crate::diag::Exit;
 use crate::diag::StepError;
 use crate::tofu::files;
@@ -34,12 +34,8 @@ struct Head {
 impl Head {
     /// Of a file that is there and is a state.
     fn of(path: &Utf8Path) -> Result<Option<Self>, StepError> {
-        let text = match fs::read(path) {
-            Ok(text) => text,
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(StepError::io("read", path, &error)),
-        };
-        let head: Option<Self> = serde_json::from_slice(&text).ok();
+        let text = if_there(fs::read(path)).map_err(|error| StepError::io("read", path, &error))?;
+        let head: Option<Self> = text.and_then(|text| serde_json::from_slice(&text).ok());
         Ok(head.filter(|head| head.version == STATE))
     }
 }

@@ -14,7 +14,7 @@ use super::tool::Tool;
 use crate::action::{ChildSpec, StepContext};
 use crate::diag::Exit;
 use crate::diag::StepError;
-use crate::lab;
+use crate::lab::{self, Paths};
 use crate::pve;
 use crate::tofu::files;
 
@@ -22,8 +22,8 @@ use crate::tofu::files;
 /// time on a slow disk.
 const GRACE: Duration = Duration::from_hours(1);
 
-/// The module that is used when a step names none.
-const MODULE: &str = "layers/l2-instantiate/tofu/vms";
+/// The module that is used when a step names none, in the folder of its layer.
+const MODULE: &str = "tofu/vms";
 
 /// What tofu writes beside the module: the providers it chose.
 pub(super) const LOCK: &str = ".terraform.lock.hcl";
@@ -71,7 +71,7 @@ pub(super) struct Workspace {
     pub(super) key: String,
     /// The module in the checkout.
     pub(super) source: Utf8PathBuf,
-    /// `.build/l2/KEY`
+    /// `.build/tofu/KEY`
     pub(super) build: Utf8PathBuf,
     /// Where tofu runs: the copy of the module.
     pub(super) module: Utf8PathBuf,
@@ -106,14 +106,15 @@ impl Workspace {
     pub(super) fn of(ctx: &StepContext<'_>, target: &Target) -> Result<Self, StepError> {
         let key = target.key()?;
         let paths = &ctx.lab.paths;
-        let source = paths.root().join(target.dir.as_deref().unwrap_or(MODULE));
+        let named = target.dir.as_ref().map(|dir| paths.root().join(dir));
+        let source = named.or_else(|| module(ctx)).unwrap_or_default();
         if !source.is_dir() {
             let shown = paths.show(&source);
             return Err(StepError::new(format!("no tofu module at `{shown}`"))
                 .exit(Exit::Definition)
                 .help("the step's input `dir` names the module's directory"));
         }
-        let live = paths.build().join("l2").join(&key);
+        let live = built(paths).join(&key);
         let (build, data) = if ctx.dry_run {
             let scratch = paths.logs(ctx.run_id).join(format!("tofu-{key}"));
             (scratch.clone(), scratch.join("data"))
@@ -163,9 +164,14 @@ impl Workspace {
         Ok(())
     }
 
-    /// Whether `prepare` and `init` were done here.
-    pub(super) fn is_prepared(&self) -> bool {
-        self.module.is_dir() && self.data.is_dir()
+    /// Refuses to go on where `prepare` and `init` were not done.
+    pub(super) fn expect_prepared(&self) -> Result<(), StepError> {
+        if self.module.is_dir() && self.data.is_dir() {
+            return Ok(());
+        }
+        Err(StepError::new("the tofu module is not ready")
+            .exit(Exit::Definition)
+            .help("put a step with `use = \"tofu.init\"` before this one"))
     }
 
     /// A tofu that runs in the copy.
@@ -221,6 +227,16 @@ impl Workspace {
         }
         Ok(())
     }
+}
+
+/// What is made for tofu, by key.
+pub(super) fn built(paths: &Paths) -> Utf8PathBuf {
+    paths.build().join("tofu")
+}
+
+/// The module of the step's layer.
+pub(super) fn module(ctx: &StepContext<'_>) -> Option<Utf8PathBuf> {
+    Some(ctx.layer_dir()?.join(MODULE))
 }
 
 /// Whether the user's own settings say where providers come from.

@@ -60,12 +60,8 @@ impl<'a> Walk<'a> {
                     } else {
                         did_you_mean(name, properties.keys().map(String::as_str))
                     };
-                    findings.error(
-                        entry.key_mark.range(),
-                        format!("{what} has no input `{name}`"),
-                        "unknown input",
-                        help,
-                    );
+                    let wrong = format!("{what} has no input `{name}`");
+                    findings.error(entry.key_mark.range(), wrong, "unknown input", help);
                 }
             }
         }
@@ -78,12 +74,8 @@ impl<'a> Walk<'a> {
             .filter(|name| entries.get(name).is_none())
             .collect();
         if !missing.is_empty() {
-            findings.error(
-                span.clone(),
-                format!("{what} needs {}", join(&missing, "and")),
-                "missing in `with`",
-                None,
-            );
+            let wrong = format!("{what} needs {}", join(&missing, "and"));
+            findings.error(span.clone(), wrong, "missing in `with`", None);
         }
     }
 

@@ -61,7 +61,7 @@ impl Checker<'_> {
         if let Some(known) = self.schemas.borrow().get(action) {
             return Some(Rc::clone(known));
         }
-        let schema = Rc::new(self.actions.get(action)?.inputs());
+        let schema = Rc::new((self.actions.get(action)?.about().inputs)());
         let mut schemas = self.schemas.borrow_mut();
         schemas.insert(action.to_owned(), Rc::clone(&schema));
         Some(schema)
@@ -130,32 +130,20 @@ impl Checker<'_> {
         let raw = match words::split(dep.get_ref()) {
             Ok(raw) => raw,
             Err(message) => {
-                findings.error(
-                    dep.span(),
-                    format!("a dependency cannot be read: {message}"),
-                    "",
-                    None,
-                );
+                let wrong = format!("a dependency cannot be read: {message}");
+                findings.error(dep.span(), wrong, "", None);
                 return;
             }
         };
         let Some((name, args)) = raw.split_first() else {
-            findings.error(
-                dep.span(),
-                "a dependency is empty",
-                "expected a recipe's name",
-                None,
-            );
+            let wrong = "a dependency is empty";
+            findings.error(dep.span(), wrong, "expected a recipe's name", None);
             return;
         };
         self.template(dep.get_ref(), dep.span(), known, recipe, false, findings);
         if is_template(&name.text) {
-            findings.error(
-                dep.span(),
-                "a dependency's name cannot be a template",
-                "only its arguments can",
-                None,
-            );
+            let wrong = "a dependency's name cannot be a template";
+            findings.error(dep.span(), wrong, "only its arguments can", None);
             return;
         }
         let Some((_, target)) = self.book.get(&name.text) else {

@@ -48,15 +48,11 @@ impl Checker<'_> {
             let needed = places.get(need.get_ref().as_str());
             let finally = needed.is_some_and(|place| recipe.steps[*place].finally);
             if finally && !step.finally {
-                findings.error(
-                    need.span(),
-                    format!(
-                        "`{}` runs at the end, so nothing can need it",
-                        need.get_ref()
-                    ),
-                    "this step is `finally`",
-                    None,
+                let wrong = format!(
+                    "`{}` runs at the end, so nothing can need it",
+                    need.get_ref()
                 );
+                findings.error(need.span(), wrong, "this step is `finally`", None);
             }
         }
         if let Some(text) = &step.timeout
@@ -125,10 +121,6 @@ pub(super) fn needs_circle(recipe: &Recipe, places: &Places<'_>, findings: &mut 
         .map(|step| recipe.steps[*step].id.get_ref().as_str())
         .collect();
     let first = circle.first().map(|step| recipe.steps[*step].id.span());
-    findings.error(
-        first.unwrap_or_default(),
-        format!("steps need each other in a circle: {}", path.join(" -> ")),
-        "starts here",
-        None,
-    );
+    let wrong = format!("steps need each other in a circle: {}", path.join(" -> "));
+    findings.error(first.unwrap_or_default(), wrong, "starts here", None);
 }

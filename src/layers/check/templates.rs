@@ -88,12 +88,8 @@ fn step_reference(
     findings: &mut Findings,
 ) {
     if !allowed {
-        findings.error(
-            span,
-            "outputs of steps cannot be used here",
-            "no step has run when this is read",
-            None,
-        );
+        let wrong = "outputs of steps cannot be used here";
+        findings.error(span, wrong, "no step has run when this is read", None);
         return;
     }
     // `steps["recipe/step"]` names a step of a dependency: known when planned.
@@ -105,10 +101,6 @@ fn step_reference(
         .clone()
         .find(|known| known.starts_with(&format!("{id}-")))
         .map(|known| format!("`-` is minus in templates: write `steps[\"{known}\"]`"));
-    findings.error(
-        span,
-        format!("recipe `{}` has no step `{id}`", recipe.name.get_ref()),
-        "",
-        hyphen.or_else(|| did_you_mean(id, ids)),
-    );
+    let wrong = format!("recipe `{}` has no step `{id}`", recipe.name.get_ref());
+    findings.error(span, wrong, "", hyphen.or_else(|| did_you_mean(id, ids)));
 }

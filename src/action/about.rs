@@ -1,0 +1,76 @@
+//! What an action is: all that is known of it before a step of it runs.
+
+use schemars::{JsonSchema, Schema, schema_for};
+
+use crate::handoff::Handoff;
+
+/// An action, and what holds for every step of it.
+#[derive(Debug, Clone, Copy)]
+pub struct About {
+    /// Its name in layer files, e.g. `tofu.apply`.
+    pub name: &'static str,
+    /// One line of documentation.
+    pub doc: &'static str,
+    /// JSON Schema of its inputs (an object; `properties` and `required` are
+    /// used to check layer files and for `hl schema`).
+    pub inputs: fn() -> Schema,
+    /// Changes nothing anywhere, not even under `state/`: a plan of only such
+    /// actions takes no lock and leaves no journal.
+    pub reads_only: bool,
+    /// Whether a step that says no `timeout` gets the default one.
+    pub is_limited: bool,
+    /// Why no earlier result of it ever stands, as in `it reads and checks`.
+    pub never: Option<&'static str>,
+    /// What its steps hand on, where that is the same for all of them.
+    pub handoff: Handoff,
+}
+
+impl About {
+    /// The action of that name; its inputs are of type `I`.
+    pub fn of<I: JsonSchema>(name: &'static str) -> Self {
+        Self {
+            name,
+            doc: "",
+            inputs: || schema_for!(I),
+            reads_only: false,
+            is_limited: true,
+            never: None,
+            handoff: Handoff::default(),
+        }
+    }
+
+    /// Documents it in one line.
+    #[must_use]
+    pub fn doc(mut self, doc: &'static str) -> Self {
+        self.doc = doc;
+        self
+    }
+
+    /// It only reads.
+    #[must_use]
+    pub fn checks(mut self) -> Self {
+        self.reads_only = true;
+        self.never("it reads and checks")
+    }
+
+    /// It runs a program of the user's: how long that may take, only they know.
+    #[must_use]
+    pub fn unlimited(mut self) -> Self {
+        self.is_limited = false;
+        self
+    }
+
+    /// It runs each time, for this reason.
+    #[must_use]
+    pub fn never(mut self, why: &'static str) -> Self {
+        self.never = Some(why);
+        self
+    }
+
+    /// What its steps hand on to later runs and to other tools.
+    #[must_use]
+    pub fn hands_on(mut self, handoff: Handoff) -> Self {
+        self.handoff = handoff;
+        self
+    }
+}
