@@ -9,7 +9,7 @@ use clap::{
 use clap_complete::ArgValueCandidates;
 
 use super::candidates;
-use super::flags::{Globals, Overlay, given_as_old_set, old_set};
+use super::flags::{Globals, given, old_set};
 use super::site::SiteArgs;
 
 /// Run a Proxmox VE home lab in layers, and rehearse it before it is real.
@@ -38,17 +38,17 @@ pub(super) struct Cli {
 }
 
 impl Cli {
-    /// Reads a command line.
-    pub(super) fn read(args: &[OsString]) -> Result<Self, clap::Error> {
-        let matches = Self::complete().try_get_matches_from(args)?;
-        let mut cli = Self::from_arg_matches(&matches)?;
-        let mut old = Vec::new();
-        let mut level = Some(&matches);
-        while let Some(matches) = level {
-            old.extend(given_as_old_set(matches));
-            level = matches.subcommand().map(|(_, matches)| matches);
+    /// Reads a command line. Its flags are laid over those in `front` of it, for
+    /// which the variables were read already.
+    pub(super) fn read(args: &[OsString], front: Option<&Globals>) -> Result<Self, clap::Error> {
+        let mut command = Self::complete();
+        if front.is_some() {
+            command = command.mut_args(|arg| arg.env(None::<&str>));
         }
-        cli.globals.set.splice(0..0, old);
+        let matches = command.try_get_matches_from(args)?;
+        let mut cli = Self::from_arg_matches(&matches)?;
+        cli.globals = front.cloned().unwrap_or_default();
+        cli.globals.lay_over(&given(matches))?;
         Ok(cli)
     }
 
@@ -148,14 +148,6 @@ pub(super) struct ShowFlags {
     pub variables: bool,
 }
 
-impl Overlay for ShowFlags {
-    fn overlaid(self, later: Self) -> Self {
-        Self {
-            variables: self.variables | later.variables,
-        }
-    }
-}
-
 /// `hl plan`
 #[derive(Debug, Args)]
 pub(super) struct PlanArgs {
@@ -178,14 +170,6 @@ pub(super) struct PlanFlags {
     /// Exit with 80 when changes are pending
     #[arg(long)]
     pub exit_code: bool,
-}
-
-impl Overlay for PlanFlags {
-    fn overlaid(self, later: Self) -> Self {
-        Self {
-            exit_code: self.exit_code | later.exit_code,
-        }
-    }
 }
 
 /// `hl up`
@@ -267,15 +251,6 @@ pub(super) struct RehearseFlags {
     /// Ask Doppler for the lab's variables too
     #[arg(long)]
     pub doppler: bool,
-}
-
-impl Overlay for RehearseFlags {
-    fn overlaid(self, later: Self) -> Self {
-        Self {
-            fresh: self.fresh | later.fresh,
-            doppler: self.doppler | later.doppler,
-        }
-    }
 }
 
 /// `hl clean`
@@ -400,14 +375,6 @@ pub(super) struct GraphFlags {
     /// How to draw it: tree, dot (Graphviz) or mermaid [default: tree]
     #[arg(long, value_enum, hide_possible_values = true)]
     pub format: Option<GraphFormat>,
-}
-
-impl Overlay for GraphFlags {
-    fn overlaid(self, later: Self) -> Self {
-        Self {
-            format: later.format.or(self.format),
-        }
-    }
 }
 
 /// `--format` of `hl graph`

@@ -2,21 +2,10 @@
 
 use camino::Utf8PathBuf;
 use clap::builder::BoolishValueParser;
-use clap::{Arg, ArgAction, ArgMatches, Args, ValueEnum};
+use clap::parser::ValueSource;
+use clap::{Arg, ArgAction, ArgMatches, Args, FromArgMatches, ValueEnum};
 
 use crate::lab::timeouts::parse_duration;
-
-/// Flags that may stand before a recipe's name and behind it.
-pub(super) trait Overlay {
-    /// These, with later ones laid over them.
-    #[must_use]
-    fn overlaid(self, later: Self) -> Self;
-}
-
-/// A verb without flags of its own.
-impl Overlay for () {
-    fn overlaid(self, (): Self) -> Self {}
-}
 
 /// Flags that every verb and every recipe takes.
 #[derive(Debug, Clone, Default, Args)]
@@ -109,27 +98,28 @@ pub(super) struct Globals {
     pub set: Vec<(String, String)>,
 }
 
-impl Overlay for Globals {
-    fn overlaid(mut self, later: Self) -> Self {
-        self.lab = later.lab.or(self.lab);
-        self.dry_run |= later.dry_run;
-        self.yes |= later.yes;
-        self.no_input |= later.no_input;
-        self.jobs = later.jobs.or(self.jobs);
-        self.keep_going |= later.keep_going;
-        self.interrupt |= later.interrupt;
-        self.timeout = later.timeout.or(self.timeout);
-        self.run_timeout = later.run_timeout.or(self.run_timeout);
-        self.json |= later.json;
-        self.events = later.events.or(self.events);
-        self.junit = later.junit.or(self.junit);
-        self.output = later.output.or(self.output);
-        self.color = later.color.or(self.color);
-        self.quiet |= later.quiet;
-        self.verbose = self.verbose.max(later.verbose);
-        self.set.extend(later.set);
-        self
+impl Globals {
+    /// Lays flags that were [`given`] over these.
+    pub(super) fn lay_over(&mut self, given: &ArgMatches) -> Result<(), clap::Error> {
+        let (set, verbose) = (std::mem::take(&mut self.set), self.verbose);
+        self.update_from_arg_matches(given)?;
+        self.verbose = self.verbose.max(verbose);
+        let before = set.into_iter().chain(given_as_old_set(given));
+        self.set.splice(0..0, before);
+        Ok(())
     }
+}
+
+/// Matches without defaults: laid over other flags they change only what was
+/// given.
+pub(super) fn given(mut matches: ArgMatches) -> ArgMatches {
+    let ids: Vec<String> = matches.ids().map(ToString::to_string).collect();
+    for id in ids {
+        if matches.value_source(&id) == Some(ValueSource::DefaultValue) {
+            matches.try_clear_id(&id).ok();
+        }
+    }
+    matches
 }
 
 /// The id of [`old_set`].
@@ -146,10 +136,16 @@ pub(super) fn old_set() -> Arg {
         .value_parser(pair)
 }
 
-/// What was given as [`old_set`].
-pub(super) fn given_as_old_set(matches: &ArgMatches) -> Vec<(String, String)> {
-    let all = matches.try_get_many::<(String, String)>(OLD_SET);
-    all.ok().flatten().into_iter().flatten().cloned().collect()
+/// What was given as [`old_set`], at every depth.
+fn given_as_old_set(matches: &ArgMatches) -> Vec<(String, String)> {
+    let mut all = Vec::new();
+    let mut level = Some(matches);
+    while let Some(matches) = level {
+        let given = matches.try_get_many::<(String, String)>(OLD_SET);
+        all.extend(given.ok().flatten().into_iter().flatten().cloned());
+        level = matches.subcommand().map(|(_, matches)| matches);
+    }
+    all
 }
 
 /// `KEY=VALUE`

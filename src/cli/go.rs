@@ -2,7 +2,6 @@
 //! made, what helps is offered, and it runs once more.
 
 use super::dry::announce;
-use super::flags::Globals;
 use super::reconcile::offer;
 use super::run::{options, run};
 use super::session::Session;
@@ -57,7 +56,7 @@ fn job<'a>(
 
 /// Runs the recipe that was chosen.
 fn help(session: &Session, request: RecipeRequest) -> Result<Ended, Failure> {
-    let mut own = session.with(Globals::default());
+    let mut own = session.clone();
     own.command = [std::slice::from_ref(&request.name), &request.args].concat();
     let request = RunRequest::Recipe(request);
     let loaded = own.load(true)?;

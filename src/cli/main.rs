@@ -55,7 +55,7 @@ pub fn main() -> ExitCode {
                 list::list(session, &ListArgs::default()).map(|()| Exit::Ok)
             })
         }
-        _ => match Cli::read(&asked_for(args)) {
+        _ => match Cli::read(&asked_for(args), None) {
             Ok(cli) => with_session(cli.globals.clone(), words, |session| {
                 let runs = cli.verb.as_ref().is_some_and(reports::runs);
                 // The `hl` inside of a rehearsal reports its run.

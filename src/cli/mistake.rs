@@ -133,8 +133,8 @@ mod tests {
 
     fn said(words: &str) -> String {
         let words = std::iter::once("hl").chain(words.split_whitespace());
-        let failure =
-            failure(&Cli::read(&words.map(OsString::from).collect::<Vec<_>>()).unwrap_err());
+        let words: Vec<OsString> = words.map(OsString::from).collect();
+        let failure = failure(&Cli::read(&words, None).unwrap_err());
         assert_eq!(failure.exit, Exit::Usage);
         render(&failure, false, crate::diag::Commands::Live)
     }

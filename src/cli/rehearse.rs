@@ -233,8 +233,6 @@ fn less(
     let running = serve_on_loopback(world)?;
     let ca = lab.paths.rehearsal().state().join("loopback-ca.pem");
     lab::write(&ca, running.ca_pem(), 0o644)?;
-    let mut globals = session.globals.clone();
-    globals.dry_run = true;
     rehearse::make_keys(&lab.paths.rehearsal())?;
     // The strongest source, so that nothing of the real lab is left.
     let known = list(env, []).into_iter().filter_map(|row| {
@@ -253,9 +251,9 @@ fn less(
     ];
     let ours = node.into_iter().chain(ours);
     let ours = ours.map(|(name, value)| (name.to_owned(), value));
-    let mut inner = session.with(globals).with_variables(known.chain(ours));
+    let mut inner = session.with_variables(known.chain(ours));
+    inner.globals.dry_run = true;
     // They are among the variables already, and would win over the simulator's.
-    inner.globals.set.clear();
     inner.caller.set.clear();
     // As the `hl` in a sealed network sees it: without the verb.
     if let Some(verb) = inner.command.iter().position(|word| word == "rehearse") {

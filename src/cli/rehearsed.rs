@@ -60,7 +60,7 @@ pub(super) fn rehearsed(session: &Session, words: &[String]) -> Result<Rehearsed
     }
     let typed = std::iter::once("hl").chain(words.iter().map(String::as_str));
     let typed: Vec<OsString> = typed.map(OsString::from).collect();
-    let cli = match Cli::read(&typed) {
+    let cli = match Cli::read(&typed, Some(&session.globals)) {
         Ok(cli) => cli,
         Err(error) if error.kind() == ErrorKind::DisplayHelp => {
             // A closed pipe is nobody's problem.

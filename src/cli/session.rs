@@ -8,7 +8,7 @@ use std::rc::Rc;
 
 use camino::Utf8PathBuf;
 
-use super::flags::{ColorWhen, Globals, OutputMode, Overlay};
+use super::flags::{ColorWhen, Globals, OutputMode};
 use super::narrow::narrow;
 use super::patience::patiently;
 use crate::app::{Caller, LoadedLab, REHEARSAL};
@@ -22,9 +22,9 @@ use crate::plan::{TEXT, wrap};
 use crate::report::{Look, Mode, Paint, Palette, usual};
 
 /// One invocation.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Session {
-    /// Flags.
+    /// Flags, but for `--lab` and `--set`: those are the caller's.
     pub globals: Globals,
     /// Who started it, from where, with which variables.
     pub caller: Caller,
@@ -42,7 +42,7 @@ pub(super) struct Session {
 
 impl Session {
     /// The session of this process.
-    pub(super) fn new(globals: Globals, command: Vec<String>) -> Result<Self, Failure> {
+    pub(super) fn new(mut globals: Globals, command: Vec<String>) -> Result<Self, Failure> {
         let process = environment::process();
         let cwd = std::env::current_dir()
             .ok()
@@ -57,8 +57,8 @@ impl Session {
             user: User::of(&process),
             process,
             cwd,
-            lab: globals.lab.clone(),
-            set: globals.set.clone(),
+            lab: globals.lab.take(),
+            set: std::mem::take(&mut globals.set),
         };
         Ok(Self {
             globals,
@@ -71,31 +71,23 @@ impl Session {
         })
     }
 
-    /// The same session with flags given behind a recipe's name laid over it.
-    pub(super) fn with(&self, later: Globals) -> Self {
-        let same_lab = later.lab.is_none() || later.lab == self.globals.lab;
-        let globals = self.globals.clone().overlaid(later);
-        Self {
-            caller: Caller {
-                lab: globals.lab.clone(),
-                set: globals.set.clone(),
-                ..self.caller.clone()
-            },
-            globals,
-            command: self.command.clone(),
-            reported: Rc::clone(&self.reported),
-            known: Rc::clone(&self.known),
-            lab: if same_lab {
-                Rc::clone(&self.lab)
-            } else {
-                Rc::default()
-            },
-            book: if same_lab {
-                Rc::clone(&self.book)
-            } else {
-                Rc::default()
-            },
+    /// The same session with other flags; the lab and the variables that they name
+    /// are laid over its own.
+    pub(super) fn with(&self, mut globals: Globals) -> Self {
+        let mut session = self.clone();
+        session.caller.set.append(&mut globals.set);
+        let lab = globals.lab.take();
+        if lab.is_some() && lab != session.caller.lab {
+            session.caller.lab = lab;
+            session.forget_lab();
         }
+        session.globals = globals;
+        session
+    }
+
+    fn forget_lab(&mut self) {
+        self.lab = Rc::default();
+        self.book = Rc::default();
     }
 
     /// The same session, about the lab's rehearsals.
@@ -108,10 +100,9 @@ impl Session {
         &self,
         variables: impl IntoIterator<Item = (String, String)>,
     ) -> Self {
-        let mut session = self.with(Globals::default());
+        let mut session = self.clone();
         session.caller.process.extend(variables);
-        session.lab = Rc::default();
-        session.book = Rc::default();
+        session.forget_lab();
         session
     }
 
@@ -190,7 +181,7 @@ impl Session {
     pub(super) fn redactor(&self) -> Redactor {
         let known = self.known.borrow();
         let given = self.caller.process.iter();
-        let flags = self.globals.set.iter().map(|(name, value)| (name, value));
+        let flags = self.caller.set.iter().map(|(name, value)| (name, value));
         let given = given.chain(flags).flat_map(|(name, value)| {
             if is_secret(name) {
                 vec![value.as_str()]

@@ -1,10 +1,9 @@
 //! What is to be run: a recipe with its arguments, `up`, or a run to go on
 //! with. From words to a request.
 
-use clap::{Args, Command, FromArgMatches};
+use clap::{Args, Command, CommandFactory, FromArgMatches};
 
-use super::args::{ReplayArgs, ResumeArgs, UpArgs};
-use super::flags::Overlay;
+use super::args::{Cli, ReplayArgs, ResumeArgs, UpArgs};
 use super::help::help;
 use super::session::{Session, usage};
 use super::{mistake, tail};
@@ -70,29 +69,19 @@ pub(super) struct Parsed<F> {
 /// Reads the words behind a verb: a recipe or `up`, its arguments, and flags
 /// of `hl` and of the verb among them. `None` when its help was asked for and
 /// given.
-pub(super) fn parse<F: Args + Overlay>(
+pub(super) fn parse<F: Args>(
     session: &Session,
     words: &[String],
-    flags: F,
+    mut flags: F,
 ) -> Result<Option<Parsed<F>>, Failure> {
     let Some((name, rest)) = words.split_first() else {
         return Err(usage("no recipe is named").help("`hl list` shows them"));
     };
-    let verb = match name.as_str() {
-        "up" => Some(
-            UpArgs::augment_args(Command::new("hl up").no_binary_name(true))
-                .about("Run the layers in order, L0 to L4"),
-        ),
-        "resume" => Some(
-            ResumeArgs::augment_args(Command::new("hl resume").no_binary_name(true))
-                .about("Go on with a run that did not succeed: what is done stays done"),
-        ),
-        "replay" => Some(
-            ReplayArgs::augment_args(Command::new("hl replay").no_binary_name(true))
-                .about("Run the last run again, from its start or from where it stopped"),
-        ),
-        _ => None,
-    };
+    let verb = matches!(name.as_str(), "up" | "resume" | "replay").then(|| {
+        let hl = Cli::command();
+        let verb = hl.find_subcommand(name).cloned().unwrap_or_default();
+        verb.name(format!("hl {name}")).no_binary_name(true)
+    });
     let (book, lab);
     let mut recipe = None;
     let own: Vec<String> = if let Some(verb) = &verb {
@@ -114,7 +103,8 @@ pub(super) fn parse<F: Args + Overlay>(
         let flags = options.map(|param| param.flag().trim_start_matches('-').to_owned());
         flags.collect()
     };
-    let tail = tail::split::<F>(rest, &own)?;
+    let mut globals = session.globals.clone();
+    let tail = tail::split(rest, &own, &mut globals, &mut flags)?;
     if tail.help {
         session.data(&match (verb, recipe) {
             (Some(mut verb), _) => verb.render_help().to_string(),
@@ -147,9 +137,9 @@ pub(super) fn parse<F: Args + Overlay>(
     let mut words = vec![name.clone()];
     words.extend(tail.rest);
     Ok(Some(Parsed {
-        session: session.with(tail.globals),
+        session: session.with(globals),
         target,
-        flags: flags.overlaid(tail.flags),
+        flags,
         words,
     }))
 }

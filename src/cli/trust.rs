@@ -31,7 +31,7 @@ pub(super) fn trust(session: &Session, args: &TrustArgs) -> Result<(), Failure> 
 /// left from something else.
 fn meant(session: &Session, dir: Option<&Utf8Path>) -> Result<Utf8PathBuf, Failure> {
     match dir {
-        None if session.globals.lab.is_some() => {
+        None if session.caller.lab.is_some() => {
             Err(usage("`--lab` and `HL_LAB` do not say what is trusted")
                 .help("name the directory: `hl trust DIR`"))
         }

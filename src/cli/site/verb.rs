@@ -38,7 +38,7 @@ pub(in crate::cli) fn site(session: &Session, args: &SiteArgs) -> Result<Exit, F
 pub(super) fn find(session: &Session, args: &SiteArgs) -> Result<Found, Failure> {
     let lab = match session.lab() {
         Ok(lab) => Some(lab),
-        Err(failure) if failure.exit == Exit::Unknown && session.globals.lab.is_none() => None,
+        Err(failure) if failure.exit == Exit::Unknown && session.caller.lab.is_none() => None,
         Err(failure) => return Err(failure),
     };
     let lab = lab.as_ref().map(|lab| lab.paths.root());
