@@ -2,16 +2,15 @@
 
 use std::ffi::OsString;
 
-use clap::{Arg, ArgAction, Command, CommandFactory};
+use clap::{Command, CommandFactory};
+use clap_complete::CompleteEnv;
 use clap_complete::env::Shells;
-use clap_complete::{ArgValueCandidates, CompleteEnv};
 
 use super::args::{Cli, CompletionsArgs};
-use super::candidates;
 use super::flags::Globals;
+use super::help;
 use super::session::Session;
 use crate::diag::{Exit, Failure};
-use crate::layers::ListedRecipe;
 
 /// Set by a shell's completion script when it asks.
 const ASKS: &str = "COMPLETE";
@@ -52,40 +51,15 @@ pub(super) fn command() -> Command {
     let Ok(session) = Session::new(Globals::default(), Vec::new()) else {
         return command;
     };
-    let Ok(book) = session.book() else {
+    let (Ok(lab), Ok(book)) = (session.lab(), session.book()) else {
         return command;
     };
     for layer in book.list() {
         for recipe in &layer.recipes {
             if command.find_subcommand(&recipe.name).is_none() {
-                command = command.subcommand(verb(recipe));
+                command = command.subcommand(help::command(recipe, &lab.config.lab));
             }
         }
     }
     command
-}
-
-fn verb(recipe: &ListedRecipe) -> Command {
-    let args = recipe.params.iter().map(|param| {
-        let arg = Arg::new(param.name.clone()).help(param.doc.clone());
-        let arg = match param.name.as_str() {
-            "env" => arg.add(ArgValueCandidates::new(candidates::environments)),
-            "node" => arg.add(ArgValueCandidates::new(candidates::nodes)),
-            "template" => arg.add(ArgValueCandidates::new(candidates::templates)),
-            _ => arg,
-        };
-        let arg = match (param.option, param.kind) {
-            (true, "bool") => arg.long(param.name.clone()).action(ArgAction::SetTrue),
-            (true, _) => arg.long(param.name.clone()),
-            (false, _) => arg,
-        };
-        if param.values.is_empty() {
-            arg
-        } else {
-            arg.value_parser(param.values.clone())
-        }
-    });
-    Command::new(recipe.name.clone())
-        .about(recipe.doc.clone())
-        .args(args)
 }

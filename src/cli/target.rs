@@ -4,9 +4,8 @@
 use clap::{Args, Command, CommandFactory, FromArgMatches};
 
 use super::args::{Cli, ReplayArgs, ResumeArgs, UpArgs};
-use super::help::help;
 use super::session::{Session, usage};
-use super::{mistake, tail};
+use super::{help, mistake, tail};
 use crate::diag::{Failure, hl};
 use crate::layers;
 use crate::runs::{RecipeRequest, RunRequest, UpRequest};
@@ -106,12 +105,9 @@ pub(super) fn parse<F: Args>(
     let mut globals = session.globals.clone();
     let tail = tail::split(rest, &own, &mut globals, &mut flags)?;
     if tail.help {
-        session.data(&match (verb, recipe) {
-            (Some(mut verb), _) => verb.render_help().to_string(),
-            (None, recipe) => recipe
-                .map(|(recipe, lab)| help(&layers::listed(recipe), lab, Session::data_width()))
-                .unwrap_or_default(),
-        })?;
+        let recipe = recipe.map(|(recipe, lab)| help::command(&layers::listed(recipe), lab));
+        let mut page = verb.or(recipe).unwrap_or_default();
+        session.data(page.render_help().to_string().trim_start())?;
         return Ok(None);
     }
     let target = match verb {
