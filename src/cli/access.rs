@@ -6,11 +6,9 @@ use inquire::{InquireError, Password, PasswordDisplayMode, Text};
 
 use super::approve::Approve;
 use super::dry::{announce, decide};
-use super::run::{options, run};
+use super::run::run_plan;
 use super::session::{Session, usage};
-use crate::action::builtin;
 use crate::app::access::plan;
-use crate::app::{Job, Origin};
 use crate::diag::{Diagnostic, Exit, Failure, say};
 use crate::lab::environment::ALIASES;
 use crate::lab::{Environment, Provenance, Var, variables};
@@ -44,17 +42,7 @@ pub(super) fn access(session: &Session) -> Result<Exit, Failure> {
     } else {
         require(&env)?;
     }
-    let job = Job {
-        lab: &lab,
-        env: &env,
-        registry: &builtin(),
-        plan: plan(),
-        dry_run: dry.on,
-        journal: true,
-        origin: Origin::default(),
-        options: options(session)?,
-    };
-    let exit = run(session, &job)?.exit;
+    let exit = run_plan(session, &lab, &env, plan(), dry.on, true)?;
     let palette = session.palette();
     if exit != Exit::Ok {
         let verb = palette.verb(Paint::Warn, "Not kept");

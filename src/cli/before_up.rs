@@ -3,9 +3,9 @@
 
 use inquire::Select;
 
-use super::run::{again, resume_command};
+use super::run::again;
 use super::session::Session;
-use crate::app::{how_it_ended, unfinished_up};
+use crate::app::{how_it_ended, resume_command, unfinished_up};
 use crate::diag::{Exit, Failure};
 use crate::lab::Lab;
 
@@ -30,7 +30,7 @@ pub(super) fn before_up(session: &Session, lab: &Lab, fresh: bool) -> Result<Sta
     if fresh {
         return Ok(Start::Fresh(Some(id)));
     }
-    let resume = resume_command(session, &lab.paths, &id);
+    let resume = resume_command(&lab.paths, &id);
     let anew = format!("{} --fresh", again(session));
     if session.globals.no_input || !Session::interactive() {
         return Err(Failure::message(

@@ -7,11 +7,9 @@ use serde_json::json;
 use super::approve::approved;
 use super::args::CleanArgs;
 use super::dry::{announce, decide};
-use super::run::{options, run};
+use super::run::run_plan;
 use super::session::{Session, usage};
 use super::size::size;
-use crate::action::builtin;
-use crate::app::{Job, Origin};
 use crate::diag::{Exit, Failure, hl};
 use crate::lab::{Environment, Lock};
 use crate::layers::clean::{Clean, plan, scan};
@@ -64,17 +62,8 @@ pub(super) fn clean(session: &Session, args: CleanArgs) -> Result<Exit, Failure>
                 ),
             )?;
         }
-        let job = Job {
-            lab: &lab,
-            env: &Environment::default(),
-            registry: &builtin(),
-            plan: plan(&found),
-            dry_run: false,
-            journal: false,
-            origin: Origin::default(),
-            options: options(session)?,
-        };
-        run(session, &job)?.exit
+        let env = Environment::default();
+        run_plan(session, &lab, &env, plan(&found), false, false)?
     };
     for kept in found.keep.iter().filter(|kept| kept.help.is_some()) {
         let help = kept.help.as_deref().unwrap_or_default();

@@ -61,11 +61,7 @@ fn help(session: &Session, request: RecipeRequest) -> Result<Ended, Failure> {
     let request = RunRequest::Recipe(request);
     let loaded = own.load(true)?;
     let plan = loaded.plan(&request)?;
-    let origin = Origin {
-        options: loaded.options(&request),
-        request: Some(request),
-        ..Origin::default()
-    };
+    let origin = loaded.origin(request);
     run(&own, &job(&own, &loaded, plan, false, origin)?)
 }
 

@@ -113,10 +113,8 @@ pub(super) fn start(
     let loaded = session.load(true)?;
     let plan = loaded.plan(request)?;
     let origin = Origin {
-        request: Some(request.clone()),
-        options: loaded.options(request),
-        resume: None,
         archive,
+        ..loaded.origin(request.clone())
     };
     go(session, &loaded, plan, &dry, origin)
 }

@@ -183,20 +183,15 @@ fn start(session: &Session, lab: &Lab, run: &Run) -> Result<Exit, Failure> {
     let up = matches!(request, RunRequest::Up(_)) && !run.header.dry_run && !dry.on;
     let archive = (up && !succeeded(run)).then(|| run.header.id.clone());
     let origin = Origin {
-        options: loaded.options(&request),
-        request: Some(request),
-        resume: None,
         archive,
+        ..loaded.origin(request)
     };
     go(session, &loaded, plan, &dry, origin).map(|(exit, _)| exit)
 }
 
 fn resume(session: &Session, lab: &Lab, run: Run) -> Result<Exit, Failure> {
     let dry = dry(session, lab, &run)?;
-    if run.header.request.is_none() {
-        return Err(no_request(&run));
-    }
-    let plan = ResumePlan::new(session.load(true)?, run, None, dry.on)?;
+    let plan = ResumePlan::new(run, None, dry.on, || session.load(true))?;
     let (forecasts, _) = plan.forecasts();
     let steps = forecasts
         .iter()

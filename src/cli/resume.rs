@@ -8,9 +8,8 @@ use serde::Serialize;
 use super::args::ResumeArgs;
 use super::dry::decide;
 use super::go::go;
-use super::run::resume_command;
 use super::session::Session;
-use crate::app::{Choice, DryRun, ResumePlan, choose, how_it_ended, no_request};
+use crate::app::{Choice, DryRun, ResumePlan, choose, how_it_ended, resume_command};
 use crate::diag::{Exit, Failure, say};
 use crate::engine::{Expect, Forecast};
 use crate::lab::Lab;
@@ -24,10 +23,8 @@ pub(super) fn resume(session: &Session, args: &ResumeArgs) -> Result<Exit, Failu
         return Ok(Exit::Ok);
     };
     let dry = dry(session, &lab, &run)?;
-    if run.header.request.is_none() {
-        return Err(no_request(&run));
-    }
-    let plan = ResumePlan::new(session.load(true)?, run, args.from.as_deref(), dry.on)?;
+    let from = args.from.as_deref();
+    let plan = ResumePlan::new(run, from, dry.on, || session.load(true))?;
     if args.explain {
         return explain(session, &plan, dry.on).map(|()| Exit::Ok);
     }
@@ -163,7 +160,7 @@ fn explain(session: &Session, plan: &ResumePlan, dry_run: bool) -> Result<(), Fa
         run.header.id,
         run.header.recipe,
         how_it_ended(run),
-        resume_command(session, &plan.loaded.lab.paths, &run.header.id)
+        resume_command(&plan.loaded.lab.paths, &run.header.id)
     ));
     Ok(())
 }

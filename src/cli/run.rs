@@ -11,17 +11,16 @@ use super::fan::Fan;
 use super::legacy;
 use super::reports;
 use super::session::{Session, usage};
-use crate::action::Approval;
-use crate::app::{self, Ended, Host, Job, Notice, RunOptions};
+use crate::action::{Approval, builtin};
+use crate::app::{self, Ended, Host, Job, Notice, Origin, RunOptions};
 use crate::base::{Watch, quoted};
 use crate::diag::{Exit, Failure};
-use crate::engine::{Answer, Approver};
-use crate::lab::Paths;
+use crate::engine::{Answer, Approver, Options};
 use crate::lab::timeouts::parse_duration;
 use crate::lab::trace::TraceOutput;
+use crate::lab::{Environment, Lab};
 use crate::plan::{Listener, Plan, Step};
 use crate::report::{Look, Paint, Terminal};
-use crate::runs;
 
 /// Steps at once, unless `--jobs` says otherwise.
 const JOBS: u16 = 4;
@@ -100,6 +99,28 @@ pub(super) fn run(session: &Session, job: &Job<'_>) -> Result<Ended, Failure> {
     }
 }
 
+/// Runs a plan that no recipe made.
+pub(super) fn run_plan(
+    session: &Session,
+    lab: &Lab,
+    env: &Environment,
+    plan: Plan,
+    dry_run: bool,
+    journal: bool,
+) -> Result<Exit, Failure> {
+    let job = Job {
+        lab,
+        env,
+        registry: &builtin(),
+        plan,
+        dry_run,
+        journal,
+        origin: Origin::default(),
+        options: options(session)?,
+    };
+    Ok(run(session, &job)?.exit)
+}
+
 /// How the flags say that a run runs.
 ///
 /// # Errors
@@ -108,16 +129,19 @@ pub(super) fn options(session: &Session) -> Result<RunOptions, Failure> {
     let globals = &session.globals;
     let variable = session.caller.process.get("HL_LOG").map(String::as_str);
     Ok(RunOptions {
-        jobs: usize::from(globals.jobs.unwrap_or(JOBS)),
-        keep_going: globals.keep_going,
+        engine: Options {
+            jobs: usize::from(globals.jobs.unwrap_or(JOBS)),
+            keep_going: globals.keep_going,
+            timeout: time("--timeout", globals.timeout.as_deref())?,
+            run_timeout: time("--run-timeout", globals.run_timeout.as_deref())?,
+            color: session.palette().color,
+            command: std::iter::once("hl".to_owned())
+                .chain(session.command.iter().cloned())
+                .collect(),
+            operator: session.caller.operator(),
+            ..Options::default()
+        },
         interrupt: globals.interrupt,
-        timeout: time("--timeout", globals.timeout.as_deref())?,
-        run_timeout: time("--run-timeout", globals.run_timeout.as_deref())?,
-        color: session.palette().color,
-        command: std::iter::once("hl".to_owned())
-            .chain(session.command.iter().cloned())
-            .collect(),
-        operator: session.caller.operator(),
         flags: flags(session),
         trace: TraceOutput::new(variable, globals.verbose, std::io::stderr()).map_err(usage)?,
     })
@@ -155,12 +179,6 @@ fn flags(session: &Session) -> BTreeMap<String, Value> {
         flags.insert("jobs".to_owned(), Value::from(jobs));
     }
     flags
-}
-
-/// The command that goes on with a run.
-pub(super) fn resume_command(session: &Session, paths: &Paths, id: &str) -> String {
-    let words = format!("resume {}", runs::short_id(paths, id));
-    session.commands().line(&words)
 }
 
 /// The command that runs this again, as its user would type it.

@@ -6,11 +6,9 @@ use serde_json::json;
 
 use super::args::{TemplatesArgs, TemplatesVerb};
 use super::dry::{announce, decide};
-use super::run::{options, run};
+use super::run::run_plan;
 use super::session::Session;
-use crate::action::builtin;
 use crate::app::templates::{Change, plan};
-use crate::app::{Job, Origin};
 use crate::diag::StepError;
 use crate::diag::{Diagnostic, Exit, Failure};
 use crate::lab::{Environment, Lab};
@@ -40,17 +38,7 @@ pub(super) fn templates(session: &Session, args: &TemplatesArgs) -> Result<Exit,
         },
     };
     let dry = decide(session, &lab)?;
-    let job = Job {
-        lab: &lab,
-        env: &env,
-        registry: &builtin(),
-        plan: plan(&change),
-        dry_run: dry.on,
-        journal: true,
-        origin: Origin::default(),
-        options: options(session)?,
-    };
-    let exit = run(session, &job)?.exit;
+    let exit = run_plan(session, &lab, &env, plan(&change), dry.on, true)?;
     announce(session, &dry);
     Ok(exit)
 }
