@@ -67,12 +67,9 @@ pub(super) fn clean(session: &Session, args: CleanArgs) -> Result<Exit, Failure>
     };
     for kept in found.keep.iter().filter(|kept| kept.help.is_some()) {
         let help = kept.help.as_deref().unwrap_or_default();
-        session.note(format!(
-            "{} {}: {}; `{help}`",
-            session.palette().verb(Paint::Warn, "Kept"),
-            sanitize(kept.path.as_str()),
-            kept.reason
-        ));
+        let path = sanitize(kept.path.as_str());
+        let text = format!("{path}: {}; `{help}`", kept.reason);
+        session.tell(Paint::Warn, "Kept", text);
     }
     Ok(exit)
 }

@@ -68,7 +68,6 @@ fn help(session: &Session, request: RecipeRequest) -> Result<Ended, Failure> {
 fn warn_of_insecure_tls(session: &Session, loaded: &LoadedLab, plan: &Plan) {
     let insecure = loaded.env.get("PVE_TLS_INSECURE") == Some("1");
     if insecure && !reads_only(plan, &loaded.registry) {
-        let verb = session.palette().verb(Paint::Warn, "Warning");
-        session.note(say(format!("{verb} `PVE_TLS_INSECURE=1`: any host that answers at `PVE_ACCESS_HOST` gets the token; pin the certificate instead, ")).hl("l0-runway").say(" says how"));
+        session.tell(Paint::Warn, "Warning", say("`PVE_TLS_INSECURE=1`: any host that answers at `PVE_ACCESS_HOST` gets the token; pin the certificate instead, ").hl("l0-runway").say(" says how"));
     }
 }

@@ -13,12 +13,8 @@ pub(super) fn new(session: &Session, args: &NewArgs) -> Result<(), Failure> {
         return session
             .json(&serde_json::json!({ "schema": "hl.new/1", "dir": dir, "files": written }));
     }
-    session.note(format!(
-        "{} a lab of {} files in {}",
-        session.palette().verb(Paint::Good, "Made"),
-        written.len(),
-        args.dir
-    ));
+    let made = format!("a lab of {} files in {}", written.len(), args.dir);
+    session.tell(Paint::Good, "Made", made);
     let next = [
         (
             "hl rehearse",

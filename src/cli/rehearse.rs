@@ -8,13 +8,14 @@ use super::dry::{announce, decide};
 use super::echo::Unechoed;
 use super::flags::Globals;
 use super::rehearsed::{Rehearsed, SealedVerb, rehearsed};
-use super::session::{Session, usage};
+use super::session::{Session, given, usage};
 use super::target::{Target, parse};
 use super::{recipe, replay, reports, resume};
-use crate::app::{DryRun, REHEARSAL, REHEARSAL_SECRETS};
+use crate::app::{REHEARSAL, REHEARSAL_SECRETS};
 use crate::diag::{Exit, Failure};
 use crate::lab::environment::{example, list};
-use crate::lab::{self, Environment, Lab, Provenance, Var};
+use crate::lab::{self, Environment, Lab, Provenance};
+use crate::plan::{TEXT, wrap};
 use crate::pve::rights::Objects;
 use crate::rehearse::{
     self, NotRun, Refusal, Rehearsal, api_variables, invent_secret, seed, serve_on_loopback,
@@ -111,7 +112,7 @@ fn sealed(session: &Session, asked: RehearseFlags, inner: &Inner<'_>) -> Result<
     }
     fill(session, &lab, &mut env)?;
     // It was decided here; the `hl` inside reads the same settings.
-    env.set("DRY_RUN", decided(&dry));
+    env.set("DRY_RUN", given(dry.on));
     let exe = std::env::current_exe().map_err(|error| {
         Failure::message(
             Exit::Bug,
@@ -153,17 +154,10 @@ fn fill(session: &Session, lab: &Lab, env: &mut Environment) -> Result<(), Failu
             "{} from env.example; the token is invented",
             taken.join(", ")
         );
-        session.tell(Paint::Active, "Environment", &text);
+        let text = wrap(&text, TEXT, TEXT, Session::width());
+        session.tell(Paint::Active, "Environment", text);
     }
     Ok(())
-}
-
-fn decided(dry: &DryRun) -> Var {
-    Var {
-        value: dry.on.to_string(),
-        from: Provenance::Flag,
-        secret: false,
-    }
 }
 
 /// The flags that the inner `hl` is to have too. It is given `--yes`: nothing

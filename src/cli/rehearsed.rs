@@ -8,10 +8,10 @@ use serde_json::json;
 
 use super::args::{Cli, PlanArgs, TemplatesArgs, TemplatesVerb, Verb};
 use super::dry::{announce, decide};
-use super::session::{Session, usage};
+use super::session::{Session, given, usage};
 use super::{graph, mistake, runs, show, status, templates, variables};
 use crate::diag::{Commands, Exit, Failure, hl, is_same_in_a_rehearsal};
-use crate::lab::{Provenance, Var};
+use crate::lab::Var;
 use crate::pve::Client;
 use crate::rehearse::{removable, remove, snapshot};
 use crate::report::{Document, Paint};
@@ -117,12 +117,14 @@ fn list(session: &Session, args: &TemplatesArgs) -> Result<(), Failure> {
         None => None,
         Some(world) => {
             for (name, value) in world.variables() {
-                let var = Var {
-                    value,
-                    from: Provenance::Flag,
-                    secret: name == "PM_TOKEN_SECRET",
-                };
-                env.set(name, var);
+                let secret = name == "PM_TOKEN_SECRET";
+                env.set(
+                    name,
+                    Var {
+                        secret,
+                        ..given(value)
+                    },
+                );
             }
             let made = Client::new(&env, &lab.paths);
             Some(made.map_err(|error| Failure::message(Exit::Runway, error.to_string()))?)

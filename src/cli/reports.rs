@@ -36,7 +36,7 @@ pub(super) fn over(session: &Session, ended: &Ended, dry_run: bool) -> Result<()
             written.and_then(|text| lab::write(&session.caller.cwd.join(path), text, 0o644));
         result = result.and(written);
     }
-    if let Some(path) = session.caller.process.get("GITHUB_STEP_SUMMARY") {
+    if let Some(path) = session.caller.var("GITHUB_STEP_SUMMARY") {
         append(session, path, &step_summary(plan, tally, dry_run));
     }
     result
@@ -118,7 +118,7 @@ pub(super) fn annotate(session: &Session, failure: &Failure) {
 /// A file as the repository that GitHub checked out names it.
 fn in_repository(session: &Session, lab: Option<&Utf8Path>, path: &Utf8Path) -> String {
     let path = lab.map_or_else(|| path.to_owned(), |lab| lab.join(path));
-    let workspace = session.caller.process.get("GITHUB_WORKSPACE");
+    let workspace = session.caller.var("GITHUB_WORKSPACE");
     let inside = workspace.and_then(|root| path.strip_prefix(root).ok());
     inside.unwrap_or(&path).to_string()
 }

@@ -71,29 +71,28 @@ fn chosen(session: &Session, lab: &Lab, args: &ResumeArgs) -> Result<Option<Run>
 /// A dry run is resumed as one; a live run only when nothing asks for a dry one.
 pub(super) fn dry(session: &Session, lab: &Lab, run: &Run) -> Result<DryRun, Failure> {
     if run.header.dry_run {
-        session.note(format!(
-            "{} run {} was a dry run, and is resumed as one: nothing is changed",
-            session.palette().verb(Paint::Warn, "Dry run"),
+        let text = format!(
+            "run {} was a dry run, and is resumed as one: nothing is changed",
             run.header.id
-        ));
+        );
+        session.tell(Paint::Warn, "Dry run", text);
         return Ok(DryRun::forced(true));
     }
     decide(session, lab)
 }
 
 fn announce(session: &Session, run: &Run, same: bool) {
-    let verb = session.palette().verb(Paint::Active, "Resuming");
     let own = if same {
         ""
     } else {
         ", as a dry run of its own"
     };
-    session.note(format!(
-        "{verb} run {} (`{}`), which {}{own}",
-        run.header.id,
-        run.header.recipe,
-        how_it_ended(run)
-    ));
+    let (header, ended) = (&run.header, how_it_ended(run));
+    let text = format!(
+        "run {} (`{}`), which {ended}{own}",
+        header.id, header.recipe
+    );
+    session.tell(Paint::Active, "Resuming", text);
 }
 
 /// `hl resume --explain --json`

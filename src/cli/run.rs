@@ -34,14 +34,12 @@ struct Person<'a> {
 impl Host for Person<'_> {
     fn notice(&self, notice: Notice) {
         let session = self.session;
-        let palette = session.palette();
         match notice {
             Notice::Waiting(text) => {
-                session.say(&format!("{} {text}", palette.verb(Paint::Warn, "Waiting")));
+                let verb = session.palette().verb(Paint::Warn, "Waiting");
+                session.say(&format!("{verb} {text}"));
             }
-            Notice::Warning(text) => {
-                session.note(format!("{} {text}", palette.verb(Paint::Warn, "Warning")));
-            }
+            Notice::Warning(text) => session.tell(Paint::Warn, "Warning", text),
             Notice::LegacyFound(files) => legacy::would_take(session, &files),
             Notice::LegacyTaken(migration) => legacy::taken(session, migration),
         }
@@ -127,7 +125,7 @@ pub(super) fn run_plan(
 /// A time is none (2).
 pub(super) fn options(session: &Session) -> Result<RunOptions, Failure> {
     let globals = &session.globals;
-    let variable = session.caller.process.get("HL_LOG").map(String::as_str);
+    let variable = session.caller.var("HL_LOG");
     Ok(RunOptions {
         engine: Options {
             jobs: usize::from(globals.jobs.unwrap_or(JOBS)),

@@ -2,6 +2,7 @@
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Display;
 use std::io::{IsTerminal, Write, stderr, stdout};
 use std::os::fd::AsFd;
 use std::rc::Rc;
@@ -16,9 +17,8 @@ use crate::base::json;
 use crate::diag::{Advice, Commands, Diagnostic, Exit, Failure, render};
 use crate::lab::trust::User;
 use crate::lab::variables::is_secret;
-use crate::lab::{Environment, Lab, Redactor, environment, within};
+use crate::lab::{Environment, Lab, Provenance, Redactor, Var, environment, within};
 use crate::layers::{self, Book};
-use crate::plan::{TEXT, wrap};
 use crate::report::{Look, Mode, Paint, Palette, usual};
 
 /// One invocation.
@@ -221,12 +221,10 @@ impl Session {
         drop(writeln!(stderr(), "{}", text.trim_end()));
     }
 
-    /// Says a line with its verb, unless `--quiet`; a long one is continued
-    /// under its text.
-    pub(super) fn tell(&self, paint: Paint, verb: &str, text: &str) {
+    /// Says a line with its verb, unless `--quiet`.
+    pub(super) fn tell(&self, paint: Paint, verb: &str, text: impl Into<Advice>) {
         let verb = self.palette().verb(paint, verb);
-        let text = wrap(text, TEXT, TEXT, Self::width());
-        self.note(format!("{verb} {text}"));
+        self.note(format!("{verb} {}", self.text(text)));
     }
 
     /// Says something unless `--quiet`.
@@ -319,29 +317,13 @@ impl Session {
 
     /// `--color`, then `NO_COLOR`, then `CLICOLOR_FORCE`, then the terminal.
     fn color(&self, terminal: bool) -> bool {
-        let set = |name: &str| {
-            self.caller
-                .process
-                .get(name)
-                .is_some_and(|value| !value.is_empty())
-        };
+        let set = |name: &str| self.caller.var(name).is_some_and(|value| !value.is_empty());
         match self.globals.color {
             Some(ColorWhen::Always) => true,
             Some(ColorWhen::Never) => false,
             Some(ColorWhen::Auto) | None if set("NO_COLOR") => false,
-            _ if set("CLICOLOR_FORCE") => self
-                .caller
-                .process
-                .get("CLICOLOR_FORCE")
-                .is_some_and(|v| v != "0"),
-            _ => {
-                terminal
-                    && self
-                        .caller
-                        .process
-                        .get("TERM")
-                        .is_none_or(|term| term != "dumb")
-            }
+            _ if set("CLICOLOR_FORCE") => self.caller.var("CLICOLOR_FORCE") != Some("0"),
+            _ => terminal && self.caller.var("TERM") != Some("dumb"),
         }
     }
 
@@ -353,11 +335,7 @@ impl Session {
     /// How a run is shown; `again` is the command that runs it again.
     pub(super) fn look(&self, again: String) -> Look {
         let terminal = stderr().is_terminal();
-        let dumb = self
-            .caller
-            .process
-            .get("TERM")
-            .is_some_and(|term| term == "dumb");
+        let dumb = self.caller.var("TERM") == Some("dumb");
         Look {
             mode: self.mode(),
             palette: self.palette(),
@@ -372,8 +350,7 @@ impl Session {
 
     /// Whether GitHub Actions reads what is said.
     pub(super) fn github(&self) -> bool {
-        let set = self.caller.process.get("GITHUB_ACTIONS");
-        set.is_some_and(|value| value == "true")
+        self.caller.var("GITHUB_ACTIONS") == Some("true")
     }
 
     /// What is shown of the tools' output.
@@ -410,4 +387,13 @@ fn columns(terminal: impl AsFd) -> Option<usize> {
 /// A finding as a plain usage error.
 pub(super) fn usage(message: impl Into<String>) -> Failure {
     Failure::new(Exit::Usage, Diagnostic::error(message))
+}
+
+/// A variable that was given to this command.
+pub(super) fn given(value: impl Display) -> Var {
+    Var {
+        value: value.to_string(),
+        from: Provenance::Flag,
+        secret: false,
+    }
 }

@@ -96,10 +96,7 @@ pub(super) fn sim(session: &Session, args: &SimArgs) -> Result<Exit, Failure> {
     let running = Server::start(config)
         .map_err(|error| Failure::message(Exit::CannotWrite, error.to_string()))?;
     for line in running.healed() {
-        session.note(format!(
-            "{} {line}",
-            session.palette().verb(Paint::Warn, "Healed")
-        ));
+        session.tell(Paint::Warn, "Healed", line);
     }
     let exports = [
         ("PVE_ACCESS_HOST", format!("https://{}", running.addr())),
@@ -119,12 +116,11 @@ pub(super) fn sim(session: &Session, args: &SimArgs) -> Result<Exit, Failure> {
         .map(|(name, value)| format!("export {name}='{value}'"))
         .collect();
     session.data(&lines.join("\n"))?;
-    let palette = session.palette();
-    session.note(format!(
-        "{} a simulated Proxmox VE on {}; {about}. Ctrl-C ends it",
-        palette.verb(Paint::Active, "Serving"),
+    let serving = format!(
+        "a simulated Proxmox VE on {}; {about}. Ctrl-C ends it",
         running.addr()
-    ));
+    );
+    session.tell(Paint::Active, "Serving", serving);
     while watch.arrived().is_none() {
         std::thread::sleep(Duration::from_millis(100));
     }
@@ -132,10 +128,7 @@ pub(super) fn sim(session: &Session, args: &SimArgs) -> Result<Exit, Failure> {
     running
         .stop()
         .map_err(|error| Failure::message(Exit::CannotWrite, error.to_string()))?;
-    session.note(format!(
-        "{} after {requests} requests",
-        palette.verb(Paint::Good, "Stopped")
-    ));
+    session.tell(Paint::Good, "Stopped", format!("after {requests} requests"));
     Ok(Exit::Ok)
 }
 
@@ -169,8 +162,7 @@ fn guests(session: &Session, dir: &Utf8Path) -> (Arc<dyn Guests>, String) {
         run_dir: dir.join("run").into_std_path_buf(),
         apt_repo: session
             .caller
-            .process
-            .get("HL_GUEST_APT")
+            .var("HL_GUEST_APT")
             .map(PathBuf::from)
             .filter(|repo| repo.join("Packages").is_file()),
         exe: match std::env::current_exe() {
@@ -208,13 +200,8 @@ fn guests(session: &Session, dir: &Utf8Path) -> (Arc<dyn Guests>, String) {
 fn objects(session: &Session) -> Objects {
     let fresh = Objects::default();
     let get = |name: &str, default: String| {
-        session
-            .caller
-            .process
-            .get(name)
-            .filter(|v| !v.is_empty())
-            .cloned()
-            .unwrap_or(default)
+        let value = session.caller.var(name).filter(|v| !v.is_empty());
+        value.map_or(default, str::to_owned)
     };
     Objects {
         node: get("PVE_NODE", fresh.node),
@@ -236,13 +223,8 @@ fn keys(dir: &Utf8Path, session: &Session) -> Result<Keys, Failure> {
             )
         });
     }
-    let token_id = session
-        .caller
-        .process
-        .get("PM_TOKEN_ID")
-        .cloned()
-        .unwrap_or_else(|| "hl@pve!hl".to_owned());
-    let keys = made(token_id, invent_secret())?;
+    let token_id = session.caller.var("PM_TOKEN_ID").unwrap_or("hl@pve!hl");
+    let keys = made(token_id.to_owned(), invent_secret())?;
     lab::write(
         &file,
         serde_json::to_string(&keys).unwrap_or_default(),
