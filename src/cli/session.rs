@@ -14,7 +14,7 @@ use super::narrow::narrow;
 use super::patience::patiently;
 use crate::app::{Caller, LoadedLab, REHEARSAL};
 use crate::base::json;
-use crate::diag::{Advice, Commands, Diagnostic, Exit, Failure, render};
+use crate::diag::{Advice, Commands, Diagnostic, Exit, Failure, Severity, render};
 use crate::lab::trust::User;
 use crate::lab::variables::is_secret;
 use crate::lab::{Environment, Lab, Provenance, Redactor, Var, environment, within};
@@ -248,12 +248,11 @@ impl Session {
         advice.into().text(self.commands())
     }
 
-    /// Says warnings unless `--quiet`. They hold no secret.
-    pub(super) fn warn(&self, warnings: &[Diagnostic]) {
-        if !warnings.is_empty() {
-            let warnings = Failure::many(Exit::Ok, warnings.to_vec());
-            self.note(self.finding(&warnings));
-        }
+    /// Says findings that hold no secret; with `--quiet` only errors.
+    pub(super) fn warn(&self, findings: &[Diagnostic]) {
+        let told = |found: &&Diagnostic| found.severity == Severity::Error || !self.globals.quiet;
+        let findings = findings.iter().filter(told).cloned();
+        self.fail(&Failure::many(Exit::Ok, findings.collect()));
     }
 
     /// Findings as they are said.

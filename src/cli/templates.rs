@@ -75,7 +75,7 @@ fn client(session: &Session, lab: &Lab, env: &Environment) -> Option<Client> {
         Err(error) => {
             let warning = Diagnostic::warning(format!("the node is not asked: {error}"))
                 .note("what still exists there is not known");
-            session.note(session.finding(&Failure::new(Exit::Ok, warning)));
+            session.warn(&[warning]);
             None
         }
     }

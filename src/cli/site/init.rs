@@ -4,7 +4,7 @@ use camino::Utf8PathBuf;
 use serde_json::json;
 
 use super::args::InitArgs;
-use super::secrets::shown;
+use super::open::shown;
 use crate::cli::session::{Session, usage};
 use crate::diag::{Exit, Failure};
 use crate::report::Paint;
@@ -27,32 +27,17 @@ pub(super) fn init(
             "kept": made.kept,
         }));
     }
-    let palette = session.palette();
     for file in &made.kept {
-        session.note(format!(
-            "{} {}",
-            palette.verb(Paint::Dim, "Kept"),
-            name.join(file)
-        ));
+        session.tell(Paint::Dim, "Kept", name.join(file).as_str());
     }
     if dry {
-        let files: Vec<String> = made
-            .written
-            .iter()
-            .map(|file| name.join(file).into_string())
-            .collect();
-        session.note(format!(
-            "{} {} files",
-            palette.verb(Paint::Good, "Would write"),
-            files.len()
-        ));
+        let files = made.written.iter();
+        let files: Vec<String> = files.map(|file| name.join(file).into_string()).collect();
+        session.tell(Paint::Good, "Would write", format!("{} files", files.len()));
         return session.data(&files.join("\n"));
     }
-    session.note(format!(
-        "{} {} files of a site-config in {name}",
-        palette.verb(Paint::Good, "Wrote"),
-        made.written.len()
-    ));
+    let wrote = format!("{} files of a site-config in {name}", made.written.len());
+    session.tell(Paint::Good, "Wrote", wrote);
     let next = [
         ("hl site check", "all that is wrong with it, at once"),
         (

@@ -1,13 +1,11 @@
 //! Which verb runs, and the site-config that it works on.
 
-use camino::Utf8Path;
-
 use super::args::{SiteArgs, SiteVerb};
 use super::open::OpenSite;
 use super::{check, generate, init, names, place, resolve, secrets};
 use crate::cli::session::Session;
 use crate::diag::{Exit, Failure};
-use crate::site::{Found, SYSTEM, Search, Tree, discover};
+use crate::site::{Found, SYSTEM, Search, discover};
 
 pub(in crate::cli) fn site(session: &Session, args: &SiteArgs) -> Result<Exit, Failure> {
     if let SiteVerb::Init(init) = &args.verb {
@@ -15,17 +13,15 @@ pub(in crate::cli) fn site(session: &Session, args: &SiteArgs) -> Result<Exit, F
         return init::init(session, args.site.as_deref(), init).map(|()| Exit::Ok);
     }
     let found = find(session, args)?;
-    let site = OpenSite {
-        tree: Tree::new(&found.root, shown(session, &found)),
-    };
+    let site = OpenSite::new(session, &found.root);
     match &args.verb {
-        SiteVerb::Secrets(args) => secrets::secrets(session, &found.root, &args.verb),
+        SiteVerb::Secrets(args) => secrets::secrets(session, &site, &args.verb),
         SiteVerb::Init(args) => init::init(session, Some(&found.root), args).map(|()| Exit::Ok),
         SiteVerb::NodeConfig(args) => {
-            generate::node_config(session, &found.root, args).map(|()| Exit::Ok)
+            generate::node_config(session, &site, args).map(|()| Exit::Ok)
         }
         SiteVerb::HostConfig(args) => {
-            generate::host_config(session, &found.root, args).map(|()| Exit::Ok)
+            generate::host_config(session, &site, args).map(|()| Exit::Ok)
         }
         SiteVerb::Where => place::show(session, &found).map(|()| Exit::Ok),
         SiteVerb::Check => check::check(session, &site),
@@ -51,12 +47,4 @@ pub(super) fn find(session: &Session, args: &SiteArgs) -> Result<Found, Failure>
     })?;
     session.caller.admit_site(&found.root, lab)?;
     Ok(found)
-}
-
-/// Its path as it is said: from here when it is below, else whole.
-fn shown<'f>(session: &Session, found: &'f Found) -> &'f Utf8Path {
-    found
-        .root
-        .strip_prefix(&session.caller.cwd)
-        .unwrap_or(&found.root)
 }
