@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::base::ticked;
 use crate::diag::{Diagnostic, Exit, Failure};
 use crate::lab::{Environment, Lab};
 use crate::layers::Compiled;
@@ -21,13 +22,11 @@ pub(super) fn require(lab: &Lab, env: &Environment, compiled: &Compiled) -> Resu
     if missing.is_empty() {
         return Ok(());
     }
-    let names: Vec<String> = missing.keys().map(|tool| format!("`{tool}`")).collect();
-    let is = if names.len() == 1 { "is" } else { "are" };
-    let mut error = Diagnostic::error(format!("{} {is} not on PATH", names.join(", ")))
+    let is = if missing.len() == 1 { "is" } else { "are" };
+    let mut error = Diagnostic::error(format!("{} {is} not on PATH", ticked(missing.keys())))
         .help("install what is missing, or run `scripts/tools` in a checkout of hl and `eval \"$(scripts/tools --print-env)\"`");
     for (tool, recipes) in missing {
-        let recipes: Vec<_> = recipes.iter().map(|r| format!("`{r}`")).collect();
-        error = error.note(format!("`{tool}` is needed by {}", recipes.join(", ")));
+        error = error.note(format!("`{tool}` is needed by {}", ticked(recipes)));
     }
     Err(Failure::new(Exit::Runway, error))
 }

@@ -1,7 +1,5 @@
 //! `hl clean`: back to a fresh checkout, without what is real or secret.
 
-use std::fmt::Write as _;
-
 use serde_json::json;
 
 use super::approve::approved;
@@ -10,6 +8,7 @@ use super::dry::{announce, decide};
 use super::run::run_plan;
 use super::session::{Session, usage};
 use super::size::size;
+use crate::base::Lines;
 use crate::diag::{Exit, Failure, hl};
 use crate::lab::{Environment, Lock};
 use crate::layers::clean::{Clean, plan, scan};
@@ -83,32 +82,18 @@ fn show(session: &Session, found: &Clean) -> Result<(), Failure> {
     }
     let palette = session.data_palette();
     let mut out = String::new();
-    // Writing to a String cannot fail.
     for removal in &found.remove {
-        writeln!(
-            out,
-            "{} {:>9}  {}",
-            palette.verb(Paint::Bad, "would remove"),
-            size(removal.size),
-            sanitize(removal.path.as_str())
-        )
-        .unwrap_or_default();
+        let verb = palette.verb(Paint::Bad, "would remove");
+        let path = sanitize(removal.path.as_str());
+        out.line(format_args!("{verb} {:>9}  {path}", size(removal.size)));
     }
     for kept in &found.keep {
-        let help = kept
-            .help
-            .as_ref()
-            .map(|help| format!("; `{help}`"))
-            .unwrap_or_default();
-        writeln!(
-            out,
-            "{} {:>9}  {}  {}",
-            palette.verb(Paint::Good, "keep"),
-            "",
-            sanitize(kept.path.as_str()),
-            palette.paint(Paint::Dim, format_args!("# {}{help}", kept.reason))
-        )
-        .unwrap_or_default();
+        let help = kept.help.as_ref();
+        let help = help.map_or_else(String::new, |help| format!("; `{help}`"));
+        let verb = palette.verb(Paint::Good, "keep");
+        let path = sanitize(kept.path.as_str());
+        let about = palette.paint(Paint::Dim, format_args!("# {}{help}", kept.reason));
+        out.line(format_args!("{verb} {:>9}  {path}  {about}", ""));
     }
     let total: u64 = found.remove.iter().map(|removal| removal.size).sum();
     session.data(&out)?;

@@ -1,7 +1,6 @@
 //! `hl runs logs`: what the tools of a run said. Logs are redacted when they
 //! are written.
 
-use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{BufRead, BufReader};
 
@@ -10,10 +9,10 @@ use serde_json::json;
 
 use super::session::Session;
 use crate::app::find_step;
+use crate::base::Lines;
 use crate::diag::{Exit, Failure, hl};
 use crate::lab::{Paths, spool};
-use crate::plan::StepRun;
-use crate::plan::{EventKind, sanitize};
+use crate::plan::{EventKind, StepRun, sanitize};
 use crate::report::Paint;
 use crate::runs::{self, Run};
 
@@ -84,8 +83,7 @@ fn told(run: &Run) -> String {
     let mut out = String::new();
     for event in &run.events {
         if let EventKind::Output { line, .. } = &event.kind {
-            // Writing to a String cannot fail.
-            writeln!(out, "{}  {}", event.time, sanitize(line)).unwrap_or_default();
+            out.line(format_args!("{}  {}", event.time, sanitize(line)));
         }
     }
     out

@@ -27,13 +27,7 @@ pub fn main() -> ExitCode {
     if let Err(error) = forbid_core_dumps() {
         let message = format!("cannot keep this process from being read: {error}");
         let failure = Failure::message(Exit::Bug, message);
-        writeln!(
-            std::io::stderr(),
-            "{}",
-            render(&failure, false, Commands::Live).trim_end()
-        )
-        .ok();
-        return ExitCode::from(failure.exit.code());
+        return ExitCode::from(without_session(&failure).code());
     }
     if completion::answer(&args) {
         return ExitCode::SUCCESS;
@@ -57,14 +51,13 @@ pub fn main() -> ExitCode {
         }
         _ => match Cli::read(&asked_for(args), None) {
             Ok(cli) => with_session(cli.globals.clone(), words, |session| {
-                let runs = cli.verb.as_ref().is_some_and(reports::runs);
                 // The `hl` inside of a rehearsal reports its run.
                 let inner = matches!(cli.verb, Some(Verb::Rehearse(_)));
                 let result = dispatch(session, cli);
                 match &result {
-                    Err(failure) if runs => reports::not_started(session, &session.masked(failure)),
-                    Ok(_) if runs && !inner => reports::nothing_to_do(session)?,
-                    _ => {}
+                    Err(failure) => reports::not_started(session, &session.masked(failure)),
+                    Ok(_) if inner => {}
+                    Ok(_) => reports::nothing_to_do(session)?,
                 }
                 result
             }),
@@ -107,15 +100,14 @@ fn with_session(
                 failure.exit
             }
         },
-        Err(failure) => {
-            drop(writeln!(
-                std::io::stderr(),
-                "{}",
-                render(&failure, false, Commands::Live)
-            ));
-            failure.exit
-        }
+        Err(failure) => without_session(&failure),
     }
+}
+
+fn without_session(failure: &Failure) -> Exit {
+    let text = render(failure, false, Commands::Live);
+    drop(writeln!(std::io::stderr(), "{}", text.trim_end()));
+    failure.exit
 }
 
 fn dispatch(session: &Session, cli: Cli) -> Result<Exit, Failure> {
@@ -160,9 +152,7 @@ fn parse_failed(error: &clap::Error, words: Vec<String>) -> Exit {
     }
     with_session(Globals::default(), words, |session| {
         let failure = mistake::failure(error);
-        if reports::run_was_meant(&session.command) {
-            reports::not_started(session, &session.masked(&failure));
-        }
+        reports::not_started(session, &session.masked(&failure));
         Err(failure)
     })
 }

@@ -2,6 +2,7 @@
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
+use crate::base::ticked;
 use crate::diag::{Diagnostic, Exit, Failure};
 
 /// The failure for a mistake on the command line.
@@ -59,12 +60,11 @@ fn message(found: &Found<'_>) -> String {
         }
         ErrorKind::MissingRequiredArgument => {
             let names = found.texts(ContextKind::InvalidArg);
-            let names: Vec<String> = names
-                .iter()
-                .map(|name| format!("`{}`", bare(name)))
-                .collect();
             let is = if names.len() == 1 { "is" } else { "are" };
-            format!("{} {is} missing", names.join(", "))
+            format!(
+                "{} {is} missing",
+                ticked(names.iter().map(|name| bare(name)))
+            )
         }
         _ => {
             let text = found.0.render().to_string();
@@ -78,8 +78,7 @@ fn message(found: &Found<'_>) -> String {
 fn expected(found: &Found<'_>) -> String {
     let names = found.texts(ContextKind::ValidValue);
     if !names.is_empty() {
-        let names: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
-        return format!(", expected {}", names.join(", "));
+        return format!(", expected {}", ticked(names));
     }
     match std::error::Error::source(found.0) {
         Some(reason) => format!(": {reason}"),

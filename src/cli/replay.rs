@@ -18,7 +18,7 @@ use super::session::Session;
 use crate::action::Approval;
 use crate::app::replay::{cannot_resume, enabled, last_run};
 use crate::app::{DryRun, Origin, ResumePlan, how_it_ended, no_request, succeeded};
-use crate::base::short_duration;
+use crate::base::{count, short_duration};
 use crate::diag::{Diagnostic, Exit, Failure, hl};
 use crate::engine::Expect;
 use crate::handoff::{Latest, latest};
@@ -211,16 +211,15 @@ fn recipes(plan: &Plan) -> Vec<String> {
     let mut order = Vec::new();
     let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
     for step in &plan.steps {
-        let count = counts.entry(&step.recipe).or_default();
-        if *count == 0 {
+        let steps = counts.entry(&step.recipe).or_default();
+        if *steps == 0 {
             order.push(&step.recipe);
         }
-        *count += 1;
+        *steps += 1;
     }
     let line = |recipe: &String| {
-        let count = counts.get(recipe.as_str()).copied().unwrap_or_default();
-        let steps = if count == 1 { "step" } else { "steps" };
-        format!("{recipe}, {count} {steps}")
+        let steps = counts.get(recipe.as_str()).copied().unwrap_or_default();
+        format!("{recipe}, {}", count(steps, "step"))
     };
     order.into_iter().map(line).collect()
 }

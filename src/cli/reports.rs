@@ -7,7 +7,7 @@ use std::io::Write;
 use camino::{Utf8Path, Utf8PathBuf};
 use clap::{ArgMatches, CommandFactory};
 
-use super::args::{Cli, TemplatesArgs, TemplatesVerb, Verb};
+use super::args::Cli;
 use super::session::Session;
 use crate::app::Ended;
 use crate::diag::{Exit, Failure, Severity};
@@ -42,11 +42,11 @@ pub(super) fn over(session: &Session, ended: &Ended, dry_run: bool) -> Result<()
     result
 }
 
-/// Reports that there was nothing to do, unless a document was given.
+/// Reports that there was nothing to run, unless a document was given.
 pub(super) fn nothing_to_do(session: &Session) -> Result<(), Failure> {
     let words = &session.command;
     let help = words.iter().any(|word| word == "--help" || word == "-h");
-    if session.reported.get() || help || !wants_document(session) {
+    if session.reported.get() || help || !wants_document(session) || !runs(words) {
         return Ok(());
     }
     session.json(&Document::idle(&scenario(session), session.globals.dry_run))
@@ -73,12 +73,12 @@ fn wants_document(session: &Session) -> bool {
     globals.events.is_none() && (globals.json || typed)
 }
 
-/// Reports a run that did not start, in every way that was asked for.
+/// Reports that a run did not start, if one was meant, in every way that was asked for.
 pub(super) fn not_started(session: &Session, failure: &Failure) {
-    if session.reported.get() {
+    let words = &session.command;
+    if session.reported.get() || !runs(words) {
         return;
     }
-    let words = &session.command;
     let scenario = scenario(session);
     let globals = &session.globals;
     if wants_document(session) {
@@ -146,32 +146,12 @@ fn cannot(error: &std::io::Error) -> Failure {
     Failure::message(Exit::Bug, format!("cannot write the JUnit file: {error}"))
 }
 
-/// The same of words that could not be read.
-pub(super) fn run_was_meant(words: &[String]) -> bool {
-    let matches = early(words);
-    let Some(word) = matches.subcommand_name() else {
-        return false;
-    };
-    let runs = ["up", "rehearse", "resume", "replay", "clean", "access"].contains(&word);
-    runs || Cli::command().find_subcommand(word).is_none()
-}
-
-/// Whether a verb runs something: it is reported also when it cannot start.
-pub(super) fn runs(verb: &Verb) -> bool {
-    let templates = |args: &TemplatesArgs| {
-        !matches!(
-            args.verb,
-            None | Some(TemplatesVerb::List | TemplatesVerb::Show { .. })
-        )
-    };
-    matches!(
-        verb,
-        Verb::Up(_)
-            | Verb::Rehearse(_)
-            | Verb::Resume(_)
-            | Verb::Replay(_)
-            | Verb::Clean(_)
-            | Verb::Access
-            | Verb::Recipe(_)
-    ) || matches!(verb, Verb::Templates(args) if templates(args))
+/// Whether words run something: that is reported also when it does not start.
+fn runs(words: &[String]) -> bool {
+    match early(words).subcommand() {
+        None => false,
+        Some(("up" | "rehearse" | "resume" | "replay" | "clean" | "access", _)) => true,
+        Some(("templates", of)) => !matches!(of.subcommand_name(), None | Some("list" | "show")),
+        Some((word, _)) => Cli::command().find_subcommand(word).is_none(),
+    }
 }

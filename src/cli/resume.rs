@@ -1,7 +1,5 @@
 //! `hl resume`: go on with a run that did not succeed.
 
-use std::fmt::Write as _;
-
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -10,6 +8,7 @@ use super::dry::decide;
 use super::go::go;
 use super::session::Session;
 use crate::app::{Choice, DryRun, ResumePlan, choose, how_it_ended, resume_command};
+use crate::base::Lines;
 use crate::diag::{Exit, Failure, say};
 use crate::engine::{Expect, Forecast};
 use crate::lab::Lab;
@@ -127,15 +126,9 @@ fn explain(session: &Session, plan: &ResumePlan, dry_run: bool) -> Result<(), Fa
     }
     let palette = session.data_palette();
     let mut out = String::new();
-    // Writing to a String cannot fail.
     let mut line = |paint, verb: &str, step: &StepId, reason: &str| {
-        writeln!(
-            out,
-            "{} {step}  {}",
-            palette.verb(paint, verb),
-            palette.paint(Paint::Dim, reason)
-        )
-        .unwrap_or_default();
+        let (verb, reason) = (palette.verb(paint, verb), palette.paint(Paint::Dim, reason));
+        out.line(format_args!("{verb} {step}  {reason}"));
     };
     for forecast in &steps {
         let (paint, verb) = match forecast.expect {

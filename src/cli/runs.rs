@@ -1,7 +1,5 @@
 //! `hl runs`: what was run here, and what became of it.
 
-use std::fmt::Write as _;
-
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde_json::json;
@@ -12,6 +10,7 @@ use super::legacy::waiting;
 use super::session::Session;
 use super::size::size;
 use super::{logs, session::usage};
+use crate::base::{Lines, count};
 use crate::diag::{Failure, hl, say};
 use crate::lab::{Lab, Lock, Paths};
 use crate::report::{Paint, Palette, RunDocument, RunsDocument};
@@ -84,10 +83,7 @@ fn prune(session: &Session, lab: &Lab, keep: usize) -> Result<(), Failure> {
     } else {
         session.note(told(session.palette(), &pruning, "To remove"));
     }
-    let count = match pruning.remove.len() {
-        1 => "1 run".to_owned(),
-        count => format!("{count} runs"),
-    };
+    let count = count(pruning.remove.len(), "run");
     if !dry && !pruning.remove.is_empty() {
         approved(session, &format!("remove {count} ({})?", size(freed)))?;
         for old in &pruning.remove {
@@ -111,13 +107,12 @@ fn told(palette: Palette, pruning: &Pruning, verb: &str) -> String {
     let mut out = String::new();
     for old in &pruning.remove {
         let verb = palette.verb(Paint::Bad, verb);
-        // Writing to a String cannot fail.
-        writeln!(out, "{verb} {:>9}  {}", size(old.bytes), old.id).unwrap_or_default();
+        out.line(format_args!("{verb} {:>9}  {}", size(old.bytes), old.id));
     }
     for stay in &pruning.stay {
         let verb = palette.verb(Paint::Good, "Kept");
         let reason = palette.paint(Paint::Dim, format_args!("# {}", stay.reason));
-        writeln!(out, "{verb} {:>9}  {}  {reason}", "", stay.id).unwrap_or_default();
+        out.line(format_args!("{verb} {:>9}  {}  {reason}", "", stay.id));
     }
     out
 }

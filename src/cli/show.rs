@@ -1,14 +1,12 @@
 //! `hl show`: a recipe as it would run, or where each variable came from.
 
-use std::fmt::Write as _;
-
 use serde_json::{Value, json};
 
 use super::args::ShowArgs;
 use super::session::{Session, usage};
 use super::target::{Parsed, parse};
 use super::variables::variables;
-use crate::base::short_duration;
+use crate::base::{Lines, short_duration};
 use crate::diag::{Failure, hl, say};
 use crate::lab::Environment;
 use crate::layers::{ArgSource, Compiled};
@@ -65,8 +63,7 @@ fn text(session: &Session, compiled: &Compiled, env: &Environment) -> String {
     let palette = session.data_palette();
     let dim = |text: &str| palette.paint(Paint::Dim, format_args!("# {}", sanitize(text)));
     let mut out = String::new();
-    // Writing to a String cannot fail.
-    let mut line = |text: String| writeln!(out, "{}", text.trim_end()).unwrap_or_default();
+    let mut line = |text: String| out.line(text.trim_end());
     for recipe in &compiled.recipes {
         line(format!(
             "{}  {}",

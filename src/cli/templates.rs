@@ -1,7 +1,5 @@
 //! `hl templates`: what was built, what is on the node, and what is stable.
 
-use std::fmt::Write as _;
-
 use serde_json::json;
 
 use super::args::{TemplatesArgs, TemplatesVerb};
@@ -9,14 +7,13 @@ use super::dry::{announce, decide};
 use super::run::run_plan;
 use super::session::Session;
 use crate::app::templates::{Change, plan};
-use crate::diag::StepError;
-use crate::diag::{Diagnostic, Exit, Failure};
+use crate::base::Lines;
+use crate::diag::{Diagnostic, Exit, Failure, StepError};
 use crate::lab::{Environment, Lab};
 use crate::plan::sanitize;
 use crate::pve::Client;
 use crate::report::{Paint, Palette};
-use crate::templates;
-use crate::templates::TemplateRow;
+use crate::templates::{self, TemplateRow};
 
 pub(super) fn templates(session: &Session, args: &TemplatesArgs) -> Result<Exit, Failure> {
     let lab = session.lab()?;
@@ -94,8 +91,7 @@ fn show(session: &Session, rows: &[TemplateRow]) -> Result<(), Failure> {
 }
 
 fn text(row: &TemplateRow, palette: Palette, out: &mut String) {
-    // Writing to a String cannot fail.
-    let mut line = |text: String| writeln!(out, "{}", text.trim_end()).unwrap_or_default();
+    let mut line = |text: String| out.line(text.trim_end());
     let state = match (&row.stale, row.defined) {
         (_, false) => palette.paint(Paint::Dim, "not defined in this lab"),
         (Some(why), _) => palette.paint(Paint::Warn, sanitize(why)),
