@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 
 use camino::Utf8PathBuf;
+use clap::builder::PossibleValuesParser;
 use clap::{
     Args, Command, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum, ValueHint,
 };
@@ -11,6 +12,7 @@ use clap_complete::ArgValueCandidates;
 use super::candidates;
 use super::flags::{Globals, given, old_set};
 use super::site::SiteArgs;
+use crate::site::SCHEMAS;
 
 /// Run a Proxmox VE home lab in layers, and rehearse it before it is real.
 #[derive(Debug, Parser)]
@@ -148,11 +150,11 @@ pub(super) struct ShowFlags {
     pub variables: bool,
 }
 
-/// `hl plan`
+/// A verb in front of a recipe.
 #[derive(Debug, Args)]
-pub(super) struct PlanArgs {
+pub(super) struct OfRecipe<F: Args> {
     #[command(flatten)]
-    pub flags: PlanFlags,
+    pub flags: F,
     /// The recipe and its arguments, or `up`
     #[arg(
         trailing_var_arg = true,
@@ -163,6 +165,9 @@ pub(super) struct PlanArgs {
     )]
     pub recipe: Vec<String>,
 }
+
+/// `hl plan`
+pub(super) type PlanArgs = OfRecipe<PlanFlags>;
 
 /// Flags of `hl plan`.
 #[derive(Debug, Clone, Copy, Default, Args)]
@@ -354,20 +359,7 @@ pub(super) enum TemplatesVerb {
 }
 
 /// `hl graph`
-#[derive(Debug, Args)]
-pub(super) struct GraphArgs {
-    #[command(flatten)]
-    pub flags: GraphFlags,
-    /// The recipe and its arguments, or `up`
-    #[arg(
-        trailing_var_arg = true,
-        allow_hyphen_values = true,
-        value_name = "RECIPE",
-        required = true,
-        add = ArgValueCandidates::new(candidates::recipes)
-    )]
-    pub recipe: Vec<String>,
-}
+pub(super) type GraphArgs = OfRecipe<GraphFlags>;
 
 /// Flags of `hl graph`.
 #[derive(Debug, Clone, Copy, Default, Args)]
@@ -438,51 +430,14 @@ pub(super) struct SchemaArgs {
     /// result (`--json` of anything that runs), runs (`hl runs --json`),
     /// run (`hl runs show --json`), resume (`hl resume --explain --json`), status
     /// (`hl status --json`), or a file of a site-config: site, secrets, node, host, env, template, preset, posture, spec-posture, spec, manifest
-    #[arg(hide_possible_values = true)]
-    pub name: SchemaName,
+    #[arg(hide_possible_values = true, value_parser = schemas())]
+    pub name: String,
 }
 
 /// What has a schema.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(super) enum SchemaName {
-    /// layer.toml
-    Layer,
-    /// hl.toml
-    Hl,
-    /// One line of `--events json`
-    Event,
-    /// `hl plan --json`
-    Plan,
-    /// `--json` of anything that runs
-    Result,
-    /// `hl runs --json`
-    Runs,
-    /// `hl runs show --json`
-    Run,
-    /// `hl resume --explain --json`
-    Resume,
-    /// `hl status --json`
-    Status,
-    /// site.yaml
-    Site,
-    /// secrets.yaml
-    Secrets,
-    /// nodes/NODE.yaml
-    Node,
-    /// hosts/HOST.yaml
-    Host,
-    /// envs/ENV.yaml
-    Env,
-    /// vms/TEMPLATE.yaml
-    Template,
-    /// vms/presets/PRESET.yaml
-    Preset,
-    /// postures/POSTURE.yaml
-    Posture,
-    /// v2/postures/POSTURE.yaml
-    SpecPosture,
-    /// v2/specs/SPEC.yaml
-    Spec,
-    /// manifests/MANIFEST.yaml
-    Manifest,
+fn schemas() -> PossibleValuesParser {
+    let own = [
+        "layer", "hl", "event", "plan", "result", "runs", "run", "resume", "status",
+    ];
+    PossibleValuesParser::new(own.into_iter().chain(SCHEMAS))
 }
