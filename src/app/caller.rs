@@ -136,10 +136,9 @@ impl Caller {
         let opened = Vault::new(&site, &shown, &variables).load();
         let loaded = opened.as_ref().ok().and_then(Option::as_ref);
         let warnings = loaded.map_or_else(Vec::new, |loaded| loaded.warnings.clone());
-        let secrets = match &opened {
-            Ok(loaded) => Ok(loaded.as_ref().map(|loaded| &loaded.secrets)),
-            Err(failure) => Err(failure),
-        };
+        let secrets = opened
+            .as_ref()
+            .map(|loaded| loaded.as_ref().map(|l| &l.secrets));
         let tree = Tree::new(site.clone(), shown.clone());
         let env = nodes::with_nodes(env, &tree, secrets, self.rehearsing())?;
         Ok((env, warnings))

@@ -7,7 +7,7 @@ use clap_complete::CompleteEnv;
 use clap_complete::env::Shells;
 
 use super::args::{Cli, CompletionsArgs};
-use super::flags::Globals;
+use super::candidates;
 use super::help;
 use super::session::Session;
 use crate::diag::{Exit, Failure};
@@ -48,10 +48,8 @@ pub(super) fn completions(session: &Session, args: &CompletionsArgs) -> Result<(
 /// The whole command line, with the recipes of the lab around us as verbs.
 pub(super) fn command() -> Command {
     let mut command = Cli::command();
-    let Ok(session) = Session::new(Globals::default(), Vec::new()) else {
-        return command;
-    };
-    let (Ok(lab), Ok(book)) = (session.lab(), session.book()) else {
+    let read = |session: Session| Some((session.lab().ok()?, session.book().ok()?));
+    let Some((lab, book)) = candidates::session().and_then(read) else {
         return command;
     };
     for layer in book.list() {

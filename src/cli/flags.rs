@@ -10,91 +10,59 @@ use crate::lab::timeouts::parse_duration;
 /// Flags that every verb and every recipe takes.
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Flags everywhere")]
+#[command(mut_args(|arg| arg.global(true).hide_env(true).hide_possible_values(true)))]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub(super) struct Globals {
     /// The lab: a directory with hl.toml [default: found upward from here]
-    #[arg(
-        long,
-        global = true,
-        value_name = "DIR",
-        env = "HL_LAB",
-        hide_env = true
-    )]
+    #[arg(long, value_name = "DIR", env = "HL_LAB")]
     pub lab: Option<Utf8PathBuf>,
     /// Change nothing: validate, read, and show what would happen
-    #[arg(short = 'n', long, global = true, env = "HL_DRY_RUN", hide_env = true, value_parser = BoolishValueParser::new(), action = ArgAction::SetTrue)]
+    #[arg(short = 'n', long, env = "HL_DRY_RUN", value_parser = BoolishValueParser::new(), action = ArgAction::SetTrue)]
     pub dry_run: bool,
     /// Answer yes to every approval
-    #[arg(short, long, global = true, env = "HL_YES", hide_env = true, value_parser = BoolishValueParser::new(), action = ArgAction::SetTrue)]
+    #[arg(short, long, env = "HL_YES", value_parser = BoolishValueParser::new(), action = ArgAction::SetTrue)]
     pub yes: bool,
     /// Never ask: what needs an answer ends with exit code 77
-    #[arg(long, global = true, env = "HL_NO_INPUT", hide_env = true, value_parser = BoolishValueParser::new(), action = ArgAction::SetTrue)]
+    #[arg(long, env = "HL_NO_INPUT", value_parser = BoolishValueParser::new(), action = ArgAction::SetTrue)]
     pub no_input: bool,
     /// How many steps may run at once [default: 4]
-    #[arg(short, long, global = true, value_name = "N", env = "HL_JOBS", hide_env = true, value_parser = jobs)]
+    #[arg(short, long, value_name = "N", env = "HL_JOBS", value_parser = jobs)]
     pub jobs: Option<u16>,
     /// After a failure, go on with what does not depend on it
-    #[arg(short, long, global = true, env = "HL_KEEP_GOING", hide_env = true, value_parser = BoolishValueParser::new(), action = ArgAction::SetTrue)]
+    #[arg(short, long, env = "HL_KEEP_GOING", value_parser = BoolishValueParser::new(), action = ArgAction::SetTrue)]
     pub keep_going: bool,
     /// Interrupt what a killed run left behind once, instead of waiting for it
-    #[arg(long, global = true, env = "HL_INTERRUPT", hide_env = true, value_parser = BoolishValueParser::new(), action = ArgAction::SetTrue)]
+    #[arg(long, env = "HL_INTERRUPT", value_parser = BoolishValueParser::new(), action = ArgAction::SetTrue)]
     pub interrupt: bool,
     /// Limit for every step instead of its own, e.g. 90s, 30m
-    #[arg(long, global = true, value_name = "TIME", env = "HL_TIMEOUT", hide_env = true, value_parser = time)]
+    #[arg(long, value_name = "TIME", env = "HL_TIMEOUT", value_parser = time)]
     pub timeout: Option<String>,
     /// Limit for the whole run, e.g. 45m, 2h: then nothing new starts, and what runs is interrupted as by Ctrl-C
-    #[arg(long, global = true, value_name = "TIME", env = "HL_RUN_TIMEOUT", hide_env = true, value_parser = time)]
+    #[arg(long, value_name = "TIME", env = "HL_RUN_TIMEOUT", value_parser = time)]
     pub run_timeout: Option<String>,
     /// One JSON document on stdout instead of text
-    #[arg(long, global = true, env = "HL_JSON", hide_env = true, value_parser = BoolishValueParser::new(), action = ArgAction::SetTrue)]
+    #[arg(long, env = "HL_JSON", value_parser = BoolishValueParser::new(), action = ArgAction::SetTrue)]
     pub json: bool,
     /// Every event as a line on stdout while it happens: json (`hl schema event`)
-    #[arg(
-        long,
-        global = true,
-        value_name = "FORMAT",
-        env = "HL_EVENTS",
-        hide_env = true,
-        hide_possible_values = true
-    )]
+    #[arg(long, value_name = "FORMAT", env = "HL_EVENTS")]
     pub events: Option<EventsFormat>,
     /// A JUnit file of the run, for CI systems; written however the run ends
-    #[arg(
-        long,
-        global = true,
-        value_name = "FILE",
-        env = "HL_JUNIT",
-        hide_env = true
-    )]
+    #[arg(long, value_name = "FILE", env = "HL_JUNIT")]
     pub junit: Option<Utf8PathBuf>,
     /// What to show of the tools' own output: auto, live, prefix, group or quiet
-    #[arg(
-        long,
-        global = true,
-        value_name = "MODE",
-        env = "HL_OUTPUT",
-        hide_env = true,
-        hide_possible_values = true
-    )]
+    #[arg(long, value_name = "MODE", env = "HL_OUTPUT")]
     pub output: Option<OutputMode>,
     /// When to use colours: auto, always or never
-    #[arg(
-        long,
-        global = true,
-        value_name = "WHEN",
-        env = "HL_COLOR",
-        hide_env = true,
-        hide_possible_values = true
-    )]
+    #[arg(long, value_name = "WHEN", env = "HL_COLOR")]
     pub color: Option<ColorWhen>,
     /// Only errors, and the data that was asked for
-    #[arg(short, long, global = true, env = "HL_QUIET", hide_env = true, value_parser = BoolishValueParser::new(), action = ArgAction::SetTrue)]
+    #[arg(short, long, env = "HL_QUIET", value_parser = BoolishValueParser::new(), action = ArgAction::SetTrue)]
     pub quiet: bool,
     /// Show the tools' output as it comes, each line behind its step's name; -vv traces steps, children and API requests
-    #[arg(short, long, global = true, action = ArgAction::Count, env = "HL_VERBOSE", hide_env = true)]
+    #[arg(short, long, action = ArgAction::Count, env = "HL_VERBOSE")]
     pub verbose: u8,
     /// Set a variable, stronger than every other source; several: --set A=1 --set B=2
-    #[arg(long = "set", global = true, value_name = "KEY=VALUE", value_parser = pair)]
+    #[arg(long = "set", value_name = "KEY=VALUE", value_parser = pair)]
     pub set: Vec<(String, String)>,
 }
 

@@ -38,18 +38,17 @@ pub fn main() -> ExitCode {
         .map(|arg| arg.to_string_lossy().into_owned())
         .collect();
     // The commonest question takes the shortest way, without building clap.
-    let result = match words
-        .iter()
-        .map(String::as_str)
-        .collect::<Vec<_>>()
-        .as_slice()
-    {
-        [] | ["list" | "-l" | "--list"] if !has_settings() => {
-            with_session(Globals::default(), words, |session| {
-                list::list(session, &ListArgs::default()).map(|()| Exit::Ok)
-            })
-        }
-        _ => match Cli::read(&asked_for(args), None) {
+    let lists = match words.first().map(String::as_str) {
+        None => true,
+        Some("list" | "-l" | "--list") => words.len() == 1,
+        Some(_) => false,
+    };
+    let result = if lists && !has_settings() {
+        with_session(Globals::default(), words, |session| {
+            list::list(session, &ListArgs::default()).map(|()| Exit::Ok)
+        })
+    } else {
+        match Cli::read(&asked_for(args), None) {
             Ok(cli) => with_session(cli.globals.clone(), words, |session| {
                 // The `hl` inside of a rehearsal reports its run.
                 let inner = matches!(cli.verb, Some(Verb::Rehearse(_)));
@@ -62,7 +61,7 @@ pub fn main() -> ExitCode {
                 result
             }),
             Err(error) => parse_failed(&error, words),
-        },
+        }
     };
     ExitCode::from(result.code())
 }

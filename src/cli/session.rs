@@ -267,19 +267,7 @@ impl Session {
         reason = "all output of an invocation goes through its session"
     )]
     pub(super) fn data(&self, text: &str) -> Result<(), Failure> {
-        let mut out = stdout().lock();
-        let newline = if text.is_empty() || text.ends_with('\n') {
-            ""
-        } else {
-            "\n"
-        };
-        match write!(out, "{text}{newline}").and_then(|()| out.flush()) {
-            Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(Failure::message(
-                Exit::CannotWrite,
-                format!("cannot write to standard output: {error}"),
-            )),
-            _ => Ok(()),
-        }
+        write_data(text)
     }
 
     /// Writes a JSON document to stdout.
@@ -374,6 +362,23 @@ impl Session {
         if !failure.diagnostics.is_empty() {
             self.say(&self.finding(failure));
         }
+    }
+}
+
+/// Writes data to stdout. A reader that went away stops nothing.
+pub(super) fn write_data(text: &str) -> Result<(), Failure> {
+    let mut out = stdout().lock();
+    let newline = if text.is_empty() || text.ends_with('\n') {
+        ""
+    } else {
+        "\n"
+    };
+    match write!(out, "{text}{newline}").and_then(|()| out.flush()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(Failure::message(
+            Exit::CannotWrite,
+            format!("cannot write to standard output: {error}"),
+        )),
+        _ => Ok(()),
     }
 }
 
