@@ -73,7 +73,11 @@ fn with_old_set(verb: Command) -> Command {
 #[derive(Debug, Subcommand)]
 pub(super) enum Verb {
     /// The lab's recipes by layer (also bare `hl`)
-    List(ListArgs),
+    List {
+        /// Names only, one a line
+        #[arg(long)]
+        names: bool,
+    },
     /// A recipe as it would run: steps, inputs, needs
     Show(ShowArgs),
     /// Every variable and where its value came from; secrets are not shown
@@ -91,13 +95,20 @@ pub(super) enum Verb {
     /// Ask how the node is reached, prove it, and keep it
     Access,
     /// Remove what runs generate; history and state that holds resources stay
-    Clean(CleanArgs),
+    Clean {
+        /// The history of runs, too: run files, logs, reports, what `hl resume` goes on with; asks first
+        #[arg(long)]
+        history: bool,
+    },
     /// Where the lab stands: the last run, what is published, what to type next
     Status(StatusArgs),
     /// The runs so far, newest first; one in full, its logs, and removing old ones
     Runs(RunsArgs),
     /// Template and ISO manifests: list, show, promote, rollback, prune
-    Templates(TemplatesArgs),
+    Templates {
+        #[command(subcommand)]
+        verb: Option<TemplatesVerb>,
+    },
     /// The site-config: where it is, what is in it, what it resolves to
     Site(SiteArgs),
     /// A recipe's steps as a graph
@@ -105,26 +116,32 @@ pub(super) enum Verb {
     /// Let the lab of another user run as you; `--list` and `--remove` what you trust
     Trust(TrustArgs),
     /// Make a new lab from the layers inside this binary
-    New(NewArgs),
+    New {
+        /// A directory that does not exist or is empty
+        dir: Utf8PathBuf,
+    },
     /// Serve the Proxmox VE simulator on loopback
     Sim(SimArgs),
     /// Completion script for a shell
-    Completions(CompletionsArgs),
+    Completions {
+        /// The shell: bash, zsh, fish, elvish or powershell
+        #[arg(hide_possible_values = true)]
+        shell: clap_complete::Shell,
+    },
     /// The manual page
     Man,
     /// JSON Schema of a file or stream
-    Schema(SchemaArgs),
+    Schema {
+        /// Of what: layer (layer.toml), hl (hl.toml), event (`--events json`), plan (`hl plan --json`),
+        /// result (`--json` of anything that runs), runs (`hl runs --json`),
+        /// run (`hl runs show --json`), resume (`hl resume --explain --json`), status
+        /// (`hl status --json`), or a file of a site-config: site, secrets, node, host, env, template, preset, posture, spec-posture, spec, manifest
+        #[arg(hide_possible_values = true, value_parser = schemas())]
+        name: String,
+    },
     /// Anything else is a recipe.
     #[command(external_subcommand)]
     Recipe(Vec<String>),
-}
-
-/// `hl list`
-#[derive(Debug, Default, Args)]
-pub(super) struct ListArgs {
-    /// Names only, one a line
-    #[arg(long)]
-    pub names: bool,
 }
 
 /// `hl show`
@@ -258,14 +275,6 @@ pub(super) struct RehearseFlags {
     pub doppler: bool,
 }
 
-/// `hl clean`
-#[derive(Debug, Clone, Copy, Args)]
-pub(super) struct CleanArgs {
-    /// The history of runs, too: run files, logs, reports, what `hl resume` goes on with; asks first
-    #[arg(long)]
-    pub history: bool,
-}
-
 /// `hl status`
 #[derive(Debug, Args)]
 pub(super) struct StatusArgs {
@@ -313,13 +322,6 @@ pub(super) enum RunsVerb {
         #[arg(long, value_name = "N")]
         keep: usize,
     },
-}
-
-/// `hl templates`
-#[derive(Debug, Args)]
-pub(super) struct TemplatesArgs {
-    #[command(subcommand)]
-    pub verb: Option<TemplatesVerb>,
 }
 
 /// `hl templates ...`
@@ -394,13 +396,6 @@ pub(super) struct TrustArgs {
     pub remove: bool,
 }
 
-/// `hl new`
-#[derive(Debug, Args)]
-pub(super) struct NewArgs {
-    /// A directory that does not exist or is empty
-    pub dir: Utf8PathBuf,
-}
-
 /// `hl sim`
 #[derive(Debug, Args)]
 pub(super) struct SimArgs {
@@ -413,25 +408,6 @@ pub(super) struct SimArgs {
     /// Let tasks of a kind take time, e.g. clone=7s
     #[arg(long, value_name = "TASK=TIME")]
     pub slow: Vec<String>,
-}
-
-/// `hl completions`
-#[derive(Debug, Args)]
-pub(super) struct CompletionsArgs {
-    /// The shell: bash, zsh, fish, elvish or powershell
-    #[arg(hide_possible_values = true)]
-    pub shell: clap_complete::Shell,
-}
-
-/// `hl schema`
-#[derive(Debug, Args)]
-pub(super) struct SchemaArgs {
-    /// Of what: layer (layer.toml), hl (hl.toml), event (`--events json`), plan (`hl plan --json`),
-    /// result (`--json` of anything that runs), runs (`hl runs --json`),
-    /// run (`hl runs show --json`), resume (`hl resume --explain --json`), status
-    /// (`hl status --json`), or a file of a site-config: site, secrets, node, host, env, template, preset, posture, spec-posture, spec, manifest
-    #[arg(hide_possible_values = true, value_parser = schemas())]
-    pub name: String,
 }
 
 /// What has a schema.

@@ -3,7 +3,6 @@
 use serde_json::json;
 
 use super::approve::approved;
-use super::args::CleanArgs;
 use super::dry::{announce, decide};
 use super::run::run_plan;
 use super::session::{Session, usage};
@@ -16,7 +15,8 @@ use crate::plan::sanitize;
 use crate::rehearse;
 use crate::report::{Document, Paint};
 
-pub(super) fn clean(session: &Session, args: CleanArgs) -> Result<Exit, Failure> {
+/// With `history` that of runs goes too.
+pub(super) fn clean(session: &Session, history: bool) -> Result<Exit, Failure> {
     if session.rehearsing() {
         // Its paths are the live lab's, which a rehearsal must not touch.
         return Err(usage("`clean` cannot be rehearsed")
@@ -38,7 +38,7 @@ pub(super) fn clean(session: &Session, args: CleanArgs) -> Result<Exit, Failure>
     }
     // A broken layer file must not keep anyone from cleaning up.
     let book = session.book().ok();
-    let found = scan(&lab, book.as_deref(), args.history)?;
+    let found = scan(&lab, book.as_deref(), history)?;
     if dry.on {
         show(session, &found)?;
         announce(session, &dry);

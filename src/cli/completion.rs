@@ -3,10 +3,10 @@
 use std::ffi::OsString;
 
 use clap::{Command, CommandFactory};
-use clap_complete::CompleteEnv;
 use clap_complete::env::Shells;
+use clap_complete::{CompleteEnv, Shell};
 
-use super::args::{Cli, CompletionsArgs};
+use super::args::Cli;
 use super::candidates;
 use super::help;
 use super::session::Session;
@@ -28,13 +28,13 @@ pub(super) fn answer(args: &[OsString]) -> bool {
 }
 
 /// `hl completions SHELL`: the script that makes a shell ask.
-pub(super) fn completions(session: &Session, args: &CompletionsArgs) -> Result<(), Failure> {
+pub(super) fn completions(session: &Session, shell: Shell) -> Result<(), Failure> {
     let mut script = Vec::new();
     let shells = Shells::builtins();
-    let shell = shells.completer(&args.shell.to_string()).ok_or_else(|| {
-        Failure::message(Exit::Bug, format!("no completion for `{}`", args.shell))
-    })?;
-    shell
+    let completer = shells
+        .completer(&shell.to_string())
+        .ok_or_else(|| Failure::message(Exit::Bug, format!("no completion for `{shell}`")))?;
+    completer
         .write_registration(ASKS, "hl", "hl", "hl", &mut script)
         .map_err(|error| {
             Failure::message(

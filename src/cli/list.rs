@@ -2,7 +2,6 @@
 
 use serde_json::json;
 
-use super::args::ListArgs;
 use super::session::Session;
 use crate::base::Lines;
 use crate::diag::Failure;
@@ -10,13 +9,14 @@ use crate::layers::{ListedLayer, ListedRecipe};
 use crate::plan::{sanitize, wrap};
 use crate::report::{Paint, Palette};
 
-pub(super) fn list(session: &Session, args: &ListArgs) -> Result<(), Failure> {
+/// With `names` nothing but the names.
+pub(super) fn list(session: &Session, names: bool) -> Result<(), Failure> {
     let book = session.book()?;
     let layers = book.list();
     if session.globals.json {
         return session.json(&json!({ "schema": "hl.list/1", "layers": layers }));
     }
-    if args.names {
+    if names {
         let names: Vec<_> = layers
             .iter()
             .flat_map(|layer| &layer.recipes)

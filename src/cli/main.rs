@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use clap::error::ErrorKind;
 
-use super::args::{Cli, ListArgs, Verb};
+use super::args::{Cli, Verb};
 use super::flags::Globals;
 use super::session::Session;
 use super::{
@@ -45,7 +45,7 @@ pub fn main() -> ExitCode {
     };
     let result = if lists && !has_settings() {
         with_session(Globals::default(), words, |session| {
-            list::list(session, &ListArgs::default()).map(|()| Exit::Ok)
+            list::list(session, false).map(|()| Exit::Ok)
         })
     } else {
         match Cli::read(&asked_for(args), None) {
@@ -111,10 +111,10 @@ fn without_session(failure: &Failure) -> Exit {
 
 fn dispatch(session: &Session, cli: Cli) -> Result<Exit, Failure> {
     let Some(verb) = cli.verb else {
-        return list::list(session, &ListArgs::default()).map(|()| Exit::Ok);
+        return list::list(session, false).map(|()| Exit::Ok);
     };
     match verb {
-        Verb::List(args) => list::list(session, &args).map(|()| Exit::Ok),
+        Verb::List { names } => list::list(session, names).map(|()| Exit::Ok),
         Verb::Show(args) => show::show(session, &args).map(|()| Exit::Ok),
         Verb::Env => variables::variables(session).map(|()| Exit::Ok),
         Verb::Plan(args) => recipe::plan(session, &args),
@@ -123,18 +123,18 @@ fn dispatch(session: &Session, cli: Cli) -> Result<Exit, Failure> {
         Verb::Replay(args) => replay::replay(session, &args),
         Verb::Graph(args) => graph::graph(session, &args).map(|()| Exit::Ok),
         Verb::Rehearse(args) => rehearse::rehearse(session, &args),
-        Verb::Templates(args) => templates::templates(session, &args),
+        Verb::Templates { verb } => templates::templates(session, verb.as_ref()),
         Verb::Site(args) => site::site(session, &args),
         Verb::Status(args) => status::status(session, &args).map(|()| Exit::Ok),
         Verb::Runs(args) => runs::runs(session, &args).map(|()| Exit::Ok),
         Verb::Trust(args) => trust::trust(session, &args).map(|()| Exit::Ok),
-        Verb::New(args) => new::new(session, &args).map(|()| Exit::Ok),
+        Verb::New { dir } => new::new(session, &dir).map(|()| Exit::Ok),
         Verb::Sim(args) => sim::sim(session, &args),
         Verb::Access => access::access(session),
-        Verb::Clean(args) => clean::clean(session, args),
-        Verb::Completions(args) => completion::completions(session, &args).map(|()| Exit::Ok),
+        Verb::Clean { history } => clean::clean(session, history),
+        Verb::Completions { shell } => completion::completions(session, shell).map(|()| Exit::Ok),
         Verb::Man => schema::man(session).map(|()| Exit::Ok),
-        Verb::Schema(args) => schema::schema(session, &args).map(|()| Exit::Ok),
+        Verb::Schema { name } => schema::schema(session, &name).map(|()| Exit::Ok),
         Verb::Recipe(words) => recipe::recipe(session, &words),
     }
 }

@@ -1,19 +1,20 @@
 //! `hl new DIR`: a lab from the layers inside this binary.
 
-use super::args::NewArgs;
+use camino::Utf8Path;
+
 use super::session::Session;
 use crate::diag::Failure;
 use crate::layers::embedded;
 use crate::report::Paint;
 
-pub(super) fn new(session: &Session, args: &NewArgs) -> Result<(), Failure> {
-    let dir = session.caller.cwd.join(&args.dir);
-    let written = embedded::write(&dir)?;
+pub(super) fn new(session: &Session, dir: &Utf8Path) -> Result<(), Failure> {
+    let whole = session.caller.cwd.join(dir);
+    let written = embedded::write(&whole)?;
     if session.globals.json {
         return session
-            .json(&serde_json::json!({ "schema": "hl.new/1", "dir": dir, "files": written }));
+            .json(&serde_json::json!({ "schema": "hl.new/1", "dir": whole, "files": written }));
     }
-    let made = format!("a lab of {} files in {}", written.len(), args.dir);
+    let made = format!("a lab of {} files in {}", written.len(), dir);
     session.tell(Paint::Good, "Made", made);
     let next = [
         (
@@ -26,7 +27,7 @@ pub(super) fn new(session: &Session, args: &NewArgs) -> Result<(), Failure> {
             "every failed check says what to do about it",
         ),
     ];
-    session.note(format!("{:>12} cd {}", "Next", args.dir));
+    session.note(format!("{:>12} cd {dir}", "Next"));
     for (command, about) in next {
         session.note(format!("{:>12} {command:<31} # {about}", ""));
     }

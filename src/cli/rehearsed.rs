@@ -6,7 +6,7 @@ use std::ffi::OsString;
 use clap::error::ErrorKind;
 use serde_json::json;
 
-use super::args::{Cli, PlanArgs, TemplatesArgs, TemplatesVerb, Verb};
+use super::args::{Cli, PlanArgs, TemplatesVerb, Verb};
 use super::dry::{announce, decide};
 use super::session::{Session, given, usage};
 use super::{graph, mistake, runs, show, status, templates, variables};
@@ -77,15 +77,17 @@ pub(super) fn rehearsed(session: &Session, words: &[String]) -> Result<Rehearsed
         Some(Verb::Show(args)) => show::show(&inner, &args),
         Some(Verb::Env) => variables::variables(&inner),
         Some(Verb::Graph(args)) => graph::graph(&inner, &args),
-        Some(Verb::Clean(args)) if args.history => {
+        Some(Verb::Clean { history: true }) => {
             return Err(
                 usage("the history of rehearsals is kept by `hl rehearse clean`")
                     .help("leave `--history` out"),
             );
         }
-        Some(Verb::Clean(_)) => clean(&inner),
-        Some(Verb::Templates(args)) if reads(&args) => list(&inner, &args),
-        Some(Verb::Templates(_)) => {
+        Some(Verb::Clean { .. }) => clean(&inner),
+        Some(Verb::Templates {
+            verb: verb @ (None | Some(TemplatesVerb::List | TemplatesVerb::Show { .. })),
+        }) => list(&inner, verb.as_ref()),
+        Some(Verb::Templates { .. }) => {
             return Ok(Rehearsed::Sealed(Box::new(live), SealedVerb::Templates));
         }
         Some(Verb::Plan(args)) => {
@@ -100,15 +102,8 @@ pub(super) fn rehearsed(session: &Session, words: &[String]) -> Result<Rehearsed
     }
 }
 
-fn reads(args: &TemplatesArgs) -> bool {
-    matches!(
-        args.verb,
-        None | Some(TemplatesVerb::List | TemplatesVerb::Show { .. })
-    )
-}
-
 /// Templates of the kept world.
-fn list(session: &Session, args: &TemplatesArgs) -> Result<(), Failure> {
+fn list(session: &Session, verb: Option<&TemplatesVerb>) -> Result<(), Failure> {
     let lab = session.lab()?;
     let env = session.environment(&lab, false)?;
     let mut env = env.for_node(env.node())?.into_owned();
@@ -130,7 +125,7 @@ fn list(session: &Session, args: &TemplatesArgs) -> Result<(), Failure> {
             Some(made.map_err(|error| Failure::message(Exit::Runway, error.to_string()))?)
         }
     };
-    templates::read(session, &lab, &env, client.as_ref(), args)
+    templates::read(session, &lab, &env, client.as_ref(), verb)
 }
 
 /// `hl rehearse clean`: the world goes, and what rehearsals generated.

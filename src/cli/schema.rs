@@ -3,7 +3,7 @@
 use clap::CommandFactory;
 use schemars::{Schema, schema_for};
 
-use super::args::{Cli, SchemaArgs};
+use super::args::Cli;
 use super::resume::Explained;
 use super::session::Session;
 use crate::diag::{Exit, Failure};
@@ -12,8 +12,8 @@ use crate::plan::{Event, Plan};
 use crate::report::{Document, RunDocument, RunsDocument, StatusDocument};
 use crate::site;
 
-pub(super) fn schema(session: &Session, args: &SchemaArgs) -> Result<(), Failure> {
-    session.json(&match args.name.as_str() {
+pub(super) fn schema(session: &Session, name: &str) -> Result<(), Failure> {
+    session.json(&match name {
         "layer" => layers::layer_schema(),
         "hl" => layers::hl_schema(),
         "event" => schema_for!(Event),

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::args::{TemplatesArgs, TemplatesVerb};
+use super::args::TemplatesVerb;
 use super::dry::{announce, decide};
 use super::run::run_plan;
 use super::session::Session;
@@ -15,14 +15,14 @@ use crate::pve::Client;
 use crate::report::{Paint, Palette};
 use crate::templates::{self, TemplateRow};
 
-pub(super) fn templates(session: &Session, args: &TemplatesArgs) -> Result<Exit, Failure> {
+pub(super) fn templates(session: &Session, verb: Option<&TemplatesVerb>) -> Result<Exit, Failure> {
     let lab = session.lab()?;
     let env = session.environment(&lab, true)?;
     let env = env.for_node(env.node())?.into_owned();
-    let change = match &args.verb {
+    let change = match verb {
         None | Some(TemplatesVerb::List | TemplatesVerb::Show { .. }) => {
             let client = client(session, &lab, &env);
-            return read(session, &lab, &env, client.as_ref(), args).map(|()| Exit::Ok);
+            return read(session, &lab, &env, client.as_ref(), verb).map(|()| Exit::Ok);
         }
         Some(TemplatesVerb::Promote { name, stamp }) => Change::Promote {
             name: name.clone(),
@@ -46,9 +46,9 @@ pub(super) fn read(
     lab: &Lab,
     env: &Environment,
     client: Option<&Client>,
-    args: &TemplatesArgs,
+    verb: Option<&TemplatesVerb>,
 ) -> Result<(), Failure> {
-    let rows = match &args.verb {
+    let rows = match verb {
         Some(TemplatesVerb::Show { name }) => {
             templates::show(&lab.paths, env, client, name).map(|row| vec![row])
         }

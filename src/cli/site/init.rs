@@ -1,21 +1,16 @@
 //! `hl site init`: a commented site-config to fill in.
 
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
 use serde_json::json;
 
-use super::args::InitArgs;
 use super::open::shown;
 use crate::cli::session::{Session, usage};
 use crate::diag::{Exit, Failure};
 use crate::report::Paint;
 use crate::site::starter::write;
 
-pub(super) fn init(
-    session: &Session,
-    site: Option<&camino::Utf8Path>,
-    args: &InitArgs,
-) -> Result<(), Failure> {
-    let dir = target(session, site, args)?;
+pub(super) fn init(session: &Session, dir: Option<&Utf8Path>) -> Result<(), Failure> {
+    let dir = target(session, dir)?;
     let dry = session.globals.dry_run;
     let made = write(&dir, dry)?;
     let name = shown(session, &dir);
@@ -54,12 +49,8 @@ pub(super) fn init(
 }
 
 /// The directory that is named, else the lab's `site/`.
-fn target(
-    session: &Session,
-    site: Option<&camino::Utf8Path>,
-    args: &InitArgs,
-) -> Result<Utf8PathBuf, Failure> {
-    if let Some(dir) = args.dir.as_deref().or(site) {
+fn target(session: &Session, dir: Option<&Utf8Path>) -> Result<Utf8PathBuf, Failure> {
+    if let Some(dir) = dir {
         return Ok(session.caller.cwd.join(dir));
     }
     match session.lab() {

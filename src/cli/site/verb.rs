@@ -8,15 +8,19 @@ use crate::diag::{Exit, Failure};
 use crate::site::{Found, SYSTEM, Search, discover};
 
 pub(in crate::cli) fn site(session: &Session, args: &SiteArgs) -> Result<Exit, Failure> {
-    if let SiteVerb::Init(init) = &args.verb {
+    if let SiteVerb::Init { dir } = &args.verb {
         // What it makes needs not be there.
-        return init::init(session, args.site.as_deref(), init).map(|()| Exit::Ok);
+        let dir = dir.as_deref().or(args.site.as_deref());
+        return init::init(session, dir).map(|()| Exit::Ok);
     }
     let found = find(session, args)?;
     let site = OpenSite::new(session, &found.root);
     match &args.verb {
-        SiteVerb::Secrets(args) => secrets::secrets(session, &site, &args.verb),
-        SiteVerb::Init(args) => init::init(session, Some(&found.root), args).map(|()| Exit::Ok),
+        SiteVerb::Secrets { verb } => secrets::secrets(session, &site, verb),
+        SiteVerb::Init { dir } => {
+            let dir = dir.as_deref().unwrap_or(&found.root);
+            init::init(session, Some(dir)).map(|()| Exit::Ok)
+        }
         SiteVerb::NodeConfig(args) => {
             generate::node_config(session, &site, args).map(|()| Exit::Ok)
         }
