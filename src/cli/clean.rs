@@ -6,7 +6,7 @@ use super::approve::approved;
 use super::dry::{announce, decide};
 use super::run::run_plan;
 use super::session::{Session, usage};
-use super::size::size;
+use crate::action::clean::bytes;
 use crate::base::Lines;
 use crate::diag::{Exit, Failure, hl};
 use crate::lab::{Environment, Lock};
@@ -57,7 +57,7 @@ pub(super) fn clean(session: &Session, history: bool) -> Result<Exit, Failure> {
                 session,
                 &format!(
                     "remove the history of runs as well ({} in all)?",
-                    size(total)
+                    bytes(total)
                 ),
             )?;
         }
@@ -85,7 +85,7 @@ fn show(session: &Session, found: &Clean) -> Result<(), Failure> {
     for removal in &found.remove {
         let verb = palette.verb(Paint::Bad, "would remove");
         let path = sanitize(removal.path.as_str());
-        out.line(format_args!("{verb} {:>9}  {path}", size(removal.size)));
+        out.line(format_args!("{verb} {:>9}  {path}", bytes(removal.size)));
     }
     for kept in &found.keep {
         let help = kept.help.as_ref();
@@ -99,7 +99,7 @@ fn show(session: &Session, found: &Clean) -> Result<(), Failure> {
     session.data(&out)?;
     session.note(format!(
         "{} would be freed, nothing was removed",
-        size(total)
+        bytes(total)
     ));
     Ok(())
 }

@@ -8,8 +8,8 @@ use super::approve::approved;
 use super::args::{RunsArgs, RunsVerb};
 use super::legacy::waiting;
 use super::session::Session;
-use super::size::size;
 use super::{logs, session::usage};
+use crate::action::clean::bytes;
 use crate::base::{Lines, count};
 use crate::diag::{Failure, hl, say};
 use crate::lab::{Lab, Lock, Paths};
@@ -85,7 +85,7 @@ fn prune(session: &Session, lab: &Lab, keep: usize) -> Result<(), Failure> {
     }
     let count = count(pruning.remove.len(), "run");
     if !dry && !pruning.remove.is_empty() {
-        approved(session, &format!("remove {count} ({})?", size(freed)))?;
+        approved(session, &format!("remove {count} ({})?", bytes(freed)))?;
         for old in &pruning.remove {
             runs::remove(&lab.paths, &old.id)?;
         }
@@ -97,8 +97,8 @@ fn prune(session: &Session, lab: &Lab, keep: usize) -> Result<(), Failure> {
     }
     session.note(match (pruning.remove.is_empty(), dry) {
         (true, _) => "nothing to remove".to_owned(),
-        (_, true) => format!("{count} would go, {} would be freed", size(freed)),
-        (_, false) => format!("{count} removed, {} freed", size(freed)),
+        (_, true) => format!("{count} would go, {} would be freed", bytes(freed)),
+        (_, false) => format!("{count} removed, {} freed", bytes(freed)),
     });
     Ok(())
 }
@@ -107,7 +107,7 @@ fn told(palette: Palette, pruning: &Pruning, verb: &str) -> String {
     let mut out = String::new();
     for old in &pruning.remove {
         let verb = palette.verb(Paint::Bad, verb);
-        out.line(format_args!("{verb} {:>9}  {}", size(old.bytes), old.id));
+        out.line(format_args!("{verb} {:>9}  {}", bytes(old.bytes), old.id));
     }
     for stay in &pruning.stay {
         let verb = palette.verb(Paint::Good, "Kept");

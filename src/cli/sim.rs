@@ -56,15 +56,15 @@ pub(super) fn sim(session: &Session, args: &SimArgs) -> Result<Exit, Failure> {
             )
         })?,
     };
-    // A rehearsal's world has its own token, and a certificate for the lab's node.
+    // A rehearsal's world has its own token, and a certificate for the lab's node. It
+    // is locked as long as this lives.
     let rehearsal = open_world(&dir)?;
-    let objects = match &rehearsal {
-        Some(world) => world.objects.clone(),
-        None => objects(session),
-    };
-    let keys = match &rehearsal {
-        Some(world) => made(world.token_id.clone(), world.secret.clone())?,
-        None => keys(&dir, session)?,
+    let (objects, keys, ca_file) = match &rehearsal {
+        Some(world) => {
+            let keys = made(world.token_id.clone(), world.secret.clone())?;
+            (world.objects.clone(), keys, dir.join("sim-ca.pem"))
+        }
+        None => (objects(session), keys(&dir, session)?, dir.join("ca.pem")),
     };
     let world_file = dir.join("world.json");
     let world = if world_file.exists() {
@@ -73,11 +73,6 @@ pub(super) fn sim(session: &Session, args: &SimArgs) -> Result<Exit, Failure> {
     } else {
         World::seeded(&seed(&objects, &keys.token_id, &keys.secret))
     };
-    let ca_file = dir.join(if rehearsal.is_some() {
-        "sim-ca.pem"
-    } else {
-        "ca.pem"
-    });
     lab::write(&ca_file, &keys.ca_pem, 0o644)?;
     let (guests, about) = guests(session, &dir);
     let config = ServerConfig {
@@ -111,10 +106,7 @@ pub(super) fn sim(session: &Session, args: &SimArgs) -> Result<Exit, Failure> {
         ("PVE_BUILD_ADDRESS", BUILD_ADDRESS.to_owned()),
         ("DOPPLER", "0".to_owned()),
     ];
-    let lines: Vec<String> = exports
-        .iter()
-        .map(|(name, value)| format!("export {name}='{value}'"))
-        .collect();
+    let lines = exports.map(|(name, value)| format!("export {name}='{value}'"));
     session.data(&lines.join("\n"))?;
     let serving = format!(
         "a simulated Proxmox VE on {}; {about}. Ctrl-C ends it",

@@ -1,7 +1,7 @@
 //! What is to be run: a recipe with its arguments, `up`, or a run to go on
 //! with. From words to a request.
 
-use clap::{Args, Command, CommandFactory, FromArgMatches};
+use clap::{Arg, Args, Command, CommandFactory, FromArgMatches};
 
 use super::args::{Cli, ReplayArgs, ResumeArgs, UpArgs};
 use super::session::{Session, usage};
@@ -76,59 +76,49 @@ pub(super) fn parse<F: Args>(
     let Some((name, rest)) = words.split_first() else {
         return Err(usage("no recipe is named").help("`hl list` shows them"));
     };
-    let verb = matches!(name.as_str(), "up" | "resume" | "replay").then(|| {
+    let is_verb = matches!(name.as_str(), "up" | "resume" | "replay");
+    let mut command = if is_verb {
         let hl = Cli::command();
         let verb = hl.find_subcommand(name).cloned().unwrap_or_default();
         verb.name(format!("hl {name}")).no_binary_name(true)
-    });
-    let (book, lab);
-    let mut recipe = None;
-    let own: Vec<String> = if let Some(verb) = &verb {
-        // Those of the verb in front win: `hl rehearse up --fresh`.
-        let front = F::augment_args(Command::new("hl"));
-        let front: Vec<&str> = front
-            .get_arguments()
-            .filter_map(clap::Arg::get_long)
-            .collect();
-        let options = verb.get_arguments().filter_map(clap::Arg::get_long);
-        let options = options.filter(|option| !front.contains(option));
-        options.map(str::to_owned).collect()
     } else {
-        lab = session.lab()?;
-        book = session.book()?;
-        let found = book.find(name)?.1;
-        recipe = Some((found, &lab.config.lab));
-        let options = found.params.iter().filter(|param| param.option);
-        let flags = options.map(|param| param.flag().trim_start_matches('-').to_owned());
-        flags.collect()
+        let (lab, book) = (session.lab()?, session.book()?);
+        help::command(&layers::listed(book.find(name)?.1), &lab.config.lab)
     };
+    // Those of the verb in front win over `up`'s: `hl rehearse up --fresh`.
+    let front = F::augment_args(Command::new("hl"));
+    let in_front = |long| {
+        front
+            .get_arguments()
+            .any(|arg| arg.get_long() == Some(long))
+    };
+    let options = command.get_arguments().filter_map(Arg::get_long);
+    let own = options.filter(|long| !is_verb || !in_front(*long));
+    let own: Vec<String> = own.map(str::to_owned).collect();
     let mut globals = session.globals.clone();
     let tail = tail::split(rest, &own, &mut globals, &mut flags)?;
     if tail.help {
-        let recipe = recipe.map(|(recipe, lab)| help::command(&layers::listed(recipe), lab));
-        let mut page = verb.or(recipe).unwrap_or_default();
-        session.data(page.render_help().to_string().trim_start())?;
+        session.data(command.render_help().to_string().trim_start())?;
         return Ok(None);
     }
-    let target = match verb {
-        Some(verb) => {
-            let matches = verb.try_get_matches_from(&tail.args);
-            let target = matches.and_then(|matches| {
-                Ok(match name.as_str() {
-                    "up" => Target::from(&UpArgs::from_arg_matches(&matches)?),
-                    "resume" => Target::Resume(ResumeArgs::from_arg_matches(&matches)?),
-                    _ => Target::Replay(ReplayArgs::from_arg_matches(&matches)?),
-                })
-            });
-            target.map_err(|error| mistake::failure(&error))?
-        }
-        None => Target::Run {
+    let target = if is_verb {
+        let matches = command.try_get_matches_from(&tail.args);
+        let target = matches.and_then(|matches| {
+            Ok(match name.as_str() {
+                "up" => Target::from(&UpArgs::from_arg_matches(&matches)?),
+                "resume" => Target::Resume(ResumeArgs::from_arg_matches(&matches)?),
+                _ => Target::Replay(ReplayArgs::from_arg_matches(&matches)?),
+            })
+        });
+        target.map_err(|error| mistake::failure(&error))?
+    } else {
+        Target::Run {
             request: RunRequest::Recipe(RecipeRequest {
                 name: name.clone(),
                 args: tail.args,
             }),
             fresh: false,
-        },
+        }
     };
     let mut words = vec![name.clone()];
     words.extend(tail.rest);
