@@ -218,7 +218,7 @@ pub(super) struct UpArgs {
 }
 
 /// `hl resume`
-#[derive(Debug, Clone, PartialEq, Eq, Args)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Args)]
 pub(super) struct ResumeArgs {
     /// The run: its id or a piece of it [default: the newest that did not succeed]
     #[arg(value_name = "RUN", add = ArgValueCandidates::new(candidates::runs))]

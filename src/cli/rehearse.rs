@@ -164,10 +164,8 @@ fn fill(session: &Session, lab: &Lab, env: &mut Environment) -> Result<(), Failu
 /// that it changes is real.
 fn flags(globals: &Globals, junit: Option<&Utf8Path>, dry_run: bool) -> Vec<String> {
     let mut flags: Vec<String> = Vec::new();
-    if !globals.no_input {
-        flags.push("--yes".to_owned());
-    }
     for (set, flag) in [
+        (!globals.no_input, "--yes"),
         (dry_run, "--dry-run"),
         (globals.no_input, "--no-input"),
         (globals.keep_going, "--keep-going"),

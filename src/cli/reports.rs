@@ -2,7 +2,7 @@
 //! the summary of a GitHub job. Also of a run that did not start.
 
 use std::fs::OpenOptions;
-use std::io::Write;
+use std::io::{self, Write};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use clap::{ArgMatches, CommandFactory};
@@ -31,10 +31,7 @@ pub(super) fn over(session: &Session, ended: &Ended, dry_run: bool) -> Result<()
         result = session.json(&document);
     }
     if let Some(path) = &globals.junit {
-        let written = junit(plan, tally).map_err(|error| cannot(&error));
-        let written =
-            written.and_then(|text| lab::write(&session.caller.cwd.join(path), text, 0o644));
-        result = result.and(written);
+        result = result.and(write_junit(session, path, junit(plan, tally)));
     }
     if let Some(path) = session.caller.var("GITHUB_STEP_SUMMARY") {
         append(session, path, &step_summary(plan, tally, dry_run));
@@ -87,9 +84,8 @@ pub(super) fn not_started(session: &Session, failure: &Failure) {
         session.json(&document).unwrap_or_default();
     }
     if let Some(path) = globals.junit.clone().or_else(|| typed(words)) {
-        let text = junit_not_started(&scenario, &failure.to_string()).map_err(|e| cannot(&e));
-        let path = session.caller.cwd.join(path);
-        if let Err(failure) = text.and_then(|text| lab::write(&path, text, 0o644)) {
+        let text = junit_not_started(&scenario, &failure.to_string());
+        if let Err(failure) = write_junit(session, &path, text) {
             session.fail(&failure);
         }
     }
@@ -142,8 +138,15 @@ pub(super) fn append(session: &Session, path: &str, text: &str) {
     }
 }
 
-fn cannot(error: &std::io::Error) -> Failure {
-    Failure::message(Exit::Bug, format!("cannot write the JUnit file: {error}"))
+fn write_junit(
+    session: &Session,
+    path: &Utf8Path,
+    text: io::Result<String>,
+) -> Result<(), Failure> {
+    let text = text.map_err(|error| {
+        Failure::message(Exit::Bug, format!("cannot write the JUnit file: {error}"))
+    })?;
+    lab::write(&session.caller.cwd.join(path), text, 0o644)
 }
 
 /// Whether words run something: that is reported also when it does not start.

@@ -1,7 +1,6 @@
 //! Runs a plan for a person: what is told, who is asked, what is reported.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use serde_json::Value;
 
@@ -122,7 +121,7 @@ pub(super) fn run_plan(
 /// How the flags say that a run runs.
 ///
 /// # Errors
-/// A time is none (2).
+/// `HL_LOG` is no filter (2).
 pub(super) fn options(session: &Session) -> Result<RunOptions, Failure> {
     let globals = &session.globals;
     let variable = session.caller.var("HL_LOG");
@@ -130,8 +129,8 @@ pub(super) fn options(session: &Session) -> Result<RunOptions, Failure> {
         engine: Options {
             jobs: usize::from(globals.jobs.unwrap_or(JOBS)),
             keep_going: globals.keep_going,
-            timeout: time("--timeout", globals.timeout.as_deref())?,
-            run_timeout: time("--run-timeout", globals.run_timeout.as_deref())?,
+            timeout: globals.timeout.as_deref().and_then(parse_duration),
+            run_timeout: globals.run_timeout.as_deref().and_then(parse_duration),
             color: session.palette().color,
             command: std::iter::once("hl".to_owned())
                 .chain(session.command.iter().cloned())
@@ -145,38 +144,24 @@ pub(super) fn options(session: &Session) -> Result<RunOptions, Failure> {
     })
 }
 
-/// The value of a flag that takes a time.
-fn time(flag: &str, text: Option<&str>) -> Result<Option<Duration>, Failure> {
-    let Some(text) = text else {
-        return Ok(None);
-    };
-    let time = parse_duration(text).ok_or_else(|| {
-        usage(format!("`{flag} {text}` is not a time")).help("such as 90s, 30m, 2h")
-    });
-    time.map(Some)
-}
-
 /// The flags that change what a run does, by name.
 fn flags(session: &Session) -> BTreeMap<String, Value> {
     let globals = &session.globals;
-    let set = [("yes", globals.yes), ("keep_going", globals.keep_going)];
-    let mut flags: BTreeMap<String, Value> = set
-        .into_iter()
-        .filter(|(_, on)| *on)
-        .map(|(name, _)| (name.to_owned(), Value::Bool(true)))
-        .collect();
-    for (name, time) in [
-        ("timeout", &globals.timeout),
-        ("run_timeout", &globals.run_timeout),
-    ] {
-        if let Some(time) = time {
-            flags.insert(name.to_owned(), Value::String(time.clone()));
-        }
-    }
-    if let Some(jobs) = globals.jobs {
-        flags.insert("jobs".to_owned(), Value::from(jobs));
-    }
-    flags
+    let on = |set: bool| set.then_some(Value::Bool(true));
+    let flags = [
+        ("yes", on(globals.yes)),
+        ("keep_going", on(globals.keep_going)),
+        ("timeout", globals.timeout.clone().map(Value::String)),
+        (
+            "run_timeout",
+            globals.run_timeout.clone().map(Value::String),
+        ),
+        ("jobs", globals.jobs.map(Value::from)),
+    ];
+    let given = flags.into_iter();
+    given
+        .filter_map(|(name, value)| Some((name.to_owned(), value?)))
+        .collect()
 }
 
 /// The command that runs this again, as its user would type it.

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::args::ShowArgs;
 use super::session::{Session, usage};
-use super::target::{Parsed, parse};
+use super::target::parse;
 use super::variables::variables;
 use crate::base::{Lines, short_duration};
 use crate::diag::{Failure, hl, say};
@@ -30,25 +30,20 @@ pub(super) fn show(session: &Session, args: &ShowArgs) -> Result<(), Failure> {
                 .say(" shows the variables"),
         ));
     }
-    let Some(Parsed {
-        session,
-        target,
-        flags,
-        ..
-    }) = parse(session, &args.recipe, args.flags)?
-    else {
+    let Some(parsed) = parse(session, &args.recipe, args.flags)? else {
         return Ok(());
     };
-    if flags.variables {
-        return variables(&session);
+    let session = &parsed.session;
+    if parsed.flags.variables {
+        return variables(session);
     }
     // What a recipe does is known without secrets, so Doppler is not asked.
     let loaded = session.load(false)?;
-    let compiled = loaded.compile(target.request()?)?;
+    let compiled = loaded.compile(parsed.target.request()?)?;
     if session.globals.json {
         return session.json(&json!({ "schema": "hl.show/1", "recipe": compiled }));
     }
-    session.data(&text(&session, &compiled, &loaded.env))
+    session.data(&text(session, &compiled, &loaded.env))
 }
 
 /// The pair of `--env KEY=VALUE`, which set a variable before 0.2.
