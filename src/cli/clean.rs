@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::approve::approved;
+use super::approve::may_remove;
 use super::dry::{announce, decide};
 use super::run::run_plan;
 use super::session::{Session, usage};
@@ -53,7 +53,7 @@ pub(super) fn clean(session: &Session, history: bool) -> Result<Exit, Failure> {
     } else {
         if found.takes_history(&lab) {
             let total: u64 = found.remove.iter().map(|removal| removal.size).sum();
-            approved(
+            may_remove(
                 session,
                 &format!(
                     "remove the history of runs as well ({} in all)?",

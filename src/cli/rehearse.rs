@@ -212,11 +212,8 @@ fn less(
         )
         .help("a lab whose site has `nodes/` is rehearsed in a sealed network only: their addresses are taken as they are"));
     }
-    let palette = session.palette();
-    session.say(&format!(
-        "{} no full rehearsal: {refusal}",
-        palette.verb(Paint::Warn, "Less")
-    ));
+    let verb = session.palette().verb(Paint::Warn, "Less");
+    session.say(&format!("{verb} no full rehearsal: {refusal}"));
     session.say(&format!("{:>12} instead, a dry run against a simulator on loopback: nothing is built, nothing is converged", ""));
     let token_id = env.get("PM_TOKEN_ID").unwrap_or("hl@pve!hl").to_owned();
     let secret = invent_secret();

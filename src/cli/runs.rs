@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde_json::json;
 
-use super::approve::approved;
+use super::approve::may_remove;
 use super::args::{RunsArgs, RunsVerb};
 use super::legacy::waiting;
 use super::session::Session;
@@ -85,7 +85,7 @@ fn prune(session: &Session, lab: &Lab, keep: usize) -> Result<(), Failure> {
     }
     let count = count(pruning.remove.len(), "run");
     if !dry && !pruning.remove.is_empty() {
-        approved(session, &format!("remove {count} ({})?", bytes(freed)))?;
+        may_remove(session, &format!("remove {count} ({})?", bytes(freed)))?;
         for old in &pruning.remove {
             runs::remove(&lab.paths, &old.id)?;
         }

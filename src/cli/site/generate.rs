@@ -22,7 +22,7 @@ pub(super) fn node_config(
     session: &Session,
     site: &OpenSite,
     args: &NodeConfigArgs,
-) -> Result<(), Failure> {
+) -> Result<Exit, Failure> {
     let root = site.tree.root();
     let lab = session.lab()?;
     let env = session.environment(&lab, true)?;
@@ -68,7 +68,7 @@ pub(super) fn host_config(
     session: &Session,
     site: &OpenSite,
     args: &HostConfigArgs,
-) -> Result<(), Failure> {
+) -> Result<Exit, Failure> {
     let facts = look(args.ssh.as_deref(), &session.caller.process)?;
     let name = args.name.as_deref().unwrap_or(&facts.name);
     if let Some(given) = &args.name
@@ -172,15 +172,16 @@ fn failed(error: pve::Error) -> Failure {
     Failure::new(Exit::Runway, diagnostic)
 }
 
-fn tell(session: &Session, placed: &Placed, content: &impl Serialize) -> Result<(), Failure> {
+fn tell(session: &Session, placed: &Placed, content: &impl Serialize) -> Result<Exit, Failure> {
     let dry = session.globals.dry_run;
     if session.globals.json {
-        return session.json(&json!({
+        session.json(&json!({
             "schema": "hl.site-file/1",
             "file": placed.file,
             "written": !placed.same && !dry,
             "content": content,
-        }));
+        }))?;
+        return Ok(Exit::Ok);
     }
     let (paint, verb) = match (placed.same, dry) {
         (true, _) => (Paint::Dim, "Unchanged"),
@@ -191,5 +192,5 @@ fn tell(session: &Session, placed: &Placed, content: &impl Serialize) -> Result<
     if dry {
         session.data(&placed.text)?;
     }
-    Ok(())
+    Ok(Exit::Ok)
 }

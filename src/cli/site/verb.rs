@@ -21,12 +21,8 @@ pub(in crate::cli) fn site(session: &Session, args: &SiteArgs) -> Result<Exit, F
             let dir = dir.as_deref().unwrap_or(&found.root);
             init::init(session, Some(dir)).map(|()| Exit::Ok)
         }
-        SiteVerb::NodeConfig(args) => {
-            generate::node_config(session, &site, args).map(|()| Exit::Ok)
-        }
-        SiteVerb::HostConfig(args) => {
-            generate::host_config(session, &site, args).map(|()| Exit::Ok)
-        }
+        SiteVerb::NodeConfig(args) => generate::node_config(session, &site, args),
+        SiteVerb::HostConfig(args) => generate::host_config(session, &site, args),
         SiteVerb::Where => place::show(session, &found).map(|()| Exit::Ok),
         SiteVerb::Check => check::check(session, &site),
         SiteVerb::List { kind } => names::list(session, &site.tree, *kind).map(|()| Exit::Ok),
