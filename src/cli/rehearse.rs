@@ -21,7 +21,6 @@ use crate::rehearse::{
     self, NotRun, Refusal, Rehearsal, api_variables, invent_secret, seed, serve_on_loopback,
 };
 use crate::report::Paint;
-use crate::runs::RunRequest;
 use hl_sim::World;
 
 pub(super) fn rehearse(session: &Session, args: &RehearseArgs) -> Result<Exit, Failure> {
@@ -42,7 +41,7 @@ pub(super) fn rehearse(session: &Session, args: &RehearseArgs) -> Result<Exit, F
             let inner = Inner {
                 front: &session.globals,
                 words: &words,
-                kind: InnerKind::Verb,
+                is_verb: true,
                 instead: &instead,
             };
             return sealed(&live, args.flags, &inner);
@@ -65,13 +64,7 @@ pub(super) fn rehearse(session: &Session, args: &RehearseArgs) -> Result<Exit, F
     let inner = Inner {
         front: &session.globals,
         words: &parsed.words,
-        kind: match parsed.target {
-            Target::Run {
-                request: RunRequest::Up(_),
-                ..
-            } => InnerKind::Up,
-            Target::Run { .. } | Target::Resume(_) | Target::Replay(_) => InnerKind::Recipe,
-        },
+        is_verb: false,
         instead: &again,
     };
     sealed(&parsed.session, parsed.flags, &inner)
@@ -82,17 +75,10 @@ struct Inner<'a> {
     /// The flags in front of its words.
     front: &'a Globals,
     words: &'a [String],
-    kind: InnerKind,
+    /// A verb, whose flags are among its words.
+    is_verb: bool,
     /// Does it where no sealed network can be made.
     instead: &'a dyn Fn(&Session) -> Result<Exit, Failure>,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum InnerKind {
-    Up,
-    Recipe,
-    /// A verb, whose flags are among its words.
-    Verb,
 }
 
 /// Runs `hl` in a sealed network.
@@ -102,11 +88,11 @@ fn sealed(session: &Session, asked: RehearseFlags, inner: &Inner<'_>) -> Result<
     let mut env = session.environment(&lab, asked.doppler)?;
     let carried = Carried::new(session, &lab, &mut env);
     // In front: those behind the recipe are among its words, and `--yes` may be.
-    let in_front = dry.on && inner.kind != InnerKind::Verb;
+    let in_front = dry.on && !inner.is_verb;
     let mut command = flags(inner.front, carried.junit(), in_front);
     let behind = session.globals.junit != inner.front.junit;
     command.extend(carried.words(inner.words, behind));
-    if inner.kind == InnerKind::Up {
+    if inner.words.first().is_some_and(|word| word == "up") {
         // A rehearsal is seen as a whole; `hl rehearse resume` goes on.
         command.push("--fresh".to_owned());
     }
