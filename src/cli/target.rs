@@ -80,7 +80,7 @@ pub(super) fn parse<F: Args>(
     let mut command = if is_verb {
         let hl = Cli::command();
         let verb = hl.find_subcommand(name).cloned().unwrap_or_default();
-        verb.name(format!("hl {name}")).no_binary_name(true)
+        verb.name(["hl", name].join(" ")).no_binary_name(true)
     } else {
         let (lab, book) = (session.lab()?, session.book()?);
         help::command(&layers::listed(book.find(name)?.1), &lab.config.lab)
