@@ -34,11 +34,8 @@ pub(super) fn failure(error: &clap::Error) -> Failure {
 
 fn message(found: &Found<'_>) -> String {
     let arg = found.flag();
-    let value = found
-        .texts(ContextKind::InvalidValue)
-        .first()
-        .cloned()
-        .unwrap_or_default();
+    let values = found.texts(ContextKind::InvalidValue);
+    let value = values.first().map_or("", String::as_str);
     let kind = found.0.kind();
     let is_value = matches!(kind, ErrorKind::InvalidValue | ErrorKind::ValueValidation);
     if is_value && value.is_empty() {

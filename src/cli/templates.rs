@@ -58,7 +58,7 @@ pub(super) fn read(
 }
 
 /// What an action would have failed with, outside of a run.
-fn failure(error: StepError) -> Failure {
+pub(super) fn failure(error: StepError) -> Failure {
     let mut diagnostic = Diagnostic::error(error.message);
     diagnostic.help = error.help;
     Failure::new(error.exit, diagnostic)

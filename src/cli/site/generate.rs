@@ -10,8 +10,8 @@ use super::args::{HostConfigArgs, NodeConfigArgs};
 use super::open::OpenSite;
 use crate::base::ticked;
 use crate::cli::session::Session;
-use crate::diag::StepError;
-use crate::diag::{Diagnostic, Exit, Failure, did_you_mean};
+use crate::cli::templates::failure;
+use crate::diag::{Diagnostic, Exit, Failure, StepError, did_you_mean};
 use crate::lab::Environment;
 use crate::pve::{self, Client, Network, Storage};
 use crate::report::Paint;
@@ -166,10 +166,7 @@ fn literal(host: &str) -> Option<String> {
 
 /// What keeps us from the node is a matter of the runway.
 fn failed(error: pve::Error) -> Failure {
-    let error = StepError::from(error);
-    let mut diagnostic = Diagnostic::error(error.message);
-    diagnostic.help = error.help;
-    Failure::new(Exit::Runway, diagnostic)
+    failure(StepError::from(error).exit(Exit::Runway))
 }
 
 fn tell(session: &Session, placed: &Placed, content: &impl Serialize) -> Result<Exit, Failure> {
