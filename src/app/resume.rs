@@ -190,3 +190,22 @@ pub fn find_step<'s>(
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_step_is_meant_by_its_id_or_by_the_end_that_no_other_has() {
+        let steps = ["l2/plan", "l2/apply", "l3/plan"].map(StepId::from);
+        let find = |name| find_step(name, steps.iter(), "run 1", "runs show 1");
+        assert_eq!(find("l3/plan").unwrap(), &steps[2]);
+        assert_eq!(find("apply").unwrap(), &steps[1]);
+        let several = find("plan").unwrap_err();
+        assert_eq!(several.exit, Exit::Usage);
+        assert_eq!(several.to_string(), "`plan` is the end of 2 steps");
+        let none = find("aply").unwrap_err();
+        assert_eq!(none.exit, Exit::Unknown);
+        assert_eq!(none.to_string(), "run 1 has no step `aply`");
+    }
+}
