@@ -39,6 +39,11 @@ pub struct Caller {
 }
 
 impl Caller {
+    /// A variable that the request came with.
+    pub fn var(&self, name: &str) -> Option<&str> {
+        self.process.get(name).map(String::as_str)
+    }
+
     /// The lab that is meant. Nothing in it is read before it is known to be the
     /// user's own, or trusted.
     ///
@@ -90,9 +95,7 @@ impl Caller {
 
     /// Inside a rehearsal.
     pub fn rehearsing(&self) -> bool {
-        self.process
-            .get(REHEARSAL)
-            .is_some_and(|value| value == "1")
+        self.var(REHEARSAL) == Some("1")
     }
 
     /// The variables of the lab's tools, before the site says what it knows of
@@ -101,7 +104,7 @@ impl Caller {
     /// # Errors
     /// A file of variables is wrong (65), Doppler does not answer (69).
     pub fn variables(&self, lab: &Lab, ask_doppler: bool) -> Result<Loaded, Failure> {
-        let secrets = self.process.get(REHEARSAL_SECRETS);
+        let secrets = self.var(REHEARSAL_SECRETS);
         let secrets = secrets.filter(|_| self.rehearsing());
         let options = LoadOptions {
             secret_names: secrets.map_or_else(BTreeSet::new, |names| {
@@ -133,10 +136,9 @@ impl Caller {
         let opened = Vault::new(&site, &shown, &variables).load();
         let loaded = opened.as_ref().ok().and_then(Option::as_ref);
         let warnings = loaded.map_or_else(Vec::new, |loaded| loaded.warnings.clone());
-        let secrets = match &opened {
-            Ok(loaded) => Ok(loaded.as_ref().map(|loaded| &loaded.secrets)),
-            Err(failure) => Err(failure),
-        };
+        let secrets = opened
+            .as_ref()
+            .map(|loaded| loaded.as_ref().map(|l| &l.secrets));
         let tree = Tree::new(site.clone(), shown.clone());
         let env = nodes::with_nodes(env, &tree, secrets, self.rehearsing())?;
         Ok((env, warnings))
@@ -146,9 +148,9 @@ impl Caller {
     pub fn operator(&self) -> String {
         let named = ["USER", "LOGNAME"]
             .iter()
-            .filter_map(|name| self.process.get(*name))
+            .filter_map(|name| self.var(name))
             .find(|name| !name.is_empty());
-        let user = named.cloned().unwrap_or_else(name_of_uid);
+        let user = named.map_or_else(name_of_uid, str::to_owned);
         let host = rustix::system::uname();
         format!("{user}@{}", host.nodename().to_string_lossy())
     }

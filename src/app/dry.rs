@@ -31,8 +31,8 @@ pub fn dry_run(caller: &Caller, lab: &Lab, asked: bool) -> Result<DryRun, Failur
     let setting = Settings::load(&lab.paths)?.dry_run;
     let given = caller.set.iter().rev().find(|(name, _)| name == "DRY_RUN");
     let variable = given
-        .map(|(_, value)| value)
-        .or_else(|| caller.process.get("DRY_RUN"));
+        .map(|(_, value)| value.as_str())
+        .or_else(|| caller.var("DRY_RUN"));
     let variable = match variable {
         Some(value) => dry_run_variable(value)?,
         None => None,

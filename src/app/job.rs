@@ -1,12 +1,12 @@
 //! What a run is made of, how it runs, and how it ended.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 
 use serde_json::Value;
 
 use crate::action::Registry;
 use crate::diag::{Exit, Failure};
+use crate::engine::Options;
 use crate::lab::trace::TraceOutput;
 use crate::lab::{Environment, Lab};
 use crate::plan::{Plan, Status, StepId, Tally};
@@ -36,22 +36,10 @@ pub struct Job<'a> {
 /// How a run runs.
 #[derive(Debug, Clone, Default)]
 pub struct RunOptions {
-    /// Steps at once, at least 1.
-    pub jobs: usize,
-    /// After a failure continue with the steps that do not depend on it.
-    pub keep_going: bool,
+    /// What the engine is told; a run adds its id and what earlier parts did.
+    pub engine: Options,
     /// Children of an unfinished run are interrupted once, instead of waited for.
     pub interrupt: bool,
-    /// Replaces the timeout of every step.
-    pub timeout: Option<Duration>,
-    /// Limits the run.
-    pub run_timeout: Option<Duration>,
-    /// Children may colour their output.
-    pub color: bool,
-    /// The command as it was typed.
-    pub command: Vec<String>,
-    /// `user@host`.
-    pub operator: String,
     /// The flags that were given, by name, for the header of the run.
     pub flags: BTreeMap<String, Value>,
     /// Where its trace goes besides `trace.log`.

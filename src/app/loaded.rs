@@ -1,10 +1,8 @@
 //! A lab with its layers and its environment, each read once.
 
-use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use serde_json::Value;
-
+use super::job::Origin;
 use super::tools;
 use crate::action::{Registry, builtin};
 use crate::diag::Failure;
@@ -63,9 +61,12 @@ impl LoadedLab {
         compiled.ready()
     }
 
-    /// What was asked for beside the flags of `hl`, by name, for the header of
-    /// the run: the options of a recipe or of `up`.
-    pub fn options(&self, request: &RunRequest) -> BTreeMap<String, Value> {
-        self.book.options(request)
+    /// Where a run of the request comes from.
+    pub fn origin(&self, request: RunRequest) -> Origin {
+        Origin {
+            options: self.book.options(&request),
+            request: Some(request),
+            ..Origin::default()
+        }
     }
 }

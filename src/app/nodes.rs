@@ -73,11 +73,8 @@ pub(super) fn with_nodes(
         })
         .collect();
     // Without `--node` it is the one that `PVE_NODE` names, or the only one.
-    let picked = match (env.get(NODE), names.as_slice()) {
-        (Some(name), _) => Some(name),
-        (None, [only]) => Some(only.as_str()),
-        (None, _) => None,
-    };
+    let only = names.first().filter(|_| names.len() == 1);
+    let picked = env.get(NODE).or(only.map(String::as_str));
     let picked = picked.map(str::to_owned);
     let unnamed = unnamed(&plain, picked.as_deref(), &of);
     Ok(Environment::new(plain).with_nodes(Nodes {
@@ -100,15 +97,12 @@ fn unnamed(
         return BTreeMap::new();
     };
     let mut overlay = overlay.clone().unwrap_or_default();
-    let from = match (plain.get(NODE), overlay.get(NODE)) {
-        (Some(own), _) if !own.value.is_empty() => own.from.clone(),
-        (_, Some(file)) => file.from.clone(),
-        (Some(own), None) => own.from.clone(),
-        (None, None) => Provenance::Default,
-    };
+    let own = plain.get(NODE);
+    let named = own.filter(|own| !own.value.is_empty());
+    let named = named.or(overlay.get(NODE)).or(own);
     let var = Var {
         value: name.to_owned(),
-        from,
+        from: named.map_or(Provenance::Default, |var| var.from.clone()),
         secret: false,
     };
     overlay.insert(NODE.to_owned(), var);

@@ -1,9 +1,10 @@
 //! What the file of a run says of it.
 
 use crate::diag::{Exit, Failure, say};
+use crate::lab::Paths;
 use crate::layers::renamed_step;
 use crate::plan::{Event, EventKind, Outcome, Plan, Status, StepId};
-use crate::runs::{Ending, Run};
+use crate::runs::{self, Ending, Run};
 
 /// Whether a run succeeded.
 pub fn succeeded(run: &Run) -> bool {
@@ -48,6 +49,12 @@ pub fn no_request(run: &Run) -> Failure {
             .hl("up --fresh")
             .say(", or the recipe again"),
     )
+}
+
+/// The command that goes on with a run.
+pub fn resume_command(paths: &Paths, id: &str) -> String {
+    let words = format!("resume {}", runs::short_id(paths, id));
+    paths.commands().line(&words)
 }
 
 /// How the run ended, as in `failed at l3-converge/converge`.

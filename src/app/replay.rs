@@ -7,6 +7,7 @@
 use camino::Utf8Path;
 
 use super::past_run::succeeded;
+use crate::base::ticked;
 use crate::diag::{Exit, Failure, hl, say};
 use crate::handoff::{Latest, latest};
 use crate::lab::{Lab, Settings};
@@ -41,25 +42,23 @@ pub fn enabled(lab: &Lab) -> Result<(), Failure> {
 /// The handoff is incomplete (65), or names a run that is not there (66).
 pub fn last_run(lab: &Lab, handoff: &Latest) -> Result<Run, Failure> {
     let file = lab.paths.show(&lab.paths.latest_env());
-    let missing: Vec<String> = [latest::RUN_ID, latest::RUN_TIMESTAMP, latest::DRY_RUN]
-        .into_iter()
-        .filter(|key| handoff.get(key).is_none())
-        .map(|key| format!("`{key}`"))
-        .collect();
+    let wrong = |message: String| {
+        let failure = Failure::message(Exit::Definition, message);
+        Err(failure.help(say("the next run writes it again: ").hl("up")))
+    };
+    let mut missing = vec![latest::RUN_ID, latest::RUN_TIMESTAMP, latest::DRY_RUN];
+    missing.retain(|key| handoff.get(key).is_none());
     if !missing.is_empty() {
-        return Err(Failure::message(
-            Exit::Definition,
-            format!("`{file}` is incomplete: it has no {}", missing.join(", ")),
-        )
-        .help(say("the next run writes it again: ").hl("up")));
+        return wrong(format!(
+            "`{file}` is incomplete: it has no {}",
+            ticked(missing)
+        ));
     }
     let id = handoff.get(latest::RUN_ID).unwrap_or_default();
     if !runs::is_id(id) {
-        return Err(Failure::message(
-            Exit::Definition,
-            format!("`{file}` names `{id}` as the last run, which is not a run id"),
-        )
-        .help(say("the next run writes it again: ").hl("up")));
+        return wrong(format!(
+            "`{file}` names `{id}` as the last run, which is not a run id"
+        ));
     }
     let run = runs::find(&lab.paths, id).map_err(|failure| {
         failure.help(

@@ -6,7 +6,8 @@ use super::job::{Origin, Resume};
 use super::loaded::LoadedLab;
 use super::past_run::{no_request, rename_steps, succeeded};
 use crate::action::Approval;
-use crate::diag::{Diagnostic, Exit, Failure, did_you_mean, hl};
+use crate::base::ticked;
+use crate::diag::{Exit, Failure, did_you_mean, hl};
 use crate::engine::{self, Answer, Approver, Earlier, Forecast, Options, Setup};
 use crate::lab::{Lab, Redactor};
 use crate::plan::{Plan, Step, StepId, past};
@@ -63,22 +64,29 @@ pub struct ResumePlan {
 }
 
 impl ResumePlan {
-    /// Builds the run's plan anew; `from` is what `--from` names.
+    /// Builds the run's plan anew, in the lab that `load` reads; `from` is what
+    /// `--from` names.
     ///
     /// # Errors
-    /// The run does not say what it was asked for (65), the plan cannot be built,
-    /// `from` is no step of it (66) or the end of several (2).
+    /// The run does not say what it was asked for (65): then the lab is not read.
+    /// The plan cannot be built, `from` is no step of it (66) or the end of several (2).
     pub fn new(
-        loaded: LoadedLab,
         mut run: Run,
         from: Option<&str>,
         dry_run: bool,
+        load: impl FnOnce() -> Result<LoadedLab, Failure>,
     ) -> Result<Self, Failure> {
         let request = run.header.request.clone().ok_or_else(|| no_request(&run))?;
+        let loaded = load()?;
         let plan = loaded.plan(&request)?;
         rename_steps(&mut run.events, &plan);
         let forced = match from {
-            Some(name) => engine::with_dependents(&plan, &step(&plan, name)?),
+            Some(name) => {
+                let ids = plan.steps.iter().map(|step| &step.id);
+                let of = format!("`{}`", plan.recipe);
+                let step = find_step(name, ids, &of, "resume --explain")?;
+                engine::with_dependents(&plan, step)
+            }
             None => BTreeSet::new(),
         };
         Ok(Self {
@@ -117,16 +125,10 @@ impl ResumePlan {
             trace: None,
             options: Options {
                 run_id: self.run.header.id.clone(),
-                command: Vec::new(),
-                operator: String::new(),
                 dry_run: self.dry_run,
                 jobs: 1,
-                keep_going: false,
-                timeout: None,
-                run_timeout: None,
-                color: false,
                 earlier,
-                resumes: None,
+                ..Options::default()
             },
         };
         (engine::explain(&self.plan, &setup), gone)
@@ -134,15 +136,14 @@ impl ResumePlan {
 
     /// The parts of the run that goes on.
     pub fn into_parts(self) -> (LoadedLab, Plan, Origin) {
+        let resume = Resume {
+            same: self.is_same(),
+            id: self.run.header.id,
+            forced: self.forced,
+        };
         let origin = Origin {
-            options: self.loaded.options(&self.request),
-            resume: Some(Resume {
-                same: self.is_same(),
-                id: self.run.header.id,
-                forced: self.forced,
-            }),
-            request: Some(self.request),
-            archive: None,
+            resume: Some(resume),
+            ..self.loaded.origin(self.request)
         };
         (self.loaded, self.plan, origin)
     }
@@ -160,29 +161,52 @@ impl Approver for Nobody {
     }
 }
 
-/// The step that `--from` names: its id, or the end of it that no other has.
-fn step(plan: &Plan, name: &str) -> Result<StepId, Failure> {
-    let all = || plan.steps.iter().map(|step| &step.id);
-    if let Some(id) = all().find(|id| id.as_str() == name) {
-        return Ok(id.clone());
+/// The step that is meant by a name: its id, or the end of it that no other has.
+/// `of` is what has the steps, `list` the words behind `hl` that list them.
+///
+/// # Errors
+/// There is no such step (66), or it is the end of several (2).
+pub fn find_step<'s>(
+    name: &str,
+    steps: impl Iterator<Item = &'s StepId> + Clone,
+    of: &str,
+    list: &str,
+) -> Result<&'s StepId, Failure> {
+    if let Some(id) = steps.clone().find(|id| id.as_str() == name) {
+        return Ok(id);
     }
-    let ends: Vec<&StepId> = all().filter(|id| id.is_called(name)).collect();
+    let ends: Vec<&StepId> = steps.clone().filter(|id| id.is_called(name)).collect();
     match ends.as_slice() {
-        [id] => Ok((*id).clone()),
+        [id] => Ok(*id),
         [] => {
-            let message = format!("there is no step `{name}` in `{}`", plan.recipe);
-            let failure = Failure::message(Exit::Unknown, message);
-            Err(match did_you_mean(name, all().map(StepId::as_str)) {
-                Some(help) => failure.help(help),
-                None => failure,
-            }
-            .help(hl("resume --explain").say(" lists the steps")))
+            let message = format!("{of} has no step `{name}`");
+            Err(Failure::message(Exit::Unknown, message)
+                .helps(did_you_mean(name, steps.map(StepId::as_str)))
+                .help(hl(list).say(" lists the steps")))
         }
         several => {
-            let names: Vec<String> = several.iter().map(|id| format!("`{id}`")).collect();
             let message = format!("`{name}` is the end of {} steps", several.len());
-            Err(Failure::new(Exit::Usage, Diagnostic::error(message))
-                .help(format!("say one of {}", names.join(", "))))
+            Err(Failure::message(Exit::Usage, message)
+                .help(format!("say one of {}", ticked(several))))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_step_is_meant_by_its_id_or_by_the_end_that_no_other_has() {
+        let steps = ["l2/plan", "l2/apply", "l3/plan"].map(StepId::from);
+        let find = |name| find_step(name, steps.iter(), "run 1", "runs show 1");
+        assert_eq!(find("l3/plan").unwrap(), &steps[2]);
+        assert_eq!(find("apply").unwrap(), &steps[1]);
+        let several = find("plan").unwrap_err();
+        assert_eq!(several.exit, Exit::Usage);
+        assert_eq!(several.to_string(), "`plan` is the end of 2 steps");
+        let none = find("aply").unwrap_err();
+        assert_eq!(none.exit, Exit::Unknown);
+        assert_eq!(none.to_string(), "run 1 has no step `aply`");
     }
 }

@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::earlier::earlier;
 use super::host::{Host, Notice};
 use super::job::{Ended, Job};
+use super::past_run::resume_command;
 use crate::base::StopSource;
 use crate::diag::{Exit, Failure};
 use crate::engine::{self, Earlier, Options, Setup};
@@ -81,6 +82,7 @@ pub fn run(job: &Job<'_>, host: &dyn Host, stops: &mut dyn StopSource) -> Result
             &shown,
         )?);
     }
+    let same = job.origin.resume.as_ref().is_some_and(|r| r.same);
     let mut tally = Tally::default();
     let mut watcher = host.watch(&plan, shown);
     let setup = Setup {
@@ -90,7 +92,13 @@ pub fn run(job: &Job<'_>, host: &dyn Host, stops: &mut dyn StopSource) -> Result
         redactor: &redactor,
         approver: host.approver(),
         trace: job.options.trace.clone(),
-        options: options(job, run_id.clone(), earlier, flags),
+        options: Options {
+            run_id: run_id.clone(),
+            dry_run: job.dry_run,
+            earlier,
+            resumes: same.then_some(flags),
+            ..job.options.engine.clone()
+        },
     };
     let mut counter = Counter(&mut tally);
     let mut all: Vec<&mut dyn Listener> = Vec::new();
@@ -120,29 +128,6 @@ impl Listener for Counter<'_> {
     }
 }
 
-fn options(
-    job: &Job<'_>,
-    run_id: String,
-    earlier: Earlier,
-    flags: BTreeMap<String, Value>,
-) -> Options {
-    let how = &job.options;
-    let same = job.origin.resume.as_ref().is_some_and(|r| r.same);
-    Options {
-        run_id,
-        command: how.command.clone(),
-        operator: how.operator.clone(),
-        dry_run: job.dry_run,
-        jobs: how.jobs,
-        keep_going: how.keep_going,
-        timeout: how.timeout,
-        run_timeout: how.run_timeout,
-        color: how.color,
-        earlier,
-        resumes: same.then_some(flags),
-    }
-}
-
 /// How the run is shown: with the command that goes on with it, and what its
 /// steps usually take.
 fn look(job: &Job<'_>, host: &dyn Host, leaves_traces: bool, plain: bool, run_id: &str) -> Look {
@@ -151,8 +136,7 @@ fn look(job: &Job<'_>, host: &dyn Host, leaves_traces: bool, plain: bool, run_id
     look.bars &= job.options.trace.is_none();
     let paths = job.lab.paths.clone();
     if leaves_traces && !job.dry_run && plain {
-        let words = format!("resume {}", runs::short_id(&paths, run_id));
-        look.resume = Some(paths.commands().line(&words));
+        look.resume = Some(resume_command(&paths, run_id));
     }
     if leaves_traces {
         let dry_run = job.dry_run;

@@ -1,6 +1,6 @@
 //! The plans of `hl templates promote`, `rollback` and `prune`.
 
-use serde_json::{Map, Value, json};
+use serde_json::json;
 
 use crate::plan::{Plan, Step, StepId};
 
@@ -36,10 +36,7 @@ pub fn plan(change: &Change) -> Plan {
         Change::Prune { name, keep } => ("prune", json!({ "name": name, "keep": keep })),
     };
     let mut step = Step::new(StepId::new("templates", verb), format!("template.{verb}"));
-    step.with = with
-        .as_object()
-        .cloned()
-        .unwrap_or_else(Map::<String, Value>::new);
+    step.with = with.as_object().cloned().unwrap_or_default();
     step.approve = verb == "prune";
     Plan::new(format!("templates {verb}"), vec![step])
 }

@@ -6,14 +6,13 @@ use inquire::{InquireError, Password, PasswordDisplayMode, Text};
 
 use super::approve::Approve;
 use super::dry::{announce, decide};
-use super::run::{options, run};
-use super::session::{Session, usage};
-use crate::action::builtin;
+use super::run::run_plan;
+use super::session::{Session, given, usage};
 use crate::app::access::plan;
-use crate::app::{Job, Origin};
-use crate::diag::{Diagnostic, Exit, Failure, say};
+use crate::base::ticked;
+use crate::diag::{Diagnostic, Exit, Failure, hl};
 use crate::lab::environment::ALIASES;
-use crate::lab::{Environment, Provenance, Var, variables};
+use crate::lab::{Environment, Var, variables};
 use crate::pve::{Endpoint, check_token_id};
 use crate::report::Paint;
 
@@ -44,52 +43,37 @@ pub(super) fn access(session: &Session) -> Result<Exit, Failure> {
     } else {
         require(&env)?;
     }
-    let job = Job {
-        lab: &lab,
-        env: &env,
-        registry: &builtin(),
-        plan: plan(),
-        dry_run: dry.on,
-        journal: true,
-        origin: Origin::default(),
-        options: options(session)?,
-    };
-    let exit = run(session, &job)?.exit;
-    let palette = session.palette();
+    let exit = run_plan(session, &lab, &env, plan(), dry.on, true)?;
     if exit != Exit::Ok {
+<<<<<<< HEAD
         let verb = palette.verb(Paint::Warn, "Not saved");
+=======
+        let verb = session.palette().verb(Paint::Warn, "Not kept");
+>>>>>>> cliroom
         session.say(&format!(
             "{verb} state/proxmox.env: the steps that failed above must succeed first"
         ));
     } else if !dry.on {
         for (_, name) in ALIASES {
-            if let Some(other) = session
-                .caller
-                .process
-                .get(name)
-                .filter(|v| env.get(name) != Some(v.as_str()))
-                && !other.is_empty()
-            {
-                let verb = palette.verb(Paint::Warn, "Warning");
-                session.note(format!(
-                    "{verb} `{name}` in the process environment says something else, and wins: `unset {name}`"
-                ));
+            let other = session.caller.var(name).unwrap_or_default();
+            if !other.is_empty() && env.get(name) != Some(other) {
+                let text = format!(
+                    "`{name}` in the process environment says something else, and wins: `unset {name}`"
+                );
+                session.tell(Paint::Warn, "Warning", text);
             }
         }
-        let next = palette.verb(Paint::Active, "Next");
         if let Some(variable) =
             variables::find("PVE_BUILD_ADDRESS").filter(|variable| env.get(variable.name).is_none())
         {
-            session.note(format!(
-                "{next} add `{}=...` to `.env`: {}, e.g. `{}`",
+            let text = format!(
+                "add `{}=...` to `.env`: {}, e.g. `{}`",
                 variable.name, variable.doc, variable.example
-            ));
+            );
+            session.tell(Paint::Active, "Next", text);
         }
-        session.note(
-            say(format!("{next} "))
-                .hl("l0-runway")
-                .say(" checks the rest"),
-        );
+        let rest = hl("l0-runway").say(" checks the rest");
+        session.tell(Paint::Active, "Next", rest);
     }
     announce(session, &dry);
     Ok(exit)
@@ -97,19 +81,20 @@ pub(super) fn access(session: &Session) -> Result<Exit, Failure> {
 
 /// All that is missing, at once.
 fn require(env: &Environment) -> Result<(), Failure> {
-    let missing: Vec<String> = QUESTIONS
-        .iter()
-        .filter(|(name, _)| env.get(name).is_none())
-        .map(|(name, _)| format!("`{name}`"))
-        .collect();
+    let names = QUESTIONS.iter().map(|(name, _)| *name);
+    let missing: Vec<&str> = names.filter(|name| env.get(name).is_none()).collect();
     if missing.is_empty() {
         return Ok(());
     }
     let is = if missing.len() == 1 { "is" } else { "are" };
+<<<<<<< HEAD
     let message = format!(
         "{} {is} not set, and there is no terminal to ask on",
         missing.join(", ")
     );
+=======
+    let message = format!("{} {is} not set, and nobody can be asked", ticked(missing));
+>>>>>>> cliroom
     let error = Diagnostic::error(message)
         .help("set them in the environment of `hl access`, or run it on a terminal without `--yes` and `--no-input`");
     Err(Failure::new(Exit::NotApproved, error))
@@ -142,9 +127,8 @@ fn ask(env: &Environment, name: &str, question: &str) -> Result<Var, Failure> {
         return Ok(var.clone());
     }
     Ok(Var {
-        value,
-        from: Provenance::Flag,
         secret,
+        ..given(value)
     })
 }
 

@@ -66,18 +66,31 @@ impl Approve {
 ///
 /// # Errors
 /// Nobody said yes (77).
-pub(super) fn approved(session: &Session, question: &str) -> Result<(), Failure> {
+pub(super) fn may_remove(session: &Session, question: &str) -> Result<(), Failure> {
     let approval = Approval {
         question: question.to_owned(),
         ..Approval::default()
     };
-    match Approve::of(session).answer(&approval) {
+    let help = "`--yes` removes them, `--dry-run` lists them";
+    approved(session, &approval, "removed", help)
+}
+
+/// Asks; `done` is what is not done without a yes.
+///
+/// # Errors
+/// Nobody said yes (77).
+pub(super) fn approved(
+    session: &Session,
+    approval: &Approval,
+    done: &str,
+    help: &str,
+) -> Result<(), Failure> {
+    match Approve::of(session).answer(approval) {
         (true, _) => Ok(()),
-        (false, by) => Err(Failure::message(
-            Exit::NotApproved,
-            format!("nothing was removed ({by})"),
-        )
-        .help("`--yes` removes them, `--dry-run` lists them")),
+        (false, by) => {
+            let message = format!("nothing was {done} ({by})");
+            Err(Failure::message(Exit::NotApproved, message).help(help))
+        }
     }
 }
 

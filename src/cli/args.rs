@@ -3,14 +3,16 @@
 use std::ffi::OsString;
 
 use camino::Utf8PathBuf;
+use clap::builder::PossibleValuesParser;
 use clap::{
     Args, Command, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum, ValueHint,
 };
 use clap_complete::ArgValueCandidates;
 
 use super::candidates;
-use super::flags::{Globals, Overlay, given_as_old_set, old_set};
+use super::flags::{Globals, given, old_set};
 use super::site::SiteArgs;
+use crate::site::SCHEMAS;
 
 /// Run a Proxmox VE home lab in layers, and rehearse it before it is real.
 #[derive(Debug, Parser)]
@@ -38,17 +40,17 @@ pub(super) struct Cli {
 }
 
 impl Cli {
-    /// Reads a command line.
-    pub(super) fn read(args: &[OsString]) -> Result<Self, clap::Error> {
-        let matches = Self::complete().try_get_matches_from(args)?;
-        let mut cli = Self::from_arg_matches(&matches)?;
-        let mut old = Vec::new();
-        let mut level = Some(&matches);
-        while let Some(matches) = level {
-            old.extend(given_as_old_set(matches));
-            level = matches.subcommand().map(|(_, matches)| matches);
+    /// Reads a command line. Its flags are laid over those in `front` of it, for
+    /// which the variables were read already.
+    pub(super) fn read(args: &[OsString], front: Option<&Globals>) -> Result<Self, clap::Error> {
+        let mut command = Self::complete();
+        if front.is_some() {
+            command = command.mut_args(|arg| arg.env(None::<&str>));
         }
-        cli.globals.set.splice(0..0, old);
+        let matches = command.try_get_matches_from(args)?;
+        let mut cli = Self::from_arg_matches(&matches)?;
+        cli.globals = front.cloned().unwrap_or_default();
+        cli.globals.lay_over(&given(matches))?;
         Ok(cli)
     }
 
@@ -71,7 +73,11 @@ fn with_old_set(verb: Command) -> Command {
 #[derive(Debug, Subcommand)]
 pub(super) enum Verb {
     /// The lab's recipes by layer (also bare `hl`)
-    List(ListArgs),
+    List {
+        /// Names only, one a line
+        #[arg(long)]
+        names: bool,
+    },
     /// A recipe as it would run: steps, inputs, needs
     Show(ShowArgs),
     /// Every variable and where its value came from; secrets are not shown
@@ -89,13 +95,25 @@ pub(super) enum Verb {
     /// Ask for the node's address and token, check them, and save them
     Access,
     /// Remove what runs generate; history and state that holds resources stay
+<<<<<<< HEAD
     Clean(CleanArgs),
     /// The lab's status: the last run, what is published, the next command
+=======
+    Clean {
+        /// The history of runs, too: run files, logs, reports, what `hl resume` goes on with; asks first
+        #[arg(long)]
+        history: bool,
+    },
+    /// Where the lab stands: the last run, what is published, what to type next
+>>>>>>> cliroom
     Status(StatusArgs),
     /// The runs so far, newest first; one in full, its logs, and removing old ones
     Runs(RunsArgs),
     /// Template and ISO manifests: list, show, promote, rollback, prune
-    Templates(TemplatesArgs),
+    Templates {
+        #[command(subcommand)]
+        verb: Option<TemplatesVerb>,
+    },
     /// The site-config: where it is, what is in it, what it resolves to
     Site(SiteArgs),
     /// A recipe's steps as a graph
@@ -103,26 +121,32 @@ pub(super) enum Verb {
     /// Let the lab of another user run as you; `--list` and `--remove` what you trust
     Trust(TrustArgs),
     /// Make a new lab from the layers inside this binary
-    New(NewArgs),
+    New {
+        /// A directory that does not exist or is empty
+        dir: Utf8PathBuf,
+    },
     /// Serve the Proxmox VE simulator on loopback
     Sim(SimArgs),
     /// Completion script for a shell
-    Completions(CompletionsArgs),
+    Completions {
+        /// The shell: bash, zsh, fish, elvish or powershell
+        #[arg(hide_possible_values = true)]
+        shell: clap_complete::Shell,
+    },
     /// The manual page
     Man,
     /// JSON Schema of a file or stream
-    Schema(SchemaArgs),
+    Schema {
+        /// Of what: layer (layer.toml), hl (hl.toml), event (`--events json`), plan (`hl plan --json`),
+        /// result (`--json` of anything that runs), runs (`hl runs --json`),
+        /// run (`hl runs show --json`), resume (`hl resume --explain --json`), status
+        /// (`hl status --json`), or a file of a site-config: site, secrets, node, host, env, template, preset, posture, spec-posture, spec, manifest
+        #[arg(hide_possible_values = true, value_parser = schemas())]
+        name: String,
+    },
     /// Anything else is a recipe.
     #[command(external_subcommand)]
     Recipe(Vec<String>),
-}
-
-/// `hl list`
-#[derive(Debug, Default, Args)]
-pub(super) struct ListArgs {
-    /// Names only, one a line
-    #[arg(long)]
-    pub names: bool,
 }
 
 /// `hl show`
@@ -148,19 +172,11 @@ pub(super) struct ShowFlags {
     pub variables: bool,
 }
 
-impl Overlay for ShowFlags {
-    fn overlaid(self, later: Self) -> Self {
-        Self {
-            variables: self.variables | later.variables,
-        }
-    }
-}
-
-/// `hl plan`
+/// A verb in front of a recipe.
 #[derive(Debug, Args)]
-pub(super) struct PlanArgs {
+pub(super) struct OfRecipe<F: Args> {
     #[command(flatten)]
-    pub flags: PlanFlags,
+    pub flags: F,
     /// The recipe and its arguments, or `up`
     #[arg(
         trailing_var_arg = true,
@@ -172,20 +188,15 @@ pub(super) struct PlanArgs {
     pub recipe: Vec<String>,
 }
 
+/// `hl plan`
+pub(super) type PlanArgs = OfRecipe<PlanFlags>;
+
 /// Flags of `hl plan`.
 #[derive(Debug, Clone, Copy, Default, Args)]
 pub(super) struct PlanFlags {
     /// Exit with 80 when changes are pending
     #[arg(long)]
     pub exit_code: bool,
-}
-
-impl Overlay for PlanFlags {
-    fn overlaid(self, later: Self) -> Self {
-        Self {
-            exit_code: self.exit_code | later.exit_code,
-        }
-    }
 }
 
 /// `hl up`
@@ -212,7 +223,7 @@ pub(super) struct UpArgs {
 }
 
 /// `hl resume`
-#[derive(Debug, Clone, PartialEq, Eq, Args)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Args)]
 pub(super) struct ResumeArgs {
     /// The run: its id or a piece of it [default: the newest that did not succeed]
     #[arg(value_name = "RUN", add = ArgValueCandidates::new(candidates::runs))]
@@ -269,6 +280,7 @@ pub(super) struct RehearseFlags {
     pub doppler: bool,
 }
 
+<<<<<<< HEAD
 impl Overlay for RehearseFlags {
     fn overlaid(self, later: Self) -> Self {
         Self {
@@ -286,6 +298,8 @@ pub(super) struct CleanArgs {
     pub history: bool,
 }
 
+=======
+>>>>>>> cliroom
 /// `hl status`
 #[derive(Debug, Args)]
 pub(super) struct StatusArgs {
@@ -335,13 +349,6 @@ pub(super) enum RunsVerb {
     },
 }
 
-/// `hl templates`
-#[derive(Debug, Args)]
-pub(super) struct TemplatesArgs {
-    #[command(subcommand)]
-    pub verb: Option<TemplatesVerb>,
-}
-
 /// `hl templates ...`
 #[derive(Debug, Subcommand)]
 pub(super) enum TemplatesVerb {
@@ -379,20 +386,7 @@ pub(super) enum TemplatesVerb {
 }
 
 /// `hl graph`
-#[derive(Debug, Args)]
-pub(super) struct GraphArgs {
-    #[command(flatten)]
-    pub flags: GraphFlags,
-    /// The recipe and its arguments, or `up`
-    #[arg(
-        trailing_var_arg = true,
-        allow_hyphen_values = true,
-        value_name = "RECIPE",
-        required = true,
-        add = ArgValueCandidates::new(candidates::recipes)
-    )]
-    pub recipe: Vec<String>,
-}
+pub(super) type GraphArgs = OfRecipe<GraphFlags>;
 
 /// Flags of `hl graph`.
 #[derive(Debug, Clone, Copy, Default, Args)]
@@ -400,14 +394,6 @@ pub(super) struct GraphFlags {
     /// How to draw it: tree, dot (Graphviz) or mermaid [default: tree]
     #[arg(long, value_enum, hide_possible_values = true)]
     pub format: Option<GraphFormat>,
-}
-
-impl Overlay for GraphFlags {
-    fn overlaid(self, later: Self) -> Self {
-        Self {
-            format: later.format.or(self.format),
-        }
-    }
 }
 
 /// `--format` of `hl graph`
@@ -435,13 +421,6 @@ pub(super) struct TrustArgs {
     pub remove: bool,
 }
 
-/// `hl new`
-#[derive(Debug, Args)]
-pub(super) struct NewArgs {
-    /// A directory that does not exist or is empty
-    pub dir: Utf8PathBuf,
-}
-
 /// `hl sim`
 #[derive(Debug, Args)]
 pub(super) struct SimArgs {
@@ -456,66 +435,10 @@ pub(super) struct SimArgs {
     pub slow: Vec<String>,
 }
 
-/// `hl completions`
-#[derive(Debug, Args)]
-pub(super) struct CompletionsArgs {
-    /// The shell: bash, zsh, fish, elvish or powershell
-    #[arg(hide_possible_values = true)]
-    pub shell: clap_complete::Shell,
-}
-
-/// `hl schema`
-#[derive(Debug, Args)]
-pub(super) struct SchemaArgs {
-    /// Of what: layer (layer.toml), hl (hl.toml), event (`--events json`), plan (`hl plan --json`),
-    /// result (`--json` of anything that runs), runs (`hl runs --json`),
-    /// run (`hl runs show --json`), resume (`hl resume --explain --json`), status
-    /// (`hl status --json`), or a file of a site-config: site, secrets, node, host, env, template, preset, posture, spec-posture, spec, manifest
-    #[arg(hide_possible_values = true)]
-    pub name: SchemaName,
-}
-
 /// What has a schema.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(super) enum SchemaName {
-    /// layer.toml
-    Layer,
-    /// hl.toml
-    Hl,
-    /// One line of `--events json`
-    Event,
-    /// `hl plan --json`
-    Plan,
-    /// `--json` of anything that runs
-    Result,
-    /// `hl runs --json`
-    Runs,
-    /// `hl runs show --json`
-    Run,
-    /// `hl resume --explain --json`
-    Resume,
-    /// `hl status --json`
-    Status,
-    /// site.yaml
-    Site,
-    /// secrets.yaml
-    Secrets,
-    /// nodes/NODE.yaml
-    Node,
-    /// hosts/HOST.yaml
-    Host,
-    /// envs/ENV.yaml
-    Env,
-    /// vms/TEMPLATE.yaml
-    Template,
-    /// vms/presets/PRESET.yaml
-    Preset,
-    /// postures/POSTURE.yaml
-    Posture,
-    /// v2/postures/POSTURE.yaml
-    SpecPosture,
-    /// v2/specs/SPEC.yaml
-    Spec,
-    /// manifests/MANIFEST.yaml
-    Manifest,
+fn schemas() -> PossibleValuesParser {
+    let own = [
+        "layer", "hl", "event", "plan", "result", "runs", "run", "resume", "status",
+    ];
+    PossibleValuesParser::new(own.into_iter().chain(SCHEMAS))
 }

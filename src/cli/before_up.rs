@@ -3,9 +3,9 @@
 
 use inquire::Select;
 
-use super::run::{again, resume_command};
+use super::run::again;
 use super::session::Session;
-use crate::app::{how_it_ended, unfinished_up};
+use crate::app::{how_it_ended, resume_command, unfinished_up};
 use crate::diag::{Exit, Failure};
 use crate::lab::Lab;
 
@@ -30,9 +30,11 @@ pub(super) fn before_up(session: &Session, lab: &Lab, fresh: bool) -> Result<Sta
     if fresh {
         return Ok(Start::Fresh(Some(id)));
     }
-    let resume = resume_command(session, &lab.paths, &id);
+    let resume = resume_command(&lab.paths, &id);
     let anew = format!("{} --fresh", again(session));
+    let what = format!("run {id} (`{}`) {}", run.header.recipe, how_it_ended(&run));
     if session.globals.no_input || !Session::interactive() {
+<<<<<<< HEAD
         return Err(Failure::message(
             Exit::NotApproved,
             format!("run {id} (`{}`) {}", run.header.recipe, how_it_ended(&run)),
@@ -46,6 +48,15 @@ pub(super) fn before_up(session: &Session, lab: &Lab, fresh: bool) -> Result<Sta
     let start = format!("start again, archive it as cancelled (`{anew}`)");
     let question = format!("run {id} (`{}`) {}:", run.header.recipe, how_it_ended(&run));
     match Select::new(&question, vec![go_on.clone(), start]).prompt() {
+=======
+        return Err(Failure::message(Exit::NotApproved, what)
+            .help(format!("`{resume}` goes on with it"))
+            .help(format!("`{anew}` archives it as cancelled and starts anew")));
+    }
+    let go_on = format!("go on with it (`{resume}`)");
+    let start = format!("start anew, archive it as cancelled (`{anew}`)");
+    match Select::new(&format!("{what}:"), vec![go_on.clone(), start]).prompt() {
+>>>>>>> cliroom
         Ok(answer) if answer == go_on => Ok(Start::Resume(id)),
         Ok(_) => Ok(Start::Fresh(Some(id))),
         Err(_) => Err(Failure::message(

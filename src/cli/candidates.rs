@@ -6,11 +6,13 @@ use clap_complete::CompletionCandidate;
 use super::flags::Globals;
 use super::session::Session;
 use crate::lab::Lab;
+use crate::layers::ListedLayer;
 use crate::runs as journal;
 use crate::site::{Kind, Tree};
 use crate::templates as store;
 
-fn session() -> Option<Session> {
+/// The session of a shell that asks.
+pub(super) fn session() -> Option<Session> {
     Session::new(Globals::default(), Vec::new()).ok()
 }
 
@@ -54,20 +56,21 @@ pub(super) fn templates() -> Vec<CompletionCandidate> {
     plain(lab().map(|lab| store::templates(&lab.paths)))
 }
 
+fn listed() -> impl Iterator<Item = ListedLayer> {
+    let book = session().and_then(|session| session.book().ok());
+    book.map(|book| book.list()).unwrap_or_default().into_iter()
+}
+
 /// Layers, by their ids.
 pub(super) fn layers() -> Vec<CompletionCandidate> {
-    let book = session().and_then(|session| session.book().ok());
-    let layers = book.map(|book| book.list()).unwrap_or_default().into_iter();
     let candidates =
-        layers.map(|layer| CompletionCandidate::new(layer.id).help(Some(layer.name.into())));
+        listed().map(|layer| CompletionCandidate::new(layer.id).help(Some(layer.name.into())));
     candidates.collect()
 }
 
 /// Recipes, and `up`.
 pub(super) fn recipes() -> Vec<CompletionCandidate> {
-    let book = session().and_then(|session| session.book().ok());
-    let layers = book.map(|book| book.list()).unwrap_or_default().into_iter();
-    let recipes = layers.flat_map(|layer| layer.recipes);
+    let recipes = listed().flat_map(|layer| layer.recipes);
     let candidates =
         recipes.map(|recipe| CompletionCandidate::new(recipe.name).help(Some(recipe.doc.into())));
     let up = CompletionCandidate::new("up").help(Some("Run the layers in order".into()));

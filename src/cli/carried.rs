@@ -6,9 +6,9 @@ use std::fs;
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::reports::append;
-use super::session::Session;
+use super::session::{Session, given};
 use crate::diag::Failure;
-use crate::lab::{self, Environment, Lab, Provenance, Var};
+use crate::lab::{self, Environment, Lab};
 
 /// Names the file that a step of GitHub Actions is summarised in.
 const SUMMARY: &str = "GITHUB_STEP_SUMMARY";
@@ -25,19 +25,10 @@ impl Carried {
     pub(super) fn new(session: &Session, lab: &Lab, env: &mut Environment) -> Self {
         let out = lab.paths.rehearsal().out().to_owned();
         let junit = session.globals.junit.as_ref();
-        let summary = session
-            .caller
-            .process
-            .get(SUMMARY)
-            .filter(|path| !path.is_empty());
-        let summary = summary.map(|path| (out.join("summary.md"), path.clone()));
+        let summary = session.caller.var(SUMMARY).filter(|path| !path.is_empty());
+        let summary = summary.map(|path| (out.join("summary.md"), path.to_owned()));
         if let Some((inside, _)) = &summary {
-            let var = Var {
-                value: inside.to_string(),
-                from: Provenance::Flag,
-                secret: false,
-            };
-            env.set(SUMMARY, var);
+            env.set(SUMMARY, given(inside));
         }
         let carried = Self {
             junit: junit.map(|path| (out.join("junit.xml"), session.caller.cwd.join(path))),

@@ -1,17 +1,13 @@
 //! `hl clean`: back to a fresh checkout, without what is real or secret.
 
-use std::fmt::Write as _;
-
 use serde_json::json;
 
-use super::approve::approved;
-use super::args::CleanArgs;
+use super::approve::may_remove;
 use super::dry::{announce, decide};
-use super::run::{options, run};
+use super::run::run_plan;
 use super::session::{Session, usage};
-use super::size::size;
-use crate::action::builtin;
-use crate::app::{Job, Origin};
+use crate::action::clean::bytes;
+use crate::base::Lines;
 use crate::diag::{Exit, Failure, hl};
 use crate::lab::{Environment, Lock};
 use crate::layers::clean::{Clean, plan, scan};
@@ -19,7 +15,8 @@ use crate::plan::sanitize;
 use crate::rehearse;
 use crate::report::{Document, Paint};
 
-pub(super) fn clean(session: &Session, args: CleanArgs) -> Result<Exit, Failure> {
+/// With `history` that of runs goes too.
+pub(super) fn clean(session: &Session, history: bool) -> Result<Exit, Failure> {
     if session.rehearsing() {
         // Its paths are the live lab's, which a rehearsal must not touch.
         return Err(usage("`clean` cannot be rehearsed")
@@ -41,7 +38,7 @@ pub(super) fn clean(session: &Session, args: CleanArgs) -> Result<Exit, Failure>
     }
     // A broken layer file must not keep anyone from cleaning up.
     let book = session.book().ok();
-    let found = scan(&lab, book.as_deref(), args.history)?;
+    let found = scan(&lab, book.as_deref(), history)?;
     if dry.on {
         show(session, &found)?;
         announce(session, &dry);
@@ -56,34 +53,22 @@ pub(super) fn clean(session: &Session, args: CleanArgs) -> Result<Exit, Failure>
     } else {
         if found.takes_history(&lab) {
             let total: u64 = found.remove.iter().map(|removal| removal.size).sum();
-            approved(
+            may_remove(
                 session,
                 &format!(
                     "remove the history of runs as well ({} in all)?",
-                    size(total)
+                    bytes(total)
                 ),
             )?;
         }
-        let job = Job {
-            lab: &lab,
-            env: &Environment::default(),
-            registry: &builtin(),
-            plan: plan(&found),
-            dry_run: false,
-            journal: false,
-            origin: Origin::default(),
-            options: options(session)?,
-        };
-        run(session, &job)?.exit
+        let env = Environment::default();
+        run_plan(session, &lab, &env, plan(&found), false, false)?
     };
     for kept in found.keep.iter().filter(|kept| kept.help.is_some()) {
         let help = kept.help.as_deref().unwrap_or_default();
-        session.note(format!(
-            "{} {}: {}; `{help}`",
-            session.palette().verb(Paint::Warn, "Kept"),
-            sanitize(kept.path.as_str()),
-            kept.reason
-        ));
+        let path = sanitize(kept.path.as_str());
+        let text = format!("{path}: {}; `{help}`", kept.reason);
+        session.tell(Paint::Warn, "Kept", text);
     }
     Ok(exit)
 }
@@ -97,38 +82,24 @@ fn show(session: &Session, found: &Clean) -> Result<(), Failure> {
     }
     let palette = session.data_palette();
     let mut out = String::new();
-    // Writing to a String cannot fail.
     for removal in &found.remove {
-        writeln!(
-            out,
-            "{} {:>9}  {}",
-            palette.verb(Paint::Bad, "would remove"),
-            size(removal.size),
-            sanitize(removal.path.as_str())
-        )
-        .unwrap_or_default();
+        let verb = palette.verb(Paint::Bad, "would remove");
+        let path = sanitize(removal.path.as_str());
+        out.line(format_args!("{verb} {:>9}  {path}", bytes(removal.size)));
     }
     for kept in &found.keep {
-        let help = kept
-            .help
-            .as_ref()
-            .map(|help| format!("; `{help}`"))
-            .unwrap_or_default();
-        writeln!(
-            out,
-            "{} {:>9}  {}  {}",
-            palette.verb(Paint::Good, "keep"),
-            "",
-            sanitize(kept.path.as_str()),
-            palette.paint(Paint::Dim, format_args!("# {}{help}", kept.reason))
-        )
-        .unwrap_or_default();
+        let help = kept.help.as_ref();
+        let help = help.map_or_else(String::new, |help| format!("; `{help}`"));
+        let verb = palette.verb(Paint::Good, "keep");
+        let path = sanitize(kept.path.as_str());
+        let about = palette.paint(Paint::Dim, format_args!("# {}{help}", kept.reason));
+        out.line(format_args!("{verb} {:>9}  {path}  {about}", ""));
     }
     let total: u64 = found.remove.iter().map(|removal| removal.size).sum();
     session.data(&out)?;
     session.note(format!(
         "{} would be freed, nothing was removed",
-        size(total)
+        bytes(total)
     ));
     Ok(())
 }

@@ -2,16 +2,15 @@
 
 use std::ffi::OsString;
 
-use clap::{Arg, ArgAction, Command, CommandFactory};
+use clap::{Command, CommandFactory};
 use clap_complete::env::Shells;
-use clap_complete::{ArgValueCandidates, CompleteEnv};
+use clap_complete::{CompleteEnv, Shell};
 
-use super::args::{Cli, CompletionsArgs};
+use super::args::Cli;
 use super::candidates;
-use super::flags::Globals;
+use super::help;
 use super::session::Session;
 use crate::diag::{Exit, Failure};
-use crate::layers::ListedRecipe;
 
 /// Set by a shell's completion script when it asks.
 const ASKS: &str = "COMPLETE";
@@ -29,13 +28,13 @@ pub(super) fn answer(args: &[OsString]) -> bool {
 }
 
 /// `hl completions SHELL`: the script that makes a shell ask.
-pub(super) fn completions(session: &Session, args: &CompletionsArgs) -> Result<(), Failure> {
+pub(super) fn completions(session: &Session, shell: Shell) -> Result<(), Failure> {
     let mut script = Vec::new();
     let shells = Shells::builtins();
-    let shell = shells.completer(&args.shell.to_string()).ok_or_else(|| {
-        Failure::message(Exit::Bug, format!("no completion for `{}`", args.shell))
-    })?;
-    shell
+    let completer = shells
+        .completer(&shell.to_string())
+        .ok_or_else(|| Failure::message(Exit::Bug, format!("no completion for `{shell}`")))?;
+    completer
         .write_registration(ASKS, "hl", "hl", "hl", &mut script)
         .map_err(|error| {
             Failure::message(
@@ -49,43 +48,16 @@ pub(super) fn completions(session: &Session, args: &CompletionsArgs) -> Result<(
 /// The whole command line, with the recipes of the lab around us as verbs.
 pub(super) fn command() -> Command {
     let mut command = Cli::command();
-    let Ok(session) = Session::new(Globals::default(), Vec::new()) else {
-        return command;
-    };
-    let Ok(book) = session.book() else {
+    let read = |session: Session| Some((session.lab().ok()?, session.book().ok()?));
+    let Some((lab, book)) = candidates::session().and_then(read) else {
         return command;
     };
     for layer in book.list() {
         for recipe in &layer.recipes {
             if command.find_subcommand(&recipe.name).is_none() {
-                command = command.subcommand(verb(recipe));
+                command = command.subcommand(help::command(recipe, &lab.config.lab));
             }
         }
     }
     command
-}
-
-fn verb(recipe: &ListedRecipe) -> Command {
-    let args = recipe.params.iter().map(|param| {
-        let arg = Arg::new(param.name.clone()).help(param.doc.clone());
-        let arg = match param.name.as_str() {
-            "env" => arg.add(ArgValueCandidates::new(candidates::environments)),
-            "node" => arg.add(ArgValueCandidates::new(candidates::nodes)),
-            "template" => arg.add(ArgValueCandidates::new(candidates::templates)),
-            _ => arg,
-        };
-        let arg = match (param.option, param.kind) {
-            (true, "bool") => arg.long(param.name.clone()).action(ArgAction::SetTrue),
-            (true, _) => arg.long(param.name.clone()),
-            (false, _) => arg,
-        };
-        if param.values.is_empty() {
-            arg
-        } else {
-            arg.value_parser(param.values.clone())
-        }
-    });
-    Command::new(recipe.name.clone())
-        .about(recipe.doc.clone())
-        .args(args)
 }

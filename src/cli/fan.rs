@@ -1,9 +1,8 @@
 //! What the command line listens with, beside the journal: the JSON stream, the
 //! terminal.
 
-use std::io::Write;
-
 use super::echo::Unechoed;
+use super::session::write_data;
 use crate::base::json;
 use crate::diag::{Exit, Failure};
 use crate::plan::{Event, EventKind, Listener};
@@ -38,13 +37,5 @@ fn write_line(event: &Event) -> Result<(), Failure> {
     let text = json::line(event).map_err(|error| {
         Failure::message(Exit::Bug, format!("cannot write an event as JSON: {error}"))
     })?;
-    let mut out = std::io::stdout().lock();
-    match writeln!(out, "{text}").and_then(|()| out.flush()) {
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(Failure::message(
-            Exit::CannotWrite,
-            format!("cannot write to standard output: {error}"),
-        )),
-        // A reader that went away does not stop a run.
-        _ => Ok(()),
-    }
+    write_data(&text)
 }

@@ -2,73 +2,59 @@
 
 use camino::Utf8PathBuf;
 use clap::builder::BoolishValueParser;
-use clap::{Arg, ArgAction, ArgMatches, Args, ValueEnum};
+use clap::parser::ValueSource;
+use clap::{Arg, ArgAction, ArgMatches, Args, FromArgMatches, ValueEnum};
 
 use crate::lab::timeouts::parse_duration;
-
-/// Flags that may stand before a recipe's name and behind it.
-pub(super) trait Overlay {
-    /// These, with later ones laid over them.
-    #[must_use]
-    fn overlaid(self, later: Self) -> Self;
-}
-
-/// A verb without flags of its own.
-impl Overlay for () {
-    fn overlaid(self, (): Self) -> Self {}
-}
 
 /// Flags that every verb and every recipe takes.
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Flags everywhere")]
+#[command(mut_args(|arg| arg.global(true).hide_env(true).hide_possible_values(true)))]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub(super) struct Globals {
     /// The lab: a directory with hl.toml [default: found upward from here]
-    #[arg(
-        long,
-        global = true,
-        value_name = "DIR",
-        env = "HL_LAB",
-        hide_env = true
-    )]
+    #[arg(long, value_name = "DIR", env = "HL_LAB")]
     pub lab: Option<Utf8PathBuf>,
     /// Change nothing: validate, read, and show what would happen
-    #[arg(short = 'n', long, global = true, env = "HL_DRY_RUN", hide_env = true, value_parser = BoolishValueParser::new(), action = ArgAction::SetTrue)]
+    #[arg(short = 'n', long, env = "HL_DRY_RUN", value_parser = BoolishValueParser::new(), action = ArgAction::SetTrue)]
     pub dry_run: bool,
     /// Answer yes to every approval
-    #[arg(short, long, global = true, env = "HL_YES", hide_env = true, value_parser = BoolishValueParser::new(), action = ArgAction::SetTrue)]
+    #[arg(short, long, env = "HL_YES", value_parser = BoolishValueParser::new(), action = ArgAction::SetTrue)]
     pub yes: bool,
     /// Never ask: what needs an answer ends with exit code 77
-    #[arg(long, global = true, env = "HL_NO_INPUT", hide_env = true, value_parser = BoolishValueParser::new(), action = ArgAction::SetTrue)]
+    #[arg(long, env = "HL_NO_INPUT", value_parser = BoolishValueParser::new(), action = ArgAction::SetTrue)]
     pub no_input: bool,
     /// How many steps may run at once [default: 4]
-    #[arg(short, long, global = true, value_name = "N", env = "HL_JOBS", hide_env = true, value_parser = jobs)]
+    #[arg(short, long, value_name = "N", env = "HL_JOBS", value_parser = jobs)]
     pub jobs: Option<u16>,
+<<<<<<< HEAD
     /// After a failure, continue with the steps that do not depend on it
     #[arg(short, long, global = true, env = "HL_KEEP_GOING", hide_env = true, value_parser = BoolishValueParser::new(), action = ArgAction::SetTrue)]
     pub keep_going: bool,
     /// Interrupt the processes of a killed run, instead of waiting for them
     #[arg(long, global = true, env = "HL_INTERRUPT", hide_env = true, value_parser = BoolishValueParser::new(), action = ArgAction::SetTrue)]
+=======
+    /// After a failure, go on with what does not depend on it
+    #[arg(short, long, env = "HL_KEEP_GOING", value_parser = BoolishValueParser::new(), action = ArgAction::SetTrue)]
+    pub keep_going: bool,
+    /// Interrupt what a killed run left behind once, instead of waiting for it
+    #[arg(long, env = "HL_INTERRUPT", value_parser = BoolishValueParser::new(), action = ArgAction::SetTrue)]
+>>>>>>> cliroom
     pub interrupt: bool,
     /// Limit for every step instead of its own, e.g. 90s, 30m
-    #[arg(long, global = true, value_name = "TIME", env = "HL_TIMEOUT", hide_env = true, value_parser = time)]
+    #[arg(long, value_name = "TIME", env = "HL_TIMEOUT", value_parser = time)]
     pub timeout: Option<String>,
     /// Limit for the whole run, e.g. 45m, 2h: then nothing new starts, and what runs is interrupted as by Ctrl-C
-    #[arg(long, global = true, value_name = "TIME", env = "HL_RUN_TIMEOUT", hide_env = true, value_parser = time)]
+    #[arg(long, value_name = "TIME", env = "HL_RUN_TIMEOUT", value_parser = time)]
     pub run_timeout: Option<String>,
     /// One JSON document on stdout instead of text
-    #[arg(long, global = true, env = "HL_JSON", hide_env = true, value_parser = BoolishValueParser::new(), action = ArgAction::SetTrue)]
+    #[arg(long, env = "HL_JSON", value_parser = BoolishValueParser::new(), action = ArgAction::SetTrue)]
     pub json: bool,
     /// Every event as a line on stdout while it happens: json (`hl schema event`)
-    #[arg(
-        long,
-        global = true,
-        value_name = "FORMAT",
-        env = "HL_EVENTS",
-        hide_env = true,
-        hide_possible_values = true
-    )]
+    #[arg(long, value_name = "FORMAT", env = "HL_EVENTS")]
     pub events: Option<EventsFormat>,
+<<<<<<< HEAD
     /// Write a JUnit report of the run, also when it fails or cannot start
     #[arg(
         long,
@@ -77,59 +63,50 @@ pub(super) struct Globals {
         env = "HL_JUNIT",
         hide_env = true
     )]
+=======
+    /// A JUnit file of the run, for CI systems; written however the run ends
+    #[arg(long, value_name = "FILE", env = "HL_JUNIT")]
+>>>>>>> cliroom
     pub junit: Option<Utf8PathBuf>,
     /// What to show of the tools' own output: auto, live, prefix, group or quiet
-    #[arg(
-        long,
-        global = true,
-        value_name = "MODE",
-        env = "HL_OUTPUT",
-        hide_env = true,
-        hide_possible_values = true
-    )]
+    #[arg(long, value_name = "MODE", env = "HL_OUTPUT")]
     pub output: Option<OutputMode>,
     /// When to use colours: auto, always or never
-    #[arg(
-        long,
-        global = true,
-        value_name = "WHEN",
-        env = "HL_COLOR",
-        hide_env = true,
-        hide_possible_values = true
-    )]
+    #[arg(long, value_name = "WHEN", env = "HL_COLOR")]
     pub color: Option<ColorWhen>,
     /// Only errors, and the data that was asked for
-    #[arg(short, long, global = true, env = "HL_QUIET", hide_env = true, value_parser = BoolishValueParser::new(), action = ArgAction::SetTrue)]
+    #[arg(short, long, env = "HL_QUIET", value_parser = BoolishValueParser::new(), action = ArgAction::SetTrue)]
     pub quiet: bool,
     /// Show the tools' output as it comes, each line behind its step's name; -vv traces steps, children and API requests
-    #[arg(short, long, global = true, action = ArgAction::Count, env = "HL_VERBOSE", hide_env = true)]
+    #[arg(short, long, action = ArgAction::Count, env = "HL_VERBOSE")]
     pub verbose: u8,
     /// Set a variable, stronger than every other source; several: --set A=1 --set B=2
-    #[arg(long = "set", global = true, value_name = "KEY=VALUE", value_parser = pair)]
+    #[arg(long = "set", value_name = "KEY=VALUE", value_parser = pair)]
     pub set: Vec<(String, String)>,
 }
 
-impl Overlay for Globals {
-    fn overlaid(mut self, later: Self) -> Self {
-        self.lab = later.lab.or(self.lab);
-        self.dry_run |= later.dry_run;
-        self.yes |= later.yes;
-        self.no_input |= later.no_input;
-        self.jobs = later.jobs.or(self.jobs);
-        self.keep_going |= later.keep_going;
-        self.interrupt |= later.interrupt;
-        self.timeout = later.timeout.or(self.timeout);
-        self.run_timeout = later.run_timeout.or(self.run_timeout);
-        self.json |= later.json;
-        self.events = later.events.or(self.events);
-        self.junit = later.junit.or(self.junit);
-        self.output = later.output.or(self.output);
-        self.color = later.color.or(self.color);
-        self.quiet |= later.quiet;
-        self.verbose = self.verbose.max(later.verbose);
-        self.set.extend(later.set);
-        self
+impl Globals {
+    /// Lays flags that were [`given`] over these.
+    pub(super) fn lay_over(&mut self, given: &ArgMatches) -> Result<(), clap::Error> {
+        let (set, verbose) = (std::mem::take(&mut self.set), self.verbose);
+        self.update_from_arg_matches(given)?;
+        self.verbose = self.verbose.max(verbose);
+        let before = set.into_iter().chain(given_as_old_set(given));
+        self.set.splice(0..0, before);
+        Ok(())
     }
+}
+
+/// Matches without defaults: laid over other flags they change only what was
+/// given.
+pub(super) fn given(mut matches: ArgMatches) -> ArgMatches {
+    let ids: Vec<String> = matches.ids().map(ToString::to_string).collect();
+    for id in ids {
+        if matches.value_source(&id) == Some(ValueSource::DefaultValue) {
+            matches.try_clear_id(&id).ok();
+        }
+    }
+    matches
 }
 
 /// The id of [`old_set`].
@@ -146,10 +123,16 @@ pub(super) fn old_set() -> Arg {
         .value_parser(pair)
 }
 
-/// What was given as [`old_set`].
-pub(super) fn given_as_old_set(matches: &ArgMatches) -> Vec<(String, String)> {
-    let all = matches.try_get_many::<(String, String)>(OLD_SET);
-    all.ok().flatten().into_iter().flatten().cloned().collect()
+/// What was given as [`old_set`], at every depth.
+fn given_as_old_set(matches: &ArgMatches) -> Vec<(String, String)> {
+    let mut all = Vec::new();
+    let mut level = Some(matches);
+    while let Some(matches) = level {
+        let given = matches.try_get_many::<(String, String)>(OLD_SET);
+        all.extend(given.ok().flatten().into_iter().flatten().cloned());
+        level = matches.subcommand().map(|(_, matches)| matches);
+    }
+    all
 }
 
 /// `KEY=VALUE`

@@ -2,7 +2,6 @@
 //! made, what helps is offered, and it runs once more.
 
 use super::dry::announce;
-use super::flags::Globals;
 use super::reconcile::offer;
 use super::run::{options, run};
 use super::session::Session;
@@ -57,23 +56,18 @@ fn job<'a>(
 
 /// Runs the recipe that was chosen.
 fn help(session: &Session, request: RecipeRequest) -> Result<Ended, Failure> {
-    let mut own = session.with(Globals::default());
+    let mut own = session.clone();
     own.command = [std::slice::from_ref(&request.name), &request.args].concat();
     let request = RunRequest::Recipe(request);
     let loaded = own.load(true)?;
     let plan = loaded.plan(&request)?;
-    let origin = Origin {
-        options: loaded.options(&request),
-        request: Some(request),
-        ..Origin::default()
-    };
+    let origin = loaded.origin(request);
     run(&own, &job(&own, &loaded, plan, false, origin)?)
 }
 
 fn warn_of_insecure_tls(session: &Session, loaded: &LoadedLab, plan: &Plan) {
     let insecure = loaded.env.get("PVE_TLS_INSECURE") == Some("1");
     if insecure && !reads_only(plan, &loaded.registry) {
-        let verb = session.palette().verb(Paint::Warn, "Warning");
-        session.note(say(format!("{verb} `PVE_TLS_INSECURE=1`: any host that answers at `PVE_ACCESS_HOST` gets the token; pin the certificate instead, ")).hl("l0-runway").say(" says how"));
+        session.tell(Paint::Warn, "Warning", say("`PVE_TLS_INSECURE=1`: any host that answers at `PVE_ACCESS_HOST` gets the token; pin the certificate instead, ").hl("l0-runway").say(" says how"));
     }
 }

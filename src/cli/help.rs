@@ -1,63 +1,71 @@
-//! `hl RECIPE --help`: what a recipe takes.
+//! What a recipe takes, as clap has it: for `hl RECIPE --help`, and for completion.
 
+use clap::{Arg, ArgAction, Command};
+use clap_complete::ArgValueCandidates;
 use serde_json::Value;
 
+use super::candidates;
 use crate::lab::LabSettings;
 use crate::layers::{ListedParam, ListedRecipe};
-use crate::plan::{sanitize, wrap};
+use crate::plan::sanitize;
 
-/// The help of a recipe of the lab, in lines of `width` columns.
-pub(super) fn help(recipe: &ListedRecipe, lab: &LabSettings, width: Option<usize>) -> String {
-    let mut lines = Vec::new();
-    if !recipe.doc.is_empty() {
-        lines.extend([recipe.doc.clone(), String::new()]);
-    }
-    lines.extend([format!("Usage: hl {}", recipe.usage), String::new()]);
-    let names: Vec<String> = recipe.params.iter().map(typed).collect();
-    let column = names.iter().map(String::len).max().unwrap_or(0);
-    for (param, name) in recipe.params.iter().zip(&names) {
-        let about = format!("{}{}", param.doc, values(param, lab));
-        let about = wrap(&sanitize(&about), column + 4, column + 4, width);
-        lines.push(format!("  {name:column$}  {about}").trim_end().to_owned());
-    }
-    if !recipe.params.is_empty() {
-        lines.push(String::new());
-    }
+/// A recipe as a verb of `hl`.
+pub(super) fn command(recipe: &ListedRecipe, lab: &LabSettings) -> Command {
     let more = format!(
         "`hl show {0}` shows its steps, `hl plan {0}` what they would change, `hl --help` the flags of every recipe.",
         recipe.name
     );
-    lines.push(wrap(&more, 0, 0, width));
-    sanitize_lines(&lines)
+    // Behind an argument that may be left out, all may be.
+    let mut required = true;
+    let args = recipe.params.iter().map(|param| {
+        let arg = arg(param, lab);
+        required &= param.required || param.option;
+        arg.required(required && !param.option)
+    });
+    Command::new(recipe.name.clone())
+        .about(sanitize(&recipe.doc))
+        .override_usage(sanitize(&format!("hl {}", recipe.usage)))
+        .after_help(more)
+        .args(args)
 }
 
-/// `ENV`, `--node NODE`, `--check`
-fn typed(param: &ListedParam) -> String {
+/// `ENV`, `--node <NODE>`, `--check`
+fn arg(param: &ListedParam, lab: &LabSettings) -> Arg {
     let name = param.name.to_uppercase();
-    let flag = format!("--{}", param.name.replace('_', "-"));
-    match (param.option, param.kind) {
-        (false, _) => name,
-        (true, "bool") => flag,
-        (true, _) => format!("{flag} {name}"),
+    let long = param.name.replace('_', "-");
+    let arg = match (param.option, param.kind) {
+        (false, _) => Arg::new(name),
+        (true, "bool") => Arg::new(param.name.clone())
+            .long(long)
+            .action(ArgAction::SetTrue),
+        (true, _) => Arg::new(param.name.clone()).long(long).value_name(name),
+    };
+    let arg = arg.help(sanitize(&format!("{}{}", param.doc, default(param, lab))));
+    let arg = match param.name.as_str() {
+        "env" => arg.add(ArgValueCandidates::new(candidates::environments)),
+        "node" => arg.add(ArgValueCandidates::new(candidates::nodes)),
+        "template" => arg.add(ArgValueCandidates::new(candidates::templates)),
+        _ => arg,
+    };
+    if param.values.is_empty() {
+        arg
+    } else {
+        arg.value_parser(param.values.clone())
     }
 }
 
-/// What may be given, and what is taken otherwise.
-fn values(param: &ListedParam, lab: &LabSettings) -> String {
-    let mut out = String::new();
-    if !param.values.is_empty() {
-        out = format!(" [{}]", param.values.join(", "));
-    }
+/// What is taken when it is not given.
+fn default(param: &ListedParam, lab: &LabSettings) -> String {
     let default = match &param.default {
         Some(Value::String(text)) if param.kind == "bool" && text == "false" => String::new(),
         Some(Value::String(text)) => expression(text, lab).to_owned(),
         Some(Value::Bool(false) | Value::Null) | None => String::new(),
         Some(value) => value.to_string(),
     };
-    if !default.is_empty() {
-        out = format!("{out} [default: {default}]");
+    if default.is_empty() {
+        return default;
     }
-    out
+    format!(" [default: {default}]")
 }
 
 /// `{{ var.PVE_NODE }}` is `PVE_NODE`, `{{ lab.env }}` what `hl.toml` says.
@@ -71,15 +79,6 @@ fn expression<'a>(text: &'a str, lab: &'a LabSettings) -> &'a str {
         "lab.name" => &lab.name,
         _ => inner.strip_prefix("var.").unwrap_or(inner),
     }
-}
-
-fn sanitize_lines(lines: &[String]) -> String {
-    let lines: Vec<String> = lines
-        .iter()
-        .flat_map(|text| text.split('\n'))
-        .map(sanitize)
-        .collect();
-    lines.join("\n")
 }
 
 #[cfg(test)]
@@ -99,14 +98,15 @@ mod tests {
     }
 
     #[test]
-    fn parameters_are_aligned_with_their_defaults() {
+    fn parameters_are_shown_with_their_defaults_and_values() {
         let mut mode = param("mode", "string", true, Some("fast".into()));
         mode.values = vec!["fast".to_owned(), "safe".to_owned()];
         let recipe = ListedRecipe {
             name: "l9-go".to_owned(),
-            doc: "Go".to_owned(),
-            usage: "l9-go ENV [--node NODE]".to_owned(),
+            doc: "Go\u{1b}[31m".to_owned(),
+            usage: "l9-go WHAT [ENV] [--node NODE]".to_owned(),
             params: vec![
+                param("what", "string", false, None),
                 param("env", "string", false, Some("{{ lab.env }}".into())),
                 param("node", "string", true, Some("{{ var.PVE_NODE }}".into())),
                 param("dry_cut", "bool", true, Some("false".into())),
@@ -118,6 +118,7 @@ mod tests {
             env: "stage".to_owned(),
             ..LabSettings::default()
         };
+<<<<<<< HEAD
         insta::assert_snapshot!(help(&recipe, &lab, None), @r"
         Go
 
@@ -130,5 +131,22 @@ mod tests {
 
         `hl show l9-go` shows its steps, `hl plan l9-go` what they would change, `hl --help` the flags of every recipe.
         ");
+=======
+        let mut command = command(&recipe, &lab).term_width(200);
+        let page = command.render_help().to_string();
+        let lines: Vec<&str> = page.lines().map(str::trim).collect();
+        for line in [
+            "Go",
+            "Usage: hl l9-go WHAT [ENV] [--node NODE]",
+            "<WHAT>  the what",
+            "[ENV]   the env [default: stage]",
+            "--node <NODE>  the node [default: PVE_NODE]",
+            "--dry-cut      the dry_cut",
+            "--mode <MODE>  the mode [default: fast] [possible values: fast, safe]",
+        ] {
+            assert!(lines.contains(&line), "{line}: {page}");
+        }
+        assert!(page.contains("`hl plan l9-go`"), "{page}");
+>>>>>>> cliroom
     }
 }

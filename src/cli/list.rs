@@ -1,23 +1,22 @@
 //! `hl list`: what can be run here.
 
-use std::fmt::Write as _;
-
 use serde_json::json;
 
-use super::args::ListArgs;
 use super::session::Session;
+use crate::base::Lines;
 use crate::diag::Failure;
 use crate::layers::{ListedLayer, ListedRecipe};
 use crate::plan::{sanitize, wrap};
 use crate::report::{Paint, Palette};
 
-pub(super) fn list(session: &Session, args: &ListArgs) -> Result<(), Failure> {
+/// With `names` nothing but the names.
+pub(super) fn list(session: &Session, names: bool) -> Result<(), Failure> {
     let book = session.book()?;
     let layers = book.list();
     if session.globals.json {
         return session.json(&json!({ "schema": "hl.list/1", "layers": layers }));
     }
-    if args.names {
+    if names {
         let names: Vec<_> = layers
             .iter()
             .flat_map(|layer| &layer.recipes)
@@ -55,29 +54,16 @@ fn text(palette: Palette, width: Option<usize>, layers: &[ListedLayer]) -> Strin
     let mut out = String::new();
     for layer in layers.iter().filter(|layer| !layer.recipes.is_empty()) {
         let title = format!("{} {}", layer.id.to_uppercase(), layer.name);
-        // Writing to a String cannot fail.
-        writeln!(
-            out,
-            "{}  {}",
-            palette.paint(Paint::Bold, sanitize(&title)),
-            palette.paint(
-                Paint::Dim,
-                wrap(&sanitize(&layer.doc), title.chars().count() + 2, 4, width)
-            )
-        )
-        .unwrap_or_default();
+        let doc = wrap(&sanitize(&layer.doc), title.chars().count() + 2, 4, width);
+        let doc = palette.paint(Paint::Dim, doc);
+        out.line(palette.paint(Paint::Bold, sanitize(&title)) + "  " + &doc);
         for recipe in &layer.recipes {
             let usage = sanitize(&short(recipe));
             row(&mut out, &usage, column, &recipe.doc, palette, width);
         }
     }
-    let title = palette.paint(Paint::Bold, "Verbs");
-    writeln!(
-        out,
-        "{title}  {}",
-        palette.paint(Paint::Dim, "`hl --help` has all")
-    )
-    .unwrap_or_default();
+    let all = palette.paint(Paint::Dim, "`hl --help` has all");
+    out.line(palette.paint(Paint::Bold, "Verbs") + "  " + &all);
     for (command, about) in FIRST {
         row(&mut out, command, column, about, palette, width);
     }
@@ -107,7 +93,7 @@ fn row(
         );
         format!("{:pad$} {}", "", palette.paint(Paint::Active, doc))
     };
-    writeln!(out, "    {usage}{doc}").unwrap_or_default();
+    out.line(format_args!("    {usage}{doc}"));
 }
 
 /// `l2-apply [ENV] [OPTIONS]`: what must be typed; `hl RECIPE --help` has the rest.

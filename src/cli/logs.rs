@@ -1,7 +1,6 @@
 //! `hl runs logs`: what the tools of a run said. Logs are redacted when they
 //! are written.
 
-use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{BufRead, BufReader};
 
@@ -9,10 +8,11 @@ use camino::Utf8PathBuf;
 use serde_json::json;
 
 use super::session::Session;
-use crate::diag::{Exit, Failure, did_you_mean, hl};
+use crate::app::find_step;
+use crate::base::Lines;
+use crate::diag::{Exit, Failure, hl};
 use crate::lab::{Paths, spool};
-use crate::plan::StepRun;
-use crate::plan::{EventKind, sanitize};
+use crate::plan::{EventKind, StepRun, sanitize};
 use crate::report::Paint;
 use crate::runs::{self, Run};
 
@@ -36,8 +36,13 @@ pub(super) fn logs(
         return session.data(&told(&run));
     }
     let steps = run.timeline();
-    let chosen = match step {
-        Some(name) => vec![one(&run, &steps, name)?],
+    let chosen: Vec<&StepRun> = match step {
+        Some(name) => {
+            let id = &run.header.id;
+            let ids = steps.iter().map(|step| &step.step);
+            let found = find_step(name, ids, &format!("run {id}"), &format!("runs show {id}"))?;
+            steps.iter().filter(|step| step.step == *found).collect()
+        }
         None if steps.iter().any(StepRun::failed) => {
             steps.iter().filter(|step| step.failed()).collect()
         }
@@ -78,47 +83,10 @@ fn told(run: &Run) -> String {
     let mut out = String::new();
     for event in &run.events {
         if let EventKind::Output { line, .. } = &event.kind {
-            // Writing to a String cannot fail.
-            writeln!(out, "{}  {}", event.time, sanitize(line)).unwrap_or_default();
+            out.line(format_args!("{}  {}", event.time, sanitize(line)));
         }
     }
     out
-}
-
-/// The step of this name: all of it, or what is behind the recipe's.
-fn one<'a>(run: &Run, steps: &'a [StepRun], name: &str) -> Result<&'a StepRun, Failure> {
-    if let Some(step) = steps.iter().find(|step| step.step.as_str() == name) {
-        return Ok(step);
-    }
-    let found: Vec<&StepRun> = steps
-        .iter()
-        .filter(|step| step.step.is_called(name))
-        .collect();
-    let names = |steps: &[&StepRun]| {
-        let names: Vec<String> = steps.iter().map(|s| format!("`{}`", s.step)).collect();
-        names.join(", ")
-    };
-    match found.as_slice() {
-        [step] => Ok(step),
-        [] => {
-            let known = steps.iter().map(|step| step.step.as_str());
-            let failure = Failure::message(
-                Exit::Unknown,
-                format!("run {} has no step `{name}`", run.header.id),
-            );
-            Err(match did_you_mean(name, known) {
-                Some(help) => failure.help(help),
-                None => {
-                    failure.help(hl(format!("runs show {}", run.header.id)).say(" lists its steps"))
-                }
-            })
-        }
-        several => Err(Failure::message(
-            Exit::Unknown,
-            format!("`{name}` is the name of {} steps", several.len()),
-        )
-        .help(format!("say which: {}", names(several)))),
-    }
 }
 
 /// The log that a step named when it ended; that of a step that did not end

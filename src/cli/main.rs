@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use clap::error::ErrorKind;
 
-use super::args::{Cli, ListArgs, Verb};
+use super::args::{Cli, Verb};
 use super::flags::Globals;
 use super::session::Session;
 use super::{
@@ -27,13 +27,7 @@ pub fn main() -> ExitCode {
     if let Err(error) = forbid_core_dumps() {
         let message = format!("cannot keep this process from being read: {error}");
         let failure = Failure::message(Exit::Bug, message);
-        writeln!(
-            std::io::stderr(),
-            "{}",
-            render(&failure, false, Commands::Live).trim_end()
-        )
-        .ok();
-        return ExitCode::from(failure.exit.code());
+        return ExitCode::from(without_session(&failure).code());
     }
     if completion::answer(&args) {
         return ExitCode::SUCCESS;
@@ -44,32 +38,30 @@ pub fn main() -> ExitCode {
         .map(|arg| arg.to_string_lossy().into_owned())
         .collect();
     // The commonest question takes the shortest way, without building clap.
-    let result = match words
-        .iter()
-        .map(String::as_str)
-        .collect::<Vec<_>>()
-        .as_slice()
-    {
-        [] | ["list" | "-l" | "--list"] if !has_settings() => {
-            with_session(Globals::default(), words, |session| {
-                list::list(session, &ListArgs::default()).map(|()| Exit::Ok)
-            })
-        }
-        _ => match Cli::read(&asked_for(args)) {
+    let lists = match words.first().map(String::as_str) {
+        None => true,
+        Some("list" | "-l" | "--list") => words.len() == 1,
+        Some(_) => false,
+    };
+    let result = if lists && !has_settings() {
+        with_session(Globals::default(), words, |session| {
+            list::list(session, false).map(|()| Exit::Ok)
+        })
+    } else {
+        match Cli::read(&asked_for(args), None) {
             Ok(cli) => with_session(cli.globals.clone(), words, |session| {
-                let runs = cli.verb.as_ref().is_some_and(reports::runs);
                 // The `hl` inside of a rehearsal reports its run.
                 let inner = matches!(cli.verb, Some(Verb::Rehearse(_)));
                 let result = dispatch(session, cli);
                 match &result {
-                    Err(failure) if runs => reports::not_started(session, &session.masked(failure)),
-                    Ok(_) if runs && !inner => reports::nothing_to_do(session)?,
-                    _ => {}
+                    Err(failure) => reports::not_started(session, &session.masked(failure)),
+                    Ok(_) if inner => {}
+                    Ok(_) => reports::nothing_to_do(session)?,
                 }
                 result
             }),
             Err(error) => parse_failed(&error, words),
-        },
+        }
     };
     ExitCode::from(result.code())
 }
@@ -107,23 +99,22 @@ fn with_session(
                 failure.exit
             }
         },
-        Err(failure) => {
-            drop(writeln!(
-                std::io::stderr(),
-                "{}",
-                render(&failure, false, Commands::Live)
-            ));
-            failure.exit
-        }
+        Err(failure) => without_session(&failure),
     }
+}
+
+fn without_session(failure: &Failure) -> Exit {
+    let text = render(failure, false, Commands::Live);
+    drop(writeln!(std::io::stderr(), "{}", text.trim_end()));
+    failure.exit
 }
 
 fn dispatch(session: &Session, cli: Cli) -> Result<Exit, Failure> {
     let Some(verb) = cli.verb else {
-        return list::list(session, &ListArgs::default()).map(|()| Exit::Ok);
+        return list::list(session, false).map(|()| Exit::Ok);
     };
     match verb {
-        Verb::List(args) => list::list(session, &args).map(|()| Exit::Ok),
+        Verb::List { names } => list::list(session, names).map(|()| Exit::Ok),
         Verb::Show(args) => show::show(session, &args).map(|()| Exit::Ok),
         Verb::Env => variables::variables(session).map(|()| Exit::Ok),
         Verb::Plan(args) => recipe::plan(session, &args),
@@ -132,18 +123,18 @@ fn dispatch(session: &Session, cli: Cli) -> Result<Exit, Failure> {
         Verb::Replay(args) => replay::replay(session, &args),
         Verb::Graph(args) => graph::graph(session, &args).map(|()| Exit::Ok),
         Verb::Rehearse(args) => rehearse::rehearse(session, &args),
-        Verb::Templates(args) => templates::templates(session, &args),
+        Verb::Templates { verb } => templates::templates(session, verb.as_ref()),
         Verb::Site(args) => site::site(session, &args),
         Verb::Status(args) => status::status(session, &args).map(|()| Exit::Ok),
         Verb::Runs(args) => runs::runs(session, &args).map(|()| Exit::Ok),
         Verb::Trust(args) => trust::trust(session, &args).map(|()| Exit::Ok),
-        Verb::New(args) => new::new(session, &args).map(|()| Exit::Ok),
+        Verb::New { dir } => new::new(session, &dir).map(|()| Exit::Ok),
         Verb::Sim(args) => sim::sim(session, &args),
         Verb::Access => access::access(session),
-        Verb::Clean(args) => clean::clean(session, args),
-        Verb::Completions(args) => completion::completions(session, &args).map(|()| Exit::Ok),
+        Verb::Clean { history } => clean::clean(session, history),
+        Verb::Completions { shell } => completion::completions(session, shell).map(|()| Exit::Ok),
         Verb::Man => schema::man(session).map(|()| Exit::Ok),
-        Verb::Schema(args) => schema::schema(session, &args).map(|()| Exit::Ok),
+        Verb::Schema { name } => schema::schema(session, &name).map(|()| Exit::Ok),
         Verb::Recipe(words) => recipe::recipe(session, &words),
     }
 }
@@ -160,9 +151,7 @@ fn parse_failed(error: &clap::Error, words: Vec<String>) -> Exit {
     }
     with_session(Globals::default(), words, |session| {
         let failure = mistake::failure(error);
-        if reports::run_was_meant(&session.command) {
-            reports::not_started(session, &session.masked(&failure));
-        }
+        reports::not_started(session, &session.masked(&failure));
         Err(failure)
     })
 }

@@ -2,6 +2,7 @@
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
+use crate::base::ticked;
 use crate::diag::{Diagnostic, Exit, Failure};
 
 /// The failure for a mistake on the command line.
@@ -33,11 +34,8 @@ pub(super) fn failure(error: &clap::Error) -> Failure {
 
 fn message(found: &Found<'_>) -> String {
     let arg = found.flag();
-    let value = found
-        .texts(ContextKind::InvalidValue)
-        .first()
-        .cloned()
-        .unwrap_or_default();
+    let values = found.texts(ContextKind::InvalidValue);
+    let value = values.first().map_or("", String::as_str);
     let kind = found.0.kind();
     let is_value = matches!(kind, ErrorKind::InvalidValue | ErrorKind::ValueValidation);
     if is_value && value.is_empty() {
@@ -59,12 +57,11 @@ fn message(found: &Found<'_>) -> String {
         }
         ErrorKind::MissingRequiredArgument => {
             let names = found.texts(ContextKind::InvalidArg);
-            let names: Vec<String> = names
-                .iter()
-                .map(|name| format!("`{}`", bare(name)))
-                .collect();
             let is = if names.len() == 1 { "is" } else { "are" };
-            format!("{} {is} missing", names.join(", "))
+            format!(
+                "{} {is} missing",
+                ticked(names.iter().map(|name| bare(name)))
+            )
         }
         _ => {
             let text = found.0.render().to_string();
@@ -78,8 +75,7 @@ fn message(found: &Found<'_>) -> String {
 fn expected(found: &Found<'_>) -> String {
     let names = found.texts(ContextKind::ValidValue);
     if !names.is_empty() {
-        let names: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
-        return format!(", expected {}", names.join(", "));
+        return format!(", expected {}", ticked(names));
     }
     match std::error::Error::source(found.0) {
         Some(reason) => format!(": {reason}"),
@@ -133,8 +129,8 @@ mod tests {
 
     fn said(words: &str) -> String {
         let words = std::iter::once("hl").chain(words.split_whitespace());
-        let failure =
-            failure(&Cli::read(&words.map(OsString::from).collect::<Vec<_>>()).unwrap_err());
+        let words: Vec<OsString> = words.map(OsString::from).collect();
+        let failure = failure(&Cli::read(&words, None).unwrap_err());
         assert_eq!(failure.exit, Exit::Usage);
         render(&failure, false, crate::diag::Commands::Live)
     }

@@ -37,7 +37,6 @@ mod session;
 mod show;
 mod sim;
 mod site;
-mod size;
 mod status;
 mod tail;
 mod target;

@@ -9,7 +9,7 @@ use super::go::go;
 use super::replay::replay;
 use super::resume::resume;
 use super::session::Session;
-use super::target::{Parsed, Target, parse};
+use super::target::{Target, parse};
 use crate::app::{DryRun, Origin};
 use crate::diag::{Advice, Exit, Failure, closest, say};
 use crate::layers::is_reserved;
@@ -19,12 +19,10 @@ use crate::runs::RunRequest;
 pub(super) fn recipe(session: &Session, words: &[String]) -> Result<Exit, Failure> {
     let parsed =
         parse(session, words, ()).map_err(|failure| not_a_verb(session, failure, words))?;
-    match parsed {
-        Some(Parsed {
-            session, target, ..
-        }) => start(&session, &target, None).map(|(exit, _)| exit),
-        None => Ok(Exit::Ok),
-    }
+    let Some(parsed) = parsed else {
+        return Ok(Exit::Ok);
+    };
+    start(&parsed.session, &parsed.target, None).map(|(exit, _)| exit)
 }
 
 /// A word that is no recipe may have been meant as a verb.
@@ -101,10 +99,10 @@ pub(super) fn start(
         match before_up(session, &session.lab()?, fresh)? {
             Start::Fresh(old) => archive = old,
             Start::Resume(run) => {
+                let run = Some(run);
                 let args = ResumeArgs {
-                    run: Some(run),
-                    explain: false,
-                    from: None,
+                    run,
+                    ..ResumeArgs::default()
                 };
                 return resume(session, &args).map(|exit| (exit, false));
             }
@@ -113,10 +111,8 @@ pub(super) fn start(
     let loaded = session.load(true)?;
     let plan = loaded.plan(request)?;
     let origin = Origin {
-        request: Some(request.clone()),
-        options: loaded.options(request),
-        resume: None,
         archive,
+        ..loaded.origin(request.clone())
     };
     go(session, &loaded, plan, &dry, origin)
 }

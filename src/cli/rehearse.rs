@@ -8,19 +8,19 @@ use super::dry::{announce, decide};
 use super::echo::Unechoed;
 use super::flags::Globals;
 use super::rehearsed::{Rehearsed, SealedVerb, rehearsed};
-use super::session::{Session, usage};
+use super::session::{Session, given, usage};
 use super::target::{Target, parse};
 use super::{recipe, replay, reports, resume};
-use crate::app::{DryRun, REHEARSAL, REHEARSAL_SECRETS};
+use crate::app::{REHEARSAL, REHEARSAL_SECRETS};
 use crate::diag::{Exit, Failure};
 use crate::lab::environment::{example, list};
-use crate::lab::{self, Environment, Lab, Provenance, Var};
+use crate::lab::{self, Environment, Lab, Provenance};
+use crate::plan::{TEXT, wrap};
 use crate::pve::rights::Objects;
 use crate::rehearse::{
     self, NotRun, Refusal, Rehearsal, api_variables, invent_secret, seed, serve_on_loopback,
 };
 use crate::report::Paint;
-use crate::runs::RunRequest;
 use hl_sim::World;
 
 pub(super) fn rehearse(session: &Session, args: &RehearseArgs) -> Result<Exit, Failure> {
@@ -41,7 +41,7 @@ pub(super) fn rehearse(session: &Session, args: &RehearseArgs) -> Result<Exit, F
             let inner = Inner {
                 front: &session.globals,
                 words: &words,
-                kind: InnerKind::Verb,
+                is_verb: true,
                 instead: &instead,
             };
             return sealed(&live, args.flags, &inner);
@@ -64,13 +64,7 @@ pub(super) fn rehearse(session: &Session, args: &RehearseArgs) -> Result<Exit, F
     let inner = Inner {
         front: &session.globals,
         words: &parsed.words,
-        kind: match parsed.target {
-            Target::Run {
-                request: RunRequest::Up(_),
-                ..
-            } => InnerKind::Up,
-            Target::Run { .. } | Target::Resume(_) | Target::Replay(_) => InnerKind::Recipe,
-        },
+        is_verb: false,
         instead: &again,
     };
     sealed(&parsed.session, parsed.flags, &inner)
@@ -81,17 +75,10 @@ struct Inner<'a> {
     /// The flags in front of its words.
     front: &'a Globals,
     words: &'a [String],
-    kind: InnerKind,
+    /// A verb, whose flags are among its words.
+    is_verb: bool,
     /// Does it where no sealed network can be made.
     instead: &'a dyn Fn(&Session) -> Result<Exit, Failure>,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum InnerKind {
-    Up,
-    Recipe,
-    /// A verb, whose flags are among its words.
-    Verb,
 }
 
 /// Runs `hl` in a sealed network.
@@ -101,17 +88,17 @@ fn sealed(session: &Session, asked: RehearseFlags, inner: &Inner<'_>) -> Result<
     let mut env = session.environment(&lab, asked.doppler)?;
     let carried = Carried::new(session, &lab, &mut env);
     // In front: those behind the recipe are among its words, and `--yes` may be.
-    let in_front = dry.on && inner.kind != InnerKind::Verb;
+    let in_front = dry.on && !inner.is_verb;
     let mut command = flags(inner.front, carried.junit(), in_front);
     let behind = session.globals.junit != inner.front.junit;
     command.extend(carried.words(inner.words, behind));
-    if inner.kind == InnerKind::Up {
+    if inner.words.first().is_some_and(|word| word == "up") {
         // A rehearsal is seen as a whole; `hl rehearse resume` goes on.
         command.push("--fresh".to_owned());
     }
     fill(session, &lab, &mut env)?;
     // It was decided here; the `hl` inside reads the same settings.
-    env.set("DRY_RUN", decided(&dry));
+    env.set("DRY_RUN", given(dry.on));
     let exe = std::env::current_exe().map_err(|error| {
         Failure::message(
             Exit::Bug,
@@ -153,27 +140,18 @@ fn fill(session: &Session, lab: &Lab, env: &mut Environment) -> Result<(), Failu
             "{} from env.example; the token is invented",
             taken.join(", ")
         );
-        session.tell(Paint::Active, "Environment", &text);
+        let text = wrap(&text, TEXT, TEXT, Session::width());
+        session.tell(Paint::Active, "Environment", text);
     }
     Ok(())
-}
-
-fn decided(dry: &DryRun) -> Var {
-    Var {
-        value: dry.on.to_string(),
-        from: Provenance::Flag,
-        secret: false,
-    }
 }
 
 /// The flags that the inner `hl` is to have too. It is given `--yes`: nothing
 /// that it changes is real.
 fn flags(globals: &Globals, junit: Option<&Utf8Path>, dry_run: bool) -> Vec<String> {
     let mut flags: Vec<String> = Vec::new();
-    if !globals.no_input {
-        flags.push("--yes".to_owned());
-    }
     for (set, flag) in [
+        (!globals.no_input, "--yes"),
         (dry_run, "--dry-run"),
         (globals.no_input, "--no-input"),
         (globals.keep_going, "--keep-going"),
@@ -220,11 +198,16 @@ fn less(
         )
         .help("a lab whose site has `nodes/` is rehearsed in a sealed network only: their addresses are taken as they are"));
     }
+<<<<<<< HEAD
     let palette = session.palette();
     session.say(&format!(
         "{} rehearsal: {refusal}",
         palette.verb(Paint::Warn, "Limited")
     ));
+=======
+    let verb = session.palette().verb(Paint::Warn, "Less");
+    session.say(&format!("{verb} no full rehearsal: {refusal}"));
+>>>>>>> cliroom
     session.say(&format!("{:>12} instead, a dry run against a simulator on loopback: nothing is built, nothing is converged", ""));
     let token_id = env.get("PM_TOKEN_ID").unwrap_or("hl@pve!hl").to_owned();
     let secret = invent_secret();
@@ -233,8 +216,6 @@ fn less(
     let running = serve_on_loopback(world)?;
     let ca = lab.paths.rehearsal().state().join("loopback-ca.pem");
     lab::write(&ca, running.ca_pem(), 0o644)?;
-    let mut globals = session.globals.clone();
-    globals.dry_run = true;
     rehearse::make_keys(&lab.paths.rehearsal())?;
     // The process environment wins over every other source: no value of the real lab is left.
     let known = list(env, []).into_iter().filter_map(|row| {
@@ -253,9 +234,9 @@ fn less(
     ];
     let ours = node.into_iter().chain(ours);
     let ours = ours.map(|(name, value)| (name.to_owned(), value));
-    let mut inner = session.with(globals).with_variables(known.chain(ours));
+    let mut inner = session.with_variables(known.chain(ours));
+    inner.globals.dry_run = true;
     // They are among the variables already, and would win over the simulator's.
-    inner.globals.set.clear();
     inner.caller.set.clear();
     // As the `hl` in a sealed network sees it: without the verb.
     if let Some(verb) = inner.command.iter().position(|word| word == "rehearse") {

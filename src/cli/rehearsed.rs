@@ -6,12 +6,12 @@ use std::ffi::OsString;
 use clap::error::ErrorKind;
 use serde_json::json;
 
-use super::args::{Cli, PlanArgs, TemplatesArgs, TemplatesVerb, Verb};
+use super::args::{Cli, PlanArgs, TemplatesVerb, Verb};
 use super::dry::{announce, decide};
-use super::session::{Session, usage};
+use super::session::{Session, given, usage};
 use super::{graph, mistake, runs, show, status, templates, variables};
 use crate::diag::{Commands, Exit, Failure, hl, is_same_in_a_rehearsal};
-use crate::lab::{Provenance, Var};
+use crate::lab::Var;
 use crate::pve::Client;
 use crate::rehearse::{removable, remove, snapshot};
 use crate::report::{Document, Paint};
@@ -60,7 +60,7 @@ pub(super) fn rehearsed(session: &Session, words: &[String]) -> Result<Rehearsed
     }
     let typed = std::iter::once("hl").chain(words.iter().map(String::as_str));
     let typed: Vec<OsString> = typed.map(OsString::from).collect();
-    let cli = match Cli::read(&typed) {
+    let cli = match Cli::read(&typed, Some(&session.globals)) {
         Ok(cli) => cli,
         Err(error) if error.kind() == ErrorKind::DisplayHelp => {
             // A closed pipe is no failure.
@@ -77,15 +77,17 @@ pub(super) fn rehearsed(session: &Session, words: &[String]) -> Result<Rehearsed
         Some(Verb::Show(args)) => show::show(&inner, &args),
         Some(Verb::Env) => variables::variables(&inner),
         Some(Verb::Graph(args)) => graph::graph(&inner, &args),
-        Some(Verb::Clean(args)) if args.history => {
+        Some(Verb::Clean { history: true }) => {
             return Err(
                 usage("the history of rehearsals is kept by `hl rehearse clean`")
                     .help("leave `--history` out"),
             );
         }
-        Some(Verb::Clean(_)) => clean(&inner),
-        Some(Verb::Templates(args)) if reads(&args) => list(&inner, &args),
-        Some(Verb::Templates(_)) => {
+        Some(Verb::Clean { .. }) => clean(&inner),
+        Some(Verb::Templates {
+            verb: verb @ (None | Some(TemplatesVerb::List | TemplatesVerb::Show { .. })),
+        }) => list(&inner, verb.as_ref()),
+        Some(Verb::Templates { .. }) => {
             return Ok(Rehearsed::Sealed(Box::new(live), SealedVerb::Templates));
         }
         Some(Verb::Plan(args)) => {
@@ -100,15 +102,8 @@ pub(super) fn rehearsed(session: &Session, words: &[String]) -> Result<Rehearsed
     }
 }
 
-fn reads(args: &TemplatesArgs) -> bool {
-    matches!(
-        args.verb,
-        None | Some(TemplatesVerb::List | TemplatesVerb::Show { .. })
-    )
-}
-
 /// Templates of the kept world.
-fn list(session: &Session, args: &TemplatesArgs) -> Result<(), Failure> {
+fn list(session: &Session, verb: Option<&TemplatesVerb>) -> Result<(), Failure> {
     let lab = session.lab()?;
     let env = session.environment(&lab, false)?;
     let mut env = env.for_node(env.node())?.into_owned();
@@ -117,18 +112,20 @@ fn list(session: &Session, args: &TemplatesArgs) -> Result<(), Failure> {
         None => None,
         Some(world) => {
             for (name, value) in world.variables() {
-                let var = Var {
-                    value,
-                    from: Provenance::Flag,
-                    secret: name == "PM_TOKEN_SECRET",
-                };
-                env.set(name, var);
+                let secret = name == "PM_TOKEN_SECRET";
+                env.set(
+                    name,
+                    Var {
+                        secret,
+                        ..given(value)
+                    },
+                );
             }
             let made = Client::new(&env, &lab.paths);
             Some(made.map_err(|error| Failure::message(Exit::Runway, error.to_string()))?)
         }
     };
-    templates::read(session, &lab, &env, client.as_ref(), args)
+    templates::read(session, &lab, &env, client.as_ref(), verb)
 }
 
 /// `hl rehearse clean`: the world goes, and what rehearsals generated.

@@ -4,12 +4,11 @@
 //! and what was asked for is in the run's own file.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::time::Duration;
 
 use inquire::Select;
 
-use super::approve::Approve;
+use super::approve::approved;
 use super::args::{ReplayArgs, ReplayFrom};
 use super::dry::decide;
 use super::go::go;
@@ -37,7 +36,7 @@ pub(super) fn replay(session: &Session, args: &ReplayArgs) -> Result<Exit, Failu
         return Ok(Exit::Ok);
     };
     let run = last_run(&lab, &handoff)?;
-    session.note(summary(session, &handoff, &run));
+    tell(session, &handoff, &run);
     let cannot = cannot_resume(&lab, &handoff, &run);
     match (choose(session, args, &lab, &run, cannot.as_ref())?, cannot) {
         (ReplayFrom::Start, _) => start(session, &lab, &run),
@@ -60,39 +59,29 @@ pub(super) fn is_idle(session: &Session) -> Result<bool, Failure> {
     Ok(none)
 }
 
-/// What the last run was, line by line.
-fn summary(session: &Session, handoff: &Latest, run: &Run) -> String {
-    let header = &run.header;
-    let verb = session.palette().verb(Paint::Active, "Last run");
-    let mut text = format!(
-        "{verb} {} (`{}`), which {}",
-        header.id,
-        header.recipe,
-        how_it_ended(run)
-    );
+/// Tells what the last run was, line by line.
+fn tell(session: &Session, handoff: &Latest, run: &Run) {
+    let (header, ended) = (&run.header, how_it_ended(run));
+    let last = format!("{} (`{}`), which {ended}", header.id, header.recipe);
+    session.tell(Paint::Active, "Last run", last);
     let get = |key: &str| handoff.get(key).unwrap_or("none").to_owned();
-    let node = handoff.get(latest::PROXMOX_NODE);
-    let scope = match node {
+    let scope = match handoff.get(latest::PROXMOX_NODE) {
         Some(node) => format!("{} on {node}", scope(run)),
         None => scope(run),
     };
-    let rows: [(&str, String); 7] = [
+    let dry_run = if header.dry_run { "yes" } else { "no" };
+    let rows = [
         ("profile", get("SELECTED_PROFILE")),
         ("install", get("SELECTED_APPS_INSTALL")),
         ("uninstall", get("SELECTED_APPS_UNINSTALL")),
         ("scope", scope),
-        (
-            "dry run",
-            if header.dry_run { "yes" } else { "no" }.to_owned(),
-        ),
+        ("dry run", dry_run.to_owned()),
         ("last step", get(latest::LAST_STEP_COMPLETED)),
         ("when", when(&header.started_at)),
     ];
     for (name, value) in rows {
-        // Writing to a String cannot fail.
-        write!(text, "\n{name:>12} {value}").unwrap_or_default();
+        session.note(format!("{name:>12} {value}"));
     }
-    text
 }
 
 fn scope(run: &Run) -> String {
@@ -183,20 +172,15 @@ fn start(session: &Session, lab: &Lab, run: &Run) -> Result<Exit, Failure> {
     let up = matches!(request, RunRequest::Up(_)) && !run.header.dry_run && !dry.on;
     let archive = (up && !succeeded(run)).then(|| run.header.id.clone());
     let origin = Origin {
-        options: loaded.options(&request),
-        request: Some(request),
-        resume: None,
         archive,
+        ..loaded.origin(request)
     };
     go(session, &loaded, plan, &dry, origin).map(|(exit, _)| exit)
 }
 
 fn resume(session: &Session, lab: &Lab, run: Run) -> Result<Exit, Failure> {
     let dry = dry(session, lab, &run)?;
-    if run.header.request.is_none() {
-        return Err(no_request(&run));
-    }
-    let plan = ResumePlan::new(session.load(true)?, run, None, dry.on)?;
+    let plan = ResumePlan::new(run, None, dry.on, || session.load(true))?;
     let (forecasts, _) = plan.forecasts();
     let steps = forecasts
         .iter()
@@ -239,12 +223,6 @@ fn confirm(session: &Session, steps: Vec<String>, question: String) -> Result<()
         question,
         ..Approval::default()
     };
-    let (approved, by) = Approve::of(session).answer(&approval);
-    if approved {
-        return Ok(());
-    }
-    Err(
-        Failure::message(Exit::NotApproved, format!("nothing was replayed ({by})"))
-            .help("answer yes on a terminal, or give `--yes`"),
-    )
+    let help = "answer yes on a terminal, or give `--yes`";
+    approved(session, &approval, "replayed", help)
 }

@@ -2,12 +2,12 @@
 //! the summary of a GitHub job. Also of a run that did not start.
 
 use std::fs::OpenOptions;
-use std::io::Write;
+use std::io::{self, Write};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use clap::{ArgMatches, CommandFactory};
 
-use super::args::{Cli, TemplatesArgs, TemplatesVerb, Verb};
+use super::args::Cli;
 use super::session::Session;
 use crate::app::Ended;
 use crate::diag::{Exit, Failure, Severity};
@@ -31,22 +31,19 @@ pub(super) fn over(session: &Session, ended: &Ended, dry_run: bool) -> Result<()
         result = session.json(&document);
     }
     if let Some(path) = &globals.junit {
-        let written = junit(plan, tally).map_err(|error| cannot(&error));
-        let written =
-            written.and_then(|text| lab::write(&session.caller.cwd.join(path), text, 0o644));
-        result = result.and(written);
+        result = result.and(write_junit(session, path, junit(plan, tally)));
     }
-    if let Some(path) = session.caller.process.get("GITHUB_STEP_SUMMARY") {
+    if let Some(path) = session.caller.var("GITHUB_STEP_SUMMARY") {
         append(session, path, &step_summary(plan, tally, dry_run));
     }
     result
 }
 
-/// Reports that there was nothing to do, unless a document was given.
+/// Reports that there was nothing to run, unless a document was given.
 pub(super) fn nothing_to_do(session: &Session) -> Result<(), Failure> {
     let words = &session.command;
     let help = words.iter().any(|word| word == "--help" || word == "-h");
-    if session.reported.get() || help || !wants_document(session) {
+    if session.reported.get() || help || !wants_document(session) || !runs(words) {
         return Ok(());
     }
     session.json(&Document::idle(&scenario(session), session.globals.dry_run))
@@ -73,12 +70,12 @@ fn wants_document(session: &Session) -> bool {
     globals.events.is_none() && (globals.json || typed)
 }
 
-/// Reports a run that did not start, in every way that was asked for.
+/// Reports that a run did not start, if one was meant, in every way that was asked for.
 pub(super) fn not_started(session: &Session, failure: &Failure) {
-    if session.reported.get() {
+    let words = &session.command;
+    if session.reported.get() || !runs(words) {
         return;
     }
-    let words = &session.command;
     let scenario = scenario(session);
     let globals = &session.globals;
     if wants_document(session) {
@@ -87,9 +84,8 @@ pub(super) fn not_started(session: &Session, failure: &Failure) {
         session.json(&document).unwrap_or_default();
     }
     if let Some(path) = globals.junit.clone().or_else(|| typed(words)) {
-        let text = junit_not_started(&scenario, &failure.to_string()).map_err(|e| cannot(&e));
-        let path = session.caller.cwd.join(path);
-        if let Err(failure) = text.and_then(|text| lab::write(&path, text, 0o644)) {
+        let text = junit_not_started(&scenario, &failure.to_string());
+        if let Err(failure) = write_junit(session, &path, text) {
             session.fail(&failure);
         }
     }
@@ -118,7 +114,7 @@ pub(super) fn annotate(session: &Session, failure: &Failure) {
 /// A file as the repository that GitHub checked out names it.
 fn in_repository(session: &Session, lab: Option<&Utf8Path>, path: &Utf8Path) -> String {
     let path = lab.map_or_else(|| path.to_owned(), |lab| lab.join(path));
-    let workspace = session.caller.process.get("GITHUB_WORKSPACE");
+    let workspace = session.caller.var("GITHUB_WORKSPACE");
     let inside = workspace.and_then(|root| path.strip_prefix(root).ok());
     inside.unwrap_or(&path).to_string()
 }
@@ -142,36 +138,23 @@ pub(super) fn append(session: &Session, path: &str, text: &str) {
     }
 }
 
-fn cannot(error: &std::io::Error) -> Failure {
-    Failure::message(Exit::Bug, format!("cannot write the JUnit file: {error}"))
+fn write_junit(
+    session: &Session,
+    path: &Utf8Path,
+    text: io::Result<String>,
+) -> Result<(), Failure> {
+    let text = text.map_err(|error| {
+        Failure::message(Exit::Bug, format!("cannot write the JUnit file: {error}"))
+    })?;
+    lab::write(&session.caller.cwd.join(path), text, 0o644)
 }
 
-/// The same of words that could not be read.
-pub(super) fn run_was_meant(words: &[String]) -> bool {
-    let matches = early(words);
-    let Some(word) = matches.subcommand_name() else {
-        return false;
-    };
-    let runs = ["up", "rehearse", "resume", "replay", "clean", "access"].contains(&word);
-    runs || Cli::command().find_subcommand(word).is_none()
-}
-
-/// Whether a verb runs something: it is reported also when it cannot start.
-pub(super) fn runs(verb: &Verb) -> bool {
-    let templates = |args: &TemplatesArgs| {
-        !matches!(
-            args.verb,
-            None | Some(TemplatesVerb::List | TemplatesVerb::Show { .. })
-        )
-    };
-    matches!(
-        verb,
-        Verb::Up(_)
-            | Verb::Rehearse(_)
-            | Verb::Resume(_)
-            | Verb::Replay(_)
-            | Verb::Clean(_)
-            | Verb::Access
-            | Verb::Recipe(_)
-    ) || matches!(verb, Verb::Templates(args) if templates(args))
+/// Whether words run something: that is reported also when it does not start.
+fn runs(words: &[String]) -> bool {
+    match early(words).subcommand() {
+        None => false,
+        Some(("up" | "rehearse" | "resume" | "replay" | "clean" | "access", _)) => true,
+        Some(("templates", of)) => !matches!(of.subcommand_name(), None | Some("list" | "show")),
+        Some((word, _)) => Cli::command().find_subcommand(word).is_none(),
+    }
 }

@@ -1,16 +1,14 @@
 //! `hl resume`: go on with a run that did not succeed.
 
-use std::fmt::Write as _;
-
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::args::ResumeArgs;
 use super::dry::decide;
 use super::go::go;
-use super::run::resume_command;
 use super::session::Session;
-use crate::app::{Choice, DryRun, ResumePlan, choose, how_it_ended, no_request};
+use crate::app::{Choice, DryRun, ResumePlan, choose, how_it_ended, resume_command};
+use crate::base::Lines;
 use crate::diag::{Exit, Failure, say};
 use crate::engine::{Expect, Forecast};
 use crate::lab::Lab;
@@ -24,10 +22,8 @@ pub(super) fn resume(session: &Session, args: &ResumeArgs) -> Result<Exit, Failu
         return Ok(Exit::Ok);
     };
     let dry = dry(session, &lab, &run)?;
-    if run.header.request.is_none() {
-        return Err(no_request(&run));
-    }
-    let plan = ResumePlan::new(session.load(true)?, run, args.from.as_deref(), dry.on)?;
+    let from = args.from.as_deref();
+    let plan = ResumePlan::new(run, from, dry.on, || session.load(true))?;
     if args.explain {
         return explain(session, &plan, dry.on).map(|()| Exit::Ok);
     }
@@ -74,29 +70,28 @@ fn chosen(session: &Session, lab: &Lab, args: &ResumeArgs) -> Result<Option<Run>
 /// A dry run is resumed as one; a live run only when nothing asks for a dry one.
 pub(super) fn dry(session: &Session, lab: &Lab, run: &Run) -> Result<DryRun, Failure> {
     if run.header.dry_run {
-        session.note(format!(
-            "{} run {} was a dry run, and is resumed as one: nothing is changed",
-            session.palette().verb(Paint::Warn, "Dry run"),
+        let text = format!(
+            "run {} was a dry run, and is resumed as one: nothing is changed",
             run.header.id
-        ));
+        );
+        session.tell(Paint::Warn, "Dry run", text);
         return Ok(DryRun::forced(true));
     }
     decide(session, lab)
 }
 
 fn announce(session: &Session, run: &Run, same: bool) {
-    let verb = session.palette().verb(Paint::Active, "Resuming");
     let own = if same {
         ""
     } else {
         ", as a dry run of its own"
     };
-    session.note(format!(
-        "{verb} run {} (`{}`), which {}{own}",
-        run.header.id,
-        run.header.recipe,
-        how_it_ended(run)
-    ));
+    let (header, ended) = (&run.header, how_it_ended(run));
+    let text = format!(
+        "run {} (`{}`), which {ended}{own}",
+        header.id, header.recipe
+    );
+    session.tell(Paint::Active, "Resuming", text);
 }
 
 /// `hl resume --explain --json`
@@ -131,15 +126,9 @@ fn explain(session: &Session, plan: &ResumePlan, dry_run: bool) -> Result<(), Fa
     }
     let palette = session.data_palette();
     let mut out = String::new();
-    // Writing to a String cannot fail.
     let mut line = |paint, verb: &str, step: &StepId, reason: &str| {
-        writeln!(
-            out,
-            "{} {step}  {}",
-            palette.verb(paint, verb),
-            palette.paint(Paint::Dim, reason)
-        )
-        .unwrap_or_default();
+        let (verb, reason) = (palette.verb(paint, verb), palette.paint(Paint::Dim, reason));
+        out.line(format_args!("{verb} {step}  {reason}"));
     };
     for forecast in &steps {
         let (paint, verb) = match forecast.expect {
@@ -163,7 +152,7 @@ fn explain(session: &Session, plan: &ResumePlan, dry_run: bool) -> Result<(), Fa
         run.header.id,
         run.header.recipe,
         how_it_ended(run),
-        resume_command(session, &plan.loaded.lab.paths, &run.header.id)
+        resume_command(&plan.loaded.lab.paths, &run.header.id)
     ));
     Ok(())
 }

@@ -1,7 +1,6 @@
 //! Runs a plan for a person: what is told, who is asked, what is reported.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use serde_json::Value;
 
@@ -11,17 +10,16 @@ use super::fan::Fan;
 use super::legacy;
 use super::reports;
 use super::session::{Session, usage};
-use crate::action::Approval;
-use crate::app::{self, Ended, Host, Job, Notice, RunOptions};
+use crate::action::{Approval, builtin};
+use crate::app::{self, Ended, Host, Job, Notice, Origin, RunOptions};
 use crate::base::{Watch, quoted};
 use crate::diag::{Exit, Failure};
-use crate::engine::{Answer, Approver};
-use crate::lab::Paths;
+use crate::engine::{Answer, Approver, Options};
 use crate::lab::timeouts::parse_duration;
 use crate::lab::trace::TraceOutput;
+use crate::lab::{Environment, Lab};
 use crate::plan::{Listener, Plan, Step};
 use crate::report::{Look, Paint, Terminal};
-use crate::runs;
 
 /// Steps at once, unless `--jobs` says otherwise.
 const JOBS: u16 = 4;
@@ -35,14 +33,12 @@ struct Person<'a> {
 impl Host for Person<'_> {
     fn notice(&self, notice: Notice) {
         let session = self.session;
-        let palette = session.palette();
         match notice {
             Notice::Waiting(text) => {
-                session.say(&format!("{} {text}", palette.verb(Paint::Warn, "Waiting")));
+                let verb = session.palette().verb(Paint::Warn, "Waiting");
+                session.say(&format!("{verb} {text}"));
             }
-            Notice::Warning(text) => {
-                session.note(format!("{} {text}", palette.verb(Paint::Warn, "Warning")));
-            }
+            Notice::Warning(text) => session.tell(Paint::Warn, "Warning", text),
             Notice::LegacyFound(files) => legacy::would_take(session, &files),
             Notice::LegacyTaken(migration) => legacy::taken(session, migration),
         }
@@ -100,67 +96,72 @@ pub(super) fn run(session: &Session, job: &Job<'_>) -> Result<Ended, Failure> {
     }
 }
 
+/// Runs a plan that no recipe made.
+pub(super) fn run_plan(
+    session: &Session,
+    lab: &Lab,
+    env: &Environment,
+    plan: Plan,
+    dry_run: bool,
+    journal: bool,
+) -> Result<Exit, Failure> {
+    let job = Job {
+        lab,
+        env,
+        registry: &builtin(),
+        plan,
+        dry_run,
+        journal,
+        origin: Origin::default(),
+        options: options(session)?,
+    };
+    Ok(run(session, &job)?.exit)
+}
+
 /// How the flags say that a run runs.
 ///
 /// # Errors
-/// A time is none (2).
+/// `HL_LOG` is no filter (2).
 pub(super) fn options(session: &Session) -> Result<RunOptions, Failure> {
     let globals = &session.globals;
-    let variable = session.caller.process.get("HL_LOG").map(String::as_str);
+    let variable = session.caller.var("HL_LOG");
     Ok(RunOptions {
-        jobs: usize::from(globals.jobs.unwrap_or(JOBS)),
-        keep_going: globals.keep_going,
+        engine: Options {
+            jobs: usize::from(globals.jobs.unwrap_or(JOBS)),
+            keep_going: globals.keep_going,
+            timeout: globals.timeout.as_deref().and_then(parse_duration),
+            run_timeout: globals.run_timeout.as_deref().and_then(parse_duration),
+            color: session.palette().color,
+            command: std::iter::once("hl".to_owned())
+                .chain(session.command.iter().cloned())
+                .collect(),
+            operator: session.caller.operator(),
+            ..Options::default()
+        },
         interrupt: globals.interrupt,
-        timeout: time("--timeout", globals.timeout.as_deref())?,
-        run_timeout: time("--run-timeout", globals.run_timeout.as_deref())?,
-        color: session.palette().color,
-        command: std::iter::once("hl".to_owned())
-            .chain(session.command.iter().cloned())
-            .collect(),
-        operator: session.caller.operator(),
         flags: flags(session),
         trace: TraceOutput::new(variable, globals.verbose, std::io::stderr()).map_err(usage)?,
     })
 }
 
-/// The value of a flag that takes a time.
-fn time(flag: &str, text: Option<&str>) -> Result<Option<Duration>, Failure> {
-    let Some(text) = text else {
-        return Ok(None);
-    };
-    let time = parse_duration(text).ok_or_else(|| {
-        usage(format!("`{flag} {text}` is not a time")).help("such as 90s, 30m, 2h")
-    });
-    time.map(Some)
-}
-
 /// The flags that change what a run does, by name.
 fn flags(session: &Session) -> BTreeMap<String, Value> {
     let globals = &session.globals;
-    let set = [("yes", globals.yes), ("keep_going", globals.keep_going)];
-    let mut flags: BTreeMap<String, Value> = set
-        .into_iter()
-        .filter(|(_, on)| *on)
-        .map(|(name, _)| (name.to_owned(), Value::Bool(true)))
-        .collect();
-    for (name, time) in [
-        ("timeout", &globals.timeout),
-        ("run_timeout", &globals.run_timeout),
-    ] {
-        if let Some(time) = time {
-            flags.insert(name.to_owned(), Value::String(time.clone()));
-        }
-    }
-    if let Some(jobs) = globals.jobs {
-        flags.insert("jobs".to_owned(), Value::from(jobs));
-    }
-    flags
-}
-
-/// The command that goes on with a run.
-pub(super) fn resume_command(session: &Session, paths: &Paths, id: &str) -> String {
-    let words = format!("resume {}", runs::short_id(paths, id));
-    session.commands().line(&words)
+    let on = |set: bool| set.then_some(Value::Bool(true));
+    let flags = [
+        ("yes", on(globals.yes)),
+        ("keep_going", on(globals.keep_going)),
+        ("timeout", globals.timeout.clone().map(Value::String)),
+        (
+            "run_timeout",
+            globals.run_timeout.clone().map(Value::String),
+        ),
+        ("jobs", globals.jobs.map(Value::from)),
+    ];
+    let given = flags.into_iter();
+    given
+        .filter_map(|(name, value)| Some((name.to_owned(), value?)))
+        .collect()
 }
 
 /// The command that runs this again, as its user would type it.

@@ -1,17 +1,16 @@
 //! `hl runs`: the runs so far, and how each ended.
 
-use std::fmt::Write as _;
-
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde_json::json;
 
-use super::approve::approved;
+use super::approve::may_remove;
 use super::args::{RunsArgs, RunsVerb};
 use super::legacy::waiting;
 use super::session::Session;
-use super::size::size;
 use super::{logs, session::usage};
+use crate::action::clean::bytes;
+use crate::base::{Lines, count};
 use crate::diag::{Failure, hl, say};
 use crate::lab::{Lab, Lock, Paths};
 use crate::report::{Paint, Palette, RunDocument, RunsDocument};
@@ -84,12 +83,9 @@ fn prune(session: &Session, lab: &Lab, keep: usize) -> Result<(), Failure> {
     } else {
         session.note(told(session.palette(), &pruning, "To remove"));
     }
-    let count = match pruning.remove.len() {
-        1 => "1 run".to_owned(),
-        count => format!("{count} runs"),
-    };
+    let count = count(pruning.remove.len(), "run");
     if !dry && !pruning.remove.is_empty() {
-        approved(session, &format!("remove {count} ({})?", size(freed)))?;
+        may_remove(session, &format!("remove {count} ({})?", bytes(freed)))?;
         for old in &pruning.remove {
             runs::remove(&lab.paths, &old.id)?;
         }
@@ -101,8 +97,8 @@ fn prune(session: &Session, lab: &Lab, keep: usize) -> Result<(), Failure> {
     }
     session.note(match (pruning.remove.is_empty(), dry) {
         (true, _) => "nothing to remove".to_owned(),
-        (_, true) => format!("{count} would go, {} would be freed", size(freed)),
-        (_, false) => format!("{count} removed, {} freed", size(freed)),
+        (_, true) => format!("{count} would go, {} would be freed", bytes(freed)),
+        (_, false) => format!("{count} removed, {} freed", bytes(freed)),
     });
     Ok(())
 }
@@ -111,13 +107,12 @@ fn told(palette: Palette, pruning: &Pruning, verb: &str) -> String {
     let mut out = String::new();
     for old in &pruning.remove {
         let verb = palette.verb(Paint::Bad, verb);
-        // Writing to a String cannot fail.
-        writeln!(out, "{verb} {:>9}  {}", size(old.bytes), old.id).unwrap_or_default();
+        out.line(format_args!("{verb} {:>9}  {}", bytes(old.bytes), old.id));
     }
     for stay in &pruning.stay {
         let verb = palette.verb(Paint::Good, "Kept");
         let reason = palette.paint(Paint::Dim, format_args!("# {}", stay.reason));
-        writeln!(out, "{verb} {:>9}  {}  {reason}", "", stay.id).unwrap_or_default();
+        out.line(format_args!("{verb} {:>9}  {}  {reason}", "", stay.id));
     }
     out
 }

@@ -2,29 +2,29 @@
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Display;
 use std::io::{IsTerminal, Write, stderr, stdout};
 use std::os::fd::AsFd;
 use std::rc::Rc;
 
 use camino::Utf8PathBuf;
 
-use super::flags::{ColorWhen, Globals, OutputMode, Overlay};
+use super::flags::{ColorWhen, Globals, OutputMode};
 use super::narrow::narrow;
 use super::patience::patiently;
 use crate::app::{Caller, LoadedLab, REHEARSAL};
 use crate::base::json;
-use crate::diag::{Advice, Commands, Diagnostic, Exit, Failure, render};
+use crate::diag::{Advice, Commands, Diagnostic, Exit, Failure, Severity, render};
 use crate::lab::trust::User;
 use crate::lab::variables::is_secret;
-use crate::lab::{Environment, Lab, Redactor, environment, within};
+use crate::lab::{Environment, Lab, Provenance, Redactor, Var, environment, within};
 use crate::layers::{self, Book};
-use crate::plan::{TEXT, wrap};
 use crate::report::{Look, Mode, Paint, Palette, usual};
 
 /// One invocation.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Session {
-    /// Flags.
+    /// Flags, but for `--lab` and `--set`: those are the caller's.
     pub globals: Globals,
     /// Who started it, from where, with which variables.
     pub caller: Caller,
@@ -42,7 +42,7 @@ pub(super) struct Session {
 
 impl Session {
     /// The session of this process.
-    pub(super) fn new(globals: Globals, command: Vec<String>) -> Result<Self, Failure> {
+    pub(super) fn new(mut globals: Globals, command: Vec<String>) -> Result<Self, Failure> {
         let process = environment::process();
         let cwd = std::env::current_dir()
             .ok()
@@ -57,8 +57,8 @@ impl Session {
             user: User::of(&process),
             process,
             cwd,
-            lab: globals.lab.clone(),
-            set: globals.set.clone(),
+            lab: globals.lab.take(),
+            set: std::mem::take(&mut globals.set),
         };
         Ok(Self {
             globals,
@@ -71,31 +71,23 @@ impl Session {
         })
     }
 
-    /// The same session with flags given behind a recipe's name laid over it.
-    pub(super) fn with(&self, later: Globals) -> Self {
-        let same_lab = later.lab.is_none() || later.lab == self.globals.lab;
-        let globals = self.globals.clone().overlaid(later);
-        Self {
-            caller: Caller {
-                lab: globals.lab.clone(),
-                set: globals.set.clone(),
-                ..self.caller.clone()
-            },
-            globals,
-            command: self.command.clone(),
-            reported: Rc::clone(&self.reported),
-            known: Rc::clone(&self.known),
-            lab: if same_lab {
-                Rc::clone(&self.lab)
-            } else {
-                Rc::default()
-            },
-            book: if same_lab {
-                Rc::clone(&self.book)
-            } else {
-                Rc::default()
-            },
+    /// The same session with other flags; the lab and the variables that they name
+    /// are laid over its own.
+    pub(super) fn with(&self, mut globals: Globals) -> Self {
+        let mut session = self.clone();
+        session.caller.set.append(&mut globals.set);
+        let lab = globals.lab.take();
+        if lab.is_some() && lab != session.caller.lab {
+            session.caller.lab = lab;
+            session.forget_lab();
         }
+        session.globals = globals;
+        session
+    }
+
+    fn forget_lab(&mut self) {
+        self.lab = Rc::default();
+        self.book = Rc::default();
     }
 
     /// The same session, about the lab's rehearsals.
@@ -108,10 +100,9 @@ impl Session {
         &self,
         variables: impl IntoIterator<Item = (String, String)>,
     ) -> Self {
-        let mut session = self.with(Globals::default());
+        let mut session = self.clone();
         session.caller.process.extend(variables);
-        session.lab = Rc::default();
-        session.book = Rc::default();
+        session.forget_lab();
         session
     }
 
@@ -193,7 +184,7 @@ impl Session {
     pub(super) fn redactor(&self) -> Redactor {
         let known = self.known.borrow();
         let given = self.caller.process.iter();
-        let flags = self.globals.set.iter().map(|(name, value)| (name, value));
+        let flags = self.caller.set.iter().map(|(name, value)| (name, value));
         let given = given.chain(flags).flat_map(|(name, value)| {
             if is_secret(name) {
                 vec![value.as_str()]
@@ -233,12 +224,10 @@ impl Session {
         drop(writeln!(stderr(), "{}", text.trim_end()));
     }
 
-    /// Says a line with its verb, unless `--quiet`; a long one is continued
-    /// under its text.
-    pub(super) fn tell(&self, paint: Paint, verb: &str, text: &str) {
+    /// Says a line with its verb, unless `--quiet`.
+    pub(super) fn tell(&self, paint: Paint, verb: &str, text: impl Into<Advice>) {
         let verb = self.palette().verb(paint, verb);
-        let text = wrap(text, TEXT, TEXT, Self::width());
-        self.note(format!("{verb} {text}"));
+        self.note(format!("{verb} {}", self.text(text)));
     }
 
     /// Says something unless `--quiet`.
@@ -262,12 +251,11 @@ impl Session {
         advice.into().text(self.commands())
     }
 
-    /// Says warnings unless `--quiet`. They hold no secret.
-    pub(super) fn warn(&self, warnings: &[Diagnostic]) {
-        if !warnings.is_empty() {
-            let warnings = Failure::many(Exit::Ok, warnings.to_vec());
-            self.note(self.finding(&warnings));
-        }
+    /// Says findings that hold no secret; with `--quiet` only errors.
+    pub(super) fn warn(&self, findings: &[Diagnostic]) {
+        let told = |found: &&Diagnostic| found.severity == Severity::Error || !self.globals.quiet;
+        let findings = findings.iter().filter(told).cloned();
+        self.fail(&Failure::many(Exit::Ok, findings.collect()));
     }
 
     /// Findings as they are said.
@@ -282,19 +270,7 @@ impl Session {
         reason = "all output of an invocation goes through its session"
     )]
     pub(super) fn data(&self, text: &str) -> Result<(), Failure> {
-        let mut out = stdout().lock();
-        let newline = if text.is_empty() || text.ends_with('\n') {
-            ""
-        } else {
-            "\n"
-        };
-        match write!(out, "{text}{newline}").and_then(|()| out.flush()) {
-            Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(Failure::message(
-                Exit::CannotWrite,
-                format!("cannot write to standard output: {error}"),
-            )),
-            _ => Ok(()),
-        }
+        write_data(text)
     }
 
     /// Writes a JSON document to stdout.
@@ -331,29 +307,13 @@ impl Session {
 
     /// `--color`, then `NO_COLOR`, then `CLICOLOR_FORCE`, then the terminal.
     fn color(&self, terminal: bool) -> bool {
-        let set = |name: &str| {
-            self.caller
-                .process
-                .get(name)
-                .is_some_and(|value| !value.is_empty())
-        };
+        let set = |name: &str| self.caller.var(name).is_some_and(|value| !value.is_empty());
         match self.globals.color {
             Some(ColorWhen::Always) => true,
             Some(ColorWhen::Never) => false,
             Some(ColorWhen::Auto) | None if set("NO_COLOR") => false,
-            _ if set("CLICOLOR_FORCE") => self
-                .caller
-                .process
-                .get("CLICOLOR_FORCE")
-                .is_some_and(|v| v != "0"),
-            _ => {
-                terminal
-                    && self
-                        .caller
-                        .process
-                        .get("TERM")
-                        .is_none_or(|term| term != "dumb")
-            }
+            _ if set("CLICOLOR_FORCE") => self.caller.var("CLICOLOR_FORCE") != Some("0"),
+            _ => terminal && self.caller.var("TERM") != Some("dumb"),
         }
     }
 
@@ -365,11 +325,7 @@ impl Session {
     /// How a run is shown; `again` is the command that runs it again.
     pub(super) fn look(&self, again: String) -> Look {
         let terminal = stderr().is_terminal();
-        let dumb = self
-            .caller
-            .process
-            .get("TERM")
-            .is_some_and(|term| term == "dumb");
+        let dumb = self.caller.var("TERM") == Some("dumb");
         Look {
             mode: self.mode(),
             palette: self.palette(),
@@ -384,8 +340,7 @@ impl Session {
 
     /// Whether GitHub Actions reads what is said.
     pub(super) fn github(&self) -> bool {
-        let set = self.caller.process.get("GITHUB_ACTIONS");
-        set.is_some_and(|value| value == "true")
+        self.caller.var("GITHUB_ACTIONS") == Some("true")
     }
 
     /// What is shown of the tools' output.
@@ -413,6 +368,23 @@ impl Session {
     }
 }
 
+/// Writes data to stdout. A reader that went away stops nothing.
+pub(super) fn write_data(text: &str) -> Result<(), Failure> {
+    let mut out = stdout().lock();
+    let newline = if text.is_empty() || text.ends_with('\n') {
+        ""
+    } else {
+        "\n"
+    };
+    match write!(out, "{text}{newline}").and_then(|()| out.flush()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(Failure::message(
+            Exit::CannotWrite,
+            format!("cannot write to standard output: {error}"),
+        )),
+        _ => Ok(()),
+    }
+}
+
 /// Columns of a terminal, now: it may be resized.
 fn columns(terminal: impl AsFd) -> Option<usize> {
     let size = rustix::termios::tcgetwinsize(terminal).ok()?;
@@ -422,4 +394,13 @@ fn columns(terminal: impl AsFd) -> Option<usize> {
 /// A finding as a plain usage error.
 pub(super) fn usage(message: impl Into<String>) -> Failure {
     Failure::new(Exit::Usage, Diagnostic::error(message))
+}
+
+/// A variable that was given to this command.
+pub(super) fn given(value: impl Display) -> Var {
+    Var {
+        value: value.to_string(),
+        from: Provenance::Flag,
+        secret: false,
+    }
 }

@@ -1,14 +1,12 @@
 //! `hl show`: a recipe as it would run, or where each variable came from.
 
-use std::fmt::Write as _;
-
 use serde_json::{Value, json};
 
 use super::args::ShowArgs;
 use super::session::{Session, usage};
-use super::target::{Parsed, parse};
+use super::target::parse;
 use super::variables::variables;
-use crate::base::short_duration;
+use crate::base::{Lines, short_duration};
 use crate::diag::{Failure, hl, say};
 use crate::lab::Environment;
 use crate::layers::{ArgSource, Compiled};
@@ -32,25 +30,20 @@ pub(super) fn show(session: &Session, args: &ShowArgs) -> Result<(), Failure> {
                 .say(" shows the variables"),
         ));
     }
-    let Some(Parsed {
-        session,
-        target,
-        flags,
-        ..
-    }) = parse(session, &args.recipe, args.flags)?
-    else {
+    let Some(parsed) = parse(session, &args.recipe, args.flags)? else {
         return Ok(());
     };
-    if flags.variables {
-        return variables(&session);
+    let session = &parsed.session;
+    if parsed.flags.variables {
+        return variables(session);
     }
     // What a recipe does is known without secrets, so Doppler is not asked.
     let loaded = session.load(false)?;
-    let compiled = loaded.compile(target.request()?)?;
+    let compiled = loaded.compile(parsed.target.request()?)?;
     if session.globals.json {
         return session.json(&json!({ "schema": "hl.show/1", "recipe": compiled }));
     }
-    session.data(&text(&session, &compiled, &loaded.env))
+    session.data(&text(session, &compiled, &loaded.env))
 }
 
 /// The pair of `--env KEY=VALUE`, which set a variable before 0.2.
@@ -65,8 +58,7 @@ fn text(session: &Session, compiled: &Compiled, env: &Environment) -> String {
     let palette = session.data_palette();
     let dim = |text: &str| palette.paint(Paint::Dim, format_args!("# {}", sanitize(text)));
     let mut out = String::new();
-    // Writing to a String cannot fail.
-    let mut line = |text: String| writeln!(out, "{}", text.trim_end()).unwrap_or_default();
+    let mut line = |text: String| out.line(text.trim_end());
     for recipe in &compiled.recipes {
         line(format!(
             "{}  {}",

@@ -56,15 +56,15 @@ pub(super) fn sim(session: &Session, args: &SimArgs) -> Result<Exit, Failure> {
             )
         })?,
     };
-    // A rehearsal's world has its own token, and a certificate for the lab's node.
+    // A rehearsal's world has its own token, and a certificate for the lab's node. It
+    // is locked as long as this lives.
     let rehearsal = open_world(&dir)?;
-    let objects = match &rehearsal {
-        Some(world) => world.objects.clone(),
-        None => objects(session),
-    };
-    let keys = match &rehearsal {
-        Some(world) => made(world.token_id.clone(), world.secret.clone())?,
-        None => keys(&dir, session)?,
+    let (objects, keys, ca_file) = match &rehearsal {
+        Some(world) => {
+            let keys = made(world.token_id.clone(), world.secret.clone())?;
+            (world.objects.clone(), keys, dir.join("sim-ca.pem"))
+        }
+        None => (objects(session), keys(&dir, session)?, dir.join("ca.pem")),
     };
     let world_file = dir.join("world.json");
     let world = if world_file.exists() {
@@ -73,11 +73,6 @@ pub(super) fn sim(session: &Session, args: &SimArgs) -> Result<Exit, Failure> {
     } else {
         World::seeded(&seed(&objects, &keys.token_id, &keys.secret))
     };
-    let ca_file = dir.join(if rehearsal.is_some() {
-        "sim-ca.pem"
-    } else {
-        "ca.pem"
-    });
     lab::write(&ca_file, &keys.ca_pem, 0o644)?;
     let (guests, about) = guests(session, &dir);
     let config = ServerConfig {
@@ -96,10 +91,7 @@ pub(super) fn sim(session: &Session, args: &SimArgs) -> Result<Exit, Failure> {
     let running = Server::start(config)
         .map_err(|error| Failure::message(Exit::CannotWrite, error.to_string()))?;
     for line in running.healed() {
-        session.note(format!(
-            "{} {line}",
-            session.palette().verb(Paint::Warn, "Healed")
-        ));
+        session.tell(Paint::Warn, "Healed", line);
     }
     let exports = [
         ("PVE_ACCESS_HOST", format!("https://{}", running.addr())),
@@ -114,17 +106,13 @@ pub(super) fn sim(session: &Session, args: &SimArgs) -> Result<Exit, Failure> {
         ("PVE_BUILD_ADDRESS", BUILD_ADDRESS.to_owned()),
         ("DOPPLER", "0".to_owned()),
     ];
-    let lines: Vec<String> = exports
-        .iter()
-        .map(|(name, value)| format!("export {name}='{value}'"))
-        .collect();
+    let lines = exports.map(|(name, value)| format!("export {name}='{value}'"));
     session.data(&lines.join("\n"))?;
-    let palette = session.palette();
-    session.note(format!(
-        "{} a simulated Proxmox VE on {}; {about}. Ctrl-C ends it",
-        palette.verb(Paint::Active, "Serving"),
+    let serving = format!(
+        "a simulated Proxmox VE on {}; {about}. Ctrl-C ends it",
         running.addr()
-    ));
+    );
+    session.tell(Paint::Active, "Serving", serving);
     while watch.arrived().is_none() {
         std::thread::sleep(Duration::from_millis(100));
     }
@@ -132,10 +120,7 @@ pub(super) fn sim(session: &Session, args: &SimArgs) -> Result<Exit, Failure> {
     running
         .stop()
         .map_err(|error| Failure::message(Exit::CannotWrite, error.to_string()))?;
-    session.note(format!(
-        "{} after {requests} requests",
-        palette.verb(Paint::Good, "Stopped")
-    ));
+    session.tell(Paint::Good, "Stopped", format!("after {requests} requests"));
     Ok(Exit::Ok)
 }
 
@@ -169,8 +154,7 @@ fn guests(session: &Session, dir: &Utf8Path) -> (Arc<dyn Guests>, String) {
         run_dir: dir.join("run").into_std_path_buf(),
         apt_repo: session
             .caller
-            .process
-            .get("HL_GUEST_APT")
+            .var("HL_GUEST_APT")
             .map(PathBuf::from)
             .filter(|repo| repo.join("Packages").is_file()),
         exe: match std::env::current_exe() {
@@ -208,13 +192,8 @@ fn guests(session: &Session, dir: &Utf8Path) -> (Arc<dyn Guests>, String) {
 fn objects(session: &Session) -> Objects {
     let fresh = Objects::default();
     let get = |name: &str, default: String| {
-        session
-            .caller
-            .process
-            .get(name)
-            .filter(|v| !v.is_empty())
-            .cloned()
-            .unwrap_or(default)
+        let value = session.caller.var(name).filter(|v| !v.is_empty());
+        value.map_or(default, str::to_owned)
     };
     Objects {
         node: get("PVE_NODE", fresh.node),
@@ -236,13 +215,8 @@ fn keys(dir: &Utf8Path, session: &Session) -> Result<Keys, Failure> {
             )
         });
     }
-    let token_id = session
-        .caller
-        .process
-        .get("PM_TOKEN_ID")
-        .cloned()
-        .unwrap_or_else(|| "hl@pve!hl".to_owned());
-    let keys = made(token_id, invent_secret())?;
+    let token_id = session.caller.var("PM_TOKEN_ID").unwrap_or("hl@pve!hl");
+    let keys = made(token_id.to_owned(), invent_secret())?;
     lab::write(
         &file,
         serde_json::to_string(&keys).unwrap_or_default(),

@@ -1,13 +1,11 @@
 //! What is to be run: a recipe with its arguments, `up`, or a run to go on
 //! with. From words to a request.
 
-use clap::{Args, Command, FromArgMatches};
+use clap::{Arg, Args, Command, CommandFactory, FromArgMatches};
 
-use super::args::{ReplayArgs, ResumeArgs, UpArgs};
-use super::flags::Overlay;
-use super::help::help;
+use super::args::{Cli, ReplayArgs, ResumeArgs, UpArgs};
 use super::session::{Session, usage};
-use super::{mistake, tail};
+use super::{help, mistake, tail};
 use crate::diag::{Failure, hl};
 use crate::layers;
 use crate::report::Paint;
@@ -71,14 +69,15 @@ pub(super) struct Parsed<F> {
 /// Reads the words behind a verb: a recipe or `up`, its arguments, and flags
 /// of `hl` and of the verb among them. `None` when its help was asked for and
 /// given.
-pub(super) fn parse<F: Args + Overlay>(
+pub(super) fn parse<F: Args>(
     session: &Session,
     words: &[String],
-    flags: F,
+    mut flags: F,
 ) -> Result<Option<Parsed<F>>, Failure> {
     let Some((name, rest)) = words.split_first() else {
         return Err(usage("no recipe is named").help("`hl list` shows them"));
     };
+<<<<<<< HEAD
     let verb = match name.as_str() {
         "up" => Some(
             UpArgs::augment_args(Command::new("hl up").no_binary_name(true))
@@ -118,36 +117,51 @@ pub(super) fn parse<F: Args + Overlay>(
         let options = found.params.iter().filter(|param| param.option);
         let flags = options.map(|param| param.flag().trim_start_matches('-').to_owned());
         flags.collect()
+=======
+    let is_verb = matches!(name.as_str(), "up" | "resume" | "replay");
+    let mut command = if is_verb {
+        let hl = Cli::command();
+        let verb = hl.find_subcommand(name).cloned().unwrap_or_default();
+        verb.name(["hl", name].join(" ")).no_binary_name(true)
+    } else {
+        let (lab, book) = (session.lab()?, session.book()?);
+        help::command(&layers::listed(book.find(name)?.1), &lab.config.lab)
+>>>>>>> cliroom
     };
-    let tail = tail::split::<F>(rest, &own)?;
+    // Those of the verb in front win over `up`'s: `hl rehearse up --fresh`.
+    let front = F::augment_args(Command::new("hl"));
+    let in_front = |long| {
+        front
+            .get_arguments()
+            .any(|arg| arg.get_long() == Some(long))
+    };
+    let options = command.get_arguments().filter_map(Arg::get_long);
+    let own = options.filter(|long| !is_verb || !in_front(*long));
+    let own: Vec<String> = own.map(str::to_owned).collect();
+    let mut globals = session.globals.clone();
+    let tail = tail::split(rest, &own, &mut globals, &mut flags)?;
     if tail.help {
-        session.data(&match (verb, recipe) {
-            (Some(mut verb), _) => verb.render_help().to_string(),
-            (None, recipe) => recipe
-                .map(|(recipe, lab)| help(&layers::listed(recipe), lab, Session::data_width()))
-                .unwrap_or_default(),
-        })?;
+        session.data(command.render_help().to_string().trim_start())?;
         return Ok(None);
     }
-    let target = match verb {
-        Some(verb) => {
-            let matches = verb.try_get_matches_from(&tail.args);
-            let target = matches.and_then(|matches| {
-                Ok(match name.as_str() {
-                    "up" => Target::from(&UpArgs::from_arg_matches(&matches)?),
-                    "resume" => Target::Resume(ResumeArgs::from_arg_matches(&matches)?),
-                    _ => Target::Replay(ReplayArgs::from_arg_matches(&matches)?),
-                })
-            });
-            target.map_err(|error| mistake::failure(&error))?
-        }
-        None => Target::Run {
+    let target = if is_verb {
+        let matches = command.try_get_matches_from(&tail.args);
+        let target = matches.and_then(|matches| {
+            Ok(match name.as_str() {
+                "up" => Target::from(&UpArgs::from_arg_matches(&matches)?),
+                "resume" => Target::Resume(ResumeArgs::from_arg_matches(&matches)?),
+                _ => Target::Replay(ReplayArgs::from_arg_matches(&matches)?),
+            })
+        });
+        target.map_err(|error| mistake::failure(&error))?
+    } else {
+        Target::Run {
             request: RunRequest::Recipe(RecipeRequest {
                 name: name.clone(),
                 args: tail.args,
             }),
             fresh: false,
-        },
+        }
     };
     let mut words = vec![name.clone()];
     words.extend(tail.rest);
@@ -156,9 +170,13 @@ pub(super) fn parse<F: Args + Overlay>(
         session.tell(Paint::Warn, "Warning", &line);
     }
     Ok(Some(Parsed {
+<<<<<<< HEAD
         session,
+=======
+        session: session.with(globals),
+>>>>>>> cliroom
         target,
-        flags: flags.overlaid(tail.flags),
+        flags,
         words,
     }))
 }

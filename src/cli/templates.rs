@@ -1,33 +1,28 @@
 //! `hl templates`: what was built, what is on the node, and what is stable.
 
-use std::fmt::Write as _;
-
 use serde_json::json;
 
-use super::args::{TemplatesArgs, TemplatesVerb};
+use super::args::TemplatesVerb;
 use super::dry::{announce, decide};
-use super::run::{options, run};
+use super::run::run_plan;
 use super::session::Session;
-use crate::action::builtin;
 use crate::app::templates::{Change, plan};
-use crate::app::{Job, Origin};
-use crate::diag::StepError;
-use crate::diag::{Diagnostic, Exit, Failure};
+use crate::base::Lines;
+use crate::diag::{Diagnostic, Exit, Failure, StepError};
 use crate::lab::{Environment, Lab};
 use crate::plan::sanitize;
 use crate::pve::Client;
 use crate::report::{Paint, Palette};
-use crate::templates;
-use crate::templates::TemplateRow;
+use crate::templates::{self, TemplateRow};
 
-pub(super) fn templates(session: &Session, args: &TemplatesArgs) -> Result<Exit, Failure> {
+pub(super) fn templates(session: &Session, verb: Option<&TemplatesVerb>) -> Result<Exit, Failure> {
     let lab = session.lab()?;
     let env = session.environment(&lab, true)?;
     let env = env.for_node(env.node())?.into_owned();
-    let change = match &args.verb {
+    let change = match verb {
         None | Some(TemplatesVerb::List | TemplatesVerb::Show { .. }) => {
             let client = client(session, &lab, &env);
-            return read(session, &lab, &env, client.as_ref(), args).map(|()| Exit::Ok);
+            return read(session, &lab, &env, client.as_ref(), verb).map(|()| Exit::Ok);
         }
         Some(TemplatesVerb::Promote { name, stamp }) => Change::Promote {
             name: name.clone(),
@@ -40,17 +35,7 @@ pub(super) fn templates(session: &Session, args: &TemplatesArgs) -> Result<Exit,
         },
     };
     let dry = decide(session, &lab)?;
-    let job = Job {
-        lab: &lab,
-        env: &env,
-        registry: &builtin(),
-        plan: plan(&change),
-        dry_run: dry.on,
-        journal: true,
-        origin: Origin::default(),
-        options: options(session)?,
-    };
-    let exit = run(session, &job)?.exit;
+    let exit = run_plan(session, &lab, &env, plan(&change), dry.on, true)?;
     announce(session, &dry);
     Ok(exit)
 }
@@ -61,9 +46,9 @@ pub(super) fn read(
     lab: &Lab,
     env: &Environment,
     client: Option<&Client>,
-    args: &TemplatesArgs,
+    verb: Option<&TemplatesVerb>,
 ) -> Result<(), Failure> {
-    let rows = match &args.verb {
+    let rows = match verb {
         Some(TemplatesVerb::Show { name }) => {
             templates::show(&lab.paths, env, client, name).map(|row| vec![row])
         }
@@ -73,7 +58,7 @@ pub(super) fn read(
 }
 
 /// What an action would have failed with, outside of a run.
-fn failure(error: StepError) -> Failure {
+pub(super) fn failure(error: StepError) -> Failure {
     let mut diagnostic = Diagnostic::error(error.message);
     diagnostic.help = error.help;
     Failure::new(error.exit, diagnostic)
@@ -87,7 +72,7 @@ fn client(session: &Session, lab: &Lab, env: &Environment) -> Option<Client> {
         Err(error) => {
             let warning = Diagnostic::warning(format!("the node is not asked: {error}"))
                 .note("what still exists there is not known");
-            session.note(session.finding(&Failure::new(Exit::Ok, warning)));
+            session.warn(&[warning]);
             None
         }
     }
@@ -106,8 +91,7 @@ fn show(session: &Session, rows: &[TemplateRow]) -> Result<(), Failure> {
 }
 
 fn text(row: &TemplateRow, palette: Palette, out: &mut String) {
-    // Writing to a String cannot fail.
-    let mut line = |text: String| writeln!(out, "{}", text.trim_end()).unwrap_or_default();
+    let mut line = |text: String| out.line(text.trim_end());
     let state = match (&row.stale, row.defined) {
         (_, false) => palette.paint(Paint::Dim, "not defined in this lab"),
         (Some(why), _) => palette.paint(Paint::Warn, sanitize(why)),

@@ -31,7 +31,7 @@ pub(super) fn trust(session: &Session, args: &TrustArgs) -> Result<(), Failure> 
 /// left from something else.
 fn meant(session: &Session, dir: Option<&Utf8Path>) -> Result<Utf8PathBuf, Failure> {
     match dir {
-        None if session.globals.lab.is_some() => {
+        None if session.caller.lab.is_some() => {
             Err(usage("`--lab` and `HL_LAB` do not say what is trusted")
                 .help("name the directory: `hl trust DIR`"))
         }
@@ -57,12 +57,11 @@ fn add(session: &Session, dir: Option<&Utf8Path>) -> Result<(), Failure> {
     let look = |error: std::io::Error| {
         Failure::message(Exit::Unknown, format!("cannot look at `{root}`: {error}"))
     };
-    let palette = session.palette();
     let accounts = Accounts::read();
     let found = doubts(&root, user).map_err(look)?;
     if found.is_empty() {
-        let verb = palette.verb(Paint::Dim, "Own");
-        session.note(format!("{verb} `{root}` is yours alone: it needs no trust"));
+        let text = format!("`{root}` is yours alone: it needs no trust");
+        session.tell(Paint::Dim, "Own", text);
         return Ok(());
     }
     let place = Place::of(&root, user).map_err(look)?;
@@ -70,8 +69,8 @@ fn add(session: &Session, dir: Option<&Utf8Path>) -> Result<(), Failure> {
     if !dry {
         TrustList::add(user, place)?;
     }
-    let verb = palette.verb(Paint::Good, if dry { "Would trust" } else { "Trusted" });
-    session.note(format!("{verb} {root}"));
+    let verb = if dry { "Would trust" } else { "Trusted" };
+    session.tell(Paint::Good, verb, root.as_str());
     for doubt in found {
         let (path, words) = (doubt.path(), doubt.words(&accounts));
         session.note(format!("{:>12} {path} {words}", "Because"));
@@ -118,8 +117,7 @@ fn remove(session: &Session, dir: Option<&Utf8Path>) -> Result<(), Failure> {
     } else {
         "Removed"
     };
-    let verb = session.palette().verb(Paint::Good, done);
-    session.note(format!("{verb} {root} is no longer trusted"));
+    session.tell(Paint::Good, done, format!("{root} is no longer trusted"));
     Ok(())
 }
 

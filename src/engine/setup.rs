@@ -32,7 +32,7 @@ pub struct Setup<'a> {
 }
 
 /// How to run.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Options {
     /// The run's id, see `runs::new_id`.
     pub run_id: String,

@@ -156,7 +156,7 @@ fn from_a_step_all_that_depends_on_it_runs() {
     assert_eq!(log(&lab).len(), 7);
     lab.hl("resume latest --from tow")
         .exits(66)
-        .says(&["there is no step `tow`"]);
+        .says(&["has no step `tow`"]);
     lab.hl("resume nope")
         .exits(66)
         .says(&["there is no run `nope`"]);

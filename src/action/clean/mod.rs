@@ -14,6 +14,6 @@ mod tracked;
 pub use guard::protected;
 pub use mounts::Mounts;
 pub use reason::Reason;
-pub use remove::CleanRemove;
+pub use remove::{CleanRemove, bytes};
 pub use survey::{Found, Surroundings, survey};
 pub use tracked::Tracked;

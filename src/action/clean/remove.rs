@@ -162,7 +162,7 @@ fn empty_parents(root: &Utf8Path, path: &Utf8Path) {
 }
 
 /// `812 B`, `1.5 KiB`, `3.2 GiB`.
-pub(super) fn bytes(size: u64) -> String {
+pub fn bytes(size: u64) -> String {
     const UNITS: [&str; 4] = ["KiB", "MiB", "GiB", "TiB"];
     if size < 1024 {
         return format!("{size} B");
@@ -183,7 +183,9 @@ mod tests {
 
     #[test]
     fn sizes_read_well() {
-        assert_eq!(bytes(812), "812 B");
+        assert_eq!([0, 812, 1023].map(bytes), ["0 B", "812 B", "1023 B"]);
+        let whole = [1024, 5 << 20, 3 << 40].map(bytes);
+        assert_eq!(whole, ["1.0 KiB", "5.0 MiB", "3.0 TiB"]);
         assert_eq!(bytes(1536), "1.5 KiB");
         assert_eq!(bytes(3_435_973_836), "3.1 GiB");
         assert_eq!(bytes(u64::MAX), "16777215.9 TiB");

@@ -29,20 +29,25 @@ pub(super) enum SiteVerb {
     /// What a tool is given, as JSON, secrets hidden
     Resolve(ResolveArgs),
     /// Secrets: check, edit, decrypt or encrypt `secrets.yaml` (SOPS and age)
+<<<<<<< HEAD
     Secrets(SecretsArgs),
     /// Write a commented site-config to fill in; existing files are kept
     Init(InitArgs),
+=======
+    Secrets {
+        #[command(subcommand)]
+        verb: SecretsVerb,
+    },
+    /// Write a commented site-config to fill in; what is there is kept
+    Init {
+        /// Where [default: the lab's site/]
+        dir: Option<Utf8PathBuf>,
+    },
+>>>>>>> cliroom
     /// Write nodes/NAME.yaml from the Proxmox VE that the lab's variables name
     NodeConfig(NodeConfigArgs),
     /// Write hosts/NAME.yaml from this machine, or from another over ssh
     HostConfig(HostConfigArgs),
-}
-
-/// `hl site secrets`
-#[derive(Debug, Args)]
-pub(super) struct SecretsArgs {
-    #[command(subcommand)]
-    pub(super) verb: SecretsVerb,
 }
 
 /// `hl site secrets ...`
@@ -170,13 +175,6 @@ pub(super) struct VmArgs {
     /// Its posture [default: dev]
     #[arg(long)]
     pub(super) posture: Option<String>,
-}
-
-/// `hl site init`
-#[derive(Debug, Args)]
-pub(super) struct InitArgs {
-    /// Where [default: the lab's site/]
-    pub(super) dir: Option<Utf8PathBuf>,
 }
 
 /// `hl site node-config`

@@ -3,26 +3,27 @@
 
 use std::net::Ipv4Addr;
 
-use camino::Utf8Path;
 use serde::Serialize;
 use serde_json::json;
 
 use super::args::{HostConfigArgs, NodeConfigArgs};
-use super::secrets::{say, shown};
+use super::open::OpenSite;
+use crate::base::ticked;
 use crate::cli::session::Session;
-use crate::diag::StepError;
-use crate::diag::{Diagnostic, Exit, Failure, did_you_mean};
+use crate::cli::templates::failure;
+use crate::diag::{Diagnostic, Exit, Failure, StepError, did_you_mean};
 use crate::lab::Environment;
 use crate::pve::{self, Client, Network, Storage};
 use crate::report::Paint;
 use crate::site::machine::{NodeFile, Place, Placed, is_name, look};
-use crate::site::secrets::{Secrets, Vault};
+use crate::site::secrets::Secrets;
 
 pub(super) fn node_config(
     session: &Session,
-    root: &Utf8Path,
+    site: &OpenSite,
     args: &NodeConfigArgs,
-) -> Result<(), Failure> {
+) -> Result<Exit, Failure> {
+    let root = site.tree.root();
     let lab = session.lab()?;
     let env = session.environment(&lab, true)?;
     let client = Client::new(&env, &lab.paths).map_err(failed)?;
@@ -43,35 +44,31 @@ pub(super) fn node_config(
         "Written by `hl site node-config` from Proxmox VE {}.",
         crate::plan::sanitize(&version)
     )];
-    let seen = shown(session, root);
     let place = Place {
         dir: root,
-        shown: &seen,
+        shown: site.tree.shown_root(),
         folder: "nodes",
         schema: "node",
         name: &name,
     };
     let placed = place.put(&file, &comments, args.force, session.globals.dry_run)?;
-    let known = secrets(session, root, &seen)
-        .is_some_and(|secrets| secrets.api_tokens.get(&name).is_some());
+    let known =
+        secrets(session, site).is_some_and(|secrets| secrets.api_tokens.get(&name).is_some());
     if !known {
-        say(
-            session,
-            &[Diagnostic::warning(format!(
-                "secrets.yaml has no `api_tokens.{name}`, which `{}` names",
-                placed.file
-            ))
-            .help("add it with `hl site secrets edit`: `USER@REALM!NAME=SECRET`")],
-        );
+        session.warn(&[Diagnostic::warning(format!(
+            "secrets.yaml has no `api_tokens.{name}`, which `{}` names",
+            placed.file
+        ))
+        .help("add it with `hl site secrets edit`: `USER@REALM!NAME=SECRET`")]);
     }
     tell(session, &placed, &file)
 }
 
 pub(super) fn host_config(
     session: &Session,
-    root: &Utf8Path,
+    site: &OpenSite,
     args: &HostConfigArgs,
-) -> Result<(), Failure> {
+) -> Result<Exit, Failure> {
     let facts = look(args.ssh.as_deref(), &session.caller.process)?;
     let name = args.name.as_deref().unwrap_or(&facts.name);
     if let Some(given) = &args.name
@@ -79,23 +76,19 @@ pub(super) fn host_config(
         && *given != facts.name
     {
         let who = args.ssh.as_deref().unwrap_or("this machine");
-        say(
-            session,
-            &[Diagnostic::warning(format!(
-                "{who} calls itself `{}`, not `{given}`",
-                crate::plan::sanitize(&facts.name)
-            ))
-            .help("`--ssh [USER@]HOST` asks another machine")],
-        );
+        session.warn(&[Diagnostic::warning(format!(
+            "{who} calls itself `{}`, not `{given}`",
+            crate::plan::sanitize(&facts.name)
+        ))
+        .help("`--ssh [USER@]HOST` asks another machine")]);
     }
-    let seen = shown(session, root);
-    let secrets = secrets(session, root, &seen);
+    let secrets = secrets(session, site);
     let file = facts.host_file(name, secrets.as_ref());
     let from = if args.ssh.is_some() { " over ssh" } else { "" };
     let comments = [format!("Written by `hl site host-config`{from}.")];
     let place = Place {
-        dir: root,
-        shown: &seen,
+        dir: site.tree.root(),
+        shown: site.tree.shown_root(),
         folder: "hosts",
         schema: "host",
         name,
@@ -105,11 +98,8 @@ pub(super) fn host_config(
 }
 
 /// The secrets, where they can be had: they only make the file better.
-fn secrets(session: &Session, root: &Utf8Path, seen: &Utf8Path) -> Option<Secrets> {
-    let loaded = Vault::new(root, seen, &session.caller.process)
-        .load()
-        .ok()??;
-    Some(loaded.secrets)
+fn secrets(session: &Session, site: &OpenSite) -> Option<Secrets> {
+    Some(site.vault(session).load().ok()??.secrets)
 }
 
 /// The name that Proxmox VE knows the node by.
@@ -120,14 +110,16 @@ fn node_name(client: &Client, wanted: Option<&str>) -> Result<String, Failure> {
         (Some(name), _) if names.contains(&name) => Ok(name.to_owned()),
         (None, [only]) => Ok((*only).to_owned()),
         (wanted, _) => {
-            let list = names.join("`, `");
             let found = match wanted {
                 Some(name) => Diagnostic::error(format!("there is no node `{name}`")),
                 None => Diagnostic::error("there are several nodes, and none is named"),
             };
             let found = match wanted.and_then(|name| did_you_mean(name, names.iter().copied())) {
                 Some(help) => found.help(help),
-                None => found.help(format!("name one of `{list}`: `hl site node-config NODE`")),
+                None => {
+                    let list = ticked(&names);
+                    found.help(format!("name one of {list}: `hl site node-config NODE`"))
+                }
             };
             Err(Failure::new(Exit::Unknown, found))
         }
@@ -174,31 +166,28 @@ fn literal(host: &str) -> Option<String> {
 
 /// What keeps us from the node is a matter of the runway.
 fn failed(error: pve::Error) -> Failure {
-    let error = StepError::from(error);
-    let mut diagnostic = Diagnostic::error(error.message);
-    diagnostic.help = error.help;
-    Failure::new(Exit::Runway, diagnostic)
+    failure(StepError::from(error).exit(Exit::Runway))
 }
 
-fn tell(session: &Session, placed: &Placed, content: &impl Serialize) -> Result<(), Failure> {
+fn tell(session: &Session, placed: &Placed, content: &impl Serialize) -> Result<Exit, Failure> {
     let dry = session.globals.dry_run;
     if session.globals.json {
-        return session.json(&json!({
+        session.json(&json!({
             "schema": "hl.site-file/1",
             "file": placed.file,
             "written": !placed.same && !dry,
             "content": content,
-        }));
+        }))?;
+        return Ok(Exit::Ok);
     }
-    let palette = session.palette();
-    let verb = match (placed.same, dry) {
-        (true, _) => palette.verb(Paint::Dim, "Unchanged"),
-        (false, true) => palette.verb(Paint::Good, "Would write"),
-        (false, false) => palette.verb(Paint::Good, "Wrote"),
+    let (paint, verb) = match (placed.same, dry) {
+        (true, _) => (Paint::Dim, "Unchanged"),
+        (false, true) => (Paint::Good, "Would write"),
+        (false, false) => (Paint::Good, "Wrote"),
     };
-    session.note(format!("{verb} {}", placed.file));
+    session.tell(paint, verb, placed.file.as_str());
     if dry {
         session.data(&placed.text)?;
     }
-    Ok(())
+    Ok(Exit::Ok)
 }

@@ -1,21 +1,16 @@
 //! `hl site init`: a commented site-config to fill in.
 
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
 use serde_json::json;
 
-use super::args::InitArgs;
-use super::secrets::shown;
+use super::open::shown;
 use crate::cli::session::{Session, usage};
 use crate::diag::{Exit, Failure};
 use crate::report::Paint;
 use crate::site::starter::write;
 
-pub(super) fn init(
-    session: &Session,
-    site: Option<&camino::Utf8Path>,
-    args: &InitArgs,
-) -> Result<(), Failure> {
-    let dir = target(session, site, args)?;
+pub(super) fn init(session: &Session, dir: Option<&Utf8Path>) -> Result<(), Failure> {
+    let dir = target(session, dir)?;
     let dry = session.globals.dry_run;
     let made = write(&dir, dry)?;
     let name = shown(session, &dir);
@@ -27,32 +22,17 @@ pub(super) fn init(
             "kept": made.kept,
         }));
     }
-    let palette = session.palette();
     for file in &made.kept {
-        session.note(format!(
-            "{} {}",
-            palette.verb(Paint::Dim, "Kept"),
-            name.join(file)
-        ));
+        session.tell(Paint::Dim, "Kept", name.join(file).as_str());
     }
     if dry {
-        let files: Vec<String> = made
-            .written
-            .iter()
-            .map(|file| name.join(file).into_string())
-            .collect();
-        session.note(format!(
-            "{} {} files",
-            palette.verb(Paint::Good, "Would write"),
-            files.len()
-        ));
+        let files = made.written.iter();
+        let files: Vec<String> = files.map(|file| name.join(file).into_string()).collect();
+        session.tell(Paint::Good, "Would write", format!("{} files", files.len()));
         return session.data(&files.join("\n"));
     }
-    session.note(format!(
-        "{} {} files of a site-config in {name}",
-        palette.verb(Paint::Good, "Wrote"),
-        made.written.len()
-    ));
+    let wrote = format!("{} files of a site-config in {name}", made.written.len());
+    session.tell(Paint::Good, "Wrote", wrote);
     let next = [
         ("hl site check", "all its errors at once"),
         (
@@ -69,12 +49,8 @@ pub(super) fn init(
 }
 
 /// The directory that is named, else the lab's `site/`.
-fn target(
-    session: &Session,
-    site: Option<&camino::Utf8Path>,
-    args: &InitArgs,
-) -> Result<Utf8PathBuf, Failure> {
-    if let Some(dir) = args.dir.as_deref().or(site) {
+fn target(session: &Session, dir: Option<&Utf8Path>) -> Result<Utf8PathBuf, Failure> {
+    if let Some(dir) = dir {
         return Ok(session.caller.cwd.join(dir));
     }
     match session.lab() {

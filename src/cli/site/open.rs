@@ -1,5 +1,7 @@
 //! The site-config that a verb works on, and its secrets.
 
+use camino::Utf8Path;
+
 use crate::cli::session::Session;
 use crate::diag::{Diagnostic, Failure};
 use crate::site::Tree;
@@ -12,6 +14,13 @@ pub(super) struct OpenSite {
 }
 
 impl OpenSite {
+    /// The site-config in a directory.
+    pub(super) fn new(session: &Session, root: &Utf8Path) -> Self {
+        Self {
+            tree: Tree::new(root, shown(session, root)),
+        }
+    }
+
     /// Its directory as it is said.
     pub(super) fn shown(&self) -> &str {
         match self.tree.shown_root().as_str() {
@@ -37,11 +46,17 @@ impl OpenSite {
         Ok(Some(loaded.secrets))
     }
 
-    fn vault<'a>(&'a self, session: &'a Session) -> Vault<'a> {
+    /// The files of its secrets.
+    pub(super) fn vault<'a>(&'a self, session: &'a Session) -> Vault<'a> {
         Vault::new(
             self.tree.root(),
             self.tree.shown_root(),
             &session.caller.process,
         )
     }
+}
+
+/// A directory as the user would type it: from here when it is below, else whole.
+pub(super) fn shown<'d>(session: &Session, dir: &'d Utf8Path) -> &'d Utf8Path {
+    dir.strip_prefix(&session.caller.cwd).unwrap_or(dir)
 }

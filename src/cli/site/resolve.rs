@@ -1,13 +1,12 @@
 //! `hl site resolve`: what a tool is given. Secrets are hidden but in two
 //! places: `--reveal`, and the 0600 file of `--write`.
 
-use std::fmt::Write as _;
-
 use camino::Utf8Path;
 use serde_json::json;
 
 use super::args::{Resolve, ResolveArgs, Sink};
 use super::open::OpenSite;
+use crate::base::Lines;
 use crate::cli::session::Session;
 use crate::diag::{Exit, Failure};
 use crate::lab;
@@ -87,8 +86,7 @@ fn explain(session: &Session, resolved: &Resolved) -> Result<(), Failure> {
             sanitize(&row.value),
             sanitize(&row.from),
         );
-        // Writing to a String cannot fail.
-        writeln!(out, "{path:paths$}  {value:values$}  {from}").unwrap_or_default();
+        out.line(format_args!("{path:paths$}  {value:values$}  {from}"));
     }
     session.data(&out)
 }

@@ -3,22 +3,21 @@
 
 use std::collections::BTreeMap;
 
-use camino::{Utf8Path, Utf8PathBuf};
 use serde_json::{Value, json};
 
 use super::args::SecretsVerb;
+use super::open::OpenSite;
 use crate::cli::session::{Session, usage};
-use crate::diag::{Commands, Diagnostic, Exit, Failure, Severity};
+use crate::diag::{Commands, Diagnostic, Exit, Failure};
 use crate::report::{Paint, Palette};
-use crate::site::secrets::{Changed, FileReport, How, Report, Tracking, Vault};
+use crate::site::secrets::{Changed, FileReport, How, Report, Tracking};
 
 pub(super) fn secrets(
     session: &Session,
-    root: &Utf8Path,
+    site: &OpenSite,
     verb: &SecretsVerb,
 ) -> Result<Exit, Failure> {
-    let shown = shown(session, root);
-    let vault = Vault::new(root, &shown, &session.caller.process);
+    let vault = site.vault(session);
     let dry = session.globals.dry_run;
     let (changed, did) = match verb {
         SecretsVerb::Check => return check(session, &vault.check()),
@@ -45,41 +44,16 @@ pub(super) fn secrets(
     tell(session, &changed, if dry { "Would write" } else { did })
 }
 
-/// A site-config as the user would type it.
-pub(super) fn shown(session: &Session, root: &Utf8Path) -> Utf8PathBuf {
-    root.strip_prefix(&session.caller.cwd)
-        .unwrap_or(root)
-        .to_path_buf()
-}
-
-/// Findings on stderr.
-pub(super) fn say(session: &Session, findings: &[Diagnostic]) {
-    let shown: Vec<_> = findings
-        .iter()
-        .filter(|found| found.severity == Severity::Error || !session.globals.quiet)
-        .cloned()
-        .collect();
-    if !shown.is_empty() {
-        let failure = Failure::many(Exit::Ok, shown);
-        session.say(&session.finding(&failure));
-    }
-}
-
 fn tell(session: &Session, changed: &Changed, did: &str) -> Result<Exit, Failure> {
-    say(session, &changed.warnings);
+    session.warn(&changed.warnings);
     if session.globals.json {
         let mut document = json!(changed);
         document["schema"] = json!("hl.site-secrets-change/1");
         session.json(&document)?;
         return Ok(Exit::Ok);
     }
-    let palette = session.palette();
     if !changed.written {
-        session.note(format!(
-            "{} {}",
-            palette.verb(Paint::Dim, "Unchanged"),
-            changed.file
-        ));
+        session.tell(Paint::Dim, "Unchanged", changed.file.as_str());
         return Ok(Exit::Ok);
     }
     let names = if changed.names.is_empty() {
@@ -87,11 +61,7 @@ fn tell(session: &Session, changed: &Changed, did: &str) -> Result<Exit, Failure
     } else {
         format!(": {}", changed.names.join(", "))
     };
-    session.note(format!(
-        "{} {}{names}",
-        palette.verb(Paint::Good, did),
-        changed.file
-    ));
+    session.tell(Paint::Good, did, format!("{}{names}", changed.file));
     for recipient in &changed.recipients {
         session.note(format!("{:>12} {recipient}", "for"));
     }
@@ -106,7 +76,7 @@ fn check(session: &Session, report: &Report) -> Result<Exit, Failure> {
         session.json(&document)?;
         return Ok(report.exit);
     }
-    say(session, &report.findings);
+    session.warn(&report.findings);
     session.data(&text(report, session.data_palette()))?;
     Ok(report.exit)
 }

@@ -1,32 +1,28 @@
 //! Which verb runs, and the site-config that it works on.
 
-use camino::Utf8Path;
-
 use super::args::{SiteArgs, SiteVerb};
 use super::open::OpenSite;
 use super::{check, generate, init, names, place, resolve, secrets};
 use crate::cli::session::Session;
 use crate::diag::{Exit, Failure};
-use crate::site::{Found, SYSTEM, Search, Tree, discover};
+use crate::site::{Found, SYSTEM, Search, discover};
 
 pub(in crate::cli) fn site(session: &Session, args: &SiteArgs) -> Result<Exit, Failure> {
-    if let SiteVerb::Init(init) = &args.verb {
+    if let SiteVerb::Init { dir } = &args.verb {
         // What it makes needs not be there.
-        return init::init(session, args.site.as_deref(), init).map(|()| Exit::Ok);
+        let dir = dir.as_deref().or(args.site.as_deref());
+        return init::init(session, dir).map(|()| Exit::Ok);
     }
     let found = find(session, args)?;
-    let site = OpenSite {
-        tree: Tree::new(&found.root, shown(session, &found)),
-    };
+    let site = OpenSite::new(session, &found.root);
     match &args.verb {
-        SiteVerb::Secrets(args) => secrets::secrets(session, &found.root, &args.verb),
-        SiteVerb::Init(args) => init::init(session, Some(&found.root), args).map(|()| Exit::Ok),
-        SiteVerb::NodeConfig(args) => {
-            generate::node_config(session, &found.root, args).map(|()| Exit::Ok)
+        SiteVerb::Secrets { verb } => secrets::secrets(session, &site, verb),
+        SiteVerb::Init { dir } => {
+            let dir = dir.as_deref().unwrap_or(&found.root);
+            init::init(session, Some(dir)).map(|()| Exit::Ok)
         }
-        SiteVerb::HostConfig(args) => {
-            generate::host_config(session, &found.root, args).map(|()| Exit::Ok)
-        }
+        SiteVerb::NodeConfig(args) => generate::node_config(session, &site, args),
+        SiteVerb::HostConfig(args) => generate::host_config(session, &site, args),
         SiteVerb::Where => place::show(session, &found).map(|()| Exit::Ok),
         SiteVerb::Check => check::check(session, &site),
         SiteVerb::List { kind } => names::list(session, &site.tree, *kind).map(|()| Exit::Ok),
@@ -38,7 +34,7 @@ pub(in crate::cli) fn site(session: &Session, args: &SiteArgs) -> Result<Exit, F
 pub(super) fn find(session: &Session, args: &SiteArgs) -> Result<Found, Failure> {
     let lab = match session.lab() {
         Ok(lab) => Some(lab),
-        Err(failure) if failure.exit == Exit::Unknown && session.globals.lab.is_none() => None,
+        Err(failure) if failure.exit == Exit::Unknown && session.caller.lab.is_none() => None,
         Err(failure) => return Err(failure),
     };
     let lab = lab.as_ref().map(|lab| lab.paths.root());
@@ -51,12 +47,4 @@ pub(super) fn find(session: &Session, args: &SiteArgs) -> Result<Found, Failure>
     })?;
     session.caller.admit_site(&found.root, lab)?;
     Ok(found)
-}
-
-/// Its path as it is said: from here when it is below, else whole.
-fn shown<'f>(session: &Session, found: &'f Found) -> &'f Utf8Path {
-    found
-        .root
-        .strip_prefix(&session.caller.cwd)
-        .unwrap_or(&found.root)
 }
