@@ -45,11 +45,7 @@ pub(super) fn access(session: &Session) -> Result<Exit, Failure> {
     }
     let exit = run_plan(session, &lab, &env, plan(), dry.on, true)?;
     if exit != Exit::Ok {
-<<<<<<< HEAD
-        let verb = palette.verb(Paint::Warn, "Not saved");
-=======
-        let verb = session.palette().verb(Paint::Warn, "Not kept");
->>>>>>> cliroom
+        let verb = session.palette().verb(Paint::Warn, "Not saved");
         session.say(&format!(
             "{verb} state/proxmox.env: the steps that failed above must succeed first"
         ));
@@ -87,14 +83,7 @@ fn require(env: &Environment) -> Result<(), Failure> {
         return Ok(());
     }
     let is = if missing.len() == 1 { "is" } else { "are" };
-<<<<<<< HEAD
-    let message = format!(
-        "{} {is} not set, and there is no terminal to ask on",
-        missing.join(", ")
-    );
-=======
-    let message = format!("{} {is} not set, and nobody can be asked", ticked(missing));
->>>>>>> cliroom
+    let message = format!("{} {is} not set, and there is no terminal to ask on", ticked(missing));
     let error = Diagnostic::error(message)
         .help("set them in the environment of `hl access`, or run it on a terminal without `--yes` and `--no-input`");
     Err(Failure::new(Exit::NotApproved, error))

@@ -95,17 +95,12 @@ pub(super) enum Verb {
     /// Ask for the node's address and token, check them, and save them
     Access,
     /// Remove what runs generate; history and state that holds resources stay
-<<<<<<< HEAD
-    Clean(CleanArgs),
-    /// The lab's status: the last run, what is published, the next command
-=======
     Clean {
-        /// The history of runs, too: run files, logs, reports, what `hl resume` goes on with; asks first
+        /// Remove the history too: run files, logs, reports, and all that `hl resume` needs; asks first
         #[arg(long)]
         history: bool,
     },
-    /// Where the lab stands: the last run, what is published, what to type next
->>>>>>> cliroom
+    /// The lab's status: the last run, what is published, the next command
     Status(StatusArgs),
     /// The runs so far, newest first; one in full, its logs, and removing old ones
     Runs(RunsArgs),
@@ -280,26 +275,6 @@ pub(super) struct RehearseFlags {
     pub doppler: bool,
 }
 
-<<<<<<< HEAD
-impl Overlay for RehearseFlags {
-    fn overlaid(self, later: Self) -> Self {
-        Self {
-            fresh: self.fresh | later.fresh,
-            doppler: self.doppler | later.doppler,
-        }
-    }
-}
-
-/// `hl clean`
-#[derive(Debug, Clone, Copy, Args)]
-pub(super) struct CleanArgs {
-    /// Remove the history too: run files, logs, reports, and all that `hl resume` needs; asks first
-    #[arg(long)]
-    pub history: bool,
-}
-
-=======
->>>>>>> cliroom
 /// `hl status`
 #[derive(Debug, Args)]
 pub(super) struct StatusArgs {

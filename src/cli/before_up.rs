@@ -34,29 +34,13 @@ pub(super) fn before_up(session: &Session, lab: &Lab, fresh: bool) -> Result<Sta
     let anew = format!("{} --fresh", again(session));
     let what = format!("run {id} (`{}`) {}", run.header.recipe, how_it_ended(&run));
     if session.globals.no_input || !Session::interactive() {
-<<<<<<< HEAD
-        return Err(Failure::message(
-            Exit::NotApproved,
-            format!("run {id} (`{}`) {}", run.header.recipe, how_it_ended(&run)),
-        )
-        .help(format!("`{resume}` resumes it"))
-        .help(format!(
-            "`{anew}` archives it as cancelled and starts again"
-        )));
+        return Err(Failure::message(Exit::NotApproved, what)
+            .help(format!("`{resume}` resumes it"))
+            .help(format!("`{anew}` archives it as cancelled and starts again")));
     }
     let go_on = format!("resume it (`{resume}`)");
     let start = format!("start again, archive it as cancelled (`{anew}`)");
-    let question = format!("run {id} (`{}`) {}:", run.header.recipe, how_it_ended(&run));
-    match Select::new(&question, vec![go_on.clone(), start]).prompt() {
-=======
-        return Err(Failure::message(Exit::NotApproved, what)
-            .help(format!("`{resume}` goes on with it"))
-            .help(format!("`{anew}` archives it as cancelled and starts anew")));
-    }
-    let go_on = format!("go on with it (`{resume}`)");
-    let start = format!("start anew, archive it as cancelled (`{anew}`)");
     match Select::new(&format!("{what}:"), vec![go_on.clone(), start]).prompt() {
->>>>>>> cliroom
         Ok(answer) if answer == go_on => Ok(Start::Resume(id)),
         Ok(_) => Ok(Start::Fresh(Some(id))),
         Err(_) => Err(Failure::message(

@@ -28,19 +28,11 @@ pub(super) struct Globals {
     /// How many steps may run at once [default: 4]
     #[arg(short, long, value_name = "N", env = "HL_JOBS", value_parser = jobs)]
     pub jobs: Option<u16>,
-<<<<<<< HEAD
     /// After a failure, continue with the steps that do not depend on it
-    #[arg(short, long, global = true, env = "HL_KEEP_GOING", hide_env = true, value_parser = BoolishValueParser::new(), action = ArgAction::SetTrue)]
-    pub keep_going: bool,
-    /// Interrupt the processes of a killed run, instead of waiting for them
-    #[arg(long, global = true, env = "HL_INTERRUPT", hide_env = true, value_parser = BoolishValueParser::new(), action = ArgAction::SetTrue)]
-=======
-    /// After a failure, go on with what does not depend on it
     #[arg(short, long, env = "HL_KEEP_GOING", value_parser = BoolishValueParser::new(), action = ArgAction::SetTrue)]
     pub keep_going: bool,
-    /// Interrupt what a killed run left behind once, instead of waiting for it
+    /// Interrupt the processes of a killed run, instead of waiting for them
     #[arg(long, env = "HL_INTERRUPT", value_parser = BoolishValueParser::new(), action = ArgAction::SetTrue)]
->>>>>>> cliroom
     pub interrupt: bool,
     /// Limit for every step instead of its own, e.g. 90s, 30m
     #[arg(long, value_name = "TIME", env = "HL_TIMEOUT", value_parser = time)]
@@ -54,19 +46,8 @@ pub(super) struct Globals {
     /// Every event as a line on stdout while it happens: json (`hl schema event`)
     #[arg(long, value_name = "FORMAT", env = "HL_EVENTS")]
     pub events: Option<EventsFormat>,
-<<<<<<< HEAD
     /// Write a JUnit report of the run, also when it fails or cannot start
-    #[arg(
-        long,
-        global = true,
-        value_name = "FILE",
-        env = "HL_JUNIT",
-        hide_env = true
-    )]
-=======
-    /// A JUnit file of the run, for CI systems; written however the run ends
     #[arg(long, value_name = "FILE", env = "HL_JUNIT")]
->>>>>>> cliroom
     pub junit: Option<Utf8PathBuf>,
     /// What to show of the tools' own output: auto, live, prefix, group or quiet
     #[arg(long, value_name = "MODE", env = "HL_OUTPUT")]

@@ -118,20 +118,6 @@ mod tests {
             env: "stage".to_owned(),
             ..LabSettings::default()
         };
-<<<<<<< HEAD
-        insta::assert_snapshot!(help(&recipe, &lab, None), @r"
-        Go
-
-        Usage: hl l9-go ENV [--node NODE]
-
-          ENV          the env [default: stage]
-          --node NODE  the node [default: PVE_NODE]
-          --dry-cut    the dry_cut
-          --mode MODE  the mode [fast, safe] [default: fast]
-
-        `hl show l9-go` shows its steps, `hl plan l9-go` what they would change, `hl --help` the flags of every recipe.
-        ");
-=======
         let mut command = command(&recipe, &lab).term_width(200);
         let page = command.render_help().to_string();
         let lines: Vec<&str> = page.lines().map(str::trim).collect();
@@ -147,6 +133,5 @@ mod tests {
             assert!(lines.contains(&line), "{line}: {page}");
         }
         assert!(page.contains("`hl plan l9-go`"), "{page}");
->>>>>>> cliroom
     }
 }

@@ -198,16 +198,8 @@ fn less(
         )
         .help("a lab whose site has `nodes/` is rehearsed in a sealed network only: their addresses are taken as they are"));
     }
-<<<<<<< HEAD
-    let palette = session.palette();
-    session.say(&format!(
-        "{} rehearsal: {refusal}",
-        palette.verb(Paint::Warn, "Limited")
-    ));
-=======
-    let verb = session.palette().verb(Paint::Warn, "Less");
-    session.say(&format!("{verb} no full rehearsal: {refusal}"));
->>>>>>> cliroom
+    let verb = session.palette().verb(Paint::Warn, "Limited");
+    session.say(&format!("{verb} rehearsal: {refusal}"));
     session.say(&format!("{:>12} instead, a dry run against a simulator on loopback: nothing is built, nothing is converged", ""));
     let token_id = env.get("PM_TOKEN_ID").unwrap_or("hl@pve!hl").to_owned();
     let secret = invent_secret();

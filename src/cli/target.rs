@@ -77,56 +77,20 @@ pub(super) fn parse<F: Args>(
     let Some((name, rest)) = words.split_first() else {
         return Err(usage("no recipe is named").help("`hl list` shows them"));
     };
-<<<<<<< HEAD
-    let verb = match name.as_str() {
-        "up" => Some(
-            UpArgs::augment_args(Command::new("hl up").no_binary_name(true))
-                .about("Run the layers in order, L0 to L4"),
-        ),
-        "resume" => Some(
-            ResumeArgs::augment_args(Command::new("hl resume").no_binary_name(true))
-                .about("Resume a run that did not succeed; completed steps stay done"),
-        ),
-        "replay" => Some(
-            ReplayArgs::augment_args(Command::new("hl replay").no_binary_name(true))
-                .about("Run the last run again, from its start or from where it stopped"),
-        ),
-        _ => None,
-    };
-    let (book, lab);
-    let (mut name, mut recipe, mut renamed) = (name, None, None);
-    let own: Vec<String> = if let Some(verb) = &verb {
-        // Those of the verb in front win: `hl rehearse up --fresh`.
-        let front = F::augment_args(Command::new("hl"));
-        let front: Vec<&str> = front
-            .get_arguments()
-            .filter_map(clap::Arg::get_long)
-            .collect();
-        let options = verb.get_arguments().filter_map(clap::Arg::get_long);
-        let options = options.filter(|option| !front.contains(option));
-        options.map(str::to_owned).collect()
-    } else {
-        lab = session.lab()?;
-        book = session.book()?;
-        let found = book.find(name)?.1;
-        recipe = Some((found, &lab.config.lab));
-        renamed = book.renamed(name);
-        if renamed.is_some() {
-            name = found.name.get_ref();
-        }
-        let options = found.params.iter().filter(|param| param.option);
-        let flags = options.map(|param| param.flag().trim_start_matches('-').to_owned());
-        flags.collect()
-=======
     let is_verb = matches!(name.as_str(), "up" | "resume" | "replay");
+    let (mut recipe, mut renamed) = (name.clone(), None);
     let mut command = if is_verb {
         let hl = Cli::command();
         let verb = hl.find_subcommand(name).cloned().unwrap_or_default();
         verb.name(["hl", name].join(" ")).no_binary_name(true)
     } else {
         let (lab, book) = (session.lab()?, session.book()?);
-        help::command(&layers::listed(book.find(name)?.1), &lab.config.lab)
->>>>>>> cliroom
+        let found = book.find(name)?.1;
+        renamed = book.renamed(name);
+        if renamed.is_some() {
+            recipe.clone_from(found.name.get_ref());
+        }
+        help::command(&layers::listed(found), &lab.config.lab)
     };
     // Those of the verb in front win over `up`'s: `hl rehearse up --fresh`.
     let front = F::augment_args(Command::new("hl"));
@@ -157,24 +121,20 @@ pub(super) fn parse<F: Args>(
     } else {
         Target::Run {
             request: RunRequest::Recipe(RecipeRequest {
-                name: name.clone(),
+                name: recipe.clone(),
                 args: tail.args,
             }),
             fresh: false,
         }
     };
-    let mut words = vec![name.clone()];
+    let mut words = vec![recipe];
     words.extend(tail.rest);
-    let session = session.with(tail.globals);
+    let session = session.with(globals);
     if let Some(line) = renamed {
         session.tell(Paint::Warn, "Warning", &line);
     }
     Ok(Some(Parsed {
-<<<<<<< HEAD
         session,
-=======
-        session: session.with(globals),
->>>>>>> cliroom
         target,
         flags,
         words,

@@ -29,21 +29,15 @@ pub(super) enum SiteVerb {
     /// What a tool is given, as JSON, secrets hidden
     Resolve(ResolveArgs),
     /// Secrets: check, edit, decrypt or encrypt `secrets.yaml` (SOPS and age)
-<<<<<<< HEAD
-    Secrets(SecretsArgs),
-    /// Write a commented site-config to fill in; existing files are kept
-    Init(InitArgs),
-=======
     Secrets {
         #[command(subcommand)]
         verb: SecretsVerb,
     },
-    /// Write a commented site-config to fill in; what is there is kept
+    /// Write a commented site-config to fill in; existing files are kept
     Init {
         /// Where [default: the lab's site/]
         dir: Option<Utf8PathBuf>,
     },
->>>>>>> cliroom
     /// Write nodes/NAME.yaml from the Proxmox VE that the lab's variables name
     NodeConfig(NodeConfigArgs),
     /// Write hosts/NAME.yaml from this machine, or from another over ssh
