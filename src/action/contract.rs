@@ -136,7 +136,7 @@ pub trait Action: Send + Sync {
     /// Whether what an earlier run of the step made is still there, where
     /// outputs that are paths of the lab do not tell; the error is the reason,
     /// as in `the template 9000 is gone`.
-    fn stands(
+    fn still_valid(
         &self,
         ctx: &StepContext<'_>,
         outputs: &BTreeMap<String, Value>,

@@ -6,13 +6,13 @@ use std::time::Duration;
 use super::job::Resume;
 use super::past_run::{rename_steps, succeeded};
 use crate::diag::{Exit, Failure};
-use crate::engine::Earlier;
+use crate::engine::PriorRun;
 use crate::lab::Lab;
 use crate::plan::{Consent, Plan, past, took};
 use crate::runs;
 
 /// What the earlier parts of the run that is gone on with did.
-pub(super) fn earlier(lab: &Lab, resume: &Resume, plan: &Plan) -> Result<Earlier, Failure> {
+pub(super) fn earlier(lab: &Lab, resume: &Resume, plan: &Plan) -> Result<PriorRun, Failure> {
     let mut run = runs::find(&lab.paths, &resume.id)?;
     if succeeded(&run) && resume.same && resume.forced.is_empty() {
         return Err(Failure::message(
@@ -24,7 +24,7 @@ pub(super) fn earlier(lab: &Lab, resume: &Resume, plan: &Plan) -> Result<Earlier
         ));
     }
     rename_steps(&mut run.events, plan);
-    Ok(Earlier {
+    Ok(PriorRun {
         steps: past(&run.events),
         forced: resume.forced.clone(),
         consent: Consent::after(&run.events),

@@ -27,7 +27,7 @@ const KEYS: [(&str, &str, &str); 3] = [
 const TOKEN: [&str; 2] = ["PM_TOKEN_ID", "PM_TOKEN_SECRET"];
 
 /// What a file says.
-struct Told {
+struct NodeValue {
     /// The variable.
     name: &'static str,
     /// The key in the file.
@@ -115,7 +115,7 @@ fn told(
     secrets: Opened<'_>,
     plain: &BTreeMap<String, Var>,
     rehearsing: bool,
-) -> Result<Vec<Told>, Failure> {
+) -> Result<Vec<NodeValue>, Failure> {
     let known = secrets.unwrap_or_default();
     let host = tree.resolve_host(node, known)?.value;
     let mut all = Vec::new();
@@ -126,7 +126,7 @@ fn told(
         if let (Some(text), Some(from)) = (traced.text(), provenance(&traced.origin))
             && !text.is_empty()
         {
-            all.push(Told {
+            all.push(NodeValue {
                 name,
                 key,
                 var: Var {
@@ -153,7 +153,7 @@ fn told(
 }
 
 /// `user@realm!name=value` as the two variables.
-fn token_of(token: &Traced) -> Result<Vec<Told>, Failure> {
+fn token_of(token: &Traced) -> Result<Vec<NodeValue>, Failure> {
     let (Value::Secret(secret), Some(from)) = (&token.value, provenance(&token.origin)) else {
         return Ok(Vec::new());
     };
@@ -170,7 +170,7 @@ fn token_of(token: &Traced) -> Result<Vec<Told>, Failure> {
     };
     let parts = [(TOKEN[0], id, false), (TOKEN[1], value, true)];
     Ok(parts
-        .map(|(name, value, secret)| Told {
+        .map(|(name, value, secret)| NodeValue {
             name,
             key: "api_token",
             var: Var {
@@ -200,12 +200,12 @@ fn set<'v>(vars: &'v BTreeMap<String, Var>, name: &str) -> Option<&'v Var> {
 /// The file's values for what the variables leave open.
 fn overlay(
     plain: &BTreeMap<String, Var>,
-    told: &[Told],
+    told: &[NodeValue],
     node: &str,
 ) -> Result<BTreeMap<String, Var>, Failure> {
     let mut vars = BTreeMap::new();
-    let mut torn = Vec::new();
-    for Told {
+    let mut conflicts = Vec::new();
+    for NodeValue {
         name,
         key,
         var,
@@ -217,16 +217,16 @@ fn overlay(
         let own = own.filter(|own| *name != NODE || own.value == node);
         match own {
             Some(own) if same(name, &own.value, &var.value) => {}
-            Some(own) => torn.push(contradiction(name, own, key, var, place.clone(), node)),
+            Some(own) => conflicts.push(contradiction(name, own, key, var, place.clone(), node)),
             None => {
                 vars.insert((*name).to_owned(), var.clone());
             }
         }
     }
-    if torn.is_empty() {
+    if conflicts.is_empty() {
         Ok(vars)
     } else {
-        Err(Failure::many(Exit::Definition, torn))
+        Err(Failure::many(Exit::Definition, conflicts))
     }
 }
 

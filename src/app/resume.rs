@@ -8,7 +8,7 @@ use super::past_run::{no_request, rename_steps, succeeded};
 use crate::action::Approval;
 use crate::base::ticked;
 use crate::diag::{Exit, Failure, did_you_mean, hl};
-use crate::engine::{self, Answer, Approver, Earlier, Forecast, Options, Setup};
+use crate::engine::{self, Answer, Approver, Forecast, Options, PriorRun, Setup};
 use crate::lab::{Lab, Redactor};
 use crate::plan::{Plan, Step, StepId, past};
 use crate::runs::{self, Newest, Run, RunRequest};
@@ -109,10 +109,10 @@ impl ResumePlan {
     /// does not hold any more.
     pub fn forecasts(&self) -> (Vec<Forecast>, Vec<StepId>) {
         let redactor = Redactor::new(self.loaded.env.secrets());
-        let earlier = Earlier {
+        let earlier = PriorRun {
             steps: past(&self.run.events),
             forced: self.forced.clone(),
-            ..Earlier::default()
+            ..PriorRun::default()
         };
         let gone = engine::no_longer_apply(&self.plan, &earlier);
         let gone: Vec<StepId> = gone.into_iter().cloned().collect();

@@ -11,7 +11,7 @@ use super::job::{Ended, Job};
 use super::past_run::resume_command;
 use crate::base::StopSource;
 use crate::diag::{Exit, Failure};
-use crate::engine::{self, Earlier, Options, Setup};
+use crate::engine::{self, Options, PriorRun, Setup};
 use crate::handoff::{Identity, Publisher};
 use crate::lab::{Environment, Lab, Lock, Redactor, within};
 use crate::legacy;
@@ -62,7 +62,7 @@ pub fn run(job: &Job<'_>, host: &dyn Host, stops: &mut dyn StopSource) -> Result
     }
     let earlier = match &job.origin.resume {
         Some(resume) => earlier(job.lab, resume, &plan)?,
-        None => Earlier::default(),
+        None => PriorRun::default(),
     };
     let request = job.origin.request.clone();
     let request = request.filter(|request| is_plain(request, &redactor));

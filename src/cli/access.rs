@@ -83,7 +83,10 @@ fn require(env: &Environment) -> Result<(), Failure> {
         return Ok(());
     }
     let is = if missing.len() == 1 { "is" } else { "are" };
-    let message = format!("{} {is} not set, and there is no terminal to ask on", ticked(missing));
+    let message = format!(
+        "{} {is} not set, and there is no terminal to ask on",
+        ticked(missing)
+    );
     let error = Diagnostic::error(message)
         .help("set them in the environment of `hl access`, or run it on a terminal without `--yes` and `--no-input`");
     Err(Failure::new(Exit::NotApproved, error))

@@ -8,17 +8,17 @@ use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcgetpgrp
 
 /// Control characters are not echoed while this lives.
 #[derive(Debug)]
-pub(super) struct Unechoed(Option<Termios>);
+pub(super) struct ControlEchoOff(Option<Termios>);
 
-impl Unechoed {
+impl ControlEchoOff {
     /// Does nothing without a terminal, and in the background, where changing
     /// it would stop this process.
     pub(super) fn new() -> Self {
-        Self(unecho())
+        Self(turn_echo_off())
     }
 }
 
-fn unecho() -> Option<Termios> {
+fn turn_echo_off() -> Option<Termios> {
     let before = tcgetattr(stderr()).ok()?;
     if tcgetpgrp(stderr()).ok()? != getpgrp() {
         return None;
@@ -29,7 +29,7 @@ fn unecho() -> Option<Termios> {
     Some(before)
 }
 
-impl Drop for Unechoed {
+impl Drop for ControlEchoOff {
     fn drop(&mut self) {
         if let Some(before) = &self.0 {
             // The terminal may be gone.

@@ -10,17 +10,17 @@ use super::args::{Cli, Verb};
 use super::flags::Globals;
 use super::session::Session;
 use super::{
-    access, clean, completion, graph, list, mistake, new, recipe, rehearse, replay, reports,
+    access, clap_errors, clean, completion, graph, list, new, recipe, rehearse, replay, reports,
     resume, runs, schema, show, sim, site, status, templates, trust, variables,
 };
 use crate::base::forbid_core_dumps;
 use crate::diag::{Commands, Exit, Failure, render};
-use crate::rehearse::hidden_verb;
+use crate::rehearse::internal_verb;
 
 /// Parses, runs, and gives the exit code.
 pub fn main() -> ExitCode {
     let args: Vec<OsString> = std::env::args_os().collect();
-    if let Some(code) = hidden_verb(args.get(1..).unwrap_or_default()) {
+    if let Some(code) = internal_verb(args.get(1..).unwrap_or_default()) {
         return code;
     }
     // Nor can a step of a rehearsal take from this process what it has open.
@@ -150,7 +150,7 @@ fn parse_failed(error: &clap::Error, words: Vec<String>) -> Exit {
         return Exit::Ok;
     }
     with_session(Globals::default(), words, |session| {
-        let failure = mistake::failure(error);
+        let failure = clap_errors::failure(error);
         reports::not_started(session, &session.masked(&failure));
         Err(failure)
     })

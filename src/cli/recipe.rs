@@ -3,13 +3,13 @@
 use clap::CommandFactory;
 
 use super::args::{Cli, PlanArgs, ResumeArgs, UpArgs};
-use super::before_up::{Start, before_up};
 use super::dry::decide;
 use super::go::go;
 use super::replay::replay;
 use super::resume::resume;
 use super::session::Session;
 use super::target::{Target, parse};
+use super::unfinished_up::{Start, before_up};
 use crate::app::{DryRun, Origin};
 use crate::diag::{Advice, Exit, Failure, closest, say};
 use crate::layers::is_reserved;

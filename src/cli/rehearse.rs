@@ -5,7 +5,7 @@ use camino::Utf8Path;
 use super::args::{RehearseArgs, RehearseFlags};
 use super::carried::Carried;
 use super::dry::{announce, decide};
-use super::echo::Unechoed;
+use super::echo::ControlEchoOff;
 use super::flags::Globals;
 use super::rehearsed::{Rehearsed, SealedVerb, rehearsed};
 use super::session::{Session, given, usage};
@@ -115,7 +115,7 @@ fn sealed(session: &Session, asked: RehearseFlags, inner: &Inner<'_>) -> Result<
         width: Session::width(),
     };
     // The `hl` inside is not in the foreground: this one sees to the terminal.
-    let _unechoed = session.look(String::new()).bars.then(Unechoed::new);
+    let _echo_off = session.look(String::new()).bars.then(ControlEchoOff::new);
     let exit = match rehearse::run(&rehearsal) {
         Ok(exit) => exit,
         Err(NotRun::Failed(failure)) => return Err(failure),

@@ -9,7 +9,7 @@ use serde_json::json;
 use super::args::{Cli, PlanArgs, TemplatesVerb, Verb};
 use super::dry::{announce, decide};
 use super::session::{Session, given, usage};
-use super::{graph, mistake, runs, show, status, templates, variables};
+use super::{clap_errors, graph, runs, show, status, templates, variables};
 use crate::diag::{Commands, Exit, Failure, hl, is_same_in_a_rehearsal};
 use crate::lab::Var;
 use crate::pve::Client;
@@ -67,7 +67,7 @@ pub(super) fn rehearsed(session: &Session, words: &[String]) -> Result<Rehearsed
             drop(error.print());
             return Ok(Rehearsed::Over(Exit::Ok));
         }
-        Err(error) => return Err(mistake::failure(&error)),
+        Err(error) => return Err(clap_errors::failure(&error)),
     };
     let live = session.with(cli.globals);
     let inner = live.rehearsed();

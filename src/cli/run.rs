@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::approve::Approve;
-use super::echo::Unechoed;
-use super::fan::Fan;
+use super::echo::ControlEchoOff;
 use super::legacy;
+use super::output_listener::OutputListener;
 use super::reports;
 use super::session::{Session, usage};
 use crate::action::{Approval, builtin};
@@ -49,8 +49,8 @@ impl Host for Person<'_> {
     }
 
     fn watch(&self, plan: &Plan, look: Look) -> Box<dyn Listener> {
-        Box::new(Fan {
-            unechoed: look.bars.then(Unechoed::new),
+        Box::new(OutputListener {
+            echo_off: look.bars.then(ControlEchoOff::new),
             stream: self.session.globals.events.is_some(),
             terminal: Some(Terminal::new(
                 plan.clone(),

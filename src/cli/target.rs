@@ -5,7 +5,7 @@ use clap::{Arg, Args, Command, CommandFactory, FromArgMatches};
 
 use super::args::{Cli, ReplayArgs, ResumeArgs, UpArgs};
 use super::session::{Session, usage};
-use super::{help, mistake, tail};
+use super::{clap_errors, help, recipe_args};
 use crate::diag::{Failure, hl};
 use crate::layers;
 use crate::report::Paint;
@@ -103,7 +103,7 @@ pub(super) fn parse<F: Args>(
     let own = options.filter(|long| !is_verb || !in_front(*long));
     let own: Vec<String> = own.map(str::to_owned).collect();
     let mut globals = session.globals.clone();
-    let tail = tail::split(rest, &own, &mut globals, &mut flags)?;
+    let tail = recipe_args::split(rest, &own, &mut globals, &mut flags)?;
     if tail.help {
         session.data(command.render_help().to_string().trim_start())?;
         return Ok(None);
@@ -117,7 +117,7 @@ pub(super) fn parse<F: Args>(
                 _ => Target::Replay(ReplayArgs::from_arg_matches(&matches)?),
             })
         });
-        target.map_err(|error| mistake::failure(&error))?
+        target.map_err(|error| clap_errors::failure(&error))?
     } else {
         Target::Run {
             request: RunRequest::Recipe(RecipeRequest {

@@ -41,7 +41,7 @@ struct Item {
 
 /// A step that will not start any more.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Never {
+pub(super) struct WontStart {
     pub(super) index: usize,
     pub(super) status: Status,
     pub(super) reason: String,
@@ -141,10 +141,10 @@ impl Board {
 
     /// Ends every step that will never start, in the plan's order as far as
     /// one does not follow from another.
-    pub(super) fn settle(&mut self) -> Vec<Never> {
+    pub(super) fn settle(&mut self) -> Vec<WontStart> {
         let mut settled = Vec::new();
         while let Some(index) = self.doubtful.pop_first() {
-            if let Some(never) = self.never(index) {
+            if let Some(never) = self.wont_start(index) {
                 self.ended(index, never.status, "was not started");
                 settled.push(never);
             }
@@ -204,13 +204,13 @@ impl Board {
         }
     }
 
-    fn never(&mut self, index: usize) -> Option<Never> {
+    fn wont_start(&mut self, index: usize) -> Option<WontStart> {
         let item = &self.items[index];
         if item.state != State::Waiting {
             return None;
         }
         let never = |status, reason| {
-            Some(Never {
+            Some(WontStart {
                 index,
                 status,
                 reason,

@@ -54,21 +54,21 @@ pub(super) type Key = i32;
 
 /// What became of stopping a child.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) struct Fate {
+pub(super) struct StopState {
     pub(super) stopped: Option<Stop>,
     pub(super) killed: bool,
 }
 
 /// Something that was done to a child, for the user to know.
 #[derive(Debug, Clone)]
-pub(super) struct Deed {
+pub(super) struct Signalled {
     pub(super) child: Child,
-    pub(super) what: What,
+    pub(super) what: StopAction,
 }
 
 /// What was done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum What {
+pub(super) enum StopAction {
     Interrupted,
     Terminated,
     Killed,
@@ -100,14 +100,21 @@ impl Children {
     /// A child has ended but is not reaped yet, so that its process group is
     /// still its own. `reap` is called with the table locked: nobody can
     /// signal a pid that has been given to someone else. `died`: by a signal.
-    pub(super) fn remove<T>(&self, key: Key, died: bool, reap: impl FnOnce() -> T) -> (Fate, T) {
+    pub(super) fn remove<T>(
+        &self,
+        key: Key,
+        died: bool,
+        reap: impl FnOnce() -> T,
+    ) -> (StopState, T) {
         self.with(|entries| {
             let position = entries.iter().position(|e| key == e.key());
             let entry = position.map(|position| entries.swap_remove(position));
-            let fate = entry.as_ref().map_or_else(Fate::default, |entry| Fate {
-                stopped: entry.stop,
-                killed: entry.sent == Sent::Kill,
-            });
+            let stop_state = entry
+                .as_ref()
+                .map_or_else(StopState::default, |entry| StopState {
+                    stopped: entry.stop,
+                    killed: entry.sent == Sent::Kill,
+                });
             // What a stopped child leaves in its group is stopped with it.
             if let Some(entry) = &entry {
                 match entry.sent {
@@ -123,12 +130,12 @@ impl Children {
                     Sent::Nothing | Sent::Int | Sent::Term => {}
                 }
             }
-            (fate, reap())
+            (stop_state, reap())
         })
     }
 
     /// One SIGINT to each chosen child that has not had one.
-    pub(super) fn interrupt(&self, why: Stop, chosen: impl Fn(&Child) -> bool) -> Vec<Deed> {
+    pub(super) fn interrupt(&self, why: Stop, chosen: impl Fn(&Child) -> bool) -> Vec<Signalled> {
         self.each(chosen, |entry| {
             (entry.sent == Sent::Nothing).then(|| entry.interrupt(why))
         })
@@ -140,25 +147,25 @@ impl Children {
     }
 
     /// The second Ctrl-C.
-    pub(super) fn terminate(&self) -> Vec<Deed> {
+    pub(super) fn terminate(&self) -> Vec<Signalled> {
         self.each(
             |_| true,
             |entry| match entry.sent {
                 Sent::Nothing => Some(entry.interrupt(Stop::User)),
                 Sent::Int | Sent::Term if entry.child.takes_sigterm => Some(entry.terminate()),
-                Sent::Int | Sent::Term | Sent::Kill => Some(What::StillWaiting),
+                Sent::Int | Sent::Term | Sent::Kill => Some(StopAction::StillWaiting),
             },
         )
     }
 
     /// The third Ctrl-C: the whole group, so that no plugin goes on alone.
-    pub(super) fn kill(&self) -> Vec<Deed> {
+    pub(super) fn kill(&self) -> Vec<Signalled> {
         self.each(|_| true, |entry| Some(entry.kill(Stop::User)))
     }
 
     /// Children that have used up their grace: harder means for those that
     /// take them, more patience for the others. Told once each.
-    pub(super) fn overdue(&self, now: Instant) -> Vec<Deed> {
+    pub(super) fn overdue(&self, now: Instant) -> Vec<Signalled> {
         self.each(
             |_| true,
             |entry| {
@@ -166,7 +173,7 @@ impl Children {
                 Some(match (entry.child.takes_sigterm, entry.sent) {
                     (true, Sent::Term | Sent::Kill) => entry.kill(Stop::User),
                     (true, Sent::Nothing | Sent::Int) => entry.terminate(),
-                    (false, _) => What::StillWaiting,
+                    (false, _) => StopAction::StillWaiting,
                 })
             },
         )
@@ -180,14 +187,14 @@ impl Children {
     fn each(
         &self,
         chosen: impl Fn(&Child) -> bool,
-        mut act: impl FnMut(&mut Entry) -> Option<What>,
-    ) -> Vec<Deed> {
+        mut act: impl FnMut(&mut Entry) -> Option<StopAction>,
+    ) -> Vec<Signalled> {
         self.with(|entries| {
             let chosen = entries.iter_mut().filter(|e| chosen(&e.child));
             chosen
                 .filter_map(|entry| {
                     let what = act(entry)?;
-                    Some(Deed {
+                    Some(Signalled {
                         child: entry.child.clone(),
                         what,
                     })
@@ -206,27 +213,27 @@ impl Entry {
         self.child.pid.as_raw_nonzero().get()
     }
 
-    fn interrupt(&mut self, why: Stop) -> What {
+    fn interrupt(&mut self, why: Stop) -> StopAction {
         self.stop = Some(why);
         self.sent = Sent::Int;
         self.deadline = Instant::now().checked_add(self.child.grace);
         self.signal(Signal::INT);
-        What::Interrupted
+        StopAction::Interrupted
     }
 
-    fn terminate(&mut self) -> What {
+    fn terminate(&mut self) -> StopAction {
         self.sent = Sent::Term;
         self.deadline = Instant::now().checked_add(AFTER_SIGTERM);
         self.signal(Signal::TERM);
-        What::Terminated
+        StopAction::Terminated
     }
 
-    fn kill(&mut self, why: Stop) -> What {
+    fn kill(&mut self, why: Stop) -> StopAction {
         self.stop.get_or_insert(why);
         self.sent = Sent::Kill;
         self.deadline = None;
         self.signal(Signal::KILL);
-        What::Killed
+        StopAction::Killed
     }
 
     /// Only fails when the group is gone, which its own thread will see.

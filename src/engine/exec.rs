@@ -17,12 +17,12 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{MemfdFlags, memfd_create};
 use rustix::process::{Pid, PidfdFlags, WaitId, WaitIdOptions, pidfd_open, waitid};
 
-use super::children::{Child, Fate, Key};
+use super::children::{Child, Key, StopState};
 use super::control::Control;
 use super::shared::Shared;
 use super::shown::shown;
 use super::spawn::spawn;
-use super::voice::{TAIL, Voice};
+use super::step_output::{StepOutput, TAIL};
 use crate::action::{Captured, ChildExit, ChildOutcome, ChildSpec, Exec, Line, Stop};
 use crate::base::short_duration;
 use crate::base::{Process, private_new, quoted};
@@ -45,7 +45,7 @@ const CAPTURE_LIMIT_STOPPING: Duration = Duration::from_mins(1);
 /// The children of one step.
 pub(super) struct StepExec<'r, 'a> {
     run: &'r Shared<'a>,
-    voice: &'r Voice<'r, 'a>,
+    step_output: &'r StepOutput<'r, 'a>,
     control: &'r Control,
     count: AtomicU32,
 }
@@ -59,10 +59,14 @@ struct Started {
 }
 
 impl<'r, 'a> StepExec<'r, 'a> {
-    pub(super) fn new(run: &'r Shared<'a>, voice: &'r Voice<'r, 'a>, control: &'r Control) -> Self {
+    pub(super) fn new(
+        run: &'r Shared<'a>,
+        step_output: &'r StepOutput<'r, 'a>,
+        control: &'r Control,
+    ) -> Self {
         Self {
             run,
-            voice,
+            step_output,
             control,
             count: AtomicU32::new(0),
         }
@@ -71,7 +75,7 @@ impl<'r, 'a> StepExec<'r, 'a> {
     /// Starts a child and enters it into the table.
     fn start(&self, spec: &ChildSpec, out: File, err: File) -> Result<Started, StepError> {
         tracing::debug!(command = command_line(spec), "starts");
-        let node = self.voice.step.node.as_deref();
+        let node = self.step_output.step.node.as_deref();
         let handle = spawn(self.run.setup, node, spec, out, err)?;
         let raw = handle.pids().first().copied().unwrap_or_default();
         let pid = i32::try_from(raw).ok().and_then(Pid::from_raw);
@@ -79,7 +83,7 @@ impl<'r, 'a> StepExec<'r, 'a> {
             StepError::new(format!("`{}` has no process id", spec.program)).exit(Exit::Bug)
         })?;
         let child = Child {
-            step: self.voice.step.id.clone(),
+            step: self.step_output.step.id.clone(),
             program: self
                 .run
                 .setup
@@ -101,24 +105,24 @@ impl<'r, 'a> StepExec<'r, 'a> {
     }
 
     /// Reaps a child that has ended.
-    fn reap(&self, started: &Started) -> Result<(Fate, ExitStatus), StepError> {
-        let (fate, status) = self
-            .run
-            .children
-            .remove(started.key, died(started.child.pid), || {
-                started.handle.wait().map(|output| output.status)
-            });
+    fn reap(&self, started: &Started) -> Result<(StopState, ExitStatus), StepError> {
+        let (stop_state, status) =
+            self.run
+                .children
+                .remove(started.key, died(started.child.pid), || {
+                    started.handle.wait().map(|output| output.status)
+                });
         let status = status
             .map_err(|e| StepError::new(format!("cannot wait for a child: {e}")).exit(Exit::Bug))?;
         tracing::debug!(%status, "ended");
-        Ok((fate, status))
+        Ok((stop_state, status))
     }
 
     /// A child that asks a question would wait for ever, silently.
     fn warn_if_stopped(&self, child: &Child) -> bool {
         let stopped = child.is_stopped();
         if stopped {
-            self.voice.emit(EventKind::Warning {
+            self.step_output.emit(EventKind::Warning {
                 message: format!(
                     "`{}` (process {}) asks the terminal for input and is stopped; steps get none: \
                      stop it with Ctrl-C and give it what it asks for by file or variable",
@@ -131,7 +135,7 @@ impl<'r, 'a> StepExec<'r, 'a> {
 
     fn spools(&self) -> Result<Spools, StepError> {
         let number = self.count.fetch_add(1, Ordering::Relaxed) + 1;
-        Spools::create(self.run.logs.as_deref(), self.voice.slug, number)
+        Spools::create(self.run.logs.as_deref(), self.step_output.slug, number)
     }
 }
 
@@ -146,12 +150,12 @@ impl Exec for StepExec<'_, '_> {
         }
         let _span = tracing::info_span!("child", program = %spec.program).entered();
         let spools = self.spools()?;
-        self.voice.log(&format!("$ {}", command_line(spec)));
+        self.step_output.log(&format!("$ {}", command_line(spec)));
         let [out, err] = spools.open()?;
         let mut tails = spools.tails()?;
         let started = self.start(spec, out, err)?;
         let pid = started.child.pid.as_raw_nonzero().get().unsigned_abs();
-        self.voice.emit(EventKind::ChildStarted {
+        self.step_output.emit(EventKind::ChildStarted {
             pid,
             pid_start: Process::of(pid).map_or(0, |process| process.start),
             program: started.child.program.clone(),
@@ -164,7 +168,7 @@ impl Exec for StepExec<'_, '_> {
         let mut tail = VecDeque::with_capacity(TAIL);
         let mut bug: Option<Box<dyn Any + Send>> = None;
         let mut say = |stream: Stream, text: &str| {
-            let shown = self.voice.output(stream, text);
+            let shown = self.step_output.output(stream, text);
             if tail.len() == TAIL {
                 tail.pop_front();
             }
@@ -190,7 +194,7 @@ impl Exec for StepExec<'_, '_> {
                     tail.read(&mut line)
                 };
                 if let Err(error) = read {
-                    self.voice.cannot_write(&spools.dir, &error);
+                    self.step_output.cannot_write(&spools.dir, &error);
                 }
             }
             if over {
@@ -202,8 +206,8 @@ impl Exec for StepExec<'_, '_> {
                 warned = self.warn_if_stopped(&started.child);
             }
         }
-        let (fate, status) = self.reap(&started)?;
-        self.voice.emit(EventKind::ChildExited {
+        let (stop_state, status) = self.reap(&started)?;
+        self.step_output.emit(EventKind::ChildExited {
             pid,
             code: status.code(),
             signal: status.signal(),
@@ -217,8 +221,10 @@ impl Exec for StepExec<'_, '_> {
         let unasked = status.success() && self.run.bus.failure().is_some();
         Ok(ChildOutcome {
             exit: child_exit(status),
-            stopped: fate.stopped.filter(|stop| *stop != Stop::User || !unasked),
-            killed: fate.killed,
+            stopped: stop_state
+                .stopped
+                .filter(|stop| *stop != Stop::User || !unasked),
+            killed: stop_state.killed,
             tail: tail.into(),
         })
     }
@@ -246,8 +252,8 @@ impl Exec for StepExec<'_, '_> {
             }
             wait(&started, LOOK);
         }
-        let (fate, status) = self.reap(&started)?;
-        match fate.stopped {
+        let (stop_state, status) = self.reap(&started)?;
+        match stop_state.stopped {
             Some(Stop::User) => Err(not_finished(spec)),
             Some(Stop::Timeout) => Err(StepError::new(format!(
                 "`{}` gave no answer within {}",

@@ -7,12 +7,12 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::reuse::{Ground, judge, reason};
+use super::reuse::{ReuseKey, judge, reason};
 use super::setup::Setup;
 use crate::action::{Captured, ChildOutcome, ChildSpec, Exec, Line, StepContext};
 use crate::base::Cancel;
 use crate::diag::StepError;
-use crate::plan::{Past, Plan, Published, Step, StepId, order, references, resolve};
+use crate::plan::{Plan, PriorState, Published, Step, StepId, order, references, resolve};
 
 /// What is expected of a step.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
@@ -56,7 +56,7 @@ pub fn explain(plan: &Plan, setup: &Setup<'_>) -> Vec<Forecast> {
     let earlier = &setup.options.earlier;
     let mut published = Published::new();
     for (step, past) in &earlier.steps {
-        if let Past::Done(done) = past {
+        if let PriorState::Done(done) = past {
             published.insert(step.clone(), done.outputs.clone());
         }
     }
@@ -100,9 +100,9 @@ fn forecast(
         cancel: &Cancel::default(),
     };
     let action = setup.registry.get(&step.action);
-    let ground = match (action, &with) {
-        (Some(action), Ok(_)) => Ground::of(action, &ctx, setup.redactor),
-        _ => Ground::default(),
+    let reuse_key = match (action, &with) {
+        (Some(action), Ok(_)) => ReuseKey::of(action, &ctx, setup.redactor),
+        _ => ReuseKey::default(),
     };
     let when = step.when.clone().map(Value::String);
     let mut uses: Vec<StepId> = references(&Value::Object(step.with.clone()))
@@ -111,7 +111,7 @@ fn forecast(
         .map(|(id, _)| id)
         .collect();
     uses.retain(|id| again.contains(id));
-    match judge(earlier, &step.id, &ground, setup.lab) {
+    match judge(earlier, &step.id, &reuse_key, setup.lab) {
         Ok(done) => match uses.first() {
             None => of(Expect::Done, reason(done)),
             Some(id) => of(

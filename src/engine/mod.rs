@@ -14,13 +14,13 @@
 //! | `spawn` | a child's program, variables and files |
 //! | `children` | all running children: one SIGINT each, grace, escalation |
 //! | `control` | how loop and step agree on stopping it |
-//! | `voice` | what a step says |
+//! | `step_output` | what a step says |
 //! | `shown` | text as listeners get it: masked, clean, in short lines |
 //! | `reuse` | may the result that a step had in an earlier part of the run stand |
 //! | `explain` | which steps of a resumed run would run, and why |
 //! | `identity` | does the plan make sense, and what is the run called |
 //! | `log` | a step's log |
-//! | `words` | what is said when a run is stopped |
+//! | `stop_messages` | what is said when a run is stopped |
 
 mod board;
 mod bus;
@@ -39,11 +39,11 @@ mod shared;
 mod shown;
 mod spawn;
 mod step;
+mod step_output;
+mod stop_messages;
 mod temporary;
-mod voice;
-mod words;
 
 pub use explain::{Expect, Forecast, explain};
 pub use reuse::{no_longer_apply, with_dependents};
 pub use run::run;
-pub use setup::{Answer, Approver, Earlier, Options, RunResult, Setup, StepResult, reads_only};
+pub use setup::{Answer, Approver, Options, PriorRun, RunResult, Setup, StepResult, reads_only};

@@ -7,22 +7,22 @@ use serde_json::Value;
 
 use super::board::needs;
 use super::redacted::value;
-use super::setup::Earlier;
+use super::setup::PriorRun;
 use crate::action::{Action, Basis, Reads, StepContext};
 use crate::base::digest;
 use crate::lab::{Lab, Redactor};
-use crate::plan::{Difference, DoneBefore, Fingerprint, Past, Plan, StepId};
+use crate::plan::{Difference, Fingerprint, Plan, PriorResult, PriorState, StepId};
 
 /// What is known of a step's result before it runs.
 #[derive(Debug, Default)]
-pub(super) struct Ground {
+pub(super) struct ReuseKey {
     /// What the result will rest on; absent when it cannot be told.
     pub(super) fingerprint: Option<Fingerprint>,
     /// Why no earlier result may stand.
     pub(super) never: Option<&'static str>,
 }
 
-impl Ground {
+impl ReuseKey {
     pub(super) fn of(action: &dyn Action, ctx: &StepContext<'_>, redactor: &Redactor) -> Self {
         // An action that cannot even say what it reads says why when it runs.
         let Ok(basis) = action.basis(ctx) else {
@@ -64,37 +64,37 @@ impl Ground {
 
 /// The earlier result that stands, or why the step runs.
 pub(super) fn judge<'e>(
-    earlier: &'e Earlier,
+    earlier: &'e PriorRun,
     step: &StepId,
-    ground: &Ground,
+    reuse_key: &ReuseKey,
     lab: &Lab,
-) -> Result<&'e DoneBefore, String> {
+) -> Result<&'e PriorResult, String> {
     if earlier.forced.contains(step) {
         return Err("it is forced by `--from`".to_owned());
     }
     let why = match earlier.steps.get(step) {
-        Some(Past::Done(done)) => match stands(done, ground, lab) {
+        Some(PriorState::Done(done)) => match still_valid(done, reuse_key, lab) {
             Ok(()) => return Ok(done),
             Err(why) => return Err(why),
         },
-        Some(Past::Failed) => "it failed",
-        Some(Past::Stopped) => "it was stopped",
-        Some(Past::Killed) => "it was killed while it ran",
-        Some(Past::Skipped) => "it was not needed before",
-        Some(Past::NotPlanned) => "it was not planned before",
+        Some(PriorState::Failed) => "it failed",
+        Some(PriorState::Stopped) => "it was stopped",
+        Some(PriorState::Killed) => "it was killed while it ran",
+        Some(PriorState::Skipped) => "it was not needed before",
+        Some(PriorState::NotPlanned) => "it was not planned before",
         None => "it has not run yet",
     };
     Err(why.to_owned())
 }
 
-fn stands(done: &DoneBefore, ground: &Ground, lab: &Lab) -> Result<(), String> {
-    if let Some(why) = ground.never {
+fn still_valid(done: &PriorResult, reuse_key: &ReuseKey, lab: &Lab) -> Result<(), String> {
+    if let Some(why) = reuse_key.never {
         return Err(why.to_owned());
     }
     let Some(earlier) = &done.fingerprint else {
         return Err("not all that it published was recorded".to_owned());
     };
-    let Some(now) = &ground.fingerprint else {
+    let Some(now) = &reuse_key.fingerprint else {
         return Err("its files cannot be read".to_owned());
     };
     match now.differs(earlier) {
@@ -123,7 +123,7 @@ fn gone(value: &Value, lab: &Lab) -> Option<String> {
 }
 
 /// Why a step is skipped whose earlier result stands.
-pub(super) fn reason(done: &DoneBefore) -> String {
+pub(super) fn reason(done: &PriorResult) -> String {
     let time = done.time.parse::<jiff::Timestamp>().map_or_else(
         |_| done.time.clone(),
         |time| time.strftime("%Y-%m-%d %H:%M:%S UTC").to_string(),
@@ -132,7 +132,7 @@ pub(super) fn reason(done: &DoneBefore) -> String {
 }
 
 /// Steps that were begun earlier and are not in the plan any more.
-pub fn no_longer_apply<'e>(plan: &Plan, earlier: &'e Earlier) -> Vec<&'e StepId> {
+pub fn no_longer_apply<'e>(plan: &Plan, earlier: &'e PriorRun) -> Vec<&'e StepId> {
     let gone = earlier.steps.keys().filter(|id| plan.step(id).is_none());
     gone.collect()
 }
@@ -162,14 +162,14 @@ mod tests {
     use crate::plan::Step;
     use serde_json::json;
 
-    fn verdict(past: Option<Past>, ground: &Ground, lab: &Lab) -> String {
+    fn verdict(past: Option<PriorState>, reuse_key: &ReuseKey, lab: &Lab) -> String {
         let step = StepId::from("r/a");
         let steps = past.map(|past| (step.clone(), past)).into_iter().collect();
-        let earlier = Earlier {
+        let earlier = PriorRun {
             steps,
-            ..Earlier::default()
+            ..PriorRun::default()
         };
-        judge(&earlier, &step, ground, lab).map_or_else(|why| why, |_| "stands".to_owned())
+        judge(&earlier, &step, reuse_key, lab).map_or_else(|why| why, |_| "stands".to_owned())
     }
 
     #[test]
@@ -184,35 +184,35 @@ mod tests {
             let files = [("f".to_owned(), file.to_owned())].into();
             Fingerprint::new("a", &inputs, &BTreeMap::new(), &files)
         };
-        let ground = |inputs, file| Ground {
+        let reuse_key = |inputs, file| ReuseKey {
             fingerprint: Some(print(inputs, file)),
             never: None,
         };
         let made = root.join("made");
         std::fs::write(&made, "").unwrap();
         let done = |fingerprint: Option<String>| {
-            Some(Past::Done(DoneBefore {
+            Some(PriorState::Done(PriorResult {
                 fingerprint,
                 outputs: [("file".to_owned(), json!([made.as_str(), "/nowhere"]))].into(),
                 time: "2026-01-02T03:04:05.678Z".to_owned(),
             }))
         };
         let whole = done(Some(print(json!({}), "x").to_string()));
-        let now = ground(json!({}), "x");
-        let judged = |past, ground| verdict(past, ground, &lab);
+        let now = reuse_key(json!({}), "x");
+        let judged = |past, reuse_key| verdict(past, reuse_key, &lab);
         assert_eq!(judged(whole.clone(), &now), "stands");
         assert_eq!(judged(None, &now), "it has not run yet");
-        assert_eq!(judged(Some(Past::Failed), &now), "it failed");
-        let other = ground(json!({"x": 1}), "x");
+        assert_eq!(judged(Some(PriorState::Failed), &now), "it failed");
+        let other = reuse_key(json!({"x": 1}), "x");
         assert_eq!(judged(whole.clone(), &other), "its inputs have changed");
-        let other = ground(json!({}), "y");
+        let other = reuse_key(json!({}), "y");
         assert!(judged(whole.clone(), &other).starts_with("a file"));
         assert!(judged(done(None), &now).contains("not all that it published"));
-        let blind = Ground::default();
+        let blind = ReuseKey::default();
         assert!(judged(whole.clone(), &blind).contains("cannot be read"));
-        let always = Ground {
+        let always = ReuseKey {
             never: Some("it reads and checks"),
-            ..ground(json!({}), "x")
+            ..reuse_key(json!({}), "x")
         };
         assert_eq!(judged(whole.clone(), &always), "it reads and checks");
         std::fs::remove_file(&made).unwrap();

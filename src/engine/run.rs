@@ -23,8 +23,8 @@ use super::reuse::no_longer_apply;
 use super::setup::{RunResult, Setup, StepResult, reads_only};
 use super::shared::{Shared, millis};
 use super::step::{End, perform};
+use super::stop_messages;
 use super::temporary::Temporary;
-use super::words;
 use crate::action::Stop;
 use crate::base::short_duration;
 use crate::base::{Signal, StopSource};
@@ -81,7 +81,7 @@ pub fn run(
     }
     let mut result = thread::scope(|scope| {
         let (sender, inbox) = channel();
-        Loop {
+        Scheduler {
             run: &run,
             scope,
             sender,
@@ -94,7 +94,7 @@ pub fn run(
             stops: Stops::default(),
             limit: setup.options.run_timeout.map(|l| Limit::new(l, started)),
         }
-        .turn()
+        .run()
     });
     run.bus.emit(
         None,
@@ -143,7 +143,7 @@ struct Stops {
     count: u8,
 }
 
-struct Loop<'scope, 'a> {
+struct Scheduler<'scope, 'a> {
     run: &'scope Shared<'a>,
     scope: &'scope Scope<'scope, 'a>,
     sender: Sender<(usize, End)>,
@@ -157,8 +157,8 @@ struct Loop<'scope, 'a> {
     limit: Option<Limit>,
 }
 
-impl Loop<'_, '_> {
-    fn turn(mut self) -> RunResult {
+impl Scheduler<'_, '_> {
+    fn run(mut self) -> RunResult {
         loop {
             // Before anything is started: a stop may have come while the run began.
             while let Some(signal) = self.source.arrived() {
@@ -267,11 +267,11 @@ impl Loop<'_, '_> {
                 for control in self.running.values() {
                     control.stop(Stop::User);
                 }
-                words::second(&self.run.children.terminate())
+                stop_messages::second(&self.run.children.terminate())
             }
             _ => {
                 self.stops.count = 3;
-                words::third(&self.run.children.kill())
+                stop_messages::third(&self.run.children.kill())
             }
         };
         self.run.bus.emit(
@@ -322,13 +322,13 @@ impl Loop<'_, '_> {
             }
         }
         let children = &self.run.children;
-        let deeds = children.interrupt(Stop::User, |child| stopped.contains(&child.step));
+        let signalled = children.interrupt(Stop::User, |child| stopped.contains(&child.step));
         for child in children.all() {
             stopped.remove(&child.step);
         }
         let alone: Vec<StepId> = stopped.into_iter().collect();
         let finally = steps.iter().any(|step| step.finally);
-        words::first(&deeds, &alone, finally)
+        stop_messages::first(&signalled, &alone, finally)
     }
 
     fn clocks(&self) {
@@ -342,17 +342,21 @@ impl Loop<'_, '_> {
         for (index, control) in &self.running {
             let id = &self.run.plan.steps[*index].id;
             if control.is_to_be_told(now) {
-                let message = words::no_limit(id, &self.run.setup.lab.config.timeouts);
+                let message = stop_messages::no_limit(id, &self.run.setup.lab.config.timeouts);
                 self.run.bus.emit(Some(id), EventKind::Warning { message });
             }
             if control.time_is_over(now) {
                 let children = &self.run.children;
-                let deeds = children.interrupt(Stop::Timeout, |child| child.step == *id);
-                interrupted(Some(id), "timeout", words::timeout(&deeds));
+                let signalled = children.interrupt(Stop::Timeout, |child| child.step == *id);
+                interrupted(Some(id), "timeout", stop_messages::timeout(&signalled));
             }
         }
-        for deed in self.run.children.overdue(now) {
-            interrupted(Some(&deed.child.step), "timeout", words::overdue(&deed));
+        for one in self.run.children.overdue(now) {
+            interrupted(
+                Some(&one.child.step),
+                "timeout",
+                stop_messages::overdue(&one),
+            );
         }
     }
 

@@ -10,7 +10,7 @@ use crate::diag::StepError;
 use crate::diag::{Exit, Failure};
 use crate::lab::trace::TraceOutput;
 use crate::lab::{Environment, Lab, Redactor};
-use crate::plan::{Consent, Outcome, Past, Plan, Step, StepEnd, StepId};
+use crate::plan::{Consent, Outcome, Plan, PriorState, Step, StepEnd, StepId};
 
 /// Everything a run needs besides its plan and its listeners.
 #[expect(missing_debug_implementations, reason = "holds trait objects")]
@@ -53,16 +53,16 @@ pub struct Options {
     /// Children may colour their output.
     pub color: bool,
     /// What earlier parts of the run did.
-    pub earlier: Earlier,
+    pub earlier: PriorRun,
     /// The run goes on: the flags of the command that resumes it, by name.
     pub resumes: Option<BTreeMap<String, Value>>,
 }
 
 /// What earlier parts of a run did: results that still stand are not made again.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Earlier {
+pub struct PriorRun {
     /// Each step that was begun.
-    pub steps: BTreeMap<StepId, Past>,
+    pub steps: BTreeMap<StepId, PriorState>,
     /// Steps that run whatever was done.
     pub forced: BTreeSet<StepId>,
     /// What an approval given in advance covers.

@@ -13,16 +13,16 @@ use serde_json::{Value, json};
 use super::control::{Clock, Control};
 use super::exec::StepExec;
 use super::redacted::value;
-use super::reuse::{Ground, judge, reason};
+use super::reuse::{ReuseKey, judge, reason};
 use super::shared::{Shared, millis};
-use super::voice::Voice;
+use super::step_output::StepOutput;
 use crate::action::{Action, Approval, Done, Emit, Instead, StepContext, Stop};
 use crate::base::Cancel;
 use crate::base::short_duration;
 use crate::diag::{Advice, Cause, Exit, StepError};
 use crate::lab::{Environment, timeouts};
 use crate::plan::{
-    DoneBefore, EventKind, Fingerprint, Missing, Retry, RetryOn, Status, Step, StepEnd, Timeout,
+    EventKind, Fingerprint, Missing, PriorResult, Retry, RetryOn, Status, Step, StepEnd, Timeout,
     references, resolve,
 };
 
@@ -53,7 +53,7 @@ impl End {
     }
 
     /// An earlier result that stands.
-    fn reused(before: &DoneBefore) -> Self {
+    fn reused(before: &PriorResult) -> Self {
         let mut end = Self::new(Status::Skipped, reason(before));
         end.told.outputs.clone_from(&before.outputs);
         end.told.fingerprint.clone_from(&before.fingerprint);
@@ -113,18 +113,18 @@ pub(super) fn perform(run: &Shared<'_>, step: &Step, slug: &str, control: &Contr
         let error = StepError::new(format!("there is no action `{}`", step.action));
         return End::failed(error.exit(Exit::Definition));
     };
-    let voice = Voice::new(run, step, slug);
+    let step_output = StepOutput::new(run, step, slug);
     let attempts = Attempts {
         run,
         step,
         action,
         with,
         control,
-        exec: StepExec::new(run, &voice, control),
-        voice: &voice,
+        exec: StepExec::new(run, &step_output, control),
+        step_output: &step_output,
     };
-    let ground = attempts.ground();
-    if let Some(before) = attempts.before(&ground) {
+    let reuse_key = attempts.reuse_key();
+    if let Some(before) = attempts.before(&reuse_key) {
         return End::reused(before);
     }
     let mut end = match attempts.all() {
@@ -132,17 +132,17 @@ pub(super) fn perform(run: &Shared<'_>, step: &Step, slug: &str, control: &Contr
         Err(error) => End::failed(error),
     };
     if end.error.is_none() && end.told.status != Status::NotPlanned {
-        end.told.fingerprint = ground.fingerprint.map(|print| print.to_string());
+        end.told.fingerprint = reuse_key.fingerprint.map(|print| print.to_string());
     }
     if let Some(error) = &mut end.error
         && error.tail.is_empty()
         && !error.says_all
         && end.told.status == Status::Failed
     {
-        error.tail = voice.recent();
+        error.tail = step_output.recent();
     }
     end.told.duration_ms = millis(started.elapsed());
-    end.told.log = voice.log_path();
+    end.told.log = step_output.log_path();
     end
 }
 
@@ -218,7 +218,7 @@ struct Attempts<'r, 'a> {
     with: Value,
     control: &'r Control,
     exec: StepExec<'r, 'a>,
-    voice: &'r Voice<'r, 'a>,
+    step_output: &'r StepOutput<'r, 'a>,
 }
 
 impl Attempts<'_, '_> {
@@ -247,29 +247,29 @@ impl Attempts<'_, '_> {
     }
 
     /// What the result will rest on, read before anything is changed.
-    fn ground(&self) -> Ground {
+    fn reuse_key(&self) -> ReuseKey {
         let cancel = self.control.begin();
-        let emit = |kind| self.voice.emit(kind);
+        let emit = |kind| self.step_output.emit(kind);
         // What goes wrong in there is told when the action runs.
         self.catch(|| {
             let env = self.env()?;
             let ctx = self.context(&env, &emit, &cancel);
-            Ok(Ground::of(self.action, &ctx, self.run.bus.redactor()))
+            Ok(ReuseKey::of(self.action, &ctx, self.run.bus.redactor()))
         })
         .unwrap_or_default()
     }
 
     /// The result of an earlier part of the run, where it stands.
-    fn before(&self, ground: &Ground) -> Option<&DoneBefore> {
+    fn before(&self, reuse_key: &ReuseKey) -> Option<&PriorResult> {
         let setup = self.run.setup;
         let earlier = &setup.options.earlier;
-        let before = judge(earlier, &self.step.id, ground, setup.lab).ok()?;
+        let before = judge(earlier, &self.step.id, reuse_key, setup.lab).ok()?;
         let cancel = self.control.begin();
-        let emit = |kind| self.voice.emit(kind);
+        let emit = |kind| self.step_output.emit(kind);
         let stands = self.catch(|| {
             let env = self.env()?;
             let ctx = self.context(&env, &emit, &cancel);
-            Ok(self.action.stands(&ctx, &before.outputs))
+            Ok(self.action.still_valid(&ctx, &before.outputs))
         });
         matches!(stands, Ok(Ok(()))).then_some(before)
     }
@@ -278,7 +278,7 @@ impl Attempts<'_, '_> {
         let mut approved = None;
         let mut attempt = 1;
         loop {
-            self.voice.emit(EventKind::StepStarted { attempt });
+            self.step_output.emit(EventKind::StepStarted { attempt });
             let error = match self.once(&mut approved) {
                 Ok(done) => return Ok(done),
                 Err(error) => error,
@@ -291,7 +291,7 @@ impl Attempts<'_, '_> {
             else {
                 return Err(error);
             };
-            self.voice.emit(EventKind::StepRetried {
+            self.step_output.emit(EventKind::StepRetried {
                 attempt,
                 error: error.message,
                 wait_seconds: wait.as_secs(),
@@ -322,7 +322,7 @@ impl Attempts<'_, '_> {
         let clock = self.clock();
         let limit = clock.limit();
         self.control.clock(clock);
-        let emit = |kind| self.voice.emit(kind);
+        let emit = |kind| self.step_output.emit(kind);
         let env = self.env()?;
         let ctx = self.context(&env, &emit, &cancel);
         let result = self.catch(|| {
@@ -374,12 +374,12 @@ impl Attempts<'_, '_> {
         let digest = self.digest(approval);
         let consent = &self.run.setup.options.earlier.consent;
         let covered = consent.covers(&self.step.id, &digest);
-        self.voice.emit(EventKind::ApprovalAsked {
+        self.step_output.emit(EventKind::ApprovalAsked {
             summary: approval.summary.clone(),
             digest: Some(digest),
         });
         let answer = self.run.setup.approver.ask(self.step, approval, covered);
-        self.voice.emit(EventKind::ApprovalGiven {
+        self.step_output.emit(EventKind::ApprovalGiven {
             approved: answer.approved,
             by: answer.by.clone(),
         });

@@ -16,7 +16,7 @@ use crate::plan::{Plan, Step};
 use crate::runs::survivors;
 
 /// What every lab's runs write, whatever its layers declare.
-const MADE: &[&str] = &[
+const GENERATED: &[&str] = &[
     ".build",
     ".states",
     "reports",
@@ -39,7 +39,7 @@ const HISTORY: &[(&str, &str)] = &[
 const TAKES_HISTORY: &str = "hl clean --history";
 
 /// What tools leave beside the files they read, anywhere in `layers/`.
-const DROPPINGS: &[&str] = &[
+const TOOL_LEFTOVERS: &[&str] = &[
     ".terraform",
     "__pycache__",
     "packer_cache",
@@ -95,7 +95,7 @@ pub fn scan(lab: &Lab, book: Option<&Book>, history: bool) -> Result<Clean, Fail
         let layers = book.layers().iter();
         layers.flat_map(|layer| layer.generates.iter().map(|path| path.get_ref().as_str()))
     });
-    let mut paths: Vec<Utf8PathBuf> = MADE
+    let mut paths: Vec<Utf8PathBuf> = GENERATED
         .iter()
         .copied()
         .chain(declared)
@@ -324,7 +324,7 @@ fn droppings(root: &Utf8Path, dir: &Utf8Path, found: &mut Vec<Utf8PathBuf>) {
     let entries = root.join(dir).read_dir_utf8().into_iter().flatten();
     for entry in entries.filter_map(Result::ok) {
         let path = dir.join(entry.file_name());
-        if DROPPINGS.contains(&entry.file_name()) {
+        if TOOL_LEFTOVERS.contains(&entry.file_name()) {
             found.push(path);
         } else if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
             droppings(root, &path, found);

@@ -12,7 +12,7 @@ use super::args::{ArgError, Word, bind, typed};
 use super::fields::join;
 use super::model::{Layer, Param, ParamType, Recipe};
 use super::template::{Renderer, Unrendered};
-use super::{Book, words};
+use super::{Book, dep_words};
 use crate::base::quoted;
 use crate::diag::{Advice, Diagnostic, Exit, Failure};
 use crate::lab::Environment;
@@ -319,7 +319,7 @@ impl<'a> Instances<'a> {
         span: &Range<usize>,
         renderer: &Renderer<'a>,
     ) -> Option<(&'a Layer, &'a Recipe, Vec<Option<String>>)> {
-        let raw = words::split(text).unwrap_or_default();
+        let raw = dep_words::split(text).unwrap_or_default();
         let (name, args) = raw.split_first()?;
         let (target_layer, target) = self.book.get(&name.text)?;
         let args: Vec<Word> = args

@@ -11,6 +11,7 @@ mod builder;
 mod check;
 pub mod clean;
 mod components;
+mod dep_words;
 pub mod embedded;
 mod fields;
 pub mod graph;
@@ -30,7 +31,6 @@ mod table;
 mod template;
 mod timeout;
 mod verbs;
-mod words;
 
 pub use book::{Book, load, load_with};
 pub use instances::{Arg, ArgSource};

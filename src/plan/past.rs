@@ -8,9 +8,9 @@ use super::{Event, StepId, Tally};
 
 /// How far a step came.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Past {
+pub enum PriorState {
     /// It succeeded, or had nothing to do.
-    Done(DoneBefore),
+    Done(PriorResult),
     /// It failed.
     Failed,
     /// It was stopped while it ran.
@@ -25,7 +25,7 @@ pub enum Past {
 
 /// What a step that succeeded left behind.
 #[derive(Debug, Clone, PartialEq)]
-pub struct DoneBefore {
+pub struct PriorResult {
     /// What its result rests on; absent when its outputs were not written down
     /// whole.
     pub fingerprint: Option<String>,
@@ -36,7 +36,7 @@ pub struct DoneBefore {
 }
 
 /// The past of every step that was started in a run.
-pub fn past(events: &[Event]) -> BTreeMap<StepId, Past> {
+pub fn past(events: &[Event]) -> BTreeMap<StepId, PriorState> {
     Tally::of(events).past()
 }
 
@@ -73,13 +73,13 @@ mod tests {
         past(events)
             .remove(&StepId::from("a"))
             .map(|past| match past {
-                Past::Done(done) if done.fingerprint.is_some() => "done",
-                Past::Done(_) => "done, not whole",
-                Past::Failed => "failed",
-                Past::Stopped => "stopped",
-                Past::Killed => "killed",
-                Past::Skipped => "skipped",
-                Past::NotPlanned => "not planned",
+                PriorState::Done(done) if done.fingerprint.is_some() => "done",
+                PriorState::Done(_) => "done, not whole",
+                PriorState::Failed => "failed",
+                PriorState::Stopped => "stopped",
+                PriorState::Killed => "killed",
+                PriorState::Skipped => "skipped",
+                PriorState::NotPlanned => "not planned",
             })
     }
 

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
-use super::{DoneBefore, Event, EventKind, Outcome, Past, Resumed};
+use super::{Event, EventKind, Outcome, PriorResult, PriorState, Resumed};
 use super::{Status, StepEnd, StepId, StepState};
 
 /// A run as far as it went.
@@ -44,7 +44,7 @@ pub struct StepRun {
     /// The part of the run in which it started last.
     part: Option<u32>,
     /// What a later part may rely on.
-    past: Option<Past>,
+    past: Option<PriorState>,
     /// Warnings since its last end.
     warnings: Vec<String>,
 }
@@ -124,7 +124,7 @@ impl Tally {
 
     /// What every step did that was started. One that never started is not
     /// among them.
-    pub fn past(self) -> BTreeMap<StepId, Past> {
+    pub fn past(self) -> BTreeMap<StepId, PriorState> {
         let steps = self.steps.into_iter();
         steps
             .filter_map(|step| Some((step.step, step.past?)))
@@ -160,7 +160,7 @@ impl StepRun {
                 self.state = StepState::Running;
                 self.end = None;
                 self.part = Some(part);
-                self.past = Some(Past::Killed);
+                self.past = Some(PriorState::Killed);
                 if *attempt == 1 || self.started_at.is_none() {
                     self.started_at = Some(event.time.clone());
                 }
@@ -193,9 +193,9 @@ impl StepRun {
 
 /// What a step leaves for a later part of the run; `ran`: it had started in this
 /// one.
-fn left(past: Option<Past>, end: &StepEnd, ran: bool, time: &str) -> Option<Past> {
+fn left(past: Option<PriorState>, end: &StepEnd, ran: bool, time: &str) -> Option<PriorState> {
     let done = || {
-        Past::Done(DoneBefore {
+        PriorState::Done(PriorResult {
             fingerprint: end.fingerprint.clone(),
             outputs: end.outputs.clone(),
             time: time.to_owned(),
@@ -206,10 +206,10 @@ fn left(past: Option<Past>, end: &StepEnd, ran: bool, time: &str) -> Option<Past
         // Its earlier result still stood, and was published again; that may be
         // of another run, which is not told here.
         (Status::Skipped, false) if end.fingerprint.is_some() => past.or_else(|| Some(done())),
-        (Status::Skipped, false) => Some(Past::Skipped),
-        (Status::Failed, _) => Some(Past::Failed),
-        (Status::NotPlanned, _) => Some(Past::NotPlanned),
-        (Status::Cancelled, true) => Some(Past::Stopped),
+        (Status::Skipped, false) => Some(PriorState::Skipped),
+        (Status::Failed, _) => Some(PriorState::Failed),
+        (Status::NotPlanned, _) => Some(PriorState::NotPlanned),
+        (Status::Cancelled, true) => Some(PriorState::Stopped),
         // It never started: what it did before still stands.
         (Status::Blocked | Status::Cancelled, _) => past,
     }

@@ -107,12 +107,12 @@ proptest! {
             prop_assert_eq!(run.started_at.is_some(), run.attempts > 0);
             let past = past.get(&run.step);
             match state {
-                StepState::Running if run.attempts > 0 => prop_assert_eq!(past, Some(&Past::Killed)),
+                StepState::Running if run.attempts > 0 => prop_assert_eq!(past, Some(&PriorState::Killed)),
                 StepState::Running | StepState::Interrupted => prop_assert_eq!(past, None),
                 StepState::Ended(Status::Succeeded) => {
-                    prop_assert!(matches!(past, Some(Past::Done(_))));
+                    prop_assert!(matches!(past, Some(PriorState::Done(_))));
                 }
-                StepState::Ended(Status::Failed) => prop_assert_eq!(past, Some(&Past::Failed)),
+                StepState::Ended(Status::Failed) => prop_assert_eq!(past, Some(&PriorState::Failed)),
                 StepState::Ended(_) => {}
             }
         }

@@ -14,9 +14,9 @@ use std::time::Duration;
 
 use super::guest::{GuestHost, GuestHostConfig, Network, STAND_INS, overlay_works, veth_works};
 use super::lock::Lock;
-use super::run::{self, Orders};
+use super::run::{self, InnerRun};
 use super::seal;
-use super::world::Room;
+use super::world::LockedWorld;
 use super::{local, make_keys, namespaces};
 use crate::base::{Process, Signal, StopSource, Watch};
 use crate::diag::{Commands, Exit, Failure, render};
@@ -55,54 +55,54 @@ fn hold() -> Result<Exit, Failure> {
         .lock()
         .read_line(&mut line)
         .map_err(|e| failed(format!("no orders: {e}")))?;
-    let orders: Orders =
+    let inner_run: InnerRun =
         serde_json::from_str(&line).map_err(|e| failed(format!("no orders: {e}")))?;
     let alone = watch_outer();
 
-    let paths = Paths::live(orders.root.clone()).rehearsal();
-    let lock = lock(&orders, &paths, &mut watch, &alone)?;
-    let room = Room::open(lock, &paths, &orders.identity, orders.fresh)?;
-    let run_dir = room.dir.join("run");
-    seal::close(&orders.hosts(), run_dir.as_std_path())
+    let paths = Paths::live(inner_run.root.clone()).rehearsal();
+    let lock = lock(&inner_run, &paths, &mut watch, &alone)?;
+    let locked = LockedWorld::open(lock, &paths, &inner_run.identity, inner_run.fresh)?;
+    let run_dir = locked.dir.join("run");
+    seal::close(&inner_run.hosts(), run_dir.as_std_path())
         .map_err(|e| failed(format!("the network cannot be sealed: {e}")))?;
-    seal::prove_sealed(&orders.outer).map_err(|e| {
+    seal::prove_sealed(&inner_run.outer).map_err(|e| {
         failed(format!(
             "the network is not sealed, nothing was started: {e}"
         ))
     })?;
     say(
-        &orders,
+        &inner_run,
         "Sealed",
         "a network in which every address is this machine's own",
     );
     say(
-        &orders,
+        &inner_run,
         "Steps",
         "see this machine read-only, but for `state/rehearsal`; their `/tmp` and home are gone at the end",
     );
 
-    let guests = Arc::new(guest_host(&orders, &room).map_err(failed)?);
+    let guests = Arc::new(guest_host(&inner_run, &locked).map_err(failed)?);
     let server = Server::start(ServerConfig {
-        listen: orders.listen.clone(),
-        tls: Tls::Given(room.certificate.clone()),
-        world: room.world.clone(),
+        listen: inner_run.listen.clone(),
+        tls: Tls::Given(locked.certificate.clone()),
+        world: locked.world.clone(),
         guests: Arc::clone(&guests) as Arc<dyn Guests>,
         latency: Latency::default(),
-        save_to: Some(room.dir.join("world.json").into_std_path_buf()),
+        save_to: Some(locked.dir.join("world.json").into_std_path_buf()),
     })
     .map_err(|e| failed(format!("the simulator cannot start: {e}")))?;
-    let age = if room.new {
+    let age = if locked.new {
         "new"
     } else {
         "kept from the last rehearsal"
     };
     say(
-        &orders,
+        &inner_run,
         "Simulating",
         &format!(
             "`{}` on {} ({age})",
-            orders.nodes().join("`, `"),
-            orders
+            inner_run.nodes().join("`, `"),
+            inner_run
                 .listen
                 .iter()
                 .map(SocketAddr::to_string)
@@ -112,10 +112,10 @@ fn hold() -> Result<Exit, Failure> {
     );
 
     for line in server.healed() {
-        say(&orders, "Healed", line);
+        say(&inner_run, "Healed", line);
     }
     make_keys(&paths)?;
-    let exit = perform(&orders, &room, &guests, &mut watch, &alone);
+    let exit = perform(&inner_run, &locked, &guests, &mut watch, &alone);
     let ended = server.stop();
     guests.stop_all();
     if let Err(error) = ended {
@@ -127,12 +127,12 @@ fn hold() -> Result<Exit, Failure> {
 /// Takes the lab's rehearsal. A wait for an earlier one that is ending is said,
 /// and ended by a signal or by the end of the `hl` that was typed.
 fn lock(
-    orders: &Orders,
+    inner_run: &InnerRun,
     paths: &Paths,
     watch: &mut Watch,
     alone: &AtomicBool,
 ) -> Result<Lock, Failure> {
-    let (pid, start) = orders.typed;
+    let (pid, start) = inner_run.typed;
     let mut told = false;
     Lock::take(paths, Process { pid, start }, |ending| {
         if !told {
@@ -140,7 +140,7 @@ fn lock(
             let text = format!(
                 "for an earlier rehearsal, whose terminal is gone, to end (process {ending})"
             );
-            say(orders, "Waiting", &text);
+            say(inner_run, "Waiting", &text);
         }
         let stop = match watch.arrived() {
             Some(Signal::Interrupt) => Exit::Interrupted,
@@ -153,9 +153,9 @@ fn lock(
 }
 
 /// Guests with a network of their own each, where this kernel can.
-fn guest_host(orders: &Orders, room: &Room) -> Result<GuestHost, String> {
-    overlay_works(room.dir.as_std_path())?;
-    let apt_repo = orders
+fn guest_host(inner_run: &InnerRun, locked: &LockedWorld) -> Result<GuestHost, String> {
+    overlay_works(locked.dir.as_std_path())?;
+    let apt_repo = inner_run
         .variables
         .get("HL_GUEST_APT")
         .map(PathBuf::from)
@@ -171,7 +171,7 @@ fn guest_host(orders: &Orders, room: &Room) -> Result<GuestHost, String> {
         .chain(stubs.split_whitespace())
         .collect();
     say(
-        orders,
+        inner_run,
         "Guests",
         &format!(
             "run this machine's userland ({}); not the real thing in them: {}",
@@ -181,7 +181,7 @@ fn guest_host(orders: &Orders, room: &Room) -> Result<GuestHost, String> {
     );
     if apt_repo.is_none() {
         say(
-            orders,
+            inner_run,
             "Guests",
             "can install nothing: `HL_GUEST_APT` names no repository (eval \"$(scripts/tools --print-env)\")",
         );
@@ -193,16 +193,16 @@ fn guest_host(orders: &Orders, room: &Room) -> Result<GuestHost, String> {
     };
     if network == Network::Shared {
         say(
-            orders,
+            inner_run,
             "Guests",
             "share one network: this kernel has no veth pairs",
         );
     }
     GuestHost::new(&GuestHostConfig {
-        disks_dir: room.dir.join("disks").into_std_path_buf(),
-        run_dir: room.dir.join("run").into_std_path_buf(),
+        disks_dir: locked.dir.join("disks").into_std_path_buf(),
+        run_dir: locked.dir.join("run").into_std_path_buf(),
         apt_repo,
-        exe: orders.exe.clone(),
+        exe: inner_run.exe.clone(),
         network,
     })
 }
@@ -221,38 +221,38 @@ fn release() -> String {
 
 /// Runs the local side to its end: the inner `hl`, and what a killed one left.
 fn perform(
-    orders: &Orders,
-    room: &Room,
+    inner_run: &InnerRun,
+    locked: &LockedWorld,
     guests: &GuestHost,
     watch: &mut Watch,
     alone: &Arc<AtomicBool>,
 ) -> Result<Exit, Failure> {
     let steps = local::Orders {
-        root: orders.root.clone(),
-        command: orders.command.clone(),
-        exe: orders.exe.clone(),
+        root: inner_run.root.clone(),
+        command: inner_run.command.clone(),
+        exe: inner_run.exe.clone(),
         holder: Process::this(),
         user_namespace: guests.user_namespace(),
-        named: orders.named.clone(),
-        sockets: orders.sockets.clone(),
-        quiet: orders.quiet,
+        named: inner_run.named.clone(),
+        sockets: inner_run.sockets.clone(),
+        quiet: inner_run.quiet,
     };
     let text = serde_json::to_string(&steps).map_err(|e| failed(e.to_string()))?;
     let mut inner = Command::new("unshare")
         .args(["--mount", "--pid", "--ipc", "--propagation", "private"])
         .args(namespaces::cgroup())
         .args(["--fork", "--kill-child=SIGKILL", "--"])
-        .arg(&orders.exe)
+        .arg(&inner_run.exe)
         .arg("__local")
         .env_clear()
         .envs(run::surroundings())
-        .envs(&orders.variables)
-        .env("HL_LAB", &orders.root)
+        .envs(&inner_run.variables)
+        .env("HL_LAB", &inner_run.root)
         .env("HL_REHEARSAL", "1")
-        .env("HL_REHEARSAL_HIDDEN", orders.hidden.join(","))
+        .env("HL_REHEARSAL_HIDDEN", inner_run.hidden.join(","))
         .env("DOPPLER", "0")
-        .env("PM_TOKEN_SECRET", &room.secret)
-        .env("PVE_CA_FILE", room.dir.join("ca.pem"))
+        .env("PM_TOKEN_SECRET", &locked.secret)
+        .env("PVE_CA_FILE", locked.dir.join("ca.pem"))
         .stdin(Stdio::piped())
         .process_group(0)
         .spawn()
@@ -291,9 +291,9 @@ fn watch_outer() -> Arc<AtomicBool> {
     gone
 }
 
-fn say(orders: &Orders, verb: &str, text: &str) {
-    if !orders.quiet {
-        let text = wrap(text, TEXT, TEXT, orders.width);
+fn say(inner_run: &InnerRun, verb: &str, text: &str) {
+    if !inner_run.quiet {
+        let text = wrap(text, TEXT, TEXT, inner_run.width);
         writeln!(io::stderr(), "{verb:>12} {text}").ok();
     }
 }

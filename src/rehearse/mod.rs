@@ -7,10 +7,11 @@
 
 mod api;
 pub mod guest;
-mod hidden;
 mod inside;
+mod internal;
 mod kept;
 mod keys;
+mod leftovers;
 mod local;
 mod lock;
 mod loopback;
@@ -19,12 +20,11 @@ mod namespaces;
 mod run;
 mod seal;
 mod seed;
-mod strangers;
 mod within;
 mod world;
 
 pub use api::{api_variables, serve_on_loopback};
-pub use hidden::hidden_verb;
+pub use internal::internal_verb;
 pub use kept::{OpenedWorld, Snapshot, open_world, removable, remove, snapshot};
 pub use keys::{make_keys, use_own_keys};
 pub use lock::{Lock, hold};

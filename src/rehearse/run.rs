@@ -21,8 +21,8 @@ use camino::{Utf8Path, Utf8PathBuf};
 use rustix::process::Pid;
 use serde::{Deserialize, Serialize};
 
+use super::leftovers::NetworkNamespace;
 use super::seal::{self, Refusal};
-use super::strangers::Spaces;
 use super::world::{Identity, Other};
 use crate::base::{Process, Signal, StopSource, Watch, has_word};
 use crate::diag::{Exit, Failure};
@@ -68,7 +68,7 @@ pub struct Rehearsal<'a> {
 /// What the holder is told, as one line of JSON on its standard input. The pipe
 /// stays open: when it closes, the outer process is gone.
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) struct Orders {
+pub(super) struct InnerRun {
     /// Root of the lab.
     pub(super) root: Utf8PathBuf,
     /// What the inner `hl` is called with.
@@ -101,7 +101,7 @@ pub(super) struct Orders {
     pub(super) width: Option<usize>,
 }
 
-impl Orders {
+impl InnerRun {
     /// The nodes' names.
     pub(super) fn nodes(&self) -> Vec<&str> {
         let others = self.identity.others.iter();
@@ -141,8 +141,8 @@ impl From<Failure> for NotRun {
 /// It was not even begun. What goes wrong later, the holder prints itself.
 pub fn run(rehearsal: &Rehearsal<'_>) -> Result<Exit, NotRun> {
     seal::possible().map_err(NotRun::Refused)?;
-    let orders = orders(rehearsal)?;
-    let text = serde_json::to_string(&orders).map_err(|e| bug(e.to_string()))?;
+    let inner_run = inner_run(rehearsal)?;
+    let text = serde_json::to_string(&inner_run).map_err(|e| bug(e.to_string()))?;
     let mut watch = Watch::start().map_err(|e| bug(format!("cannot listen for signals: {e}")))?;
     let mut holder = seal::unshare()
         .arg(&rehearsal.exe)
@@ -155,22 +155,22 @@ pub fn run(rehearsal: &Rehearsal<'_>) -> Result<Exit, NotRun> {
     };
     // A holder that cannot even read has said why, and its code says it again.
     writeln!(life, "{text}").ok();
-    let spaces = spaces_of(&mut holder, &orders.outer);
+    let namespace = namespace_of(&mut holder, &inner_run.outer);
     let status = follow(&mut holder, &mut watch);
     drop(life);
     // A holder that was killed cleaned nothing up. Its guests end without it.
-    if let (Some(spaces), true) = (spaces, status.signal().is_some()) {
-        spaces.end_all();
+    if let (Some(namespace), true) = (namespace, status.signal().is_some()) {
+        namespace.end_all();
     }
     Ok(exit(status))
 }
 
 /// The namespaces of the holder, as soon as it has its own.
-fn spaces_of(holder: &mut Child, outer: &Path) -> Option<Spaces> {
+fn namespace_of(holder: &mut Child, outer: &Path) -> Option<NetworkNamespace> {
     let process = holder.id().to_string();
     while let Ok(None) = holder.try_wait() {
         if seal::network_of(&process)? != outer {
-            return Spaces::of(&process);
+            return NetworkNamespace::of(&process);
         }
         thread::sleep(Duration::from_millis(2));
     }
@@ -181,21 +181,21 @@ fn bug(message: String) -> Failure {
     Failure::message(Exit::Bug, message)
 }
 
-fn orders(rehearsal: &Rehearsal<'_>) -> Result<Orders, Failure> {
+fn inner_run(rehearsal: &Rehearsal<'_>) -> Result<InnerRun, Failure> {
     let whole = rehearsal.env;
     // The node that is meant, else the first that the site knows.
     let main = whole.node().or_else(|| whole.nodes().next());
     let main = main.map(str::to_owned);
     let env = &*whole.for_node(main.as_deref())?;
-    let mut doors = Doors::default();
-    doors.add(env)?;
+    let mut endpoints = ApiEndpoints::default();
+    endpoints.add(env)?;
     let mut others = Vec::new();
     for name in whole.nodes().filter(|name| Some(*name) != main.as_deref()) {
         // One that contradicts itself is told when work on it is asked for.
         let Ok(env) = whole.for_node(Some(name)) else {
             continue;
         };
-        doors.add(&env)?;
+        endpoints.add(&env)?;
         let objects = Objects::from_env(&env);
         others.push(Other {
             node: objects.node,
@@ -213,7 +213,7 @@ fn orders(rehearsal: &Rehearsal<'_>) -> Result<Orders, Failure> {
             ..objects
         },
         token_id: env.get("PM_TOKEN_ID").unwrap_or(TOKEN_ID).to_owned(),
-        names: doors.names,
+        names: endpoints.names,
         others,
     };
     // The files of nodes are read inside again.
@@ -238,7 +238,7 @@ fn orders(rehearsal: &Rehearsal<'_>) -> Result<Orders, Failure> {
     } else {
         rehearsal.command.to_vec()
     };
-    Ok(Orders {
+    Ok(InnerRun {
         root: rehearsal.lab.paths.root().to_owned(),
         command,
         fresh: rehearsal.fresh,
@@ -246,7 +246,7 @@ fn orders(rehearsal: &Rehearsal<'_>) -> Result<Orders, Failure> {
         typed: (this.pid, this.start),
         outer: seal::network_of("self").ok_or_else(|| bug("`/proc` is not mounted".to_owned()))?,
         address: IpAddr::V4(NAMED_NODE),
-        listen: doors.listen,
+        listen: endpoints.listen,
         identity,
         variables,
         hidden: whole.secret_names().map(str::to_owned).collect(),
@@ -287,12 +287,12 @@ pub(super) fn out(root: &Utf8Path) -> Utf8PathBuf {
 
 /// Where the nodes' APIs are.
 #[derive(Default)]
-struct Doors {
+struct ApiEndpoints {
     listen: Vec<SocketAddr>,
     names: Vec<String>,
 }
 
-impl Doors {
+impl ApiEndpoints {
     fn add(&mut self, env: &Environment) -> Result<(), Failure> {
         let host = env.get("PVE_ACCESS_HOST").ok_or_else(|| {
             Failure::message(Exit::Runway, "`PVE_ACCESS_HOST` is not set").help("set it in .env")
@@ -301,9 +301,9 @@ impl Doors {
             .map_err(|e| Failure::message(Exit::Definition, format!("`PVE_ACCESS_HOST`: {e}")))?;
         let named = IpAddr::V4(NAMED_NODE);
         let address = endpoint.host().parse::<IpAddr>().unwrap_or(named);
-        let door = SocketAddr::new(address, endpoint.port());
-        if !self.listen.contains(&door) {
-            self.listen.push(door);
+        let socket = SocketAddr::new(address, endpoint.port());
+        if !self.listen.contains(&socket) {
+            self.listen.push(socket);
         }
         for name in [endpoint.host().to_owned(), address.to_string()] {
             if !self.names.contains(&name) {
@@ -366,7 +366,7 @@ mod tests {
     use super::*;
     use crate::lab::{Config, Provenance, Var};
 
-    fn told(vars: &[(&str, &str)]) -> Result<Orders, Failure> {
+    fn told(vars: &[(&str, &str)]) -> Result<InnerRun, Failure> {
         let vars = vars
             .iter()
             .map(|(name, value)| {
@@ -382,7 +382,7 @@ mod tests {
             paths: Paths::live("/lab"),
             config: Config::default(),
         };
-        orders(&Rehearsal {
+        inner_run(&Rehearsal {
             lab: &lab,
             env: &Environment::new(vars),
             command: &[],

@@ -92,7 +92,7 @@ pub(super) struct Keys {
 }
 
 /// An open world: nobody else has it while this lives.
-pub(super) struct Room {
+pub(super) struct LockedWorld {
     /// `state/rehearsal/world`
     pub(super) dir: Utf8PathBuf,
     /// The node, to be given to a server.
@@ -106,7 +106,7 @@ pub(super) struct Room {
     _lock: Lock,
 }
 
-impl Room {
+impl LockedWorld {
     /// Opens the world of a lab, whose lock this process has, or makes it; `paths`
     /// are those of the rehearsal.
     ///
@@ -279,9 +279,9 @@ mod tests {
         }
     }
 
-    fn open(paths: &Paths, identity: &Identity, fresh: bool) -> Result<Room, Failure> {
+    fn open(paths: &Paths, identity: &Identity, fresh: bool) -> Result<LockedWorld, Failure> {
         let lock = Lock::take(paths, Process::this(), |_| Ok(()))?;
-        Room::open(lock, paths, identity, fresh)
+        LockedWorld::open(lock, paths, identity, fresh)
     }
 
     #[test]

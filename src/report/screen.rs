@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use super::bars::Bars;
 use super::github;
-use super::story::verb;
-use super::unstarted::Unstarted;
+use super::not_started_group::NotStartedGroup;
+use super::run_document::verb;
 use super::{GoOn, Level, Look, Mode, Paint, annotation, failed_step, summary};
 use crate::base::short_duration;
 use crate::diag::Exit;
@@ -52,7 +52,7 @@ pub(super) struct Screen {
     /// Notes that were told, by action: a table that three steps read from one
     /// state is shown once.
     told: BTreeSet<(String, String)>,
-    unstarted: Option<Unstarted>,
+    unstarted: Option<NotStartedGroup>,
 }
 
 impl Screen {
@@ -288,7 +288,7 @@ impl Screen {
             let crowd = self.unstarted.as_mut();
             if !crowd.is_some_and(|crowd| crowd.join(id, end, ended)) {
                 self.flush();
-                self.unstarted = Some(Unstarted::new(id, end, ended));
+                self.unstarted = Some(NotStartedGroup::new(id, end, ended));
             }
             return;
         }

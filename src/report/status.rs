@@ -9,7 +9,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::history::{ago, local};
-use super::story::verb;
+use super::run_document::verb;
 use super::{Paint, Palette, RunDocument, RunRow, RunState, StepRow};
 use crate::base::{Lines, short_duration};
 use crate::handoff::{LastRun, Made};

@@ -1,6 +1,6 @@
 //! The image that a template would be built of now.
 
-use super::{IsoManifest, Pin, Shelf, Template};
+use super::{IsoManifest, Pin, Template, TemplateStore};
 use crate::diag::StepError;
 use crate::lab::Paths;
 
@@ -24,10 +24,10 @@ pub fn pin_in_use(
 
 /// The promoted ISO of that name.
 pub fn stable_iso(paths: &Paths, name: &str) -> Result<Option<IsoManifest>, StepError> {
-    let shelf = Shelf::new(paths.template(name));
-    let Some(stamp) = shelf.stable::<IsoManifest>()? else {
+    let store = TemplateStore::new(paths.template(name));
+    let Some(stamp) = store.stable::<IsoManifest>()? else {
         return Ok(None);
     };
-    let records = shelf.records::<IsoManifest>()?;
+    let records = store.records::<IsoManifest>()?;
     Ok(records.into_iter().find(|iso| iso.stamp == stamp))
 }

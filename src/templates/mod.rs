@@ -5,35 +5,35 @@
 //! notes of a template on the node say all that its record says, so records
 //! that are lost are written again without a build.
 
-mod begun;
+mod build_in_progress;
 mod clones;
 mod digest;
 mod fetch;
 mod in_use;
 mod inventory;
-mod known;
+mod listing;
 mod manifest;
 pub mod node;
 pub mod notes;
 pub mod pin;
-mod shelf;
 mod source;
+mod store;
 mod table;
 
-pub use begun::{Begun, built};
+pub use build_in_progress::{BuildInProgress, built};
 pub use clones::clones;
 pub use digest::inputs_digest;
 pub use fetch::{Fetch, Web};
 pub use in_use::{pin_in_use, stable_iso};
-pub use inventory::{BuildRow, TemplateRow, list, show, stable};
-pub use known::{Entry, Known};
+pub use inventory::{Entry, TemplateInventory};
+pub use listing::{BuildRow, TemplateRow, list, show, stable};
 #[cfg(test)]
 pub(crate) use manifest::sample;
 pub use manifest::{IsoManifest, Manifest, Record, Stamp, VERSION};
 pub use node::Found;
 pub use notes::Notes;
 pub use pin::Pin;
-pub use shelf::Shelf;
 pub use source::{
     ImageSpec, Iso, IsoSpec, IsoUse, MachineSpec, Template, TemplateSpec, isos, templates,
 };
+pub use store::TemplateStore;

@@ -94,16 +94,16 @@ pub fn beside(path: &Utf8Path, suffix: &str) -> Utf8PathBuf {
 
 /// A file that is removed when this goes, whatever happened.
 #[derive(Debug)]
-pub struct Once(pub Utf8PathBuf);
+pub struct RemoveOnDrop(pub Utf8PathBuf);
 
-impl Once {
+impl RemoveOnDrop {
     /// It stays after all.
     pub fn keep(mut self) {
         self.0 = Utf8PathBuf::new();
     }
 }
 
-impl Drop for Once {
+impl Drop for RemoveOnDrop {
     fn drop(&mut self) {
         if self.0.as_str().is_empty() {
             return;
@@ -167,7 +167,7 @@ mod tests {
         reserve(&path).unwrap();
         let meta = path.metadata().unwrap();
         assert_eq!((meta.len(), meta.permissions().mode() & 0o777), (0, 0o600));
-        drop(Once(path.clone()));
+        drop(RemoveOnDrop(path.clone()));
         assert!(!path.exists());
         remove(&path).unwrap();
     }

@@ -5,7 +5,7 @@ use std::process::Command;
 use std::{env, fs};
 
 use camino::{Utf8Path, Utf8PathBuf};
-use hl::plan::{EventKind, Past, Plan, StepId, past};
+use hl::plan::{EventKind, Plan, PriorState, StepId, past};
 use hl::runs::{Ending, parse};
 
 use super::stage::{ARGS, RUN, STAGE};
@@ -94,6 +94,6 @@ fn a_step_that_ends_well_on_a_full_disk_is_done() {
     let bytes = fs::read(kept.join(format!("runs/{RUN}.yaml"))).unwrap();
     let done = past(&parse(&bytes).unwrap().events);
     let talks = done.get(&StepId::from("r/talks"));
-    assert!(matches!(talks, Some(Past::Done(_))), "{done:?}");
+    assert!(matches!(talks, Some(PriorState::Done(_))), "{done:?}");
     assert_eq!(done.get(&StepId::from("r/next")), None);
 }

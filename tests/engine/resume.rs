@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use hl::action::Done;
-use hl::engine::Earlier;
+use hl::engine::PriorRun;
 use hl::plan::{EventKind, Outcome, Plan, Status, past};
 use proptest::prelude::*;
 
@@ -55,7 +55,7 @@ proptest! {
         let mut world = world(&count);
         world.options.jobs = jobs;
         world.options.resumes = Some(BTreeMap::new());
-        world.options.earlier = Earlier { steps: past(&first), ..Earlier::default() };
+        world.options.earlier = PriorRun { steps: past(&first), ..PriorRun::default() };
         let (result, events) = world.run(&plan);
         prop_assert_eq!(result.outcome, Outcome::Succeeded);
         prop_assert!(matches!(events[0].kind, EventKind::Resumed(_)));

@@ -188,7 +188,7 @@ pub(super) fn options(id: &str) -> Options {
         timeout: None,
         run_timeout: None,
         color: false,
-        earlier: hl::engine::Earlier::default(),
+        earlier: hl::engine::PriorRun::default(),
         resumes: None,
     }
 }

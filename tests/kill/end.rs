@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
-use hl::plan::{Outcome, Past, past};
+use hl::plan::{Outcome, PriorState, past};
 use hl::runs::{Ending, parse};
 use serde_json::Value;
 
@@ -39,7 +39,7 @@ impl End {
             Ending::Running | Ending::Interrupted => None,
         };
         let undone = past(&run.events).into_iter().filter_map(|(step, past)| {
-            let done = matches!(past, Past::Done(_) | Past::Skipped);
+            let done = matches!(past, PriorState::Done(_) | PriorState::Skipped);
             (!done).then(|| step.to_string())
         });
         let world = json(stage, "world/world.json");

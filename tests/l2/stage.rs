@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use hl::lab::{Environment, Paths, Provenance, Var};
 use hl::pve::rights::Objects;
-use hl::templates::{Manifest, Notes, Shelf, Stamp};
+use hl::templates::{Manifest, Notes, Stamp, TemplateStore};
 use hl_sim::{Guests, Latency, NoGuests, Running, Seed, SeedVm, Server, ServerConfig, Tls, World};
 
 use crate::support::{Hl, Ran, TestLab};
@@ -159,7 +159,7 @@ impl Stage {
     pub(crate) fn promote(&self, name: &str, vmid: u32) -> &Self {
         let manifest = manifest(name, vmid);
         let root = camino::Utf8Path::from_path(self.lab.root()).unwrap();
-        let records = Shelf::new(root.join("templates").join(name));
+        let records = TemplateStore::new(root.join("templates").join(name));
         records.write(&manifest).unwrap();
         records.point::<Manifest>(&manifest.stamp).unwrap();
         self

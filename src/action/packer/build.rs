@@ -22,7 +22,8 @@ use crate::handoff::{Handoff, Stage};
 use crate::pve::{BuildAddress, tool_env};
 use crate::templates::pin_in_use;
 use crate::templates::{
-    Begun, Manifest, Pin, Record, Shelf, Stamp, Template, inputs_digest, node, notes,
+    BuildInProgress, Manifest, Pin, Record, Stamp, Template, TemplateStore, inputs_digest, node,
+    notes,
 };
 
 /// `packer.build`
@@ -58,7 +59,7 @@ impl Action for PackerBuild {
         Ok(Basis::On(Reads::paths(files.into_values()).on_the_node()))
     }
 
-    fn stands(
+    fn still_valid(
         &self,
         ctx: &StepContext<'_>,
         outputs: &BTreeMap<String, Value>,
@@ -89,11 +90,11 @@ impl Action for PackerBuild {
         let inputs: Inputs = ctx.inputs()?;
         let template = call::template(ctx, &inputs.name)?;
         let address = call::build_address(ctx)?;
-        let store = Shelf::new(ctx.lab.paths.template(&inputs.name));
+        let store = TemplateStore::new(ctx.lab.paths.template(&inputs.name));
         let pin = pin_in_use(&ctx.lab.paths, &template, Pin::read(store.dir())?.as_ref())?;
         let digest = inputs_digest(&template, pin.as_ref())
             .map_err(|error| StepError::io("read the files of", &template.dir, &error))?;
-        if let Some(begun) = Begun::read(&ctx.lab.paths, &inputs.name)
+        if let Some(begun) = BuildInProgress::read(&ctx.lab.paths, &inputs.name)
             && let Some(vmid) = take_over(ctx, &inputs.name, &begun, &digest)?
         {
             Base::sweep(ctx, &template, &inputs.volid)?;
@@ -103,7 +104,7 @@ impl Action for PackerBuild {
         let workspace = Workspace::prepare(ctx, &template)?;
         let records = store.records::<Manifest>()?;
         let stamp = Stamp::free(records.iter().map(Record::stamp));
-        let begun = Begun {
+        let begun = BuildInProgress {
             stamp: stamp.clone(),
             digest: digest.clone(),
             node: inputs.node.clone(),

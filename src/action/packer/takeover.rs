@@ -4,14 +4,14 @@
 
 use crate::action::StepContext;
 use crate::diag::StepError;
-use crate::templates::{Begun, node, notes};
+use crate::templates::{BuildInProgress, node, notes};
 
 /// Takes over the template that the build begun before made of the very same
 /// files, or removes what is left of it. Gives the number of a template.
 pub(super) fn take_over(
     ctx: &StepContext<'_>,
     name: &str,
-    begun: &Begun,
+    begun: &BuildInProgress,
     digest: &str,
 ) -> Result<Option<u32>, StepError> {
     let client = ctx.pve()?;

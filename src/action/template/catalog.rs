@@ -7,7 +7,7 @@ use crate::action::StepContext;
 use crate::diag::StepError;
 use crate::handoff::{Catalog, Image};
 use crate::lab::Paths;
-use crate::templates::Shelf;
+use crate::templates::TemplateStore;
 use crate::templates::pin;
 use crate::templates::{IsoManifest, Manifest, Record};
 
@@ -25,20 +25,20 @@ fn images(paths: &Paths) -> Result<BTreeMap<String, Image>, StepError> {
     };
     for entry in entries.flatten() {
         let name = entry.file_name().to_owned();
-        let shelf = Shelf::new(entry.path());
-        if let Some(built) = chosen::<Manifest>(&shelf)? {
-            images.insert(name.clone(), template(paths, &shelf, built));
+        let store = TemplateStore::new(entry.path());
+        if let Some(built) = chosen::<Manifest>(&store)? {
+            images.insert(name.clone(), template(paths, &store, built));
         }
-        if let Some(brought) = chosen::<IsoManifest>(&shelf)? {
-            images.insert(name, iso(paths, &shelf, brought));
+        if let Some(brought) = chosen::<IsoManifest>(&store)? {
+            images.insert(name, iso(paths, &store, brought));
         }
     }
     Ok(images)
 }
 
-fn chosen<R: Record>(shelf: &Shelf) -> Result<Option<R>, StepError> {
-    let stable = shelf.stable::<R>()?;
-    let mut records = shelf.records::<R>()?;
+fn chosen<R: Record>(store: &TemplateStore) -> Result<Option<R>, StepError> {
+    let stable = store.stable::<R>()?;
+    let mut records = store.records::<R>()?;
     let at = records
         .iter()
         .position(|record| Some(record.stamp()) == stable.as_ref());
@@ -48,13 +48,13 @@ fn chosen<R: Record>(shelf: &Shelf) -> Result<Option<R>, StepError> {
     })
 }
 
-fn template(paths: &Paths, shelf: &Shelf, built: Manifest) -> Image {
+fn template(paths: &Paths, store: &TemplateStore, built: Manifest) -> Image {
     let source = built.image.map(|pin| pin.url);
     Image {
         kind: "vm".to_owned(),
         filename: source.as_deref().map(file_name),
         source,
-        path: paths.show(&shelf.path::<Manifest>(&built.stamp)).into(),
+        path: paths.show(&store.path::<Manifest>(&built.stamp)).into(),
         proxmox_template_id: Some(built.vmid),
         volume: None,
         node: built.node,
@@ -62,13 +62,13 @@ fn template(paths: &Paths, shelf: &Shelf, built: Manifest) -> Image {
     }
 }
 
-fn iso(paths: &Paths, shelf: &Shelf, brought: IsoManifest) -> Image {
+fn iso(paths: &Paths, store: &TemplateStore, brought: IsoManifest) -> Image {
     Image {
         kind: "iso".to_owned(),
         filename: Some(file_name(&brought.volid)),
         source: Some(brought.image.url),
         path: paths
-            .show(&shelf.path::<IsoManifest>(&brought.stamp))
+            .show(&store.path::<IsoManifest>(&brought.stamp))
             .into(),
         proxmox_template_id: None,
         volume: Some(brought.volid),
@@ -92,17 +92,17 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let paths = Paths::live(Utf8Path::from_path(dir.path()).unwrap());
         assert!(images(&paths).unwrap().is_empty());
-        let shelf = Shelf::new(paths.template("debian-13"));
+        let store = TemplateStore::new(paths.template("debian-13"));
         let (old, new) = (
             sample("20260101-120000", 100),
             sample("20260102-120000", 101),
         );
         for record in [&old, &new] {
-            shelf.write(record).unwrap();
+            store.write(record).unwrap();
         }
         let listed = || images(&paths).unwrap()["debian-13"].clone();
         assert_eq!(listed().proxmox_template_id, Some(101));
-        shelf.point::<Manifest>(&old.stamp).unwrap();
+        store.point::<Manifest>(&old.stamp).unwrap();
         assert_eq!(listed().proxmox_template_id, Some(100));
         assert_eq!(
             listed().path,

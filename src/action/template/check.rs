@@ -11,10 +11,10 @@ use crate::diag::StepError;
 use crate::diag::{Advice, say};
 use crate::handoff::{Gives, Handoff, Images, LastStep, Stage};
 use crate::pve::Vm;
-use crate::templates::Begun;
-use crate::templates::Known;
+use crate::templates::BuildInProgress;
 use crate::templates::Pin;
 use crate::templates::Template;
+use crate::templates::TemplateInventory;
 use crate::templates::Web;
 use crate::templates::inputs_digest;
 use crate::templates::node;
@@ -67,7 +67,7 @@ fn check(ctx: &StepContext<'_>, write: bool) -> Result<Done, StepError> {
     let template = call::template(ctx, &inputs.name)?;
     let client = ctx.pve()?;
     let found = node::templates(&client)?;
-    let mut known = Known::read(&ctx.lab.paths, &inputs.name, &found)?;
+    let mut known = TemplateInventory::read(&ctx.lab.paths, &inputs.name, &found)?;
     let mut restored = Vec::new();
     if write {
         restored = known.restore()?;
@@ -119,7 +119,7 @@ fn check(ctx: &StepContext<'_>, write: bool) -> Result<Done, StepError> {
         done = done.warn(warning);
     }
     // The build sees to what the one before it left.
-    let begun = Begun::read(&ctx.lab.paths, &inputs.name).filter(|_| reason.is_some());
+    let begun = BuildInProgress::read(&ctx.lab.paths, &inputs.name).filter(|_| reason.is_some());
     let is_begun = |vm: &Vm| {
         let name = vm.name.as_deref().zip(begun.as_ref());
         name.is_some_and(|(name, begun)| name.ends_with(begun.stamp.as_str()))
@@ -138,7 +138,7 @@ fn check(ctx: &StepContext<'_>, write: bool) -> Result<Done, StepError> {
 fn renew(
     ctx: &StepContext<'_>,
     template: &Template,
-    known: &mut Known,
+    known: &mut TemplateInventory,
     write: bool,
 ) -> Result<(), StepError> {
     let Some(image) = &template.spec.image else {
@@ -165,7 +165,7 @@ fn renew(
     if same {
         ctx.note("the pinned image is the vendor's newest");
     } else {
-        fresh.write(known.shelf.dir())?;
+        fresh.write(known.store.dir())?;
         ctx.note(format!("pinned {} ({})", fresh.url, fresh.checksum()));
         known.pin = Some(fresh);
     }
@@ -173,7 +173,7 @@ fn renew(
 }
 
 /// What the user should know of a template that will not be promoted anew.
-fn concerns(known: &Known, node: &str, will_build: bool) -> Vec<Advice> {
+fn concerns(known: &TemplateInventory, node: &str, will_build: bool) -> Vec<Advice> {
     let name = &known.name;
     if will_build {
         return Vec::new();

@@ -10,7 +10,7 @@ use crate::handoff::{Gives, Handoff, Stage};
 use crate::pve::{Client, Download, Error, Upid};
 use crate::templates::ImageSpec;
 use crate::templates::Pin;
-use crate::templates::Shelf;
+use crate::templates::TemplateStore;
 use crate::templates::Web;
 use crate::templates::{pin_in_use, stable_iso};
 
@@ -48,7 +48,7 @@ fn bring(ctx: &StepContext<'_>, write: bool) -> Result<Done, StepError> {
         let iso = template.spec.iso.map(|iso| iso.name);
         return installer(ctx, &inputs.node, &iso.unwrap_or_default());
     };
-    let store = Shelf::new(ctx.lab.paths.template(&inputs.name));
+    let store = TemplateStore::new(ctx.lab.paths.template(&inputs.name));
     let kept = Pin::read(store.dir())?;
     let pin = match pin_in_use(&ctx.lab.paths, &template, kept.as_ref())? {
         Some(pin) => pin,

@@ -23,7 +23,7 @@ use crate::templates::Iso;
 use crate::templates::Web;
 use crate::templates::{IsoManifest, Record, Stamp, VERSION};
 use crate::templates::{Pin, pin};
-use crate::templates::{Shelf, built};
+use crate::templates::{TemplateStore, built};
 
 /// `iso.fetch`
 #[derive(Debug, Clone, Copy)]
@@ -61,7 +61,7 @@ impl Action for IsoFetch {
     fn preview(&self, ctx: &StepContext<'_>) -> Result<Done, StepError> {
         let inputs: Inputs = ctx.inputs()?;
         let iso = Iso::read(&ctx.lab.paths, &inputs.name)?;
-        let store = Shelf::new(ctx.lab.paths.template(&inputs.name));
+        let store = TemplateStore::new(ctx.lab.paths.template(&inputs.name));
         let pin = match &iso.spec.file {
             Some(file) => Some(local(ctx, &iso, file)?),
             None => kept(ctx, &iso, &store)?,
@@ -83,7 +83,7 @@ impl Action for IsoFetch {
     fn run(&self, ctx: &StepContext<'_>) -> Result<Done, StepError> {
         let inputs: Inputs = ctx.inputs()?;
         let iso = Iso::read(&ctx.lab.paths, &inputs.name)?;
-        let store = Shelf::new(ctx.lab.paths.template(&inputs.name));
+        let store = TemplateStore::new(ctx.lab.paths.template(&inputs.name));
         let pin = choose(ctx, &iso, &store, inputs.update_image)?;
         let (storage, volid) = place(ctx, &iso, &pin);
         let client = ctx.pve()?;
@@ -128,7 +128,12 @@ impl Action for IsoFetch {
 }
 
 /// The pin of this run, kept for the next ones.
-fn choose(ctx: &StepContext<'_>, iso: &Iso, store: &Shelf, update: bool) -> Result<Pin, StepError> {
+fn choose(
+    ctx: &StepContext<'_>,
+    iso: &Iso,
+    store: &TemplateStore,
+    update: bool,
+) -> Result<Pin, StepError> {
     if let Some(file) = &iso.spec.file {
         return local(ctx, iso, file);
     }
@@ -146,7 +151,7 @@ fn choose(ctx: &StepContext<'_>, iso: &Iso, store: &Shelf, update: bool) -> Resu
 }
 
 /// The pin that is kept, while the definition still means it.
-fn kept(ctx: &StepContext<'_>, iso: &Iso, store: &Shelf) -> Result<Option<Pin>, StepError> {
+fn kept(ctx: &StepContext<'_>, iso: &Iso, store: &TemplateStore) -> Result<Option<Pin>, StepError> {
     let url = iso.spec.url.clone().unwrap_or_default();
     let pin = Pin::read(store.dir())?.filter(|pin| pin.fits(&url));
     Ok(match pin {
@@ -245,7 +250,7 @@ fn upload(
 
 /// The manifest of that very volume: the one there is, or a new one.
 fn record(
-    store: &Shelf,
+    store: &TemplateStore,
     iso: &Iso,
     node: &str,
     storage: &str,
@@ -298,7 +303,7 @@ mod tests {
     #[test]
     fn the_same_volume_is_recorded_once() {
         let dir = tempfile::tempdir().unwrap();
-        let store = Shelf::new(Utf8Path::from_path(dir.path()).unwrap());
+        let store = TemplateStore::new(Utf8Path::from_path(dir.path()).unwrap());
         let iso = Iso {
             name: "x".to_owned(),
             spec: crate::templates::IsoSpec {

@@ -10,9 +10,9 @@ use crate::diag::StepError;
 use crate::diag::{Advice, Exit, did_you_mean, hl, say};
 use crate::handoff::{Gives, Handoff, Stage};
 use crate::pve::Client;
-use crate::templates::Shelf;
+use crate::templates::TemplateStore;
 use crate::templates::notes::Notes;
-use crate::templates::{Entry, Known};
+use crate::templates::{Entry, TemplateInventory};
 use crate::templates::{Manifest, Stamp};
 use crate::templates::{node, node::Found};
 
@@ -119,11 +119,11 @@ fn choose(
     ctx: &StepContext<'_>,
     name: &str,
     (write, back): (bool, bool),
-    pick: impl Fn(&Known) -> Result<&Entry, StepError>,
+    pick: impl Fn(&TemplateInventory) -> Result<&Entry, StepError>,
 ) -> Result<Done, StepError> {
     let client = ctx.pve()?;
     let found = node::templates(&client)?;
-    let mut known = Known::read(&ctx.lab.paths, name, &found)?;
+    let mut known = TemplateInventory::read(&ctx.lab.paths, name, &found)?;
     if write {
         known.restore()?;
     }
@@ -201,9 +201,9 @@ pub(super) fn promote(
         })
         .collect();
     mark(client, manifest, true, Some(history.next()))?;
-    let shelf = Shelf::new(ctx.lab.paths.template(&manifest.name));
-    shelf.point_on::<Manifest>(&manifest.node, &manifest.stamp)?;
-    shelf.point::<Manifest>(&manifest.stamp)?;
+    let store = TemplateStore::new(ctx.lab.paths.template(&manifest.name));
+    store.point_on::<Manifest>(&manifest.node, &manifest.stamp)?;
+    store.point::<Manifest>(&manifest.stamp)?;
     for (other, promotion) in others {
         if let Err(error) = mark(client, &other, false, promotion) {
             ctx.warn(format!(

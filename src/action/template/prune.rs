@@ -14,7 +14,7 @@ use crate::diag::{Advice, Exit, hl, say};
 use crate::handoff::{Gives, Handoff, Stage};
 use crate::pve::{Client, Error};
 use crate::templates::Manifest;
-use crate::templates::{Entry, Known};
+use crate::templates::{Entry, TemplateInventory};
 use crate::templates::{clones, node};
 
 /// `template.prune`
@@ -71,7 +71,7 @@ impl Action for TemplatePrune {
                 ctx.progress(format!("removing VM {}", manifest.vmid));
                 node::remove(&client, &manifest.node, manifest.vmid)?;
             }
-            look.known.shelf.remove::<Manifest>(&manifest.stamp)?;
+            look.known.store.remove::<Manifest>(&manifest.stamp)?;
         }
         catalog::refresh(ctx)?;
         Ok(look.done("removed"))
@@ -80,7 +80,7 @@ impl Action for TemplatePrune {
 
 /// What would go, and what stays that might have gone.
 struct Look {
-    known: Known,
+    known: TemplateInventory,
     going: Vec<Going>,
     warnings: Vec<Advice>,
 }
@@ -118,7 +118,7 @@ impl Look {
 fn look(ctx: &StepContext<'_>, inputs: &Inputs) -> Result<Look, StepError> {
     let client = ctx.pve()?;
     let found = node::templates(&client)?;
-    let mut known = Known::read(&ctx.lab.paths, &inputs.name, &found)?;
+    let mut known = TemplateInventory::read(&ctx.lab.paths, &inputs.name, &found)?;
     // Records of nodes that this API does not know are not its to judge.
     let nodes = client.nodes()?;
     known
@@ -179,7 +179,7 @@ fn held_by(client: &Client, entry: &Entry) -> Result<Option<String>, Error> {
 /// What may go: all but the stable ones and, of each node, the newest `keep`
 /// that are there.
 /// Records of VMs that are gone are of no use to anyone.
-fn surplus(known: &Known, keep: usize) -> Vec<&Entry> {
+fn surplus(known: &TemplateInventory, keep: usize) -> Vec<&Entry> {
     let mut kept: BTreeMap<&str, usize> = BTreeMap::new();
     let mut surplus: Vec<&Entry> = known
         .entries
@@ -207,12 +207,12 @@ fn surplus(known: &Known, keep: usize) -> Vec<&Entry> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::templates::Shelf;
+    use crate::templates::TemplateStore;
     use crate::templates::node::Found;
     use crate::templates::{Stamp, sample};
     use serde_json::json;
 
-    fn known(present: &[bool], stable: Option<&str>) -> Known {
+    fn known(present: &[bool], stable: Option<&str>) -> TemplateInventory {
         let entries = present
             .iter()
             .enumerate()
@@ -234,9 +234,9 @@ mod tests {
                 }
             })
             .collect();
-        Known {
+        TemplateInventory {
             name: "debian-13".to_owned(),
-            shelf: Shelf::new("/nowhere"),
+            store: TemplateStore::new("/nowhere"),
             entries,
             stable: stable.and_then(Stamp::parse),
             pointer_lost: false,
@@ -247,7 +247,7 @@ mod tests {
 
     #[test]
     fn the_stable_and_the_newest_stay() {
-        let numbers = |known: &Known, keep| -> Vec<u32> {
+        let numbers = |known: &TemplateInventory, keep| -> Vec<u32> {
             surplus(known, keep)
                 .iter()
                 .map(|e| e.manifest.vmid)

@@ -12,7 +12,7 @@ use crate::diag::StepError;
 use crate::diag::{Exit, say};
 use crate::handoff::{Gives, Handoff, Stage};
 use crate::pve::{Param, VmConfig};
-use crate::templates::Shelf;
+use crate::templates::TemplateStore;
 use crate::templates::node;
 use crate::templates::notes::Notes;
 use crate::templates::pin_in_use;
@@ -75,7 +75,7 @@ impl Action for TemplatePublish {
         let (node, vmid) = (inputs.node.as_str(), inputs.vmid);
         ctx.progress(format!("looking at VM {vmid}"));
         let config = node::prove(&client, node, vmid, ctx.cancel)?;
-        let store = Shelf::new(ctx.lab.paths.template(&inputs.name));
+        let store = TemplateStore::new(ctx.lab.paths.template(&inputs.name));
         let pin = pin_in_use(&ctx.lab.paths, &template, Pin::read(store.dir())?.as_ref())?;
         let storage = node::storage(&config).ok_or_else(|| {
             StepError::new(format!("template {vmid} on `{node}` has no disk")).help(

@@ -11,7 +11,7 @@ use super::guard;
 use super::orphans;
 use super::outputs;
 use super::plan;
-use super::strangers::{Strangers, forget};
+use super::stale_host_keys::{StaleHostKeys, forget};
 use super::tool::Tool;
 use super::workspace::{Target, Workspace};
 use crate::action;
@@ -26,7 +26,7 @@ use crate::site;
 use crate::tofu::events::Events;
 use crate::tofu::state::State;
 use crate::tofu::summary::Summary;
-use crate::tofu::{files, files::Once};
+use crate::tofu::{files, files::RemoveOnDrop};
 
 /// `tofu.apply`
 #[derive(Debug, Clone, Copy)]
@@ -99,10 +99,14 @@ impl Action for Apply {
         Ok(Basis::On(reads.on_the_node()))
     }
 
-    fn stands(&self, ctx: &StepContext<'_>, _: &BTreeMap<String, Value>) -> Result<(), String> {
+    fn still_valid(
+        &self,
+        ctx: &StepContext<'_>,
+        _: &BTreeMap<String, Value>,
+    ) -> Result<(), String> {
         match Job::of(ctx) {
             Ok(job) if job.summary.is_empty() && !job.summary.outputs_changed => {
-                let _once = Once(job.file);
+                let _once = RemoveOnDrop(job.file);
                 Ok(())
             }
             Ok(_) => Err("the plan has changes".to_owned()),
@@ -119,8 +123,8 @@ impl Action for Apply {
 
     fn run(&self, ctx: &StepContext<'_>) -> Result<Done, StepError> {
         let job = Job::of(ctx)?;
-        let _once = Once(job.file.clone());
-        Strangers::settle(ctx, &job.space)?;
+        let _once = RemoveOnDrop(job.file.clone());
+        StaleHostKeys::settle(ctx, &job.space)?;
         if job.summary.is_empty() && !job.summary.outputs_changed {
             let state = State::read(&job.space.state)?;
             return Ok(unchanged(ctx, &job.target, &state));
@@ -129,7 +133,7 @@ impl Action for Apply {
         // The question may have waited for hours.
         guard::check(ctx, &job.summary, &job.space.key, &before)?;
         files::remove(&outputs::file(ctx.lab, &job.space.key))?;
-        Strangers::begin(&job.space, &job.summary, &before)?;
+        StaleHostKeys::begin(&job.space, &job.summary, &before)?;
         let events = apply(ctx, &job);
         job.space.protect_state()?;
         let (events, result) = events?;
@@ -138,7 +142,7 @@ impl Action for Apply {
         let after = after.unwrap_or_default();
         let changed = events.destroyed.iter().chain(&events.created).cloned();
         forget(ctx, &changed.collect(), &[&before, &after], BTreeSet::new())?;
-        Strangers::end(&job.space)?;
+        StaleHostKeys::end(&job.space)?;
         match result {
             Ok(()) => {
                 let mut done = Done::new(job.summary.applied()).changed(!job.summary.is_empty());
@@ -212,7 +216,7 @@ fn apply(ctx: &StepContext<'_>, job: &Job) -> Result<(Events, Result<(), StepErr
         args.push("-json");
     }
     args.push(job.file.as_str());
-    let _events_file = beside.then(|| Once(file.clone()));
+    let _events_file = beside.then(|| RemoveOnDrop(file.clone()));
     let child = job.space.calling_child(ctx, tool, args)?;
     let mut events = Events::default();
     let written = beside.then(|| Tail::open(&file)).transpose();

@@ -15,7 +15,7 @@ mod orphans;
 mod outputs;
 mod plan;
 mod records;
-mod strangers;
+mod stale_host_keys;
 mod tfvars;
 mod tool;
 mod traps;

@@ -118,7 +118,7 @@ impl Action for ReadOutputs {
             return Ok(Done::not_planned(reason));
         }
         let outputs = collect(&target, &state, &addresses, &last(ctx.lab, &key))
-            .map_err(|gap| gap.into_error(ctx, &target.env))?;
+            .map_err(|incomplete| incomplete.into_error(ctx, &target.env))?;
         let mut done =
             Done::new(count(outputs.vms.len(), "machine")).output("vms", names(&outputs));
         let path = file(ctx.lab, &key);
@@ -142,7 +142,7 @@ impl Action for ReadOutputs {
             );
         }
         let outputs = collect(&target, &state, &addresses, &last(ctx.lab, &key))
-            .map_err(|gap| gap.into_error(ctx, &target.env))?;
+            .map_err(|incomplete| incomplete.into_error(ctx, &target.env))?;
         let path = write(ctx.lab, &key, &outputs)?;
         // Layers without a module only use them.
         if module(ctx).is_some_and(|module| module.is_dir()) {
@@ -179,7 +179,7 @@ pub(super) fn wants_machines(lab: &Lab, target: &Target) -> bool {
 
 /// Why the outputs cannot be handed on.
 #[derive(Debug)]
-pub(super) enum Gap {
+pub(super) enum IncompleteOutputs {
     /// Machines without an address: name, id and node of each.
     Silent(Vec<(String, u32, String)>),
     /// Machines of the state that the outputs do not know: the apply that made
@@ -187,7 +187,7 @@ pub(super) enum Gap {
     Unfinished(Vec<String>),
 }
 
-impl Gap {
+impl IncompleteOutputs {
     /// Names each machine; silent ones with the agent's own words for why.
     pub(super) fn into_error(self, ctx: &StepContext<'_>, env: &str) -> StepError {
         let quoted = |names: Vec<&str>| format!("`{}`", names.join("`, `"));
@@ -249,14 +249,14 @@ pub(super) fn collect(
     state: &State,
     told: &BTreeMap<String, Vec<String>>,
     before: &BTreeMap<String, Machine>,
-) -> Result<Outputs, Gap> {
+) -> Result<Outputs, IncompleteOutputs> {
     // The module's output `vms`; there an address has its prefix, or is `dhcp`.
     let vms = state.outputs.get("vms").cloned().unwrap_or_default();
     let mut vms: BTreeMap<String, Machine> = serde_json::from_value(vms).unwrap_or_default();
     let unknown = state.vms.keys().filter(|name| !vms.contains_key(*name));
     let unfinished: Vec<String> = unknown.cloned().collect();
     if !unfinished.is_empty() {
-        return Err(Gap::Unfinished(unfinished));
+        return Err(IncompleteOutputs::Unfinished(unfinished));
     }
     let mut silent = Vec::new();
     for (name, vm) in &mut vms {
@@ -276,7 +276,7 @@ pub(super) fn collect(
         }
     }
     if !silent.is_empty() {
-        return Err(Gap::Silent(silent));
+        return Err(IncompleteOutputs::Silent(silent));
     }
     Ok(Outputs {
         env: target.env.clone(),
@@ -380,9 +380,10 @@ mod tests {
 
     #[test]
     fn no_address_is_an_error_even_for_a_fixed_one() {
-        let gap = collect(&target(), &state(&[], "10.0.0.5/24"), &none(), &new()).unwrap_err();
-        let Gap::Silent(silent) = gap else {
-            panic!("{gap:?}")
+        let incomplete =
+            collect(&target(), &state(&[], "10.0.0.5/24"), &none(), &new()).unwrap_err();
+        let IncompleteOutputs::Silent(silent) = incomplete else {
+            panic!("{incomplete:?}")
         };
         assert_eq!(silent, [("web-1".to_owned(), 5101, "pve".to_owned())]);
     }
@@ -406,9 +407,9 @@ mod tests {
     fn a_machine_that_the_outputs_do_not_know_is_told() {
         let mut state = state(&["10.0.0.5"], "10.0.0.5/24");
         state.vms.insert("app-1".to_owned(), Vm::default());
-        let gap = collect(&target(), &state, &none(), &new()).unwrap_err();
-        let Gap::Unfinished(names) = gap else {
-            panic!("{gap:?}")
+        let incomplete = collect(&target(), &state, &none(), &new()).unwrap_err();
+        let IncompleteOutputs::Unfinished(names) = incomplete else {
+            panic!("{incomplete:?}")
         };
         assert_eq!(names, ["app-1"]);
     }

@@ -142,7 +142,7 @@ fn plan(ctx: &StepContext<'_>) -> Result<(Workspace, Summary), StepError> {
     let file = space.plan_file(ctx.run_id);
     drop_old_plans(&space)?;
     files::reserve(&file)?;
-    let unused = files::Once(file.clone());
+    let unused = files::RemoveOnDrop(file.clone());
     ctx.progress(workspace::asking(&tool, "plan", state.vms.len()));
     let child = space.calling_child(ctx, &tool, inputs.args(&file, ctx.dry_run))?;
     let mut errors = VecDeque::with_capacity(ERROR_LINES);

@@ -53,7 +53,7 @@ pub fn records(ctx: &StepContext<'_>, env: &str, node: &str) -> Result<Records, 
         .map(|(name, machine)| (name, machine.addresses))
         .collect();
     let outputs = collect(&target, &state, &told, &BTreeMap::new())
-        .map_err(|gap| gap.into_error(ctx, &target.env))?;
+        .map_err(|incomplete| incomplete.into_error(ctx, &target.env))?;
     Ok(Records::Known {
         machines: outputs.vms,
         written: path.metadata().and_then(|meta| meta.modified()).ok(),

@@ -42,7 +42,7 @@ impl Head {
 
 /// What is to be done with a state in the data directory.
 #[derive(Debug, PartialEq, Eq)]
-enum Way {
+enum StrayState {
     /// It is the only one: it belongs where states are.
     Take,
     /// The one in its place goes on from it: an old copy.
@@ -51,11 +51,11 @@ enum Way {
     Refuse,
 }
 
-fn way(stray: &Head, own: Option<&Head>) -> Way {
+fn stray_state(stray: &Head, own: Option<&Head>) -> StrayState {
     match own {
-        None => Way::Take,
-        Some(own) if own.lineage == stray.lineage && own.serial >= stray.serial => Way::Drop,
-        Some(_) => Way::Refuse,
+        None => StrayState::Take,
+        Some(own) if own.lineage == stray.lineage && own.serial >= stray.serial => StrayState::Drop,
+        Some(_) => StrayState::Refuse,
     }
 }
 
@@ -67,8 +67,8 @@ pub(super) fn stray_state(ctx: &StepContext<'_>, space: &Workspace) -> Result<()
     };
     let show = |path: &Utf8Path| ctx.lab.paths.show(path).into_string();
     let (from, to) = (show(&place), show(&space.state));
-    match way(&stray, Head::of(&space.state)?.as_ref()) {
-        Way::Take => {
+    match stray_state(&stray, Head::of(&space.state)?.as_ref()) {
+        StrayState::Take => {
             fs::rename(&place, &space.state)
                 .map_err(|error| StepError::io("move", &place, &error))?;
             files::private(&space.state)?;
@@ -76,7 +76,7 @@ pub(super) fn stray_state(ctx: &StepContext<'_>, space: &Workspace) -> Result<()
                 "the state in `{from}` is now `{to}`, where it belongs"
             ));
         }
-        Way::Drop => {
+        StrayState::Drop => {
             let kept = files::beside(&space.state, ".from-data");
             fs::rename(&place, &kept).map_err(|error| StepError::io("move", &place, &error))?;
             files::private(&kept)?;
@@ -85,7 +85,7 @@ pub(super) fn stray_state(ctx: &StepContext<'_>, space: &Workspace) -> Result<()
                 show(&kept)
             ));
         }
-        Way::Refuse => {
+        StrayState::Refuse => {
             return Err(StepError::new(format!(
                 "there are two states, `{to}` and `{from}`, and neither is a copy of the other"
             ))
@@ -134,10 +134,19 @@ mod tests {
 
     #[test]
     fn a_state_is_taken_dropped_or_refused() {
-        assert_eq!(way(&head(3, "a"), None), Way::Take);
-        assert_eq!(way(&head(3, "a"), Some(&head(3, "a"))), Way::Drop);
-        assert_eq!(way(&head(3, "a"), Some(&head(2, "a"))), Way::Refuse);
-        assert_eq!(way(&head(3, "a"), Some(&head(9, "b"))), Way::Refuse);
+        assert_eq!(stray_state(&head(3, "a"), None), StrayState::Take);
+        assert_eq!(
+            stray_state(&head(3, "a"), Some(&head(3, "a"))),
+            StrayState::Drop
+        );
+        assert_eq!(
+            stray_state(&head(3, "a"), Some(&head(2, "a"))),
+            StrayState::Refuse
+        );
+        assert_eq!(
+            stray_state(&head(3, "a"), Some(&head(9, "b"))),
+            StrayState::Refuse
+        );
     }
 
     #[test]

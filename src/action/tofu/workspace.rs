@@ -197,7 +197,7 @@ impl Workspace {
             .env
             .iter()
             .map(|(name, _)| name)
-            .filter(|name| name.starts_with("TF_CLI_ARGS") || LEAD_ASTRAY.contains(name))
+            .filter(|name| name.starts_with("TF_CLI_ARGS") || UNSAFE_TF_VARS.contains(name))
             .map(str::to_owned)
             .collect();
         // A second interrupt, or any SIGTERM, makes tofu lose a VM.
@@ -246,7 +246,7 @@ fn has_cache(ctx: &StepContext<'_>) -> bool {
         .any(|name| ctx.env.get(name).is_some())
 }
 
-const LEAD_ASTRAY: [&str; 3] = ["TF_WORKSPACE", "TF_LOG_PATH", "TF_REATTACH_PROVIDERS"];
+const UNSAFE_TF_VARS: [&str; 3] = ["TF_WORKSPACE", "TF_LOG_PATH", "TF_REATTACH_PROVIDERS"];
 
 #[cfg(test)]
 mod tests {

@@ -17,7 +17,7 @@ use crate::layers::args::{Word, bind, typed};
 use crate::layers::fields::Findings;
 use crate::layers::model::{Layer, Recipe, Text};
 use crate::layers::template::{engine, is_template};
-use crate::layers::{Book, components, words};
+use crate::layers::{Book, components, dep_words};
 
 /// All findings. Without `config`, tiers of timeouts are not looked up.
 pub(in crate::layers) fn findings(
@@ -127,7 +127,7 @@ impl Checker<'_> {
     }
 
     fn dep(&self, dep: &Text, known: &BTreeSet<&str>, recipe: &Recipe, findings: &mut Findings) {
-        let raw = match words::split(dep.get_ref()) {
+        let raw = match dep_words::split(dep.get_ref()) {
             Ok(raw) => raw,
             Err(message) => {
                 let wrong = format!("a dependency cannot be read: {message}");

@@ -3,14 +3,14 @@
 
 use std::collections::BTreeMap;
 
-use super::children::{Child, Deed, What};
+use super::children::{Child, Signalled, StopAction};
 use crate::base::short_duration;
 use crate::lab::timeouts;
 use crate::plan::StepId;
 
 /// The first stop. `steps` are the running steps without a child.
-pub(super) fn first(deeds: &[Deed], steps: &[StepId], finally: bool) -> String {
-    let mut waits: Vec<String> = deeds.iter().map(with_grace).collect();
+pub(super) fn first(signalled: &[Signalled], steps: &[StepId], finally: bool) -> String {
+    let mut waits: Vec<String> = signalled.iter().map(with_grace).collect();
     waits.extend(steps.iter().map(|step| format!("step `{step}`")));
     let mut text = if waits.is_empty() {
         "stopping, nothing new is started".to_owned()
@@ -20,9 +20,9 @@ pub(super) fn first(deeds: &[Deed], steps: &[StepId], finally: bool) -> String {
     if finally {
         text.push_str("; clean-up steps still run");
     }
-    let (hurried, precious): (Vec<&Deed>, Vec<&Deed>) =
-        deeds.iter().partition(|deed| deed.child.takes_sigterm);
-    let names: Vec<String> = precious.iter().map(|deed| name(&deed.child)).collect();
+    let (hurried, precious): (Vec<&Signalled>, Vec<&Signalled>) =
+        signalled.iter().partition(|one| one.child.takes_sigterm);
+    let names: Vec<String> = precious.iter().map(|one| name(&one.child)).collect();
     match (hurried.is_empty(), precious.is_empty()) {
         (false, true) => text.push_str("; Ctrl-C again to hurry"),
         (false, false) => {
@@ -36,15 +36,15 @@ pub(super) fn first(deeds: &[Deed], steps: &[StepId], finally: bool) -> String {
 }
 
 /// The second: what a third one would leave behind.
-pub(super) fn second(deeds: &[Deed]) -> String {
+pub(super) fn second(signalled: &[Signalled]) -> String {
     let mut parts = Vec::new();
-    for deed in deeds {
-        let child = name(&deed.child);
-        parts.push(match deed.what {
-            What::Terminated => format!("sent SIGTERM to {child}"),
-            What::Interrupted => format!("asked {child} to stop"),
-            What::Killed => format!("killed {child}"),
-            What::StillWaiting => {
+    for one in signalled {
+        let child = name(&one.child);
+        parts.push(match one.what {
+            StopAction::Terminated => format!("sent SIGTERM to {child}"),
+            StopAction::Interrupted => format!("asked {child} to stop"),
+            StopAction::Killed => format!("killed {child}"),
+            StopAction::StillWaiting => {
                 format!("still waiting for {child}, which would lose what it is making")
             }
         });
@@ -52,10 +52,10 @@ pub(super) fn second(deeds: &[Deed]) -> String {
     if parts.is_empty() {
         return "still stopping; clean-up steps that have not started are left out".to_owned();
     }
-    let precious: Vec<String> = deeds
+    let precious: Vec<String> = signalled
         .iter()
-        .filter(|deed| !deed.child.takes_sigterm)
-        .map(|deed| name(&deed.child))
+        .filter(|one| !one.child.takes_sigterm)
+        .map(|one| name(&one.child))
         .collect();
     let third = if precious.is_empty() {
         "a third Ctrl-C kills what is left".to_owned()
@@ -78,11 +78,11 @@ pub(super) fn no_limit(step: &StepId, tiers: &BTreeMap<String, String>) -> Strin
 }
 
 /// The third.
-pub(super) fn third(deeds: &[Deed]) -> String {
-    if deeds.is_empty() {
+pub(super) fn third(signalled: &[Signalled]) -> String {
+    if signalled.is_empty() {
         return "no child is left to kill; waiting for the steps themselves".to_owned();
     }
-    let names: Vec<String> = deeds.iter().map(|deed| name(&deed.child)).collect();
+    let names: Vec<String> = signalled.iter().map(|one| name(&one.child)).collect();
     format!(
         "killed {}; what was being made may have stayed behind and be in no state",
         names.join(", ")
@@ -90,35 +90,37 @@ pub(super) fn third(deeds: &[Deed]) -> String {
 }
 
 /// A step timed out.
-pub(super) fn timeout(deeds: &[Deed]) -> String {
-    if deeds.is_empty() {
+pub(super) fn timeout(signalled: &[Signalled]) -> String {
+    if signalled.is_empty() {
         return "timed out, asked it to stop".to_owned();
     }
-    let names: Vec<String> = deeds.iter().map(with_grace).collect();
+    let names: Vec<String> = signalled.iter().map(with_grace).collect();
     format!("timed out, waiting for {}", names.join(", "))
 }
 
 /// A stopped child has used up its grace.
-pub(super) fn overdue(deed: &Deed) -> String {
-    let child = name(&deed.child);
-    match deed.what {
-        What::Terminated => format!(
+pub(super) fn overdue(one: &Signalled) -> String {
+    let child = name(&one.child);
+    match one.what {
+        StopAction::Terminated => format!(
             "{child} did not stop within {}: sent SIGTERM",
-            short_duration(deed.child.grace)
+            short_duration(one.child.grace)
         ),
-        What::Killed => format!("{child} did not stop after SIGTERM: killed it and all it started"),
-        What::Interrupted => format!("asked {child} to stop"),
-        What::StillWaiting => format!(
+        StopAction::Killed => {
+            format!("{child} did not stop after SIGTERM: killed it and all it started")
+        }
+        StopAction::Interrupted => format!("asked {child} to stop"),
+        StopAction::StillWaiting => format!(
             "{child} did not stop within {}; still waiting, because ending it by force would lose what it is making",
-            short_duration(deed.child.grace)
+            short_duration(one.child.grace)
         ),
     }
 }
 
 /// A child that is waited for, and for how long at most.
-fn with_grace(deed: &Deed) -> String {
-    let grace = short_duration(deed.child.grace);
-    format!("{}, which may take up to {grace}", name(&deed.child))
+fn with_grace(one: &Signalled) -> String {
+    let grace = short_duration(one.child.grace);
+    format!("{}, which may take up to {grace}", name(&one.child))
 }
 
 fn name(child: &Child) -> String {

@@ -11,7 +11,7 @@ use crate::lab::{self, Paths};
 
 /// `.build/templates/NAME.begun.json`, written before anything is made on the node.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Begun {
+pub struct BuildInProgress {
     /// The stamp of what is built.
     pub stamp: Stamp,
     /// Of the files and the image that it is built from.
@@ -20,7 +20,7 @@ pub struct Begun {
     pub node: String,
 }
 
-impl Begun {
+impl BuildInProgress {
     /// What was begun last; nothing when that is not known any more.
     pub fn read(paths: &Paths, name: &str) -> Option<Self> {
         let text = std::fs::read(file(paths, name)).ok()?;
@@ -53,15 +53,15 @@ mod tests {
     fn it_comes_back_and_nonsense_is_nothing() {
         let dir = tempfile::tempdir().unwrap();
         let paths = Paths::live(Utf8Path::from_path(dir.path()).unwrap());
-        assert_eq!(Begun::read(&paths, "x"), None);
-        let begun = Begun {
+        assert_eq!(BuildInProgress::read(&paths, "x"), None);
+        let begun = BuildInProgress {
             stamp: Stamp::now(),
             digest: "00".to_owned(),
             node: "pve".to_owned(),
         };
         begun.write(&paths, "x").unwrap();
-        assert_eq!(Begun::read(&paths, "x"), Some(begun));
+        assert_eq!(BuildInProgress::read(&paths, "x"), Some(begun));
         std::fs::write(file(&paths, "x"), "torn").unwrap();
-        assert_eq!(Begun::read(&paths, "x"), None);
+        assert_eq!(BuildInProgress::read(&paths, "x"), None);
     }
 }

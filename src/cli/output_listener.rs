@@ -1,7 +1,7 @@
 //! What the command line listens with, beside the journal: the JSON stream, the
 //! terminal.
 
-use super::echo::Unechoed;
+use super::echo::ControlEchoOff;
 use super::session::write_data;
 use crate::base::json;
 use crate::diag::{Exit, Failure};
@@ -9,15 +9,15 @@ use crate::plan::{Event, EventKind, Listener};
 use crate::report::Terminal;
 
 /// Stream and terminal as one listener.
-pub(super) struct Fan {
+pub(super) struct OutputListener {
     pub terminal: Option<Terminal>,
     /// JSON Lines on stdout.
     pub stream: bool,
     /// While a progress line is drawn, Ctrl-C writes no `^C` into it.
-    pub unechoed: Option<Unechoed>,
+    pub echo_off: Option<ControlEchoOff>,
 }
 
-impl Listener for Fan {
+impl Listener for OutputListener {
     fn event(&mut self, event: &Event) -> Result<(), Failure> {
         if self.stream {
             write_line(event)?;
@@ -26,7 +26,7 @@ impl Listener for Fan {
             terminal.event(event);
             if matches!(event.kind, EventKind::RunFinished { .. }) {
                 self.terminal = None;
-                self.unechoed = None;
+                self.echo_off = None;
             }
         }
         Ok(())

@@ -19,14 +19,14 @@ use crate::tofu::{summary::Kind, summary::Summary};
 
 /// `.build/tofu/KEY/strangers.json`, while an apply is at work.
 #[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Strangers {
+pub(super) struct StaleHostKeys {
     /// Names of machines.
     names: BTreeSet<String>,
     /// Addresses that they had before.
     addresses: BTreeSet<String>,
 }
 
-impl Strangers {
+impl StaleHostKeys {
     /// Those of a plan, written down.
     pub(super) fn begin(
         space: &Workspace,
@@ -36,11 +36,11 @@ impl Strangers {
         let kinds = [Kind::Add, Kind::Replace, Kind::Destroy];
         let names = kinds.into_iter().flat_map(|kind| summary.names(kind));
         let names: BTreeSet<String> = names.map(str::to_owned).collect();
-        let strangers = Self {
+        let stale = Self {
             addresses: addresses(&names, before),
             names,
         };
-        let text = serde_json::to_string(&strangers)
+        let text = serde_json::to_string(&stale)
             .map_err(|error| StepError::new(error.to_string()).exit(Exit::Bug))?;
         Ok(lab::write(&file(space), text + "\n", 0o600)?)
     }

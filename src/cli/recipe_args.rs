@@ -1,10 +1,10 @@
 //! What follows a recipe's name: the recipe's own arguments, and flags that
 //! every verb takes. `hl l2-apply dev --yes` must mean what it says.
 
-use clap::{Arg, Args, Command, FromArgMatches};
+use clap::{Arg, Args, Command};
 
+use super::clap_errors;
 use super::flags::{Globals, given, old_set};
-use super::mistake;
 use crate::diag::Failure;
 
 /// Words behind a recipe's name, sorted by whose they are.
@@ -72,7 +72,7 @@ pub(super) fn split<F: Args>(
         flags.update_from_arg_matches(&given)?;
         globals.lay_over(&given)
     });
-    read.map_err(|error| mistake::failure(&error))?;
+    read.map_err(|error| clap_errors::failure(&error))?;
     Ok(tail)
 }
 

@@ -5,7 +5,7 @@ use crate::plan::{Status, StepEnd, StepId};
 
 /// Neighbours of one recipe that ended the same way without having started.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Unstarted {
+pub(super) struct NotStartedGroup {
     /// How.
     pub(super) status: Status,
     /// The recipe's part of the step ids: `l1-ensure(debian-13)`.
@@ -19,7 +19,7 @@ pub(super) struct Unstarted {
     pub(super) ended: Option<usize>,
 }
 
-impl Unstarted {
+impl NotStartedGroup {
     /// A crowd of one.
     pub(super) fn new(step: &StepId, end: &StepEnd, ended: Option<usize>) -> Self {
         Self {

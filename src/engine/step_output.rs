@@ -16,8 +16,8 @@ use crate::plan::{EventKind, Step, Stream};
 /// Lines kept for a failure's report.
 pub(super) const TAIL: usize = 20;
 
-/// The voice of one step.
-pub(super) struct Voice<'r, 'a> {
+/// What one step puts out.
+pub(super) struct StepOutput<'r, 'a> {
     pub(super) step: &'r Step,
     /// Its name in `state/logs/RUN/`.
     pub(super) slug: &'r str,
@@ -26,7 +26,7 @@ pub(super) struct Voice<'r, 'a> {
     recent: Mutex<VecDeque<String>>,
 }
 
-impl<'r, 'a> Voice<'r, 'a> {
+impl<'r, 'a> StepOutput<'r, 'a> {
     pub(super) fn new(run: &'r Shared<'a>, step: &'r Step, slug: &'r str) -> Self {
         let path = run.logs.as_ref().map(|dir| dir.join(format!("{slug}.log")));
         Self {

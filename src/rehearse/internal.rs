@@ -6,10 +6,10 @@ use std::process::ExitCode;
 
 use super::{guest, inside, local};
 
-/// Runs a hidden verb when the arguments (without the program's name) begin with
+/// Runs an internal verb when the arguments (without the program's name) begin with
 /// one; `None` for everything that people type. To be asked before anything else
 /// of the command line: PID 1 of a guest must not read any configuration.
-pub fn hidden_verb(args: &[OsString]) -> Option<ExitCode> {
+pub fn internal_verb(args: &[OsString]) -> Option<ExitCode> {
     let (verb, rest) = args.split_first()?;
     let verb = verb.to_str()?;
     if ["__inside", "__local", "__guest"].contains(&verb) {

@@ -36,7 +36,9 @@ pub(super) fn before_up(session: &Session, lab: &Lab, fresh: bool) -> Result<Sta
     if session.globals.no_input || !Session::interactive() {
         return Err(Failure::message(Exit::NotApproved, what)
             .help(format!("`{resume}` resumes it"))
-            .help(format!("`{anew}` archives it as cancelled and starts again")));
+            .help(format!(
+                "`{anew}` archives it as cancelled and starts again"
+            )));
     }
     let go_on = format!("resume it (`{resume}`)");
     let start = format!("start again, archive it as cancelled (`{anew}`)");

@@ -15,12 +15,12 @@ use crate::lab;
 
 /// The directory of one template or ISO.
 #[derive(Debug, Clone)]
-pub struct Shelf {
+pub struct TemplateStore {
     dir: Utf8PathBuf,
 }
 
-impl Shelf {
-    /// The shelf at [`crate::lab::Paths::template`].
+impl TemplateStore {
+    /// The store at [`crate::lab::Paths::template`].
     pub fn new(dir: impl Into<Utf8PathBuf>) -> Self {
         Self { dir: dir.into() }
     }
@@ -171,63 +171,63 @@ mod tests {
     use super::*;
     use crate::templates::{manifest::Manifest, manifest::sample};
 
-    fn shelf() -> (tempfile::TempDir, Shelf) {
+    fn store() -> (tempfile::TempDir, TemplateStore) {
         let dir = tempfile::tempdir().unwrap();
-        let shelf = Shelf::new(Utf8Path::from_path(dir.path()).unwrap().join("debian-13"));
-        (dir, shelf)
+        let store = TemplateStore::new(Utf8Path::from_path(dir.path()).unwrap().join("debian-13"));
+        (dir, store)
     }
 
     #[test]
     fn records_are_kept_in_order_and_the_pointer_is_relative() {
-        let (_guard, shelf) = shelf();
-        assert!(shelf.records::<Manifest>().unwrap().is_empty());
-        assert_eq!(shelf.stable::<Manifest>().unwrap(), None);
+        let (_guard, store) = store();
+        assert!(store.records::<Manifest>().unwrap().is_empty());
+        assert_eq!(store.stable::<Manifest>().unwrap(), None);
         let (old, new) = (
             sample("20260101-120000", 100),
             sample("20260102-120000", 101),
         );
-        shelf.write(&new).unwrap();
-        shelf.write(&old).unwrap();
+        store.write(&new).unwrap();
+        store.write(&old).unwrap();
         assert_eq!(
-            shelf.records::<Manifest>().unwrap(),
+            store.records::<Manifest>().unwrap(),
             [old.clone(), new.clone()]
         );
-        shelf.point::<Manifest>(&old.stamp).unwrap();
-        shelf.point::<Manifest>(&new.stamp).unwrap();
-        let pointer = shelf.pointer::<Manifest>();
+        store.point::<Manifest>(&old.stamp).unwrap();
+        store.point::<Manifest>(&new.stamp).unwrap();
+        let pointer = store.pointer::<Manifest>();
         assert_eq!(
             pointer.read_link_utf8().unwrap(),
             "../artifacts/vm-template-20260102-120000.json"
         );
         let read: Manifest = serde_json::from_str(&fs::read_to_string(&pointer).unwrap()).unwrap();
         assert_eq!(read, new);
-        assert_eq!(shelf.stable::<Manifest>().unwrap(), Some(new.stamp.clone()));
+        assert_eq!(store.stable::<Manifest>().unwrap(), Some(new.stamp.clone()));
         // Nothing but the pointer is in `spec`.
-        assert_eq!(fs::read_dir(shelf.dir().join("spec")).unwrap().count(), 1);
+        assert_eq!(fs::read_dir(store.dir().join("spec")).unwrap().count(), 1);
         // A copy instead of a link is understood, and replaced.
         fs::remove_file(&pointer).unwrap();
-        fs::copy(shelf.path::<Manifest>(&old.stamp), &pointer).unwrap();
-        assert_eq!(shelf.stable::<Manifest>().unwrap(), Some(old.stamp.clone()));
-        shelf.point::<Manifest>(&new.stamp).unwrap();
+        fs::copy(store.path::<Manifest>(&old.stamp), &pointer).unwrap();
+        assert_eq!(store.stable::<Manifest>().unwrap(), Some(old.stamp.clone()));
+        store.point::<Manifest>(&new.stamp).unwrap();
         assert!(pointer.is_symlink());
-        shelf.remove::<Manifest>(&old.stamp).unwrap();
-        shelf.remove::<Manifest>(&old.stamp).unwrap();
-        assert_eq!(shelf.records::<Manifest>().unwrap(), [new]);
+        store.remove::<Manifest>(&old.stamp).unwrap();
+        store.remove::<Manifest>(&old.stamp).unwrap();
+        assert_eq!(store.records::<Manifest>().unwrap(), [new]);
     }
 
     #[test]
     fn other_files_are_left_alone_and_broken_ones_named() {
-        let (_guard, shelf) = shelf();
+        let (_guard, store) = store();
         let record = sample("20260101-120000", 100);
-        let path = shelf.write(&record).unwrap();
+        let path = store.write(&record).unwrap();
         fs::write(path.with_file_name("vm-template-draft.json"), "{").unwrap();
         fs::write(path.with_file_name("iso-20260101-120000.json"), "{").unwrap();
-        assert_eq!(shelf.records::<Manifest>().unwrap().len(), 1);
+        assert_eq!(store.records::<Manifest>().unwrap().len(), 1);
         let text = fs::read_to_string(&path).unwrap();
         fs::write(&path, text.replace("\"version\": 1", "\"version\": 2")).unwrap();
-        assert_eq!(shelf.records::<Manifest>().unwrap_err().exit, Exit::Newer);
+        assert_eq!(store.records::<Manifest>().unwrap_err().exit, Exit::Newer);
         fs::write(&path, "{").unwrap();
-        let error = shelf.records::<Manifest>().unwrap_err();
+        let error = store.records::<Manifest>().unwrap_err();
         assert_eq!(error.exit, Exit::Definition);
         assert!(error.message.contains("20260101-120000"));
     }

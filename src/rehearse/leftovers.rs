@@ -14,9 +14,9 @@ use crate::base::Process;
 
 /// The network namespace of a process.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Spaces(PathBuf);
+pub(super) struct NetworkNamespace(PathBuf);
 
-impl Spaces {
+impl NetworkNamespace {
     /// That of a process, by id or `self`; `None` when it is gone or hidden.
     pub(super) fn of(process: &str) -> Option<Self> {
         network_of(process).map(Self)
