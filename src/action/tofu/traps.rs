@@ -51,7 +51,7 @@ enum StrayState {
     Refuse,
 }
 
-fn stray_state(stray: &Head, own: Option<&Head>) -> StrayState {
+fn judge(stray: &Head, own: Option<&Head>) -> StrayState {
     match own {
         None => StrayState::Take,
         Some(own) if own.lineage == stray.lineage && own.serial >= stray.serial => StrayState::Drop,
@@ -67,7 +67,7 @@ pub(super) fn stray_state(ctx: &StepContext<'_>, space: &Workspace) -> Result<()
     };
     let show = |path: &Utf8Path| ctx.lab.paths.show(path).into_string();
     let (from, to) = (show(&place), show(&space.state));
-    match stray_state(&stray, Head::of(&space.state)?.as_ref()) {
+    match judge(&stray, Head::of(&space.state)?.as_ref()) {
         StrayState::Take => {
             fs::rename(&place, &space.state)
                 .map_err(|error| StepError::io("move", &place, &error))?;
@@ -134,17 +134,14 @@ mod tests {
 
     #[test]
     fn a_state_is_taken_dropped_or_refused() {
-        assert_eq!(stray_state(&head(3, "a"), None), StrayState::Take);
+        assert_eq!(judge(&head(3, "a"), None), StrayState::Take);
+        assert_eq!(judge(&head(3, "a"), Some(&head(3, "a"))), StrayState::Drop);
         assert_eq!(
-            stray_state(&head(3, "a"), Some(&head(3, "a"))),
-            StrayState::Drop
-        );
-        assert_eq!(
-            stray_state(&head(3, "a"), Some(&head(2, "a"))),
+            judge(&head(3, "a"), Some(&head(2, "a"))),
             StrayState::Refuse
         );
         assert_eq!(
-            stray_state(&head(3, "a"), Some(&head(9, "b"))),
+            judge(&head(3, "a"), Some(&head(9, "b"))),
             StrayState::Refuse
         );
     }
