@@ -7,10 +7,17 @@ use clap::{Arg, ArgAction, ArgMatches, Args, FromArgMatches, ValueEnum};
 
 use crate::lab::timeouts::parse_duration;
 
+/// What holds for each of them.
+fn everywhere(arg: Arg) -> Arg {
+    let takes_values = arg.get_action().takes_values();
+    let arg = arg.global(true).hide_env(true);
+    arg.hide_possible_values(takes_values)
+}
+
 /// Flags that every verb and every recipe takes.
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Flags everywhere")]
-#[command(mut_args(|arg| arg.global(true).hide_env(true).hide_possible_values(true)))]
+#[command(mut_args(everywhere))]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub(super) struct Globals {
     /// The lab: a directory with hl.toml [default: found upward from here]
@@ -83,7 +90,9 @@ impl Globals {
 pub(super) fn given(mut matches: ArgMatches) -> ArgMatches {
     let ids: Vec<String> = matches.ids().map(ToString::to_string).collect();
     for id in ids {
-        if matches.value_source(&id) == Some(ValueSource::DefaultValue) {
+        // A flag that a verb shares with its own verbs is told here and not known.
+        let is_known = matches.try_contains_id(&id).is_ok();
+        if is_known && matches.value_source(&id) == Some(ValueSource::DefaultValue) {
             matches.try_clear_id(&id).ok();
         }
     }

@@ -134,7 +134,11 @@ impl Stage {
         use portable_pty::{CommandBuilder, PtySize, native_pty_system};
         let terminal = native_pty_system().openpty(PtySize::default()).unwrap();
         let (dir, root) = prepared(plan);
-        let mut command = CommandBuilder::new(std::env::current_exe().unwrap());
+        // With all signals as they are by default: a shell with job control may hand
+        // on an ignored SIGTTIN.
+        let mut command = CommandBuilder::new("env");
+        command.arg("--default-signal");
+        command.arg(std::env::current_exe().unwrap());
         command.args(ARGS);
         command.env(STAGE, root.as_str());
         let child = terminal.slave.spawn_command(command).unwrap();
