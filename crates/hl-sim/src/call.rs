@@ -74,6 +74,7 @@ impl Call<'_> {
     }
 
     /// Starts a task of the caller; the answer is its id.
+    #[expect(clippy::unnecessary_wraps, reason = "a handler ends with it")]
     pub(super) fn task<E: Into<String> + 'static>(
         &self,
         kind: &'static str,

@@ -114,12 +114,12 @@ fn node_name(client: &Client, wanted: Option<&str>) -> Result<String, Failure> {
                 Some(name) => Diagnostic::error(format!("there is no node `{name}`")),
                 None => Diagnostic::error("there are several nodes, and none is named"),
             };
-            let found = match wanted.and_then(|name| did_you_mean(name, names.iter().copied())) {
-                Some(help) => found.help(help),
-                None => {
-                    let list = ticked(&names);
-                    found.help(format!("name one of {list}: `hl site node-config NODE`"))
-                }
+            let meant = wanted.and_then(|name| did_you_mean(name, names.iter().copied()));
+            let found = if let Some(help) = meant {
+                found.help(help)
+            } else {
+                let list = ticked(&names);
+                found.help(format!("name one of {list}: `hl site node-config NODE`"))
             };
             Err(Failure::new(Exit::Unknown, found))
         }

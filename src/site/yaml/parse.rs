@@ -309,14 +309,12 @@ impl Builder {
                 std::slice::from_ref(node)
             };
             for part in parts {
-                match part.map() {
-                    Some(source) => sources.push(source),
-                    None => {
-                        let kind = part.kind();
-                        let message =
-                            format!("`<<` is {kind}, expected a mapping or a list of them");
-                        self.fault(part.mark, message, None);
-                    }
+                if let Some(source) = part.map() {
+                    sources.push(source);
+                } else {
+                    let kind = part.kind();
+                    let message = format!("`<<` is {kind}, expected a mapping or a list of them");
+                    self.fault(part.mark, message, None);
                 }
             }
         }
