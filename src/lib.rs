@@ -11,8 +11,8 @@
 //! | floor | rooms |
 //! |---|---|
 //! | 0 | [`base`]: text, files, processes, signals; [`diag`]: errors with places, exit codes, "did you mean"; [`shape`]: a file held against its table |
-//! | 1 | [`plan`]: Step, Plan, Event, order; [`lab`]: root, paths, environment, redaction, lock |
-//! | 2 | [`pve`]: API client; [`site`]: site-config; [`runs`]: the journal; [`handoff`]: what steps publish |
+//! | 1 | [`plan`]: Step, Plan, Event, order; [`lab`]: root, paths, environment, redaction, lock; [`keeper`]: a parent for children that outlive `hl` |
+//! | 2 | [`pve`]: API client; [`site`]: site-config; [`runs`]: the journal; [`handoff`]: what steps publish; [`control`]: a run is spoken to |
 //! | 3 | [`tofu`] and [`templates`]: what actions and verbs share; [`legacy`]: what older tools left |
 //! | 4 | [`action`]: what a step can do, one file per action |
 //! | 5 | [`engine`]: executes a plan; [`layers`]: `layer.toml` to recipes to plans; [`report`]: listens to events |
@@ -25,9 +25,11 @@ pub mod action;
 pub mod app;
 pub mod base;
 pub mod cli;
+pub mod control;
 pub mod diag;
 pub mod engine;
 pub mod handoff;
+pub mod keeper;
 pub mod lab;
 pub mod layers;
 pub mod legacy;

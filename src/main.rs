@@ -6,5 +6,8 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     // What `hl` calls itself by, PID 1 of a rehearsal's guests among it.
     let args: Vec<OsString> = std::env::args_os().skip(1).collect();
+    if hl::keeper::is_keeper(&args) {
+        return hl::keeper::keep(&args);
+    }
     hl::rehearse::internal_verb(&args).unwrap_or_else(hl::cli::main)
 }

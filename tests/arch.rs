@@ -11,10 +11,12 @@ const TABLE: &[(&str, &[&str])] = &[
     ("shape", &["diag"]),
     ("plan", &["base", "diag"]),
     ("lab", &["base", "diag", "shape"]),
+    ("keeper", &["base"]),
     ("pve", &["base", "diag", "lab"]),
     ("site", &["base", "diag", "shape", "lab"]),
     ("runs", &["base", "diag", "plan", "lab"]),
     ("handoff", &["diag", "plan", "lab"]),
+    ("control", &["base", "plan", "lab"]),
     ("tofu", &["base", "diag"]),
     ("templates", &["base", "diag", "shape", "lab", "pve"]),
     (
@@ -36,14 +38,17 @@ const TABLE: &[(&str, &[&str])] = &[
             "legacy",
         ],
     ),
-    ("engine", &["base", "diag", "plan", "lab", "action"]),
+    (
+        "engine",
+        &["base", "diag", "plan", "lab", "keeper", "action"],
+    ),
     (
         "layers",
         &["base", "diag", "shape", "plan", "lab", "runs", "action"],
     ),
     (
         "report",
-        &["base", "diag", "plan", "lab", "runs", "handoff"],
+        &["base", "diag", "plan", "lab", "runs", "handoff", "control"],
     ),
     (
         "rehearse",
@@ -52,8 +57,8 @@ const TABLE: &[(&str, &[&str])] = &[
     (
         "app",
         &[
-            "base", "diag", "plan", "lab", "pve", "site", "runs", "handoff", "legacy", "action",
-            "engine", "layers", "report", "rehearse",
+            "base", "diag", "plan", "lab", "pve", "site", "runs", "handoff", "control", "tofu",
+            "legacy", "action", "engine", "layers", "report", "rehearse",
         ],
     ),
     (
@@ -67,6 +72,7 @@ const TABLE: &[(&str, &[&str])] = &[
             "site",
             "runs",
             "handoff",
+            "control",
             "templates",
             "legacy",
             "action",

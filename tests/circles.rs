@@ -12,7 +12,6 @@ use crate::arch::all;
 const KNOWN: &[&str] = &[
     "hl::layers::assemble hl::layers::builder hl::layers::request",
     "hl::layers::check::inputs hl::layers::check::recipes hl::layers::check::steps hl::layers::check::templates hl::layers::instances hl::layers::reach hl::layers::template",
-    "hl::plan::past hl::plan::tally",
     "hl::report::screen hl::report::terminal",
 ];
 

@@ -6,6 +6,10 @@ use crate::handoff::Handoff;
 
 /// An action, and what holds for every step of it.
 #[derive(Debug, Clone, Copy)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a property of its own"
+)]
 pub struct About {
     /// Its name in layer files, e.g. `tofu.apply`.
     pub name: &'static str,
@@ -19,6 +23,11 @@ pub struct About {
     pub reads_only: bool,
     /// Whether a step that says no `timeout` gets the default one.
     pub is_limited: bool,
+    /// What it starts may run once more when nobody knows how it ended, because it
+    /// looks at what is there first.
+    pub repeatable: bool,
+    /// What it publishes must be made anew when an approval of it took long.
+    pub stale: bool,
     /// Why no earlier result of it ever stands, as in `it reads and checks`.
     pub never: Option<&'static str>,
     /// What its steps hand on, where that is the same for all of them.
@@ -34,6 +43,8 @@ impl About {
             inputs: || schema_for!(I),
             reads_only: false,
             is_limited: true,
+            repeatable: false,
+            stale: false,
             never: None,
             handoff: Handoff::default(),
         }
@@ -57,6 +68,20 @@ impl About {
     #[must_use]
     pub fn unlimited(mut self) -> Self {
         self.is_limited = false;
+        self
+    }
+
+    /// It looks at what is there before it changes anything.
+    #[must_use]
+    pub fn repeatable(mut self) -> Self {
+        self.repeatable = true;
+        self
+    }
+
+    /// What it publishes does not keep.
+    #[must_use]
+    pub fn stale(mut self) -> Self {
+        self.stale = true;
         self
     }
 

@@ -34,6 +34,10 @@ struct CommandInputs {
     /// Variables on top of the lab's environment.
     #[serde(default)]
     env: BTreeMap<String, String>,
+    /// It changes nothing: it is started without the process that writes down how
+    /// it ended, and simply runs again when `hl` was killed.
+    #[serde(default)]
+    reads: bool,
 }
 
 /// Inputs of `script`.
@@ -53,6 +57,10 @@ struct ScriptInputs {
     /// Variables on top of the lab's environment.
     #[serde(default)]
     env: BTreeMap<String, String>,
+    /// It changes nothing: it is started without the process that writes down how
+    /// it ended, and simply runs again when `hl` was killed.
+    #[serde(default)]
+    reads: bool,
 }
 
 impl Action for Program {
@@ -88,12 +96,13 @@ impl Program {
                     let empty = "`argv` is empty, expected a program and its arguments";
                     return Err(StepError::new(empty).exit(Exit::Definition));
                 };
-                Ok(spec(program, args, inputs.cwd, inputs.env))
+                Ok(spec(program, args, inputs.cwd, inputs.env).reads(inputs.reads))
             }
             Self::Script => {
                 let inputs: ScriptInputs = ctx.inputs()?;
                 let file = script(ctx, &inputs.file)?;
-                Ok(spec(file.as_str(), &inputs.args, inputs.cwd, inputs.env))
+                let child = spec(file.as_str(), &inputs.args, inputs.cwd, inputs.env);
+                Ok(child.reads(inputs.reads))
             }
         }
     }
@@ -133,6 +142,7 @@ fn spec(
     ChildSpec {
         env,
         cwd,
+        tells_all: true,
         ..ChildSpec::new(program, args)
     }
 }

@@ -28,6 +28,9 @@ pub struct StepContext<'a> {
     pub with: Value,
     /// The run's id.
     pub run_id: &'a str,
+    /// A directory for files of this step in this run alone, in every part of the
+    /// run the same. Whoever makes it removes it.
+    pub work: Utf8PathBuf,
     /// Nothing may change.
     pub dry_run: bool,
     /// Runs children.

@@ -26,6 +26,11 @@ pub struct ChildSpec {
     pub cwd: Option<Utf8PathBuf>,
     /// How long it may take after the one SIGINT.
     pub grace: Duration,
+    /// It changes nothing: when `hl` is killed, it is of no use, and runs again.
+    pub reads: bool,
+    /// How it ended and the files that it wrote tell the action all it wants to
+    /// know: when it ended while nobody watched, its result is taken.
+    pub tells_all: bool,
     /// A second Ctrl-C may send SIGTERM to the group. Never for tofu: it then
     /// loses a VM.
     pub takes_sigterm: bool,
@@ -44,6 +49,8 @@ impl ChildSpec {
             env_remove: Vec::new(),
             cwd: None,
             grace: Duration::from_secs(10),
+            reads: false,
+            tells_all: false,
             takes_sigterm: true,
         }
     }
@@ -59,6 +66,13 @@ impl ChildSpec {
     #[must_use]
     pub fn cwd(mut self, cwd: impl Into<Utf8PathBuf>) -> Self {
         self.cwd = Some(cwd.into());
+        self
+    }
+
+    /// It changes nothing.
+    #[must_use]
+    pub fn reads(mut self, reads: bool) -> Self {
+        self.reads = reads;
         self
     }
 
@@ -107,6 +121,8 @@ pub struct ChildOutcome {
     pub stopped: Option<Stop>,
     /// The whole group was killed: what it did may be unknown to its state.
     pub killed: bool,
+    /// An earlier part of the run began it, and it ended while nobody watched.
+    pub taken: bool,
     /// Its last lines, redacted.
     pub tail: Vec<String>,
 }

@@ -8,7 +8,7 @@ use super::past_run::{rename_steps, succeeded};
 use crate::diag::{Exit, Failure};
 use crate::engine::PriorRun;
 use crate::lab::Lab;
-use crate::plan::{Consent, Plan, past, took};
+use crate::plan::{Consent, Plan, Tally, took};
 use crate::runs;
 
 /// What the earlier parts of the run that is gone on with did.
@@ -24,8 +24,10 @@ pub(super) fn earlier(lab: &Lab, resume: &Resume, plan: &Plan) -> Result<PriorRu
         ));
     }
     rename_steps(&mut run.events, plan);
+    let tally = Tally::of(&run.events);
     Ok(PriorRun {
-        steps: past(&run.events),
+        settled: tally.settled(),
+        steps: tally.past(),
         forced: resume.forced.clone(),
         consent: Consent::after(&run.events),
         // Of a dry run on its own, the live run is no part.

@@ -40,6 +40,10 @@ pub struct RunOptions {
     pub engine: Options,
     /// Children of an unfinished run are interrupted once, instead of waited for.
     pub interrupt: bool,
+    /// Nobody sits at it: approvals wait for an answer from elsewhere.
+    pub detached: bool,
+    /// `XDG_RUNTIME_DIR`, where the run can be spoken to.
+    pub runtime_dir: Option<String>,
     /// The flags that were given, by name, for the header of the run.
     pub flags: BTreeMap<String, Value>,
     /// Where its trace goes besides `trace.log`.

@@ -17,6 +17,7 @@
 //! | `loaded` | a lab with its layers and its environment, and the plan of a request |
 //! | `nodes` | what variables and the site say of a node |
 //! | `past_run` | what the file of a run says of it |
+//! | `remote` | approvals of a run that nobody sits at |
 //! | `replay` | the last run, and whether it can be gone on with |
 //! | `resume` | which run goes on, and what of it runs |
 //! | `run` | lock, earlier runs, journal, listeners, engine |
@@ -34,6 +35,7 @@ mod job;
 mod loaded;
 mod nodes;
 mod past_run;
+mod remote;
 pub mod replay;
 mod resume;
 mod run;

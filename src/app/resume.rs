@@ -5,12 +5,11 @@ use std::collections::BTreeSet;
 use super::job::{Origin, Resume};
 use super::loaded::LoadedLab;
 use super::past_run::{no_request, rename_steps, succeeded};
-use crate::action::Approval;
 use crate::base::ticked;
 use crate::diag::{Exit, Failure, did_you_mean, hl};
-use crate::engine::{self, Answer, Approver, Forecast, Options, PriorRun, Setup};
+use crate::engine::{self, Answer, Approver, Asked, Forecast, Options, PriorRun, Setup};
 use crate::lab::{Lab, Redactor};
-use crate::plan::{Plan, Step, StepId, past};
+use crate::plan::{Plan, StepId, Tally};
 use crate::runs::{self, Newest, Run, RunRequest};
 
 /// What `hl resume` finds.
@@ -109,8 +108,10 @@ impl ResumePlan {
     /// does not hold any more.
     pub fn forecasts(&self) -> (Vec<Forecast>, Vec<StepId>) {
         let redactor = Redactor::new(self.loaded.env.secrets());
+        let tally = Tally::of(&self.run.events);
         let earlier = PriorRun {
-            steps: past(&self.run.events),
+            settled: tally.settled(),
+            steps: tally.past(),
             forced: self.forced.clone(),
             ..PriorRun::default()
         };
@@ -153,7 +154,7 @@ impl ResumePlan {
 struct Nobody;
 
 impl Approver for Nobody {
-    fn ask(&self, _: &Step, _: &Approval, _: bool) -> Answer {
+    fn ask(&self, _: &Asked<'_>) -> Answer {
         Answer {
             approved: false,
             by: String::new(),

@@ -2,6 +2,7 @@
 //! journal, listeners, engine.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -9,16 +10,22 @@ use super::earlier::earlier;
 use super::host::{Host, Notice};
 use super::job::{Ended, Job};
 use super::past_run::resume_command;
+use super::remote::Remote;
 use crate::base::StopSource;
-use crate::diag::{Exit, Failure};
-use crate::engine::{self, Options, PriorRun, Setup};
+use crate::control::{Desk, Place, Reply, Request, Server, Stops, ask};
+use crate::diag::{Exit, Failure, say};
+use crate::engine::{self, Approver, Options, PriorRun, Setup};
 use crate::handoff::{Identity, Publisher};
-use crate::lab::{Environment, Lab, Lock, Redactor, within};
+use crate::lab::{Environment, Lab, Lock, Redactor, within, write};
 use crate::legacy;
 use crate::plan::{Event, Listener, Plan, Tally};
 use crate::pve::Endpoint;
 use crate::report::{Console, Look, RunReport, usual};
 use crate::runs::{self, Journal, RunRequest};
+use crate::tofu::files::remove_saved_plans;
+
+/// How long an approval holds for what was shown, without another look.
+const APPROVAL_LASTS: Duration = Duration::from_mins(10);
 
 /// Runs a plan.
 ///
@@ -41,21 +48,25 @@ pub fn run(job: &Job<'_>, host: &dyn Host, stops: &mut dyn StopSource) -> Result
         not_newer(job.lab)?;
     }
     let lock = if changes {
-        Some(Lock::take(&job.lab.paths, &run_id)?)
+        Some(Lock::take(&job.lab.paths, &run_id).map_err(|busy| with_question(job, busy))?)
     } else {
         None
     };
     if leaves_traces {
         take_over(job, host)?;
     }
+    let desk = Desk::new(&run_id);
+    let _server = leaves_traces.then(|| reachable(job, host, &desk));
+    let mut stops = Stops::new(stops, desk.clone());
     if leaves_traces && !job.dry_run {
         runs::settle(
             job.lab,
             &redactor,
             job.options.interrupt,
-            stops,
+            &mut stops,
             &mut |notice| host.notice(Notice::Waiting(redactor.text(&notice.message))),
         )?;
+        forget_plans(job.lab)?;
     }
     if let Some(old) = &job.origin.archive {
         runs::archive(&job.lab.paths, old)?;
@@ -82,21 +93,36 @@ pub fn run(job: &Job<'_>, host: &dyn Host, stops: &mut dyn StopSource) -> Result
             &shown,
         )?);
     }
+    if leaves_traces {
+        keep_plan(job.lab, &run_id, &plan, &redactor)?;
+    }
     let same = job.origin.resume.as_ref().is_some_and(|r| r.same);
     let mut tally = Tally::default();
     let mut watcher = host.watch(&plan, shown);
+    let remote = Remote {
+        host: host.approver(),
+        desk: &desk,
+        redactor: &redactor,
+        limit: job.lab.config.approval.limit(),
+    };
+    let approver: &dyn Approver = if job.options.detached {
+        &remote
+    } else {
+        host.approver()
+    };
     let setup = Setup {
         lab: job.lab,
         env: job.env,
         registry: job.registry,
         redactor: &redactor,
-        approver: host.approver(),
+        approver,
         trace: job.options.trace.clone(),
         options: Options {
             run_id: run_id.clone(),
             dry_run: job.dry_run,
             earlier,
             resumes: same.then_some(flags),
+            approval_lasts: APPROVAL_LASTS,
             ..job.options.engine.clone()
         },
     };
@@ -107,7 +133,7 @@ pub fn run(job: &Job<'_>, host: &dyn Host, stops: &mut dyn StopSource) -> Result
     }
     all.push(&mut counter);
     all.push(watcher.as_mut());
-    let result = engine::run(&plan, &setup, stops, &mut all);
+    let result = engine::run(&plan, &setup, &mut stops, &mut all);
     drop(lock);
     Ok(Ended {
         plan,
@@ -116,6 +142,63 @@ pub fn run(job: &Job<'_>, host: &dyn Host, stops: &mut dyn StopSource) -> Result
         tally,
         failure: result.failure,
     })
+}
+
+/// Who holds the lab may wait for an answer.
+fn with_question(job: &Job<'_>, busy: Failure) -> Failure {
+    let place = Place::of(&job.lab.paths, job.options.runtime_dir.as_deref());
+    let Ok(Some(Reply::Status(status))) = ask(&place, &Request::Status) else {
+        return busy;
+    };
+    match status.question {
+        None => busy.help(say("stop it: ").hl("stop")),
+        Some(question) => busy
+            .help(format!("it waits for an answer: {}", question.text))
+            .help(
+                say("see what it asks: ")
+                    .hl("status")
+                    .say("; answer: ")
+                    .hl("approve")
+                    .say(" or ")
+                    .hl("reject"),
+            ),
+    }
+}
+
+/// A plan that a killed run had saved holds secrets, and nobody applies it any more.
+fn forget_plans(lab: &Lab) -> Result<(), Failure> {
+    let build = lab.paths.build();
+    remove_saved_plans(&build).map_err(|error| {
+        let build = lab.paths.show(&build);
+        let message = format!("cannot remove an old plan in `{build}`: {error}");
+        Failure::message(Exit::CannotWrite, message)
+    })
+}
+
+/// Writes down what the plan's steps are called, for those who follow the run; what
+/// they are given may be secret.
+fn keep_plan(lab: &Lab, run: &str, plan: &Plan, redactor: &Redactor) -> Result<(), Failure> {
+    let mut plan = plan.clone();
+    for step in &mut plan.steps {
+        step.with.clear();
+        step.doc = redactor.text(&step.doc);
+        step.recipe = redactor.text(&step.recipe);
+    }
+    let text = serde_json::to_vec(&plan).map_err(|error| {
+        Failure::message(Exit::Bug, format!("cannot write the plan as JSON: {error}"))
+    })?;
+    write(&lab.paths.logs(run).join("plan.json"), text, 0o600)
+}
+
+/// Lets the run be spoken to while it lasts.
+fn reachable(job: &Job<'_>, host: &dyn Host, desk: &Desk) -> Option<Server> {
+    let place = Place::of(&job.lab.paths, job.options.runtime_dir.as_deref());
+    let server = Server::open(&place, desk);
+    let tell = |error| {
+        let text = format!("this run cannot be stopped or answered from elsewhere: {error}");
+        host.notice(Notice::Warning(text));
+    };
+    server.map_err(tell).ok()
 }
 
 /// Counts how the steps end.

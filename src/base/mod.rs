@@ -39,7 +39,7 @@ pub use private::{
     no_links, private_append, private_new, private_read, private_reopen, private_update, remedy,
 };
 pub use process::{HOLDER, Process, boot_id};
-pub use signals::{Signal, StopSource, Watch};
+pub use signals::{Signal, StopSource, Watch, catch_signals};
 pub use text::sanitize;
 pub use there::if_there;
 pub use unseen::{Unseen, has_unseen, is_invisible, unseen, width};

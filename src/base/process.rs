@@ -4,6 +4,8 @@ use std::env;
 use std::fmt;
 use std::fs;
 
+use rustix::io::Errno;
+use rustix::process::{Pid, Signal, kill_process_group, test_kill_process_group};
 use serde::{Deserialize, Serialize};
 
 /// Names the process that stands for a run to those who see other process ids.
@@ -21,8 +23,15 @@ pub struct Process {
 impl Process {
     /// The process that has this id now.
     pub fn of(pid: u32) -> Option<Self> {
-        let (_, start) = stat(pid)?;
+        let start = stat(pid)?.start;
         Some(Self { pid, start })
+    }
+
+    /// The leader of the process group that this process belongs to; its start
+    /// time is 0 where it is gone.
+    pub fn leader_of(pid: u32) -> Option<Self> {
+        let pid = stat(pid)?.group;
+        Some(Self::of(pid).unwrap_or(Self { pid, start: 0 }))
     }
 
     /// This very process.
@@ -57,13 +66,41 @@ impl Process {
     /// has not looked yet.
     pub fn is_alive(self) -> bool {
         stat(self.pid)
-            .is_some_and(|(state, start)| start == self.start && !matches!(state, 'Z' | 'X' | 'x'))
+            .is_some_and(|now| now.start == self.start && !matches!(now.state, 'Z' | 'X' | 'x'))
+    }
+
+    /// Whether anything lives in the process group that it leads, or led: what it
+    /// started goes on when it is gone. No process gets its number while the group
+    /// has a member, so another process of that number tells that it has none.
+    pub fn group_is_alive(self) -> bool {
+        match Self::of(self.pid) {
+            Some(now) if now != self => false,
+            _ if self.is_alive() => true,
+            _ => members(self.pid),
+        }
+    }
+
+    /// One SIGINT to its group, as by Ctrl-C, unless nothing of it is left.
+    pub fn interrupt_group(self) {
+        self.signal_group(Signal::INT);
+    }
+
+    /// Kills its group, unless nothing of it is left.
+    pub fn kill_group(self) {
+        self.signal_group(Signal::KILL);
+    }
+
+    fn signal_group(self, signal: Signal) {
+        let pid = i32::try_from(self.pid).ok().and_then(Pid::from_raw);
+        if let Some(pid) = pid.filter(|_| self.group_is_alive()) {
+            kill_process_group(pid, signal).unwrap_or_default();
+        }
     }
 
     /// Whether the process with this id is stopped, e.g. because it wanted to
     /// read from a terminal that is not its own.
     pub fn is_stopped(pid: u32) -> bool {
-        stat(pid).is_some_and(|(state, _)| matches!(state, 'T' | 't'))
+        stat(pid).is_some_and(|now| matches!(now.state, 'T' | 't'))
     }
 }
 
@@ -81,22 +118,51 @@ pub fn boot_id() -> String {
         .unwrap_or_default()
 }
 
-/// State and start time of a process. The second field of the file is the
+/// Whether a process of this group lives. A zombie does not.
+fn members(group: u32) -> bool {
+    let Some(pid) = i32::try_from(group).ok().and_then(Pid::from_raw) else {
+        return false;
+    };
+    // The common answer costs one call.
+    if test_kill_process_group(pid).is_err_and(|error| error == Errno::SRCH) {
+        return false;
+    }
+    let Ok(processes) = fs::read_dir("/proc") else {
+        return true;
+    };
+    let ids = processes.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+    ids.filter_map(stat)
+        .any(|stat| stat.group == group && !matches!(stat.state, 'Z' | 'X' | 'x'))
+}
+
+/// What the kernel says of a process.
+struct Stat {
+    state: char,
+    group: u32,
+    start: u64,
+}
+
+/// State, group and start time of a process. The second field of the file is the
 /// program's name in parentheses and may itself hold spaces and parentheses.
-fn stat(pid: u32) -> Option<(char, u64)> {
+fn stat(pid: u32) -> Option<Stat> {
     let text = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     let (_, rest) = text.rsplit_once(')')?;
     let mut fields = rest.split_whitespace();
-    let state = fields.next()?.chars().next()?;
-    // Field 3 is the state, so field 22 is the nineteenth after it.
-    let start = fields.nth(18)?.parse().ok()?;
-    Some((state, start))
+    Some(Stat {
+        state: fields.next()?.chars().next()?,
+        // Field 5, behind the parent's id.
+        group: fields.nth(1)?.parse().ok()?,
+        // Field 22.
+        start: fields.nth(16)?.parse().ok()?,
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::process::Command;
+    use rustix::process::kill_process;
+    use std::os::unix::process::CommandExt;
+    use std::process::{Command, Stdio};
 
     #[test]
     fn a_reused_pid_is_another_process() {
@@ -115,6 +181,23 @@ mod tests {
         assert_eq!(Process::parse(&this.to_string()), Some(this));
         assert_eq!(Process::parse("1"), None);
         assert!(this.is_running() && Process::of_run() == this);
+    }
+
+    #[test]
+    fn a_group_lives_without_its_leader() {
+        let script = "sleep 600 >&- 2>&- & echo $!";
+        let mut leader = Command::new("sh");
+        leader.args(["-c", script]).process_group(0);
+        let mut leader = leader.stdout(Stdio::piped()).spawn().unwrap();
+        let process = Process::of(leader.id()).unwrap();
+        let said = std::io::read_to_string(leader.stdout.take().unwrap()).unwrap();
+        leader.wait().unwrap();
+        assert!(!process.is_alive() && process.group_is_alive());
+        let sleep = said.trim().parse().ok().and_then(Pid::from_raw).unwrap();
+        kill_process(sleep, Signal::KILL).unwrap();
+        while process.group_is_alive() {
+            std::thread::yield_now();
+        }
     }
 
     #[test]

@@ -2,11 +2,11 @@
 
 use std::fs;
 use std::io;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use signal_hook::consts::{SIGALRM, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2};
-use signal_hook::flag::register_conditional_default;
+use signal_hook::flag::{register_conditional_default, register_usize};
 use signal_hook::iterator::Signals;
 
 /// A wish to stop.
@@ -26,6 +26,8 @@ pub enum Signal {
     User1,
     /// `SIGUSR2`, likewise.
     User2,
+    /// No signal: `hl stop`, or whoever speaks to the run.
+    Request,
 }
 
 /// All that end a process by themselves, and leave it time to end well.
@@ -56,6 +58,7 @@ impl Signal {
             Self::Alarm => "SIGALRM",
             Self::User1 => "SIGUSR1",
             Self::User2 => "SIGUSR2",
+            Self::Request => "stop",
         }
     }
 }
@@ -108,6 +111,21 @@ impl Drop for Watch {
             world.watchers(-1);
         }
     }
+}
+
+/// From now on none of these signals ends this process; what it starts gets them
+/// with their usual meaning, also where they were ignored. Gives the number of
+/// the last one that came, 0 for none.
+///
+/// # Errors
+/// The kernel refuses, which it has no reason to.
+pub fn catch_signals() -> io::Result<Arc<AtomicUsize>> {
+    let heard = Arc::new(AtomicUsize::new(0));
+    for (signal, _) in ALL {
+        let number = usize::try_from(signal).unwrap_or_default();
+        register_usize(signal, Arc::clone(&heard), number)?;
+    }
+    Ok(heard)
 }
 
 /// What holds for the whole process.

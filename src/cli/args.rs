@@ -104,6 +104,12 @@ pub(super) enum Verb {
     Status(StatusArgs),
     /// The runs so far, newest first; one in full, its logs, and removing old ones
     Runs(RunsArgs),
+    /// Say yes to what a detached run asks: what it shows, and nothing else
+    Approve(ApproveArgs),
+    /// Say no to what a detached run asks
+    Reject(RejectArgs),
+    /// Stop the run that goes on, as Ctrl-C does where it was started
+    Stop(StopArgs),
     /// Template and ISO manifests: list, show, promote, rollback, prune
     Templates {
         #[command(subcommand)]
@@ -316,12 +322,58 @@ pub(super) enum RunsVerb {
         /// Step, e.g. l2-apply/plan or plan
         step: Option<String>,
     },
+    /// A run as its own terminal shows it, from its start; Ctrl-C leaves the run alone
+    Follow(FollowArgs),
     /// Remove old runs with their logs; never one that runs or that `hl resume` needs
     Prune {
         /// How many of the newest stay
         #[arg(long, value_name = "N")]
         keep: usize,
     },
+}
+
+/// `hl runs follow`
+#[derive(Debug, Args)]
+pub(super) struct FollowArgs {
+    /// Id, or a piece of it that no other run has [default: the one that goes on, else the newest]
+    #[arg(add = ArgValueCandidates::new(candidates::runs))]
+    pub run: Option<String>,
+    /// With `--events json`: begin behind the line with this `offset`
+    #[arg(long, value_name = "OFFSET")]
+    pub from: Option<u64>,
+}
+
+/// `hl approve`
+#[derive(Debug, Args)]
+pub(super) struct ApproveArgs {
+    /// The run that asks, where it should be no other one
+    #[arg(add = ArgValueCandidates::new(candidates::runs))]
+    pub run: Option<String>,
+    /// Digest of what was shown, instead of a question on the terminal
+    #[arg(long)]
+    pub digest: Option<String>,
+}
+
+/// `hl reject`
+#[derive(Debug, Args)]
+pub(super) struct RejectArgs {
+    /// The run that asks, where it should be no other one
+    #[arg(add = ArgValueCandidates::new(candidates::runs))]
+    pub run: Option<String>,
+}
+
+/// `hl stop`
+#[derive(Debug, Args)]
+pub(super) struct StopArgs {
+    /// The run, where it should be no other one
+    #[arg(add = ArgValueCandidates::new(candidates::runs))]
+    pub run: Option<String>,
+    /// As by the second Ctrl-C: tools that take it are hurried
+    #[arg(long)]
+    pub now: bool,
+    /// As by the third: what its tools are making is left as it is
+    #[arg(long, conflicts_with = "now")]
+    pub kill: bool,
 }
 
 /// `hl templates ...`

@@ -26,6 +26,9 @@ pub(super) struct Globals {
     /// Change nothing: validate, read, and show what would happen
     #[arg(short = 'n', long, env = "HL_DRY_RUN", value_parser = BoolishValueParser::new(), action = ArgAction::SetTrue)]
     pub dry_run: bool,
+    /// Return as soon as the run has begun; it goes on without a terminal (`hl runs follow`, `hl stop`)
+    #[arg(long, global = true, env = "HL_DETACH", hide_env = true, value_parser = BoolishValueParser::new(), action = ArgAction::SetTrue)]
+    pub detach: bool,
     /// Answer yes to every approval
     #[arg(short, long, env = "HL_YES", value_parser = BoolishValueParser::new(), action = ArgAction::SetTrue)]
     pub yes: bool,

@@ -10,8 +10,9 @@ use super::args::{Cli, Verb};
 use super::flags::Globals;
 use super::session::Session;
 use super::{
-    access, clap_errors, clean, completion, graph, list, new, recipe, rehearse, replay, reports,
-    resume, runs, schema, show, sim, site, status, templates, trust, variables,
+    access, answer, clap_errors, clean, completion, detach, graph, list, new, recipe, rehearse,
+    replay, reports, resume, runs, schema, show, sim, site, status, stop, templates, trust,
+    variables,
 };
 use crate::base::forbid_core_dumps;
 use crate::diag::{Commands, Exit, Failure, render};
@@ -113,6 +114,9 @@ fn dispatch(session: &Session, cli: Cli) -> Result<Exit, Failure> {
     let Some(verb) = cli.verb else {
         return list::list(session, false).map(|()| Exit::Ok);
     };
+    if session.leaves() && reports::runs(&session.command) && !matches!(verb, Verb::Rehearse(_)) {
+        return detach::detach(session);
+    }
     match verb {
         Verb::List { names } => list::list(session, names).map(|()| Exit::Ok),
         Verb::Show(args) => show::show(session, &args).map(|()| Exit::Ok),
@@ -126,8 +130,11 @@ fn dispatch(session: &Session, cli: Cli) -> Result<Exit, Failure> {
         Verb::Templates { verb } => templates::templates(session, verb.as_ref()),
         Verb::Site(args) => site::site(session, &args),
         Verb::Status(args) => status::status(session, &args).map(|()| Exit::Ok),
-        Verb::Runs(args) => runs::runs(session, &args).map(|()| Exit::Ok),
+        Verb::Runs(args) => runs::runs(session, &args),
         Verb::Trust(args) => trust::trust(session, &args).map(|()| Exit::Ok),
+        Verb::Approve(args) => answer::approve(session, &args),
+        Verb::Reject(args) => answer::reject(session, &args),
+        Verb::Stop(args) => stop::stop(session, &args),
         Verb::New { dir } => new::new(session, &dir).map(|()| Exit::Ok),
         Verb::Sim(args) => sim::sim(session, &args),
         Verb::Access => access::access(session),

@@ -1,6 +1,7 @@
 //! The command line: the only place that knows it. One short file a verb.
 
 mod access;
+mod answer;
 mod approve;
 mod args;
 mod candidates;
@@ -8,9 +9,11 @@ mod carried;
 mod clap_errors;
 mod clean;
 mod completion;
+mod detach;
 mod dry;
 mod echo;
 mod flags;
+mod follow;
 mod go;
 mod graph;
 mod help;
@@ -38,6 +41,7 @@ mod show;
 mod sim;
 mod site;
 mod status;
+mod stop;
 mod target;
 mod templates;
 mod trust;

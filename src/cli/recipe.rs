@@ -3,6 +3,7 @@
 use clap::CommandFactory;
 
 use super::args::{Cli, PlanArgs, ResumeArgs, UpArgs};
+use super::detach::detach;
 use super::dry::decide;
 use super::go::go;
 use super::replay::replay;
@@ -85,6 +86,9 @@ pub(super) fn start(
     target: &Target,
     dry: Option<DryRun>,
 ) -> Result<(Exit, bool), Failure> {
+    if session.leaves() {
+        return detach(session).map(|exit| (exit, false));
+    }
     let (request, fresh) = match target {
         Target::Run { request, fresh } => (request, *fresh),
         Target::Resume(args) => return resume(session, args).map(|exit| (exit, false)),

@@ -9,7 +9,7 @@ use serde_json::json;
 use super::args::{Cli, PlanArgs, TemplatesVerb, Verb};
 use super::dry::{announce, decide};
 use super::session::{Session, given, usage};
-use super::{clap_errors, graph, runs, show, status, templates, variables};
+use super::{answer, clap_errors, graph, runs, show, status, stop, templates, variables};
 use crate::diag::{Commands, Exit, Failure, hl, is_same_in_a_rehearsal};
 use crate::lab::Var;
 use crate::pve::Client;
@@ -33,7 +33,10 @@ pub(super) enum SealedVerb {
 }
 
 /// Verbs that are read here as they are without `rehearse`.
-const VERBS: [&str; 8] = [
+const VERBS: [&str; 11] = [
+    "approve",
+    "reject",
+    "stop",
     "plan",
     "templates",
     "status",
@@ -73,7 +76,10 @@ pub(super) fn rehearsed(session: &Session, words: &[String]) -> Result<Rehearsed
     let inner = live.rehearsed();
     let done = match cli.verb {
         Some(Verb::Status(args)) => status::status(&inner, &args),
-        Some(Verb::Runs(args)) => runs::runs(&inner, &args),
+        Some(Verb::Runs(args)) => return told(runs::runs(&inner, &args)),
+        Some(Verb::Approve(args)) => return told(answer::approve(&inner, &args)),
+        Some(Verb::Reject(args)) => return told(answer::reject(&inner, &args)),
+        Some(Verb::Stop(args)) => return told(stop::stop(&inner, &args)),
         Some(Verb::Show(args)) => show::show(&inner, &args),
         Some(Verb::Env) => variables::variables(&inner),
         Some(Verb::Graph(args)) => graph::graph(&inner, &args),
@@ -95,11 +101,13 @@ pub(super) fn rehearsed(session: &Session, words: &[String]) -> Result<Rehearsed
         }
         _ => return Ok(Rehearsed::Run),
     };
-    match done {
-        Ok(()) => Ok(Rehearsed::Over(Exit::Ok)),
-        // The live session prints it.
-        Err(failure) => Err(failure.written(Commands::Rehearsed)),
-    }
+    told(done.map(|()| Exit::Ok))
+}
+
+/// What a verb of the rehearsal came to. The live session prints a failure.
+fn told(done: Result<Exit, Failure>) -> Result<Rehearsed, Failure> {
+    let over = done.map(Rehearsed::Over);
+    over.map_err(|failure| failure.written(Commands::Rehearsed))
 }
 
 /// Templates of the kept world.

@@ -150,7 +150,7 @@ fn write_junit(
 }
 
 /// Whether words run something: that is reported also when it does not start.
-fn runs(words: &[String]) -> bool {
+pub(super) fn runs(words: &[String]) -> bool {
     match early(words).subcommand() {
         None => false,
         Some(("up" | "rehearse" | "resume" | "replay" | "clean" | "access", _)) => true,

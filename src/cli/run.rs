@@ -2,23 +2,25 @@
 
 use std::collections::BTreeMap;
 
+use camino::Utf8PathBuf;
 use serde_json::Value;
 
 use super::approve::Approve;
+use super::detach::Announce;
 use super::echo::ControlEchoOff;
 use super::legacy;
 use super::output_listener::OutputListener;
 use super::reports;
 use super::session::{Session, usage};
-use crate::action::{Approval, builtin};
+use crate::action::builtin;
 use crate::app::{self, Ended, Host, Job, Notice, Origin, RunOptions};
 use crate::base::{Watch, quoted};
 use crate::diag::{Exit, Failure};
-use crate::engine::{Answer, Approver, Options};
+use crate::engine::{Answer, Approver, Asked, Options};
 use crate::lab::timeouts::parse_duration;
 use crate::lab::trace::TraceOutput;
 use crate::lab::{Environment, Lab};
-use crate::plan::{Listener, Plan, Step};
+use crate::plan::{Listener, Plan};
 use crate::report::{Look, Paint, Terminal};
 
 /// Steps at once, unless `--jobs` says otherwise.
@@ -49,6 +51,9 @@ impl Host for Person<'_> {
     }
 
     fn watch(&self, plan: &Plan, look: Look) -> Box<dyn Listener> {
+        if self.session.detached {
+            return Box::new(Announce(false));
+        }
         Box::new(OutputListener {
             echo_off: look.bars.then(ControlEchoOff::new),
             stream: self.session.globals.events.is_some(),
@@ -66,9 +71,9 @@ impl Host for Person<'_> {
 }
 
 impl Approver for Approve {
-    fn ask(&self, _: &Step, approval: &Approval, covered: bool) -> Answer {
-        let approve = if covered { *self } else { self.for_new() };
-        let (approved, by) = approve.answer(approval);
+    fn ask(&self, asked: &Asked<'_>) -> Answer {
+        let approve = if asked.covered { *self } else { self.for_new() };
+        let (approved, by) = approve.answer(asked.approval);
         Answer {
             approved,
             by: by.to_owned(),
@@ -136,9 +141,12 @@ pub(super) fn options(session: &Session) -> Result<RunOptions, Failure> {
                 .chain(session.command.iter().cloned())
                 .collect(),
             operator: session.caller.operator(),
+            keeper: Some(Utf8PathBuf::from("/proc/self/exe")),
             ..Options::default()
         },
         interrupt: globals.interrupt,
+        detached: session.detached,
+        runtime_dir: session.caller.process.get("XDG_RUNTIME_DIR").cloned(),
         flags: flags(session),
         trace: TraceOutput::new(variable, globals.verbose, std::io::stderr()).map_err(usage)?,
     })

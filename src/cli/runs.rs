@@ -6,12 +6,13 @@ use serde_json::json;
 
 use super::approve::may_remove;
 use super::args::{RunsArgs, RunsVerb};
+use super::follow::follow;
 use super::legacy::waiting;
 use super::session::Session;
 use super::{logs, session::usage};
 use crate::action::clean::bytes;
 use crate::base::{Lines, count};
-use crate::diag::{Failure, hl, say};
+use crate::diag::{Exit, Failure, hl, say};
 use crate::lab::{Lab, Lock, Paths};
 use crate::report::{Paint, Palette, RunDocument, RunsDocument};
 use crate::runs::{self, Pruning};
@@ -19,7 +20,7 @@ use crate::runs::{self, Pruning};
 /// How many runs a list has, unless `--all`.
 const PAGE: usize = 20;
 
-pub(super) fn runs(session: &Session, args: &RunsArgs) -> Result<(), Failure> {
+pub(super) fn runs(session: &Session, args: &RunsArgs) -> Result<Exit, Failure> {
     if args.rehearsal && !session.rehearsing() {
         return runs(&session.rehearsed(), args);
     }
@@ -27,14 +28,16 @@ pub(super) fn runs(session: &Session, args: &RunsArgs) -> Result<(), Failure> {
     if args.all && args.verb.is_some() {
         return Err(usage("`--all` is about the list").help(hl("runs --all")));
     }
-    match &args.verb {
+    let done = match &args.verb {
+        Some(RunsVerb::Follow(args)) => return follow(session, args),
         None => list(session, &lab.paths, args),
         Some(RunsVerb::Show { run }) => show(session, &lab.paths, run.as_deref()),
         Some(RunsVerb::Logs { run, step }) => {
             logs::logs(session, &lab.paths, run.as_deref(), step.as_deref())
         }
         Some(RunsVerb::Prune { keep }) => prune(session, &lab, *keep),
-    }
+    };
+    done.map(|()| Exit::Ok)
 }
 
 fn list(session: &Session, paths: &Paths, args: &RunsArgs) -> Result<(), Failure> {

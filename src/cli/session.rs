@@ -8,6 +8,7 @@ use std::os::fd::AsFd;
 use std::rc::Rc;
 
 use camino::Utf8PathBuf;
+use rustix::process::setsid;
 
 use super::flags::{ColorWhen, Globals, OutputMode};
 use super::narrow::narrow;
@@ -21,6 +22,9 @@ use crate::lab::{Environment, Lab, Provenance, Redactor, Var, environment, withi
 use crate::layers::{self, Book};
 use crate::report::{Look, Mode, Paint, Palette, usual};
 
+/// Set for the process in which a detached run goes on.
+pub(super) const DETACHED: &str = "HL_DETACHED";
+
 /// One invocation.
 #[derive(Debug, Clone)]
 pub(super) struct Session {
@@ -30,6 +34,8 @@ pub(super) struct Session {
     pub caller: Caller,
     /// The command line, program name left out.
     pub command: Vec<String>,
+    /// It goes on without a terminal.
+    pub detached: bool,
     /// A document was given, or a run was reported to machines in another way:
     /// there is no second one.
     pub reported: Rc<Cell<bool>>,
@@ -43,7 +49,14 @@ pub(super) struct Session {
 impl Session {
     /// The session of this process.
     pub(super) fn new(mut globals: Globals, command: Vec<String>) -> Result<Self, Failure> {
-        let process = environment::process();
+        let mut process = environment::process();
+        // It is for this process alone.
+        let detached = process.remove(DETACHED).is_some();
+        if detached {
+            // A session of its own, which no terminal ends. Fails only for who leads
+            // one already.
+            setsid().ok();
+        }
         let cwd = std::env::current_dir()
             .ok()
             .and_then(|dir| Utf8PathBuf::from_path_buf(dir).ok())
@@ -64,6 +77,7 @@ impl Session {
             globals,
             caller,
             command,
+            detached,
             reported: Rc::default(),
             known: Rc::default(),
             lab: Rc::default(),
@@ -132,6 +146,11 @@ impl Session {
         }
         let env = self.environment(&lab, ask_doppler)?;
         Ok(LoadedLab::new(lab, book, env))
+    }
+
+    /// Whether the run is to go on in another process.
+    pub(super) fn leaves(&self) -> bool {
+        self.globals.detach && !self.detached
     }
 
     /// Inside a rehearsal.

@@ -3,9 +3,11 @@
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
+use super::answer::say_to_run;
 use super::args::StatusArgs;
 use super::legacy::waiting;
 use super::session::Session;
+use crate::control::{Reply, Request};
 use crate::diag::{Advice, Failure, say};
 use crate::handoff::{Catalog, LastRun, Latest, Runtime};
 use crate::lab::Paths;
@@ -28,7 +30,14 @@ pub(super) fn status(session: &Session, args: &StatusArgs) -> Result<(), Failure
     }
     let paths = session.lab()?.paths;
     let now = Timestamp::now();
-    let document = document(&paths, args.history, now);
+    let mut document = document(&paths, args.history, now);
+    if let Some(current) = &mut document.current
+        && current.run.outcome == RunState::Running
+        && let Ok(Some(Reply::Status(status))) = say_to_run(session, &Request::Status)
+    {
+        current.question = status.question;
+        current.commands = session.commands();
+    }
     if session.globals.json {
         return session.json(&document);
     }

@@ -45,7 +45,7 @@ pub enum Exit {
 /// A process that was stopped by another signal ends as by `SIGTERM`.
 impl From<Signal> for Exit {
     fn from(signal: Signal) -> Self {
-        if signal == Signal::Interrupt {
+        if matches!(signal, Signal::Interrupt | Signal::Request) {
             Self::Interrupted
         } else {
             Self::Terminated

@@ -5,7 +5,7 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process_group};
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 
 use crate::action::Stop;
 use crate::base::Process;
@@ -238,7 +238,10 @@ impl Entry {
 
     /// Only fails when the group is gone, which its own thread will see.
     fn signal(&self, signal: Signal) {
-        kill_process_group(self.child.pid, signal).unwrap_or_default();
+        if kill_process_group(self.child.pid, signal).is_err() {
+            // It has no group of its own yet.
+            kill_process(self.child.pid, signal).unwrap_or_default();
+        }
         // A process that was stopped (SIGSTOP) handles no signal until SIGCONT.
         if self.child.is_stopped() {
             kill_process_group(self.child.pid, Signal::CONT).unwrap_or_default();

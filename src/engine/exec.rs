@@ -1,4 +1,5 @@
 //! Children as actions see them: spool files, the log, one SIGINT, the end.
+//! Those that may change something are [kept](super::kept).
 
 use std::any::Any;
 use std::collections::VecDeque;
@@ -17,22 +18,22 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{MemfdFlags, memfd_create};
 use rustix::process::{Pid, PidfdFlags, WaitId, WaitIdOptions, pidfd_open, waitid};
 
+use super::child::{LOOK, command_line, not_finished};
 use super::children::{Child, Key, StopState};
 use super::control::Control;
+use super::kept::Kept;
 use super::shared::Shared;
 use super::shown::shown;
-use super::spawn::spawn;
+use super::spawn::{cannot_start, spawn};
 use super::step_output::{StepOutput, TAIL};
 use crate::action::{Captured, ChildExit, ChildOutcome, ChildSpec, Exec, Line, Stop};
 use crate::base::short_duration;
-use crate::base::{Process, private_new, quoted};
+use crate::base::{Process, private_new};
 use crate::diag::Exit;
 use crate::diag::{Cause, StepError};
+use crate::keeper::{Attempt, CANNOT, ChildEnd};
 use crate::lab::spool::Tail;
 use crate::plan::{EventKind, Stream};
-
-/// How often a running child's spool is looked at.
-const LOOK: Duration = Duration::from_millis(30);
 
 /// How often it is looked whether the child waits for the terminal.
 const STOPPED_LOOK: Duration = Duration::from_secs(1);
@@ -47,7 +48,9 @@ pub(super) struct StepExec<'r, 'a> {
     run: &'r Shared<'a>,
     step_output: &'r StepOutput<'r, 'a>,
     control: &'r Control,
+    /// The number of the last child that has spools.
     count: AtomicU32,
+    kept: Option<Kept<'r, 'a>>,
 }
 
 /// A started child.
@@ -64,19 +67,43 @@ impl<'r, 'a> StepExec<'r, 'a> {
         step_output: &'r StepOutput<'r, 'a>,
         control: &'r Control,
     ) -> Self {
+        let settled = &run.setup.options.earlier.settled;
         Self {
             run,
             step_output,
             control,
-            count: AtomicU32::new(0),
+            count: AtomicU32::new(
+                settled
+                    .get(&step_output.step.id)
+                    .copied()
+                    .unwrap_or_default(),
+            ),
+            kept: None,
         }
     }
 
+    /// What was said of children of earlier parts of the run.
+    pub(super) fn told(&self) -> Vec<String> {
+        self.kept.as_ref().map(Kept::told).unwrap_or_default()
+    }
+
+    /// From now on its children are kept.
+    pub(super) fn keep(&mut self, kept: Option<Kept<'r, 'a>>) {
+        self.kept = kept;
+    }
+
     /// Starts a child and enters it into the table.
-    fn start(&self, spec: &ChildSpec, out: File, err: File) -> Result<Started, StepError> {
+    fn start(
+        &self,
+        spec: &ChildSpec,
+        attempt: Option<&Attempt>,
+        [out, err]: [File; 2],
+    ) -> Result<Started, StepError> {
         tracing::debug!(command = command_line(spec), "starts");
         let node = self.step_output.step.node.as_deref();
-        let handle = spawn(self.run.setup, node, spec, out, err)?;
+        let keeping = attempt.zip(self.kept.as_ref());
+        let keeping = keeping.map(|(attempt, kept)| (attempt.base(), kept.says(spec)));
+        let handle = spawn(self.run.setup, node, spec, keeping, out, err)?;
         let raw = handle.pids().first().copied().unwrap_or_default();
         let pid = i32::try_from(raw).ok().and_then(Pid::from_raw);
         let pid = pid.ok_or_else(|| {
@@ -104,14 +131,16 @@ impl<'r, 'a> StepExec<'r, 'a> {
         })
     }
 
-    /// Reaps a child that has ended.
-    fn reap(&self, started: &Started) -> Result<(StopState, ExitStatus), StepError> {
-        let (stop_state, status) =
-            self.run
-                .children
-                .remove(started.key, died(started.child.pid), || {
-                    started.handle.wait().map(|output| output.status)
-                });
+    /// Reaps a child that has ended; `end`: as its parent wrote it.
+    fn reap(
+        &self,
+        started: &Started,
+        end: Option<&ChildEnd>,
+    ) -> Result<(StopState, ExitStatus), StepError> {
+        let died = end.map_or_else(|| died(started.child.pid), |end| end.signal.is_some());
+        let (stop_state, status) = self.run.children.remove(started.key, died, || {
+            started.handle.wait().map(|output| output.status)
+        });
         let status = status
             .map_err(|e| StepError::new(format!("cannot wait for a child: {e}")).exit(Exit::Bug))?;
         tracing::debug!(%status, "ended");
@@ -133,8 +162,7 @@ impl<'r, 'a> StepExec<'r, 'a> {
         stopped
     }
 
-    fn spools(&self) -> Result<Spools, StepError> {
-        let number = self.count.fetch_add(1, Ordering::Relaxed) + 1;
+    fn spools(&self, number: u32) -> Result<Spools, StepError> {
         Spools::create(self.run.logs.as_deref(), self.step_output.slug, number)
     }
 }
@@ -149,17 +177,27 @@ impl Exec for StepExec<'_, '_> {
             return Err(not_started(spec, stop));
         }
         let _span = tracing::info_span!("child", program = %spec.program).entered();
-        let spools = self.spools()?;
+        let kept = self.kept.as_ref().filter(|_| !spec.reads);
+        if let Some(kept) = kept {
+            let stopped = || self.control.stopped().is_some();
+            if let Some(outcome) = kept.earlier(spec, &self.count, &stopped)? {
+                return Ok(outcome);
+            }
+        }
+        let number = self.count.fetch_add(1, Ordering::Relaxed) + 1;
+        let attempt = kept.map(|kept| kept.attempt(number));
+        let spools = self.spools(number)?;
         self.step_output.log(&format!("$ {}", command_line(spec)));
-        let [out, err] = spools.open()?;
+        let files = spools.open()?;
         let mut tails = spools.tails()?;
-        let started = self.start(spec, out, err)?;
+        let started = self.start(spec, attempt.as_ref(), files)?;
         let pid = started.child.pid.as_raw_nonzero().get().unsigned_abs();
         self.step_output.emit(EventKind::ChildStarted {
             pid,
             pid_start: Process::of(pid).map_or(0, |process| process.start),
             program: started.child.program.clone(),
             spool: spools.shown(self.run),
+            number,
         });
         // A stop that came before the child was in the table missed it.
         if let Some(stop) = self.control.stopped() {
@@ -206,21 +244,53 @@ impl Exec for StepExec<'_, '_> {
                 warned = self.warn_if_stopped(&started.child);
             }
         }
-        let (stop_state, status) = self.reap(&started)?;
+        let end = attempt.as_ref().map(ended).transpose()?;
+        let end = end.flatten();
+        let (stop_state, status) = self.reap(&started, end.as_ref())?;
+        spools.remove();
+        if let (Some(attempt), None) = (&attempt, &end) {
+            match begun_by(attempt)? {
+                // A parent that an earlier part of the run began was quicker.
+                Some(keeper) if keeper.pid != pid => {
+                    self.count.fetch_sub(1, Ordering::Relaxed);
+                    return self.run(spec, on_line);
+                }
+                None if status.code() == Some(i32::from(CANNOT)) => {
+                    return Err(
+                        StepError::new(format!("`{}` was not started", spec.program))
+                            .exit(Exit::CannotWrite)
+                            .tail(tail.into()),
+                    );
+                }
+                Some(_) | None => {}
+            }
+        }
+        if let Some(error) = end.as_ref().and_then(|end| end.error.as_ref()) {
+            return Err(cannot_start(&spec.program, error));
+        }
+        let exit = match &end {
+            Some(end) => child_exit(end.code, end.signal),
+            None => child_exit(status.code(), status.signal()),
+        };
+        let (code, signal) = match exit {
+            ChildExit::Code(code) => (Some(code), None),
+            ChildExit::Signal(signal) => (None, Some(signal)),
+        };
         self.step_output.emit(EventKind::ChildExited {
             pid,
-            code: status.code(),
-            signal: status.signal(),
+            code,
+            signal,
+            unwatched: None,
         });
-        spools.remove();
         if let Some(payload) = bug {
             resume_unwind(payload);
         }
         // Nobody asked for this stop: what ended well all the same did its work,
         // and must not be done again.
-        let unasked = status.success() && self.run.bus.failure().is_some();
+        let unasked = exit == ChildExit::Code(0) && self.run.bus.failure().is_some();
         Ok(ChildOutcome {
-            exit: child_exit(status),
+            exit,
+            taken: false,
             stopped: stop_state
                 .stopped
                 .filter(|stop| *stop != Stop::User || !unasked),
@@ -244,7 +314,7 @@ impl Exec for StepExec<'_, '_> {
             file.map_err(|e| StepError::new(format!("cannot run `{}`: {e}", spec.program)))
         };
         let ((mut out, child_out), (mut err, child_err)) = (memory()?, memory()?);
-        let started = self.start(spec, child_out, child_err)?;
+        let started = self.start(spec, None, [child_out, child_err])?;
         let deadline = Instant::now() + limit;
         while !has_ended(started.child.pid) {
             if Instant::now() >= deadline {
@@ -252,7 +322,7 @@ impl Exec for StepExec<'_, '_> {
             }
             wait(&started, LOOK);
         }
-        let (stop_state, status) = self.reap(&started)?;
+        let (stop_state, status) = self.reap(&started, None)?;
         match stop_state.stopped {
             Some(Stop::User) => Err(not_finished(spec)),
             Some(Stop::Timeout) => Err(StepError::new(format!(
@@ -263,7 +333,7 @@ impl Exec for StepExec<'_, '_> {
             .cause(Cause::TimedOut)
             .exit(Exit::Timeout)),
             None => Ok(Captured {
-                code: match child_exit(status) {
+                code: match child_exit(status.code(), status.signal()) {
                     ChildExit::Code(code) => code,
                     ChildExit::Signal(signal) => 128 + signal,
                 },
@@ -365,11 +435,23 @@ fn wait(started: &Started, at_most: Duration) {
     poll(&mut [PollFd::new(pidfd, PollFlags::IN)], Some(&timeout)).unwrap_or_default();
 }
 
-fn child_exit(status: ExitStatus) -> ChildExit {
-    match (status.code(), status.signal()) {
+fn child_exit(code: Option<i32>, signal: Option<i32>) -> ChildExit {
+    match (code, signal) {
         (Some(code), _) => ChildExit::Code(code),
         (None, signal) => ChildExit::Signal(signal.unwrap_or_default()),
     }
+}
+
+/// Who has begun a child.
+fn begun_by(attempt: &Attempt) -> Result<Option<Process>, StepError> {
+    let process = attempt.begun_by();
+    process.map_err(|error| StepError::io("read the fence of", attempt.base(), &error))
+}
+
+/// How a kept child ended, as its parent wrote it.
+fn ended(attempt: &Attempt) -> Result<Option<ChildEnd>, StepError> {
+    let end = attempt.end();
+    end.map_err(|error| StepError::io("read the end of", attempt.base(), &error))
 }
 
 fn content(file: &mut File) -> Vec<u8> {
@@ -386,14 +468,4 @@ fn not_started(spec: &ChildSpec, stop: Stop) -> StepError {
         Stop::User => error.cause(Cause::Cancelled),
         Stop::Timeout => error.cause(Cause::TimedOut).exit(Exit::Timeout),
     }
-}
-
-fn not_finished(spec: &ChildSpec) -> StepError {
-    StepError::new(format!("`{}` was stopped", spec.program)).cause(Cause::Cancelled)
-}
-
-/// The command as a shell would take it, for the log.
-fn command_line(spec: &ChildSpec) -> String {
-    let words = std::iter::once(&spec.program).chain(&spec.args);
-    words.map(|word| quoted(word)).collect::<Vec<_>>().join(" ")
 }

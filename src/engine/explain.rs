@@ -7,8 +7,11 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 
+use super::kept::foretell;
+use super::log::slugs;
 use super::reuse::{ReuseKey, judge, reason};
 use super::setup::Setup;
+use super::step::work;
 use crate::action::{Captured, ChildOutcome, ChildSpec, Exec, Line, StepContext};
 use crate::base::Cancel;
 use crate::diag::StepError;
@@ -61,11 +64,13 @@ pub fn explain(plan: &Plan, setup: &Setup<'_>) -> Vec<Forecast> {
         }
     }
     let mut again: BTreeSet<StepId> = BTreeSet::new();
+    let slugs = slugs(plan);
     let mut forecasts = Vec::new();
     // The engine has refused, or will refuse, a plan with a circle.
     for id in order(plan).unwrap_or_default() {
         let Some(step) = plan.step(&id) else { continue };
-        let forecast = forecast(step, setup, &published, &again);
+        let slug = slugs.get(&id).map_or("step", String::as_str);
+        let forecast = forecast(step, setup, slug, &published, &again);
         if forecast.expect != Expect::Done {
             again.insert(id);
         }
@@ -77,6 +82,7 @@ pub fn explain(plan: &Plan, setup: &Setup<'_>) -> Vec<Forecast> {
 fn forecast(
     step: &Step,
     setup: &Setup<'_>,
+    slug: &str,
     published: &Published,
     again: &BTreeSet<StepId>,
 ) -> Forecast {
@@ -94,6 +100,7 @@ fn forecast(
         step,
         with: with.as_ref().map_or(Value::Null, Value::clone),
         run_id: &setup.options.run_id,
+        work: work(setup, slug),
         dry_run: setup.options.dry_run,
         exec: &NoExec,
         emit: &|_| {},
@@ -126,9 +133,23 @@ fn forecast(
                 Expect::Depends,
                 format!("was not needed before; `{id}`, which runs again, decides"),
             ),
-            None => of(Expect::Runs, why),
+            None => of(Expect::Runs, cut_off(step, setup, slug).unwrap_or(why)),
         },
     }
+}
+
+/// How far a step came that was running when the run was cut off.
+fn cut_off(step: &Step, setup: &Setup<'_>, slug: &str) -> Option<String> {
+    let earlier = &setup.options.earlier;
+    let cut_off = earlier.steps.get(&step.id) == Some(&PriorState::Killed);
+    if !cut_off || earlier.forced.contains(&step.id) {
+        return None;
+    }
+    let action = setup.registry.get(&step.action)?;
+    let repeatable = step.repeatable || action.about().repeatable;
+    let settled = earlier.settled.get(&step.id).copied().unwrap_or_default();
+    let dir = setup.lab.paths.logs(&setup.options.run_id);
+    foretell(&dir, slug, settled, repeatable)
 }
 
 /// The step whose value made a `when` false, when it was.

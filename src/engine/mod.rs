@@ -11,7 +11,9 @@
 //! | `temporary` | files that go when the steps that use them have ended |
 //! | `bus` | events: stamped, redacted, handed to listeners |
 //! | `exec` | children as actions see them |
+//! | `kept` | children that are begun at most once, and taken over when `hl` was killed |
 //! | `spawn` | a child's program, variables and files |
+//! | `child` | what is said of a child |
 //! | `children` | all running children: one SIGINT each, grace, escalation |
 //! | `control` | how loop and step agree on stopping it |
 //! | `step_output` | what a step says |
@@ -24,11 +26,13 @@
 
 mod board;
 mod bus;
+mod child;
 mod children;
 mod control;
 mod exec;
 mod explain;
 mod identity;
+mod kept;
 mod limit;
 mod log;
 mod redacted;
@@ -46,4 +50,6 @@ mod temporary;
 pub use explain::{Expect, Forecast, explain};
 pub use reuse::{no_longer_apply, with_dependents};
 pub use run::run;
-pub use setup::{Answer, Approver, Options, PriorRun, RunResult, Setup, StepResult, reads_only};
+pub use setup::{
+    Answer, Approver, Asked, Options, PriorRun, RunResult, Setup, StepResult, reads_only,
+};

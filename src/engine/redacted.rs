@@ -81,6 +81,7 @@ mod tests {
             EventKind::ApprovalAsked {
                 summary: list(),
                 digest: None,
+                again: false,
             },
             EventKind::StepRetried {
                 attempt: 1,
@@ -96,6 +97,7 @@ mod tests {
                 pid_start: 1,
                 program: s(),
                 spool: Vec::new(),
+                number: 1,
             },
             EventKind::StepFinished(StepEnd {
                 outputs: [(

@@ -257,7 +257,7 @@ impl Scheduler<'_, '_> {
     fn signal(&mut self, signal: Signal) {
         // A supervisor that repeats itself, or a terminal and its shell that
         // both say goodbye, must not cost a VM.
-        let escalates = signal == Signal::Interrupt;
+        let escalates = matches!(signal, Signal::Interrupt | Signal::Request);
         let message = match self.stops.count {
             0 => self.stop(signal.into(), "the run was stopped"),
             _ if !escalates => return,

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use camino::Utf8PathBuf;
 use serde_json::Value;
 
 use crate::action::{Approval, Registry};
@@ -52,6 +53,13 @@ pub struct Options {
     pub run_timeout: Option<Duration>,
     /// Children may colour their output.
     pub color: bool,
+    /// The program that knows [`keeper::VERB`], for children that may change
+    /// something; without it they end unwritten when this process does.
+    ///
+    /// [`keeper::VERB`]: crate::keeper::VERB
+    pub keeper: Option<Utf8PathBuf>,
+    /// After so long an approval is asked for again, if by then the plan is another.
+    pub approval_lasts: Duration,
     /// What earlier parts of the run did.
     pub earlier: PriorRun,
     /// The run goes on: the flags of the command that resumes it, by name.
@@ -63,6 +71,9 @@ pub struct Options {
 pub struct PriorRun {
     /// Each step that was begun.
     pub steps: BTreeMap<StepId, PriorState>,
+    /// How many children of each step belong to attempts that ended; of a step
+    /// that is not among them, none.
+    pub settled: BTreeMap<StepId, u32>,
     /// Steps that run whatever was done.
     pub forced: BTreeSet<StepId>,
     /// What an approval given in advance covers.
@@ -74,9 +85,23 @@ pub struct PriorRun {
 /// Asks a person, or answers for one. Asked from the step's own thread, one
 /// question at a time.
 pub trait Approver: Sync {
-    /// Whether the step may do what the approval says. `covered`: an approval
-    /// given in advance (`--yes`) holds for it, see [`Consent`].
-    fn ask(&self, step: &Step, approval: &Approval, covered: bool) -> Answer;
+    /// Whether the step may do what the approval says.
+    fn ask(&self, asked: &Asked<'_>) -> Answer;
+}
+
+/// What an approver is asked.
+#[expect(missing_debug_implementations, reason = "holds a closure")]
+pub struct Asked<'a> {
+    /// The step that asks.
+    pub step: &'a Step,
+    /// What it is about to do.
+    pub approval: &'a Approval,
+    /// Digest of all that is to be approved.
+    pub digest: &'a str,
+    /// An approval given in advance (`--yes`) holds for it, see [`Consent`].
+    pub covered: bool,
+    /// Whether the run is being stopped, for who waits long.
+    pub stopped: &'a dyn Fn() -> bool,
 }
 
 /// An answer.

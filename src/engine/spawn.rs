@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs::File;
-use std::io;
 use std::os::unix::process::CommandExt;
 
 use camino::{Utf8Path, Utf8PathBuf};
@@ -13,21 +12,39 @@ use super::setup::Setup;
 use crate::action::ChildSpec;
 use crate::diag::Exit;
 use crate::diag::StepError;
+use crate::keeper;
 use crate::lab::Environment;
 
 /// Starts a child in a process group of its own, with nothing to read and the
-/// variables of that node.
+/// variables of that node. `keeping`: under a parent that writes to files with
+/// this beginning, and this text into its fence.
 pub(super) fn spawn(
     setup: &Setup<'_>,
     node: Option<&str>,
     spec: &ChildSpec,
+    keeping: Option<(&Utf8Path, String)>,
     stdout: File,
     stderr: File,
 ) -> Result<Handle, StepError> {
     let cwd = cwd(setup, spec)?;
     let program = program(setup, spec, &cwd)?;
     let env = setup.env.for_node(node)?;
-    cmd(program.as_std_path(), &spec.args)
+    let options = &setup.options;
+    let mut variables = variables(&env, spec, options.color, &options.run_id);
+    let keeping = keeping.zip(options.keeper.as_ref());
+    let is_kept = keeping.is_some();
+    let child = match keeping {
+        None => cmd(program.as_std_path(), &spec.args),
+        Some(((base, says), keeper)) => {
+            variables.insert(keeper::SAYS.to_owned(), says);
+            let before = [keeper::VERB, base.as_str(), program.as_str()];
+            let args = before
+                .into_iter()
+                .chain(spec.args.iter().map(String::as_str));
+            cmd(keeper.as_std_path(), args)
+        }
+    };
+    child
         .dir(&cwd)
         .stdin_null()
         .stdout_file(stdout)
@@ -35,18 +52,16 @@ pub(super) fn spawn(
         .unchecked()
         // One map, and nothing inherited beside it: of two `env` calls for one
         // name, duct lets the first win.
-        .full_env(variables(
-            &env,
-            spec,
-            setup.options.color,
-            &setup.options.run_id,
-        ))
-        .before_spawn(|command| {
-            command.process_group(0);
+        .full_env(variables)
+        .before_spawn(move |command| {
+            // A parent makes a session of its own.
+            if !is_kept {
+                command.process_group(0);
+            }
             Ok(())
         })
         .start()
-        .map_err(|error| cannot_start(&spec.program, &program, &error))
+        .map_err(|error| cannot_start(&spec.program, &error.to_string()))
 }
 
 /// What a child gets: the environment (which holds that of the process), then
@@ -124,8 +139,9 @@ fn not_found(wanted: &str, name: &str) -> StepError {
     error.exit(Exit::Runway)
 }
 
-fn cannot_start(wanted: &str, program: &Utf8Path, error: &io::Error) -> StepError {
-    StepError::new(format!("cannot start `{wanted}` (`{program}`): {error}")).exit(Exit::Runway)
+/// The program is there and does not start.
+pub(super) fn cannot_start(wanted: &str, error: &str) -> StepError {
+    StepError::new(format!("cannot start `{wanted}`: {error}")).exit(Exit::Runway)
 }
 
 #[cfg(test)]

@@ -12,8 +12,10 @@ use serde_json::{Value, json};
 
 use super::control::{Clock, Control};
 use super::exec::StepExec;
+use super::kept::Kept;
 use super::redacted::value;
 use super::reuse::{ReuseKey, judge, reason};
+use super::setup::{Asked, Setup};
 use super::shared::{Shared, millis};
 use super::step_output::StepOutput;
 use crate::action::{Action, Approval, Done, Emit, Instead, StepContext, Stop};
@@ -28,6 +30,12 @@ use crate::plan::{
 
 /// The longest wait between two attempts.
 const LONGEST_BACKOFF: Duration = Duration::from_mins(5);
+
+/// Where a step keeps files of its own.
+pub(super) fn work(setup: &Setup<'_>, slug: &str) -> Utf8PathBuf {
+    let logs = setup.lab.paths.logs(&setup.options.run_id);
+    logs.join(format!("{slug}.work"))
+}
 
 /// How a step ended.
 #[derive(Debug)]
@@ -114,7 +122,7 @@ pub(super) fn perform(run: &Shared<'_>, step: &Step, slug: &str, control: &Contr
         return End::failed(error.exit(Exit::Definition));
     };
     let step_output = StepOutput::new(run, step, slug);
-    let attempts = Attempts {
+    let mut attempts = Attempts {
         run,
         step,
         action,
@@ -127,10 +135,21 @@ pub(super) fn perform(run: &Shared<'_>, step: &Step, slug: &str, control: &Contr
     if let Some(before) = attempts.before(&reuse_key) {
         return End::reused(before);
     }
+    if !action.about().reads_only {
+        let basis = reuse_key.fingerprint.as_ref().map(ToString::to_string);
+        let repeatable = step.repeatable || action.about().repeatable;
+        let kept = Kept::new(run, &step_output, basis, repeatable);
+        attempts.exec.keep(kept);
+    }
     let mut end = match attempts.all() {
         Ok(done) => End::done(done),
         Err(error) => End::failed(error),
     };
+    if end.told.status == Status::Succeeded {
+        for line in attempts.exec.told() {
+            end.told.summary = format!("{}, {line}", end.told.summary);
+        }
+    }
     if end.error.is_none() && end.told.status != Status::NotPlanned {
         end.told.fingerprint = reuse_key.fingerprint.map(|print| print.to_string());
     }
@@ -239,6 +258,7 @@ impl Attempts<'_, '_> {
             step: self.step,
             with: self.with.clone(),
             run_id: &self.run.setup.options.run_id,
+            work: work(self.run.setup, self.step_output.slug),
             dry_run: self.run.setup.options.dry_run,
             exec: &self.exec,
             emit,
@@ -329,14 +349,19 @@ impl Attempts<'_, '_> {
             if ctx.dry_run {
                 return self.action.preview(&ctx);
             }
-            if self.step.approve
+            while self.step.approve
                 && let Some(approval) = self.action.approval(&ctx)?
                 && approved.as_ref() != Some(&approval)
             {
                 self.control.clock(Clock::Off);
+                let asked = Instant::now();
                 self.ask(&approval)?;
                 *approved = Some(approval);
                 self.control.clock(clock);
+                if asked.elapsed() < self.run.setup.options.approval_lasts {
+                    break;
+                }
+                self.renew(&emit, &cancel)?;
             }
             if self.control.stopped() == Some(Stop::User) {
                 return Err(crate::base::Cancelled.into());
@@ -376,13 +401,23 @@ impl Attempts<'_, '_> {
         let covered = consent.covers(&self.step.id, &digest);
         self.step_output.emit(EventKind::ApprovalAsked {
             summary: approval.summary.clone(),
-            digest: Some(digest),
+            digest: Some(digest.clone()),
+            again: false,
         });
-        let answer = self.run.setup.approver.ask(self.step, approval, covered);
+        let answer = self.run.setup.approver.ask(&Asked {
+            step: self.step,
+            approval,
+            digest: &digest,
+            covered,
+            stopped: &|| self.control.stopped().is_some(),
+        });
         self.step_output.emit(EventKind::ApprovalGiven {
             approved: answer.approved,
             by: answer.by.clone(),
         });
+        if self.control.stopped().is_some() {
+            return Err(crate::base::Cancelled.into());
+        }
         if answer.approved {
             return Ok(());
         }
@@ -390,6 +425,35 @@ impl Attempts<'_, '_> {
             .cause(Cause::Cancelled)
             .exit(Exit::NotApproved)
             .help("run it on a terminal to be asked, or with `--yes` to approve what it finds"))
+    }
+
+    /// Makes anew what the step is given and what does not keep: the plan that was
+    /// shown may not be what is to be done by now.
+    fn renew(&self, emit: &Emit<'_>, cancel: &Cancel) -> Result<(), StepError> {
+        for (id, _) in references(&Value::Object(self.step.with.clone())) {
+            let Some(step) = self.run.plan.step(&id) else {
+                continue;
+            };
+            let Some(action) = self.run.setup.registry.get(&step.action) else {
+                continue;
+            };
+            if !action.about().stale {
+                continue;
+            }
+            let Ok(with) = inputs(self.run, step) else {
+                continue;
+            };
+            let env = self.env()?;
+            let ctx = StepContext {
+                step,
+                with,
+                ..self.context(&env, emit, cancel)
+            };
+            self.step_output
+                .note(format!("the approval took long: {id} runs again"));
+            action.run(&ctx)?;
+        }
+        Ok(())
     }
 
     /// The same whenever the same is to be approved. No digest of a secret is

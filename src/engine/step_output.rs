@@ -51,6 +51,14 @@ impl<'r, 'a> StepOutput<'r, 'a> {
         self.run.bus.emit(Some(&self.step.id), kind);
     }
 
+    /// A line of our own among its output.
+    pub(super) fn note(&self, line: String) {
+        self.emit(EventKind::Output {
+            stream: Stream::Note,
+            line,
+        });
+    }
+
     /// A line of output: all of it to the log. Gives back what is shown of it.
     pub(super) fn output(&self, stream: Stream, line: &str) -> String {
         let line = short(&self.log(line));

@@ -1,8 +1,11 @@
 //! `hl.toml`: the root marker and the lab's settings.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+
+use super::timeouts::parse_duration;
 
 /// `hl.toml`. Unknown keys are errors.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -20,6 +23,8 @@ pub struct Config {
     pub network: NetworkSettings,
     /// `[timeouts]`: tiers such as `quick = "30s"`; built-in ones may be changed.
     pub timeouts: BTreeMap<String, String>,
+    /// `[approval]`: how a detached run waits for an answer.
+    pub approval: ApprovalSettings,
     /// `[tools]`: program to run for a tool, e.g. `tofu = "terraform"`.
     pub tools: BTreeMap<String, String>,
     /// `[components]`: optional parts of the lab, each with the recipes that
@@ -49,6 +54,33 @@ impl Default for LabSettings {
             env: "dev".to_owned(),
             allow_variables: Vec::new(),
         }
+    }
+}
+
+/// `[approval]`
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ApprovalSettings {
+    /// How long a detached run waits for an answer, e.g. `90m`; at most a day.
+    pub timeout: String,
+}
+
+impl Default for ApprovalSettings {
+    fn default() -> Self {
+        Self {
+            timeout: "1h".to_owned(),
+        }
+    }
+}
+
+impl ApprovalSettings {
+    /// The longest wait there is.
+    pub const LONGEST: Duration = Duration::from_hours(24);
+
+    /// The wait as a duration.
+    pub fn limit(&self) -> Duration {
+        let limit = parse_duration(&self.timeout).unwrap_or(Duration::from_hours(1));
+        limit.min(Self::LONGEST)
     }
 }
 

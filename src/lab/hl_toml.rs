@@ -2,10 +2,10 @@
 
 use serde_json::Value;
 
-use super::Config;
 use super::environment::is_loader;
 use super::timeouts::{NO_LIMIT, parse_duration};
 use super::variables::{self, Group};
+use super::{ApprovalSettings, Config};
 use crate::base::host_port;
 use crate::diag::{Diagnostic, Failure, Source};
 use crate::shape::{self, Form, Format, Node, Nothing, Shape, key, tables};
@@ -21,6 +21,7 @@ tables! {
         key("ssh", Shape::Record(&SSH), "One set for packer, waiting and ansible"),
         key("network", Shape::Record(&NETWORK), "How the lab's machines are reached"),
         key("timeouts", Shape::Named(&TIER, &Shape::Form(&DURATION)), "Tiers such as `quick = \"30s\"`; built-in ones may be changed"),
+        key("approval", Shape::Record(&APPROVAL), "Approvals"),
         key("tools", Shape::Keyed(&Shape::Text), "Program to run for a tool, e.g. `tofu = \"terraform\"`"),
         key("components", Shape::Named(&COMPONENT, &TEXTS), "Optional parts of the lab, each with the recipes that `up --with NAME` runs behind the default recipe of their layers, e.g. `metrics = [\"l4-metrics\"]`"),
     ];
@@ -29,6 +30,10 @@ tables! {
         key("name", Shape::Text, "Name, for people [lab]"),
         key("env", Shape::Form(&ENVIRONMENT), "Default environment of L2 to L4 [dev]"),
         key("allow_variables", Shape::List(&Shape::Form(&LOADER)), "Variables that the lab's files and Doppler may set though they can change what programs load and run, such as `PYTHONPATH`"),
+    ];
+
+    static APPROVAL = "`[approval]`", Refused [
+        key("timeout", Shape::Form(&WAIT), "How long a detached run waits for an answer, at most 24h [1h]"),
     ];
 
     static DOPPLER = "`[doppler]`", Refused [
@@ -93,6 +98,18 @@ static DURATION: Form = Form {
         parse_duration(text).is_none().then(|| {
             Diagnostic::error(format!("`{text}` is no duration for the tier {tier}"))
                 .help("write a number with a unit, such as `30s`, `5m` or `1h 30m`")
+        })
+    },
+    pattern: "",
+};
+
+static WAIT: Form = Form {
+    is: "a duration such as `1h`",
+    wrong: |_, text| {
+        let limit = parse_duration(text).filter(|wait| *wait <= ApprovalSettings::LONGEST);
+        limit.is_none().then(|| {
+            Diagnostic::error(format!("`{text}` is no duration of at most a day"))
+                .help("write a number with a unit, such as `30m`, `1h` or `24h`")
         })
     },
     pattern: "",

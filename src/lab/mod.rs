@@ -23,7 +23,10 @@ pub mod variables;
 mod write;
 
 pub use accounts::Accounts;
-pub use config::{Config, DopplerMode, DopplerSettings, LabSettings, NetworkSettings, SshSettings};
+pub use config::{
+    ApprovalSettings, Config, DopplerMode, DopplerSettings, LabSettings, NetworkSettings,
+    SshSettings,
+};
 pub use environment::{Environment, Provenance, Var};
 pub use hl_toml::schema;
 pub use lock::{Holder, Lock};

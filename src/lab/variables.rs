@@ -95,6 +95,7 @@ pub const ALL: &[Variable] = variables![
     Flag "HL_LAB", example "/srv/lab", "`--lab`: the lab's directory";
     Flag "HL_DRY_RUN", default "0", "`--dry-run`: nothing changes anywhere";
     Flag "DRY_RUN", example "true", "`true` or `false`: wins over `dry_run` in `config/settings.env`, yields to `--dry-run`";
+    Flag "HL_DETACH", default "0", "`--detach`: the run goes on without a terminal";
     Flag "HL_YES", default "0", "`--yes`: what needs approval is approved";
     Flag "HL_NO_INPUT", default "0", "`--no-input`: nothing is ever asked";
     Flag "HL_JOBS", example "4", "`--jobs`: steps that run at once";

@@ -201,6 +201,7 @@ impl<'a, 'b> Builder<'a, 'b> {
             on: retry.on,
         });
         step.approve = recipe.approve.as_ref() == Some(&def.id);
+        step.repeatable = def.repeatable;
         step.finally = def.finally;
         step
     }

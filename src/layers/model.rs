@@ -127,6 +127,8 @@ pub struct StepDef {
     pub timeout: Option<Text>,
     /// Tried again after failures.
     pub retry: Option<RetryDef>,
+    /// May run once more when nobody knows how it ended.
+    pub repeatable: bool,
     /// Runs at the end, whatever happened.
     pub finally: bool,
 }

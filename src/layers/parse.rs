@@ -172,6 +172,7 @@ fn step(table: &Node) -> Option<StepDef> {
             .get("retry")
             .filter(|retry| retry.map().is_some())
             .map(retry),
+        repeatable: value(table, "repeatable").unwrap_or_default(),
         finally: value(table, "finally").unwrap_or_default(),
     })
 }

@@ -56,6 +56,7 @@ tables! {
         key("when", Shape::Text, "Runs only when this template gives `true`."),
         key("timeout", Shape::Text, "Interrupted as by Ctrl-C when it takes longer: `90s`, `60m`, or a tier (`quick`, `short`, `medium`, `long`, `extended`, or one of `hl.toml`). `none`: no limit is meant. Absent: `long`, but for `command` and `script`, which have no limit and are told of after as long."),
         key("retry", Shape::Record(&RETRY), "Tried again after failures."),
+        key("repeatable", Shape::Bool, "What it starts may run once more when `hl` was killed and nobody knows how it ended."),
         key("finally", Shape::Bool, "Runs at the end, whatever happened."),
     ];
 

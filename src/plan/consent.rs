@@ -20,19 +20,26 @@ impl Consent {
     pub fn after(events: &[Event]) -> Self {
         let mut shown = BTreeSet::new();
         let mut open: BTreeSet<&StepId> = BTreeSet::new();
+        let mut again: BTreeSet<&StepId> = BTreeSet::new();
         let mut refused = false;
         for event in events {
             // A process that died with the question open was not told yes.
             if event.kind.begins().is_some() {
                 refused |= !open.is_empty();
                 open.clear();
+                again.clear();
             }
             let Some(step) = &event.step else { continue };
-            if let EventKind::ApprovalAsked { digest, .. } = &event.kind {
+            // What is found before anything is planned says nothing of a plan.
+            if let EventKind::ApprovalAsked { again: true, .. } = &event.kind {
+                again.insert(step);
+            } else if let EventKind::ApprovalAsked { digest, .. } = &event.kind {
                 open.insert(step);
                 shown.extend(digest.clone().map(|digest| (step.clone(), digest)));
             }
-            if let EventKind::ApprovalGiven { approved, .. } = &event.kind {
+            if let EventKind::ApprovalGiven { approved, .. } = &event.kind
+                && !again.remove(step)
+            {
                 open.remove(step);
                 refused |= !approved;
             }
@@ -69,8 +76,12 @@ mod tests {
 
     fn asked(step: &str, digest: &str) -> Event {
         let digest = (!digest.is_empty()).then(|| digest.to_owned());
-        let summary = Vec::new();
-        event(step, EventKind::ApprovalAsked { summary, digest })
+        let kind = EventKind::ApprovalAsked {
+            summary: Vec::new(),
+            digest,
+            again: false,
+        };
+        event(step, kind)
     }
 
     fn given(step: &str, approved: bool) -> Event {
@@ -97,6 +108,12 @@ mod tests {
         let died = [part(), asked("a", "1")];
         assert!(!covers(&died, "a", "2"));
         assert!(!covers(&[&died[..], &[part()]].concat(), "a", "2"));
+        // Whether to run a child again is another question.
+        let mut again = asked("a", "");
+        if let EventKind::ApprovalAsked { again, .. } = &mut again.kind {
+            *again = true;
+        }
+        assert!(covers(&[part(), again, given("a", false)], "a", "2"));
         // What was not written down was not shown.
         let old = [part(), asked("a", ""), given("a", false)];
         assert!(!covers(&old, "a", "1"));

@@ -112,6 +112,10 @@ pub enum EventKind {
         program: String,
         /// Its spool files, relative to the lab.
         spool: Vec<String>,
+        /// Its number among the children of the step in this run, from 1; absent
+        /// in runs of older versions.
+        #[serde(default, skip_serializing_if = "is_zero")]
+        number: u32,
     },
     /// That child ended.
     ChildExited {
@@ -123,6 +127,10 @@ pub enum EventKind {
         /// Signal number, when one ended it.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         signal: Option<i32>,
+        /// An earlier part of the run began it, and it ended while nobody watched:
+        /// its number among the children of the step.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        unwatched: Option<u32>,
     },
     /// A line of output, redacted. Not journaled: it is in the step's log.
     Output {
@@ -155,6 +163,9 @@ pub enum EventKind {
         /// shown again.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         digest: Option<String>,
+        /// Asked is whether to run again what may have done its work.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        again: bool,
     },
     /// The answer.
     ApprovalGiven {
@@ -177,7 +188,7 @@ pub enum EventKind {
     /// A signal arrived, and what `hl` does about it.
     Interrupted {
         /// `SIGINT`, `SIGTERM`, `SIGHUP`, `SIGQUIT`, `SIGALRM`, `SIGUSR1`,
-        /// `SIGUSR2`, or `timeout`.
+        /// `SIGUSR2`, `stop` (`hl stop`), or `timeout`.
         signal: String,
         /// What is done and waited for.
         message: String,
@@ -196,9 +207,8 @@ pub enum EventKind {
     },
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
-fn is_zero(number: &u64) -> bool {
-    *number == 0
+fn is_zero<T: Default + PartialEq>(number: &T) -> bool {
+    *number == T::default()
 }
 
 impl EventKind {

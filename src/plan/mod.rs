@@ -26,7 +26,7 @@ pub use id::StepId;
 pub use limit::MOST_STEPS;
 pub use listener::Listener;
 pub use order::{Cycle, dependents, needs, order, sort};
-pub use past::{PriorResult, PriorState, past};
+pub use past::{PriorResult, PriorState};
 pub use reference::{Missing, Published, references, resolve};
 pub use step::{OnFailure, PLAN_VERSION, Plan, Purpose, Retry, RetryOn, Step, Timeout};
 pub use tally::{Ended, StepRun, Tally};

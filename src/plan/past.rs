@@ -4,8 +4,6 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::{Event, StepId, Tally};
-
 /// How far a step came.
 #[derive(Debug, Clone, PartialEq)]
 pub enum PriorState {
@@ -35,15 +33,10 @@ pub struct PriorResult {
     pub time: String,
 }
 
-/// The past of every step that was started in a run.
-pub fn past(events: &[Event]) -> BTreeMap<StepId, PriorState> {
-    Tally::of(events).past()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::{EventKind, RunInfo, Status, StepEnd};
+    use crate::plan::{Event, EventKind, RunInfo, Status, StepEnd, StepId, Tally};
 
     fn event(step: &str, kind: EventKind) -> Event {
         Event {
@@ -70,7 +63,8 @@ mod tests {
     }
 
     fn how(events: &[Event]) -> Option<&'static str> {
-        past(events)
+        Tally::of(events)
+            .past()
             .remove(&StepId::from("a"))
             .map(|past| match past {
                 PriorState::Done(done) if done.fingerprint.is_some() => "done",

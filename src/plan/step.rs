@@ -74,6 +74,7 @@ pub enum Purpose {
 
 /// One unit of a plan: an action and its inputs.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a key of its own")]
 pub struct Step {
     /// Unique name in the plan.
     pub id: StepId,
@@ -112,6 +113,9 @@ pub struct Step {
     /// The action shows what it would do and waits for a yes.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub approve: bool,
+    /// What it starts may run once more when nobody knows how it ended.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub repeatable: bool,
     /// Runs at the end whatever happened, also after the first Ctrl-C.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub finally: bool,
@@ -153,6 +157,21 @@ impl Plan {
             steps,
             index: Index::default(),
         }
+    }
+
+    /// A plan that was written as JSON.
+    ///
+    /// # Errors
+    /// It is none, or a newer `hl` wrote it.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let plan: Self = serde_json::from_str(text).map_err(|error| error.to_string())?;
+        if plan.version > PLAN_VERSION {
+            let (version, known) = (plan.version, PLAN_VERSION);
+            return Err(format!(
+                "it has version {version}, this hl reads up to {known}"
+            ));
+        }
+        Ok(plan)
     }
 
     /// The step of that name.
@@ -199,6 +218,7 @@ impl Step {
             no_timeout: false,
             retry: None,
             approve: false,
+            repeatable: false,
             finally: false,
             continues: None,
             purpose: Purpose::Work,

@@ -45,6 +45,12 @@ pub struct StepRun {
     part: Option<u32>,
     /// What a later part may rely on.
     past: Option<PriorState>,
+    /// Children that it has started, in all attempts.
+    children: u32,
+    /// Those of the attempts that ended.
+    settled: u32,
+    /// Nobody knows how its last child ended, and nobody said to run it again.
+    unanswered: bool,
     /// Warnings since its last end.
     warnings: Vec<String>,
 }
@@ -122,6 +128,15 @@ impl Tally {
         })
     }
 
+    /// How many children of each step belong to attempts that ended: those that it
+    /// started since may be taken over.
+    pub fn settled(&self) -> BTreeMap<StepId, u32> {
+        let steps = self.steps.iter();
+        steps
+            .map(|step| (step.step.clone(), step.settled))
+            .collect()
+    }
+
     /// What every step did that was started. One that never started is not
     /// among them.
     pub fn past(self) -> BTreeMap<StepId, PriorState> {
@@ -143,6 +158,9 @@ impl StepRun {
             ended_at: String::new(),
             part: None,
             past: None,
+            children: 0,
+            settled: 0,
+            unanswered: false,
             warnings: Vec::new(),
         }
     }
@@ -168,6 +186,9 @@ impl StepRun {
             EventKind::Warning { message } => self.warnings.push(message.clone()),
             EventKind::StepFinished(end) => {
                 let ran = self.part == Some(part);
+                if !self.unanswered {
+                    self.settled = self.children;
+                }
                 self.past = left(self.past.take(), end, ran, &event.time);
                 let mut end = end.clone();
                 self.warnings.append(&mut end.warnings);
@@ -176,15 +197,19 @@ impl StepRun {
                 self.ended_at.clone_from(&event.time);
                 self.end = Some(end);
             }
+            EventKind::ChildStarted { number, .. }
+            | EventKind::ChildExited {
+                unwatched: Some(number),
+                ..
+            } => self.children = self.children.max(*number),
+            EventKind::StepRetried { .. } => self.settled = self.children,
+            EventKind::ApprovalAsked { again, .. } => self.unanswered = *again,
+            EventKind::ApprovalGiven { approved, .. } => self.unanswered &= !approved,
             EventKind::RunStarted(_)
             | EventKind::Resumed(_)
-            | EventKind::ChildStarted { .. }
             | EventKind::ChildExited { .. }
             | EventKind::Output { .. }
             | EventKind::Progress { .. }
-            | EventKind::ApprovalAsked { .. }
-            | EventKind::ApprovalGiven { .. }
-            | EventKind::StepRetried { .. }
             | EventKind::Interrupted { .. }
             | EventKind::RunFinished { .. } => {}
         }

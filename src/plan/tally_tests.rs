@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use proptest::prelude::*;
 
 use super::*;
-use crate::plan::{RunInfo, past};
+use crate::plan::{RunInfo, Tally};
 
 fn event(step: Option<u8>, kind: EventKind) -> Event {
     Event {
@@ -84,7 +84,7 @@ proptest! {
     #[test]
     fn all_readers_of_a_log_agree(log in prop::collection::vec(events(), 0..40)) {
         let tally = Tally::of(&log);
-        let past = past(&log);
+        let past = Tally::of(&log).past();
         let begins = |event: &Event| event.kind.begins().is_some();
         let last = log.iter().rposition(begins).unwrap_or_default();
         let finished = log.iter().skip(last).any(|e| matches!(e.kind, EventKind::RunFinished { .. }));

@@ -338,7 +338,7 @@ pub(super) fn follow(child: &mut Child, watch: &mut Watch) -> ExitStatus {
 /// Sends a signal of the user to one process.
 pub(super) fn pass_on(pid: u32, signal: Signal) {
     let signal = match signal {
-        Signal::Interrupt => rustix::process::Signal::INT,
+        Signal::Interrupt | Signal::Request => rustix::process::Signal::INT,
         Signal::Terminate => rustix::process::Signal::TERM,
         Signal::Hangup => rustix::process::Signal::HUP,
         Signal::Quit => rustix::process::Signal::QUIT,

@@ -42,6 +42,8 @@ pub(super) struct Screen {
     info: Option<RunInfo>,
     /// It goes on with a run that was begun by another command.
     resumed: bool,
+    /// Asked is whether to run again what may have done its work.
+    asks_again: bool,
     bars: Option<Bars>,
     out: Box<dyn Write + Send>,
     running: BTreeMap<StepId, Running>,
@@ -64,6 +66,7 @@ impl Screen {
             look,
             info: None,
             resumed: false,
+            asks_again: false,
             bars,
             out,
             running: BTreeMap::new(),
@@ -109,7 +112,10 @@ impl Screen {
                 }
             }
             (EventKind::Warning { message }, _) => self.warning(message),
-            (EventKind::ApprovalAsked { summary, .. }, _) => self.asked(summary),
+            (EventKind::ApprovalAsked { summary, again, .. }, _) => {
+                self.asks_again = *again;
+                self.asked(summary);
+            }
             (EventKind::ApprovalGiven { approved, by }, Some(step)) => {
                 self.answered(step, *approved, by);
             }
@@ -249,13 +255,20 @@ impl Screen {
         };
         self.line(paint, verb, &format!("{step} ({by})"));
         if !approved {
-            self.how_to_approve();
+            self.how_to_approve(step);
         }
     }
 
     /// What a `--yes` does: it plans again, whatever the command.
-    fn how_to_approve(&mut self) {
+    fn how_to_approve(&mut self, step: &StepId) {
         let resume = self.look.resume.clone();
+        if self.asks_again {
+            if let Some(resume) = resume {
+                let how = format!("to run it again: `{resume} --from {step}`");
+                self.line(Paint::Warn, "", &how);
+            }
+            return;
+        }
         let mut hows: Vec<String> = resume
             .map(|resume| {
                 format!("to approve what is shown above: `{resume} --yes`, which plans again and stops if it finds anything else")

@@ -194,6 +194,7 @@ fn a_plan_is_shown_once_and_a_refusal_names_the_way() {
             EventKind::ApprovalAsked {
                 summary,
                 digest: None,
+                again: false,
             },
         )
     };
@@ -424,6 +425,7 @@ fn a_step_that_takes_long_says_what_it_waits_for_and_how_long_that_usually_takes
         pid_start: 1,
         program: "sleep".to_owned(),
         spool: Vec::new(),
+        number: 1,
     };
     let events = [
         started(0, "l2-b/plan"),

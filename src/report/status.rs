@@ -12,6 +12,8 @@ use super::history::{ago, local};
 use super::run_document::verb;
 use super::{Paint, Palette, RunDocument, RunRow, RunState, StepRow};
 use crate::base::{Lines, short_duration};
+use crate::control::Question;
+use crate::diag::Commands;
 use crate::handoff::{LastRun, Made};
 use crate::plan::{Status, StepState, sanitize};
 
@@ -56,6 +58,12 @@ pub struct Current {
     /// Known steps that are not done; those that were never heard of are only
     /// in the count.
     pub outstanding: Vec<String>,
+    /// What it asks, while it waits for an answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub question: Option<Question>,
+    /// Whose commands answer it.
+    #[serde(skip)]
+    pub commands: Commands,
 }
 
 /// What runs have made.
@@ -110,6 +118,8 @@ impl Current {
             done: run.steps.iter().filter(done).count(),
             at: run.steps.iter().find(stuck).cloned(),
             outstanding,
+            question: None,
+            commands: Commands::Live,
         }
     }
 }
@@ -173,6 +183,31 @@ impl Current {
                 "At",
                 &format!("{}{message}", step.name),
             );
+        }
+        if let Some(question) = &self.question {
+            page.line(
+                Paint::Warn,
+                "Asks",
+                &format!("{}: {}", question.step, question.text),
+            );
+            for line in &question.summary {
+                page.line(Paint::Warn, "", line);
+            }
+            let text = format!(
+                "it asked {}; the answer is about {}",
+                ago(&question.since, now),
+                question.digest
+            );
+            page.line(Paint::Dim, "", &text);
+            let words = [
+                ("approve", "yes"),
+                ("reject", "no"),
+                ("stop", "stops the run"),
+            ];
+            for (verb, what) in words {
+                let command = self.commands.line(verb);
+                page.line(Paint::Active, "Answer", &format!("`{command}`  {what}"));
+            }
         }
         let left = self.planned.saturating_sub(self.done);
         if left > 0 && run.outcome != RunState::Succeeded {

@@ -3,6 +3,7 @@
 //!
 //! | file | about |
 //! |---|---|
+//! | `follow` | reads a run file as it grows, by offsets |
 //! | `header` | what stands at the top of a run file |
 //! | `journal` | writes a run file, event by event |
 //! | `order` | which run is the older one |
@@ -17,6 +18,7 @@
 //! | `usual` | how long steps usually take |
 //! | `survivors` | children that outlived their run, and the spools they left |
 
+mod follow;
 mod header;
 mod history;
 mod id;
@@ -31,6 +33,7 @@ mod survivors;
 mod timeline;
 mod usual;
 
+pub use follow::Follower;
 pub use header::{FORMAT, Header, flow};
 pub use history::{find, ids, short_id};
 use id::file_of;

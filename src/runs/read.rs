@@ -68,14 +68,8 @@ pub fn parse(bytes: &[u8]) -> Result<Run, Failure> {
     let mut events: Vec<Event> = Vec::new();
     let first = top.lines().count() + 2;
     for (number, line) in lines.lines().enumerate() {
-        if line.trim().is_empty() || line.trim_start().starts_with('#') {
-            continue;
-        }
-        let event = line
-            .strip_prefix("  - ")
-            .ok_or_else(|| "expected `  - {...}`".to_owned())
-            .and_then(|json| serde_json::from_str(json).map_err(|e| e.to_string()));
-        events.push(event.map_err(|e| not_a_run(&format!("line {}: {e}", first + number)))?);
+        let event = event_of(line);
+        events.extend(event.map_err(|e| not_a_run(&format!("line {}: {e}", first + number)))?);
     }
     let ending = ending(&header, &events);
     Ok(Run {
@@ -83,6 +77,19 @@ pub fn parse(bytes: &[u8]) -> Result<Run, Failure> {
         events,
         ending,
     })
+}
+
+/// The event of a line; none when it is blank or a comment.
+pub(super) fn event_of(line: &str) -> Result<Option<Event>, String> {
+    if line.trim().is_empty() || line.trim_start().starts_with('#') {
+        return Ok(None);
+    }
+    let json = line
+        .strip_prefix("  - ")
+        .ok_or_else(|| "expected `  - {...}`".to_owned())?;
+    serde_json::from_str(json)
+        .map(Some)
+        .map_err(|e| e.to_string())
 }
 
 /// Bytes up to and with the last newline.
@@ -184,6 +191,7 @@ mod tests {
                     pid_start,
                     program,
                     spool: vec!["a".to_owned()],
+                    number: 1,
                 }
             }),
             (text, text, any::<i64>()).prop_map(|(summary, word, number)| {

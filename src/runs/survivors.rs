@@ -10,7 +10,6 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use camino::{Utf8Path, Utf8PathBuf};
-use rustix::process::{Pid, Signal as Kill, kill_process_group};
 
 use super::read::process_of;
 use super::{Ending, ids, read};
@@ -35,7 +34,7 @@ pub struct Survivor {
     pub step: Option<StepId>,
     /// What runs.
     pub program: String,
-    /// Its process; the pid is also the id of its group.
+    /// The leader of its group, which may be gone while others of it live.
     pub process: Process,
 }
 
@@ -70,7 +69,7 @@ pub fn settle(
     if !left.is_empty() {
         if interrupt {
             for survivor in &left {
-                stop(survivor.process);
+                survivor.process.interrupt_group();
             }
         }
         let began = Instant::now();
@@ -81,7 +80,7 @@ pub fn settle(
             if let Some(signal) = stops.arrived() {
                 return Err(given_up(&left, signal));
             }
-            left.retain(|survivor| survivor.process.is_alive());
+            left.retain(|survivor| survivor.process.group_is_alive());
             if reminded.elapsed() >= REMIND && !left.is_empty() {
                 reminded = Instant::now();
                 say(notice(&left, interrupt, Some(began.elapsed())));
@@ -126,7 +125,6 @@ fn find(lab: &Lab) -> Result<(Vec<Survivor>, Vec<Utf8PathBuf>), Failure> {
         if run.ending == Ending::Running {
             continue;
         }
-        let mut journaled = Vec::new();
         let mut boot = run.header.boot_id.as_str();
         for event in &run.events {
             if let EventKind::Resumed(resumed) = &event.kind {
@@ -136,25 +134,29 @@ fn find(lab: &Lab) -> Result<(Vec<Survivor>, Vec<Utf8PathBuf>), Failure> {
                 pid,
                 pid_start,
                 program,
-                spool,
+                ..
             } = &event.kind
+                && let Some(process) = process_of(*pid, *pid_start, boot)
+                && process.group_is_alive()
             {
-                journaled.extend(spool.iter().map(|path| lab.paths.root().join(path)));
-                if let Some(process) = process_of(*pid, *pid_start, boot)
-                    && process.is_alive()
-                {
-                    survivors.push(Survivor {
-                        run: id.clone(),
-                        step: event.step.clone(),
-                        program: program.clone(),
-                        process,
-                    });
-                }
+                survivors.push(Survivor {
+                    run: id.clone(),
+                    step: event.step.clone(),
+                    program: program.clone(),
+                    process,
+                });
             }
         }
-        // Killed between starting a child and writing that down.
-        let unknown = left.iter().filter(|path| !journaled.contains(path));
-        survivors.extend(holders(&unknown.cloned().collect::<Vec<_>>(), id));
+        // `hl` was killed before it wrote the child down, or something that the
+        // child started left its group and still writes.
+        for holder in holders(&left, id) {
+            if survivors
+                .iter()
+                .all(|known| known.process.pid != holder.process.pid)
+            {
+                survivors.push(holder);
+            }
+        }
         spools.extend(left);
     }
     Ok((survivors, spools))
@@ -216,18 +218,10 @@ fn holders(files: &[Utf8PathBuf], run: &str) -> Vec<Survivor> {
             run: run.to_owned(),
             step: None,
             program: name.trim().to_owned(),
-            process: Process::of(pid)?,
+            process: Process::leader_of(pid)?,
         })
     })
     .collect()
-}
-
-/// One SIGINT to the group, unless the process is already another one.
-fn stop(process: Process) {
-    let pid = i32::try_from(process.pid).ok().and_then(Pid::from_raw);
-    if let Some(pid) = pid.filter(|_| process.is_alive()) {
-        kill_process_group(pid, Kill::INT).unwrap_or_default();
-    }
 }
 
 fn notice(left: &[Survivor], interrupt: bool, waited: Option<Duration>) -> Notice {

@@ -5,7 +5,7 @@ use std::fs::Permissions;
 use std::io;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 
-use camino::{Utf8Path, Utf8PathBuf};
+use camino::{Utf8DirEntry, Utf8Path, Utf8PathBuf};
 
 use crate::base::if_there;
 use crate::diag::StepError;
@@ -85,6 +85,25 @@ fn gone(path: &Utf8Path, removed: io::Result<()>) -> Result<(), StepError> {
     if_there(removed)
         .map(drop)
         .map_err(|error| StepError::io("remove", path, &error))
+}
+
+/// Removes the plans that runs saved and never came to apply: `.build/*/*/*.tfplan`.
+/// Only while no run can use them. What cannot be read is none.
+///
+/// # Errors
+/// One cannot be removed.
+pub fn remove_saved_plans(build: &Utf8Path) -> io::Result<()> {
+    let within = |dir: Utf8PathBuf| {
+        let entries = dir.read_dir_utf8().into_iter().flatten().flatten();
+        entries.map(Utf8DirEntry::into_path).collect::<Vec<_>>()
+    };
+    let spaces = within(build.to_owned()).into_iter().flat_map(within);
+    for plan in spaces.flat_map(within) {
+        if plan.extension() == Some("tfplan") {
+            fs::remove_file(plan)?;
+        }
+    }
+    Ok(())
 }
 
 /// `PATH` with something added to its name.

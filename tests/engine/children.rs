@@ -30,7 +30,9 @@ fn output_is_logged_redacted_and_parsed_whole() {
     });
     assert!(!published.unwrap().contains("hunter22"));
     let logs = world.logs();
-    assert_eq!(logs.keys().collect::<Vec<_>>(), ["r-talk.log", "trace.log"]);
+    let kept = ["r-talk.1.exit", "r-talk.1.fence"];
+    let names = [&kept[..], &["r-talk.log", "trace.log"]].concat();
+    assert_eq!(logs.keys().collect::<Vec<_>>(), names);
     assert!(logs["r-talk.log"].contains("\na (secret) b\n"), "{logs:?}");
     assert!(!logs["r-talk.log"].contains("hunter22"));
     let dir = world.lab.paths.logs(&world.options.run_id);
@@ -66,8 +68,9 @@ fn children_get_the_environment_and_the_colour_wish() {
         ["v1,1,,20260101-000000-test".to_owned(), root]
     );
     world.options.color = true;
+    world.options.run_id = "20260101-000001-test".to_owned();
     let (_, events) = world.run(&plan([script("show", show, &[])]));
-    assert_eq!(lines(&events)[0], "v1,,1,20260101-000000-test");
+    assert_eq!(lines(&events)[0], "v1,,1,20260101-000001-test");
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use hl::action::Done;
 use hl::engine::PriorRun;
-use hl::plan::{EventKind, Outcome, Plan, Status, past};
+use hl::plan::{EventKind, Outcome, Plan, Status, Tally};
 use proptest::prelude::*;
 
 use super::support::{World, fake, plan, step};
@@ -55,7 +55,7 @@ proptest! {
         let mut world = world(&count);
         world.options.jobs = jobs;
         world.options.resumes = Some(BTreeMap::new());
-        world.options.earlier = PriorRun { steps: past(&first), ..PriorRun::default() };
+        world.options.earlier = PriorRun { steps: Tally::of(&first).past(), ..PriorRun::default() };
         let (result, events) = world.run(&plan);
         prop_assert_eq!(result.outcome, Outcome::Succeeded);
         prop_assert!(matches!(events[0].kind, EventKind::Resumed(_)));
@@ -84,7 +84,7 @@ fn another_value_runs_what_uses_it_and_only_that() {
 
     plan.steps[0].with.insert("given".to_owned(), "b".into());
     let mut world = world(&count);
-    world.options.earlier.steps = past(&events);
+    world.options.earlier.steps = Tally::of(&events).past();
     let (result, events) = world.run(&plan);
     let statuses: Vec<Status> = result.steps.iter().map(|step| step.end.status).collect();
     assert_eq!(
@@ -93,7 +93,7 @@ fn another_value_runs_what_uses_it_and_only_that() {
     );
 
     // And once more: now everything is as it was.
-    world.options.earlier.steps = past(&events);
+    world.options.earlier.steps = Tally::of(&events).past();
     let (result, _) = world.run(&plan);
     assert!(
         result
@@ -115,7 +115,7 @@ fn a_secret_that_was_published_is_not_written_down_so_its_step_runs_again() {
     world.redactor = hl::lab::Redactor::new(["canary-9b1f"]);
     let plan = plan([step("a", "leak", &[])]);
     let (_, events) = world.run(&plan);
-    world.options.earlier.steps = past(&events);
+    world.options.earlier.steps = Tally::of(&events).past();
     let (result, _) = world.run(&plan);
     assert_eq!(result.steps[0].end.status, Status::Succeeded);
     assert_eq!(result.steps[0].end.outputs["token"], "canary-9b1f");

@@ -10,7 +10,7 @@ use hl::action::{About, Action, Approval, ChildSpec, Done, Program, Registry, St
 use hl::base::Watch;
 use hl::diag::Failure;
 use hl::diag::StepError;
-use hl::engine::{Answer, Approver, Options, RunResult, Setup, run};
+use hl::engine::{Answer, Approver, Asked, Options, RunResult, Setup, run};
 use hl::lab::trace::TraceOutput;
 use hl::lab::{Config, Environment, Lab, Paths, Redactor};
 use hl::plan::{Event, EventKind, Listener, Plan, Status, Step, StepId};
@@ -96,9 +96,9 @@ pub(super) struct Says(
 );
 
 impl Approver for Says {
-    fn ask(&self, step: &Step, _: &Approval, covered: bool) -> Answer {
-        self.2.lock().unwrap().push(covered);
-        self.1.lock().unwrap().push(step.id.to_string());
+    fn ask(&self, asked: &Asked<'_>) -> Answer {
+        self.2.lock().unwrap().push(asked.covered);
+        self.1.lock().unwrap().push(asked.step.id.to_string());
         Answer {
             approved: self.0,
             by: "the test".to_owned(),
@@ -188,6 +188,8 @@ pub(super) fn options(id: &str) -> Options {
         timeout: None,
         run_timeout: None,
         color: false,
+        approval_lasts: Duration::from_mins(10),
+        keeper: Some(env!("CARGO_BIN_EXE_hl").into()),
         earlier: hl::engine::PriorRun::default(),
         resumes: None,
     }

@@ -77,7 +77,8 @@ fn the_child_finishes_its_output_is_whole_and_redacted() {
         .map(|e| e.unwrap().file_name().into_string().unwrap())
         .collect();
     names.sort();
-    assert_eq!(names, ["r-apply.log", "trace.log"]);
+    let kept = ["r-apply.1.exit", "r-apply.1.fence"];
+    assert_eq!(names, [&kept[..], &["r-apply.log", "trace.log"]].concat());
     let log = fs::read_to_string(lab.paths.logs(RUN).join("r-apply.log")).unwrap();
     assert!(log.ends_with("(secret) 2999\n") && !log.contains(SECRET));
     assert_eq!(log.matches("\n(secret) ").count(), 3000);

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
-use hl::plan::{Outcome, PriorState, past};
+use hl::plan::{Outcome, PriorState, Tally};
 use hl::runs::{Ending, parse};
 use serde_json::Value;
 
@@ -38,10 +38,13 @@ impl End {
             Ending::Finished { outcome, .. } => Some(outcome),
             Ending::Running | Ending::Interrupted => None,
         };
-        let undone = past(&run.events).into_iter().filter_map(|(step, past)| {
-            let done = matches!(past, PriorState::Done(_) | PriorState::Skipped);
-            (!done).then(|| step.to_string())
-        });
+        let undone = Tally::of(&run.events)
+            .past()
+            .into_iter()
+            .filter_map(|(step, past)| {
+                let done = matches!(past, PriorState::Done(_) | PriorState::Skipped);
+                (!done).then(|| step.to_string())
+            });
         let world = json(stage, "world/world.json");
         let tfstate = json(stage, ".states/dev-pve/terraform.tfstate");
         let mut outputs = json(stage, ".build/tofu/dev-pve/outputs.json");

@@ -158,6 +158,7 @@ fn carry_out(
         step,
         with: serde_json::Value::Object(step.with.clone()),
         run_id: "test",
+        work: fixture.lab.paths.logs("test"),
         dry_run,
         exec: &NoChildren,
         emit: &|_| {},

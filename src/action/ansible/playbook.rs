@@ -2,9 +2,11 @@
 //! every host, because ansible's exit codes mean several things at once.
 
 use std::collections::BTreeMap;
+use std::fs;
+use std::io;
 use std::time::Duration;
 
-use camino::Utf8Path;
+use camino::{Utf8Path, Utf8PathBuf};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Map;
@@ -74,6 +76,7 @@ impl Action for PlaybookAction {
     fn about(&self) -> About {
         About::of::<Inputs>("ansible.playbook")
             .doc("run a playbook; every host must end without a failure")
+            .repeatable()
     }
 
     fn handoff(&self, step: &Step, dry_run: bool) -> Handoff {
@@ -125,15 +128,15 @@ impl Action for PlaybookAction {
         if check {
             more.extend(["--check", "--diff"]);
         }
-        let secrets = work.dir().join("secret.json");
+        let secrets = work.dir.join("secret.json");
         let extra = format!("@{secrets}");
         if !inputs.env.is_empty() && site::secrets(ctx, &inputs.env, &secrets)? {
             more.extend(["--extra-vars", &extra]);
         }
-        let child = child(ctx, &inputs, &work, &more).grace(Duration::from_secs(30));
-        let file = work.dir().join("events.jsonl");
-        lab::write(&file, "", 0o600)?;
-        let mut events = Tail::open(&file).map_err(|error| StepError::io("read", &file, &error))?;
+        let mut child = child(ctx, &inputs, &work, &more).grace(Duration::from_secs(30));
+        child.tells_all = true;
+        let file = work.events()?;
+        let mut events = follower(&file)?;
         let child = child.env("HL_ANSIBLE_EVENTS", file.as_str());
         let mut stats = None;
         let outcome = ctx
@@ -141,6 +144,9 @@ impl Action for PlaybookAction {
             .run(&child, &mut |_| follow(ctx, &mut events, &mut stats));
         work.close_connections(ctx);
         let outcome = outcome?;
+        if outcome.taken {
+            events = follower(&work.earlier())?;
+        }
         follow(ctx, &mut events, &mut stats);
         if outcome.stopped.is_some() {
             outcome.check("ansible-playbook")?;
@@ -195,6 +201,11 @@ impl Action for PlaybookAction {
     }
 }
 
+/// Reads a playbook's events as they are written.
+fn follower(file: &Utf8Path) -> Result<Tail, StepError> {
+    Tail::open(file).map_err(|error| StepError::io("read", file, &error))
+}
+
 /// The hosts that could not be reached.
 fn unreachable(stats: &BTreeMap<String, Counts>) -> Vec<&str> {
     let hosts = stats.iter().filter(|(_, counts)| counts.unreachable > 0);
@@ -218,30 +229,54 @@ fn follow(ctx: &StepContext<'_>, events: &mut Tail, stats: &mut Option<BTreeMap<
     events.read(&mut take).unwrap_or_default();
 }
 
-/// A directory of this playbook's own: callback, events, ssh control sockets.
-/// Under the system's temporary directory, because a socket's path is short.
-struct Work(tempfile::TempDir);
+/// The playbook's own files: callback, events and secrets, in every part of a
+/// run the same; ssh's control sockets under the system's temporary directory,
+/// because a socket's path is short.
+struct Work {
+    dir: Utf8PathBuf,
+    sockets: tempfile::TempDir,
+}
 
 impl Work {
     fn new(ctx: &StepContext<'_>) -> Result<Self, StepError> {
-        let dir = tempfile::Builder::new()
+        let sockets = tempfile::Builder::new()
             .prefix("hl-")
             .tempdir()
             .map_err(|error| StepError::io("make", "a temporary directory", &error))?;
-        let work = Self(dir);
-        lab::write(&work.dir().join("plugins/hl_events.py"), CALLBACK, 0o644)?;
-        lab::create_dir(&work.dir().join("cp"))?;
+        let work = Self {
+            dir: ctx.work.clone(),
+            sockets,
+        };
+        lab::write(&work.dir.join("plugins/hl_events.py"), CALLBACK, 0o644)?;
         lab::create_dir(&ctx.lab.paths.build().join("ansible"))?;
         Ok(work)
     }
 
-    fn dir(&self) -> &Utf8Path {
-        Utf8Path::from_path(self.0.path()).unwrap_or(Utf8Path::new("/nonexistent"))
+    /// Where the playbook's events go. What a playbook said that an earlier part
+    /// of the run began is laid aside as [`Work::earlier`].
+    fn events(&self) -> Result<Utf8PathBuf, StepError> {
+        let path = self.dir.join("events.jsonl");
+        match fs::rename(&path, self.earlier()) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(StepError::io("move", &path, &error));
+            }
+            _ => {}
+        }
+        lab::write(&path, "", 0o600)?;
+        Ok(path)
+    }
+
+    fn earlier(&self) -> Utf8PathBuf {
+        self.dir.join("earlier.jsonl")
+    }
+
+    fn sockets(&self) -> &Utf8Path {
+        Utf8Path::from_path(self.sockets.path()).unwrap_or(Utf8Path::new("/nonexistent"))
     }
 
     /// Ends ssh's shared connections: they would outlive the run by a minute.
     fn close_connections(&self, ctx: &StepContext<'_>) {
-        let Ok(sockets) = self.dir().join("cp").read_dir_utf8() else {
+        let Ok(sockets) = self.sockets().read_dir_utf8() else {
             return;
         };
         for socket in sockets.flatten() {
@@ -252,6 +287,13 @@ impl Work {
                 ["-o", options.as_str(), "-O", "exit", "host"],
             )));
         }
+    }
+}
+
+impl Drop for Work {
+    fn drop(&mut self) {
+        // What cannot be removed goes with the run's logs.
+        fs::remove_dir_all(&self.dir).unwrap_or_default();
     }
 }
 
@@ -273,15 +315,12 @@ fn child(ctx: &StepContext<'_>, inputs: &Inputs, work: &Work, more: &[&str]) -> 
     ChildSpec::new("ansible-playbook", args)
         .env(
             "ANSIBLE_CALLBACK_PLUGINS",
-            work.dir().join("plugins").as_str(),
+            work.dir.join("plugins").as_str(),
         )
         .env("ANSIBLE_CALLBACKS_ENABLED", "hl_events")
         .env("ANSIBLE_HOST_KEY_CHECKING", "true")
         .env("ANSIBLE_SSH_ARGS", ssh)
-        .env(
-            "ANSIBLE_SSH_CONTROL_PATH_DIR",
-            work.dir().join("cp").as_str(),
-        )
+        .env("ANSIBLE_SSH_CONTROL_PATH_DIR", work.sockets().as_str())
         .env("ANSIBLE_PIPELINING", "true")
         .env("ANSIBLE_RETRY_FILES_ENABLED", "false")
         .env("ANSIBLE_LOCALHOST_WARNING", "false")

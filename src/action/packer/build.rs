@@ -46,6 +46,7 @@ struct Inputs {
 impl Action for PackerBuild {
     fn about(&self) -> About {
         About::of::<Inputs>("packer.build")
+            .repeatable()
             .doc("build a template with packer; publishes `vmid`, `stamp` and `digest`")
             .hands_on(Handoff::part(Stage::Templates))
     }

@@ -74,7 +74,9 @@ impl Job {
 
 impl Action for Apply {
     fn about(&self) -> About {
-        About::of::<Inputs>("tofu.apply").doc("applies the saved plan that was shown, once")
+        About::of::<Inputs>("tofu.apply")
+            .repeatable()
+            .doc("applies the saved plan that was shown, once")
     }
 
     fn handoff(&self, _: &Step, dry_run: bool) -> Handoff {

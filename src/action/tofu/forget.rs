@@ -43,6 +43,7 @@ struct Gone {
 impl Action for Forget {
     fn about(&self) -> About {
         About::of::<Inputs>("tofu.state-rm")
+            .repeatable()
             .doc("lets the state forget the machines that are gone from the node")
             .hands_on(Handoff::part(Stage::Terraform))
     }

@@ -22,6 +22,7 @@ pub struct Validate;
 impl Action for Init {
     fn about(&self) -> About {
         About::of::<Target>("tofu.init")
+            .repeatable()
             .doc("copies a tofu module to .build and makes it ready: providers and state")
             .hands_on(Handoff::part(Stage::Terraform).giving(Gives::Workspace))
             .never("it makes ready what the steps behind it work in")

@@ -77,6 +77,8 @@ impl Inputs {
 impl Action for MakePlan {
     fn about(&self) -> About {
         About::of::<Inputs>("tofu.plan")
+            .repeatable()
+            .stale()
             .doc("saves a plan of what would change, and checks that it can go well")
             .never("a plan is made from what is there now, and applied once")
     }

@@ -1,0 +1,114 @@
+//! `hl approve` and `hl reject`: the answer to what a run asks, from anywhere on
+//! its machine.
+
+use super::approve::Approve;
+use super::args::{ApproveArgs, RejectArgs};
+use super::session::{Session, usage};
+use crate::action::Approval;
+use crate::control::{Place, Question, Reply, Request, RunStatus, ask};
+use crate::diag::{Exit, Failure, say};
+use crate::report::Paint;
+use crate::runs;
+
+pub(super) fn approve(session: &Session, args: &ApproveArgs) -> Result<Exit, Failure> {
+    let (run, question) = asked(session, args.run.as_deref())?;
+    let digest = match &args.digest {
+        Some(digest) => digest.clone(),
+        None if Session::interactive() && !session.globals.no_input => {
+            for line in &question.summary {
+                session.say(&format!("{:>12} {line}", ""));
+            }
+            let approval = Approval {
+                question: question.text,
+                type_word: question.type_word,
+                ..Approval::default()
+            };
+            if !Approve::Ask.answer(&approval).0 {
+                session.note(format!("run {run} goes on waiting for an answer"));
+                return Ok(Exit::NotApproved);
+            }
+            question.digest
+        }
+        None => {
+            return Err(
+                usage("without a terminal, `--digest` says what is approved")
+                    .help(say("see what it asks: ").hl("status"))
+                    .help(format!(
+                        "approve what it shows now: `--digest {}`",
+                        question.digest
+                    )),
+            );
+        }
+    };
+    let by = session.caller.operator();
+    tell(session, &Request::Approve { digest, by }, "Approved")
+}
+
+pub(super) fn reject(session: &Session, args: &RejectArgs) -> Result<Exit, Failure> {
+    asked(session, args.run.as_deref())?;
+    let by = session.caller.operator();
+    tell(session, &Request::Reject { by }, "Rejected")
+}
+
+/// The run that goes on and what it asks.
+fn asked(session: &Session, named: Option<&str>) -> Result<(String, Question), Failure> {
+    let status = status(session, named)?;
+    let run = status.run;
+    match status.question {
+        Some(question) => Ok((run, question)),
+        None => Err(Failure::message(
+            Exit::Unknown,
+            format!("run {run} waits for no answer"),
+        )),
+    }
+}
+
+/// Where the run stands that goes on in the lab; it is the named one, if one was.
+pub(super) fn status(session: &Session, named: Option<&str>) -> Result<RunStatus, Failure> {
+    let paths = session.lab()?.paths;
+    let none = || Failure::message(Exit::Unknown, "no run goes on in this lab");
+    let reply = say_to_run(session, &Request::Status)?.ok_or_else(none)?;
+    let Reply::Status(status) = reply else {
+        return Err(none());
+    };
+    if let Some(piece) = named {
+        let wanted = runs::find(&paths, piece)?.header.id;
+        if wanted != status.run {
+            let message = format!(
+                "run {wanted} does not go on: the lab is held by {}",
+                status.run
+            );
+            return Err(Failure::message(Exit::Unknown, message));
+        }
+    }
+    Ok(status)
+}
+
+/// Says something to the run that goes on; `None` when none does.
+pub(super) fn say_to_run(session: &Session, request: &Request) -> Result<Option<Reply>, Failure> {
+    let runtime_dir = session.caller.process.get("XDG_RUNTIME_DIR");
+    let place = Place::of(&session.lab()?.paths, runtime_dir.map(String::as_str));
+    ask(&place, request).map_err(|error| {
+        let message = format!("the run that goes on here does not answer: {error}");
+        Failure::message(Exit::Busy, message)
+    })
+}
+
+/// Tells the run, and says what came of it.
+pub(super) fn tell(session: &Session, request: &Request, done: &str) -> Result<Exit, Failure> {
+    match say_to_run(session, request)? {
+        Some(Reply::Taken { run }) => {
+            session.tell(Paint::Good, done, format!("run {run}"));
+            Ok(Exit::Ok)
+        }
+        Some(Reply::Refused { why }) => Err(Failure::message(
+            Exit::NotApproved,
+            format!("refused: {why}"),
+        )
+        .help(say("see what it asks: ").hl("status"))),
+        Some(Reply::Status(_)) | None => Err(Failure::message(
+            Exit::Unknown,
+            "no run goes on in this lab",
+        )),
+    }
+}

@@ -1,0 +1,213 @@
+//! `hl runs follow`: a run as its own terminal shows it, from its start. The run
+//! does not notice.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use camino::{Utf8Path, Utf8PathBuf};
+use serde_json::Value;
+
+use super::args::FollowArgs;
+use super::session::Session;
+use crate::base::{StopSource, Watch, json};
+use crate::diag::{Exit, Failure, say};
+use crate::lab::Paths;
+use crate::lab::spool::{Tail, slug};
+use crate::plan::{Event, EventKind, Plan, StepId, Stream};
+use crate::report::Terminal;
+use crate::runs::{self, Ending, Follower};
+
+/// How often it is looked for more.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// How often it is looked whether the run's process still lives.
+const ALIVE: Duration = Duration::from_secs(1);
+
+pub(super) fn follow(session: &Session, args: &FollowArgs) -> Result<Exit, Failure> {
+    let paths = session.lab()?.paths;
+    let id = match &args.run {
+        Some(piece) => runs::find(&paths, piece)?.header.id,
+        None => newest(&paths)?,
+    };
+    let file = paths.runs().join(format!("{id}.yaml"));
+    let mut follower = Follower::open(&file, args.from)?;
+    let mut shown: Box<dyn Shown> = if session.globals.events.is_some() || session.globals.json {
+        Box::new(Lines)
+    } else {
+        Box::new(Screen::new(session, &paths, &id)?)
+    };
+    let mut watch = Watch::start().map_err(|error| {
+        Failure::message(Exit::Bug, format!("cannot listen for signals: {error}"))
+    })?;
+    let mut looked = Instant::now();
+    loop {
+        let events = follower.new_events()?;
+        let mut end = None;
+        let idle = events.is_empty();
+        for (offset, event) in events {
+            if let EventKind::RunFinished { exit, .. } = &event.kind {
+                end = Some(*exit);
+            } else if event.kind.begins().is_some() {
+                end = None;
+            }
+            shown.event(offset, &event)?;
+        }
+        shown.more()?;
+        if let Some(exit) = end {
+            return Ok(if exit == 0 {
+                Exit::Ok
+            } else {
+                Exit::Child(exit)
+            });
+        }
+        if let Some(signal) = watch.arrived() {
+            drop(shown);
+            let words = format!("stop {}", runs::short_id(&paths, &id));
+            session.note(say("the run goes on; ").hl(words).say(" stops it"));
+            return Ok(signal.into());
+        }
+        if idle {
+            if looked.elapsed() >= ALIVE {
+                looked = Instant::now();
+                if runs::read(&file)?.ending == Ending::Interrupted
+                    && follower.new_events()?.is_empty()
+                {
+                    drop(shown);
+                    let words = format!("resume {}", runs::short_id(&paths, &id));
+                    let message = format!("run {id} was cut off: its process is gone");
+                    return Err(Failure::message(Exit::Child(1), message)
+                        .help(say("go on with it: ").hl(words)));
+                }
+            }
+            sleep(LOOK);
+        }
+    }
+}
+
+/// The run that goes on, else the newest.
+fn newest(paths: &Paths) -> Result<String, Failure> {
+    let entries = runs::page(paths, None).entries;
+    let goes_on = entries.iter().find(|entry| {
+        let summary = entry.summary.as_ref();
+        summary.is_ok_and(|run| run.ending == Ending::Running)
+    });
+    let entry = goes_on.or_else(|| entries.first());
+    entry.map(|entry| entry.id.clone()).ok_or_else(|| {
+        Failure::message(Exit::Unknown, "there is no run yet").help(say("begin one: ").hl("up"))
+    })
+}
+
+/// Who is shown what happens.
+trait Shown {
+    fn event(&mut self, offset: u64, event: &Event) -> Result<(), Failure>;
+
+    /// What steps have said since.
+    fn more(&mut self) -> Result<(), Failure> {
+        Ok(())
+    }
+}
+
+/// Every event of the journal as a line, with its offset.
+struct Lines;
+
+impl Shown for Lines {
+    fn event(&mut self, offset: u64, event: &Event) -> Result<(), Failure> {
+        let bug = |error: serde_json::Error| {
+            Failure::message(Exit::Bug, format!("cannot write an event as JSON: {error}"))
+        };
+        let mut value = serde_json::to_value(event).map_err(bug)?;
+        if let Value::Object(fields) = &mut value {
+            fields.insert("offset".to_owned(), offset.into());
+        }
+        let text = json::line(&value).map_err(bug)?;
+        let mut out = std::io::stdout().lock();
+        writeln!(out, "{text}")
+            .and_then(|()| out.flush())
+            .map_err(|error| {
+                Failure::message(
+                    Exit::CannotWrite,
+                    format!("cannot write to standard output: {error}"),
+                )
+            })
+    }
+}
+
+/// The run's terminal once more: its events, and what its steps say in their logs.
+struct Screen {
+    terminal: Terminal,
+    logs: Utf8PathBuf,
+    open: BTreeMap<StepId, Tail>,
+}
+
+impl Screen {
+    fn new(session: &Session, paths: &Paths, id: &str) -> Result<Self, Failure> {
+        let logs = paths.logs(id);
+        let plan = read_plan(&logs.join("plan.json"))?;
+        let look = session.look(session.commands().line(&plan.recipe));
+        Ok(Self {
+            terminal: Terminal::new(plan, look, Box::new(std::io::stderr())),
+            logs,
+            open: BTreeMap::new(),
+        })
+    }
+
+    /// What a step has said since.
+    fn lines(&mut self, step: &StepId) {
+        let Some(tail) = self.open.get_mut(step) else {
+            return;
+        };
+        let mut lines = Vec::new();
+        // A log that cannot be read shows nothing; the events are there.
+        tail.read(&mut |line| lines.push(line.to_owned())).ok();
+        for line in lines {
+            // Commands and warnings are told by events.
+            if line.starts_with("$ ") || line.starts_with("warning: ") {
+                continue;
+            }
+            self.terminal.event(&Event {
+                time: String::new(),
+                step: Some(step.clone()),
+                kind: EventKind::Output {
+                    stream: Stream::Stdout,
+                    line,
+                },
+            });
+        }
+    }
+}
+
+impl Shown for Screen {
+    fn event(&mut self, _: u64, event: &Event) -> Result<(), Failure> {
+        if let Some(step) = &event.step {
+            if !self.open.contains_key(step) {
+                let log = self.logs.join(format!("{}.log", slug(step.as_str())));
+                if let Ok(tail) = Tail::open(&log) {
+                    self.open.insert(step.clone(), tail);
+                }
+            }
+            self.lines(step);
+        }
+        self.terminal.event(event);
+        Ok(())
+    }
+
+    fn more(&mut self) -> Result<(), Failure> {
+        let steps: Vec<StepId> = self.open.keys().cloned().collect();
+        for step in &steps {
+            self.lines(step);
+        }
+        Ok(())
+    }
+}
+
+fn read_plan(path: &Utf8Path) -> Result<Plan, Failure> {
+    let cannot = |why: &dyn std::fmt::Display| {
+        let message = format!("cannot read the plan of the run, `{path}`: {why}");
+        Failure::message(Exit::Unknown, message)
+            .help(say("what happened is in its journal: ").hl("runs show"))
+    };
+    let text = std::fs::read_to_string(path).map_err(|error| cannot(&error))?;
+    Plan::parse(&text).map_err(|error| cannot(&error))
+}

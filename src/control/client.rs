@@ -1,0 +1,82 @@
+//! The other end of the socket.
+
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::os::unix::net::UnixStream;
+use std::time::Duration;
+
+use super::place::Place;
+use super::protocol::{LONGEST, Reply, Request};
+
+/// How long the run may take to answer: it is never busy for long.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Asks the run that goes on in the lab; `None` when none does.
+///
+/// # Errors
+/// It is there, and does not answer.
+pub fn ask(place: &Place, request: &Request) -> io::Result<Option<Reply>> {
+    for socket in place.found() {
+        let stream = match UnixStream::connect(socket) {
+            Ok(stream) => stream,
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused
+                ) =>
+            {
+                continue;
+            }
+            Err(error) => return Err(error),
+        };
+        stream.set_read_timeout(Some(PATIENCE))?;
+        stream.set_write_timeout(Some(PATIENCE))?;
+        let mut text = serde_json::to_vec(request)?;
+        text.push(b'\n');
+        (&stream).write_all(&text)?;
+        let mut line = String::new();
+        BufReader::new((&stream).take(LONGEST * 16)).read_line(&mut line)?;
+        return Ok(Some(serde_json::from_str(&line)?));
+    }
+    Ok(None)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::control::{Desk, Server};
+    use crate::lab::Paths;
+    use camino::Utf8Path;
+
+    #[test]
+    fn a_run_answers_while_it_lives_and_takes_only_what_it_knows() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = Utf8Path::from_path(dir.path()).unwrap();
+        let place = Place::of(&Paths::live(root), Some(root.as_str()));
+        let stop = Request::Stop { now: false };
+        assert_eq!(ask(&place, &stop).unwrap(), None);
+        let server = Server::open(&place, &Desk::new("r")).unwrap();
+        let taken = Reply::Taken {
+            run: "r".to_owned(),
+        };
+        assert_eq!(ask(&place, &stop).unwrap(), Some(taken.clone()));
+        // Somebody who says nothing keeps nobody else waiting.
+        let socket = place.found().next().unwrap();
+        let _silent = UnixStream::connect(socket).unwrap();
+        let refused = |line: &str| {
+            let mut stream = UnixStream::connect(socket).unwrap();
+            writeln!(stream, "{line}").unwrap();
+            let mut reply = String::new();
+            BufReader::new(stream).read_line(&mut reply).unwrap();
+            reply.contains("not a request")
+        };
+        assert!(refused(r#"{"do":"run","command":"reboot"}"#));
+        assert!(refused(r#"{"do":"stop","path":"/"}"#));
+        assert!(refused(&"x".repeat(60_000)));
+        drop(server);
+        assert_eq!(ask(&place, &stop).unwrap(), None);
+        // What a killed run left is no obstacle.
+        drop(std::os::unix::net::UnixListener::bind(socket).unwrap());
+        let _server = Server::open(&place, &Desk::new("r")).unwrap();
+        assert_eq!(ask(&place, &stop).unwrap(), Some(taken));
+    }
+}

@@ -1,0 +1,86 @@
+//! Processes of a run, found from outside: no hook in the product.
+
+use std::fs;
+use std::path::Path;
+use std::process::Child;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use hl::keeper::Fence;
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::support::TestLab;
+
+/// Waits at most two minutes.
+#[track_caller]
+pub(super) fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let began = Instant::now();
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(began.elapsed() < Duration::from_mins(2), "{what}");
+        sleep(Duration::from_millis(5));
+    }
+}
+
+/// Kills a process so that it can do nothing about it.
+pub(super) fn kill(pid: u32) {
+    let pid = Pid::from_raw(i32::try_from(pid).unwrap()).unwrap();
+    // One that ended meanwhile is as dead.
+    kill_process(pid, Signal::KILL).unwrap_or_default();
+}
+
+/// Kills `hl` alone.
+pub(super) fn kill_hl(mut hl: Child) {
+    hl.kill().unwrap();
+    hl.wait().unwrap();
+}
+
+/// Kills every process of the session that `hl` leads.
+pub(super) fn kill_session(mut hl: Child) {
+    for (pid, stat) in all() {
+        if stat.session == hl.id() {
+            kill(pid);
+        }
+    }
+    hl.wait().unwrap();
+}
+
+/// The fence of the lab's only kept child that has no end.
+pub(super) fn fence(lab: &TestLab) -> Fence {
+    wait_for("a child begins", || {
+        let logs = lab.path("state/logs").read_dir().ok()?;
+        let files = logs.flatten().filter_map(|run| run.path().read_dir().ok());
+        files.flatten().flatten().find_map(|file| {
+            let path = file.path();
+            let open = path.extension()? == "fence" && !path.with_extension("exit").exists();
+            serde_json::from_str(&fs::read_to_string(path).ok().filter(|_| open)?).ok()
+        })
+    })
+}
+
+/// The children of a process.
+pub(super) fn children(parent: u32) -> Vec<u32> {
+    let ours = all().into_iter().filter(|(_, stat)| stat.parent == parent);
+    ours.map(|(pid, _)| pid).collect()
+}
+
+struct Stat {
+    parent: u32,
+    session: u32,
+}
+
+fn all() -> Vec<(u32, Stat)> {
+    let processes = Path::new("/proc").read_dir().unwrap().flatten();
+    let pids = processes.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    pids.filter_map(|pid: u32| {
+        let text = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        let (_, rest) = text.rsplit_once(')')?;
+        let mut fields = rest.split_whitespace().skip(1);
+        let parent = fields.next()?.parse().ok()?;
+        let session = fields.nth(1)?.parse().ok()?;
+        Some((pid, Stat { parent, session }))
+    })
+    .collect()
+}
