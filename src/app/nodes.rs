@@ -40,7 +40,7 @@ struct NodeValue {
 pub(super) type Opened<'s> = Result<Option<&'s Secrets>, &'s Failure>;
 
 /// The environment with what the site says of each node. Inside a rehearsal
-/// (`rehearsing`) the token is the rehearsal's, whoever the node is.
+/// (`rehearsing`) the token is the rehearsal's on every node.
 ///
 /// # Errors
 /// The directory of nodes cannot be read. What is wrong with one node is told

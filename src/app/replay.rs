@@ -39,7 +39,7 @@ pub fn enabled(lab: &Lab) -> Result<(), Failure> {
 /// run, if there is any.
 ///
 /// # Errors
-/// The handoff is incomplete (65), or names a run that is not there (66).
+/// The handoff is incomplete (65), or names a run that does not exist (66).
 pub fn last_run(lab: &Lab, handoff: &Latest) -> Result<Run, Failure> {
     let file = lab.paths.show(&lab.paths.latest_env());
     let wrong = |message: String| {

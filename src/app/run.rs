@@ -56,7 +56,11 @@ pub fn run(job: &Job<'_>, host: &dyn Host, stops: &mut dyn StopSource) -> Result
         take_over(job, host)?;
     }
     let desk = Desk::new(&run_id);
-    let _server = leaves_traces.then(|| reachable(job, host, &desk));
+    let _server = if leaves_traces {
+        reachable(job, host, &desk)
+    } else {
+        None
+    };
     let mut stops = Stops::new(stops, desk.clone());
     if leaves_traces && !job.dry_run {
         runs::settle(

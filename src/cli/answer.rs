@@ -24,7 +24,7 @@ pub(super) fn approve(session: &Session, args: &ApproveArgs) -> Result<Exit, Fai
                 ..Approval::default()
             };
             if !Approve::Ask.answer(&approval).0 {
-                session.note(format!("run {run} goes on waiting for an answer"));
+                session.note(format!("run {run} still waits for an answer"));
                 return Ok(Exit::NotApproved);
             }
             question.digest
@@ -66,7 +66,7 @@ fn asked(session: &Session, named: Option<&str>) -> Result<(String, Question), F
 /// Where the run stands that goes on in the lab; it is the named one, if one was.
 pub(super) fn status(session: &Session, named: Option<&str>) -> Result<RunStatus, Failure> {
     let paths = session.lab()?.paths;
-    let none = || Failure::message(Exit::Unknown, "no run goes on in this lab");
+    let none = || Failure::message(Exit::Unknown, "no run is in progress in this lab");
     let reply = say_to_run(session, &Request::Status)?.ok_or_else(none)?;
     let Reply::Status(status) = reply else {
         return Err(none());
@@ -75,7 +75,7 @@ pub(super) fn status(session: &Session, named: Option<&str>) -> Result<RunStatus
         let wanted = runs::find(&paths, piece)?.header.id;
         if wanted != status.run {
             let message = format!(
-                "run {wanted} does not go on: the lab is held by {}",
+                "run {wanted} is not in progress: the lab is held by {}",
                 status.run
             );
             return Err(Failure::message(Exit::Unknown, message));
@@ -89,7 +89,7 @@ pub(super) fn say_to_run(session: &Session, request: &Request) -> Result<Option<
     let runtime_dir = session.caller.process.get("XDG_RUNTIME_DIR");
     let place = Place::of(&session.lab()?.paths, runtime_dir.map(String::as_str));
     ask(&place, request).map_err(|error| {
-        let message = format!("the run that goes on here does not answer: {error}");
+        let message = format!("the run in progress does not answer: {error}");
         Failure::message(Exit::Busy, message)
     })
 }
@@ -108,7 +108,7 @@ pub(super) fn tell(session: &Session, request: &Request, done: &str) -> Result<E
         .help(say("see what it asks: ").hl("status"))),
         Some(Reply::Status(_)) | None => Err(Failure::message(
             Exit::Unknown,
-            "no run goes on in this lab",
+            "no run is in progress in this lab",
         )),
     }
 }

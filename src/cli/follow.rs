@@ -2,7 +2,6 @@
 //! does not notice.
 
 use std::collections::BTreeMap;
-use std::io::Write;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -10,8 +9,9 @@ use camino::{Utf8Path, Utf8PathBuf};
 use serde_json::Value;
 
 use super::args::FollowArgs;
+use super::output_listener::write_line;
 use super::session::Session;
-use crate::base::{StopSource, Watch, json};
+use crate::base::{StopSource, Watch};
 use crate::diag::{Exit, Failure, say};
 use crate::lab::Paths;
 use crate::lab::spool::{Tail, slug};
@@ -78,7 +78,7 @@ pub(super) fn follow(session: &Session, args: &FollowArgs) -> Result<Exit, Failu
                     let words = format!("resume {}", runs::short_id(&paths, &id));
                     let message = format!("run {id} was cut off: its process is gone");
                     return Err(Failure::message(Exit::Child(1), message)
-                        .help(say("go on with it: ").hl(words)));
+                        .help(say("resume it: ").hl(words)));
                 }
             }
             sleep(LOOK);
@@ -121,16 +121,7 @@ impl Shown for Lines {
         if let Value::Object(fields) = &mut value {
             fields.insert("offset".to_owned(), offset.into());
         }
-        let text = json::line(&value).map_err(bug)?;
-        let mut out = std::io::stdout().lock();
-        writeln!(out, "{text}")
-            .and_then(|()| out.flush())
-            .map_err(|error| {
-                Failure::message(
-                    Exit::CannotWrite,
-                    format!("cannot write to standard output: {error}"),
-                )
-            })
+        write_line(&value)
     }
 }
 

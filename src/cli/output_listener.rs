@@ -1,6 +1,8 @@
 //! What the command line listens with, beside the journal: the JSON stream, the
 //! terminal.
 
+use serde::Serialize;
+
 use super::echo::ControlEchoOff;
 use super::session::write_data;
 use crate::base::json;
@@ -33,8 +35,9 @@ impl Listener for OutputListener {
     }
 }
 
-fn write_line(event: &Event) -> Result<(), Failure> {
-    let text = json::line(event).map_err(|error| {
+/// Writes a value as one line of JSON to stdout.
+pub(super) fn write_line(value: &impl Serialize) -> Result<(), Failure> {
+    let text = json::line(value).map_err(|error| {
         Failure::message(Exit::Bug, format!("cannot write an event as JSON: {error}"))
     })?;
     write_data(&text)

@@ -82,7 +82,7 @@ fn kill(lab: &Lab) -> Result<(), Failure> {
 fn stop_survivors(session: &Session, lab: &Lab, args: &StopArgs) -> Result<Exit, Failure> {
     let left = runs::survivors(lab);
     if left.is_empty() {
-        let message = "no run goes on in this lab, and nothing is left of one";
+        let message = "no run is in progress in this lab, and nothing is left of one";
         return Err(Failure::message(Exit::Unknown, message));
     }
     if args.kill {
@@ -104,6 +104,6 @@ fn stop_survivors(session: &Session, lab: &Lab, args: &StopArgs) -> Result<Exit,
         );
         session.tell(Paint::Good, "Stopping", &what);
     }
-    session.note(say("go on with the run: ").hl("resume"));
+    session.note(say("resume the run: ").hl("resume"));
     Ok(Exit::Ok)
 }

@@ -28,7 +28,7 @@ pub(super) struct Kept<'r, 'a> {
     basis: Option<String>,
     /// They may run once more when nobody knows how they ended.
     repeatable: bool,
-    /// What was said of children of earlier parts of the run.
+    /// What was said of children whose results were taken.
     told: Mutex<Vec<String>>,
     /// The next child may be one that an earlier part of the run began.
     taking: AtomicBool,
@@ -57,7 +57,7 @@ impl<'r, 'a> Kept<'r, 'a> {
         })
     }
 
-    /// What was said of children of earlier parts of the run.
+    /// What was said of children whose results were taken.
     pub(super) fn told(&self) -> Vec<String> {
         let told = self.told.lock();
         told.unwrap_or_else(PoisonError::into_inner).clone()
@@ -101,8 +101,9 @@ impl<'r, 'a> Kept<'r, 'a> {
                 Standing::Ended(fence, end) => {
                     count.store(number, Ordering::Relaxed);
                     if self.taking.load(Ordering::Relaxed) && fence.says == self.says(spec) {
-                        self.tell(&fence, &end, number);
-                        if spec.tells_all && end.code == Some(0) {
+                        let taken = spec.tells_all && end.code == Some(0);
+                        self.tell(&fence, &end, number, taken);
+                        if taken {
                             return Ok(Some(self.outcome()));
                         }
                     }
@@ -116,18 +117,21 @@ impl<'r, 'a> Kept<'r, 'a> {
         }
     }
 
-    /// How a child of an earlier part of the run ended.
-    fn tell(&self, fence: &Fence, end: &ChildEnd, number: u32) {
+    /// How a child of an earlier part of the run ended; `taken`: its result counts.
+    fn tell(&self, fence: &Fence, end: &ChildEnd, number: u32, taken: bool) {
         let how = how(end);
-        let line = if end.code == Some(0) {
-            format!("done while nobody watched, {how}")
+        if end.code == Some(0) {
+            let line = format!("done while nobody watched, {how}");
+            if taken {
+                let told = self.told.lock();
+                told.unwrap_or_else(PoisonError::into_inner)
+                    .push(line.clone());
+            }
+            self.step_output.note(line);
         } else {
-            format!("failed while nobody watched, {how}")
-        };
-        let told = self.told.lock();
-        told.unwrap_or_else(PoisonError::into_inner)
-            .push(line.clone());
-        self.step_output.note(line);
+            let message = format!("failed while nobody watched, {how}: it runs again");
+            self.step_output.emit(EventKind::Warning { message });
+        }
         self.step_output.emit(EventKind::ChildExited {
             pid: fence.keeper.pid,
             code: end.code,

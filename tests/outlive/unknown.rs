@@ -46,7 +46,7 @@ fn a_repeatable_step_runs_again_without_a_question() {
 }
 
 #[test]
-fn asking_again_is_no_refusal_of_a_plan() {
+fn the_question_and_its_answer_are_in_the_journal() {
     let lab = lost("");
     lab.hl("resume").exits(77);
     let file = lab.path("state/runs").read_dir().unwrap().flatten();
