@@ -17,7 +17,7 @@
 //! | 4 | [`action`]: what a step can do, one file per action |
 //! | 5 | [`engine`]: executes a plan; [`layers`]: `layer.toml` to recipes to plans; [`report`]: listens to events |
 //! | 6 | [`rehearse`]: the sealed network, guests, a lab's simulated world; [`app`]: the use cases |
-//! | 7 | [`cli`]: the only place that knows the command line |
+//! | 7 | [`cli`]: the only place that knows the command line; [`serve`]: the controller, the only one that knows tokio and axum |
 //!
 //! The simulator is a crate of its own, [`hl_sim`].
 
@@ -38,6 +38,7 @@ pub mod pve;
 pub mod rehearse;
 pub mod report;
 pub mod runs;
+pub mod serve;
 pub mod shape;
 pub mod site;
 pub mod templates;
