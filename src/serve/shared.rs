@@ -1,7 +1,7 @@
 //! What every request sees. What a reload replaces is swapped whole, so a request
 //! that has begun goes on with what it began with.
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 
 use tokio::sync::watch;
 
@@ -10,6 +10,7 @@ use super::failures::Failures;
 use super::page::Sessions;
 use super::repos::Repositories;
 use super::specs::Specs;
+use super::swapped::Swapped;
 use super::token::Token;
 use crate::app::Caller;
 
@@ -37,31 +38,4 @@ pub(in crate::serve) struct Shared {
     pub(in crate::serve) failures: Failures,
     /// Turns true when the daemon begins to stop: a stream ends then.
     pub(in crate::serve) stopping: watch::Receiver<bool>,
-}
-
-/// A value that a reload replaces.
-#[derive(Debug)]
-pub(in crate::serve) struct Swapped<T>(RwLock<Arc<T>>);
-
-impl<T> Swapped<T> {
-    /// Begins with this one.
-    pub(in crate::serve) fn new(value: T) -> Self {
-        Self(RwLock::new(Arc::new(value)))
-    }
-
-    /// The one of now.
-    pub(in crate::serve) fn get(&self) -> Arc<T> {
-        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    /// Replaces it; a request that holds the former keeps it until it is answered.
-    pub(in crate::serve) fn set(&self, value: T) {
-        let next = Arc::new(value);
-        let former = {
-            let mut held = self.0.write().unwrap_or_else(PoisonError::into_inner);
-            std::mem::replace(&mut *held, next)
-        };
-        // It may have much to remove: nobody waits for that at the lock.
-        drop(former);
-    }
 }
