@@ -65,7 +65,8 @@ impl Certificates {
     /// What identifies it.
     pub(in crate::serve) fn fingerprint(&self) -> Fingerprint {
         let shown = self.shown.get();
-        Fingerprint::of(shown.cert.first().map_or(&[], |own| own.as_ref()))
+        let own = shown.cert.first();
+        own.map_or_else(|| Fingerprint::of(&[]), |own| Fingerprint::of(own))
     }
 
     /// Whether a client may call this server by that host (a name or an address, without
