@@ -29,8 +29,9 @@ pub(super) async fn answer(
     Extension(peer): Extension<Peer>,
     request: Request,
 ) -> Response {
-    let path = request.uri().path().trim_matches('/');
-    let looks = matches!(*request.method(), Method::GET | Method::HEAD);
+    let (request, _) = request.into_parts();
+    let path = request.uri.path().trim_matches('/');
+    let looks = matches!(request.method, Method::GET | Method::HEAD);
     let spec = path.strip_prefix("spec/");
     let result = match path {
         "health" | "specs" if !looks => Err(Refusal::method()),
@@ -38,7 +39,7 @@ pub(super) async fn answer(
         "health" => Ok(health(&shared)),
         "specs" => specs(&shared).await,
         _ => match spec {
-            Some(name) => read(&shared, peer, request.headers(), name).await,
+            Some(name) => read(&shared, peer, &request.headers, name).await,
             None => Err(unknown(path)),
         },
     };

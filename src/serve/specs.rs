@@ -63,9 +63,9 @@ impl Specs {
         let variables = match &lab {
             Some(lab) => {
                 let env = caller.variables(lab, false)?.env;
-                let pair =
-                    |(name, var): (&str, &crate::lab::Var)| (name.to_owned(), var.value.clone());
-                env.iter().map(pair).collect()
+                env.iter()
+                    .map(|(name, var)| (name.to_owned(), var.value.clone()))
+                    .collect()
             }
             None => caller.process.clone(),
         };
