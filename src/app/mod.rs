@@ -19,8 +19,11 @@
 //! | `past_run` | what the file of a run says of it |
 //! | `remote` | approvals of a run that nobody sits at |
 //! | `replay` | the last run, and whether it can be gone on with |
+//! | `repo_token` | what opens a controller's repositories |
 //! | `resume` | which run goes on, and what of it runs |
 //! | `run` | lock, earlier runs, journal, listeners, engine |
+//! | `serving` | what a controller is asked for, and how it is found |
+//! | `spec_get` | a spec, asked of a controller and saved |
 //! | `templates` | the plans of promote, rollback and prune |
 //! | `tools` | programs that a plan wants |
 //! | `unfinished` | the newest `up`, when it did not come to its end |
@@ -37,8 +40,11 @@ mod nodes;
 mod past_run;
 mod remote;
 pub mod replay;
+mod repo_token;
 mod resume;
 mod run;
+pub mod serving;
+pub mod spec_get;
 pub mod templates;
 mod tools;
 mod unfinished;
@@ -50,6 +56,7 @@ pub use host::{Host, Notice};
 pub use job::{Ended, Job, Origin, Resume, RunOptions};
 pub use loaded::LoadedLab;
 pub use past_run::{how_it_ended, no_request, resume_command, succeeded};
+pub use repo_token::{RepoToken, TokenSources, VARIABLE as REPO_TOKEN};
 pub use resume::{Choice, ResumePlan, choose, find_step};
 pub use run::run;
 pub use unfinished::unfinished_up;
