@@ -21,6 +21,8 @@
 //! | `replay` | the last run, and whether it can be gone on with |
 //! | `resume` | which run goes on, and what of it runs |
 //! | `run` | lock, earlier runs, journal, listeners, engine |
+//! | `speak` | speaks to the run in progress |
+//! | `status` | the lab's status |
 //! | `templates` | the plans of promote, rollback and prune |
 //! | `tools` | programs that a plan wants |
 //! | `unfinished` | the newest `up`, when it did not come to its end |
@@ -39,6 +41,8 @@ mod remote;
 pub mod replay;
 mod resume;
 mod run;
+mod speak;
+mod status;
 pub mod templates;
 mod tools;
 mod unfinished;
@@ -52,4 +56,6 @@ pub use loaded::LoadedLab;
 pub use past_run::{how_it_ended, no_request, resume_command, succeeded};
 pub use resume::{Choice, ResumePlan, choose, find_step};
 pub use run::run;
+pub use speak::say_to_run;
+pub use status::{status, waiting};
 pub use unfinished::unfinished_up;
