@@ -38,7 +38,7 @@ struct HomePage {
     root: String,
     now: Option<Now>,
     next: [String; 2],
-    success: Option<(String, String, When)>,
+    success: Option<Success>,
     warnings: Vec<String>,
     environments: Vec<Environment>,
     templates: Vec<[String; 4]>,
@@ -58,6 +58,13 @@ struct Now {
     planned: usize,
     at: String,
     asked: Option<Asked>,
+}
+
+/// The last live run that did all it should.
+struct Success {
+    id: String,
+    recipe: String,
+    when: When,
 }
 
 /// Machines that belong together.
@@ -127,9 +134,10 @@ fn told(opened: &Opened, frame: Frame) -> HomePage {
     let mut warnings = clean.all(&status.warnings);
     warnings.extend(broken.iter().flat_map(|text| clean.lines(text)));
     let environments = environments(opened, &status, &mut warnings);
-    let success = status.last_success.as_ref().map(|last| {
-        let when = When::new(&last.finished_at, *now);
-        (last.id.clone(), clean.text(&last.recipe), when)
+    let success = status.last_success.as_ref().map(|last| Success {
+        id: last.id.clone(),
+        recipe: clean.text(&last.recipe),
+        when: When::new(&last.finished_at, *now),
     });
     let templates = status.published.templates.iter();
     HomePage {

@@ -8,6 +8,7 @@ use axum::Form;
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use http::header::{HOST, ORIGIN};
 use http::request::Parts;
+use http::uri::Authority;
 use http::{HeaderMap, Method};
 
 use super::cookie;
@@ -66,6 +67,12 @@ impl Fields {
     }
 }
 
+impl From<Vec<(String, String)>> for Fields {
+    fn from(fields: Vec<(String, String)>) -> Self {
+        Self(fields)
+    }
+}
+
 impl FromRequestParts<Arc<Shared>> for Anyone {
     type Rejection = Problem;
 
@@ -79,7 +86,8 @@ impl FromRequestParts<Arc<Shared>> for Anyone {
             .copied()
             .ok_or_else(|| Problem::internal("the client has no address"))?;
         let host = host(parts).ok_or_else(Problem::other_host)?;
-        if !shared.certificates.is_for(&host) {
+        let named: Authority = host.parse().map_err(|_| Problem::other_host())?;
+        if host.contains('@') || !shared.certificates.is_for(named.host()) {
             return Err(Problem::other_host());
         }
         let looks = [Method::GET, Method::HEAD].contains(&parts.method);
@@ -153,7 +161,7 @@ pub(super) async fn fields(request: Request) -> Result<Fields, Problem> {
     let form = Form::<Vec<(String, String)>>::from_request(request, &()).await;
     let Form(fields) =
         form.map_err(|_| Problem::bad_form("The form cannot be read, or is too long."))?;
-    Ok(Fields(fields))
+    Ok(Fields::from(fields))
 }
 
 /// The server that the client means, with its port where it said one.
