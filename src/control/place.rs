@@ -1,6 +1,5 @@
-//! Where the sockets of a run and of the controller are: in a directory of the user's
-//! own, under a name made of where the lab lies, because the path of a socket is at most
-//! 107 bytes long.
+//! Where a run's socket is: in a directory of the user's own, under a name made
+//! of where the lab lies, because the path of a socket is at most 107 bytes long.
 
 use std::fs::{self, DirBuilder};
 use std::io;
@@ -16,8 +15,8 @@ use crate::lab::Paths;
 /// The longest path of a socket, in bytes (`sun_path`, one for the end).
 const LONGEST: usize = 107;
 
-/// Where the socket of a lab's run, or of its controller, may be, best first. Who
-/// opens it and who speaks to it may have been given different runtime directories.
+/// Where the socket of a lab's run may be, best first. Who begins a run and who
+/// speaks to it may have been given different runtime directories.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Place {
     sockets: Vec<Utf8PathBuf>,
@@ -26,15 +25,6 @@ pub struct Place {
 impl Place {
     /// The places for the lab with these paths; `runtime_dir`: `XDG_RUNTIME_DIR`.
     pub fn of(paths: &Paths, runtime_dir: Option<&str>) -> Self {
-        Self::named(paths, runtime_dir, "")
-    }
-
-    /// The same for the controller that serves this lab.
-    pub fn of_controller(paths: &Paths, runtime_dir: Option<&str>) -> Self {
-        Self::named(paths, runtime_dir, "-serve")
-    }
-
-    fn named(paths: &Paths, runtime_dir: Option<&str>, kind: &str) -> Self {
         let uid = getuid().as_raw();
         let state = paths.state();
         let state = state.canonicalize_utf8().unwrap_or(state);
@@ -48,7 +38,7 @@ impl Place {
             Some(Utf8PathBuf::from(format!("/tmp/hl-{uid}"))),
         ];
         let sockets = dirs.into_iter().flatten();
-        let sockets = sockets.map(|dir| dir.join(format!("{name}{kind}.sock")));
+        let sockets = sockets.map(|dir| dir.join(format!("{name}.sock")));
         let mut sockets: Vec<_> = sockets
             .filter(|path| path.as_str().len() <= LONGEST)
             .collect();
@@ -119,9 +109,7 @@ mod tests {
                 .iter()
                 .all(|socket| socket.as_str().len() <= LONGEST)
         );
-        // Another lab or purpose, another name.
-        let controller = Place::of_controller(&paths, Some(root.as_str()));
-        assert_ne!(controller.sockets[0], *socket);
+        // Another lab, another name.
         let other = Place::of(&Paths::live(root.join("other")), Some(root.as_str()));
         assert_ne!(other.sockets[0], *socket);
     }

@@ -8,6 +8,7 @@ use super::problem::Problem;
 use super::visitor::{Operator, Sent};
 use crate::app::say_to_run;
 use crate::control::{Question, Reply, Request, RunStatus};
+use crate::lab::Paths;
 
 /// `/runs/ID/approve`: a yes to what its digest names.
 pub(super) async fn approve(
@@ -41,8 +42,9 @@ pub(super) async fn reject(
 pub(super) async fn stop(operator: Operator, Path(id): Path<String>) -> Result<Response, Problem> {
     let Operator(sent) = operator;
     opened(&sent.shared, move |opened| {
-        standing(opened, &id)?;
-        say(opened, &Request::Stop { now: false })?;
+        let paths = opened.run(&id)?.paths;
+        standing(opened, &paths, &id)?;
+        say(opened, &paths, &Request::Stop { now: false })?;
         Ok(back(&id))
     })
     .await
@@ -62,30 +64,30 @@ async fn tell(
     let Operator(sent) = operator;
     let shared = std::sync::Arc::clone(&sent.shared);
     opened(&shared, move |opened| {
-        let question = standing(opened, &id)?.question;
+        let paths = opened.run(&id)?.paths;
+        let question = standing(opened, &paths, &id)?.question;
         let none = || Problem::refused("The run waits for no answer any more.");
         let question = question.ok_or_else(none)?;
         if question.digest != sent.fields.get("digest") {
             let why = "What the run asks about is not what you were shown. Look at it again.";
             return Err(Problem::refused(why));
         }
-        say(opened, &request(&sent, &question)?)?;
+        say(opened, &paths, &request(&sent, &question)?)?;
         Ok(back(&id))
     })
     .await
 }
 
 /// Where the run stands, which is the one that goes on.
-fn standing(opened: &Opened, id: &str) -> Result<RunStatus, Problem> {
-    opened.run_file(id)?;
-    match ask(opened, &Request::Status)? {
+fn standing(opened: &Opened, paths: &Paths, id: &str) -> Result<RunStatus, Problem> {
+    match ask(opened, paths, &Request::Status)? {
         Some(Reply::Status(status)) if status.run == id => Ok(status),
         _ => Err(Problem::refused("The run is over.")),
     }
 }
 
-fn say(opened: &Opened, request: &Request) -> Result<(), Problem> {
-    match ask(opened, request)? {
+fn say(opened: &Opened, paths: &Paths, request: &Request) -> Result<(), Problem> {
+    match ask(opened, paths, request)? {
         Some(Reply::Taken { .. }) => Ok(()),
         Some(Reply::Refused { why }) => Err(Problem::refused(format!(
             "The run refused: {}.",
@@ -95,9 +97,8 @@ fn say(opened: &Opened, request: &Request) -> Result<(), Problem> {
     }
 }
 
-fn ask(opened: &Opened, request: &Request) -> Result<Option<Reply>, Problem> {
-    say_to_run(&opened.shared.caller, &opened.lab.paths, request)
-        .map_err(|failure| opened.problem(&failure))
+fn ask(opened: &Opened, paths: &Paths, request: &Request) -> Result<Option<Reply>, Problem> {
+    say_to_run(&opened.shared.caller, paths, request).map_err(|failure| opened.problem(&failure))
 }
 
 fn back(id: &str) -> Response {

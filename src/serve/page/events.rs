@@ -55,7 +55,7 @@ pub(super) async fn events(
     let room = reader.shared.sessions.stream();
     let room = room.ok_or_else(Problem::busy)?;
     let (path, follower) = opened(&reader.shared, move |opened| {
-        let path = opened.run_file(&id)?;
+        let path = opened.run(&id)?.file;
         let follower = Follower::open(&path, from)
             .map_err(|_| Problem::bad_form("No event of the run ends at this offset."))?;
         Ok((path, follower))

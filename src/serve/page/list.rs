@@ -19,6 +19,9 @@ const MOST: usize = 50;
 #[template(path = "runs.html")]
 struct RunsPage {
     frame: Frame,
+    rehearsed: bool,
+    /// What links to other pages of the same list carry.
+    of: &'static str,
     runs: Vec<RunLine>,
     number: usize,
     /// The page of newer ones, of older ones; 0: there is none.
@@ -31,18 +34,30 @@ struct RunsPage {
 pub(super) struct Which {
     #[serde(default)]
     page: usize,
+    /// `rehearsal` for those of rehearsals.
+    #[serde(default)]
+    of: String,
 }
 
 /// `/runs`
 pub(super) async fn runs(reader: Reader, Query(which): Query<Which>) -> Result<Response, Problem> {
     let number = which.page.max(1);
-    let frame = reader.frame("Runs");
+    let rehearsed = which.of == "rehearsal";
+    let frame = reader.frame(if rehearsed { "Rehearsals" } else { "Runs" });
     let shown = opened(&reader.shared, move |opened| {
         let behind = MOST.saturating_mul(number - 1);
-        let found = page_behind(&opened.lab.paths, behind, Some(MOST));
+        let live = &opened.lab.paths;
+        let paths = if rehearsed {
+            live.rehearsal()
+        } else {
+            live.clone()
+        };
+        let found = page_behind(&paths, behind, Some(MOST));
         let more = found.older > 0;
         Ok(RunsPage {
             frame,
+            rehearsed,
+            of: if rehearsed { "&of=rehearsal" } else { "" },
             runs: lines(opened, &found),
             number,
             newer: number - 1,

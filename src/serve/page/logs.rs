@@ -10,11 +10,12 @@ use camino::{Utf8Path, Utf8PathBuf};
 use serde::Deserialize;
 
 use super::frame::{Frame, page};
-use super::opened::{Opened, opened};
+use super::opened::{Found, Opened, opened};
 use super::problem::Problem;
 use super::shown::{State, step_state};
 use super::visitor::Reader;
 use crate::base::private_read;
+use crate::lab::Paths;
 use crate::lab::spool::slug;
 use crate::plan::{StepRun, StepState};
 use crate::runs;
@@ -66,13 +67,13 @@ fn told(
     step: &str,
     from: &str,
 ) -> Result<LogPage, Problem> {
-    let path = opened.run_file(id)?;
-    let run = runs::read(&path).map_err(|failure| opened.problem(&failure))?;
+    let Found { paths, file } = opened.run(id)?;
+    let run = runs::read(&file).map_err(|failure| opened.problem(&failure))?;
     let steps = run.timeline();
     let found = steps.iter().find(|run| run.step.as_str() == step);
     let found = found.ok_or_else(|| Problem::not_found("The run has no step of that name."))?;
     let nothing = || Problem::not_found("The step said nothing.");
-    let log = log(opened, id, found).ok_or_else(nothing)?;
+    let log = log(&paths, id, found).ok_or_else(nothing)?;
     let piece = piece(&log, from).map_err(|_| {
         Problem::not_found("The log is gone: `hl clean` and `hl runs prune` remove logs.")
     })?;
@@ -94,11 +95,11 @@ fn told(
 
 /// The log that a step named when it ended; that of a step that did not end has its
 /// step's name.
-fn log(opened: &Opened, id: &str, step: &StepRun) -> Option<Utf8PathBuf> {
-    let logs = opened.lab.paths.logs(id);
+fn log(paths: &Paths, id: &str, step: &StepRun) -> Option<Utf8PathBuf> {
+    let logs = paths.logs(id);
     let named = step.end.as_ref().map(|end| end.log.as_deref());
     let path = match named {
-        Some(log) => opened.lab.paths.root().join(log?),
+        Some(log) => paths.root().join(log?),
         None => logs.join(format!("{}.log", slug(step.step.as_str()))),
     };
     // A journal that somebody has changed names no file of another place.

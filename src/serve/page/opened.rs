@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use super::problem::Problem;
 use super::shown::Clean;
 use crate::diag::Failure;
-use crate::lab::Lab;
+use crate::lab::{Lab, Paths};
 use crate::runs::is_id;
 use crate::serve::shared::Shared;
 
@@ -23,6 +23,15 @@ pub(super) struct Opened {
     pub(super) clean: Clean,
     /// The time of the page.
     pub(super) now: Timestamp,
+}
+
+/// A run that is there.
+#[derive(Debug)]
+pub(super) struct Found {
+    /// The paths of the lab that it runs in: those of a rehearsal differ.
+    pub(super) paths: Paths,
+    /// Its journal.
+    pub(super) file: Utf8PathBuf,
 }
 
 /// Opens the lab and does something with it.
@@ -56,11 +65,16 @@ pub(super) async fn blocking<T: Send + 'static>(
 }
 
 impl Opened {
-    /// The file of a run, which is there.
-    pub(super) fn run_file(&self, id: &str) -> Result<Utf8PathBuf, Problem> {
-        let there = is_id(id).then(|| self.lab.paths.runs().join(format!("{id}.yaml")));
-        there
-            .filter(|path| path.is_file())
+    /// The run of that id: a live one or one of a rehearsal.
+    pub(super) fn run(&self, id: &str) -> Result<Found, Problem> {
+        let live = &self.lab.paths;
+        let places = [live.clone(), live.rehearsal()].into_iter();
+        let mut found = places.filter(|_| is_id(id)).map(|paths| Found {
+            file: paths.runs().join(format!("{id}.yaml")),
+            paths,
+        });
+        found
+            .find(|found| found.file.is_file())
             .ok_or_else(|| Problem::not_found("There is no run of that id."))
     }
 

@@ -85,8 +85,7 @@ pub(super) async fn report(reader: Reader, Path(id): Path<String>) -> Result<Res
 }
 
 fn told(opened: &Opened, frame: Frame, id: &str) -> Result<ReportPage, Problem> {
-    opened.run_file(id)?;
-    let path = opened.lab.paths.logs(id).join("summary.json");
+    let path = opened.run(id)?.paths.logs(id).join("summary.json");
     let mut text = String::new();
     private_read(&path)
         .and_then(|file| file.take(LONGEST).read_to_string(&mut text))

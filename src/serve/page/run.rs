@@ -10,7 +10,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::frame::{Frame, page};
 use super::graph::{Graph, graph, short};
-use super::opened::{Opened, opened};
+use super::opened::{Found, Opened, opened};
 use super::problem::Problem;
 use super::question::Asked;
 use super::shown::{State, WAITING, When, run_state, step_state, took};
@@ -19,6 +19,7 @@ use crate::app::{resume_command, say_to_run};
 use crate::base::{private_read, quoted};
 use crate::control::{Reply, Request, RunStatus};
 use crate::diag::{Exit, Failure};
+use crate::lab::Paths;
 use crate::plan::{Plan, Step};
 use crate::report::{RunDocument, RunState, StepRow};
 use crate::runs;
@@ -106,10 +107,10 @@ pub(super) async fn run(reader: Reader, Path(id): Path<String>) -> Result<Respon
 }
 
 fn told(opened: &Opened, mut frame: Frame, id: &str) -> Result<RunPage, Problem> {
-    let (paths, clean) = (&opened.lab.paths, &opened.clean);
-    let path = opened.run_file(id)?;
+    let clean = &opened.clean;
+    let Found { paths, file } = &opened.run(id)?;
     let mut bytes = Vec::new();
-    private_read(&path)
+    private_read(file)
         .and_then(|mut file| file.read_to_end(&mut bytes))
         .map_err(|error| {
             let message = format!("cannot read the run: {error}");
@@ -120,7 +121,7 @@ fn told(opened: &Opened, mut frame: Frame, id: &str) -> Result<RunPage, Problem>
     let document = RunDocument::new(paths, runs::short_id(paths, id), &run, opened.now);
     let row = &document.run;
     let running = row.outcome == RunState::Running;
-    let asked = running.then(|| question(opened, id)).flatten();
+    let asked = running.then(|| question(opened, paths, id)).flatten();
     let plan = runs::planned(paths, id).ok();
     let steps = steps(opened, &document, plan.as_ref());
     let done = steps
@@ -167,9 +168,9 @@ fn told(opened: &Opened, mut frame: Frame, id: &str) -> Result<RunPage, Problem>
 }
 
 /// What the run asks, when it is the one that goes on.
-fn question(opened: &Opened, id: &str) -> Option<Asked> {
+fn question(opened: &Opened, paths: &Paths, id: &str) -> Option<Asked> {
     let caller = &opened.shared.caller;
-    let reply = say_to_run(caller, &opened.lab.paths, &Request::Status).ok()??;
+    let reply = say_to_run(caller, paths, &Request::Status).ok()??;
     match reply {
         Reply::Status(RunStatus {
             run,
