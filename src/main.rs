@@ -9,5 +9,5 @@ fn main() -> ExitCode {
     if hl::keeper::is_keeper(&args) {
         return hl::keeper::keep(&args);
     }
-    hl::rehearse::internal_verb(&args).unwrap_or_else(hl::cli::main)
+    hl::rehearse::internal_verb(&args).unwrap_or_else(|| hl::cli::main(hl::serve::run))
 }

@@ -7,13 +7,13 @@ use duct::cmd;
 
 use super::admit::{Kind, admit};
 use super::nodes;
-use crate::diag::{Diagnostic, Failure};
+use crate::diag::{Diagnostic, Exit, Failure};
 use crate::lab::environment::{LoadOptions, Loaded, load};
 use crate::lab::trust::User;
 use crate::lab::{Environment, Lab, Paths, locate};
 use crate::rehearse::use_own_keys;
 use crate::site::secrets::Vault;
-use crate::site::{SYSTEM, Search, Tree, discover, named_by_variable};
+use crate::site::{Found, SYSTEM, Search, Tree, discover, named_by_variable};
 
 /// Set by `hl rehearse` for the `hl` that it runs inside: all that is written
 /// goes under `state/rehearsal/`.
@@ -61,17 +61,47 @@ impl Caller {
         Ok(lab)
     }
 
+    /// The lab, where there is one; one that was named must be there.
+    ///
+    /// # Errors
+    /// As of [`Caller::lab`].
+    pub fn lab_if_any(&self) -> Result<Option<Lab>, Failure> {
+        match self.lab() {
+            Ok(lab) => Ok(Some(lab)),
+            Err(failure) if failure.exit == Exit::Unknown && self.lab.is_none() => Ok(None),
+            Err(failure) => Err(failure),
+        }
+    }
+
+    /// The site-config that is meant: `flag` names one; `lab` is the lab's root, where
+    /// there is a lab.
+    ///
+    /// # Errors
+    /// There is none (66), it is not trusted (77).
+    pub fn find_site(
+        &self,
+        flag: Option<&Utf8Path>,
+        lab: Option<&Utf8Path>,
+    ) -> Result<Found, Failure> {
+        let found = self.search(flag, lab)?;
+        self.admit_site(&found.root, lab)?;
+        Ok(found)
+    }
+
+    fn search(&self, flag: Option<&Utf8Path>, lab: Option<&Utf8Path>) -> Result<Found, Failure> {
+        discover(&Search {
+            flag,
+            process: &self.process,
+            cwd: &self.cwd,
+            lab,
+            system: &SYSTEM,
+        })
+    }
+
     /// The lab's paths with the site-config that the one search finds. A lab
     /// may be without any; a place that is named must be there.
     fn with_site(&self, paths: &Paths) -> Result<Paths, Failure> {
-        let found = discover(&Search {
-            flag: None,
-            process: &self.process,
-            cwd: &self.cwd,
-            lab: Some(paths.root()),
-            system: &SYSTEM,
-        });
-        match found {
+        match self.search(None, Some(paths.root())) {
             Ok(found) => {
                 self.admit_site(&found.root, Some(paths.root()))?;
                 Ok(paths.with_site(found.root))

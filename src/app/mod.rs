@@ -21,9 +21,12 @@
 //! | `past_run` | what the file of a run says of it |
 //! | `remote` | approvals of a run that nobody sits at |
 //! | `replay` | the last run, and whether it can be gone on with |
+//! | `repo_token` | what opens a controller's repositories |
 //! | `resume` | which run goes on, and what of it runs |
 //! | `run` | lock, earlier runs, journal, listeners, engine |
+//! | `serving` | what a controller is asked for, and how it is found |
 //! | `speak` | speaks to the run in progress |
+//! | `spec_get` | a spec, asked of a controller and saved |
 //! | `status` | the lab's status |
 //! | `templates` | the plans of promote, rollback and prune |
 //! | `tools` | programs that a plan wants |
@@ -43,9 +46,12 @@ mod nodes;
 mod past_run;
 mod remote;
 pub mod replay;
+mod repo_token;
 mod resume;
 mod run;
+pub mod serving;
 mod speak;
+pub mod spec_get;
 mod status;
 pub mod templates;
 mod tools;
@@ -59,6 +65,7 @@ pub use host::{Host, Notice};
 pub use job::{Ended, Job, Origin, Resume, RunOptions};
 pub use loaded::LoadedLab;
 pub use past_run::{how_it_ended, no_request, resume_command, succeeded};
+pub use repo_token::{RepoToken, TokenSources, VARIABLE as REPO_TOKEN};
 pub use resume::{Choice, ResumePlan, choose, find_step};
 pub use run::run;
 pub use speak::say_to_run;

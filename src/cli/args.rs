@@ -11,6 +11,7 @@ use clap_complete::ArgValueCandidates;
 
 use super::candidates;
 use super::flags::{Globals, given, old_set};
+use super::serve_args::{ServeArgs, SpecArgs};
 use super::site::SiteArgs;
 use crate::site::SCHEMAS;
 
@@ -117,6 +118,10 @@ pub(super) enum Verb {
     },
     /// The site-config: where it is, what is in it, what it resolves to
     Site(SiteArgs),
+    /// The controller: serve specs, git repositories and a page over HTTPS
+    Serve(ServeArgs),
+    /// Specs of machines, asked of a controller
+    Spec(SpecArgs),
     /// A recipe's steps as a graph
     Graph(GraphArgs),
     /// Let the lab of another user run as you; `--list` and `--remove` what you trust

@@ -11,15 +11,16 @@ use super::flags::Globals;
 use super::session::Session;
 use super::{
     access, answer, clap_errors, clean, completion, detach, graph, list, new, recipe, rehearse,
-    replay, reports, resume, runs, schema, show, sim, site, status, stop, templates, trust,
-    variables,
+    replay, reports, resume, runs, schema, serve, show, sim, site, spec, status, stop, templates,
+    trust, variables,
 };
+use crate::app::serving::Serve;
 use crate::base::forbid_core_dumps;
 use crate::diag::{Commands, Exit, Failure, render};
 use crate::rehearse::internal_verb;
 
-/// Parses, runs, and gives the exit code.
-pub fn main() -> ExitCode {
+/// Parses, runs, and gives the exit code. `serve` is what `hl serve` runs.
+pub fn main(serve: Serve) -> ExitCode {
     let args: Vec<OsString> = std::env::args_os().collect();
     if let Some(code) = internal_verb(args.get(1..).unwrap_or_default()) {
         return code;
@@ -53,7 +54,7 @@ pub fn main() -> ExitCode {
             Ok(cli) => with_session(cli.globals.clone(), words, |session| {
                 // The `hl` inside of a rehearsal reports its run.
                 let inner = matches!(cli.verb, Some(Verb::Rehearse(_)));
-                let result = dispatch(session, cli);
+                let result = dispatch(session, cli, serve);
                 match &result {
                     Err(failure) => reports::not_started(session, &session.masked(failure)),
                     Ok(_) if inner => {}
@@ -77,6 +78,7 @@ fn asked_for(mut args: Vec<OsString>) -> Vec<OsString> {
         Some("version") => args[1] = OsString::from("--version"),
         _ => {}
     }
+    spec::own_flags(&mut args);
     args
 }
 
@@ -110,7 +112,7 @@ fn without_session(failure: &Failure) -> Exit {
     failure.exit
 }
 
-fn dispatch(session: &Session, cli: Cli) -> Result<Exit, Failure> {
+fn dispatch(session: &Session, cli: Cli, serve: Serve) -> Result<Exit, Failure> {
     let Some(verb) = cli.verb else {
         return list::list(session, false).map(|()| Exit::Ok);
     };
@@ -129,6 +131,8 @@ fn dispatch(session: &Session, cli: Cli) -> Result<Exit, Failure> {
         Verb::Rehearse(args) => rehearse::rehearse(session, &args),
         Verb::Templates { verb } => templates::templates(session, verb.as_ref()),
         Verb::Site(args) => site::site(session, &args),
+        Verb::Serve(args) => serve::serve(session, &args, serve),
+        Verb::Spec(args) => spec::spec(session, &args),
         Verb::Status(args) => status::status(session, &args).map(|()| Exit::Ok),
         Verb::Runs(args) => runs::runs(session, &args),
         Verb::Trust(args) => trust::trust(session, &args).map(|()| Exit::Ok),

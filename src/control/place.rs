@@ -1,5 +1,6 @@
 //! Where a run's socket is: in a directory of the user's own, under a name made
 //! of where the lab lies, because the path of a socket is at most 107 bytes long.
+//! What else processes of one user find each other by is there too.
 
 use std::fs::{self, DirBuilder};
 use std::io;
@@ -15,8 +16,8 @@ use crate::lab::Paths;
 /// The longest path of a socket, in bytes (`sun_path`, one for the end).
 const LONGEST: usize = 107;
 
-/// Where the socket of a lab's run may be, best first. Who begins a run and who
-/// speaks to it may have been given different runtime directories.
+/// Where a socket (or a small file) may be, best first. The process that makes it and
+/// the one that looks for it may have been given different runtime directories.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Place {
     sockets: Vec<Utf8PathBuf>,
@@ -25,11 +26,16 @@ pub struct Place {
 impl Place {
     /// The places for the lab with these paths; `runtime_dir`: `XDG_RUNTIME_DIR`.
     pub fn of(paths: &Paths, runtime_dir: Option<&str>) -> Self {
-        let uid = getuid().as_raw();
         let state = paths.state();
         let state = state.canonicalize_utf8().unwrap_or(state);
         let mut name = hex(&Sha256::digest(state.as_str()));
         name.truncate(16);
+        Self::named(&format!("{name}.sock"), runtime_dir)
+    }
+
+    /// The places for a file of this name; `runtime_dir`: `XDG_RUNTIME_DIR`.
+    pub fn named(name: &str, runtime_dir: Option<&str>) -> Self {
+        let uid = getuid().as_raw();
         let own = runtime_dir.filter(|dir| dir.starts_with('/'));
         let dirs = [
             own.map(|dir| Utf8Path::new(dir).join("hl")),
@@ -38,7 +44,7 @@ impl Place {
             Some(Utf8PathBuf::from(format!("/tmp/hl-{uid}"))),
         ];
         let sockets = dirs.into_iter().flatten();
-        let sockets = sockets.map(|dir| dir.join(format!("{name}.sock")));
+        let sockets = sockets.map(|dir| dir.join(name));
         let mut sockets: Vec<_> = sockets
             .filter(|path| path.as_str().len() <= LONGEST)
             .collect();
@@ -50,7 +56,7 @@ impl Place {
     ///
     /// # Errors
     /// There is none.
-    pub(super) fn make(&self) -> io::Result<&Utf8Path> {
+    pub fn make(&self) -> io::Result<&Utf8Path> {
         let mut why = io::Error::from(io::ErrorKind::NotFound);
         for socket in &self.sockets {
             let dir = socket.parent().unwrap_or(socket);
@@ -63,8 +69,8 @@ impl Place {
         Err(why)
     }
 
-    /// Every place where a socket of the user's own may be found.
-    pub(super) fn found(&self) -> impl Iterator<Item = &Utf8Path> {
+    /// Every place where a file of the user's own may be found.
+    pub fn found(&self) -> impl Iterator<Item = &Utf8Path> {
         let sockets = self.sockets.iter().map(Utf8PathBuf::as_path);
         sockets.filter(|socket| socket.parent().is_some_and(is_private))
     }

@@ -1,6 +1,5 @@
 //! The HTTPS transport: one request, its answer, its errors, its retries.
 
-use std::error::Error as StdError;
 use std::sync::mpsc;
 use std::time::Duration;
 
@@ -11,14 +10,12 @@ use serde::de::DeserializeOwned;
 
 use super::body::{self, Cut};
 use super::settings::Settings;
-use super::tls::{self, LastShown};
-use super::{Endpoint, Error, Fingerprint, Policy, TlsProblem, Unreachable, answer};
+use super::tls::LastShown;
+use super::{Endpoint, Error, Policy, TlsProblem, Unreachable, answer, transport};
 use crate::base::Cancel;
 use crate::lab::trace::carried;
 use crate::lab::{Environment, Paths};
 
-/// Until a connection stands.
-const CONNECT: Duration = Duration::from_secs(5);
 /// Until an ordinary call is answered.
 const ANSWER: Duration = Duration::from_secs(30);
 /// Pauses before a read is tried again after a broken connection.
@@ -61,20 +58,8 @@ impl Client {
             problem: TlsProblem::Protocol(detail),
             fingerprint: None,
         };
-        let tls = tls::config(settings.policy, &settings.authorities, shown.clone())
-            .map_err(|error| protocol(error.to_string()))?;
-        // No proxy: a lab's node is on the lab's network, and what `hl` does
-        // its tools are told to do as well (`super::trust`).
-        let http = Http::builder()
-            .tls_backend_preconfigured(tls)
-            .connect_timeout(CONNECT)
-            .timeout(ANSWER)
-            .tcp_nodelay(true)
-            .redirect(reqwest::redirect::Policy::none())
-            .no_proxy()
-            .user_agent(concat!("hl/", env!("CARGO_PKG_VERSION")))
-            .build()
-            .map_err(|error| protocol(causes(&error)))?;
+        let http = transport::http(settings.policy, &settings.authorities, &shown, ANSWER)
+            .map_err(protocol)?;
         let token = format!(
             "PVEAPIToken={}={}",
             settings.token_id, settings.token_secret
@@ -256,28 +241,7 @@ impl Client {
 
     /// What a request that got no answer died of.
     fn transport(&self, error: &reqwest::Error) -> Error {
-        if let Some(tls) = cause::<rustls::Error>(error) {
-            let shown = tls::last(&self.shown);
-            let seen = shown.as_ref().and_then(|shown| shown.problem.clone());
-            return Error::Tls {
-                endpoint: self.endpoint.to_string(),
-                problem: seen.unwrap_or_else(|| tls::problem(tls)),
-                fingerprint: shown.map(|shown| Fingerprint::of(&shown.certificate)),
-            };
-        }
-        let text = causes(error);
-        let refused = cause::<std::io::Error>(error)
-            .is_some_and(|io| io.kind() == std::io::ErrorKind::ConnectionRefused);
-        let reason = if refused {
-            Unreachable::Refused
-        } else if text.contains("dns error") {
-            Unreachable::UnknownHost
-        } else if error.is_timeout() {
-            Unreachable::Timeout
-        } else {
-            Unreachable::Other(text)
-        };
-        self.unreachable(reason)
+        transport::failed(&self.endpoint.to_string(), &self.shown, error)
     }
 }
 
@@ -334,41 +298,5 @@ impl Reply {
                 ),
             }),
         }
-    }
-}
-
-/// The first error of that type among the causes. IO errors hide what they
-/// wrap from `source`, so they are opened.
-fn cause<'a, T: StdError + 'static>(error: &'a (dyn StdError + 'static)) -> Option<&'a T> {
-    let mut next = Some(error);
-    while let Some(error) = next {
-        if let Some(found) = error.downcast_ref::<T>() {
-            return Some(found);
-        }
-        let inner = error
-            .downcast_ref::<std::io::Error>()
-            .and_then(std::io::Error::get_ref)
-            .map(|inner| -> &(dyn StdError + 'static) { inner });
-        next = inner.or_else(|| error.source());
-    }
-    None
-}
-
-/// The causes of a transport error in one line, without the URL that its own
-/// text carries.
-fn causes(error: &dyn StdError) -> String {
-    let mut parts: Vec<String> = Vec::new();
-    let mut next = error.source();
-    while let Some(error) = next {
-        let text = error.to_string();
-        if !parts.iter().any(|part| part.contains(&text)) {
-            parts.push(text);
-        }
-        next = error.source();
-    }
-    if parts.is_empty() {
-        error.to_string()
-    } else {
-        parts.join(": ")
     }
 }

@@ -3,10 +3,9 @@
 
 use camino::Utf8PathBuf;
 use rustls_pki_types::CertificateDer;
-use rustls_pki_types::pem::PemObject;
 
 use super::error::BadSetting;
-use super::{Endpoint, Error, Fingerprint, Policy};
+use super::{Endpoint, Error, Fingerprint, Policy, https};
 use crate::lab::{Environment, Paths};
 
 /// Everything that is needed to call the API.
@@ -178,21 +177,7 @@ fn authorities(
         return Vec::new();
     };
     let path: Utf8PathBuf = paths.root().join(file);
-    let read: Result<Vec<_>, _> = std::fs::read(&path)
-        .map_err(|error| format!("`{path}`: {error}"))
-        .and_then(|pem| {
-            CertificateDer::pem_slice_iter(&pem)
-                .collect::<Result<Vec<_>, _>>()
-                .map_err(|error| format!("`{path}` is not PEM: {error}"))
-        });
-    let found = read.and_then(|all| {
-        if all.is_empty() {
-            Err(format!("`{path}` holds no certificate"))
-        } else {
-            Ok(all)
-        }
-    });
-    found.unwrap_or_else(|why| {
+    https::authorities(&path).unwrap_or_else(|why| {
         bad.push(wrong(
             "PVE_CA_FILE",
             why,

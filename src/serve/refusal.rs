@@ -3,8 +3,12 @@
 
 use axum::Json;
 use axum::response::{IntoResponse, Response};
-use http::StatusCode;
-use serde_json::json;
+use http::header::{CONTENT_TYPE, WWW_AUTHENTICATE};
+use http::{HeaderValue, StatusCode};
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use crate::base::json;
 
 /// Why a request is not answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,6 +28,23 @@ impl Refusal {
             code,
             message: message.into(),
         }
+    }
+
+    /// The method is another one than those that are answered.
+    pub(in crate::serve) fn method() -> Self {
+        let message = "Method not allowed";
+        Self::new(StatusCode::METHOD_NOT_ALLOWED, "E100", message)
+    }
+
+    /// The request is longer than any that is answered.
+    pub(in crate::serve) fn too_large() -> Self {
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "E100", "Request too large")
+    }
+
+    /// What the answer is made of did not come in time.
+    pub(in crate::serve) fn too_slow() -> Self {
+        let message = "The request took too long";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "E500", message)
     }
 
     /// The path or the request is not one that is served.
@@ -58,6 +79,19 @@ impl Refusal {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "E500", message)
     }
 
+    /// An answer of this status that came without a body.
+    pub(in crate::serve) fn of_status(status: StatusCode) -> Self {
+        let code = match status {
+            StatusCode::NOT_FOUND => "E200",
+            StatusCode::UNAUTHORIZED => "E300",
+            StatusCode::FORBIDDEN => "E301",
+            StatusCode::TOO_MANY_REQUESTS => "E302",
+            _ if status.is_server_error() => "E500",
+            _ => "E100",
+        };
+        Self::new(status, code, status.canonical_reason().unwrap_or_default())
+    }
+
     /// The same with another code, for what the table of codes tells apart.
     pub(in crate::serve) fn with_code(mut self, code: &'static str) -> Self {
         self.code = code;
@@ -65,9 +99,34 @@ impl Refusal {
     }
 }
 
+impl Refusal {
+    fn body(&self) -> Value {
+        json!({ "error": { "code": self.code, "message": self.message } })
+    }
+
+    /// As an answer of a spec endpoint: indented.
+    pub(in crate::serve) fn indented(self) -> Response {
+        let mut response = indented(self.status, &self.body());
+        if self.status == StatusCode::UNAUTHORIZED {
+            let scheme = HeaderValue::from_static("Bearer");
+            response.headers_mut().insert(WWW_AUTHENTICATE, scheme);
+        }
+        response
+    }
+}
+
+/// On one line.
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
-        let body = json!({ "error": { "code": self.code, "message": self.message } });
-        (self.status, Json(body)).into_response()
+        (self.status, Json(self.body())).into_response()
+    }
+}
+
+/// A document as the spec endpoints answer it.
+pub(in crate::serve) fn indented(status: StatusCode, document: &impl Serialize) -> Response {
+    match json::pretty(document) {
+        Ok(text) => (status, [(CONTENT_TYPE, "application/json")], text + "\n").into_response(),
+        // What is answered are texts and lists of texts.
+        Err(error) => Refusal::server(format!("cannot write JSON: {error}")).into_response(),
     }
 }

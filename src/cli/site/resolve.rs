@@ -36,7 +36,7 @@ pub(super) fn resolve(
             secrets,
         ),
         Resolve::Ansible { environment } => tree.resolve_ansible(environment, secrets),
-        Resolve::Spec { identity } => tree.resolve_spec(identity, secrets),
+        Resolve::Spec { identity } => Ok(tree.resolve_spec(identity, secrets)?),
         Resolve::Host { host } => tree.resolve_host(host, secrets),
     }?;
     session.warn(&resolved.warnings);

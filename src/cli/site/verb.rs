@@ -5,7 +5,7 @@ use super::open::OpenSite;
 use super::{check, generate, init, names, place, resolve, secrets};
 use crate::cli::session::Session;
 use crate::diag::{Exit, Failure};
-use crate::site::{Found, SYSTEM, Search, discover};
+use crate::site::Found;
 
 pub(in crate::cli) fn site(session: &Session, args: &SiteArgs) -> Result<Exit, Failure> {
     if let SiteVerb::Init { dir } = &args.verb {
@@ -38,13 +38,5 @@ pub(super) fn find(session: &Session, args: &SiteArgs) -> Result<Found, Failure>
         Err(failure) => return Err(failure),
     };
     let lab = lab.as_ref().map(|lab| lab.paths.root());
-    let found = discover(&Search {
-        flag: args.site.as_deref(),
-        process: &session.caller.process,
-        cwd: &session.caller.cwd,
-        lab,
-        system: &SYSTEM,
-    })?;
-    session.caller.admit_site(&found.root, lab)?;
-    Ok(found)
+    session.caller.find_site(args.site.as_deref(), lab)
 }

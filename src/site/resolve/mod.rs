@@ -26,6 +26,8 @@ mod value;
 pub use env::Inline;
 pub(super) use env::machines;
 pub(super) use node::secret_missing;
+pub use posture::Method;
 pub use show::{Explained, Shown};
 pub(super) use spec::KEY_PREFIX;
+pub use spec::{SpecError, SpecFault};
 pub use value::{Object, Origin, Resolved, Traced, Value};

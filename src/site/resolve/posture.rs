@@ -16,7 +16,7 @@ pub(super) const DEFAULT: &str = "dev";
 
 /// How a machine proves who it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Method {
+pub enum Method {
     /// By where it is.
     Network,
     /// One token for all.
@@ -115,6 +115,13 @@ pub(super) fn method(loader: &mut Loader<'_>, posture: &Named<'_>) -> Option<Met
         // Told when the file was held against its table.
         Some(_) => None,
     }
+}
+
+/// What stands as `auth.method` of a posture that has none of the known ones.
+pub(super) fn unknown_method(loader: &mut Loader<'_>, posture: &str) -> Option<String> {
+    let document = loader.file(Kind::SpecPosture, posture)?;
+    let method = document.root.get("auth")?.get("method")?;
+    method.text().map(str::to_owned)
 }
 
 /// The token of a machine, empty where none is kept for it, with a warning.

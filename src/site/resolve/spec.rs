@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use super::env::{done, no_secrets};
 use super::node::{Defaults, secret_missing};
-use super::posture::{self, Named};
+use super::posture::{self, Method, Named};
 use super::value::{Object, Origin, Resolved, Traced, Value};
-use crate::diag::Failure;
+use crate::diag::{Diagnostic, Exit, Failure};
 use crate::shape::{self, Node};
 use crate::site::kind::Kind;
 use crate::site::secrets::Secrets;
@@ -16,7 +16,68 @@ use crate::site::yaml::Document;
 /// What may stand before the name of a key.
 pub(in crate::site) const KEY_PREFIX: &str = "ssh_keys.";
 
+/// Why a spec is not given out.
+#[derive(Debug, Clone)]
+pub struct SpecError {
+    /// What is wrong, as far as a server tells it apart.
+    pub fault: SpecFault,
+    /// Every finding.
+    pub failure: Failure,
+}
+
+/// What is wrong with a spec.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SpecFault {
+    /// There is no posture of this name.
+    Posture(String),
+    /// Its posture's `auth.method` is this, which is none.
+    Method(String),
+    /// Keys of its users are not among the secrets, and nothing else is wrong.
+    Keys,
+    /// Anything else.
+    Other,
+}
+
+impl From<SpecError> for Failure {
+    fn from(error: SpecError) -> Self {
+        error.failure
+    }
+}
+
+impl From<Failure> for SpecError {
+    fn from(failure: Failure) -> Self {
+        Self {
+            fault: SpecFault::Other,
+            failure,
+        }
+    }
+}
+
 impl Tree {
+    /// How the machine of a spec proves who it is, by the posture that the spec names.
+    /// A posture that is not there is an error here, also where nobody names one.
+    ///
+    /// # Errors
+    /// As of [`Tree::resolve_spec`].
+    pub fn spec_method(&self, identity: &str) -> Result<Method, SpecError> {
+        let mut loader = Loader::new(self);
+        let Some(file) = self.asked(&mut loader, Kind::Spec, identity)? else {
+            return Err(refused(loader, SpecFault::Other));
+        };
+        let posture = Named::in_file(&file, posture_of(&file));
+        let method = posture::method(&mut loader, &posture);
+        if !loader.has(Kind::SpecPosture, &posture.name) {
+            return Err(refused(loader, SpecFault::Posture(posture.name)));
+        }
+        let Some(method) = method else {
+            let unknown = posture::unknown_method(&mut loader, &posture.name);
+            let fault = unknown.map_or(SpecFault::Other, SpecFault::Method);
+            return Err(refused(loader, fault));
+        };
+        loader.finish()?;
+        Ok(method)
+    }
+
     /// A spec as a machine of that identity gets it: its own keys, the site's
     /// domain and time zone, its identity as host name, and the texts of its
     /// users' SSH keys. Of its posture only the name.
@@ -27,23 +88,23 @@ impl Tree {
         &self,
         identity: &str,
         secrets: Option<&Secrets>,
-    ) -> Result<Resolved, Failure> {
+    ) -> Result<Resolved, SpecError> {
         let mut loader = Loader::new(self);
         let file = self.asked(&mut loader, Kind::Spec, identity)?;
         let defaults = Defaults::load(&mut loader);
         let Some(file) = file else {
-            return done(loader, Object::default());
+            return Err(refused(loader, SpecFault::Other));
         };
-        let posture = file
-            .root
-            .get("access")
-            .and_then(|access| access.get("posture"));
         // Nobody is served whose way to prove itself is not known.
-        posture::method(&mut loader, &Named::in_file(&file, posture));
+        posture::method(&mut loader, &Named::in_file(&file, posture_of(&file)));
         let mut out = Object::default();
+        let mut missing = 0;
         for entry in file.root.map().into_iter().flat_map(shape::Map::iter) {
             let value = if entry.key == "access" {
-                access(&mut loader, &file, &entry.value, secrets)
+                let before = loader.errors.len();
+                let access = access(&mut loader, &file, &entry.value, secrets);
+                missing = loader.errors.len() - before;
+                access
             } else {
                 Traced::of(&file, &entry.value)
             };
@@ -60,8 +121,34 @@ impl Tree {
         if out.get("access").is_none_or(Traced::is_null) {
             out.set("access", Traced::default(Value::Map(Object::default())));
         }
-        done(loader, out)
+        if missing > 0 && loader.errors.len() == missing {
+            return Err(refused(loader, SpecFault::Keys));
+        }
+        Ok(done(loader, out)?)
     }
+}
+
+/// The posture that a spec names.
+fn posture_of(file: &Document) -> Option<&Node> {
+    file.root.get("access")?.get("posture")
+}
+
+/// All that was found, or that nothing more is known.
+fn refused(loader: Loader<'_>, fault: SpecFault) -> SpecError {
+    let failure = match loader.finish() {
+        Err(failure) => failure,
+        Ok(_) => Failure::new(
+            Exit::Definition,
+            Diagnostic::error(match &fault {
+                SpecFault::Posture(name) => format!("there is no posture `{name}`"),
+                SpecFault::Method(_) | SpecFault::Keys | SpecFault::Other => {
+                    "the spec cannot be resolved".to_owned()
+                }
+            })
+            .help("look at the whole of it: `hl site check`"),
+        ),
+    };
+    SpecError { fault, failure }
 }
 
 /// Sets a key of a section where it is absent or `null`; makes the section.

@@ -1,0 +1,92 @@
+//! `hl serve`: the controller. What it does is in `serve`, which is given here as a
+//! function: neither room knows the other.
+
+use std::io::{IsTerminal, stderr};
+
+use super::serve_args::{ServeArgs, ServeVerb};
+use super::session::{Session, usage};
+use super::{serve_status, serve_unit};
+use crate::app::serving::{CertificateSource, Serve, ServeOptions, Started};
+use crate::app::{RepoToken, TokenSources};
+use crate::diag::{Exit, Failure, say};
+use crate::lab::trace::TraceOutput;
+use crate::report::Paint;
+
+pub(super) fn serve(session: &Session, args: &ServeArgs, serve: Serve) -> Result<Exit, Failure> {
+    if let Some(ServeVerb::Status(status)) = &args.verb {
+        return serve_status::status(session, args.port, status);
+    }
+    if args.systemd {
+        return serve_unit::print(session, args).map(|()| Exit::Ok);
+    }
+    let options = options(session, args)?;
+    let mut announce = |started: &Started| announce(session, started);
+    serve(&session.caller, &options, &mut announce)?;
+    session.tell(Paint::Good, "Stopped", "the controller");
+    Ok(Exit::Ok)
+}
+
+fn options(session: &Session, args: &ServeArgs) -> Result<ServeOptions, Failure> {
+    let caller = &session.caller;
+    let (repo_token, warnings) = RepoToken::find(
+        caller,
+        TokenSources {
+            argument: args.repo_token.as_deref(),
+            file: args.repo_token_file.as_deref(),
+            terminal: stderr().is_terminal(),
+        },
+    )?;
+    session.warn(&warnings);
+    let at = |path: &camino::Utf8PathBuf| caller.cwd.join(path);
+    let certificate = match (&args.cert, &args.key, &args.cert_dir) {
+        (Some(cert), Some(key), _) => CertificateSource::Files {
+            cert: at(cert),
+            key: at(key),
+        },
+        (_, _, Some(dir)) => CertificateSource::Kept(at(dir)),
+        _ => CertificateSource::Ephemeral,
+    };
+    let globals = &session.globals;
+    // A daemon says what it does, unless it is told not to.
+    let usual = if globals.quiet { "warn" } else { "info" };
+    let said = caller.var("HL_LOG").filter(|said| !said.is_empty());
+    let said = said.or_else(|| (globals.verbose < 2).then_some(usual));
+    Ok(ServeOptions {
+        bind: args.bind,
+        port: args.port,
+        certificate,
+        repo_token,
+        repos_dir: args.repos_dir.as_ref().map(at),
+        exclude: args.exclude.clone(),
+        log: TraceOutput::new(said, globals.verbose, stderr()).map_err(usage)?,
+    })
+}
+
+/// Says where it listens, once: to a person on stderr, with `--json` as a document.
+fn announce(session: &Session, started: &Started) -> Result<(), Failure> {
+    let listed = |names: &[String]| {
+        if names.is_empty() {
+            return "none".to_owned();
+        }
+        names.join(", ")
+    };
+    session.tell(Paint::Active, "Serving", started.url.as_str());
+    session.note(format!("  fingerprint: {}", started.fingerprint));
+    session.note(format!("  specs: {}", listed(&started.specs)));
+    session.note(format!("  repositories: {}", listed(&started.repos)));
+    for refused in &started.refused {
+        session.tell(
+            Paint::Warn,
+            "Warning",
+            say(format!("`{}` is not served: {}", refused.name, refused.why)),
+        );
+    }
+    if session.globals.json {
+        return session.json(started);
+    }
+    if let Some(token) = &started.repo_token {
+        // Also with --quiet: it is said here and nowhere else.
+        session.say(&format!("  repo token, shown this once: {token}"));
+    }
+    Ok(())
+}

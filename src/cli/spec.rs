@@ -1,0 +1,114 @@
+//! `hl spec get`: this machine's spec, from a controller. It needs no lab.
+
+use std::ffi::OsString;
+
+use camino::Utf8PathBuf;
+
+use super::serve_args::{SpecArgs, SpecGetArgs, SpecVerb};
+use super::serve_status::pin;
+use super::session::Session;
+use crate::app::spec_get::{SpecRequest, fetch};
+use crate::diag::{Exit, Failure};
+use crate::pve::{Policy, https};
+use crate::report::Paint;
+
+/// Where specs are saved when no variable says otherwise.
+const ETC: &str = "/usr/local/etc/homestak";
+
+pub(super) fn spec(session: &Session, args: &SpecArgs) -> Result<Exit, Failure> {
+    let SpecVerb::Get(args) = &args.verb;
+    let request = request(session, args)?;
+    let spec = fetch(&request)?;
+    let etc = variable(session, "HOMESTAK_ETC").unwrap_or_else(|| ETC.to_owned());
+    let usual = || Utf8PathBuf::from(etc).join("state/spec.yaml");
+    let file = args.out.clone().unwrap_or_else(usual);
+    if session.globals.dry_run {
+        session.note(format!("would save the spec in `{file}`"));
+        return Ok(Exit::Ok);
+    }
+    let changed = spec.save(&session.caller.cwd.join(&file))?;
+    let identity = &request.identity;
+    let text = if changed {
+        format!("the spec of `{identity}` in `{file}`")
+    } else {
+        format!("the spec of `{identity}` in `{file}`: it is the same as before")
+    };
+    session.tell(Paint::Good, "Saved", text);
+    Ok(Exit::Ok)
+}
+
+fn request(session: &Session, args: &SpecGetArgs) -> Result<SpecRequest, Failure> {
+    let given = |flag: &Option<String>, name: &str| {
+        let flag = flag.clone().filter(|text| !text.is_empty());
+        flag.or_else(|| variable(session, name))
+    };
+    let needed = |flag: &Option<String>, option: &str, name: &str| {
+        given(flag, name).ok_or_else(|| {
+            let message = format!("neither `{option}` nor `{name}` is given");
+            Failure::message(Exit::Child(1), message)
+        })
+    };
+    let policy = match &args.fingerprint {
+        Some(text) => Policy::Pinned(pin(text)?),
+        None if args.insecure => Policy::Insecure,
+        None => Policy::Roots,
+    };
+    let authorities = match &args.ca_cert {
+        Some(file) => https::authorities(&session.caller.cwd.join(file))
+            .map_err(|why| Failure::message(Exit::Child(1), format!("cannot use {why}")))?,
+        None => Vec::new(),
+    };
+    Ok(SpecRequest {
+        server: needed(&args.server, "--server", "HOMESTAK_SPEC_SERVER")?,
+        identity: needed(&args.identity, "--identity", "HOMESTAK_IDENTITY")?,
+        token: given(&args.token, "HOMESTAK_AUTH_TOKEN"),
+        policy,
+        authorities,
+    })
+}
+
+fn variable(session: &Session, name: &str) -> Option<String> {
+    let value = session.caller.var(name).filter(|value| !value.is_empty());
+    value.map(str::to_owned)
+}
+
+/// `--output FILE` and `-k`, which machines call it with: both are flags of every verb,
+/// and mean something else there.
+pub(super) fn own_flags(args: &mut [OsString]) {
+    let is = |at: usize, word: &str| args.get(at).is_some_and(|arg| arg == word);
+    if !(is(1, "spec") && is(2, "get")) {
+        return;
+    }
+    for arg in args.iter_mut().skip(3) {
+        let Some(text) = arg.to_str() else { continue };
+        if text == "-k" {
+            *arg = OsString::from("--insecure");
+        } else if let Some(rest) = text.strip_prefix("--output")
+            && (rest.is_empty() || rest.starts_with('='))
+        {
+            *arg = OsString::from(format!("--out{rest}"));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_spec_get_has_flags_of_its_own() {
+        let read = |line: &str| {
+            let mut args: Vec<OsString> = line.split(' ').map(OsString::from).collect();
+            own_flags(&mut args);
+            let words: Vec<_> = args.iter().map(|arg| arg.to_string_lossy()).collect();
+            words.join(" ")
+        };
+        let told = read("hl spec get -k --output=a --output b -o c --outputs");
+        assert_eq!(
+            told,
+            "hl spec get --insecure --out=a --out b -o c --outputs"
+        );
+        let other = "hl up -k --output live";
+        assert_eq!(read(other), other);
+    }
+}
