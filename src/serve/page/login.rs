@@ -8,13 +8,14 @@ use tokio::sync::watch;
 use tokio::task::spawn_blocking;
 
 use super::sessions::{LINK, May};
-use crate::control::{ControllerReply, ControllerRequest, Place, Server, ask_controller};
+use crate::app::serving::login_place;
+use crate::control::{ControllerReply, ControllerRequest, Server, ask_controller};
 use crate::serve::shared::Shared;
 
 /// Listens until it is told to stop.
 ///
 /// # Errors
-/// There is no lab, no place for the socket, or another daemon of this lab has it.
+/// There is no place for the socket, or another daemon has it.
 pub(in crate::serve) async fn listen(
     shared: Arc<Shared>,
     mut stop: watch::Receiver<bool>,
@@ -32,13 +33,17 @@ pub(in crate::serve) async fn listen(
 }
 
 fn open(shared: &Arc<Shared>) -> io::Result<Server> {
-    let lab = shared.caller.lab();
-    let lab = lab.map_err(|failure| io::Error::other(failure.to_string()))?;
-    let place = Place::of_controller(&lab.paths, shared.caller.var("XDG_RUNTIME_DIR"));
+    let port = shared
+        .url
+        .rsplit(':')
+        .next()
+        .and_then(|port| port.parse().ok());
+    let port = port.ok_or_else(|| io::Error::other("the URL of the daemon has no port"))?;
+    let place = login_place(&shared.caller, port);
     if let Ok(Some(ControllerReply::Serving { url })) =
         ask_controller(&place, &ControllerRequest::Status)
     {
-        let message = format!("another `hl serve` of this lab gives out logins: {url}");
+        let message = format!("another `hl serve` gives out logins: {url}");
         return Err(io::Error::new(io::ErrorKind::AddrInUse, message));
     }
     let shared = Arc::clone(shared);
