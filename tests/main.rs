@@ -32,6 +32,7 @@ mod rehearse;
 mod resume;
 mod runway;
 mod secrets;
+mod serve_page;
 mod shipped;
 mod sim;
 mod sim_verb;
