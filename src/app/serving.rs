@@ -119,22 +119,29 @@ pub struct Running {
 #[derive(Debug)]
 pub struct RunningFile(Utf8PathBuf);
 
-impl Running {
-    /// Tells other processes of the user, in a file that only they may read.
+impl RunningFile {
+    /// For the controller at this port. Nothing is written yet.
     ///
     /// # Errors
     /// There is no place for it.
-    pub fn publish(&self, caller: &Caller, port: u16) -> io::Result<RunningFile> {
-        let place = place(caller, port, "json");
-        let path = place.make()?.to_owned();
-        let text = serde_json::to_vec(self)?;
-        write(&path, text, 0o600).map_err(io::Error::other)?;
-        Ok(RunningFile(path))
+    pub fn at(caller: &Caller, port: u16) -> io::Result<Self> {
+        Ok(Self(place(caller, port).make()?.to_owned()))
     }
 
+    /// Tells other processes of the user. Only they may read it.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn write(&self, running: &Running) -> io::Result<()> {
+        let text = serde_json::to_vec(running)?;
+        write(&self.0, text, 0o600).map_err(io::Error::other)
+    }
+}
+
+impl Running {
     /// The one at this port, if it runs.
     pub fn find(caller: &Caller, port: u16) -> Option<Self> {
-        let place = place(caller, port, "json");
+        let place = place(caller, port);
         let read = |path: &Utf8Path| serde_json::from_slice(&fs::read(path).ok()?).ok();
         let mut found = place.found().filter_map(read);
         found.find(|running: &Self| running.process.is_alive())
@@ -148,12 +155,7 @@ impl Drop for RunningFile {
     }
 }
 
-/// Where the socket is over which the controller at this port is asked for logins.
-pub fn login_place(caller: &Caller, port: u16) -> Place {
-    place(caller, port, "sock")
-}
-
-fn place(caller: &Caller, port: u16, ending: &str) -> Place {
-    let name = format!("serve-{port}.{ending}");
+fn place(caller: &Caller, port: u16) -> Place {
+    let name = format!("serve-{port}.json");
     Place::named(&name, caller.var("XDG_RUNTIME_DIR"))
 }

@@ -1,9 +1,11 @@
 //! Failed tokens by address: a guesser is slowed down, and others are not.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
+
+use super::peer::Peer;
 
 /// Failures that an address may have at once.
 const BURST: u32 = 10;
@@ -45,12 +47,12 @@ impl Failures {
 
     fn allowed_at(&self, peer: IpAddr, now: Instant) -> bool {
         let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        all.get(&network(peer))
+        all.get(&Peer::of(peer).network())
             .is_none_or(|failed| failed.left(now) < BURST)
     }
 
     fn failed_at(&self, peer: IpAddr, now: Instant) {
-        let peer = network(peer);
+        let peer = Peer::of(peer).network();
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if all.len() >= ADDRESSES && !all.contains_key(&peer) {
             make_room(&mut all, now);
@@ -71,17 +73,6 @@ fn make_room(all: &mut HashMap<IpAddr, Failed>, now: Instant) {
     times.sort_unstable();
     if let Some(middle) = times.get(times.len() / 2).copied() {
         all.retain(|_, failed| failed.at > middle);
-    }
-}
-
-/// Who owns one IPv6 address owns its whole /64.
-fn network(peer: IpAddr) -> IpAddr {
-    match peer {
-        IpAddr::V4(_) => peer,
-        IpAddr::V6(address) => {
-            let prefix = u128::from(address) >> 64 << 64;
-            IpAddr::V6(Ipv6Addr::from(prefix))
-        }
     }
 }
 

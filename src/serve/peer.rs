@@ -1,7 +1,7 @@
 //! What is known of a request beside its head: extensions that the daemon adds to it.
 
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 
 /// The address of the client, as the socket has it. No header changes it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -11,6 +11,18 @@ impl Peer {
     /// An address; an IPv4 one that came over IPv6 is the IPv4 one.
     pub(in crate::serve) fn of(address: IpAddr) -> Self {
         Self(address.to_canonical())
+    }
+
+    /// Those who are counted as one client: of IPv6 a whole /64, because an owner of
+    /// one address of it owns all.
+    pub(in crate::serve) fn network(self) -> IpAddr {
+        match self.0 {
+            IpAddr::V4(_) => self.0,
+            IpAddr::V6(address) => {
+                let prefix = u128::from(address) >> 64 << 64;
+                IpAddr::V6(Ipv6Addr::from(prefix))
+            }
+        }
     }
 }
 

@@ -104,6 +104,11 @@ impl Refusal {
         json!({ "error": { "code": self.code, "message": self.message } })
     }
 
+    /// The body, on one line.
+    pub(in crate::serve) fn text(&self) -> String {
+        self.body().to_string()
+    }
+
     /// As an answer of a spec endpoint: indented.
     pub(in crate::serve) fn indented(self) -> Response {
         let mut response = indented(self.status, &self.body());

@@ -11,9 +11,9 @@ use super::refusal::Refusal;
 use super::token::Token;
 use crate::app::Caller;
 use crate::base::json;
-use crate::diag::{Diagnostic, Failure};
+use crate::diag::Failure;
 use crate::site::resolve::{Method, SpecError, SpecFault};
-use crate::site::secrets::{Loaded, Secret, Secrets, Vault};
+use crate::site::secrets::{Secret, Secrets, Vault};
 use crate::site::{Kind, Tree};
 
 /// The specs of a site-config, with the secrets that they rest on.
@@ -52,11 +52,11 @@ impl fmt::Debug for Specs {
 
 impl Specs {
     /// Finds the site-config and opens its secrets. A lab is asked for it where there is
-    /// one. It reads files and may run `sops`.
+    /// one. It reads files and may run `sops`; what should be mended is logged.
     ///
     /// # Errors
     /// There is no site-config, or its secrets cannot be opened.
-    pub(super) fn load(caller: &Caller) -> Result<(Self, Vec<Diagnostic>), Failure> {
+    pub(super) fn load(caller: &Caller) -> Result<Self, Failure> {
         let lab = caller.lab_if_any()?;
         let root = lab.as_ref().map(|lab| lab.paths.root());
         let site = caller.find_site(None, root)?.root;
@@ -69,16 +69,15 @@ impl Specs {
             }
             None => caller.process.clone(),
         };
-        let (secrets, warnings) = match Vault::new(&site, &site, &variables).load()? {
-            Some(Loaded { secrets, warnings }) => (Some(secrets), warnings),
-            None => (None, Vec::new()),
-        };
-        let specs = Self {
+        let opened = Vault::new(&site, &site, &variables).load()?;
+        for warning in opened.iter().flat_map(|opened| &opened.warnings) {
+            tracing::warn!("{}", warning.message);
+        }
+        Ok(Self {
             tree: Tree::new(site.clone(), site),
-            secrets,
+            secrets: opened.map(|opened| opened.secrets),
             resolved: Mutex::default(),
-        };
-        Ok((specs, warnings))
+        })
     }
 
     /// The names of the specs, sorted.

@@ -1,0 +1,187 @@
+//! The answers to what is no HTTP, which hyper gives by itself and without a body: they
+//! are given the body that all errors have. What a client still sends is read for a
+//! moment, so that the system does not reset the connection before the answer is read.
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::{Buf, Bytes};
+use http::StatusCode;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::{Sleep, sleep};
+
+use super::refusal::Refusal;
+
+/// How long what comes is thrown away.
+const LINGER: Duration = Duration::from_secs(2);
+/// How much of it at most, in pieces.
+const PIECES: usize = 256;
+/// A piece, in bytes.
+const PIECE: usize = 4096;
+
+/// A stream of HTTP/1.
+#[derive(Debug)]
+pub(super) struct Answering<S> {
+    inner: S,
+    /// What is left to write of the last answer, once there is one of ours.
+    last: Option<Bytes>,
+    shut: bool,
+    linger: Option<Pin<Box<Sleep>>>,
+    pieces: usize,
+}
+
+impl<S> Answering<S> {
+    pub(super) fn new(inner: S) -> Self {
+        Self {
+            inner,
+            last: None,
+            shut: false,
+            linger: None,
+            pieces: PIECES,
+        }
+    }
+}
+
+/// The status of an answer without a body that says that the request is no HTTP. Our own
+/// answers have bodies.
+fn refused(head: &[u8]) -> Option<StatusCode> {
+    let status = head.strip_prefix(b"HTTP/1.")?.get(2..5)?;
+    let status = StatusCode::from_bytes(status).ok()?;
+    let known = [
+        StatusCode::BAD_REQUEST,
+        StatusCode::URI_TOO_LONG,
+        StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+    ];
+    let empty = b"\r\ncontent-length: 0\r\n";
+    let is_empty = || head.windows(empty.len()).any(|part| part == empty);
+    (known.contains(&status) && is_empty()).then_some(status)
+}
+
+fn answer(status: StatusCode) -> Bytes {
+    let body = Refusal::of_status(status).text();
+    let reason = status.canonical_reason().unwrap_or_default();
+    Bytes::from(format!(
+        "HTTP/1.1 {} {reason}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\
+         x-content-type-options: nosniff\r\nconnection: close\r\n\r\n{body}",
+        status.as_u16(),
+        body.len()
+    ))
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Answering<S> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().inner).poll_read(cx, buf)
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Answering<S> {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        if this.last.is_none() {
+            this.last = refused(buf).map(answer);
+        }
+        let Some(last) = &mut this.last else {
+            return Pin::new(&mut this.inner).poll_write(cx, buf);
+        };
+        while last.has_remaining() {
+            let written = ready!(Pin::new(&mut this.inner).poll_write(cx, last))?;
+            if written == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            last.advance(written);
+        }
+        Poll::Ready(Ok(buf.len()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().inner).poll_flush(cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        if !this.shut {
+            ready!(Pin::new(&mut this.inner).poll_shutdown(cx))?;
+            this.shut = true;
+        }
+        if this.last.is_none() {
+            return Poll::Ready(Ok(()));
+        }
+        let end = this.linger.get_or_insert_with(|| Box::pin(sleep(LINGER)));
+        let mut piece = [0; PIECE];
+        while this.pieces > 0 {
+            let mut piece = ReadBuf::new(&mut piece);
+            match Pin::new(&mut this.inner).poll_read(cx, &mut piece) {
+                Poll::Pending => return end.as_mut().poll(cx).map(Ok),
+                Poll::Ready(Ok(())) if !piece.filled().is_empty() => this.pieces -= 1,
+                // It has ended, or is lost: the answer is as far as it gets.
+                Poll::Ready(_) => break,
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
+
+    use super::*;
+
+    fn written(pieces: &[&[u8]]) -> String {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .build();
+        runtime.unwrap().block_on(async {
+            let (ours, mut theirs) = duplex(100_000);
+            let mut ours = Answering::new(ours);
+            for piece in pieces {
+                ours.write_all(piece).await.unwrap();
+            }
+            theirs.write_all(&[b'x'; 5000]).await.unwrap();
+            let closing = tokio::spawn(async move { ours.shutdown().await.unwrap() });
+            let mut text = String::new();
+            theirs.read_to_string(&mut text).await.unwrap();
+            drop(theirs);
+            closing.await.unwrap();
+            text
+        })
+    }
+
+    #[test]
+    fn an_error_of_the_protocol_is_given_a_body() {
+        let head: &[u8] =
+            b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
+        let text = written(&[head]);
+        let (head, body) = text.split_once("\r\n\r\n").unwrap();
+        assert!(head.starts_with("HTTP/1.1 431 "), "{head}");
+        assert!(
+            head.contains(&format!("content-length: {}\r\n", body.len())),
+            "{head}"
+        );
+        let body: serde_json::Value = serde_json::from_str(body).unwrap();
+        assert_eq!(body["error"]["code"], "E100");
+    }
+
+    #[test]
+    fn all_other_bytes_pass_as_they_are() {
+        let answers: [&[u8]; 4] = [
+            b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n",
+            b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n",
+            b"HTTP/1.1 400 Bad Request\r\ncontent-length: 9\r\n\r\n{\"a\": 10}",
+            b"HTTP",
+        ];
+        for answer in answers {
+            assert_eq!(written(&[answer]).as_bytes(), answer);
+        }
+    }
+}
