@@ -32,6 +32,7 @@ mod rehearse;
 mod resume;
 mod runway;
 mod secrets;
+mod serve;
 mod serve_page;
 mod shipped;
 mod sim;

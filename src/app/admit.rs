@@ -16,6 +16,8 @@ pub enum Kind {
     Lab,
     /// A site-config.
     Site,
+    /// A git repository that is served to others.
+    Repository,
 }
 
 impl Kind {
@@ -23,6 +25,7 @@ impl Kind {
         match self {
             Self::Lab => "lab",
             Self::Site => "site-config",
+            Self::Repository => "repository",
         }
     }
 }

@@ -31,6 +31,8 @@ pub struct Config {
     /// `hl up --with NAME` runs behind the default recipe of their layers, e.g.
     /// `metrics = ["l4-metrics"]`.
     pub components: BTreeMap<String, Vec<String>>,
+    /// `[serve]`: what the controller gives to others.
+    pub serve: ServeSettings,
 }
 
 /// `[lab]`: what the lab is called and what it does by default.
@@ -82,6 +84,15 @@ impl ApprovalSettings {
         let limit = parse_duration(&self.timeout).unwrap_or(Duration::from_hours(1));
         limit.min(Self::LONGEST)
     }
+}
+
+/// `[serve]`
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ServeSettings {
+    /// Git repositories that are served beside the lab and its site-config: the name
+    /// in URLs, and the path, relative to the lab's root.
+    pub repos: BTreeMap<String, String>,
 }
 
 /// When Doppler is asked.

@@ -24,6 +24,7 @@ tables! {
         key("approval", Shape::Record(&APPROVAL), "Approvals"),
         key("tools", Shape::Keyed(&Shape::Text), "Program to run for a tool, e.g. `tofu = \"terraform\"`"),
         key("components", Shape::Named(&COMPONENT, &TEXTS), "Optional parts of the lab, each with the recipes that `up --with NAME` runs behind the default recipe of their layers, e.g. `metrics = [\"l4-metrics\"]`"),
+        key("serve", Shape::Record(&SERVE), "What `serve` gives to others"),
     ];
 
     static LAB = "`[lab]`", Refused [
@@ -46,6 +47,10 @@ tables! {
         key("user", Shape::Text, "User that cloud-init makes on every VM [ops]"),
         key("public_keys", TEXTS, "Public keys (`ssh-ed25519 AAAA...`) or paths to `.pub` files"),
         key("identity", Shape::Text, "Private key file [the agent and OpenSSH's defaults]"),
+    ];
+
+    static SERVE = "`[serve]`", Refused [
+        key("repos", Shape::Named(&REPOSITORY, &Shape::Text), "Git repositories that are served beside the lab and its site-config: name in the URL and path, e.g. `ansible = \"../ansible\"`"),
     ];
 
     static NETWORK = "`[network]`", Refused [
@@ -126,6 +131,23 @@ static COMPONENT: Form = Form {
     is: "a component's name",
     wrong: |_, name| not_plain(name, "a component's name"),
     pattern: PLAIN,
+};
+
+static REPOSITORY: Form = Form {
+    is: "a repository's name",
+    wrong: |_, name| {
+        let plain =
+            |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '.' | '_' | '-');
+        let fits = name.chars().all(plain)
+            && !name.is_empty()
+            && !name.starts_with(['.', '-'])
+            && !name.ends_with(".git");
+        (!fits).then(|| {
+            Diagnostic::error(format!("`{name}` cannot be the name of a repository"))
+                .help("names are lower-case letters, digits, `.`, `_` and `-`, begin with a letter or a digit, and have no `.git` at their end")
+        })
+    },
+    pattern: "^[a-z0-9_][a-z0-9._-]*$",
 };
 
 const PLAIN: &str = "^[A-Za-z0-9_-]+$";
@@ -223,6 +245,8 @@ mod tests {
             tofu = "terraform"
             [components]
             metrics = ["l3-agent", "l4-metrics"]
+            [serve.repos]
+            ansible = "../ansible"
         "#;
         let config = parse(&Source::new("hl.toml", text)).unwrap();
         assert_eq!(
@@ -237,6 +261,7 @@ mod tests {
         assert_eq!(config.network.vpn_peer.as_deref(), Some("10.8.0.1:22"));
         assert_eq!(config.timeouts["quick"], "45s");
         assert_eq!(config.tools["tofu"], "terraform");
+        assert_eq!(config.serve.repos["ansible"], "../ansible");
     }
 
     #[test]
@@ -288,6 +313,19 @@ mod tests {
         let failure = fails("[lab]\nname = \n");
         let place = failure.diagnostics[0].place.as_ref().unwrap();
         assert_eq!(place.line_column().0, 2);
+    }
+
+    #[test]
+    fn a_repository_must_fit_into_a_url() {
+        for name in ["A", "a/b", ".git", "a.git", "..", "-x", "\u{e9}", ""] {
+            let failure = fails(&format!("[serve.repos]\n\"{name}\" = \"x\"\n"));
+            assert!(
+                failure.to_string().contains("name of a repository"),
+                "{name}"
+            );
+        }
+        let text = "[serve.repos]\n\"a_1.x-y\" = \"x\"\n";
+        parse(&Source::new("hl.toml", text)).unwrap();
     }
 
     #[test]

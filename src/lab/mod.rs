@@ -25,7 +25,7 @@ mod write;
 pub use accounts::Accounts;
 pub use config::{
     ApprovalSettings, Config, DopplerMode, DopplerSettings, LabSettings, NetworkSettings,
-    SshSettings,
+    ServeSettings, SshSettings,
 };
 pub use environment::{Environment, Provenance, Var};
 pub use hl_toml::schema;

@@ -111,6 +111,7 @@ pub const ALL: &[Variable] = variables![
     Flag "HL_QUIET", default "0", "`-q`: less narration";
     Flag "HL_VERBOSE", default "0", "`-v`: more narration";
     Flag "HL_LOG", example "hl::pve=debug", "what a run traces to stderr: `info`, `debug`, `trace`, or `TARGET=LEVEL`, several with commas";
+    Flag "HL_REPO_TOKEN", example "0123456789abcdef0123456789abcdef01234567", "the token that opens the repositories of `hl serve`; never empty", secret: true;
 ];
 
 /// The variable of that name.

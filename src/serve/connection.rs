@@ -88,7 +88,10 @@ impl Connections {
     ) {
         // Answers are small, and are not to wait for more.
         socket.set_nodelay(true).ok();
-        let shaken = timeout(HANDSHAKE, self.tls.accept(Paced::new(socket))).await;
+        let shaken = tokio::select! {
+            shaken = timeout(HANDSHAKE, self.tls.accept(Paced::new(socket))) => shaken,
+            _ = stopping.changed() => return,
+        };
         let stream = match shaken {
             Ok(Ok(stream)) => stream,
             Ok(Err(error)) => return tracing::debug!(peer = %peer.0, %error, "no TLS"),

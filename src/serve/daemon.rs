@@ -60,6 +60,7 @@ impl Daemon<'_> {
     ) -> Result<(), Failure> {
         let mut ends = Ends::catch().map_err(|error| no_signals(&error))?;
         let hangup = signal(SignalKind::hangup()).map_err(|error| no_signals(&error))?;
+        specs.warn();
         let options = self.options;
         let certificates = Arc::new(Certificates::load(&options.certificate, options.bind)?);
         let tls = certificates

@@ -37,7 +37,10 @@ pub(super) async fn on_hangup(
 
 /// What could not be read again.
 fn reload(shared: &Shared, options: &repos::Options) -> Vec<String> {
-    let specs = Specs::load(&shared.caller).map(|specs| shared.specs.set(specs));
+    let specs = Specs::load(&shared.caller).map(|specs| {
+        specs.warn();
+        shared.specs.set(specs);
+    });
     let certificate = shared.certificates.reload();
     let repos = repos::prepare(&shared.caller, options).map(|repos| shared.repos.set(repos));
     let all: [(&str, Result<(), Failure>); 3] = [

@@ -20,6 +20,8 @@ use crate::site::{Kind, Tree};
 pub(in crate::serve) struct Specs {
     tree: Tree,
     secrets: Option<Secrets>,
+    /// What should be mended, without secrets.
+    warnings: Vec<String>,
     /// Only names of files that are there, so their number is that of the files.
     resolved: Mutex<HashMap<String, Arc<Spec>>>,
 }
@@ -52,7 +54,7 @@ impl fmt::Debug for Specs {
 
 impl Specs {
     /// Finds the site-config and opens its secrets. A lab is asked for it where there is
-    /// one. It reads files and may run `sops`; what should be mended is logged.
+    /// one. It reads files and may run `sops`.
     ///
     /// # Errors
     /// There is no site-config, or its secrets cannot be opened.
@@ -70,10 +72,9 @@ impl Specs {
             None => caller.process.clone(),
         };
         let opened = Vault::new(&site, &site, &variables).load()?;
-        for warning in opened.iter().flat_map(|opened| &opened.warnings) {
-            tracing::warn!("{}", warning.message);
-        }
+        let warnings = opened.iter().flat_map(|opened| &opened.warnings);
         Ok(Self {
+            warnings: warnings.map(|warning| warning.message.clone()).collect(),
             tree: Tree::new(site.clone(), site),
             secrets: opened.map(|opened| opened.secrets),
             resolved: Mutex::default(),
@@ -86,6 +87,13 @@ impl Specs {
     /// The directory cannot be read.
     pub(super) fn names(&self) -> Result<Vec<String>, Failure> {
         self.tree.names(Kind::Spec)
+    }
+
+    /// Logs what should be mended.
+    pub(super) fn warn(&self) {
+        for warning in &self.warnings {
+            tracing::warn!("{warning}");
+        }
     }
 
     /// Values that must not be shown.

@@ -1,9 +1,11 @@
 //! Runs the real `hl` in a scrubbed environment and looks at what it did.
 
+pub(crate) mod daemon;
 pub(crate) mod hl;
 pub(crate) mod lab;
 mod schema;
 
+pub(crate) use daemon::{Answer, Client, Daemon};
 pub(crate) use hl::{Hl, Ran};
 pub(crate) use lab::TestLab;
 pub(crate) use schema::conforms;

@@ -85,14 +85,20 @@ impl Redactor {
         self.text(&clean)
     }
 
-    /// Whether a secret is in a text, in which there may be what is not shown.
-    fn holds(&self, text: &str, odd: bool) -> bool {
+    /// Whether a secret is in these bytes, in any of its forms.
+    pub fn is_in(&self, bytes: &[u8]) -> bool {
+        let odd = has_unseen(bytes) || std::str::from_utf8(bytes).is_err();
+        self.holds(bytes, odd)
+    }
+
+    /// Whether a secret is in bytes, in which there may be what is not shown.
+    fn holds(&self, bytes: &[u8], odd: bool) -> bool {
         let Some(search) = &self.search else {
             return false;
         };
         let through = || search.through().filter(|_| odd);
-        search.automaton.is_match(text)
-            || through().is_some_and(|through| through::holds(through, text.as_bytes()))
+        search.automaton.is_match(bytes)
+            || through().is_some_and(|through| through::holds(through, bytes))
     }
 
     /// The text with masks, and with what becomes of the pieces between them.
@@ -100,7 +106,7 @@ impl Redactor {
         let mut out = String::with_capacity(text.len());
         let mut shown = 0;
         let found = self
-            .holds(text, odd)
+            .holds(text.as_bytes(), odd)
             .then(|| self.find(text.as_bytes()).spans);
         for (start, end) in merged(found.unwrap_or_default()) {
             // Patterns are whole characters, and so is what they cover.

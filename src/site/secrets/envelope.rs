@@ -14,6 +14,9 @@ use crate::site::yaml::Document;
 /// Lists in `sops` that name keys of other services than age.
 const OTHER_SERVICES: [&str; 6] = ["pgp", "kms", "gcp_kms", "azure_kv", "hc_vault", "hckms"];
 
+/// Sections in which everything is secret.
+const SECRET: [&str; 3] = ["api_tokens.", "passwords.", "auth."];
+
 /// What a file is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Form {
@@ -75,7 +78,21 @@ impl Form {
     }
 }
 
+/// Whether there are values that anybody can read.
+pub(super) fn has_clear_values(document: &Document) -> bool {
+    let mut clear = Vec::new();
+    leaves(document, &document.root, "", &mut Vec::new(), &mut clear);
+    !clear.is_empty()
+}
+
 impl Envelope {
+    /// Values that the file's rules leave in clear text, though everything in these
+    /// sections is secret. Public keys may be read.
+    pub(super) fn clear_secrets(&self) -> impl Iterator<Item = &(String, Range<usize>)> {
+        let secret = |path: &str| SECRET.iter().any(|section| path.starts_with(section));
+        self.clear.iter().filter(move |(path, _)| secret(path))
+    }
+
     /// The file as it may be shown: `masked`, and its `sops` section, which
     /// holds nothing secret, when that is the end of the file.
     pub(super) fn excerpt(&self, text: &str, masked: &str) -> String {

@@ -10,6 +10,7 @@
 //! | `read` | from a document to the values |
 //! | `vault` | which file of a site-config holds its secrets, and opening it |
 //! | `envelope` | encrypted or not, by structure; what the `sops` section says |
+//! | `exposed` | whether a file of secrets shows any |
 //! | `graft` | clear values in the places of the encrypted file |
 //! | `sops` | calls of the program |
 //! | `problem` | what can go wrong with it, and the remedy |
@@ -26,6 +27,7 @@ mod check;
 mod compare;
 mod edit;
 mod envelope;
+mod exposed;
 mod git;
 mod graft;
 mod keys;
@@ -38,6 +40,7 @@ mod vault;
 
 pub use change::{Changed, How};
 pub use check::{FileReport, Report};
+pub use exposed::is_exposed;
 pub use git::Tracking;
 pub use model::{Keyed, Secret, Secrets};
 pub use vault::{Loaded, Vault};

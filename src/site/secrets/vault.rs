@@ -253,21 +253,13 @@ impl Found {
                 && known.iter().all(|key| age.contains(key)))
     }
 
-    /// Values of an encrypted file that its rules leave in clear text, though
-    /// everything in these sections is secret. Public keys may be read.
+    /// What [`Envelope::clear_secrets`] finds in an encrypted file.
     pub(super) fn clear_values(&self) -> Vec<Diagnostic> {
         let Form::Encrypted(envelope) = &self.form else {
             return Vec::new();
         };
-        let secret = |path: &str| {
-            ["api_tokens.", "passwords.", "auth."]
-                .iter()
-                .any(|section| path.starts_with(section))
-        };
         envelope
-            .clear
-            .iter()
-            .filter(|(path, _)| secret(path))
+            .clear_secrets()
             .map(|(path, at)| {
                 Diagnostic::warning(format!(
                     "`{path}` is in clear text in the encrypted `{}`",

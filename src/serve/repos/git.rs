@@ -1,0 +1,317 @@
+//! git, always in a bare repository of our own: it reads no settings but those that
+//! are written here, runs no hooks and no helpers, asks nobody, and has limits of time
+//! and output.
+
+use std::collections::BTreeMap;
+use std::io::{self, BufWriter, Read, Write};
+use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread;
+use std::time::Instant;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use duct::{Expression, ReaderHandle};
+
+use super::checkout::cannot;
+use crate::app::Caller;
+use crate::base::{Process, sanitize};
+
+/// The longest list that git may write.
+const LIST: u64 = 256 << 20;
+
+/// Settings of the bare repository. Nobody packs it a second time, and files that say
+/// which objects there are, are not believed: they may come from somebody else.
+const SETTINGS: &str = "
+[core]
+    hooksPath = /dev/null
+    fsmonitor = false
+    bigFileThreshold = 16m
+    commitGraph = false
+    multiPackIndex = false
+    logAllRefUpdates = false
+[gc]
+    auto = 0
+[pack]
+    threads = 1
+    windowMemory = 64m
+[fastimport]
+    unpackLimit = 0
+[repack]
+    writeBitmaps = false
+[protocol]
+    allow = never
+";
+
+/// git in one bare repository.
+#[derive(Debug)]
+pub(super) struct Git {
+    program: PathBuf,
+    env: BTreeMap<String, String>,
+    /// Where it runs, and what paths in its answers begin at.
+    dir: Utf8PathBuf,
+    index: Utf8PathBuf,
+    until: Instant,
+}
+
+impl Git {
+    /// git in the repository `bare`, which is made by [`Git::init`], over the work tree
+    /// `work`. It has ended by `until`. What it keeps for itself is in `home`.
+    ///
+    /// # Errors
+    /// There is no git, in words.
+    pub(super) fn new(
+        caller: &Caller,
+        home: &Utf8Path,
+        bare: &Utf8Path,
+        work: &Utf8Path,
+        until: Instant,
+    ) -> Result<Self, String> {
+        let program = which::which_in("git", caller.var("PATH"), &caller.cwd)
+            .map_err(|_| "`git` is not installed; install your system's package `git`")?;
+        let index = home.join("index");
+        let mut env: BTreeMap<String, String> = [
+            ("HOME", home.as_str()),
+            ("XDG_CONFIG_HOME", home.as_str()),
+            ("TMPDIR", home.as_str()),
+            ("LC_ALL", "C"),
+            ("GIT_DIR", bare.as_str()),
+            ("GIT_WORK_TREE", work.as_str()),
+            ("GIT_INDEX_FILE", index.as_str()),
+            ("GIT_CONFIG_NOSYSTEM", "1"),
+            ("GIT_CONFIG_SYSTEM", "/dev/null"),
+            ("GIT_CONFIG_GLOBAL", "/dev/null"),
+            ("GIT_ATTR_NOSYSTEM", "1"),
+            ("GIT_TERMINAL_PROMPT", "0"),
+            ("GIT_NO_LAZY_FETCH", "1"),
+            ("GIT_NO_REPLACE_OBJECTS", "1"),
+            ("GIT_OPTIONAL_LOCKS", "0"),
+            ("GIT_ALLOW_PROTOCOL", "none"),
+            ("GIT_PAGER", "cat"),
+        ]
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .into();
+        if let Some(path) = caller.var("PATH") {
+            env.insert("PATH".to_owned(), path.to_owned());
+        }
+        Ok(Self {
+            program,
+            env,
+            dir: work.to_owned(),
+            index,
+            until,
+        })
+    }
+
+    /// The index that it reads.
+    pub(super) fn index(&self) -> &Utf8Path {
+        &self.index
+    }
+
+    /// Makes the repository, for object ids of so many digits.
+    ///
+    /// # Errors
+    /// It cannot be made, in words.
+    pub(super) fn init(&self, bare: &Utf8Path, digits: usize) -> Result<(), String> {
+        let format = if digits == 64 { "sha256" } else { "sha1" };
+        let format = format!("--object-format={format}");
+        let mut env = self.env.clone();
+        // They would be those of another repository.
+        env.retain(|name, _| name != "GIT_DIR" && name != "GIT_WORK_TREE");
+        let args = [
+            "init",
+            "--quiet",
+            "--bare",
+            "--template=",
+            "--initial-branch=_working",
+            format.as_str(),
+            bare.as_str(),
+        ];
+        let expression = self.expression(&args).full_env(env).stdin_null();
+        self.watched(&args, expression, &[0], nothing)?;
+        let config = bare.join("config");
+        let mut file = std::fs::OpenOptions::new()
+            .append(true)
+            .open(&config)
+            .map_err(|error| cannot("write", &config, &error))?;
+        file.write_all(SETTINGS.as_bytes())
+            .map_err(|error| cannot("write", &config, &error))
+    }
+
+    /// Runs it; `input` is what it reads.
+    ///
+    /// # Errors
+    /// As of [`Git::read`].
+    pub(super) fn run(&self, args: &[&str], input: impl Into<Vec<u8>>) -> Result<(), String> {
+        self.read(args, input, nothing)
+    }
+
+    /// What it writes, whole.
+    ///
+    /// # Errors
+    /// As of [`Git::read`].
+    pub(super) fn output(
+        &self,
+        args: &[&str],
+        input: impl Into<Vec<u8>>,
+    ) -> Result<Vec<u8>, String> {
+        self.read(args, input, whole)
+    }
+
+    /// What it writes goes to `read` as it comes.
+    ///
+    /// # Errors
+    /// It fails, takes too long, or `read` fails, in words.
+    pub(super) fn read<T>(
+        &self,
+        args: &[&str],
+        input: impl Into<Vec<u8>>,
+        read: impl FnOnce(&mut dyn Read) -> io::Result<T>,
+    ) -> Result<T, String> {
+        let expression = self.expression(args).full_env(&self.env);
+        self.watched(args, expression.stdin_bytes(input), &[0], read)
+    }
+
+    /// What it reads comes from `write`.
+    ///
+    /// # Errors
+    /// It fails, takes too long, or `write` fails, in words.
+    pub(super) fn write(
+        &self,
+        args: &[&str],
+        write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+    ) -> Result<(), String> {
+        let (theirs, ours) = io::pipe().map_err(|error| format!("cannot make a pipe: {error}"))?;
+        let expression = self.expression(args).full_env(&self.env).stdin_file(theirs);
+        self.watched(args, expression, &[0], |output| {
+            let mut writer = BufWriter::with_capacity(1 << 16, ours);
+            let written = write(&mut writer).and_then(|()| writer.flush());
+            // Not through drop, which would write what is left of a broken stream.
+            drop(writer.into_parts());
+            written?;
+            nothing(output)
+        })
+    }
+
+    /// A path that a setting names: of the user and the system, as `env` says where
+    /// they are, or of one file.
+    ///
+    /// # Errors
+    /// The settings are wrong, in words.
+    pub(super) fn setting(
+        &self,
+        env: &BTreeMap<String, String>,
+        file: Option<&Utf8Path>,
+        key: &str,
+    ) -> Result<Option<String>, String> {
+        let mut all = self.env.clone();
+        all.retain(|name, _| !name.starts_with("GIT_CONFIG_") && !name.starts_with("XDG_"));
+        all.extend(env.clone());
+        let mut args = vec!["config", "--includes", "--type=path"];
+        args.extend(file.into_iter().flat_map(|file| ["--file", file.as_str()]));
+        args.extend(["--get", key]);
+        let expression = self.expression(&args).full_env(all).stdin_null();
+        // 1 says that it is not set.
+        let text = self.watched(&args, expression, &[0, 1], whole)?;
+        let text = String::from_utf8_lossy(&text);
+        let text = text.strip_suffix('\n').unwrap_or(&text);
+        Ok((!text.is_empty()).then(|| text.to_owned()))
+    }
+
+    fn expression(&self, args: &[&str]) -> Expression {
+        duct::cmd(&self.program, args)
+            .dir(&self.dir)
+            // With what it starts, in a group that can be ended as a whole.
+            .before_spawn(|command| {
+                command.process_group(0);
+                Ok(())
+            })
+            .stderr_capture()
+            .unchecked()
+    }
+
+    /// Runs it to its end, and ends it when its time is over or its output is of no
+    /// more use.
+    fn watched<T>(
+        &self,
+        args: &[&str],
+        expression: Expression,
+        good: &[i32],
+        work: impl FnOnce(&mut dyn Read) -> io::Result<T>,
+    ) -> Result<T, String> {
+        let name = args.first().copied().unwrap_or_default();
+        let failed = |error: &io::Error| format!("cannot run `git {name}`: {error}");
+        let handle = expression.reader().map_err(|error| failed(&error))?;
+        // It holds our end of git's input.
+        drop(expression);
+        let group: Vec<Process> = handle.pids().into_iter().filter_map(Process::of).collect();
+        let limit = self.until.saturating_duration_since(Instant::now());
+        let (result, late) = thread::scope(|scope| {
+            let (done, told) = mpsc::channel::<()>();
+            let group = &group;
+            let watch = scope.spawn(move || {
+                let late = told.recv_timeout(limit) == Err(RecvTimeoutError::Timeout);
+                if late {
+                    group.iter().copied().for_each(Process::kill_group);
+                }
+                late
+            });
+            let result = work(&mut &handle);
+            if result.is_err() {
+                group.iter().copied().for_each(Process::kill_group);
+            }
+            let rest = io::copy(&mut &handle, &mut io::sink());
+            drop(done);
+            (
+                result.and_then(|value| rest.map(|_| value)),
+                watch.join().unwrap_or(true),
+            )
+        });
+        if late {
+            return Err(format!("`git {name}` took too long, and was ended"));
+        }
+        ended(&handle, name, good, result)
+    }
+}
+
+/// What came of it: git's own words before those of the system.
+fn ended<T>(
+    handle: &ReaderHandle,
+    name: &str,
+    good: &[i32],
+    result: io::Result<T>,
+) -> Result<T, String> {
+    let output = handle.try_wait().ok().flatten();
+    let code = output.and_then(|output| output.status.code());
+    let said = output.map(|output| String::from_utf8_lossy(&output.stderr).into_owned());
+    let said = said.unwrap_or_default();
+    // The first line is the reason, what follows is advice.
+    let said = said.lines().find(|line| !line.trim().is_empty());
+    let said = said.map(sanitize);
+    match (result, code) {
+        (Ok(value), Some(code)) if good.contains(&code) => Ok(value),
+        (Ok(_), Some(code)) => Err(match said {
+            Some(said) => format!("`git {name}` failed: {said}"),
+            None => format!("`git {name}` failed with {code}"),
+        }),
+        (Ok(_), None) => Err(format!("`git {name}` was ended")),
+        (Err(error), _) if error.kind() == io::ErrorKind::BrokenPipe => Err(match said {
+            Some(said) => format!("`git {name}` failed: {said}"),
+            None => format!("`git {name}` ended early"),
+        }),
+        (Err(error), _) => Err(error.to_string()),
+    }
+}
+
+fn nothing(output: &mut dyn Read) -> io::Result<()> {
+    io::copy(&mut output.take(LIST), &mut io::sink()).map(|_| ())
+}
+
+fn whole(output: &mut dyn Read) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let read = output.take(LIST + 1).read_to_end(&mut bytes)?;
+    if u64::try_from(read).is_ok_and(|read| read <= LIST) {
+        return Ok(bytes);
+    }
+    Err(io::Error::other("git has more to say than is read"))
+}

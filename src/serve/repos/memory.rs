@@ -1,0 +1,42 @@
+//! What a reload need not do again: a repository that is as it was stays served by
+//! the snapshot that there is, and objects that were looked through are clean.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use super::scan::Seen;
+use super::snapshot::RepoSnapshot;
+
+/// In memory only, and shared by all that are copies of one.
+#[derive(Debug, Clone, Default)]
+pub(in crate::serve) struct Memory {
+    seen: Seen,
+    snapshots: Arc<Mutex<BTreeMap<String, Weak<RepoSnapshot>>>>,
+}
+
+impl Memory {
+    /// Objects that were looked through.
+    pub(super) fn seen(&self) -> &Seen {
+        &self.seen
+    }
+
+    /// The snapshot of that name, when it is still served and of the same state.
+    pub(super) fn same(&self, name: &str, state: &str) -> Option<Arc<RepoSnapshot>> {
+        let all = self.snapshots.lock();
+        let all = all.unwrap_or_else(PoisonError::into_inner);
+        let snapshot = all.get(name)?.upgrade()?;
+        (snapshot.state() == state).then_some(snapshot)
+    }
+
+    /// Remembers what is served by now.
+    pub(super) fn keep(&self, served: &BTreeMap<String, Arc<RepoSnapshot>>) {
+        let weak = served
+            .iter()
+            .map(|(name, snapshot)| (name.clone(), Arc::downgrade(snapshot)));
+        let mut all = self
+            .snapshots
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        *all = weak.collect();
+    }
+}
