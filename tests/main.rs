@@ -33,6 +33,7 @@ mod resume;
 mod runway;
 mod secrets;
 mod serve;
+mod serve_page;
 mod serve_repos;
 mod shipped;
 mod sim;

@@ -9,7 +9,9 @@
 //! |---|---|
 //! | `access` | the plan that proves and keeps the access to a node |
 //! | `admit` | whether a directory may be used at all |
+//! | `announce` | what a detached process says to the one that started it |
 //! | `caller` | who asks, from where, with which variables |
+//! | `detached` | a run that nobody sits at is started |
 //! | `dry` | whether a run is dry, and why |
 //! | `earlier` | what earlier parts of a run did |
 //! | `host` | who is told of a run |
@@ -23,14 +25,18 @@
 //! | `resume` | which run goes on, and what of it runs |
 //! | `run` | lock, earlier runs, journal, listeners, engine |
 //! | `serving` | what a controller is asked for, and how it is found |
+//! | `speak` | speaks to the run in progress |
 //! | `spec_get` | a spec, asked of a controller and saved |
+//! | `status` | the lab's status |
 //! | `templates` | the plans of promote, rollback and prune |
 //! | `tools` | programs that a plan wants |
 //! | `unfinished` | the newest `up`, when it did not come to its end |
 
 pub mod access;
 mod admit;
+mod announce;
 mod caller;
+pub mod detached;
 mod dry;
 mod earlier;
 mod host;
@@ -44,12 +50,15 @@ mod repo_token;
 mod resume;
 mod run;
 pub mod serving;
+mod speak;
 pub mod spec_get;
+mod status;
 pub mod templates;
 mod tools;
 mod unfinished;
 
 pub use admit::{Kind, admit};
+pub use announce::{Announce, DETACHED, leave_session, relay};
 pub use caller::{Caller, REHEARSAL, REHEARSAL_SECRETS};
 pub use dry::{DryRun, dry_run};
 pub use host::{Host, Notice};
@@ -59,4 +68,6 @@ pub use past_run::{how_it_ended, no_request, resume_command, succeeded};
 pub use repo_token::{RepoToken, TokenSources, VARIABLE as REPO_TOKEN};
 pub use resume::{Choice, ResumePlan, choose, find_step};
 pub use run::run;
+pub use speak::say_to_run;
+pub use status::{status, waiting};
 pub use unfinished::unfinished_up;

@@ -5,7 +5,8 @@ use super::approve::Approve;
 use super::args::{ApproveArgs, RejectArgs};
 use super::session::{Session, usage};
 use crate::action::Approval;
-use crate::control::{Place, Question, Reply, Request, RunStatus, ask};
+use crate::app;
+use crate::control::{Question, Reply, Request, RunStatus};
 use crate::diag::{Exit, Failure, say};
 use crate::report::Paint;
 use crate::runs;
@@ -86,12 +87,7 @@ pub(super) fn status(session: &Session, named: Option<&str>) -> Result<RunStatus
 
 /// Says something to the run that goes on; `None` when none does.
 pub(super) fn say_to_run(session: &Session, request: &Request) -> Result<Option<Reply>, Failure> {
-    let runtime_dir = session.caller.process.get("XDG_RUNTIME_DIR");
-    let place = Place::of(&session.lab()?.paths, runtime_dir.map(String::as_str));
-    ask(&place, request).map_err(|error| {
-        let message = format!("the run in progress does not answer: {error}");
-        Failure::message(Exit::Busy, message)
-    })
+    app::say_to_run(&session.caller, &session.lab()?.paths, request)
 }
 
 /// Tells the run, and says what came of it.

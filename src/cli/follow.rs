@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use camino::{Utf8Path, Utf8PathBuf};
+use camino::Utf8PathBuf;
 use serde_json::Value;
 
 use super::args::FollowArgs;
@@ -15,7 +15,7 @@ use crate::base::{StopSource, Watch};
 use crate::diag::{Exit, Failure, say};
 use crate::lab::Paths;
 use crate::lab::spool::{Tail, slug};
-use crate::plan::{Event, EventKind, Plan, StepId, Stream};
+use crate::plan::{Event, EventKind, StepId, Stream};
 use crate::report::Terminal;
 use crate::runs::{self, Ending, Follower};
 
@@ -135,7 +135,7 @@ struct Screen {
 impl Screen {
     fn new(session: &Session, paths: &Paths, id: &str) -> Result<Self, Failure> {
         let logs = paths.logs(id);
-        let plan = read_plan(&logs.join("plan.json"))?;
+        let plan = runs::planned(paths, id)?;
         let look = session.look(session.commands().line(&plan.recipe));
         Ok(Self {
             terminal: Terminal::new(plan, look, Box::new(std::io::stderr())),
@@ -191,14 +191,4 @@ impl Shown for Screen {
         }
         Ok(())
     }
-}
-
-fn read_plan(path: &Utf8Path) -> Result<Plan, Failure> {
-    let cannot = |why: &dyn std::fmt::Display| {
-        let message = format!("cannot read the plan of the run, `{path}`: {why}");
-        Failure::message(Exit::Unknown, message)
-            .help(say("what happened is in its journal: ").hl("runs show"))
-    };
-    let text = std::fs::read_to_string(path).map_err(|error| cannot(&error))?;
-    Plan::parse(&text).map_err(|error| cannot(&error))
 }

@@ -112,6 +112,7 @@ mod tests {
                 param("dry_cut", "bool", true, Some("false".into())),
                 mode,
             ],
+            remote: false,
         };
         let lab = LabSettings {
             name: "home".to_owned(),

@@ -4,25 +4,10 @@
 use camino::Utf8PathBuf;
 
 use super::session::Session;
-use crate::base::{count as counted, ticked};
+use crate::base::count as counted;
 use crate::diag::say;
-use crate::lab::Paths;
-use crate::legacy::{Migration, found};
+use crate::legacy::Migration;
 use crate::report::Paint;
-
-/// What commands that only read say of files that wait to be taken over.
-pub(super) fn waiting(paths: &Paths) -> Option<String> {
-    let found = found(paths);
-    let (are, them) = match found.len() {
-        0 => return None,
-        1 => ("is", "it"),
-        _ => ("are", "them"),
-    };
-    Some(format!(
-        "{} {are} of an older tool: the next run that changes anything takes {them} over",
-        ticked(found.iter().map(|path| paths.show(path)))
-    ))
-}
 
 /// What a live run would take over.
 pub(super) fn would_take(session: &Session, files: &[Utf8PathBuf]) {

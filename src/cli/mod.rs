@@ -38,6 +38,7 @@ mod runs;
 mod schema;
 mod serve;
 mod serve_args;
+mod serve_login;
 mod serve_status;
 mod serve_unit;
 mod session;

@@ -6,17 +6,17 @@ use camino::Utf8PathBuf;
 use serde_json::Value;
 
 use super::approve::Approve;
-use super::detach::Announce;
+use super::detach::no_run;
 use super::echo::ControlEchoOff;
 use super::legacy;
 use super::output_listener::OutputListener;
 use super::reports;
 use super::session::{Session, usage};
 use crate::action::builtin;
-use crate::app::{self, Ended, Host, Job, Notice, Origin, RunOptions};
+use crate::app::{self, Announce, Ended, Host, Job, Notice, Origin, RunOptions};
 use crate::base::{Watch, quoted};
 use crate::diag::{Exit, Failure};
-use crate::engine::{Answer, Approver, Asked, Options};
+use crate::engine::{Answer, Approver, Asked, Options, reads_only};
 use crate::lab::timeouts::parse_duration;
 use crate::lab::trace::TraceOutput;
 use crate::lab::{Environment, Lab};
@@ -52,7 +52,7 @@ impl Host for Person<'_> {
 
     fn watch(&self, plan: &Plan, look: Look) -> Box<dyn Listener> {
         if self.session.detached {
-            return Box::new(Announce(false));
+            return Box::new(Announce::default());
         }
         Box::new(OutputListener {
             echo_off: look.bars.then(ControlEchoOff::new),
@@ -83,6 +83,9 @@ impl Approver for Approve {
 
 /// Runs a plan and reports it in every way that was asked for.
 pub(super) fn run(session: &Session, job: &Job<'_>) -> Result<Ended, Failure> {
+    if session.detached && (!job.journal || reads_only(&job.plan, job.registry)) {
+        return Err(no_run());
+    }
     let person = Person {
         session,
         approve: Approve::of(session),

@@ -5,7 +5,7 @@ use std::io::{IsTerminal, stderr};
 
 use super::serve_args::{ServeArgs, ServeVerb};
 use super::session::{Session, usage};
-use super::{serve_status, serve_unit};
+use super::{serve_login, serve_status, serve_unit};
 use crate::app::serving::{CertificateSource, Serve, ServeOptions, Started};
 use crate::app::{RepoToken, TokenSources};
 use crate::diag::{Exit, Failure, say};
@@ -13,8 +13,13 @@ use crate::lab::trace::TraceOutput;
 use crate::report::Paint;
 
 pub(super) fn serve(session: &Session, args: &ServeArgs, serve: Serve) -> Result<Exit, Failure> {
-    if let Some(ServeVerb::Status(status)) = &args.verb {
-        return serve_status::status(session, args.port, status);
+    match &args.verb {
+        Some(ServeVerb::Status(status)) => {
+            return serve_status::status(session, args.port, status);
+        }
+        Some(ServeVerb::Login(login)) => return serve_login::login(session, args.port, login),
+        Some(ServeVerb::Logout) => return serve_login::logout(session, args.port),
+        None => {}
     }
     if args.systemd {
         return serve_unit::print(session, args).map(|()| Exit::Ok);

@@ -49,6 +49,18 @@ pub(super) struct ServeArgs {
 pub(super) enum ServeVerb {
     /// Whether the controller at the port answers, and what it does not serve
     Status(StatusArgs),
+    /// A link that opens the page of the controller at the port once, within 5 minutes
+    Login(LoginArgs),
+    /// End every session of the page, and every link that was not used
+    Logout,
+}
+
+/// `hl serve login`
+#[derive(Debug, Args)]
+pub(super) struct LoginArgs {
+    /// Also start, approve and stop runs there, not only look
+    #[arg(long)]
+    pub operate: bool,
 }
 
 /// `hl serve status`

@@ -8,12 +8,11 @@ use std::os::fd::AsFd;
 use std::rc::Rc;
 
 use camino::Utf8PathBuf;
-use rustix::process::setsid;
 
 use super::flags::{ColorWhen, Globals, OutputMode};
 use super::narrow::narrow;
 use super::patience::patiently;
-use crate::app::{Caller, LoadedLab, REHEARSAL};
+use crate::app::{Caller, DETACHED, LoadedLab, REHEARSAL, leave_session};
 use crate::base::json;
 use crate::diag::{Advice, Commands, Diagnostic, Exit, Failure, Severity, render};
 use crate::lab::trust::User;
@@ -21,9 +20,6 @@ use crate::lab::variables::is_secret;
 use crate::lab::{Environment, Lab, Provenance, Redactor, Var, environment, within};
 use crate::layers::{self, Book};
 use crate::report::{Look, Mode, Paint, Palette, usual};
-
-/// Set for the process in which a detached run goes on.
-pub(super) const DETACHED: &str = "HL_DETACHED";
 
 /// One invocation.
 #[derive(Debug, Clone)]
@@ -52,10 +48,9 @@ impl Session {
         let mut process = environment::process();
         // It is for this process alone.
         let detached = process.remove(DETACHED).is_some();
-        if detached {
-            // A session of its own, which no terminal ends. Fails only for who leads
-            // one already.
-            setsid().ok();
+        // The `hl` inside of a rehearsal is in the session of the one that typed it.
+        if detached && process.get(REHEARSAL).is_none_or(|on| on != "1") {
+            leave_session()?;
         }
         let cwd = std::env::current_dir()
             .ok()

@@ -4,10 +4,14 @@ use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::controller::{ControllerReply, ControllerRequest};
 use super::place::Place;
 use super::protocol::{LONGEST, Reply, Request};
 
-/// How long the run may take to answer: it is never busy for long.
+/// How long the other end may take to answer: it is never busy for long.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Asks the run that goes on in the lab; `None` when none does.
@@ -15,6 +19,26 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// # Errors
 /// It is there, and does not answer.
 pub fn ask(place: &Place, request: &Request) -> io::Result<Option<Reply>> {
+    exchange(place, request)
+}
+
+/// Asks the controller that serves the lab; `None` when none does.
+///
+/// # Errors
+/// It is there, and does not answer.
+pub fn ask_controller(
+    place: &Place,
+    request: &ControllerRequest,
+) -> io::Result<Option<ControllerReply>> {
+    exchange(place, request)
+}
+
+/// One line each way.
+fn exchange<Q, R>(place: &Place, request: &Q) -> io::Result<Option<R>>
+where
+    Q: Serialize,
+    R: DeserializeOwned,
+{
     for socket in place.found() {
         let stream = match UnixStream::connect(socket) {
             Ok(stream) => stream,

@@ -1,7 +1,8 @@
-//! The run's end of the socket.
+//! The end of the socket that answers: a run's, or the controller's.
 
-use std::fs;
+use std::fs::{self, Permissions};
 use std::io::{self, BufRead, BufReader, Read, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -11,6 +12,8 @@ use std::time::Duration;
 use camino::Utf8PathBuf;
 use rustix::net::sockopt::socket_peercred;
 use rustix::process::getuid;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use super::desk::Desk;
 use super::place::Place;
@@ -22,7 +25,10 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// Callers at once; whoever comes then is turned away.
 const CALLERS: usize = 64;
 
-/// Answers at the socket while it lives. Nobody who calls can slow the run down.
+/// A line that was said, or why it is not listened to, to the line that answers it.
+type Answer = dyn Fn(Result<&str, String>) -> serde_json::Result<Vec<u8>> + Send + Sync;
+
+/// Answers at the socket while it lives. Nobody who calls can slow its process down.
 #[derive(Debug)]
 pub struct Server {
     socket: Utf8PathBuf,
@@ -37,18 +43,46 @@ impl Server {
     /// # Errors
     /// There is no place for it.
     pub fn open(place: &Place, desk: &Desk) -> io::Result<Self> {
+        let desk = desk.clone();
+        Self::answering(place, move |asked: Result<Request, String>| match asked {
+            Ok(request) => desk.take(request),
+            Err(why) => Reply::Refused { why },
+        })
+    }
+
+    /// Opens the socket with another way to answer what is asked. Asked is `Err` with
+    /// the reason when the line is none that is known, or another user said it.
+    ///
+    /// # Errors
+    /// There is no place for it.
+    pub fn answering<Q, R>(
+        place: &Place,
+        answer: impl Fn(Result<Q, String>) -> R + Send + Sync + 'static,
+    ) -> io::Result<Self>
+    where
+        Q: DeserializeOwned + 'static,
+        R: Serialize + 'static,
+    {
+        let answer: Arc<Answer> = Arc::new(move |line: Result<&str, String>| {
+            let asked = line.and_then(|line| {
+                serde_json::from_str(line).map_err(|error| format!("not a request: {error}"))
+            });
+            serde_json::to_vec(&answer(asked))
+        });
         let socket = place.make()?;
         match fs::remove_file(socket) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
         }
         let listener = UnixListener::bind(socket)?;
+        // Its directory is the user's own already.
+        fs::set_permissions(socket, Permissions::from_mode(0o600))?;
         let over = Arc::new(AtomicBool::new(false));
         let accepting = {
-            let (over, desk) = (Arc::clone(&over), desk.clone());
+            let over = Arc::clone(&over);
             thread::Builder::new()
                 .name("control".to_owned())
-                .spawn(move || accept(&listener, &over, &desk))?
+                .spawn(move || accept(&listener, &over, &answer))?
         };
         Ok(Self {
             socket: socket.to_owned(),
@@ -72,7 +106,7 @@ impl Drop for Server {
     }
 }
 
-fn accept(listener: &UnixListener, over: &AtomicBool, desk: &Desk) {
+fn accept(listener: &UnixListener, over: &AtomicBool, answer: &Arc<Answer>) {
     let callers = Arc::new(AtomicUsize::new(0));
     for stream in listener.incoming() {
         if over.load(Ordering::SeqCst) {
@@ -87,10 +121,10 @@ fn accept(listener: &UnixListener, over: &AtomicBool, desk: &Desk) {
             callers.fetch_sub(1, Ordering::SeqCst);
             continue;
         }
-        let (theirs, desk) = (Arc::clone(&callers), desk.clone());
+        let (theirs, answer) = (Arc::clone(&callers), Arc::clone(answer));
         let answering = thread::Builder::new().spawn(move || {
             // Who does not listen to the end gets none.
-            answer(&stream, &desk).ok();
+            converse(&stream, &*answer).ok();
             theirs.fetch_sub(1, Ordering::SeqCst);
         });
         if answering.is_err() {
@@ -99,25 +133,17 @@ fn accept(listener: &UnixListener, over: &AtomicBool, desk: &Desk) {
     }
 }
 
-fn answer(stream: &UnixStream, desk: &Desk) -> io::Result<()> {
+fn converse(stream: &UnixStream, answer: &Answer) -> io::Result<()> {
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
     let peer = socket_peercred(stream)?.uid;
-    let reply = if peer == getuid() || peer.is_root() {
+    let mut text = if peer == getuid() || peer.is_root() {
         let mut line = String::new();
         BufReader::new(stream.take(LONGEST)).read_line(&mut line)?;
-        match serde_json::from_str::<Request>(&line) {
-            Ok(request) => desk.take(request),
-            Err(error) => Reply::Refused {
-                why: format!("not a request: {error}"),
-            },
-        }
+        answer(Ok(&line))?
     } else {
-        Reply::Refused {
-            why: "the run is another user's".to_owned(),
-        }
+        answer(Err("it is another user's".to_owned()))?
     };
-    let mut text = serde_json::to_vec(&reply)?;
     text.push(b'\n');
     (&*stream).write_all(&text)
 }

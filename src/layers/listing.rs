@@ -34,6 +34,8 @@ pub struct ListedRecipe {
     pub usage: String,
     /// Its parameters.
     pub params: Vec<ListedParam>,
+    /// The controller's page may start it, and not only a dry run of it.
+    pub remote: bool,
 }
 
 /// One parameter.
@@ -102,6 +104,7 @@ pub fn listed(recipe: &Recipe) -> ListedRecipe {
                 values: param.values.iter().map(|v| v.get_ref().clone()).collect(),
             })
             .collect(),
+        remote: recipe.remote,
     }
 }
 

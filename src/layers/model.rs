@@ -62,6 +62,8 @@ pub struct Recipe {
     pub on_failure: OnFailure,
     /// Not listed.
     pub private: bool,
+    /// The controller's page may start it.
+    pub remote: bool,
     /// Its steps, as written. Without any it is a group of its `deps`.
     pub steps: Vec<StepDef>,
 }

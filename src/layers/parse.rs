@@ -86,6 +86,7 @@ fn recipe(table: &Node, findings: &mut Findings) -> Option<Recipe> {
         approve: text(table, "approve"),
         on_failure: value(table, "on_failure").unwrap_or_default(),
         private: value(table, "private").unwrap_or_default(),
+        remote: value(table, "remote").unwrap_or_default(),
         steps,
     })
 }

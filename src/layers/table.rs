@@ -35,6 +35,7 @@ tables! {
         key("approve", Shape::Text, "The step that shows what it would do and asks."),
         key("on_failure", Shape::Choice(&["stop", "continue"]), "What happens to the rest when a step fails."),
         key("private", Shape::Bool, "Not listed."),
+        key("remote", Shape::Bool, "The page of `hl serve` may start it. Without it, only a dry run of it is started there."),
         key("step", Shape::List(&Shape::Record(&STEP)), "What it does, in order. Without any it is a group of its `deps`."),
     ];
 

@@ -333,7 +333,7 @@ fn line(
 }
 
 /// How long ago a UTC time was: `12s ago`, `3m ago`, `5h ago`, `2 days ago`.
-pub(super) fn ago(time: &str, now: Timestamp) -> String {
+pub fn ago(time: &str, now: Timestamp) -> String {
     let seconds = time
         .parse::<Timestamp>()
         .map_or(0, |time| now.duration_since(time).as_secs().max(0));
@@ -347,7 +347,7 @@ pub(super) fn ago(time: &str, now: Timestamp) -> String {
 }
 
 /// A UTC time as people here read it, to the minute.
-pub(super) fn local(time: &str, zone: &TimeZone) -> String {
+pub fn local(time: &str, zone: &TimeZone) -> String {
     time.parse::<Timestamp>().map_or_else(
         |_| time.to_owned(),
         |time| {

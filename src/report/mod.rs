@@ -25,7 +25,7 @@ pub use console::Console;
 pub use document::{Document, StepReport};
 pub use failure::{GoOn, failed_step};
 pub use github::{Level, Spot, annotation, step_summary};
-pub use history::{RunRow, RunState, RunsDocument, Unreadable};
+pub use history::{RunRow, RunState, RunsDocument, Unreadable, ago, local};
 pub use junit::{junit, junit_not_started};
 pub use run_document::{ResumeRow, RunDocument, StepRow};
 pub use run_report::RunReport;

@@ -86,23 +86,29 @@ pub(super) fn names(runs: &Utf8Path) -> Vec<String> {
 
 /// The newest runs, at most `most` of them; `None` is all.
 pub fn page(paths: &Paths, most: Option<usize>) -> Page {
+    page_behind(paths, 0, most)
+}
+
+/// The same behind so many newer runs; only the files of its entries are opened.
+pub fn page_behind(paths: &Paths, newer: usize, most: Option<usize>) -> Page {
     let runs = paths.runs();
     let mut ids = names(&runs);
-    let shown = most.unwrap_or(ids.len()).min(ids.len());
-    if shown == 0 {
+    let end = most.map_or(ids.len(), |most| newer.saturating_add(most).min(ids.len()));
+    if newer >= end {
         return Page {
             entries: Vec::new(),
-            older: ids.len(),
+            older: ids.len() - end,
         };
     }
-    if shown < ids.len() {
-        ids.select_nth_unstable_by(shown - 1, |a, b| b.cmp(a));
+    if end < ids.len() {
+        ids.select_nth_unstable_by(end - 1, |a, b| b.cmp(a));
     }
-    let (newest, older) = ids.split_at_mut(shown);
+    let (newest, older) = ids.split_at_mut(end);
     by_start(paths, newest);
     newest.reverse();
-    let shorts = shorts(newest, older);
-    let entries = newest.iter().zip(shorts).map(|(id, short)| {
+    let (newer, shown) = newest.split_at(newer);
+    let shorts = shorts(shown, newer.iter().chain(older.iter()));
+    let entries = shown.iter().zip(shorts).map(|(id, short)| {
         let path = runs.join(format!("{id}.yaml"));
         Entry {
             id: id.clone(),
@@ -117,11 +123,10 @@ pub fn page(paths: &Paths, most: Option<usize>) -> Page {
     }
 }
 
-fn shorts(newest: &[String], older: &[String]) -> Vec<String> {
-    let mut tails: Vec<&str> = newest.iter().map(|id| tail(id)).collect();
+fn shorts<'a>(shown: &[String], others: impl Iterator<Item = &'a String>) -> Vec<String> {
+    let mut tails: Vec<&str> = shown.iter().map(|id| tail(id)).collect();
     tails.sort_unstable();
-    let mut taken: Vec<&str> = older
-        .iter()
+    let mut taken: Vec<&str> = others
         .map(|id| tail(id))
         .filter(|tail| tails.binary_search(tail).is_ok())
         .collect();
@@ -135,7 +140,7 @@ fn shorts(newest: &[String], older: &[String]) -> Vec<String> {
         let tail = tail(id);
         if taken.contains(&tail) { id } else { tail }.to_owned()
     };
-    newest.iter().map(name).collect()
+    shown.iter().map(name).collect()
 }
 
 /// What a list needs of a run file. Errors as [`read`].
@@ -325,6 +330,12 @@ mod tests {
         let shown: Vec<_> = page.entries.iter().map(|e| e.short.as_str()).collect();
         assert_eq!(shown, ["0009", "20260108-000000-0008", "0007"]);
         assert_eq!(page.older, 6);
+        let behind = page_behind(&paths, 2, Some(4));
+        let shown: Vec<_> = behind.entries.iter().map(|e| e.short.as_str()).collect();
+        assert_eq!(shown, ["0007", "0006", "20260105-000000-0008", "0004"]);
+        assert_eq!(behind.older, 3);
+        let none = page_behind(&paths, 9, Some(4));
+        assert_eq!((none.entries.len(), none.older), (0, 0));
         let same = "20260105-000000-0008";
         assert_eq!(short_id(&paths, same), same);
         assert_eq!(short_id(&paths, "20260101-000000-0001"), "0001");

@@ -13,6 +13,7 @@
 //! | `id` | ids |
 //! | `index` | many at once, cheaply |
 //! | `open` | which run goes on when none is named |
+//! | `planned` | the plan of a run, as it was written beside its logs |
 //! | `prune` | which runs may go, and their going |
 //! | `timeline` | a run, step by step |
 //! | `usual` | how long steps usually take |
@@ -26,6 +27,7 @@ mod index;
 mod journal;
 mod open;
 mod order;
+mod planned;
 mod prune;
 mod read;
 mod request;
@@ -38,9 +40,10 @@ pub use header::{FORMAT, Header, flow};
 pub use history::{find, ids, short_id};
 use id::file_of;
 pub use id::{is_id, new_id};
-pub use index::{Entry, Page, Summary, page, summary};
+pub use index::{Entry, Page, Summary, page, page_behind, summary};
 pub use journal::{Journal, archive};
 pub use open::{Newest, newest_live, open};
+pub use planned::planned;
 pub use prune::{Old, Pruning, Stays, pruning, remove};
 pub use read::{Ending, Run, parse, read};
 pub use request::{RecipeRequest, RunRequest, UpRequest};

@@ -8,3 +8,6 @@ mod moments;
 mod playbook;
 mod processes;
 mod unknown;
+
+pub(crate) use processes::wait_for;
+pub(crate) use unknown::lost;

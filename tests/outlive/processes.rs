@@ -13,7 +13,7 @@ use crate::support::TestLab;
 
 /// Waits at most two minutes.
 #[track_caller]
-pub(super) fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+pub(crate) fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     let began = Instant::now();
     loop {
         if let Some(found) = look() {

@@ -8,7 +8,7 @@ use crate::support::TestLab;
 const SCRIPT: &str = "echo B >> ran; test -f go || sleep 600";
 
 /// Kills all three between fence and exit file.
-pub(super) fn lost(more: &str) -> TestLab {
+pub(crate) fn lost(more: &str) -> TestLab {
     let lab = lab(SCRIPT, more);
     let running = lab.hl("job").spawn();
     let keeper = fence(&lab).keeper.pid;

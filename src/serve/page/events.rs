@@ -1,0 +1,205 @@
+//! A run as it happens: the events of its journal as server-sent events. The id of each
+//! is its offset in the journal, so that a browser that comes back with the last one
+//! misses nothing. The run knows nothing of its followers.
+
+use std::collections::VecDeque;
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axum::extract::{Path, Query};
+use axum::response::sse::{Event, KeepAlive, Sse};
+use axum::response::{IntoResponse, Response};
+use camino::Utf8PathBuf;
+use futures_util::stream;
+use http::HeaderMap;
+use serde::Deserialize;
+use tokio::sync::{OwnedSemaphorePermit, watch};
+use tokio::time::sleep;
+
+use super::opened::{blocking, opened};
+use super::problem::Problem;
+use super::visitor::Reader;
+use crate::base::json;
+use crate::plan;
+use crate::runs::{Ending, Follower, summary};
+use crate::serve::shared::Shared;
+
+/// How often it is looked for more.
+const LOOK: Duration = Duration::from_millis(250);
+
+/// How often it is looked whether the run and the session are still there.
+const ALIVE: Duration = Duration::from_secs(1);
+
+/// How often a stream on which nothing happens says that it is there.
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
+
+/// When a browser tries again.
+const RETRY: Duration = Duration::from_secs(2);
+
+/// Behind which event.
+#[derive(Debug, Deserialize)]
+pub(super) struct Behind {
+    from: Option<u64>,
+}
+
+/// `/runs/ID/events`
+pub(super) async fn events(
+    reader: Reader,
+    Path(id): Path<String>,
+    Query(behind): Query<Behind>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    // What the browser saw last counts more than where its page began.
+    let from = last_seen(&headers)?.or(behind.from);
+    let room = reader.shared.sessions.stream();
+    let room = room.ok_or_else(Problem::busy)?;
+    let (path, follower) = opened(&reader.shared, move |opened| {
+        let path = opened.run(&id)?.file;
+        let follower = Follower::open(&path, from)
+            .map_err(|_| Problem::bad_form("No event of the run ends at this offset."))?;
+        Ok((path, follower))
+    })
+    .await?;
+    let following = Following {
+        stopping: reader.shared.stopping.clone(),
+        session: reader.login.token,
+        shared: reader.shared,
+        path,
+        follower: Some(follower),
+        ready: VecDeque::from([Event::default().retry(RETRY).comment("follows")]),
+        looked: None,
+        over: false,
+        _room: room,
+    };
+    let events = stream::unfold(following, |mut following| async move {
+        let event = following.next().await?;
+        Some((Ok::<_, Infallible>(event), following))
+    });
+    let keep_alive = KeepAlive::new().interval(KEEP_ALIVE);
+    Ok(Sse::new(events).keep_alive(keep_alive).into_response())
+}
+
+/// The id of the last event that the browser has.
+fn last_seen(headers: &HeaderMap) -> Result<Option<u64>, Problem> {
+    let Some(last) = headers.get("last-event-id") else {
+        return Ok(None);
+    };
+    let last = last.to_str().ok().map(str::trim).unwrap_or_default();
+    let wrong = || Problem::bad_form("`Last-Event-ID` is the id of an event of the run.");
+    last.parse().map(Some).map_err(|_| wrong())
+}
+
+/// Somebody who follows a run.
+struct Following {
+    shared: Arc<Shared>,
+    session: String,
+    stopping: watch::Receiver<bool>,
+    path: Utf8PathBuf,
+    /// Away while it reads.
+    follower: Option<Follower>,
+    ready: VecDeque<Event>,
+    /// When it was looked whether the run still goes on.
+    looked: Option<Instant>,
+    over: bool,
+    _room: OwnedSemaphorePermit,
+}
+
+impl Following {
+    async fn next(&mut self) -> Option<Event> {
+        loop {
+            if let Some(event) = self.ready.pop_front() {
+                return Some(event);
+            }
+            if self.over {
+                return None;
+            }
+            self.look().await;
+        }
+    }
+
+    /// Looks once for more, and waits a little where there is none.
+    async fn look(&mut self) {
+        if *self.stopping.borrow() || self.shared.sessions.may(&self.session).is_none() {
+            self.over = true;
+            return;
+        }
+        let ended = self.looked.is_none_or(|looked| looked.elapsed() >= ALIVE);
+        if ended {
+            self.looked = Some(Instant::now());
+        }
+        let Some(mut follower) = self.follower.take() else {
+            self.over = true;
+            return;
+        };
+        let path = self.path.clone();
+        let read = blocking(move || {
+            let gone = |_| Problem::not_found("The run is gone.");
+            // Asked before the events are read: those of a run that has ended are all
+            // there then.
+            let ended = ended && summary(&path).map_err(gone)?.ending != Ending::Running;
+            let events = follower.new_events().map_err(gone)?;
+            Ok((follower, events, ended))
+        });
+        let Ok((follower, events, ended)) = read.await else {
+            self.over = true;
+            return;
+        };
+        self.follower = Some(follower);
+        let idle = events.is_empty();
+        if events.iter().any(|(_, event)| is_end(event)) {
+            // It may be the last one.
+            self.looked = None;
+        }
+        let events = events.iter();
+        self.ready
+            .extend(events.filter_map(|(offset, event)| told(*offset, event)));
+        if ended {
+            self.ready
+                .push_back(Event::default().event("over").data("over"));
+            self.over = true;
+        } else if idle {
+            let stopping = &mut self.stopping;
+            let gone = tokio::select! {
+                () = sleep(LOOK) => false,
+                changed = stopping.changed() => changed.is_err(),
+            };
+            self.over = gone;
+        }
+    }
+}
+
+fn is_end(event: &plan::Event) -> bool {
+    matches!(event.kind, plan::EventKind::RunFinished { .. })
+}
+
+fn told(offset: u64, event: &plan::Event) -> Option<Event> {
+    let text = json::line(event).ok()?;
+    Some(
+        Event::default()
+            .id(offset.to_string())
+            .data(text.trim_end()),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::HeaderValue;
+
+    #[test]
+    fn the_last_event_is_a_number() {
+        let seen = |value: Option<&'static str>| {
+            let value = value.map(HeaderValue::from_static);
+            let headers = value.map(|value| {
+                let name = http::HeaderName::from_static("last-event-id");
+                (name, value)
+            });
+            last_seen(&headers.into_iter().collect()).map_err(|_| ())
+        };
+        assert_eq!(seen(None), Ok(None));
+        assert_eq!(seen(Some("1234")), Ok(Some(1234)));
+        assert_eq!(seen(Some("-1")), Err(()));
+        assert_eq!(seen(Some("")), Err(()));
+    }
+}

@@ -1,0 +1,8 @@
+//! The page of `hl serve`, as a browser asks for it: who sees what, what happens live,
+//! and what operators do.
+
+mod access;
+mod act;
+mod daemon;
+mod live;
+mod shown;
