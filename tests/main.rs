@@ -34,6 +34,7 @@ mod runway;
 mod secrets;
 mod serve;
 mod serve_page;
+mod serve_repos;
 mod shipped;
 mod sim;
 mod sim_verb;

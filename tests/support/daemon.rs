@@ -31,7 +31,7 @@ pub(crate) struct Daemon {
     log: Arc<Mutex<String>>,
     tls: Arc<ClientConfig>,
     address: SocketAddr,
-    _kept: TempDir,
+    kept: TempDir,
 }
 
 impl Daemon {
@@ -87,8 +87,13 @@ impl Daemon {
             log,
             tls: trusting(certificate),
             address: SocketAddr::from(([127, 0, 0, 1], port)),
-            _kept: kept,
+            kept,
         }
+    }
+
+    /// The certificate that it keeps, PEM.
+    pub(crate) fn certificate_file(&self) -> std::path::PathBuf {
+        self.kept.path().join("controller.crt")
     }
 
     /// Its port.

@@ -91,11 +91,7 @@ async fn found(
     let with_body = match *method {
         Method::GET => true,
         Method::HEAD => false,
-        _ => {
-            let mut refusal = Refusal::bad_path("Only GET and HEAD are answered");
-            refusal.status = StatusCode::METHOD_NOT_ALLOWED;
-            return Err(refusal);
-        }
+        _ => return Err(Refusal::method()),
     };
     let Asked { repository, what } = asked(path)?;
     let snapshot = shared.repos.get().find(&repository);

@@ -26,23 +26,27 @@ pub(super) struct Candidate {
 }
 
 /// The lab, its site-config, what `[serve] repos` names, and the known names in
-/// `--repos-dir`; the first of a name is meant. What was excluded is left out.
+/// `--repos-dir`; the first of a name is meant. What was excluded is left out. A lab and
+/// a site-config need not be repositories; what is named is expected to be one.
 ///
 /// # Errors
 /// `--repos-dir` is no directory, or `--exclude` names nothing that could be (2).
 pub(super) fn candidates(
     caller: &Caller,
-    lab: &Lab,
+    lab: Option<&Lab>,
+    site: &Utf8Path,
     options: &Options,
 ) -> Result<Vec<Candidate>, Failure> {
-    let root = lab.paths.root();
-    let mut all = vec![(lab_name(lab), root.to_owned())];
-    let site = lab.paths.site();
-    if is_repository(&site) || (site.is_dir() && !site.starts_with(root)) {
-        all.push((SITE.to_owned(), site));
-    }
-    for (name, path) in &lab.config.serve.repos {
-        all.push((name.clone(), located(caller, root, path)?));
+    let own = lab.map(|lab| (lab_name(lab), lab.paths.root()));
+    let site = (SITE.to_owned(), site);
+    let found = own.into_iter().chain([site]);
+    let found = found.filter(|(_, dir)| is_repository(dir));
+    let mut all: Vec<(String, Utf8PathBuf)> =
+        found.map(|(name, dir)| (name, dir.to_owned())).collect();
+    if let Some(lab) = lab {
+        for (name, path) in &lab.config.serve.repos {
+            all.push((name.clone(), located(caller, lab.paths.root(), path)?));
+        }
     }
     if let Some(dir) = &options.repos_dir {
         let dir = caller.cwd.join(dir);
@@ -164,7 +168,8 @@ mod tests {
                 exclude: exclude.iter().map(|name| (*name).to_owned()).collect(),
                 ..Options::default()
             };
-            let all = candidates(&self.caller, &self.lab(toml), &options)?;
+            let lab = self.lab(toml);
+            let all = candidates(&self.caller, Some(&lab), &lab.paths.site(), &options)?;
             let shown = |path: &Utf8Path| path.strip_prefix(&self.dir).unwrap().to_string();
             Ok(all.into_iter().map(|c| (c.name, shown(&c.dir))).collect())
         }

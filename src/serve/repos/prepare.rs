@@ -48,16 +48,18 @@ impl Repositories {
 /// cannot be served is refused, and the others are served.
 ///
 /// # Errors
-/// There is no lab, its settings or variables are wrong, or the options name what is
-/// not there.
+/// There is no site-config, settings, variables or secrets cannot be read, or the options
+/// name what is not there.
 pub(in crate::serve) fn prepare(
     caller: &Caller,
     options: &Options,
 ) -> Result<Repositories, Failure> {
-    let lab = caller.lab()?;
-    let rules = Rules::of(caller, &lab)?;
+    let lab = caller.lab_if_any()?;
+    let root = lab.as_ref().map(|lab| lab.paths.root());
+    let site = caller.find_site(None, root)?.root;
+    let rules = Rules::of(caller, lab.as_ref(), &site)?;
     let mut all = Repositories::default();
-    for candidate in candidates(caller, &lab, options)? {
+    for candidate in candidates(caller, lab.as_ref(), &site, options)? {
         let name = candidate.name.clone();
         match snapshot(caller, options, &rules, &candidate) {
             Ok(snapshot) => {

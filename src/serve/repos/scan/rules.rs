@@ -1,12 +1,14 @@
 //! What is looked for: values that `hl` keeps secret, and marks of keys and states.
 
 use aho_corasick::AhoCorasick;
+use camino::Utf8Path;
 use sha2::{Digest, Sha256};
 
 use crate::app::Caller;
 use crate::base::hex;
 use crate::diag::{Exit, Failure};
-use crate::lab::{Lab, Redactor};
+use crate::lab::{Environment, Lab, Provenance, Redactor, Var, variables};
+use crate::site::secrets::Vault;
 
 /// What begins or names what may be a secret; [`super::look`] looks at what is around.
 const MARKS: [&str; 6] = [
@@ -42,17 +44,30 @@ pub(in crate::serve::repos) struct Rules {
 }
 
 impl Rules {
-    /// With the values that the lab keeps secret: its variables, Doppler's, and those
-    /// of the site's `secrets.yaml`. Public keys are none: they are in repositories so
-    /// that machines get them.
+    /// With the values that are kept secret: of the lab's variables, Doppler's among
+    /// them, else of those that the controller was started with; and those of the site's
+    /// `secrets.yaml`. Public keys are none: they are in repositories so that machines
+    /// get them.
     ///
     /// # Errors
     /// The lab's variables cannot be had: a file is wrong (65), Doppler does not
-    /// answer (69).
-    pub(in crate::serve::repos) fn of(caller: &Caller, lab: &Lab) -> Result<Self, Failure> {
-        let loaded = caller.variables(lab, true)?;
-        let (env, _) = caller.with_nodes(lab, &loaded.env)?;
-        Self::new(env.secrets())
+    /// answer (69). The site's secrets cannot be opened.
+    pub(in crate::serve::repos) fn of(
+        caller: &Caller,
+        lab: Option<&Lab>,
+        site: &Utf8Path,
+    ) -> Result<Self, Failure> {
+        let env = match lab {
+            Some(lab) => caller.variables(lab, true)?.env,
+            None => started_with(caller),
+        };
+        let plain = env
+            .iter()
+            .map(|(name, var)| (name.to_owned(), var.value.clone()))
+            .collect();
+        let opened = Vault::new(site, site, &plain).load()?;
+        let site = opened.iter().flat_map(|opened| opened.secrets.values());
+        Self::new(env.secrets().chain(site))
     }
 
     /// With these values.
@@ -108,6 +123,19 @@ impl Rules {
             (mark, found.start(), found.end())
         })
     }
+}
+
+/// The variables of the controller itself.
+fn started_with(caller: &Caller) -> Environment {
+    let vars = caller.process.iter().map(|(name, value)| {
+        let var = Var {
+            value: value.clone(),
+            from: Provenance::Process,
+            secret: variables::is_secret(name),
+        };
+        (name.clone(), var)
+    });
+    Environment::new(vars.collect())
 }
 
 /// A line of OpenSSH's public key format.

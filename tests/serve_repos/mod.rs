@@ -1,0 +1,10 @@
+//! Repositories of `hl serve`, with the real git, curl and ansible-pull.
+
+mod clone;
+mod hostile;
+mod leaks;
+mod pull;
+mod raw;
+mod stage;
+mod stop;
+mod which;
