@@ -63,7 +63,10 @@ const TABLE: &[(&str, &[&str])] = &[
     ),
     (
         "serve",
-        &["base", "diag", "lab", "pve", "site", "runs", "app"],
+        &[
+            "base", "diag", "plan", "lab", "pve", "site", "runs", "handoff", "control", "layers",
+            "report", "app",
+        ],
     ),
     (
         "cli",

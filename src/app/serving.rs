@@ -125,7 +125,7 @@ impl RunningFile {
     /// # Errors
     /// There is no place for it.
     pub fn at(caller: &Caller, port: u16) -> io::Result<Self> {
-        Ok(Self(place(caller, port).make()?.to_owned()))
+        Ok(Self(place(caller, port, "json").make()?.to_owned()))
     }
 
     /// Tells other processes of the user. Only they may read it.
@@ -141,7 +141,7 @@ impl RunningFile {
 impl Running {
     /// The one at this port, if it runs.
     pub fn find(caller: &Caller, port: u16) -> Option<Self> {
-        let place = place(caller, port);
+        let place = place(caller, port, "json");
         let read = |path: &Utf8Path| serde_json::from_slice(&fs::read(path).ok()?).ok();
         let mut found = place.found().filter_map(read);
         found.find(|running: &Self| running.process.is_alive())
@@ -155,7 +155,12 @@ impl Drop for RunningFile {
     }
 }
 
-fn place(caller: &Caller, port: u16) -> Place {
-    let name = format!("serve-{port}.json");
+/// Where the socket is over which the controller at this port is asked for logins.
+pub fn login_place(caller: &Caller, port: u16) -> Place {
+    place(caller, port, "sock")
+}
+
+fn place(caller: &Caller, port: u16, ending: &str) -> Place {
+    let name = format!("serve-{port}.{ending}");
     Place::named(&name, caller.var("XDG_RUNTIME_DIR"))
 }

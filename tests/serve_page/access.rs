@@ -260,7 +260,7 @@ fn the_socket_is_for_its_user_alone() {
     let mode = |path: &std::path::Path| path.metadata().unwrap().permissions().mode() & 0o777;
     assert_eq!(mode(&socket), 0o600);
     assert_eq!(mode(socket.parent().unwrap()), 0o700);
-    drop(daemon);
+    daemon.stop();
     assert!(!socket.exists());
     lab.hl("serve login --port 1")
         .exits(66)

@@ -1,29 +1,24 @@
 //! A controller that runs in a lab, and a browser without a screen.
 
-use std::io::{BufRead, BufReader};
-use std::process::{Child, ChildStdout};
 use std::time::Duration;
 
 use reqwest::blocking::{Client, RequestBuilder, Response};
 use reqwest::redirect::Policy;
-use rustix::process::{Pid, Signal, kill_process};
-use serde_json::Value;
+use rustix::process::Signal;
 
 use crate::outlive::wait_for;
-use crate::support::{Hl, TestLab};
+use crate::support::{Daemon as Server, Hl, TestLab};
 
 /// What opens its repositories.
 pub(super) const REPO_TOKEN: &str = "repo-token-of-the-test";
 
-/// A controller, ended when this is dropped.
+/// A controller, killed when this is dropped.
 pub(super) struct Daemon<'a> {
     pub(super) lab: &'a TestLab,
-    child: Child,
-    /// Read on, so that the daemon can write.
-    _stdout: BufReader<ChildStdout>,
+    server: Server,
     /// `https://HOST:PORT`
     pub(super) url: String,
-    pub(super) port: u64,
+    pub(super) port: u16,
     client: Client,
 }
 
@@ -37,16 +32,8 @@ pub(super) struct Answer {
 
 impl<'a> Daemon<'a> {
     pub(super) fn start(lab: &'a TestLab) -> Self {
-        let command = lab.hl("serve --bind 127.0.0.1 --port 0 --json --quiet");
-        let mut child = own(lab, command).env("HL_REPO_TOKEN", REPO_TOKEN).spawn();
-        let mut stdout = BufReader::new(child.stdout.take().unwrap());
-        let mut document = String::new();
-        while stdout.read_line(&mut document).unwrap() > 0 {
-            if document.ends_with("\n}\n") {
-                break;
-            }
-        }
-        let document: Value = serde_json::from_str(&document).unwrap();
+        let command = own(lab, lab.hl("serve --quiet"));
+        let server = Server::start(&command.env("HL_REPO_TOKEN", REPO_TOKEN));
         // Another test may have been first.
         rustls::crypto::ring::default_provider()
             .install_default()
@@ -57,11 +44,10 @@ impl<'a> Daemon<'a> {
             .timeout(Duration::from_mins(1))
             .build()
             .unwrap();
-        let port = document["port"].as_u64().unwrap();
+        let port = server.port();
         let daemon = Self {
             lab,
-            child,
-            _stdout: stdout,
+            server,
             url: format!("https://127.0.0.1:{port}"),
             port,
             client,
@@ -71,6 +57,12 @@ impl<'a> Daemon<'a> {
             (daemon.hl("serve logout").run().code == 0).then_some(())
         });
         daemon
+    }
+
+    /// Ends it as systemd does.
+    pub(super) fn stop(mut self) {
+        self.server.signal(Signal::TERM);
+        assert_eq!(self.server.ended(), Some(0), "{}", self.server.log());
     }
 
     /// `hl` of the daemon's user, about this daemon.
@@ -142,14 +134,6 @@ impl<'a> Daemon<'a> {
         fields.extend(typed);
         let request = self.request("POST", path).header("Cookie", session);
         read(request.form(&fields))
-    }
-}
-
-impl Drop for Daemon<'_> {
-    fn drop(&mut self) {
-        let pid = Pid::from_child(&self.child);
-        kill_process(pid, Signal::TERM).unwrap_or_default();
-        wait_for("the daemon ends", || self.child.try_wait().unwrap());
     }
 }
 

@@ -5,15 +5,16 @@ use axum::response::{IntoResponse, Redirect, Response};
 
 use super::opened::{Opened, opened};
 use super::problem::Problem;
-use super::visitor::{Operator, Sent};
+use super::visitor::{Operator, Reader, Sent};
 use crate::app::say_to_run;
 use crate::control::{Question, Reply, Request, RunStatus};
 use crate::lab::Paths;
 
 /// `/runs/ID/approve`: a yes to what its digest names.
 pub(super) async fn approve(
-    operator: Operator,
+    _: Reader,
     Path(id): Path<String>,
+    operator: Operator,
 ) -> Result<Response, Problem> {
     tell(operator, id, |sent, question| {
         if let Some(word) = &question.type_word
@@ -32,14 +33,19 @@ pub(super) async fn approve(
 
 /// `/runs/ID/reject`
 pub(super) async fn reject(
-    operator: Operator,
+    _: Reader,
     Path(id): Path<String>,
+    operator: Operator,
 ) -> Result<Response, Problem> {
     tell(operator, id, |sent, _| Ok(Request::Reject { by: by(sent) })).await
 }
 
 /// `/runs/ID/stop`: as by the first Ctrl-C.
-pub(super) async fn stop(operator: Operator, Path(id): Path<String>) -> Result<Response, Problem> {
+pub(super) async fn stop(
+    _: Reader,
+    Path(id): Path<String>,
+    operator: Operator,
+) -> Result<Response, Problem> {
     let Operator(sent) = operator;
     opened(&sent.shared, move |opened| {
         let paths = opened.run(&id)?.paths;

@@ -99,7 +99,6 @@ struct Layer {
 
 struct Recipe {
     name: String,
-    usage: String,
     doc: String,
     remote: bool,
 }
@@ -185,7 +184,6 @@ fn listed(opened: &Opened, layer: &ListedLayer) -> Layer {
         recipes: recipes
             .map(|recipe| Recipe {
                 name: recipe.name.clone(),
-                usage: clean.text(&recipe.usage),
                 doc: clean.text(&recipe.doc),
                 remote: recipe.remote,
             })

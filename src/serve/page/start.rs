@@ -89,8 +89,9 @@ pub(super) async fn recipe(reader: Reader, Path(name): Path<String>) -> Result<R
 
 /// `/recipes/NAME`, sent.
 pub(super) async fn start(
-    operator: Operator,
+    _: Reader,
     Path(name): Path<String>,
+    operator: Operator,
 ) -> Result<Response, Problem> {
     let Operator(sent) = operator;
     let shared = Arc::clone(&sent.shared);
