@@ -75,6 +75,7 @@ impl Daemon<'_> {
             exclude: options.exclude.clone(),
             ..repos::Options::default()
         };
+        let _ending = known.ending();
         let repos = tokio::select! {
             repos = prepare(&self.caller, &known) => repos?,
             () = ends.next() => return Err(Failure::silent(Exit::Interrupted)),

@@ -8,7 +8,7 @@ use rustix::process::Signal;
 
 use super::stage::{Served, Stage, TOKEN, moment};
 
-/// A lab with a file that does not become smaller, of so many MiB.
+/// A lab with a file of so many MiB, which no buffer holds and nothing makes small.
 fn large(size: usize) -> (Stage, Vec<u8>) {
     let stage = Stage::new();
     let mut seed = 0x9e37_79b9_7f4a_7c15_u64;
@@ -17,7 +17,7 @@ fn large(size: usize) -> (Stage, Vec<u8>) {
             seed ^= seed << 13;
             seed ^= seed >> 7;
             seed ^= seed << 17;
-            seed.to_le_bytes()
+            seed.to_le_bytes().map(|byte| b'!' + byte % 64)
         })
         .collect();
     fs::write(stage.lab.path("large"), &bytes).unwrap();

@@ -6,19 +6,21 @@ use std::collections::BTreeMap;
 use std::io::{self, BufWriter, Read, Write};
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
-use std::sync::mpsc::{self, RecvTimeoutError};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use duct::{Expression, ReaderHandle};
 
 use super::checkout::cannot;
 use crate::app::Caller;
-use crate::base::{Process, sanitize};
+use crate::base::{Cancel, Process, sanitize};
 
 /// The longest list that git may write.
 const LIST: u64 = 256 << 20;
+/// How often it is looked whether the daemon ends.
+const LOOK: Duration = Duration::from_millis(50);
 
 /// Settings of the bare repository. Nobody packs it a second time, and files that say
 /// which objects there are, are not believed: they may come from somebody else.
@@ -52,11 +54,13 @@ pub(super) struct Git {
     dir: Utf8PathBuf,
     index: Utf8PathBuf,
     until: Instant,
+    stop: Cancel,
 }
 
 impl Git {
     /// git in the repository `bare`, which is made by [`Git::init`], over the work tree
-    /// `work`. It has ended by `until`. What it keeps for itself is in `home`.
+    /// `work`. It has ended by `until`, or when it is told to `stop`. What it keeps for
+    /// itself is in `home`.
     ///
     /// # Errors
     /// There is no git, in words.
@@ -66,6 +70,7 @@ impl Git {
         bare: &Utf8Path,
         work: &Utf8Path,
         until: Instant,
+        stop: &Cancel,
     ) -> Result<Self, String> {
         let program = which::which_in("git", caller.var("PATH"), &caller.cwd)
             .map_err(|_| "`git` is not installed; install your system's package `git`")?;
@@ -100,6 +105,7 @@ impl Git {
             dir: work.to_owned(),
             index,
             until,
+            stop: stop.clone(),
         })
     }
 
@@ -245,12 +251,11 @@ impl Git {
         // It holds our end of git's input.
         drop(expression);
         let group: Vec<Process> = handle.pids().into_iter().filter_map(Process::of).collect();
-        let limit = self.until.saturating_duration_since(Instant::now());
         let (result, late) = thread::scope(|scope| {
             let (done, told) = mpsc::channel::<()>();
             let group = &group;
             let watch = scope.spawn(move || {
-                let late = told.recv_timeout(limit) == Err(RecvTimeoutError::Timeout);
+                let late = self.is_late(&told);
                 if late {
                     group.iter().copied().for_each(Process::kill_group);
                 }
@@ -267,10 +272,27 @@ impl Git {
                 watch.join().unwrap_or(true),
             )
         });
+        if self.stop.is_cancelled() {
+            return Err(format!("`git {name}` was ended: the controller stops"));
+        }
         if late {
             return Err(format!("`git {name}` took too long, and was ended"));
         }
         ended(&handle, name, good, result)
+    }
+
+    /// Waits until git has ended. Whether it must be ended: its time is over, or the
+    /// controller stops.
+    fn is_late(&self, told: &Receiver<()>) -> bool {
+        loop {
+            let left = self.until.saturating_duration_since(Instant::now());
+            if left.is_zero() || self.stop.is_cancelled() {
+                return true;
+            }
+            if told.recv_timeout(left.min(LOOK)) != Err(RecvTimeoutError::Timeout) {
+                return false;
+            }
+        }
     }
 }
 

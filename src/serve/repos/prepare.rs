@@ -84,7 +84,7 @@ fn snapshot(
     candidate: &Candidate,
 ) -> Result<Arc<RepoSnapshot>, String> {
     let checkout = Checkout::open(caller, &candidate.dir)?;
-    let mut draft = Draft::take(caller, &checkout)?;
+    let mut draft = Draft::take(caller, &checkout, options.stop())?;
     draft.state.push_str(rules.id());
     if let Some(same) = options.memory.same(&candidate.name, &draft.state) {
         return Ok(same);

@@ -16,7 +16,7 @@ use super::private_dir::PrivateDir;
 use super::refs::{Refs, WORKING};
 use super::work_tree::{Root, work_files};
 use crate::app::Caller;
-use crate::base::{hex, if_there};
+use crate::base::{Cancel, hex, if_there};
 
 /// One repository, from the first look at it to the last.
 const LIMIT: Duration = Duration::from_mins(10);
@@ -49,13 +49,17 @@ impl Draft {
     ///
     /// # Errors
     /// Why it cannot be served, in words.
-    pub(super) fn take(caller: &Caller, checkout: &Checkout) -> Result<Self, String> {
+    pub(super) fn take(
+        caller: &Caller,
+        checkout: &Checkout,
+        stop: &Cancel,
+    ) -> Result<Self, String> {
         let refs = Refs::read(checkout)?;
         let dir = PrivateDir::new()
             .map_err(|error| format!("cannot make a temporary directory: {error}"))?;
         let bare = bare(dir.path());
         let until = Instant::now() + LIMIT;
-        let git = Git::new(caller, dir.path(), &bare, &checkout.work, until)?;
+        let git = Git::new(caller, dir.path(), &bare, &checkout.work, until, stop)?;
         git.init(&bare, refs.digits())?;
         let objects = checkout.common.join("objects");
         if objects.is_dir() {
