@@ -235,9 +235,12 @@ fn line(opened: &Opened, run: &str, step: Option<&Step>, row: Option<&StepRow>) 
         changed: row.is_some_and(|row| row.changed == Some(true)),
         attempts: row.map_or(0, |row| row.attempts),
         needs: needs.join(", "),
-        log: row.map_or_else(String::new, |_| {
-            format!("/runs/{run}/logs/{}", utf8_percent_encode(name, PLAIN))
-        }),
+        // A step that never started said nothing.
+        log: row
+            .filter(|row| row.started_at.is_some())
+            .map_or_else(String::new, |_| {
+                format!("/runs/{run}/logs/{}", utf8_percent_encode(name, PLAIN))
+            }),
         outputs: outputs
             .map(|(key, value)| {
                 let value = value
