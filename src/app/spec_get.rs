@@ -108,7 +108,7 @@ fn previous(file: &Utf8Path) -> Utf8PathBuf {
 
 /// `https://HOST:PORT/spec/IDENTITY`.
 fn url(request: &SpecRequest) -> Result<Url, Failure> {
-    let server = request.server.trim_end_matches('/');
+    let server = request.server.as_str();
     let text = if server.contains("://") {
         server.to_owned()
     } else {
