@@ -6,7 +6,7 @@ RECIPE=1
 
 # In the order of installing: what is quick or what others need comes first.
 TOOL_NAMES=(
-  sshd iproute2 util-linux valgrind tmux python3
+  sshd iproute2 util-linux valgrind tmux python3 chromium
   ansible tofu proxmox-provider packer packer-plugin-proxmox
   guest-packages just doppler sops age
 )
@@ -42,13 +42,14 @@ declare -A COMMAND=(
   [tofu]=tofu [packer]=packer [sops]=sops [age]=age [doppler]=doppler
   [ansible]=ansible-playbook [just]=just
   [sshd]=sshd [iproute2]=ip [util-linux]=unshare [valgrind]=valgrind
-  [tmux]=tmux [python3]=python3
+  [tmux]=tmux [python3]=python3 [chromium]=chromium
 )
 
 # Debian's package for what comes from the system.
 declare -A SYSTEM_PACKAGE=(
   [sshd]=openssh-server [iproute2]=iproute2 [util-linux]=util-linux
   [valgrind]=valgrind [tmux]=tmux [python3]=python3
+  [chromium]=chromium
 )
 
 # How long a step takes on two cores, modules included.

@@ -237,7 +237,8 @@ fn answer(daemon: &Daemon, client: &mut Client, request: &str, is_head: bool) ->
 
 #[test]
 fn a_body_has_a_limit_and_is_not_waited_for() {
-    let daemon = Stage::new().serve();
+    let stage = Stage::new();
+    let daemon = stage.serve();
     let mut client = daemon.connect();
     let head = "POST /login HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 99999999999\r\n\r\n";
     client.say(head.as_bytes()).unwrap();

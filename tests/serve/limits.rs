@@ -20,7 +20,8 @@ fn answers(daemon: &Daemon) {
 
 #[test]
 fn silent_clients_hold_nobody() {
-    let daemon = Stage::new().serve();
+    let stage = Stage::new();
+    let daemon = stage.serve();
     // Before TLS, in the middle of a request's head, and after an answer.
     let mut silent = Vec::new();
     let mut half = Vec::new();
@@ -42,7 +43,8 @@ fn silent_clients_hold_nobody() {
 
 #[test]
 fn one_address_over_its_cap_is_refused_without_harm_to_others() {
-    let daemon = Stage::new().serve();
+    let stage = Stage::new();
+    let daemon = stage.serve();
     let greedy = address(30, 1);
     let mut other = daemon.connect_from(address(30, 2)).unwrap();
     let mut held: Vec<_> = (0..OF_ONE)
@@ -67,7 +69,8 @@ fn one_address_over_its_cap_is_refused_without_harm_to_others() {
 fn what_is_no_tls_ends_alone() {
     use std::io::{Read, Write};
 
-    let daemon = Stage::new().serve();
+    let stage = Stage::new();
+    let daemon = stage.serve();
     for said in [
         &b"GET / HTTP/1.1\r\n\r\n"[..],
         b"SSH-2.0-x\r\n",

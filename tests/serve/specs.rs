@@ -45,7 +45,8 @@ fn ask(client: &mut Client, method: &str, path: &str, sent: &[&str]) -> Answer {
 
 #[test]
 fn each_row_of_the_table_is_answered_as_it_says() {
-    let daemon = Stage::new().serve();
+    let stage = Stage::new();
+    let daemon = stage.serve();
     let mut row = 0;
     for (spec, posture, right) in SPECS {
         for (kind, sent) in SENT {
@@ -207,7 +208,8 @@ fn endpoints_are_found_as_they_are_written() {
 
 #[test]
 fn a_guesser_is_slowed_down_and_others_are_not() {
-    let daemon = Stage::new().serve();
+    let stage = Stage::new();
+    let daemon = stage.serve();
     let mut guesser = client(&daemon, 1);
     let wrong = ["Bearer wrong"];
     let statuses: Vec<u16> = (0..30)

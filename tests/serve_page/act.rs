@@ -114,7 +114,7 @@ params = [{ name = "word", default = "none" }, { name = "loud", option = true, t
 [[recipe.step]]
 id = "work"
 use = "command"
-with = { argv = ["sh", "-c", '''trap 'echo INT >> ran; exit 0' INT; echo "B $0 $1" >> ran; n=0; while [ $n -lt 1200 ]; do sleep 0.05; n=$((n+1)); done''', "{{ word }}", "{{ loud }}"] }
+with = { argv = ["sh", "-c", '''trap 'echo INT >> ran; exit 0' INT; echo "B $0 $1" >> ran; n=0; while [ $n -lt 1200 ]; do sleep 0.05; n=$((n+1)); done''', "{{ word }}", "loud={{ loud }}"] }
 
 [[recipe]]
 name = "local"
@@ -166,7 +166,7 @@ fn a_remote_recipe_is_started_and_stopped_and_outlives_the_daemon() {
     let fields = [("how", "live"), ("p-word", "a b;$(id)"), ("p-loud", "true")];
     let id = begun(&daemon.send(path, path, &operator, &fields));
     wait_for("it works", || (!ran(&lab).is_empty()).then_some(()));
-    assert_eq!(ran(&lab), "B a b;$(id) true\n");
+    assert_eq!(ran(&lab), "B a b;$(id) loud=true\n");
     // The lab is held: what is started meanwhile says so.
     let busy = daemon.send(path, path, &operator, &fields);
     assert_eq!(busy.status, 200);
@@ -183,7 +183,7 @@ fn a_remote_recipe_is_started_and_stopped_and_outlives_the_daemon() {
     let stopped = daemon.send(&run, &format!("{run}/stop"), &operator, &[]);
     assert_eq!(stopped.status, 303);
     assert_eq!(exit(&lab, &id), 130);
-    assert_eq!(ran(&lab), "B a b;$(id) true\nINT\n");
+    assert_eq!(ran(&lab), "B a b;$(id) loud=true\nINT\n");
     let page = daemon.get(&run, &operator).body;
     assert!(page.contains("cancelled") && !page.contains("Stop the run"));
 }

@@ -32,6 +32,10 @@ pub(super) struct Answer {
 
 impl<'a> Daemon<'a> {
     pub(super) fn start(lab: &'a TestLab) -> Self {
+        // It serves specs, too: a lab that has none is given a place for them.
+        if !lab.path("site").exists() {
+            lab.write("site/site.yaml", "defaults: {}\n");
+        }
         let command = own(lab, lab.hl("serve --quiet"));
         let server = Server::start(&command.env("HL_REPO_TOKEN", REPO_TOKEN));
         // Another test may have been first.

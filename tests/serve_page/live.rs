@@ -10,7 +10,7 @@ use crate::outlive::wait_for;
 use crate::support::TestLab;
 
 /// A recipe of three steps, of which the second waits until it is let go.
-fn lab() -> TestLab {
+pub(super) fn lab() -> TestLab {
     let lab = TestLab::empty();
     let step = |id: &str, script: &str| {
         format!(

@@ -3,6 +3,8 @@
 
 mod access;
 mod act;
+mod browser;
+mod chromium;
 mod daemon;
 mod live;
 mod shown;

@@ -74,9 +74,8 @@ fn told(
     let found = found.ok_or_else(|| Problem::not_found("The run has no step of that name."))?;
     let nothing = || Problem::not_found("The step said nothing.");
     let log = log(&paths, id, found).ok_or_else(nothing)?;
-    let piece = piece(&log, from).map_err(|_| {
-        Problem::not_found("The log is gone: `hl clean` and `hl runs prune` remove logs.")
-    })?;
+    let piece = piece(&log, from)
+        .map_err(|_| Problem::not_found("The log is gone: it was removed, or its run was."))?;
     let step = opened.clean.text(step);
     frame.title = format!("Log of {step}");
     Ok(LogPage {

@@ -32,6 +32,10 @@ const PLAIN: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'.')
     .remove(b'@');
 
+/// Letters of a step's own name and of its recipe that fit into a box.
+const OWN: usize = 19;
+const RECIPE: usize = 14;
+
 /// Outputs of a step that are shown; a longer value is cut.
 const OUTPUTS: usize = 20;
 const VALUE: usize = 200;
@@ -69,9 +73,10 @@ struct RunPage {
 /// One step.
 #[derive(Debug)]
 struct StepLine {
-    /// As it is shown, and as it fits into a box.
     name: String,
+    /// Its own name and that of its recipe, as they fit into a box.
     short: String,
+    recipe: String,
     doc: String,
     state: State,
     took: String,
@@ -217,7 +222,11 @@ fn line(opened: &Opened, run: &str, step: Option<&Step>, row: Option<&StepRow>) 
     let outputs = row.into_iter().flat_map(|row| &row.outputs).take(OUTPUTS);
     let shown = clean.text(name);
     StepLine {
-        short: short(&shown),
+        short: short(shown.rsplit('/').next().unwrap_or_default(), OWN),
+        recipe: short(
+            shown.rsplit_once('/').map_or("", |(recipe, _)| recipe),
+            RECIPE,
+        ),
         name: shown,
         doc: clean.text(step.map_or("", |step| step.doc.as_str())),
         state: row.map_or(WAITING, |row| step_state(row.status)),
@@ -226,9 +235,12 @@ fn line(opened: &Opened, run: &str, step: Option<&Step>, row: Option<&StepRow>) 
         changed: row.is_some_and(|row| row.changed == Some(true)),
         attempts: row.map_or(0, |row| row.attempts),
         needs: needs.join(", "),
-        log: row.map_or_else(String::new, |_| {
-            format!("/runs/{run}/logs/{}", utf8_percent_encode(name, PLAIN))
-        }),
+        // A step that never started said nothing.
+        log: row
+            .filter(|row| row.started_at.is_some())
+            .map_or_else(String::new, |_| {
+                format!("/runs/{run}/logs/{}", utf8_percent_encode(name, PLAIN))
+            }),
         outputs: outputs
             .map(|(key, value)| {
                 let value = value

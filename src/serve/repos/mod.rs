@@ -45,5 +45,5 @@ mod work_tree;
 
 pub(in crate::serve) use answer::answer;
 pub(in crate::serve) use options::Options;
-pub(in crate::serve) use prepare::{Refused, Repositories, prepare};
+pub(in crate::serve) use prepare::{Repositories, prepare};
 pub(in crate::serve) use private_dir::remove_left_behind;
