@@ -196,9 +196,9 @@ fn a_report_of_a_line_that_cannot_be_read_names_the_verb() {
 fn a_verb_that_was_meant_is_named() {
     let lab = lab();
     lab.hl("lst").exits(66).says(&["did you mean `hl list`?"]);
-    lab.hl("fleet")
+    lab.hl("fmt")
         .exits(66)
-        .says(&["`fleet` is a verb that this version of `hl` does not have yet"]);
+        .says(&["`fmt` is a verb that this version of `hl` does not have yet"]);
     lab.hl("help").exits(0).says(&["Verbs:", "Exit codes"]);
     lab.hl("help make").exits(0).says(&["Usage: hl make"]);
     lab.hl("version").exits(0).says(&["hl 0."]);

@@ -141,7 +141,7 @@ static REPOSITORY: Form = Form {
         let fits = name.chars().all(plain)
             && !name.is_empty()
             && !name.starts_with(['.', '-'])
-            && !name.ends_with(".git");
+            && name.strip_suffix(".git").is_none();
         (!fits).then(|| {
             Diagnostic::error(format!("`{name}` cannot be the name of a repository"))
                 .help("names are lower-case letters, digits, `.`, `_` and `-`, begin with a letter or a digit, and have no `.git` at their end")

@@ -25,7 +25,7 @@ fn busy(stage: &Stage, dir: &Path) {
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, text).unwrap();
     };
-    write(".gitattributes", "* text=auto\n*.up filter=up ident\n");
+    write(".gitattributes", "* text=auto\n*.up filter=up diff=up\n");
     write(".gitignore", "*.log\n/state/\nbuild/\n");
     write("play/site.yml", "- hosts: all\n");
     write("play/old.yml", "- hosts: old\n");

@@ -1,5 +1,6 @@
 //! Whatever a repository's own settings name, the controller runs none of it.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 
@@ -60,12 +61,14 @@ fn nothing_that_a_repository_names_is_run() {
         } else {
             evil.clone()
         };
-        included.push_str(&format!("[{section}]\n\t{key} = {value}\n"));
+        writeln!(included, "[{section}]\n\t{key} = {value}").unwrap();
     }
     included.push_str("[filter \"evil\"]\n\trequired = true\n[extensions]\n\tpartialClone = origin\n[protocol \"ext\"]\n\tallow = always\n");
-    included.push_str(&format!(
-        "[remote \"origin\"]\n\turl = ext::{evil}\n\tpromisor = true\n"
-    ));
+    writeln!(
+        included,
+        "[remote \"origin\"]\n\turl = ext::{evil}\n\tpromisor = true"
+    )
+    .unwrap();
     stage.lab.write(".git/included", &included);
     let config = fs::read_to_string(lab.join(".git/config")).unwrap();
     let hooks = format!(

@@ -1,6 +1,7 @@
 //! A repository with a secret in it is not served, wherever in its history that is; the
 //! others are.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 
@@ -15,7 +16,7 @@ fn named(stage: &Stage, names: &[&str]) {
     let mut toml = "[lab]\nname = \"test\"\n[serve.repos]\n".to_owned();
     for name in names {
         let dir = stage.beside.path().join(name);
-        toml.push_str(&format!("{name} = \"{}\"\n", dir.display()));
+        writeln!(toml, "{name} = \"{}\"", dir.display()).unwrap();
     }
     stage.lab.write("hl.toml", &toml);
 }
@@ -43,7 +44,7 @@ fn a_secret_that_was_reverted_is_still_there() {
         why.contains("`keys/deploy`") && why.contains("private key"),
         "{why}"
     );
-    assert!(why.contains(&bad[..12]), "{why}");
+    assert!(why.contains(bad.get(..12).unwrap()), "{why}");
     assert!(!why.contains("b3Blbn"), "{why}");
     let health = served.daemon.get("/health").json();
     assert_eq!(health["status"], "ok");
@@ -129,7 +130,7 @@ fn each_kind_of_secret_is_found() {
     for ((name, path, _, words), commit) in kinds.iter().zip(&commits) {
         if !words.is_empty() {
             let why = served.refused(name);
-            let place = format!("`{path}` of commit {}", &commit[..12]);
+            let place = format!("`{path}` of commit {}", commit.get(..12).unwrap());
             assert!(why.contains(&place) && why.contains(words), "{name}: {why}");
             assert!(!why.contains("correct-horse"), "{why}");
         }

@@ -46,13 +46,16 @@ fn ansible_pull_runs_what_the_work_tree_says() {
             "-d",
         ])
         .arg(home.join("pulled"))
+        .args([
+            "-e",
+            "ansible_python_interpreter={{ ansible_playbook_python }}",
+        ])
         .arg("local.yml")
         .env_clear()
         .env("PATH", env::var_os("PATH").unwrap())
         .env("HOME", home)
         .env("LANG", "C.UTF-8")
         .env("ANSIBLE_LOCALHOST_WARNING", "False")
-        .env("ANSIBLE_PYTHON_INTERPRETER", "auto_silent")
         .env("GIT_CONFIG_NOSYSTEM", "1")
         .env("GIT_TERMINAL_PROMPT", "0")
         .env("MADE", &made)

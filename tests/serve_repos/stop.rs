@@ -2,9 +2,9 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
-use rustix::process::Signal;
+use rustix::process::{Pid, Signal, kill_process};
 
 use super::stage::{Served, Stage, TOKEN, moment};
 
@@ -74,6 +74,36 @@ fn it_ends_during_a_clone() {
     let cloned = clone.wait().unwrap().success();
     let there = stage.beside.path().join("clone/large").exists();
     assert_eq!(cloned, there);
+}
+
+#[test]
+fn it_ends_while_it_prepares_what_it_serves() {
+    let stage = Stage::new();
+    stage.lab.write("a", "a\n");
+    stage.commit(stage.lab.root(), "first");
+    // git reads a pack's index, and waits at this one.
+    let pack = stage
+        .lab
+        .path(&format!(".git/objects/pack/pack-{}", "0".repeat(40)));
+    fs::write(pack.with_extension("pack"), "PACK").unwrap();
+    let made = Command::new("mkfifo")
+        .arg(pack.with_extension("idx"))
+        .status();
+    assert!(made.unwrap().success());
+    let mut child = stage.hl("serve --bind 127.0.0.1 --port 0 --quiet").spawn();
+    let begun = || {
+        let dirs = stage.left().into_iter();
+        let mut bare = dirs.map(|dir| stage.temp().join(dir).join("repo.git"));
+        bare.any(|bare| bare.join("objects/info/alternates").exists())
+    };
+    while !begun() {
+        assert!(child.try_wait().unwrap().is_none(), "it ended");
+        moment();
+    }
+    let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
+    kill_process(pid.unwrap(), Signal::TERM).unwrap();
+    child.wait().unwrap();
+    assert_eq!(stage.left(), [""; 0]);
 }
 
 #[test]

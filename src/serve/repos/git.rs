@@ -337,3 +337,66 @@ fn whole(output: &mut dyn Read) -> io::Result<Vec<u8>> {
     }
     Err(io::Error::other("git has more to say than is read"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lab::trust::User;
+
+    /// git in a new repository, which has so much time.
+    fn git(dir: &Utf8Path, limit: Duration, stop: &Cancel) -> Git {
+        let process = crate::lab::environment::process();
+        let caller = Caller {
+            user: User::of(&process),
+            process,
+            cwd: dir.to_owned(),
+            lab: None,
+            set: Vec::new(),
+        };
+        let bare = dir.join("repo.git");
+        let until = Instant::now() + limit;
+        Git::new(&caller, dir, &bare, dir, until, stop).unwrap()
+    }
+
+    #[test]
+    fn what_takes_too_long_is_ended_with_what_it_started() {
+        let temp = tempfile::tempdir().unwrap();
+        let dir = Utf8Path::from_path(temp.path()).unwrap();
+        let hang = ["-c", "alias.hang=!sleep 600 & sleep 600", "hang"];
+        let stop = Cancel::default();
+        let patient = git(dir, Duration::from_mins(2), &stop);
+        patient.init(&dir.join("repo.git"), 40).unwrap();
+        patient.run(&["cat-file", "--batch"], "HEAD\n").unwrap();
+        let hasty = git(dir, Duration::from_millis(100), &stop);
+        let why = hasty.run(&hang, "").unwrap_err();
+        assert!(why.contains("took too long"), "{why}");
+        thread::scope(|scope| {
+            let hanging = scope.spawn(|| patient.run(&hang, "").unwrap_err());
+            stop.cancel();
+            let why = hanging.join().unwrap();
+            assert!(why.contains("the controller stops"), "{why}");
+        });
+    }
+
+    #[test]
+    fn a_failure_is_said_in_the_words_of_git() {
+        let temp = tempfile::tempdir().unwrap();
+        let dir = Utf8Path::from_path(temp.path()).unwrap();
+        let git = git(dir, Duration::from_mins(2), &Cancel::default());
+        git.init(&dir.join("repo.git"), 64).unwrap();
+        let why = git
+            .run(&["rev-parse", "--verify", "nothing"], "")
+            .unwrap_err();
+        assert!(why.starts_with("`git rev-parse` failed: fatal:"), "{why}");
+        // It ends before it has read all.
+        let endless = git.write(&["fast-import", "--quiet"], |stream| {
+            loop {
+                stream.write_all(b"nonsense\n")?;
+            }
+        });
+        let why = endless.unwrap_err();
+        assert!(why.starts_with("`git fast-import` failed: fatal:"), "{why}");
+        let nobody = git.setting(&BTreeMap::new(), None, "core.excludesFile");
+        assert!(nobody.is_ok(), "{nobody:?}");
+    }
+}

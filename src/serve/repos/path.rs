@@ -121,10 +121,10 @@ mod tests {
     use proptest::prelude::*;
 
     fn raw(path: &str) -> Vec<u8> {
-        match asked(path).unwrap().what {
-            What::Raw(rest) => rest,
-            other => panic!("{path}: {other:?}"),
-        }
+        let What::Raw(rest) = asked(path).unwrap().what else {
+            panic!("{path} is one of git's");
+        };
+        rest
     }
 
     #[test]

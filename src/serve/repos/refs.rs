@@ -96,7 +96,7 @@ fn loose(common: &Utf8Path, kind: &str, all: &mut BTreeMap<String, String>) -> R
             if kind.is_dir() {
                 dirs.push(name);
             } else if kind.is_file()
-                && !file.ends_with(".lock")
+                && Utf8Path::new(&file).extension() != Some("lock")
                 && let Some(id) = small(&common.join(&name))?
                 && is_id(id.trim_end())
             {

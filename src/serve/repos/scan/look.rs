@@ -17,7 +17,7 @@ const KEY: usize = 40;
 pub(super) enum Secret {
     /// A value that is kept secret.
     Value,
-    /// A private key: PEM, OpenSSH, PGP or PuTTY.
+    /// A private key: PEM, OpenSSH, PGP or `PuTTY`.
     PrivateKey,
     /// A private key of age.
     AgeKey,
