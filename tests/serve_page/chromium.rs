@@ -21,6 +21,8 @@ pub(super) struct Chromium {
     from: Receiver<Value>,
     session: String,
     number: u64,
+    /// Pages that were loaded.
+    loads: u32,
     /// What the page and the browser complained about.
     pub(super) complaints: Vec<String>,
     _profile: TempDir,
@@ -68,6 +70,7 @@ impl Chromium {
             from,
             session: String::new(),
             number: 0,
+            loads: 0,
             complaints: Vec::new(),
             _profile: profile,
         };
@@ -87,6 +90,14 @@ impl Chromium {
     /// A command and its result.
     #[track_caller]
     pub(super) fn call(&mut self, method: &str, params: Value) -> Value {
+        let answer = self.ask(method, params);
+        assert!(answer["error"].is_null(), "{method}: {}", answer["error"]);
+        answer["result"].clone()
+    }
+
+    /// A command and its answer, which may be an error.
+    #[track_caller]
+    fn ask(&mut self, method: &str, params: Value) -> Value {
         self.number += 1;
         let mut message = json!({ "id": self.number, "method": method, "params": params });
         if !self.session.is_empty() {
@@ -99,8 +110,7 @@ impl Chromium {
             let answer = self.from.recv_timeout(LIMIT);
             let answer = answer.unwrap_or_else(|error| panic!("{method}: {error}"));
             if answer["id"] == self.number {
-                assert!(answer["error"].is_null(), "{method}: {}", answer["error"]);
-                return answer["result"].clone();
+                return answer;
             }
             self.note(&answer);
         }
@@ -108,6 +118,10 @@ impl Chromium {
 
     fn note(&mut self, event: &Value) {
         let said = match event["method"].as_str() {
+            Some("Page.loadEventFired") => {
+                self.loads += 1;
+                return;
+            }
             Some("Runtime.exceptionThrown") => &event["params"]["exceptionDetails"],
             Some("Log.entryAdded") if event["params"]["entry"]["level"] == "error" => {
                 &event["params"]["entry"]["text"]
@@ -120,18 +134,23 @@ impl Chromium {
     /// Opens a page, and waits until it is there.
     #[track_caller]
     pub(super) fn open(&mut self, url: &str) {
+        let before = self.loads;
         let opened = self.call("Page.navigate", json!({ "url": url }));
         assert!(opened["errorText"].is_null(), "{url}: {opened}");
-        self.sees(&["</html>"]);
+        wait_for("the page is loaded", || {
+            self.html();
+            (self.loads > before).then_some(())
+        });
     }
 
     /// The page as it is now, with what its script did.
     pub(super) fn html(&mut self) -> String {
-        let root = self.call("DOM.getDocument", json!({ "depth": 0 }));
-        let root = json!({ "nodeId": root["root"]["nodeId"] });
+        let root = self.ask("DOM.getDocument", json!({ "depth": 0 }));
+        let root = json!({ "nodeId": root["result"]["root"]["nodeId"] });
         // A page that goes away meanwhile has no text.
-        let html = self.call("DOM.getOuterHTML", root);
-        html["outerHTML"].as_str().unwrap_or_default().to_owned()
+        let html = self.ask("DOM.getOuterHTML", root);
+        let html = html["result"]["outerHTML"].as_str();
+        html.unwrap_or_default().to_owned()
     }
 
     /// Waits until all of this is on the page.

@@ -14,6 +14,7 @@ use super::rows::{RunLine, lines};
 use super::shown::{State, When, run_state};
 use super::visitor::{Anyone, Reader};
 use crate::app;
+use crate::base::count;
 use crate::handoff::{Made, VmInfo};
 use crate::layers::{self, ListedLayer};
 use crate::report::{Current, RunState, StatusDocument};
@@ -279,9 +280,10 @@ fn absent(opened: &Opened, vm: &Vm) -> Machine {
 
 fn defined_as(opened: &Opened, machine: Machine, vm: &Vm) -> Machine {
     let clean = &opened.clean;
+    let cores = count(usize::try_from(vm.cores).unwrap_or(usize::MAX), "core");
     Machine {
         image: clean.text(&vm.image),
-        size: format!("{} cores, {} MB, {} GB", vm.cores, vm.memory, vm.disk),
+        size: format!("{cores}, {} MB, {} GB", vm.memory, vm.disk),
         runs: clean.all(vm.groups.iter().chain(&vm.packages)),
         ..machine
     }
