@@ -50,8 +50,8 @@ pub(super) fn status(session: &Session, port: u16, args: &StatusArgs) -> Result<
     }
     session.data(&format!("{} {}", url, sanitize(word)))?;
     for refused in health["refused"].as_array().into_iter().flatten() {
-        let part = |name: &str| sanitize(refused[name].as_str().unwrap_or_default());
-        let text = format!("`{}` is not served: {}", part("name"), part("why"));
+        let said = |name: &str| sanitize(refused[name].as_str().unwrap_or_default());
+        let text = format!("`{}` is not served: {}", said("name"), said("why"));
         session.tell(Paint::Warn, "Warning", say(text));
     }
     Ok(Exit::Ok)

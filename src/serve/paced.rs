@@ -10,7 +10,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep};
 
 /// How long writes may wait in all, beyond what was earned by bytes that were taken.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 /// Bytes that must be taken in a second, once patience is used up.
 const RATE: u64 = 1024;
 
@@ -141,11 +141,11 @@ mod tests {
             let (ours, mut theirs) = duplex(1000);
             let mut ours = Paced::new(ours);
             let writing = tokio::spawn(async move {
-                ours.write_all(&[7; 50_000]).await.unwrap();
+                ours.write_all(&vec![7; 50_000]).await.unwrap();
                 ours.patience
             });
             let mut all = vec![0; 50_000];
-            let reading = timeout(Duration::from_secs(60), theirs.read_exact(&mut all));
+            let reading = timeout(Duration::from_mins(1), theirs.read_exact(&mut all));
             reading.await.unwrap().unwrap();
             // What it waited was earned again.
             assert!(writing.await.unwrap() > PATIENCE / 2);

@@ -42,7 +42,10 @@ pub(super) fn router(shared: Arc<Shared>) -> Router {
 
 async fn repositories(State(shared): State<Arc<Shared>>, request: Request, next: Next) -> Response {
     let path = request.uri().path();
-    if path.contains(".git/") || path.ends_with(".git") {
+    if path
+        .split('/')
+        .any(|part| part.strip_suffix(".git").is_some())
+    {
         return repos::answer(&shared, request).await;
     }
     next.run(request).await

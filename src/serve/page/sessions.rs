@@ -192,8 +192,8 @@ mod tests {
         sessions.link_at("link", May::Operate, START);
         assert_eq!(sessions.held(START).find("link"), Some(May::Operate));
         assert!(!sessions.enter_at("other", "s", START));
-        assert!(sessions.enter_at("link", "s", START + LINK - MOMENT));
-        assert!(!sessions.enter_at("link", "t", START + LINK - MOMENT));
+        assert!(sessions.enter_at("link", "s", (START + LINK).saturating_sub(MOMENT)));
+        assert!(!sessions.enter_at("link", "t", (START + LINK).saturating_sub(MOMENT)));
         assert_eq!(sessions.may_at("s", START + LINK), Some(May::Operate));
         assert_eq!(sessions.may_at("link", START + LINK), None);
         sessions.link_at("late", May::Read, START);
@@ -207,7 +207,7 @@ mod tests {
         sessions.link_at("link", May::Read, START);
         assert!(sessions.enter_at("link", "s", START));
         assert_eq!(
-            sessions.may_at("s", START + SESSION - MOMENT),
+            sessions.may_at("s", (START + SESSION).saturating_sub(MOMENT)),
             Some(May::Read)
         );
         assert_eq!(sessions.may_at("s", START + SESSION), None);

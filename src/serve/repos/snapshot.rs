@@ -16,7 +16,7 @@ use super::private_dir::PrivateDir;
 use super::refs::{Refs, WORKING};
 use super::work_tree::{Root, work_files};
 use crate::app::Caller;
-use crate::base::{Cancel, hex, if_there};
+use crate::base::{Cancel, Lines, hex, if_there};
 
 /// One repository, from the first look at it to the last.
 const LIMIT: Duration = Duration::from_mins(10);
@@ -147,7 +147,10 @@ fn files(dir: &Utf8Path) -> Utf8PathBuf {
 /// Takes over what leads to a commit; the commit that is checked out must be there.
 fn take_refs(git: &Git, refs: &Refs) -> Result<Option<String>, String> {
     let ids = refs.head.iter().chain(refs.all.values());
-    let asked: String = ids.map(|id| format!("{id}^{{commit}}\n")).collect();
+    let mut asked = String::new();
+    for id in ids {
+        asked.line(format_args!("{id}^{{commit}}"));
+    }
     let said = git.output(&["cat-file", "--batch-check=%(objecttype)"], asked)?;
     let said = String::from_utf8_lossy(&said);
     let mut commits = said.lines().map(|line| line == "commit");
@@ -159,10 +162,10 @@ fn take_refs(git: &Git, refs: &Refs) -> Result<Option<String>, String> {
         ));
     }
     let all = refs.all.iter().zip(commits);
-    let taken: String = all
-        .filter(|(_, is_commit)| *is_commit)
-        .map(|((name, id), _)| format!("create {name}\0{id}\0"))
-        .collect();
+    let mut taken = String::new();
+    for ((name, id), _) in all.filter(|(_, is_commit)| *is_commit) {
+        taken.extend(["create ", name.as_str(), "\0", id.as_str(), "\0"]);
+    }
     git.run(&["update-ref", "-z", "--stdin"], taken)?;
     Ok(refs.head.clone())
 }

@@ -146,7 +146,7 @@ pub(super) fn origin(git: &Git, id: &str) -> Result<(Option<String>, Option<Stri
     let commits = git.output(&args, "")?;
     let commits = String::from_utf8_lossy(&commits);
     // Newest first.
-    let Some(commit) = commits.lines().filter(|line| is_id(line)).next_back() else {
+    let Some(commit) = commits.lines().rfind(|line| is_id(line)) else {
         return Ok((None, None));
     };
     let tree = git.output(&["ls-tree", "-r", "-z", "--full-tree", commit], "")?;
