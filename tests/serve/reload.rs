@@ -26,12 +26,12 @@ fn no_request_fails_while_it_reloads() {
                 scope.spawn(|| {
                     let mut client = daemon.connect();
                     let token = ("Authorization", "Bearer stage-shared-7f3a");
-                    let taken = || {
-                        left.try_update(Ordering::Relaxed, Ordering::Relaxed, |left| {
+                    let next = || {
+                        left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| {
                             left.checked_sub(1)
                         })
                     };
-                    while let Ok(number) = taken() {
+                    while let Ok(number) = next() {
                         let path = ["/spec/base", "/spec/edge", "/specs", "/health"][number % 4];
                         let answer = client.get(path, &[token]);
                         assert_eq!(answer.status, 200, "{path}: {}", answer.text());

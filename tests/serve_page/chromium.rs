@@ -99,7 +99,8 @@ impl Chromium {
     #[track_caller]
     fn ask(&mut self, method: &str, params: Value) -> Value {
         self.number += 1;
-        let mut message = json!({ "id": self.number, "method": method, "params": params });
+        let mut message = json!({ "id": self.number, "method": method });
+        message["params"] = params;
         if !self.session.is_empty() {
             message["sessionId"] = self.session.as_str().into();
         }
@@ -176,7 +177,10 @@ impl Chromium {
         self.call("DOM.scrollIntoViewIfNeeded", node.clone());
         let quads = self.call("DOM.getContentQuads", node);
         let corner = |index: usize| quads["quads"][0][index].as_f64().unwrap();
-        let (x, y) = ((corner(0) + corner(4)) / 2.0, (corner(1) + corner(5)) / 2.0);
+        let (x, y) = (
+            f64::midpoint(corner(0), corner(4)),
+            f64::midpoint(corner(1), corner(5)),
+        );
         for kind in ["mousePressed", "mouseReleased"] {
             let event = json!({ "type": kind, "x": x, "y": y, "button": "left", "clickCount": 1 });
             self.call("Input.dispatchMouseEvent", event);

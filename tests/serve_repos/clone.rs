@@ -182,12 +182,6 @@ fn a_repository_without_a_commit_and_one_of_sha256_are_served() {
     // git's own dumb client does not know SHA-256 over HTTP in every version.
     assert_eq!(served.get("/wide.git/b").text(), "not committed\n");
     let refs = served.get("/wide.git/info/refs").text();
-    let (id, name) = refs
-        .trim()
-        .split('\n')
-        .next()
-        .unwrap()
-        .split_once('\t')
-        .unwrap();
+    let (id, name) = refs.lines().next().unwrap().split_once('\t').unwrap();
     assert_eq!((id.len(), name), (64, "refs/heads/_working"));
 }

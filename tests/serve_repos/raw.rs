@@ -1,5 +1,6 @@
 //! Files, directories and git's own files, to those who have the token.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::process::Command;
@@ -8,7 +9,10 @@ use super::stage::{Stage, TOKEN, get, said};
 
 fn lab() -> Stage {
     let stage = Stage::new();
-    let text: String = (0..40_000).map(|n| format!("line {n}\n")).collect();
+    let text = (0..40_000).fold(String::new(), |mut text, n| {
+        writeln!(text, "line {n}").unwrap();
+        text
+    });
     stage
         .lab
         .write("install.sh", "#!/bin/sh\necho hello\n")
