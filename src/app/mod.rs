@@ -12,6 +12,7 @@
 //! | `caller` | who asks, from where, with which variables |
 //! | `dry` | whether a run is dry, and why |
 //! | `earlier` | what earlier parts of a run did |
+//! | `held` | the lab is taken for a run |
 //! | `host` | who is told of a run |
 //! | `job` | what a run is made of, how it runs, and how it ended |
 //! | `loaded` | a lab with its layers and its environment, and the plan of a request |
@@ -30,6 +31,7 @@ mod admit;
 mod caller;
 mod dry;
 mod earlier;
+mod held;
 mod host;
 mod job;
 mod loaded;

@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::earlier::earlier;
+use super::held;
 use super::host::{Host, Notice};
 use super::job::{Ended, Job};
 use super::past_run::resume_command;
@@ -16,7 +17,7 @@ use crate::control::{Desk, Place, Reply, Request, Server, Stops, ask};
 use crate::diag::{Exit, Failure, say};
 use crate::engine::{self, Approver, Options, PriorRun, Setup};
 use crate::handoff::{Identity, Publisher};
-use crate::lab::{Environment, Lab, Lock, Redactor, within, write};
+use crate::lab::{Environment, Lab, Redactor, within, write};
 use crate::legacy;
 use crate::plan::{Event, Listener, Plan, Tally};
 use crate::pve::Endpoint;
@@ -48,7 +49,7 @@ pub fn run(job: &Job<'_>, host: &dyn Host, stops: &mut dyn StopSource) -> Result
         not_newer(job.lab)?;
     }
     let lock = if changes {
-        Some(Lock::take(&job.lab.paths, &run_id).map_err(|busy| with_question(job, busy))?)
+        Some(held::take(&job.lab.paths, &run_id).map_err(|busy| with_question(job, busy))?)
     } else {
         None
     };

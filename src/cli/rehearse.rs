@@ -1,5 +1,7 @@
 //! `hl rehearse`: the lab's own recipes, where nothing real can be reached.
 
+use std::collections::BTreeMap;
+
 use camino::Utf8Path;
 
 use super::args::{RehearseArgs, RehearseFlags};
@@ -210,7 +212,7 @@ fn less(
     lab::write(&ca, running.ca_pem(), 0o644)?;
     rehearse::make_keys(&lab.paths.rehearsal())?;
     // The process environment wins over every other source: no value of the real lab is left.
-    let known = list(env, []).into_iter().filter_map(|row| {
+    let known = list(env, &BTreeMap::new()).into_iter().filter_map(|row| {
         let var = env.var(&row.name)?;
         (var.from != Provenance::Process).then(|| (row.name.clone(), var.value.clone()))
     });

@@ -26,9 +26,13 @@ pub(super) fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T 
 
 /// Kills a process so that it can do nothing about it.
 pub(super) fn kill(pid: u32) {
+    signal(pid, Signal::KILL);
+}
+
+fn signal(pid: u32, signal: Signal) {
     let pid = Pid::from_raw(i32::try_from(pid).unwrap()).unwrap();
     // One that ended meanwhile is as dead.
-    kill_process(pid, Signal::KILL).unwrap_or_default();
+    kill_process(pid, signal).unwrap_or_default();
 }
 
 /// Kills `hl` alone.
@@ -37,13 +41,23 @@ pub(super) fn kill_hl(mut hl: Child) {
     hl.wait().unwrap();
 }
 
-/// Kills every process of the session that `hl` leads.
+/// Kills every process of the session that `hl` leads. What is about to leave it is
+/// stopped first and looked at once more: it belongs to no session that is killed
+/// when it has left.
 pub(super) fn kill_session(mut hl: Child) {
+    let session = hl.id();
+    signal(session, Signal::STOP);
     for (pid, stat) in all() {
-        if stat.session == hl.id() {
-            kill(pid);
+        if stat.session == session && pid != session {
+            signal(pid, Signal::STOP);
+            if stat_of(pid).is_some_and(|now| now.session != session) {
+                signal(pid, Signal::CONT);
+            } else {
+                kill(pid);
+            }
         }
     }
+    kill(session);
     hl.wait().unwrap();
 }
 
@@ -74,13 +88,15 @@ struct Stat {
 fn all() -> Vec<(u32, Stat)> {
     let processes = Path::new("/proc").read_dir().unwrap().flatten();
     let pids = processes.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-    pids.filter_map(|pid: u32| {
-        let text = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-        let (_, rest) = text.rsplit_once(')')?;
-        let mut fields = rest.split_whitespace().skip(1);
-        let parent = fields.next()?.parse().ok()?;
-        let session = fields.nth(1)?.parse().ok()?;
-        Some((pid, Stat { parent, session }))
-    })
-    .collect()
+    pids.filter_map(|pid: u32| Some((pid, stat_of(pid)?)))
+        .collect()
+}
+
+fn stat_of(pid: u32) -> Option<Stat> {
+    let text = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let (_, rest) = text.rsplit_once(')')?;
+    let mut fields = rest.split_whitespace().skip(1);
+    let parent = fields.next()?.parse().ok()?;
+    let session = fields.nth(1)?.parse().ok()?;
+    Some(Stat { parent, session })
 }
