@@ -7,4 +7,5 @@ mod kept;
 mod moments;
 mod playbook;
 mod processes;
+mod saved;
 mod unknown;
