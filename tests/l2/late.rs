@@ -1,0 +1,185 @@
+//! Approvals that were given late, or never: the real tofu plans again, and a plan
+//! that waited when its `hl` was killed does not stay.
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use hl::app::{Caller, LoadedLab};
+use hl::base::Watch;
+use hl::diag::Exit;
+use hl::engine::{self, Answer, Approver, Asked, Options, Setup};
+use hl::lab::Redactor;
+use hl::lab::trust::User;
+use hl::layers;
+use hl::runs::{RecipeRequest, RunRequest, new_id};
+use rustix::process::{Pid, Signal, kill_process};
+
+use super::approvals::plans;
+use super::stage::{Stage, sealed};
+
+/// Somebody edits the description of a machine on the node.
+fn edited(stage: &Stage, vmid: u32) {
+    stage.sim.change(|world| {
+        let config = &mut world.vms.get_mut(&vmid).unwrap().config;
+        config.insert("description".to_owned(), "edited by hand".to_owned());
+    });
+}
+
+fn is_edited(stage: &Stage, vmid: u32) -> bool {
+    stage.sim.world().vms[&vmid].config["description"] == "edited by hand"
+}
+
+/// Answers as it was told to; while it thinks of the first question, a machine may
+/// be edited.
+struct Slow<'a> {
+    stage: &'a Stage,
+    edits: Option<u32>,
+    answers: &'a [bool],
+    asked: Mutex<Vec<String>>,
+}
+
+impl Approver for Slow<'_> {
+    fn ask(&self, asked: &Asked<'_>) -> Answer {
+        let mut before = self.asked.lock().unwrap();
+        if before.is_empty()
+            && let Some(vmid) = self.edits
+        {
+            edited(self.stage, vmid);
+        }
+        before.push(asked.approval.summary.join("\n"));
+        Answer {
+            approved: self.answers[before.len() - 1],
+            by: "the test".to_owned(),
+        }
+    }
+}
+
+/// `hl l2-apply dev`, where every approval takes too long: how it ended, and what
+/// was asked.
+fn late(stage: &Stage, edits: Option<u32>, answers: &[bool]) -> (Exit, Vec<String>) {
+    let command = stage.hl("").command();
+    let envs = command
+        .get_envs()
+        .filter_map(|(name, value)| Some((name.to_str()?.to_owned(), value?.to_str()?.to_owned())));
+    let process: BTreeMap<String, String> = envs.collect();
+    let root = stage.lab.root().to_str().unwrap();
+    let caller = Caller {
+        user: User::of(&process),
+        process,
+        cwd: root.into(),
+        lab: Some(root.into()),
+        set: Vec::new(),
+    };
+    let lab = caller.lab().unwrap();
+    let env = caller.variables(&lab, false).unwrap().env;
+    let (env, _) = caller.with_nodes(&lab, &env).unwrap();
+    let book = Rc::new(layers::load(&lab.paths).unwrap());
+    let loaded = LoadedLab::new(lab, book, env);
+    let request = RunRequest::Recipe(RecipeRequest {
+        name: "l2-apply".to_owned(),
+        args: vec!["dev".to_owned()],
+    });
+    let plan = loaded.plan(&request).unwrap();
+    let redactor = Redactor::new(loaded.env.secrets());
+    let approver = Slow {
+        stage,
+        edits,
+        answers,
+        asked: Mutex::default(),
+    };
+    let setup = Setup {
+        lab: &loaded.lab,
+        env: &loaded.env,
+        registry: &loaded.registry,
+        redactor: &redactor,
+        approver: &approver,
+        trace: None,
+        options: Options {
+            run_id: new_id(),
+            jobs: 4,
+            keeper: Some(env!("CARGO_BIN_EXE_hl").into()),
+            approval_lasts: Duration::ZERO,
+            ..Options::default()
+        },
+    };
+    let result = engine::run(&plan, &setup, &mut Watch::start().unwrap(), &mut []);
+    (result.exit, approver.asked.into_inner().unwrap())
+}
+
+#[test]
+fn what_is_applied_late_is_what_was_approved() {
+    if !sealed("late::what_is_applied_late_is_what_was_approved", "tofu") {
+        return;
+    }
+    let stage = Stage::new();
+    stage.applied();
+    // Planned again, and the same: no second question.
+    edited(&stage, 5101);
+    let (exit, asked) = late(&stage, None, &[true]);
+    assert_eq!(exit, Exit::Ok, "{asked:?}");
+    assert_eq!(asked.len(), 1, "{asked:?}");
+    assert!(!is_edited(&stage, 5101));
+    // The node changed meanwhile: what would be done now was never approved.
+    edited(&stage, 5101);
+    let (exit, asked) = late(&stage, Some(5102), &[true, false]);
+    assert_eq!(exit, Exit::NotApproved, "{asked:?}");
+    assert_eq!(asked.len(), 2);
+    assert!(asked[0].contains("web-1") && !asked[0].contains("app-1"));
+    assert!(asked[1].contains("web-1") && asked[1].contains("app-1"));
+    assert!(is_edited(&stage, 5101) && is_edited(&stage, 5102));
+    assert!(plans(&stage).is_empty());
+    // With a yes to that too, it is done.
+    stage.hl("l2-apply dev --yes").exits(0);
+    edited(&stage, 5101);
+    let (exit, asked) = late(&stage, Some(5102), &[true, true]);
+    assert_eq!(exit, Exit::Ok, "{asked:?}");
+    assert!(!is_edited(&stage, 5101) && !is_edited(&stage, 5102));
+    stage.is_clean();
+}
+
+#[test]
+fn a_plan_that_waited_is_gone_after_the_next_start() {
+    if !sealed(
+        "late::a_plan_that_waited_is_gone_after_the_next_start",
+        "tofu",
+    ) {
+        return;
+    }
+    let stage = Stage::new();
+    stage.lab.write(
+        "layers/l9-other/layer.toml",
+        "[layer]\nid = \"l9\"\nname = \"Other\"\ndoc = \"d\"\n\n\
+         [[recipe]]\nname = \"other\"\ndoc = \"changes something else\"\n\n\
+         [[recipe.step]]\nid = \"touch\"\nuse = \"command\"\nwith = { argv = [\"true\"] }\n",
+    );
+    stage.hl("l2-apply dev --detach").exits(0);
+    let began = Instant::now();
+    let pid = loop {
+        let status = stage.hl("status --json").exits(0).json();
+        if status["current"]["question"].is_object() {
+            break holder(&stage);
+        }
+        assert!(began.elapsed() < Duration::from_mins(2), "{status:#}");
+        std::thread::sleep(Duration::from_millis(50));
+    };
+    assert_eq!(plans(&stage).len(), 1);
+    kill_process(pid, Signal::KILL).unwrap();
+    // What only looks does not clear up.
+    stage.hl("plan other").exits(0);
+    assert_eq!(plans(&stage).len(), 1);
+    stage.hl("other").exits(0);
+    assert!(plans(&stage).is_empty());
+    // And it can be gone on with: it plans anew.
+    stage.hl("resume --yes").exits(77).says(&["2 to add"]);
+    assert!(plans(&stage).is_empty());
+    assert_eq!(stage.sim.write_count(), 0);
+}
+
+/// The process that holds the lab.
+fn holder(stage: &Stage) -> Pid {
+    let lock: serde_json::Value = serde_json::from_str(&stage.lab.read("state/lock")).unwrap();
+    let pid = i32::try_from(lock["pid"].as_i64().unwrap()).unwrap();
+    Pid::from_raw(pid).unwrap()
+}
