@@ -130,12 +130,6 @@ fn what_is_applied_late_is_what_was_approved() {
     assert!(asked[1].contains("web-1") && asked[1].contains("app-1"));
     assert!(is_edited(&stage, 5101) && is_edited(&stage, 5102));
     assert!(plans(&stage).is_empty());
-    // With a yes to that too, it is done.
-    stage.hl("l2-apply dev --yes").exits(0);
-    edited(&stage, 5101);
-    let (exit, asked) = late(&stage, Some(5102), &[true, true]);
-    assert_eq!(exit, Exit::Ok, "{asked:?}");
-    assert!(!is_edited(&stage, 5101) && !is_edited(&stage, 5102));
     stage.is_clean();
 }
 
