@@ -47,6 +47,32 @@ pub(super) fn kill_session(mut hl: Child) {
     hl.wait().unwrap();
 }
 
+/// Kills `hl`, the parents of its children and all that they started, so that none of
+/// them can do anything about it: each is stopped before it is killed.
+pub(super) fn kill_all(mut hl: Child) {
+    let mut found = vec![hl.id()];
+    let mut looked = 0;
+    while let Some(pid) = found.get(looked).copied() {
+        looked += 1;
+        stop(pid);
+        found.extend(children(pid));
+    }
+    found.into_iter().for_each(kill);
+    hl.wait().unwrap();
+}
+
+/// Stops a process, and waits until it stands still or is gone.
+fn stop(pid: u32) {
+    let id = Pid::from_raw(i32::try_from(pid).unwrap()).unwrap();
+    kill_process(id, Signal::STOP).unwrap_or_default();
+    wait_for("it stands still", || {
+        let state = stat(pid).map(|stat| stat.state);
+        state
+            .is_none_or(|state| "TZX".contains(state))
+            .then_some(())
+    });
+}
+
 /// The fence of the lab's only kept child that has no end.
 pub(super) fn fence(lab: &TestLab) -> Fence {
     wait_for("a child begins", || {
@@ -67,20 +93,25 @@ pub(super) fn children(parent: u32) -> Vec<u32> {
 }
 
 struct Stat {
+    state: char,
     parent: u32,
     session: u32,
+}
+
+fn stat(pid: u32) -> Option<Stat> {
+    let text = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let (_, rest) = text.rsplit_once(')')?;
+    let mut fields = rest.split_whitespace();
+    Some(Stat {
+        state: fields.next()?.chars().next()?,
+        parent: fields.next()?.parse().ok()?,
+        session: fields.nth(1)?.parse().ok()?,
+    })
 }
 
 fn all() -> Vec<(u32, Stat)> {
     let processes = Path::new("/proc").read_dir().unwrap().flatten();
     let pids = processes.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-    pids.filter_map(|pid: u32| {
-        let text = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-        let (_, rest) = text.rsplit_once(')')?;
-        let mut fields = rest.split_whitespace().skip(1);
-        let parent = fields.next()?.parse().ok()?;
-        let session = fields.nth(1)?.parse().ok()?;
-        Some((pid, Stat { parent, session }))
-    })
-    .collect()
+    pids.filter_map(|pid: u32| Some((pid, stat(pid)?)))
+        .collect()
 }
