@@ -20,8 +20,10 @@
 //! | `past_run` | what the file of a run says of it |
 //! | `remote` | approvals of a run that nobody sits at |
 //! | `replay` | the last run, and whether it can be gone on with |
+//! | `restored` | the variables that were set for a run |
 //! | `resume` | which run goes on, and what of it runs |
 //! | `run` | lock, earlier runs, journal, listeners, engine |
+//! | `saved_plan` | the plan of a run on disk |
 //! | `templates` | the plans of promote, rollback and prune |
 //! | `tools` | programs that a plan wants |
 //! | `unfinished` | the newest `up`, when it did not come to its end |
@@ -39,8 +41,10 @@ mod nodes;
 mod past_run;
 mod remote;
 pub mod replay;
+mod restored;
 mod resume;
 mod run;
+mod saved_plan;
 pub mod templates;
 mod tools;
 mod unfinished;

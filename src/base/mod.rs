@@ -6,7 +6,7 @@
 //! | `child` | programs that must answer within a limit |
 //! | `core_dump` | this process writes none |
 //! | `digest` | SHA-256 of files and bytes |
-//! | `json` | JSON in which unseen characters stand as `\uXXXX` |
+//! | `json` | JSON in which unseen characters stand as `\uXXXX`; the texts in a value |
 //! | `network` | hosts with a port |
 //! | `private` | files for the owner alone, opened without following links |
 //! | `process` | processes, recognised even when their number is reused |

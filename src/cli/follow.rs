@@ -200,5 +200,8 @@ fn read_plan(path: &Utf8Path) -> Result<Plan, Failure> {
             .help(say("what happened is in its journal: ").hl("runs show"))
     };
     let text = std::fs::read_to_string(path).map_err(|error| cannot(&error))?;
-    Plan::parse(&text).map_err(|error| cannot(&error))
+    Plan::parse(&text).map_err(|failure| Failure {
+        exit: failure.exit,
+        ..cannot(&failure)
+    })
 }

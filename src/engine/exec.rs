@@ -265,16 +265,9 @@ impl Exec for StepExec<'_, '_> {
                 Some(_) | None => {}
             }
         }
-        if let Some(error) = end.as_ref().and_then(|end| end.error.as_ref()) {
-            return Err(cannot_start(&spec.program, error));
-        }
-        let exit = match &end {
-            Some(end) => child_exit(end.code, end.signal),
-            None => child_exit(status.code(), status.signal()),
-        };
-        let (code, signal) = match exit {
-            ChildExit::Code(code) => (Some(code), None),
-            ChildExit::Signal(signal) => (None, Some(signal)),
+        let (code, signal) = match &end {
+            Some(end) => (end.code, end.signal),
+            None => (status.code(), status.signal()),
         };
         self.step_output.emit(EventKind::ChildExited {
             pid,
@@ -282,6 +275,10 @@ impl Exec for StepExec<'_, '_> {
             signal,
             unwatched: None,
         });
+        if let Some(error) = end.as_ref().and_then(|end| end.error.as_ref()) {
+            return Err(cannot_start(&spec.program, error));
+        }
+        let exit = child_exit(code, signal);
         if let Some(payload) = bug {
             resume_unwind(payload);
         }

@@ -15,6 +15,7 @@ use serde_json::{Map, Value};
 
 use super::id::tail;
 use super::order::by_start;
+use super::request::REQUEST_VERSION;
 use super::{Ending, FORMAT, Header, Run, is_id, read};
 use crate::diag::Failure;
 use crate::lab::Paths;
@@ -206,7 +207,8 @@ fn finished(top: &str, events: &str) -> Option<Summary> {
         fields.insert(key.to_owned(), value);
     }
     let header: Header = serde_json::from_value(Value::Object(fields)).ok()?;
-    (header.version <= FORMAT).then_some(Summary {
+    let request = header.request.as_ref().map_or(0, |request| request.version);
+    (header.version <= FORMAT && request <= REQUEST_VERSION).then_some(Summary {
         pid: header.pid,
         header,
         ending,

@@ -43,6 +43,6 @@ pub use journal::{Journal, archive};
 pub use open::{Newest, newest_live, open};
 pub use prune::{Old, Pruning, Stays, pruning, remove};
 pub use read::{Ending, Run, parse, read};
-pub use request::{RecipeRequest, RunRequest, UpRequest};
+pub use request::{REQUEST_VERSION, RecipeRequest, RunRequest, SavedRequest, UpRequest};
 pub use survivors::{Notice, Survivor, settle, survivors};
 pub use usual::usual;

@@ -6,6 +6,7 @@ mod applies;
 mod approvals;
 mod guards;
 mod interrupts;
+mod late;
 mod machines;
 mod opens;
 mod reconcile;

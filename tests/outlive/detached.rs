@@ -26,10 +26,12 @@ fn journal(lab: &TestLab, id: &str) -> hl::runs::Run {
     read(path.to_str().unwrap().into()).unwrap()
 }
 
+/// How it ended, once the lab is free again.
 fn ended(lab: &TestLab, id: &str) -> Ending {
     wait_for("the run ends", || {
         let ending = journal(lab, id).ending;
-        (ending != Ending::Running).then_some(ending)
+        let free = lab.read("state/lock").is_empty();
+        (ending != Ending::Running && free).then_some(ending)
     })
 }
 

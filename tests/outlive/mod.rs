@@ -2,9 +2,11 @@
 //! once, taken over when it ended while nobody watched, and never simply run
 //! again when nobody knows what became of it.
 
+mod between;
 mod detached;
 mod kept;
 mod moments;
 mod playbook;
 mod processes;
+mod saved;
 mod unknown;

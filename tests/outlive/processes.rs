@@ -46,19 +46,44 @@ pub(super) fn kill_hl(mut hl: Child) {
 /// when it has left.
 pub(super) fn kill_session(mut hl: Child) {
     let session = hl.id();
-    signal(session, Signal::STOP);
-    for (pid, stat) in all() {
-        if stat.session == session && pid != session {
-            signal(pid, Signal::STOP);
-            if stat_of(pid).is_some_and(|now| now.session != session) {
-                signal(pid, Signal::CONT);
-            } else {
-                kill(pid);
-            }
+    stop(session);
+    for (pid, _) in all()
+        .into_iter()
+        .filter(|(_, stat)| stat.session == session)
+    {
+        stop(pid);
+        if stat(pid).is_some_and(|now| now.session != session) {
+            signal(pid, Signal::CONT);
+        } else {
+            kill(pid);
         }
     }
-    kill(session);
     hl.wait().unwrap();
+}
+
+/// Kills `hl`, the parents of its children and all that they started, so that none of
+/// them can do anything about it: each is stopped before it is killed.
+pub(super) fn kill_all(mut hl: Child) {
+    let mut found = vec![hl.id()];
+    let mut looked = 0;
+    while let Some(pid) = found.get(looked).copied() {
+        looked += 1;
+        stop(pid);
+        found.extend(children(pid));
+    }
+    found.into_iter().for_each(kill);
+    hl.wait().unwrap();
+}
+
+/// Stops a process, and waits until it stands still or is gone.
+fn stop(pid: u32) {
+    signal(pid, Signal::STOP);
+    wait_for("it stands still", || {
+        let state = stat(pid).map(|stat| stat.state);
+        state
+            .is_none_or(|state| "TZX".contains(state))
+            .then_some(())
+    });
 }
 
 /// The fence of the lab's only kept child that has no end.
@@ -81,22 +106,25 @@ pub(super) fn children(parent: u32) -> Vec<u32> {
 }
 
 struct Stat {
+    state: char,
     parent: u32,
     session: u32,
+}
+
+fn stat(pid: u32) -> Option<Stat> {
+    let text = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let (_, rest) = text.rsplit_once(')')?;
+    let mut fields = rest.split_whitespace();
+    Some(Stat {
+        state: fields.next()?.chars().next()?,
+        parent: fields.next()?.parse().ok()?,
+        session: fields.nth(1)?.parse().ok()?,
+    })
 }
 
 fn all() -> Vec<(u32, Stat)> {
     let processes = Path::new("/proc").read_dir().unwrap().flatten();
     let pids = processes.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-    pids.filter_map(|pid: u32| Some((pid, stat_of(pid)?)))
+    pids.filter_map(|pid: u32| Some((pid, stat(pid)?)))
         .collect()
-}
-
-fn stat_of(pid: u32) -> Option<Stat> {
-    let text = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    let (_, rest) = text.rsplit_once(')')?;
-    let mut fields = rest.split_whitespace().skip(1);
-    let parent = fields.next()?.parse().ok()?;
-    let session = fields.nth(1)?.parse().ok()?;
-    Some(Stat { parent, session })
 }
