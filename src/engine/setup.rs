@@ -62,6 +62,8 @@ pub struct Options {
     pub approval_lasts: Duration,
     /// What earlier parts of the run did.
     pub earlier: PriorRun,
+    /// Nobody sits at it: a stop is made more urgent by `hl stop`, not by Ctrl-C.
+    pub unattended: bool,
     /// The run goes on: the flags of the command that resumes it, by name.
     pub resumes: Option<BTreeMap<String, Value>>,
 }

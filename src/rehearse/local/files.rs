@@ -40,6 +40,8 @@ pub(super) struct Files<'a> {
     pub(super) shown: &'a [PathBuf],
     /// Sockets of this machine.
     pub(super) sockets: &'a [PathBuf],
+    /// Where runs of this machine are spoken to.
+    pub(super) private: Option<&'a Path>,
 }
 
 /// Makes it and moves into it, in new mount and process namespaces; gives the home.
@@ -60,7 +62,7 @@ pub(super) fn make(files: &Files<'_>) -> Result<PathBuf, String> {
         lock(point);
     }
     let tree = Tree {
-        hidden: hidden(files.homes, &lab),
+        hidden: hidden(files.homes, &lab, files.private),
         root,
     };
     tree.hide()?;
@@ -94,15 +96,14 @@ pub(super) fn make(files: &Files<'_>) -> Result<PathBuf, String> {
 
 /// The hidden directories that are there. A home that is the lab, or holds more
 /// than what is a user's, is not hidden: then it is not the home in there either.
-fn hidden(homes: &[PathBuf], lab: &Path) -> Vec<PathBuf> {
+fn hidden(homes: &[PathBuf], lab: &Path, private: Option<&Path>) -> Vec<PathBuf> {
     let homes = homes.iter().filter_map(|home| home.canonicalize().ok());
     let homes = homes.filter(|home| {
         let holds = |path: &str| Path::new(path).starts_with(home);
         !home.starts_with(lab) && !["/usr", "/etc", "/var/lib"].iter().any(|path| holds(path))
     });
-    let usual = HIDDEN
-        .iter()
-        .filter_map(|dir| Path::new(dir).canonicalize().ok());
+    let usual = HIDDEN.into_iter().map(Path::new).chain(private);
+    let usual = usual.filter_map(|dir| dir.canonicalize().ok());
     let mut all: Vec<PathBuf> = usual.chain(homes).filter(|dir| dir.is_dir()).collect();
     all.sort_unstable();
     all.dedup_by(|below, above| below.starts_with(&*above));
@@ -318,7 +319,7 @@ mod tests {
             PathBuf::from("/"),
             PathBuf::from("/usr"),
         ];
-        let found = hidden(&homes, &lab);
+        let found = hidden(&homes, &lab, None);
         assert!(homes.iter().all(|home| !found.contains(home)), "{found:?}");
         assert!(found.contains(&PathBuf::from("/tmp")), "{found:?}");
     }
@@ -327,7 +328,15 @@ mod tests {
     fn of_hidden_directories_the_outer_is_enough() {
         let dir = tempfile::tempdir_in("/tmp").unwrap();
         let home = dir.path().canonicalize().unwrap();
-        let found = hidden(std::slice::from_ref(&home), Path::new("/srv/lab"));
+        let found = hidden(std::slice::from_ref(&home), Path::new("/srv/lab"), None);
         assert!(!found.contains(&home), "{found:?}");
+    }
+
+    #[test]
+    fn where_runs_are_spoken_to_is_hidden_wherever_it_is() {
+        let elsewhere = Path::new("/usr/lib");
+        let found = hidden(&[], Path::new("/srv/lab"), Some(elsewhere));
+        let elsewhere = elsewhere.canonicalize().unwrap();
+        assert!(found.contains(&elsewhere), "{found:?}");
     }
 }
