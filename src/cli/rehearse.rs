@@ -89,7 +89,7 @@ fn sealed(session: &Session, asked: RehearseFlags, inner: &Inner<'_>) -> Result<
         return Err(usage("`--ask` asks, and `--yes` answers").help("leave one of them out"));
     }
     if session.leaves() {
-        return detach(session);
+        return detach(&session.rehearsed());
     }
     let lab = session.lab()?;
     let dry = decide(session, &lab)?;

@@ -62,7 +62,7 @@ pub(super) fn make(files: &Files<'_>) -> Result<PathBuf, String> {
         lock(point);
     }
     let tree = Tree {
-        hidden: hidden(files.homes, &lab, files.private),
+        hidden: hidden(files.homes, &lab),
         root,
     };
     tree.hide()?;
@@ -81,6 +81,9 @@ pub(super) fn make(files: &Files<'_>) -> Result<PathBuf, String> {
     }
     tree.writable(&out)?;
     tree.world(&out.join("world"))?;
+    if let Some(private) = files.private {
+        tree.cover(private)?;
+    }
     tree.kernel()?;
     tree.enter()?;
     for socket in files.sockets.iter().filter(|socket| is_socket(socket)) {
@@ -96,14 +99,15 @@ pub(super) fn make(files: &Files<'_>) -> Result<PathBuf, String> {
 
 /// The hidden directories that are there. A home that is the lab, or holds more
 /// than what is a user's, is not hidden: then it is not the home in there either.
-fn hidden(homes: &[PathBuf], lab: &Path, private: Option<&Path>) -> Vec<PathBuf> {
+fn hidden(homes: &[PathBuf], lab: &Path) -> Vec<PathBuf> {
     let homes = homes.iter().filter_map(|home| home.canonicalize().ok());
     let homes = homes.filter(|home| {
         let holds = |path: &str| Path::new(path).starts_with(home);
         !home.starts_with(lab) && !["/usr", "/etc", "/var/lib"].iter().any(|path| holds(path))
     });
-    let usual = HIDDEN.into_iter().map(Path::new).chain(private);
-    let usual = usual.filter_map(|dir| dir.canonicalize().ok());
+    let usual = HIDDEN
+        .iter()
+        .filter_map(|dir| Path::new(dir).canonicalize().ok());
     let mut all: Vec<PathBuf> = usual.chain(homes).filter(|dir| dir.is_dir()).collect();
     all.sort_unstable();
     all.dedup_by(|below, above| below.starts_with(&*above));
@@ -210,6 +214,18 @@ impl Tree {
         let lock = target.with_file_name("lock");
         bind(&lock, &lock)?;
         read_only(&lock, flags)
+    }
+
+    /// Hides a directory wherever it lies, also in what is shown.
+    fn cover(&self, dir: &Path) -> Result<(), String> {
+        let real = dir.canonicalize().unwrap_or_else(|_| dir.to_owned());
+        let target = self.at(&real);
+        if !target.is_dir() {
+            return Ok(());
+        }
+        let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
+        file_system("tmpfs", &target, flags, Some("mode=0700,size=64k"))?;
+        read_only(&target, flags)
     }
 
     fn kernel(&self) -> Result<(), String> {
@@ -319,7 +335,7 @@ mod tests {
             PathBuf::from("/"),
             PathBuf::from("/usr"),
         ];
-        let found = hidden(&homes, &lab, None);
+        let found = hidden(&homes, &lab);
         assert!(homes.iter().all(|home| !found.contains(home)), "{found:?}");
         assert!(found.contains(&PathBuf::from("/tmp")), "{found:?}");
     }
@@ -328,15 +344,7 @@ mod tests {
     fn of_hidden_directories_the_outer_is_enough() {
         let dir = tempfile::tempdir_in("/tmp").unwrap();
         let home = dir.path().canonicalize().unwrap();
-        let found = hidden(std::slice::from_ref(&home), Path::new("/srv/lab"), None);
+        let found = hidden(std::slice::from_ref(&home), Path::new("/srv/lab"));
         assert!(!found.contains(&home), "{found:?}");
-    }
-
-    #[test]
-    fn where_runs_are_spoken_to_is_hidden_wherever_it_is() {
-        let elsewhere = Path::new("/usr/lib");
-        let found = hidden(&[], Path::new("/srv/lab"), Some(elsewhere));
-        let elsewhere = elsewhere.canonicalize().unwrap();
-        assert!(found.contains(&elsewhere), "{found:?}");
     }
 }
