@@ -87,7 +87,8 @@ impl Desk {
         let reply = match request {
             Request::Status => Reply::Status(RunStatus {
                 run: state.run.clone(),
-                question: state.question.clone(),
+                // What was answered is no question any more.
+                question: state.question.clone().filter(|_| state.answer.is_none()),
             }),
             Request::Stop { now } => {
                 state.stop = state.stop.max(1 + u8::from(now));
@@ -233,6 +234,9 @@ mod tests {
         let verdict = asked(long, |desk| {
             assert!(!is_taken(&desk.take(approve("other"))));
             assert!(is_taken(&desk.take(approve("d"))));
+            assert!(
+                matches!(desk.take(Request::Status), Reply::Status(status) if status.question.is_none())
+            );
             let by = "late".to_owned();
             assert!(!is_taken(&desk.take(Request::Reject { by })));
         });
