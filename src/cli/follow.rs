@@ -44,7 +44,8 @@ pub(super) fn follow(session: &Session, args: &FollowArgs) -> Result<Exit, Failu
     };
     let file = paths.runs().join(format!("{id}.yaml"));
     let mut follower = Follower::open(&file, args.from)?;
-    let mut shown: Box<dyn Shown> = if session.globals.events.is_some() || session.globals.json {
+    let mut shown: Box<dyn Shown + '_> = if session.globals.events.is_some() || session.globals.json
+    {
         Box::new(Lines)
     } else {
         Box::new(Screen::new(session, &paths, &runs::read(&file)?.header)?)

@@ -36,7 +36,7 @@ fn plans(stage: &Stage) -> Vec<PathBuf> {
 fn asks(stage: &Stage) -> (String, Value) {
     let id = begun(&stage.hl("l2-apply dev --detach"));
     let question = question(&stage.hl("status --json"));
-    let [plan] = plans(stage).try_into().unwrap();
+    let [plan]: [PathBuf; 1] = plans(stage).try_into().unwrap();
     assert_eq!(mode(&plan), 0o600);
     (id, question)
 }
@@ -78,9 +78,11 @@ fn the_plan_that_was_shown_is_approved_and_no_other() {
         matches!(given.as_slice(), [(true, by)] if by.starts_with("somebody@")),
         "{given:?}"
     );
-    let asked = run.events.iter().find_map(|event| match &event.kind {
-        EventKind::ApprovalAsked { digest, .. } => digest.clone(),
-        _ => None,
+    let asked = run.events.iter().find_map(|event| {
+        if let EventKind::ApprovalAsked { digest, .. } = &event.kind {
+            return digest.clone();
+        }
+        None
     });
     assert_eq!(asked.as_deref(), Some(digest));
     stage.is_clean();

@@ -51,9 +51,11 @@ pub(super) fn ended_in(lab: &TestLab, state: &str, id: &str) -> Ending {
 /// Who gave which answers.
 pub(super) fn answers(run: &Run) -> Vec<(bool, String)> {
     let kinds = run.events.iter().map(|event| &event.kind);
-    let answers = kinds.filter_map(|kind| match kind {
-        EventKind::ApprovalGiven { approved, by } => Some((*approved, by.clone())),
-        _ => None,
+    let answers = kinds.filter_map(|kind| {
+        if let EventKind::ApprovalGiven { approved, by } = kind {
+            return Some((*approved, by.clone()));
+        }
+        None
     });
     answers.collect()
 }
@@ -61,9 +63,11 @@ pub(super) fn answers(run: &Run) -> Vec<(bool, String)> {
 /// What the run said when it was stopped.
 pub(super) fn stops(run: &Run) -> Vec<(String, String)> {
     let kinds = run.events.iter().map(|event| &event.kind);
-    let stops = kinds.filter_map(|kind| match kind {
-        EventKind::Interrupted { signal, message } => Some((signal.clone(), message.clone())),
-        _ => None,
+    let stops = kinds.filter_map(|kind| {
+        if let EventKind::Interrupted { signal, message } = kind {
+            return Some((signal.clone(), message.clone()));
+        }
+        None
     });
     stops.collect()
 }
