@@ -122,7 +122,7 @@ fn wait(out: Option<&ChildStdout>, err: Option<&ChildStderr>) -> io::Result<()> 
 
 fn hand_on(err: &mut ChildStderr) -> io::Result<bool> {
     read(err, &mut |bytes| {
-        stderr().write_all(bytes).unwrap_or_default()
+        stderr().write_all(bytes).unwrap_or_default();
     })
 }
 

@@ -34,6 +34,7 @@ pub struct Setup<'a> {
 
 /// How to run.
 #[derive(Debug, Clone, Default, PartialEq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub struct Options {
     /// The run's id, see `runs::new_id`.
     pub run_id: String,

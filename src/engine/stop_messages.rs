@@ -56,11 +56,11 @@ pub(super) fn first(
     let (hurried, precious): (Vec<&Signalled>, Vec<&Signalled>) =
         signalled.iter().partition(|one| one.child.takes_sigterm);
     let names: Vec<String> = precious.iter().map(|one| name(&one.child)).collect();
-    let hurries = &urgency.hurries;
+    let again = &urgency.hurries;
     let more = match (hurried.is_empty(), precious.is_empty()) {
-        (false, true) => format!("; {hurries} to hurry"),
-        (false, false) => format!("; {hurries} to hurry all but {}", names.join(", ")),
-        (true, false) => format!("; {hurries} does not hurry it"),
+        (false, true) => format!("; {again} to hurry"),
+        (false, false) => format!("; {again} to hurry all but {}", names.join(", ")),
+        (true, false) => format!("; {again} does not hurry it"),
         (true, true) => String::new(),
     };
     text + &more
