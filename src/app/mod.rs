@@ -9,7 +9,9 @@
 //! |---|---|
 //! | `access` | the plan that proves and keeps the access to a node |
 //! | `admit` | whether a directory may be used at all |
+//! | `announce` | what a detached process says to the one that started it |
 //! | `caller` | who asks, from where, with which variables |
+//! | `detached` | a run that nobody sits at is started |
 //! | `dry` | whether a run is dry, and why |
 //! | `earlier` | what earlier parts of a run did |
 //! | `held` | the lab is taken for a run |
@@ -30,7 +32,9 @@
 
 pub mod access;
 mod admit;
+mod announce;
 mod caller;
+pub mod detached;
 mod dry;
 mod earlier;
 mod held;
@@ -50,7 +54,8 @@ mod tools;
 mod unfinished;
 
 pub use admit::{Kind, admit};
-pub use caller::{Caller, REHEARSAL, REHEARSAL_SECRETS};
+pub use announce::{Announce, DETACHED, leave_session, relay};
+pub use caller::{Caller, REHEARSAL, REHEARSAL_ASKS, REHEARSAL_SECRETS};
 pub use dry::{DryRun, dry_run};
 pub use host::{Host, Notice};
 pub use job::{Ended, Job, Origin, Resume, RunOptions};

@@ -22,6 +22,7 @@ use crate::lab::{Environment, Lab, Redactor, within};
 use crate::legacy;
 use crate::plan::{Event, Listener, Plan, Tally};
 use crate::pve::Endpoint;
+use crate::rehearse::is_within;
 use crate::report::{Console, Look, RunReport, usual};
 use crate::runs::{self, Journal, RunRequest, SavedRequest};
 use crate::tofu::files::remove_saved_plans;
@@ -112,7 +113,7 @@ pub fn run(job: &Job<'_>, host: &dyn Host, stops: &mut dyn StopSource) -> Result
         redactor: &redactor,
         limit: job.lab.config.approval.limit(),
     };
-    let approver: &dyn Approver = if job.options.detached {
+    let approver: &dyn Approver = if job.options.waits {
         &remote
     } else {
         host.approver()
@@ -184,8 +185,15 @@ fn forget_plans(lab: &Lab) -> Result<(), Failure> {
 
 /// Lets the run be spoken to while it lasts.
 fn reachable(job: &Job<'_>, host: &dyn Host, desk: &Desk) -> Option<Server> {
-    let place = Place::of(&job.lab.paths, job.options.runtime_dir.as_deref());
-    let server = Server::open(&place, desk);
+    let server = match &job.options.listener {
+        Some(listener) => listener.try_clone().and_then(|own| Server::at(own, desk)),
+        // What is open in a rehearsal is open to its steps.
+        None if is_within() => return None,
+        None => {
+            let place = Place::of(&job.lab.paths, job.options.runtime_dir.as_deref());
+            Server::open(&place, desk)
+        }
+    };
     let tell = |error| {
         let text = format!("this run cannot be stopped or answered from elsewhere: {error}");
         host.notice(Notice::Warning(text));

@@ -260,7 +260,8 @@ pub(super) struct RehearseArgs {
     #[command(flatten)]
     pub flags: RehearseFlags,
     /// The recipe and its arguments [default: up]; or one of plan, status, runs,
-    /// templates, resume, replay, show, graph, clean: the same of rehearsals
+    /// templates, resume, replay, approve, reject, stop, show, graph, clean: the same
+    /// of rehearsals
     #[arg(
         trailing_var_arg = true,
         allow_hyphen_values = true,
@@ -279,6 +280,9 @@ pub(super) struct RehearseFlags {
     /// Ask Doppler for the lab's variables too
     #[arg(long)]
     pub doppler: bool,
+    /// Ask for approvals as a live run does: `hl rehearse approve` answers
+    #[arg(long)]
+    pub ask: bool,
 }
 
 /// `hl status`

@@ -56,6 +56,7 @@ mod stop_messages;
 mod temporary;
 
 pub use explain::{Expect, Forecast, explain};
+pub use log::slugs;
 pub use reuse::{no_longer_apply, with_dependents};
 pub use run::run;
 pub use setup::{

@@ -15,7 +15,7 @@ use camino::Utf8Path;
 use serde::{Deserialize, Serialize};
 
 use crate::base::Process;
-use crate::diag::{Exit, Failure};
+use crate::diag::{Exit, Failure, say};
 use crate::lab;
 use crate::lab::Paths;
 
@@ -134,9 +134,11 @@ fn busy(holder: Holder) -> Failure {
         Exit::Busy,
         format!("another rehearsal of this lab is running (process {outer})"),
     )
-    .help(format!(
-        "wait until it is over, then try again; `kill {outer}` stops it in order"
-    ))
+    .help(
+        say("wait until it is over, then try again; ")
+            .hl("rehearse stop")
+            .say(" stops it in order"),
+    )
 }
 
 fn still_ending(holder: Holder) -> Failure {

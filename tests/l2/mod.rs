@@ -11,5 +11,5 @@ mod machines;
 mod opens;
 mod reconcile;
 mod site;
-mod stage;
+pub(crate) mod stage;
 mod traps;
