@@ -37,6 +37,7 @@ pub(super) fn journal_in(lab: &TestLab, state: &str, id: &str) -> Run {
     read(path.to_str().unwrap().into()).unwrap()
 }
 
+/// How it ended, once the lab is free again.
 pub(super) fn ended(lab: &TestLab, id: &str) -> Ending {
     ended_in(lab, "state", id)
 }
@@ -44,7 +45,8 @@ pub(super) fn ended(lab: &TestLab, id: &str) -> Ending {
 pub(super) fn ended_in(lab: &TestLab, state: &str, id: &str) -> Ending {
     wait_for("the run ends", || {
         let ending = journal_in(lab, state, id).ending;
-        (ending != Ending::Running).then_some(ending)
+        let lock = fs::File::open(lab.path(&format!("{state}/lock"))).unwrap();
+        (ending != Ending::Running && lock.try_lock().is_ok()).then_some(ending)
     })
 }
 
