@@ -56,23 +56,29 @@ impl Server {
     /// There is no place for it.
     pub fn open(place: &Place, desk: &Desk) -> io::Result<Self> {
         let socket = place.make()?;
-        let mut server = Self::at(bind(socket)?, desk)?;
+        let mut server = Self::start(bind(socket)?, desk, is_own)?;
         server.socket = Some(socket.to_owned());
         Ok(server)
     }
 
-    /// Answers at a socket that somebody else has made, and will remove.
+    /// Answers at a socket that somebody else has made, and will remove: `hl` outside
+    /// of a rehearsal for the one inside. The kernel does not tell one who the processes
+    /// of the other are, so the directory of the socket alone keeps others away.
     ///
     /// # Errors
     /// The system has no thread or descriptor for it.
     pub fn at(listener: UnixListener, desk: &Desk) -> io::Result<Self> {
+        Self::start(listener, desk, |_| Ok(true))
+    }
+
+    fn start(listener: UnixListener, desk: &Desk, may: May) -> io::Result<Self> {
         // Who is waited for may be gone before it is accepted.
         listener.set_nonblocking(true)?;
         let (life, ended) = UnixStream::pair()?;
         let desk = desk.clone();
         let accepting = thread::Builder::new()
             .name("control".to_owned())
-            .spawn(move || accept(&listener, &ended, &desk))?;
+            .spawn(move || accept(&listener, &ended, &desk, may))?;
         Ok(Self {
             socket: None,
             life: Some(life),
@@ -94,7 +100,16 @@ impl Drop for Server {
     }
 }
 
-fn accept(listener: &UnixListener, ended: &UnixStream, desk: &Desk) {
+/// Whether a caller may be answered.
+type May = fn(&UnixStream) -> io::Result<bool>;
+
+/// The caller is the run's own user, or root.
+fn is_own(stream: &UnixStream) -> io::Result<bool> {
+    let peer = socket_peercred(stream)?.uid;
+    Ok(peer == getuid() || peer.is_root())
+}
+
+fn accept(listener: &UnixListener, ended: &UnixStream, desk: &Desk, may: May) {
     let callers = Arc::new(AtomicUsize::new(0));
     loop {
         let mut fds = [
@@ -122,7 +137,7 @@ fn accept(listener: &UnixListener, ended: &UnixStream, desk: &Desk) {
         let (theirs, desk) = (Arc::clone(&callers), desk.clone());
         let answering = thread::Builder::new().spawn(move || {
             // Who does not listen to the end gets none.
-            answer(&stream, &desk).ok();
+            answer(&stream, &desk, may).ok();
             theirs.fetch_sub(1, Ordering::SeqCst);
         });
         if answering.is_err() {
@@ -131,11 +146,10 @@ fn accept(listener: &UnixListener, ended: &UnixStream, desk: &Desk) {
     }
 }
 
-fn answer(stream: &UnixStream, desk: &Desk) -> io::Result<()> {
+fn answer(stream: &UnixStream, desk: &Desk, may: May) -> io::Result<()> {
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
-    let peer = socket_peercred(stream)?.uid;
-    let reply = if peer == getuid() || peer.is_root() {
+    let reply = if may(stream)? {
         let mut line = String::new();
         BufReader::new(stream.take(LONGEST)).read_line(&mut line)?;
         match serde_json::from_str::<Request>(&line) {

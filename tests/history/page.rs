@@ -47,7 +47,7 @@ fn every_console_example_of_the_page_prints_what_the_page_says() {
         let lab = TestLab::empty();
         lab.write(
             "label/main.tf",
-            "resource \"terraform_data\" \"label\" {\n  input = \"notes\"\n}\n",
+            "terraform {\n  backend \"local\" {}\n}\nresource \"terraform_data\" \"label\" {\n  input = \"notes\"\n}\n",
         );
         lab.write("label/vars.json", "{}");
         executes("docs/runs.md", &lab, 7);

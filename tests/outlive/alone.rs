@@ -54,8 +54,8 @@ fn it_keeps_no_session_no_terminal_and_no_file() {
     let id = working(&lab);
     assert!(said.contains(&id), "{said}");
     let pid = journal(&lab, &id).header.pid.to_string();
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
-    let (_, rest) = stat.rsplit_once(") ").unwrap();
+    let text = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    let (_, rest) = text.rsplit_once(") ").unwrap();
     let fields: Vec<&str> = rest.split(' ').collect();
     // Group, session and terminal, behind state and parent.
     assert_eq!(fields[2..5], [pid.as_str(), pid.as_str(), "0"]);

@@ -78,3 +78,24 @@ fn it_shows_what_the_run_asks() {
     let over = lab.hl("runs follow").exits(77);
     assert!(!over.stderr.contains("hl approve"), "{}", over.stderr);
 }
+
+#[test]
+fn two_steps_whose_names_are_alike_say_each_their_own() {
+    let lab = TestLab::empty();
+    let recipe = |name: &str, step: &str, more: &str| {
+        format!(
+            "\n[[recipe]]\nname = \"{name}\"\ndoc = \"d\"\n{more}\n[[recipe.step]]\nid = \"{step}\"\n\
+             use = \"command\"\nwith = {{ argv = [\"echo\", \"{name} says\"] }}\n"
+        )
+    };
+    let layer = "[layer]\nid = \"l1\"\nname = \"T\"\ndoc = \"d\"\n".to_owned()
+        + &recipe("a", "b-c", "")
+        + &recipe("a-b", "c", "deps = [\"a\"]\n");
+    lab.write("layers/l1-test/layer.toml", &layer);
+    lab.hl("a-b").exits(0);
+    let said = lab.hl("runs follow --output prefix").exits(0).stderr;
+    for line in ["a/b-c │ a says", "a-b/c │ a-b says"] {
+        assert_eq!(said.matches(line).count(), 1, "{line}: {said}");
+    }
+    assert_eq!(said.matches(" says").count(), 2, "{said}");
+}
