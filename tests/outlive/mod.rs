@@ -6,6 +6,7 @@ mod between;
 mod detached;
 mod kept;
 mod moments;
+mod parent;
 mod playbook;
 mod processes;
 mod saved;
