@@ -192,15 +192,34 @@ impl<'r, 'a> Kept<'r, 'a> {
         if ask(self.run, self.step_output, &question, stopped).approved {
             return Ok(());
         }
-        Err(StepError::new(format!("{unknown}: it is not run again"))
+        let error = StepError::new(format!("{unknown}: it is not run again"))
             .cause(Cause::Cancelled)
-            .exit(Exit::NotApproved)
+            .exit(Exit::NotApproved);
+        Err(self.by_hand(error))
+    }
+
+    /// The parent of a child was killed under the eyes of this process.
+    ///
+    /// # Errors
+    /// What the child did may not simply be done again.
+    pub(super) fn may_be_lost(&self, spec: &ChildSpec) -> Result<(), StepError> {
+        if self.repeatable {
+            return Ok(());
+        }
+        let program = quoted(&spec.program);
+        Err(self.by_hand(StepError::new(format!(
+            "the process that watched `{program}` was killed, and nobody knows how `{program}` ended"
+        ))))
+    }
+
+    fn by_hand(&self, error: StepError) -> StepError {
+        error
             .help(
                 say("look at what it did; then ")
-                    .hl(format!("resume --from {}", step.id))
+                    .hl(format!("resume --from {}", self.step_output.step.id))
                     .say(" runs it again"),
             )
-            .help("`repeatable = true` in the step's definition runs it again without a question"))
+            .help("`repeatable = true` in the step's definition runs it again without a question")
     }
 }
 

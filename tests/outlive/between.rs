@@ -5,7 +5,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
 use super::kept::{lab, ran};
-use super::processes::{kill_hl, wait_for};
+use super::processes::{fence, kill, kill_hl, wait_for};
 use crate::support::TestLab;
 
 const LAYER: &str = r#"
@@ -70,4 +70,24 @@ fn what_failed_and_runs_again_is_taken_over_too() {
     let resumed = lab.hl("resume").exits(0);
     resumed.says(&["done while nobody watched, exit 0 at "]);
     assert_eq!(ran(&lab), "B B E");
+}
+
+/// Nobody reads how the child ends; it is waited for all the same, and its end is as
+/// unknown as if `hl` had not been there.
+#[test]
+fn a_child_whose_parent_alone_is_killed_is_waited_for() {
+    let lab = lab("echo B >> ran; sleep 1; echo E >> ran", "");
+    let running = lab.hl("job").spawn();
+    let keeper = fence(&lab).keeper.pid;
+    wait_for("the child works", || (!ran(&lab).is_empty()).then_some(()));
+    kill(keeper);
+    let output = running.wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("nobody knows how `sh` ended"), "{said}");
+    assert_eq!(ran(&lab), "B E");
+    lab.hl("resume").exits(77).says(&["--from job/work`"]);
+    assert_eq!(ran(&lab), "B E");
+    lab.hl("resume --from job/work").exits(0);
+    assert_eq!(ran(&lab), "B E B E");
 }

@@ -9,6 +9,7 @@ mod detached;
 mod follow;
 mod kept;
 mod moments;
+mod parent;
 mod playbook;
 mod processes;
 mod rehearsal;
