@@ -96,12 +96,12 @@ fn is_lost(moment: Duration) -> Result<bool, String> {
             Err(told(&format!("{moment:?}, no child cut off"), &lab, &last))
         };
     };
-    let from = format!("resume --from job/s{step}");
+    let from = format!("--from job/s{step}`");
     if last.code != 77 || ran(&lab) != before || !last.stderr.contains(&from) {
         return Err(told(&format!("{moment:?} in s{step}"), &lab, &last));
     }
     // It may have come to its line, or not.
-    let last = lab.hl(&from).run();
+    let last = lab.hl(&format!("resume --from job/s{step}")).run();
     let rest = lines(step..=STEPS);
     let wanted = format!("{before} {rest}");
     if last.code != 0 || ran(&lab) != wanted.trim_start() {
