@@ -47,7 +47,10 @@ fn named(book: &Book) -> BTreeMap<&str, BTreeSet<&str>> {
         }
         let recipes = layer.recipes.iter().flat_map(|recipe| &recipe.env);
         for name in layer.env.iter().chain(recipes) {
-            named.entry(name.get_ref()).or_default().insert(layer.id.get_ref());
+            named
+                .entry(name.get_ref())
+                .or_default()
+                .insert(layer.id.get_ref());
         }
     }
     named

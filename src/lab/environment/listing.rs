@@ -27,11 +27,11 @@ pub struct Listed {
 }
 
 /// The variables that `hl` knows, those that the lab sets anywhere but in the
-/// process environment, and those in `named` (what layers name, each with the ids
+/// process environment, and those in `layers` (what layers name, each with the ids
 /// of the layers that cannot work without it), by name. Flags are listed only when
 /// they are set.
-pub fn list(env: &Environment, named: &BTreeMap<&str, BTreeSet<&str>>) -> Vec<Listed> {
-    let mut names: BTreeSet<&str> = named.keys().copied().collect();
+pub fn list(env: &Environment, layers: &BTreeMap<&str, BTreeSet<&str>>) -> Vec<Listed> {
+    let mut names: BTreeSet<&str> = layers.keys().copied().collect();
     names.extend(
         variables::ALL
             .iter()
@@ -47,7 +47,7 @@ pub fn list(env: &Environment, named: &BTreeMap<&str, BTreeSet<&str>>) -> Vec<Li
     names
         .into_iter()
         .map(|name| {
-            let needed = named.get(name).into_iter().flatten();
+            let needed = layers.get(name).into_iter().flatten();
             let required = needed.map(|layer| (*layer).to_owned()).collect();
             listed(name, env.var(name), required, &redactor)
         })
