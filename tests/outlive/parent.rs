@@ -24,6 +24,9 @@ fn it_loads_nothing() {
         .arg(hl::keeper::VERB)
         .arg(dir.path().join("work.1"))
         .arg("/bin/true")
+        // Each variable is handed on, and counts.
+        .env_clear()
+        .env("PATH", std::env::var_os("PATH").unwrap_or_default())
         .env(hl::keeper::SAYS, "a child")
         .output()
         .unwrap();
