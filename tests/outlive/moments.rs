@@ -97,7 +97,8 @@ fn is_lost(moment: Duration) -> Result<bool, String> {
         };
     };
     let from = format!("resume --from job/s{step}");
-    if last.code != 77 || ran(&lab) != before || !last.stderr.contains(&from) {
+    let named = last.stderr.contains(&format!("--from job/s{step}`"));
+    if last.code != 77 || ran(&lab) != before || !named {
         return Err(told(&format!("{moment:?} in s{step}"), &lab, &last));
     }
     // It may have come to its line, or not.
