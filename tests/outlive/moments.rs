@@ -112,8 +112,7 @@ fn is_lost(moment: Duration) -> Result<bool, String> {
             &last,
         ));
     }
-    let done = lines(1..=step - 1);
-    let as_far = [done.clone(), lines(1..=step)].contains(&before);
+    let as_far = [lines(1..=step - 1), lines(1..=step)].contains(&before);
     as_far
         .then_some(true)
         .ok_or_else(|| format!("killed after {moment:?} in s{step}: ran {before} before"))
