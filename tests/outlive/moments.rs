@@ -96,12 +96,13 @@ fn is_lost(moment: Duration) -> Result<bool, String> {
             Err(told(&format!("{moment:?}, no child cut off"), &lab, &last))
         };
     };
-    let from = format!("--from job/s{step}`");
-    if last.code != 77 || ran(&lab) != before || !last.stderr.contains(&from) {
+    let from = format!("resume --from job/s{step}");
+    let named = last.stderr.contains(&format!("--from job/s{step}`"));
+    if last.code != 77 || ran(&lab) != before || !named {
         return Err(told(&format!("{moment:?} in s{step}"), &lab, &last));
     }
     // It may have come to its line, or not.
-    let last = lab.hl(&format!("resume --from job/s{step}")).run();
+    let last = lab.hl(&from).run();
     let rest = lines(step..=STEPS);
     let wanted = format!("{before} {rest}");
     if last.code != 0 || ran(&lab) != wanted.trim_start() {
@@ -111,8 +112,7 @@ fn is_lost(moment: Duration) -> Result<bool, String> {
             &last,
         ));
     }
-    let done = lines(1..=step - 1);
-    let as_far = [done.clone(), lines(1..=step)].contains(&before);
+    let as_far = [lines(1..=step - 1), lines(1..=step)].contains(&before);
     as_far
         .then_some(true)
         .ok_or_else(|| format!("killed after {moment:?} in s{step}: ran {before} before"))
