@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::diag::{Exit, Failure};
 use crate::lab::{Lock, Paths};
-use crate::runs::{self, Ending};
+use crate::runs;
 
 /// How long a run whose end is written may take to let go of the lab.
 const LETS_GO_WITHIN: Duration = Duration::from_secs(10);
@@ -37,6 +37,5 @@ fn is_over(paths: &Paths) -> bool {
         // It lets go of the lab just now, or another one takes it.
         return true;
     };
-    let journal = paths.runs().join(format!("{}.yaml", holder.run));
-    runs::read(&journal).is_ok_and(|run| matches!(run.ending, Ending::Finished { .. }))
+    runs::has_ended(paths, &holder.run)
 }

@@ -64,7 +64,7 @@ fn hold() -> Result<Exit, Failure> {
 
     let paths = Paths::live(inner_run.root.clone()).rehearsal();
     let lock = lock(&inner_run, &paths, &mut watch, &alone)?;
-    let locked = LockedWorld::open(lock, &paths, &inner_run.identity, inner_run.fresh)?;
+    let mut locked = LockedWorld::open(lock, &paths, &inner_run.identity, inner_run.fresh)?;
     let run_dir = locked.dir.join("run");
     seal::close(&inner_run.hosts(), run_dir.as_std_path())
         .map_err(|e| failed(format!("the network cannot be sealed: {e}")))?;
@@ -127,6 +127,7 @@ fn hold() -> Result<Exit, Failure> {
         &mut watch,
         &alone,
     );
+    locked.lock.ends();
     if let Some(socket) = control {
         // Left over at worst: the next run takes it away.
         fs::remove_file(socket).ok();
@@ -152,9 +153,7 @@ fn lock(
     Lock::take(paths, Process { pid, start }, |ending| {
         if !told {
             told = true;
-            let text = format!(
-                "for an earlier rehearsal, whose terminal is gone, to end (process {ending})"
-            );
+            let text = format!("for an earlier rehearsal to end (process {ending})");
             say(inner_run, "Waiting", &text);
         }
         let stop = match watch.arrived() {

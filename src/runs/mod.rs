@@ -42,7 +42,7 @@ pub use index::{Entry, Page, Summary, page, summary};
 pub use journal::{Journal, archive};
 pub use open::{Newest, newest_live, open};
 pub use prune::{Old, Pruning, Stays, pruning, remove};
-pub use read::{Ending, Run, parse, read};
+pub use read::{Ending, Run, has_ended, parse, read};
 pub use request::{REQUEST_VERSION, RecipeRequest, RunRequest, SavedRequest, UpRequest};
 pub use survivors::{Notice, Survivor, settle, survivors};
 pub use usual::usual;

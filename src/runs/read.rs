@@ -9,6 +9,7 @@ use super::header::{FORMAT, Header};
 use super::request::REQUEST_VERSION;
 use crate::base::{Process, boot_id};
 use crate::diag::{Exit, Failure};
+use crate::lab::Paths;
 use crate::plan::{Event, Outcome, Tally};
 
 /// A run as its file tells it.
@@ -55,6 +56,12 @@ pub fn read(path: &Utf8Path) -> Result<Run, Failure> {
         }
         failure
     })
+}
+
+/// Whether the run with this id has come to its end. Not when its file cannot be read.
+pub fn has_ended(paths: &Paths, id: &str) -> bool {
+    let run = read(&paths.runs().join(format!("{id}.yaml")));
+    run.is_ok_and(|run| matches!(run.ending, Ending::Finished { .. }))
 }
 
 /// Reads the content of a run file. A last line without its newline is

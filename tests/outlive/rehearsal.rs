@@ -56,13 +56,9 @@ fn hl(lab: &TestLab, words: &str) -> Hl {
     lab.hl(words).env("XDG_RUNTIME_DIR", runtime)
 }
 
-/// Its exit code, once it is over and the next one may begin.
-#[track_caller]
+/// Its exit code, once it is over: the next one waits while it clears up.
 fn over(lab: &TestLab, id: &str) -> u8 {
-    let code = exit(ended_in(lab, STATE, id));
-    let lock = fs::File::open(lab.path("state/rehearsal/lock")).unwrap();
-    wait_for("it has cleared up", || lock.try_lock().ok());
-    code
+    exit(ended_in(lab, STATE, id))
 }
 
 fn plan_is_there(lab: &TestLab) -> bool {
