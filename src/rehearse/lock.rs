@@ -105,12 +105,9 @@ impl Lock {
                 Err(TryLockError::Error(error)) => return Err(cannot("lock", &path, &error)),
             }
             match Holder::read(&path) {
-                Some(holder) if !holder.is_ending() => {
-                    // Who saw its run end comes before it has noticed that itself.
-                    if lasts(paths) || begun.elapsed() > NAMELESS {
-                        return Err(busy(holder));
-                    }
-                }
+                // Who saw its run end may come before it has noticed that itself.
+                Some(holder) if !holder.is_ending() && begun.elapsed() < over_within(paths) => {}
+                Some(holder) if !holder.is_ending() => return Err(busy(holder)),
                 Some(holder) if begun.elapsed() > PATIENCE => return Err(still_ending(holder)),
                 Some(holder) => waiting(holder.pid)?,
                 None if begun.elapsed() > NAMELESS => return Err(nameless()),
@@ -141,9 +138,13 @@ impl Lock {
     }
 }
 
-/// Whether the rehearsal has a run that has not come to its end.
-fn lasts(paths: &Paths) -> bool {
-    lab::Lock::holder(paths).is_some_and(|held| !runs::has_ended(paths, &held.run))
+/// How long a rehearsal may take to say that its recipe is over: no time while it has
+/// a run that has not come to its end.
+fn over_within(paths: &Paths) -> Duration {
+    match lab::Lock::holder(paths) {
+        Some(held) if !runs::has_ended(paths, &held.run) => Duration::ZERO,
+        _ => NAMELESS,
+    }
 }
 
 /// Keeps rehearsals out while the lock that it gives lives; `paths` are those of
