@@ -28,11 +28,6 @@ impl ManifestFile {
     pub(super) fn items(&self) -> &[Node] {
         items(self.file.root()).1
     }
-
-    /// Whether it has levels.
-    pub(super) fn has_levels(&self) -> bool {
-        items(self.file.root()).0
-    }
 }
 
 /// Reads a manifest, which is `nodes` with parents, or `levels` in a row: each of

@@ -13,7 +13,7 @@ use crate::site::yaml::Document;
 const LISTED: usize = 20;
 /// So many names are compared with those there are, to keep a broken file of
 /// thousands of nodes linear.
-const COMPARED: usize = 100;
+const COMPARED: usize = 20;
 
 /// What the table of manifests cannot say.
 pub(super) fn check(document: &Document) -> Vec<Diagnostic> {

@@ -73,7 +73,7 @@ pub(super) static MANIFEST_NAME: Form = Form {
         let finding = (!is_name(text)).then(|| Diagnostic::error(wrong));
         finding.or_else(|| taken(what, text))
     },
-    pattern: r"^[^/\]+$",
+    pattern: r"^[^/\\]+$",
 };
 
 /// Beside a state OpenTofu keeps its own files, in a directory of this name.
