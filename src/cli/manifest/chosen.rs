@@ -80,9 +80,10 @@ struct Unread(Exit, String);
 
 impl From<std::io::Error> for Unread {
     fn from(error: std::io::Error) -> Self {
-        let exit = match error.kind() {
-            ErrorKind::NotFound => Exit::Unknown,
-            _ => Exit::Definition,
+        let exit = if error.kind() == ErrorKind::NotFound {
+            Exit::Unknown
+        } else {
+            Exit::Definition
         };
         Self(exit, error.to_string())
     }
