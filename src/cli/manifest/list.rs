@@ -30,14 +30,11 @@ pub(super) fn list(session: &Session, tree: &Tree) -> Result<(), Failure> {
 
 /// `flat    1 node   one machine on the node`
 fn about(session: &Session, row: &Listed) -> String {
-    match (row.pattern, row.nodes) {
-        (Some(pattern), Some(nodes)) => {
-            let nodes = count(nodes, "node");
-            format!("{pattern:6}  {nodes:8}  {}", sanitize(&row.description))
-        }
-        _ => {
-            let command = session.text(hl(format!("manifest check {}", sanitize(&row.name))));
-            format!("not valid: {command}")
-        }
+    if let (Some(pattern), Some(nodes)) = (row.pattern, row.nodes) {
+        let nodes = count(nodes, "node");
+        format!("{pattern:6}  {nodes:8}  {}", sanitize(&row.description))
+    } else {
+        let command = session.text(hl(format!("manifest check {}", sanitize(&row.name))));
+        format!("not valid: {command}")
     }
 }

@@ -90,8 +90,8 @@ impl<'t> Loader<'t> {
     ) -> Option<Arc<Document>> {
         let text = match text(path, shown) {
             Ok(text) => text?,
-            Err(finding) => {
-                self.errors.push(finding);
+            Err(failure) => {
+                self.errors.extend(failure.diagnostics);
                 return None;
             }
         };
@@ -158,23 +158,26 @@ impl Tree {
     pub fn source(&self, kind: Kind, name: &str) -> Result<Source, Failure> {
         self.want(kind, name)?;
         let shown = self.shown(kind, name);
-        match text(&self.path(kind, name), &shown) {
-            Ok(Some(text)) => Ok(Source::new(shown, text)),
-            Ok(None) => Err(self.unknown(&[kind], kind.word(), name)),
-            Err(finding) => Err(Failure::new(Exit::Definition, finding)),
+        match text(&self.path(kind, name), &shown)? {
+            Some(text) => Ok(Source::new(shown, text)),
+            None => Err(self.unknown(&[kind], kind.word(), name)),
         }
     }
 }
 
-/// The text of a file, nothing when it is not there; or why it cannot be read.
-fn text(path: &Utf8Path, shown: &Utf8Path) -> Result<Option<String>, Diagnostic> {
+/// The text of a file, nothing when it is not there; or why it cannot be read (65).
+fn text(path: &Utf8Path, shown: &Utf8Path) -> Result<Option<String>, Failure> {
     let large = path.metadata().is_ok_and(|meta| meta.len() > MAX_BYTES);
     let text = if large {
         Err("it is larger than 64 MB".to_owned())
     } else {
         Tree::text(path).map_err(|error| error.to_string())
     };
-    text.map_err(|why| Diagnostic::error(format!("cannot read `{shown}`: {why}")))
+    let failed = |why| {
+        let message = format!("cannot read `{shown}`: {why}");
+        Failure::message(Exit::Definition, message)
+    };
+    text.map_err(failed)
 }
 
 /// Findings by file and place.
