@@ -47,6 +47,10 @@ const TABLE: &[(&str, &[&str])] = &[
         &["base", "diag", "shape", "plan", "lab", "runs", "action"],
     ),
     (
+        "manifest",
+        &["base", "diag", "shape", "plan", "lab", "site"],
+    ),
+    (
         "report",
         &["base", "diag", "plan", "lab", "runs", "handoff", "control"],
     ),
@@ -80,6 +84,7 @@ const TABLE: &[(&str, &[&str])] = &[
             "action",
             "engine",
             "layers",
+            "manifest",
             "report",
             "rehearse",
             "app",

@@ -11,6 +11,8 @@ use clap_complete::ArgValueCandidates;
 
 use super::candidates;
 use super::flags::{Globals, given, old_set};
+use super::graph_format::GraphFormat;
+use super::manifest::ManifestArgs;
 use super::site::SiteArgs;
 use crate::site::SCHEMAS;
 
@@ -117,6 +119,8 @@ pub(super) enum Verb {
     },
     /// The site-config: where it is, what is in it, what it resolves to
     Site(SiteArgs),
+    /// Manifests, machines that are made together: list, check, show, draw
+    Manifest(ManifestArgs),
     /// A recipe's steps as a graph
     Graph(GraphArgs),
     /// Let the lab of another user run as you; `--list` and `--remove` what you trust
@@ -425,17 +429,6 @@ pub(super) struct GraphFlags {
     /// How to draw it: tree, dot (Graphviz) or mermaid [default: tree]
     #[arg(long, value_enum, hide_possible_values = true)]
     pub format: Option<GraphFormat>,
-}
-
-/// `--format` of `hl graph`
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(super) enum GraphFormat {
-    /// Indented text
-    Tree,
-    /// Graphviz
-    Dot,
-    /// Mermaid
-    Mermaid,
 }
 
 /// `hl trust`
