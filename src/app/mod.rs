@@ -14,6 +14,7 @@
 //! | `detached` | a run that nobody sits at is started |
 //! | `dry` | whether a run is dry, and why |
 //! | `earlier` | what earlier parts of a run did |
+//! | `held` | the lab is taken for a run |
 //! | `host` | who is told of a run |
 //! | `job` | what a run is made of, how it runs, and how it ended |
 //! | `loaded` | a lab with its layers and its environment, and the plan of a request |
@@ -22,12 +23,15 @@
 //! | `remote` | approvals of a run that nobody sits at |
 //! | `replay` | the last run, and whether it can be gone on with |
 //! | `repo_token` | what opens a controller's repositories |
+//! | `restored` | the variables that were set for a run |
 //! | `resume` | which run goes on, and what of it runs |
 //! | `run` | lock, earlier runs, journal, listeners, engine |
+//! | `saved_plan` | the plan of a run on disk |
 //! | `serving` | what a controller is asked for, and how it is found |
 //! | `speak` | speaks to the run in progress |
 //! | `spec_get` | a spec, asked of a controller and saved |
 //! | `status` | the lab's status |
+//! | `step_logs` | where the steps of a run have their logs |
 //! | `templates` | the plans of promote, rollback and prune |
 //! | `tools` | programs that a plan wants |
 //! | `unfinished` | the newest `up`, when it did not come to its end |
@@ -39,6 +43,7 @@ mod caller;
 pub mod detached;
 mod dry;
 mod earlier;
+mod held;
 mod host;
 mod job;
 mod loaded;
@@ -47,19 +52,22 @@ mod past_run;
 mod remote;
 pub mod replay;
 mod repo_token;
+mod restored;
 mod resume;
 mod run;
+mod saved_plan;
 pub mod serving;
 mod speak;
 pub mod spec_get;
 mod status;
+mod step_logs;
 pub mod templates;
 mod tools;
 mod unfinished;
 
 pub use admit::{Kind, admit};
 pub use announce::{Announce, DETACHED, leave_session, relay};
-pub use caller::{Caller, REHEARSAL, REHEARSAL_SECRETS};
+pub use caller::{Caller, REHEARSAL, REHEARSAL_ASKS, REHEARSAL_SECRETS};
 pub use dry::{DryRun, dry_run};
 pub use host::{Host, Notice};
 pub use job::{Ended, Job, Origin, Resume, RunOptions};
@@ -70,4 +78,5 @@ pub use resume::{Choice, ResumePlan, choose, find_step};
 pub use run::run;
 pub use speak::say_to_run;
 pub use status::{status, waiting};
+pub use step_logs::{step_log, step_logs};
 pub use unfinished::unfinished_up;

@@ -8,10 +8,10 @@ use camino::Utf8PathBuf;
 use serde_json::json;
 
 use super::session::Session;
-use crate::app::find_step;
+use crate::app::{find_step, step_log};
 use crate::base::Lines;
 use crate::diag::{Exit, Failure, hl};
-use crate::lab::{Paths, spool};
+use crate::lab::Paths;
 use crate::plan::{EventKind, StepRun, sanitize};
 use crate::report::Paint;
 use crate::runs::{self, Run};
@@ -89,14 +89,13 @@ fn told(run: &Run) -> String {
     out
 }
 
-/// The log that a step named when it ended; that of a step that did not end
-/// has its step's name.
+/// The log that a step named when it ended; of a step that did not end, the one that
+/// it has in the plan.
 fn log(paths: &Paths, run: &Run, step: &StepRun) -> Log {
     let path = if let Some(end) = &step.end {
         end.log.as_ref().map(|log| paths.root().join(log))
     } else {
-        let name = format!("{}.log", spool::slug(step.step.as_str()));
-        let path = paths.logs(&run.header.id).join(name);
+        let path = step_log(paths, &run.header.id, &step.step);
         path.is_file().then_some(path)
     };
     Log {

@@ -10,9 +10,9 @@ use super::args::{Cli, Verb};
 use super::flags::Globals;
 use super::session::Session;
 use super::{
-    access, answer, clap_errors, clean, completion, detach, graph, list, new, recipe, rehearse,
-    replay, reports, resume, runs, schema, serve, show, sim, site, spec, status, stop, templates,
-    trust, variables,
+    access, answer, clap_errors, clean, completion, detach, graph, list, manifest, new, recipe,
+    rehearse, replay, reports, resume, runs, schema, serve, show, sim, site, spec, status, stop,
+    templates, trust, variables,
 };
 use crate::app::serving::Serve;
 use crate::base::forbid_core_dumps;
@@ -133,6 +133,7 @@ fn dispatch(session: &Session, cli: Cli, serve: Serve) -> Result<Exit, Failure> 
         Verb::Site(args) => site::site(session, &args),
         Verb::Serve(args) => serve::serve(session, &args, serve),
         Verb::Spec(args) => spec::spec(session, &args),
+        Verb::Manifest(args) => manifest::manifest(session, &args),
         Verb::Status(args) => status::status(session, &args).map(|()| Exit::Ok),
         Verb::Runs(args) => runs::runs(session, &args),
         Verb::Trust(args) => trust::trust(session, &args).map(|()| Exit::Ok),

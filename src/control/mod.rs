@@ -22,4 +22,4 @@ pub use controller::{ControllerReply, ControllerRequest};
 pub use desk::{Desk, Stops, Verdict};
 pub use place::Place;
 pub use protocol::{Question, Reply, Request, RunStatus};
-pub use server::Server;
+pub use server::{Server, bind};

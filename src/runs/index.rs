@@ -15,6 +15,7 @@ use serde_json::{Map, Value};
 
 use super::id::tail;
 use super::order::by_start;
+use super::request::REQUEST_VERSION;
 use super::{Ending, FORMAT, Header, Run, is_id, read};
 use crate::diag::Failure;
 use crate::lab::Paths;
@@ -91,36 +92,45 @@ pub fn page(paths: &Paths, most: Option<usize>) -> Page {
 
 /// The same behind so many newer runs; only the files of its entries are opened.
 pub fn page_behind(paths: &Paths, newer: usize, most: Option<usize>) -> Page {
+    let (entries, older) = behind(paths, newer, most);
+    Page {
+        entries: entries.collect(),
+        older,
+    }
+}
+
+/// The newest runs, each of them opened when it is asked for; and how many older ones
+/// there are.
+pub(super) fn newest(paths: &Paths, most: Option<usize>) -> (impl Iterator<Item = Entry>, usize) {
+    behind(paths, 0, most)
+}
+
+fn behind(
+    paths: &Paths,
+    newer: usize,
+    most: Option<usize>,
+) -> (impl Iterator<Item = Entry>, usize) {
     let runs = paths.runs();
     let mut ids = names(&runs);
     let end = most.map_or(ids.len(), |most| newer.saturating_add(most).min(ids.len()));
-    if newer >= end {
-        return Page {
-            entries: Vec::new(),
-            older: ids.len() - end,
-        };
-    }
-    if end < ids.len() {
+    if 0 < end && end < ids.len() {
         ids.select_nth_unstable_by(end - 1, |a, b| b.cmp(a));
     }
-    let (newest, older) = ids.split_at_mut(end);
-    by_start(paths, newest);
-    newest.reverse();
-    let (newer, shown) = newest.split_at(newer);
-    let shorts = shorts(shown, newer.iter().chain(older.iter()));
-    let entries = shown.iter().zip(shorts).map(|(id, short)| {
+    let older = ids.split_off(end);
+    by_start(paths, &mut ids);
+    ids.reverse();
+    let shown = ids.split_off(newer.min(ids.len()));
+    let shorts = shorts(&shown, ids.iter().chain(&older));
+    let entries = shown.into_iter().zip(shorts).map(move |(id, short)| {
         let path = runs.join(format!("{id}.yaml"));
         Entry {
-            id: id.clone(),
-            short,
             summary: summary(&path),
+            id,
+            short,
             path,
         }
     });
-    Page {
-        entries: entries.collect(),
-        older: older.len(),
-    }
+    (entries, older.len())
 }
 
 fn shorts<'a>(shown: &[String], others: impl Iterator<Item = &'a String>) -> Vec<String> {
@@ -210,7 +220,8 @@ fn finished(top: &str, events: &str) -> Option<Summary> {
         fields.insert(key.to_owned(), value);
     }
     let header: Header = serde_json::from_value(Value::Object(fields)).ok()?;
-    (header.version <= FORMAT).then_some(Summary {
+    let request = header.request.as_ref().map_or(0, |request| request.version);
+    (header.version <= FORMAT && request <= REQUEST_VERSION).then_some(Summary {
         pid: header.pid,
         header,
         ending,

@@ -13,7 +13,7 @@ const LONGEST: u64 = 256 * 1024 * 1024;
 /// The plan of the run with this id.
 ///
 /// # Errors
-/// It is not there, cannot be read or is none (66).
+/// It is not there or cannot be read (66), is none (65), or a newer `hl` wrote it (76).
 pub fn planned(paths: &Paths, id: &str) -> Result<Plan, Failure> {
     let path = paths.logs(id).join("plan.json");
     let cannot = |why: &dyn std::fmt::Display| {
@@ -25,5 +25,8 @@ pub fn planned(paths: &Paths, id: &str) -> Result<Plan, Failure> {
     private_read(&path)
         .and_then(|file| file.take(LONGEST).read_to_string(&mut text))
         .map_err(|error| cannot(&error))?;
-    Plan::parse(&text).map_err(|error| cannot(&error))
+    Plan::parse(&text).map_err(|failure| Failure {
+        exit: failure.exit,
+        ..cannot(&failure)
+    })
 }

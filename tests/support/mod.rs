@@ -3,9 +3,11 @@
 pub(crate) mod daemon;
 pub(crate) mod hl;
 pub(crate) mod lab;
+mod numbers;
 mod schema;
 
 pub(crate) use daemon::{Answer, Client, Daemon};
 pub(crate) use hl::{Hl, Ran};
 pub(crate) use lab::TestLab;
+pub(crate) use numbers::Numbers;
 pub(crate) use schema::conforms;

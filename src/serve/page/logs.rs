@@ -14,9 +14,9 @@ use super::opened::{Found, Opened, opened};
 use super::problem::Problem;
 use super::shown::{State, step_state};
 use super::visitor::Reader;
+use crate::app::step_log;
 use crate::base::private_read;
 use crate::lab::Paths;
-use crate::lab::spool::slug;
 use crate::plan::{StepRun, StepState};
 use crate::runs;
 
@@ -92,14 +92,14 @@ fn told(
     })
 }
 
-/// The log that a step named when it ended; that of a step that did not end has its
-/// step's name.
+/// The log that a step named when it ended; of a step that did not end, the one that
+/// it has in the plan.
 fn log(paths: &Paths, id: &str, step: &StepRun) -> Option<Utf8PathBuf> {
     let logs = paths.logs(id);
     let named = step.end.as_ref().map(|end| end.log.as_deref());
     let path = match named {
         Some(log) => paths.root().join(log?),
-        None => logs.join(format!("{}.log", slug(step.step.as_str()))),
+        None => step_log(paths, id, &step.step),
     };
     // A journal that somebody has changed names no file of another place.
     (path.parent() == Some(logs.as_path())).then_some(path)
