@@ -23,13 +23,10 @@ use crate::lab::spool::Tail;
 use crate::lab::{Lock, Paths};
 use crate::plan::{Event, EventKind, StepId, Stream};
 use crate::report::{Terminal, usual};
-use crate::runs::{self, Ending, Follower, Header};
+use crate::runs::{self, Header, LiveRun, News, RunEnd};
 
 /// How often it is looked for more.
 const LOOK: Duration = Duration::from_millis(50);
-
-/// How often it is looked whether the run's process still lives.
-const ALIVE: Duration = Duration::from_secs(1);
 
 /// How long a run that asks may take to lay its question out for others; one that asks
 /// at its own terminal never does.
@@ -42,7 +39,7 @@ pub(super) fn follow(session: &Session, args: &FollowArgs) -> Result<Exit, Failu
         None => newest(&paths)?,
     };
     let file = file_of(&paths, &id);
-    let mut follower = Follower::open(&file, args.from)?;
+    let mut run = LiveRun::open(&file, args.from)?;
     let mut shown: Box<dyn Shown + '_> = if session.globals.events.is_some() || session.globals.json
     {
         Box::new(Lines)
@@ -52,18 +49,11 @@ pub(super) fn follow(session: &Session, args: &FollowArgs) -> Result<Exit, Failu
     let mut watch = Watch::start().map_err(|error| {
         Failure::message(Exit::Bug, format!("cannot listen for signals: {error}"))
     })?;
-    let mut looked = Instant::now();
     let mut asked = None;
     loop {
-        let events = follower.new_events()?;
-        let mut end = None;
+        let News { events, over } = run.look()?;
         let idle = events.is_empty();
         for (offset, event) in events {
-            if let EventKind::RunFinished { exit, .. } = &event.kind {
-                end = Some(*exit);
-            } else if event.kind.begins().is_some() {
-                end = None;
-            }
             if matches!(event.kind, EventKind::ApprovalAsked { .. }) {
                 asked = Some(Instant::now());
             } else if matches!(event.kind, EventKind::ApprovalGiven { .. }) {
@@ -78,12 +68,18 @@ pub(super) fn follow(session: &Session, args: &FollowArgs) -> Result<Exit, Failu
         if asked.is_some_and(|since: Instant| shown.asks() || since.elapsed() >= LAID_OUT) {
             asked = None;
         }
-        if let Some(exit) = end {
-            return Ok(if exit == 0 {
-                Exit::Ok
-            } else {
-                Exit::Child(exit)
-            });
+        match over {
+            Some(RunEnd::Exit(0)) => return Ok(Exit::Ok),
+            Some(RunEnd::Exit(code)) => return Ok(Exit::Child(code)),
+            Some(RunEnd::CutOff) => {
+                drop(shown);
+                let words = format!("resume {}", runs::short_id(&paths, &id));
+                let message = format!("run {id} was cut off: its process is gone");
+                return Err(
+                    Failure::message(Exit::Child(1), message).help(say("resume it: ").hl(words))
+                );
+            }
+            None => {}
         }
         if let Some(signal) = watch.arrived() {
             drop(shown);
@@ -92,21 +88,6 @@ pub(super) fn follow(session: &Session, args: &FollowArgs) -> Result<Exit, Failu
             return Ok(signal.into());
         }
         if idle {
-            if looked.elapsed() >= ALIVE {
-                looked = Instant::now();
-                // While it holds the lab its file need not be read again.
-                let holds = Lock::holder(&paths).is_some_and(|holder| holder.run == id);
-                if !holds
-                    && runs::read(&file)?.ending == Ending::Interrupted
-                    && follower.new_events()?.is_empty()
-                {
-                    drop(shown);
-                    let words = format!("resume {}", runs::short_id(&paths, &id));
-                    let message = format!("run {id} was cut off: its process is gone");
-                    return Err(Failure::message(Exit::Child(1), message)
-                        .help(say("resume it: ").hl(words)));
-                }
-            }
             sleep(LOOK);
         }
     }

@@ -12,6 +12,7 @@
 //! | `history` | lists them, and finds one by a piece of its id |
 //! | `id` | ids |
 //! | `index` | many at once, cheaply |
+//! | `live` | a run that is followed, and whether it is over |
 //! | `open` | which run goes on when none is named |
 //! | `planned` | the plan of a run, as it was written beside its logs |
 //! | `prune` | which runs may go, and their going |
@@ -25,6 +26,7 @@ mod history;
 mod id;
 mod index;
 mod journal;
+mod live;
 mod open;
 mod order;
 mod planned;
@@ -35,13 +37,13 @@ mod survivors;
 mod timeline;
 mod usual;
 
-pub use follow::Follower;
 pub use header::{FORMAT, Header, flow};
 pub use history::{find, ids, short_id};
 use id::file_of;
 pub use id::{is_id, new_id};
 pub use index::{Entry, Page, Summary, page, page_behind, summary};
 pub use journal::{Journal, archive};
+pub use live::{LiveRun, News, RunEnd};
 pub use open::{Newest, newest_live, open};
 pub use planned::planned;
 pub use prune::{Old, Pruning, Stays, pruning, remove};

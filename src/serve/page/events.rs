@@ -5,12 +5,11 @@
 use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use axum::extract::{Path, Query};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
-use camino::Utf8PathBuf;
 use futures_util::stream;
 use http::HeaderMap;
 use serde::Deserialize;
@@ -21,15 +20,13 @@ use super::opened::{blocking, opened};
 use super::problem::Problem;
 use super::visitor::Reader;
 use crate::base::json;
+use crate::diag::Exit;
 use crate::plan;
-use crate::runs::{Ending, Follower, summary};
+use crate::runs::{LiveRun, News};
 use crate::serve::shared::Shared;
 
 /// How often it is looked for more.
 const LOOK: Duration = Duration::from_millis(250);
-
-/// How often it is looked whether the run and the session are still there.
-const ALIVE: Duration = Duration::from_secs(1);
 
 /// How often a stream on which nothing happens says that it is there.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
@@ -54,21 +51,23 @@ pub(super) async fn events(
     let from = last_seen(&headers)?.or(behind.from);
     let room = reader.shared.sessions.stream();
     let room = room.ok_or_else(Problem::busy)?;
-    let (path, follower) = opened(&reader.shared, move |opened| {
+    let run = opened(&reader.shared, move |opened| {
         let path = opened.run(&id)?.file;
-        let follower = Follower::open(&path, from)
-            .map_err(|_| Problem::bad_form("No event of the run ends at this offset."))?;
-        Ok((path, follower))
+        LiveRun::open(&path, from).map_err(|failure| {
+            if failure.exit == Exit::Usage {
+                Problem::bad_form("No event of the run ends at this offset.")
+            } else {
+                opened.problem(&failure)
+            }
+        })
     })
     .await?;
     let following = Following {
         stopping: reader.shared.stopping.clone(),
         session: reader.login.token,
         shared: reader.shared,
-        path,
-        follower: Some(follower),
+        run: Some(run),
         ready: VecDeque::from([Event::default().retry(RETRY).comment("follows")]),
-        looked: None,
         over: false,
         _room: room,
     };
@@ -95,12 +94,9 @@ struct Following {
     shared: Arc<Shared>,
     session: String,
     stopping: watch::Receiver<bool>,
-    path: Utf8PathBuf,
-    /// Away while it reads.
-    follower: Option<Follower>,
+    /// Away while it is read.
+    run: Option<LiveRun>,
     ready: VecDeque<Event>,
-    /// When it was looked whether the run still goes on.
-    looked: Option<Instant>,
     over: bool,
     _room: OwnedSemaphorePermit,
 }
@@ -124,37 +120,26 @@ impl Following {
             self.over = true;
             return;
         }
-        let ended = self.looked.is_none_or(|looked| looked.elapsed() >= ALIVE);
-        if ended {
-            self.looked = Some(Instant::now());
-        }
-        let Some(mut follower) = self.follower.take() else {
+        let Some(mut run) = self.run.take() else {
             self.over = true;
             return;
         };
-        let path = self.path.clone();
         let read = blocking(move || {
-            let gone = |_| Problem::not_found("The run is gone.");
-            // Asked before the events are read: those of a run that has ended are all
-            // there then.
-            let ended = ended && summary(&path).map_err(gone)?.ending != Ending::Running;
-            let events = follower.new_events().map_err(gone)?;
-            Ok((follower, events, ended))
+            let news = run
+                .look()
+                .map_err(|_| Problem::not_found("The run is gone."))?;
+            Ok((run, news))
         });
-        let Ok((follower, events, ended)) = read.await else {
+        let Ok((run, News { events, over })) = read.await else {
             self.over = true;
             return;
         };
-        self.follower = Some(follower);
+        self.run = Some(run);
         let idle = events.is_empty();
-        if events.iter().any(|(_, event)| is_end(event)) {
-            // It may be the last one.
-            self.looked = None;
-        }
         let events = events.iter();
         self.ready
             .extend(events.filter_map(|(offset, event)| told(*offset, event)));
-        if ended {
+        if over.is_some() {
             self.ready
                 .push_back(Event::default().event("over").data("over"));
             self.over = true;
@@ -167,10 +152,6 @@ impl Following {
             self.over = gone;
         }
     }
-}
-
-fn is_end(event: &plan::Event) -> bool {
-    matches!(event.kind, plan::EventKind::RunFinished { .. })
 }
 
 fn told(offset: u64, event: &plan::Event) -> Option<Event> {
