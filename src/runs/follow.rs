@@ -16,7 +16,7 @@ const EVENTS: &[u8] = b"\nevents:\n";
 
 /// The events of one run file, from an offset on.
 #[derive(Debug)]
-pub struct Follower {
+pub(super) struct Follower {
     path: Utf8PathBuf,
     file: File,
     /// Where in the file the next line begins; 0 until its events are found.
@@ -30,7 +30,7 @@ impl Follower {
     ///
     /// # Errors
     /// The file cannot be read (66), or no event ends at that offset (2).
-    pub fn open(path: &Utf8Path, from: Option<u64>) -> Result<Self, Failure> {
+    pub(super) fn open(path: &Utf8Path, from: Option<u64>) -> Result<Self, Failure> {
         let file = private_read(path).map_err(|error| cannot(path, &error))?;
         let mut follower = Self {
             path: path.to_owned(),
@@ -49,7 +49,7 @@ impl Follower {
     ///
     /// # Errors
     /// The file cannot be read (66), or is no run file (65).
-    pub fn new_events(&mut self) -> Result<Vec<(u64, Event)>, Failure> {
+    pub(super) fn new_events(&mut self) -> Result<Vec<(u64, Event)>, Failure> {
         let start = self
             .file
             .seek(SeekFrom::Start(self.offset + self.rest.len() as u64));
