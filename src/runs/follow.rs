@@ -66,26 +66,28 @@ impl Follower {
             self.take(top + EVENTS.len());
         }
         let mut events = Vec::new();
-        while let Some(end) = self.rest.iter().position(|byte| *byte == b'\n') {
-            let line = self.take(end + 1);
-            let line = String::from_utf8_lossy(&line);
+        let mut taken = 0;
+        let lines = self.rest.split_inclusive(|byte| *byte == b'\n');
+        for line in lines.filter(|line| line.ends_with(b"\n")) {
+            taken += line.len();
+            let line = String::from_utf8_lossy(line);
             let event = event_of(line.trim_end_matches('\n')).transpose();
             if let Some(event) = event {
                 let event = event.map_err(|why| {
                     let message = format!("run file `{}`: {why}", self.path);
                     Failure::message(Exit::Definition, message)
                 })?;
-                events.push((self.offset, event));
+                events.push((self.offset + taken as u64, event));
             }
         }
+        self.take(taken);
         Ok(events)
     }
 
     /// Takes bytes off the front of what was read.
-    fn take(&mut self, count: usize) -> Vec<u8> {
-        let rest = self.rest.split_off(count);
+    fn take(&mut self, count: usize) {
+        self.rest.drain(..count);
         self.offset += count as u64;
-        std::mem::replace(&mut self.rest, rest)
     }
 
     fn go_to(&mut self, from: u64) -> Result<(), Failure> {
