@@ -11,6 +11,7 @@
 //! | `network` | hosts with a port |
 //! | `private` | files for the owner alone, opened without following links |
 //! | `process` | processes, recognised even when their number is reused |
+//! | `queued` | a writer that keeps nobody waiting |
 //! | `signals` | what the user says by signal |
 //! | `text` | text without what a terminal does not show |
 //! | `there` | what may not be there |
@@ -26,6 +27,7 @@ pub mod json;
 mod network;
 mod private;
 mod process;
+mod queued;
 mod signals;
 mod text;
 mod there;
@@ -42,6 +44,7 @@ pub use private::{
     no_links, private_append, private_new, private_read, private_reopen, private_update, remedy,
 };
 pub use process::{HOLDER, Process, boot_id};
+pub use queued::Queued;
 pub use signals::{Signal, StopSource, Watch, catch_signals};
 pub use text::sanitize;
 pub use there::if_there;

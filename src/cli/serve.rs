@@ -1,13 +1,16 @@
 //! `hl serve`: the controller. What it does is in `serve`, which is given here as a
 //! function: neither room knows the other.
 
-use std::io::{IsTerminal, stderr};
+use std::fs::File;
+use std::io::{self, IsTerminal, stderr};
+use std::os::fd::AsFd;
 
 use super::serve_args::{ServeArgs, ServeVerb};
 use super::session::{Session, usage};
 use super::{serve_login, serve_status, serve_unit};
 use crate::app::serving::{CertificateSource, Serve, ServeOptions, Started};
 use crate::app::{RepoToken, TokenSources};
+use crate::base::Queued;
 use crate::diag::{Exit, Failure, say};
 use crate::lab::trace::TraceOutput;
 use crate::report::Paint;
@@ -26,9 +29,8 @@ pub(super) fn serve(session: &Session, args: &ServeArgs, serve: Serve) -> Result
     }
     let options = options(session, args)?;
     let mut announce = |started: &Started| announce(session, started);
-    serve(&session.caller, &options, &mut announce)?;
-    session.tell(Paint::Good, "Stopped", "the controller");
-    Ok(Exit::Ok)
+    // It logs that it ends; more is not written to a terminal that may be stuck.
+    serve(&session.caller, &options, &mut announce).map(|()| Exit::Ok)
 }
 
 fn options(session: &Session, args: &ServeArgs) -> Result<ServeOptions, Failure> {
@@ -63,8 +65,18 @@ fn options(session: &Session, args: &ServeArgs) -> Result<ServeOptions, Failure>
         repo_token,
         repos_dir: args.repos_dir.as_ref().map(at),
         exclude: args.exclude.clone(),
-        log: TraceOutput::new(said, globals.verbose, stderr()).map_err(usage)?,
+        log: TraceOutput::new(said, globals.verbose, log()?).map_err(usage)?,
     })
+}
+
+/// Standard error, where a reader that does not read holds nobody.
+fn log() -> Result<Queued, Failure> {
+    let own = || -> io::Result<Queued> {
+        // Not the lock that everything else of this process waits for.
+        let copy = stderr().as_fd().try_clone_to_owned()?;
+        Queued::new(File::from(copy))
+    };
+    own().map_err(|error| Failure::message(Exit::Bug, format!("cannot log: {error}")))
 }
 
 /// Says where it listens, once: to a person on stderr, with `--json` as a document.

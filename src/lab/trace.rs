@@ -53,6 +53,13 @@ impl TraceOutput {
         let out = Arc::new(Mutex::new(out));
         Ok(Some(Self { targets, out }))
     }
+
+    /// Has what was written come to its end, as far as the output waits for that.
+    pub fn flush(&self) {
+        let mut out = self.out.lock().unwrap_or_else(PoisonError::into_inner);
+        // Nobody is left to be told.
+        out.flush().unwrap_or_default();
+    }
 }
 
 impl fmt::Debug for TraceOutput {

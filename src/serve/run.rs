@@ -47,7 +47,6 @@ pub fn run(
         .process
         .retain(|name, _| !OWN.contains(&name.as_str()));
     raise_descriptors();
-    repos::remove_left_behind();
     let specs = Specs::load(&caller)?;
     let secrets = specs.hidden().chain([options.repo_token.reveal()]);
     let redactor = Redactor::new(secrets);
@@ -55,8 +54,14 @@ pub fn run(
         .map_err(|error| Failure::message(Exit::CannotWrite, format!("cannot log: {error}")))?;
     let runtime = runtime(&log)?;
     let daemon = Daemon { caller, options };
-    let done = dispatcher::with_default(&log, || runtime.block_on(daemon.run(specs, announce)));
+    let done = dispatcher::with_default(&log, || {
+        repos::remove_left_behind();
+        runtime.block_on(daemon.run(specs, announce))
+    });
     runtime.shutdown_timeout(LEFT);
+    if let Some(log) = &options.log {
+        log.flush();
+    }
     done
 }
 
