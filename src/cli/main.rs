@@ -162,7 +162,7 @@ fn parse_failed(error: &clap::Error, words: Vec<String>) -> Exit {
         return Exit::Ok;
     }
     with_session(Globals::default(), words, |session| {
-        let failure = clap_errors::failure(error);
+        let failure = spec::with_own_code(clap_errors::failure(error), &session.command);
         reports::not_started(session, &session.masked(&failure));
         Err(failure)
     })

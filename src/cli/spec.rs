@@ -15,8 +15,25 @@ use crate::report::Paint;
 /// Where specs are saved when no variable says otherwise.
 const ETC: &str = "/usr/local/etc/homestak";
 
+/// The exit code of `hl spec get` for a command that is wrong: machines know it so.
+const USAGE: Exit = Exit::Child(1);
+
 pub(super) fn spec(session: &Session, args: &SpecArgs) -> Result<Exit, Failure> {
     let SpecVerb::Get(args) = &args.verb;
+    get(session, args).map_err(|failure| with_own_code(failure, &session.command))
+}
+
+/// A failure of this command line; one of `hl spec get` with the exit code of its own.
+pub(super) fn with_own_code(mut failure: Failure, words: &[String]) -> Failure {
+    let mut words = words.iter().skip_while(|word| word.starts_with('-'));
+    let mut is = |name: &str| words.next().is_some_and(|word| word == name);
+    if failure.exit == Exit::Usage && is("spec") && is("get") {
+        failure.exit = USAGE;
+    }
+    failure
+}
+
+fn get(session: &Session, args: &SpecGetArgs) -> Result<Exit, Failure> {
     let request = request(session, args)?;
     let spec = fetch(&request)?;
     let etc = variable(session, "HOMESTAK_ETC").unwrap_or_else(|| ETC.to_owned());
@@ -45,7 +62,7 @@ fn request(session: &Session, args: &SpecGetArgs) -> Result<SpecRequest, Failure
     let needed = |flag: &Option<String>, option: &str, name: &str| {
         given(flag, name).ok_or_else(|| {
             let message = format!("neither `{option}` nor `{name}` is given");
-            Failure::message(Exit::Child(1), message)
+            Failure::message(USAGE, message)
         })
     };
     let policy = match &args.fingerprint {
@@ -55,7 +72,7 @@ fn request(session: &Session, args: &SpecGetArgs) -> Result<SpecRequest, Failure
     };
     let authorities = match &args.ca_cert {
         Some(file) => https::authorities(&session.caller.cwd.join(file))
-            .map_err(|why| Failure::message(Exit::Child(1), format!("cannot use {why}")))?,
+            .map_err(|why| Failure::message(USAGE, format!("cannot use {why}")))?,
         None => Vec::new(),
     };
     Ok(SpecRequest {
@@ -94,6 +111,20 @@ pub(super) fn own_flags(args: &mut [OsString]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_wrong_command_line_of_spec_get_has_a_code_of_its_own() {
+        let code = |line: &str, exit: Exit| {
+            let words: Vec<String> = line.split(' ').map(str::to_owned).collect();
+            with_own_code(Failure::message(exit, "x"), &words).exit
+        };
+        assert_eq!(code("spec get --bogus", Exit::Usage), Exit::Child(1));
+        assert_eq!(code("-q --json spec get", Exit::Usage), Exit::Child(1));
+        assert_eq!(code("spec get", Exit::Unknown), Exit::Unknown);
+        for other in ["spec", "spec git", "up spec get", "site resolve spec get"] {
+            assert_eq!(code(other, Exit::Usage), Exit::Usage, "{other}");
+        }
+    }
 
     #[test]
     fn only_spec_get_has_flags_of_its_own() {
