@@ -82,6 +82,7 @@ KillMode=process
 SendSIGKILL=no
 TimeoutStopSec=30
 Restart=on-failure
+RestartSec=5
 LimitNOFILE=16384
 
 [Install]

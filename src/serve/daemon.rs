@@ -30,6 +30,7 @@ use super::told::{Told, stopping};
 use crate::app::Caller;
 use crate::app::serving::{RefusedRepo, ServeOptions, Started};
 use crate::base::ticked;
+use crate::control::Server;
 use crate::diag::{Exit, Failure};
 use crate::runs::{self, Ending};
 
@@ -78,7 +79,10 @@ impl Daemon<'_> {
         let _ending = known.ending();
         let repos = tokio::select! {
             repos = prepare(&self.caller, &known) => repos?,
-            () = ends.next() => return Err(Failure::silent(Exit::Interrupted)),
+            () = ends.next() => {
+                tracing::info!("stopping before anything was served");
+                return Ok(());
+            }
         };
         let (stop, stopped) = watch::channel(false);
         let shared = Arc::new(Shared {
@@ -101,8 +105,8 @@ impl Daemon<'_> {
         let tls = TlsAcceptor::from(Arc::new(tls));
         let connections = Arc::new(Connections::new(tls, router(Arc::clone(&shared))));
         let gate = Gate::new(most_connections(), CONNECTIONS_OF_ONE);
-        tokio::spawn(accept(listener, connections, gate, stopped.clone(), held));
-        tokio::spawn(logins(Arc::clone(&shared), stopped));
+        tokio::spawn(accept(listener, connections, gate, stopped, held));
+        let logins = logins(&shared, address.port()).await;
         announce(&started(&shared, address.port(), options)?)?;
         told.ready(&shared, "serving");
         let reloads = on_hangup(hangup, Arc::clone(&shared), known, told);
@@ -113,6 +117,7 @@ impl Daemon<'_> {
         stopping(&status);
         reloads.abort();
         stop.send_replace(true);
+        drop(logins);
         tokio::select! {
             _ = none_held.recv() => {}
             () = sleep(DRAIN) => tracing::warn!("connections that did not end are cut"),
@@ -154,10 +159,14 @@ async fn prepare(caller: &Caller, options: &repos::Options) -> Result<Repositori
     prepared.map_err(|error| Failure::message(Exit::Bug, error.to_string()))?
 }
 
-async fn logins(shared: Arc<Shared>, stopped: watch::Receiver<bool>) {
-    if let Err(error) = page::login::listen(shared, stopped).await {
-        tracing::warn!(%error, "nobody can log in to the page");
-    }
+/// The socket over which logins are given out; without it the rest is served.
+async fn logins(shared: &Arc<Shared>, port: u16) -> Option<Server> {
+    let shared = Arc::clone(shared);
+    let opened = spawn_blocking(move || page::login::open(&shared, port)).await;
+    let opened = opened.map_err(io::Error::other).flatten();
+    opened
+        .inspect_err(|error| tracing::warn!(%error, "nobody can log in to the page"))
+        .ok()
 }
 
 /// The cap: no more than there are descriptors for.

@@ -169,6 +169,8 @@ fn the_unit_runs_this_command_and_holds_no_token() {
         "KillMode=process",
         "SendSIGKILL=no",
         "StateDirectory=hl-controller",
+        // What it waits for may come later: it is started again without end.
+        "RestartSec=5",
         "LoadCredential=repo-token:/etc/hl-controller/repo-token",
     ] {
         assert!(

@@ -102,7 +102,8 @@ fn it_ends_while_it_prepares_what_it_serves() {
     }
     let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
     kill_process(pid.unwrap(), Signal::TERM).unwrap();
-    child.wait().unwrap();
+    let ended = child.wait().unwrap();
+    assert_eq!(ended.code(), Some(0), "{ended}");
     assert_eq!(stage.left(), [""; 0]);
 }
 

@@ -4,13 +4,14 @@
 use std::sync::Arc;
 
 use askama::Template;
-use axum::extract::{FromRequest, FromRequestParts, Query, Request};
+use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::response::{IntoResponse, Redirect, Response};
 use http::HeaderValue;
 use http::header::SET_COOKIE;
 use serde::Deserialize;
 
 use super::cookie;
+use super::extract::Queried;
 use super::frame::{Frame, page};
 use super::home::closed;
 use super::problem::Problem;
@@ -56,7 +57,7 @@ impl FromRequest<Arc<Shared>> for Used {
 /// `/login`
 pub(super) async fn show(
     anyone: Anyone,
-    Query(Link { link }): Query<Link>,
+    Queried(Link { link }): Queried<Link>,
 ) -> Result<Response, Problem> {
     let Some(link) = link else {
         return Ok(closed());

@@ -7,7 +7,6 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::{Path, Query};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream;
@@ -16,6 +15,7 @@ use serde::Deserialize;
 use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio::time::sleep;
 
+use super::extract::{Named, Queried};
 use super::opened::{blocking, opened};
 use super::problem::Problem;
 use super::visitor::Reader;
@@ -43,8 +43,8 @@ pub(super) struct Behind {
 /// `/runs/ID/events`
 pub(super) async fn events(
     reader: Reader,
-    Path(id): Path<String>,
-    Query(behind): Query<Behind>,
+    Named(id): Named<String>,
+    Queried(behind): Queried<Behind>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     // What the browser saw last counts more than where its page began.

@@ -1,10 +1,10 @@
 //! The list of runs, a page at a time.
 
 use askama::Template;
-use axum::extract::Query;
 use axum::response::Response;
 use serde::Deserialize;
 
+use super::extract::Queried;
 use super::frame::{Frame, page};
 use super::opened::opened;
 use super::problem::Problem;
@@ -40,7 +40,10 @@ pub(super) struct Which {
 }
 
 /// `/runs`
-pub(super) async fn runs(reader: Reader, Query(which): Query<Which>) -> Result<Response, Problem> {
+pub(super) async fn runs(
+    reader: Reader,
+    Queried(which): Queried<Which>,
+) -> Result<Response, Problem> {
     let number = which.page.max(1);
     let rehearsed = which.of == "rehearsal";
     let frame = reader.frame(if rehearsed { "Rehearsals" } else { "Runs" });

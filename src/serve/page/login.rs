@@ -4,41 +4,17 @@
 use std::io;
 use std::sync::Arc;
 
-use tokio::sync::watch;
-use tokio::task::spawn_blocking;
-
 use super::sessions::{LINK, May};
 use crate::app::serving::login_place;
 use crate::control::{ControllerReply, ControllerRequest, Server, ask_controller};
 use crate::serve::shared::Shared;
 
-/// Listens until it is told to stop.
+/// Answers at the socket of the daemon at this port, as long as the server is kept. It
+/// may wait for another daemon to answer.
 ///
 /// # Errors
 /// There is no place for the socket, or another daemon has it.
-pub(in crate::serve) async fn listen(
-    shared: Arc<Shared>,
-    mut stop: watch::Receiver<bool>,
-) -> io::Result<()> {
-    let server = spawn_blocking(move || open(&shared));
-    let server = server.await.map_err(io::Error::other)??;
-    while !*stop.borrow_and_update() {
-        if stop.changed().await.is_err() {
-            break;
-        }
-    }
-    spawn_blocking(move || drop(server))
-        .await
-        .map_err(io::Error::other)
-}
-
-fn open(shared: &Arc<Shared>) -> io::Result<Server> {
-    let port = shared
-        .url
-        .rsplit(':')
-        .next()
-        .and_then(|port| port.parse().ok());
-    let port = port.ok_or_else(|| io::Error::other("the URL of the daemon has no port"))?;
+pub(in crate::serve) fn open(shared: &Arc<Shared>, port: u16) -> io::Result<Server> {
     let place = login_place(&shared.caller, port);
     if let Ok(Some(ControllerReply::Serving { url })) =
         ask_controller(&place, &ControllerRequest::Status)

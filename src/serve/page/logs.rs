@@ -4,11 +4,11 @@ use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 
 use askama::Template;
-use axum::extract::{Path, Query};
 use axum::response::Response;
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::Deserialize;
 
+use super::extract::{Named, Queried};
 use super::frame::{Frame, page};
 use super::opened::{Found, Opened, opened};
 use super::problem::Problem;
@@ -49,8 +49,8 @@ pub(super) struct Where {
 /// `/runs/ID/logs/STEP`
 pub(super) async fn logs(
     reader: Reader,
-    Path((id, step)): Path<(String, String)>,
-    Query(place): Query<Where>,
+    Named((id, step)): Named<(String, String)>,
+    Queried(place): Queried<Where>,
 ) -> Result<Response, Problem> {
     let frame = reader.frame("Log");
     let shown = opened(&reader.shared, move |opened| {

@@ -9,6 +9,7 @@
 //! |---|---|
 //! | `routes` | the paths, and the headers of every answer |
 //! | `visitor` | who asks: anyone, a reader, an operator; host, origin and forms |
+//! | `extract` | what a request names in its path and query |
 //! | `sessions`, `cookie`, `who` | links and sessions, and what the browser keeps |
 //! | `login` | the socket over which links are given out |
 //! | `entry` | a link's button, and logging out |
@@ -27,6 +28,7 @@ mod assets;
 mod cookie;
 mod entry;
 mod events;
+mod extract;
 mod frame;
 mod graph;
 mod home;

@@ -41,10 +41,11 @@ pub(super) async fn opened<T: Send + 'static>(
 ) -> Result<T, Problem> {
     let shared = Arc::clone(shared);
     blocking(move || {
-        let lab = shared
-            .caller
-            .lab()
-            .map_err(|failure| Problem::internal(failure.to_string()))?;
+        let lab = match shared.caller.lab_if_any() {
+            Ok(Some(lab)) => lab,
+            Ok(None) => return Err(Problem::no_lab()),
+            Err(failure) => return Err(Problem::internal(failure.to_string())),
+        };
         work(&Opened {
             clean: Clean::new(&shared.caller, &lab),
             lab,

@@ -65,7 +65,7 @@ impl Problem {
         Self::new(
             StatusCode::FORBIDDEN,
             "This session only reads",
-            "Whoever logs in by `hl serve login` sees everything and changes nothing.",
+            "With a link of `hl serve login` you see everything and change nothing.",
         )
         .help("to act too: `hl serve login --operate`")
     }
@@ -118,9 +118,28 @@ impl Problem {
         )
     }
 
+    /// Another method than those of the path.
+    pub(super) fn method() -> Self {
+        Self::new(
+            StatusCode::METHOD_NOT_ALLOWED,
+            "Not done",
+            "This is not a page to look at, or takes no form.",
+        )
+    }
+
     /// There is nothing of that name.
     pub(super) fn not_found(what: impl Into<String>) -> Self {
         Self::new(StatusCode::NOT_FOUND, "Not found", what)
+    }
+
+    /// The controller serves a site-config alone.
+    pub(super) fn no_lab() -> Self {
+        Self::new(
+            StatusCode::NOT_FOUND,
+            "No lab",
+            "This controller serves a site-config without a lab: there are no runs to look at.",
+        )
+        .help("start it in a lab, or with `--lab DIR`")
     }
 
     /// What was asked for cannot be done as things are.

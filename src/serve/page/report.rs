@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::io::Read;
 
 use askama::Template;
-use axum::extract::Path;
 use axum::response::Response;
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::extract::Named;
 use super::frame::{Frame, page};
 use super::opened::{Opened, opened};
 use super::problem::Problem;
@@ -78,7 +78,7 @@ struct Step {
 }
 
 /// `/runs/ID/report`
-pub(super) async fn report(reader: Reader, Path(id): Path<String>) -> Result<Response, Problem> {
+pub(super) async fn report(reader: Reader, Named(id): Named<String>) -> Result<Response, Problem> {
     let frame = reader.frame("Report");
     let shown = opened(&reader.shared, move |opened| told(opened, frame, &id)).await?;
     Ok(page(&shown))

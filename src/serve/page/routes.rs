@@ -10,8 +10,9 @@ use axum::routing::{get, post};
 use http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
 };
-use http::{HeaderName, HeaderValue, StatusCode};
+use http::{HeaderName, HeaderValue};
 
+use super::problem::Problem;
 use super::visitor::Reader;
 use super::{act, assets, entry, events, home, list, logs, report, run, start};
 use crate::serve::shared::Shared;
@@ -64,8 +65,8 @@ pub(in crate::serve) fn routes() -> Router<Arc<Shared>> {
 }
 
 /// A path that takes forms only, or none.
-async fn no_such_method(_: Reader) -> StatusCode {
-    StatusCode::METHOD_NOT_ALLOWED
+async fn no_such_method(_: Reader) -> Problem {
+    Problem::method()
 }
 
 async fn with_headers(request: Request, next: Next) -> Response {

@@ -7,9 +7,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use askama::Template;
-use axum::extract::Path;
 use axum::response::{IntoResponse, Redirect, Response};
 
+use super::extract::Named;
 use super::frame::{Frame, page};
 use super::opened::{Opened, opened};
 use super::problem::Problem;
@@ -63,7 +63,10 @@ struct EndedPage {
 }
 
 /// `/recipes/NAME`
-pub(super) async fn recipe(reader: Reader, Path(name): Path<String>) -> Result<Response, Problem> {
+pub(super) async fn recipe(
+    reader: Reader,
+    Named(name): Named<String>,
+) -> Result<Response, Problem> {
     let mut frame = reader.frame("Recipe");
     let shown = opened(&reader.shared, move |opened| {
         let clean = &opened.clean;
@@ -90,7 +93,7 @@ pub(super) async fn recipe(reader: Reader, Path(name): Path<String>) -> Result<R
 /// `/recipes/NAME`, sent.
 pub(super) async fn start(
     _: Reader,
-    Path(name): Path<String>,
+    Named(name): Named<String>,
     operator: Operator,
 ) -> Result<Response, Problem> {
     let Operator(sent) = operator;

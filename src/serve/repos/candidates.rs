@@ -26,8 +26,8 @@ pub(super) struct Candidate {
 }
 
 /// The lab, its site-config, what `[serve] repos` names, and the known names in
-/// `--repos-dir`; the first of a name is meant. What was excluded is left out. A lab and
-/// a site-config need not be repositories; what is named is expected to be one.
+/// `--repos-dir`; the first of a name is meant. What was excluded is left out. All of them
+/// are expected to be repositories, but for a site-config that is a part of the lab's.
 ///
 /// # Errors
 /// `--repos-dir` is no directory, or `--exclude` names nothing that could be (2).
@@ -37,12 +37,14 @@ pub(super) fn candidates(
     site: &Utf8Path,
     options: &Options,
 ) -> Result<Vec<Candidate>, Failure> {
-    let own = lab.map(|lab| (lab_name(lab), lab.paths.root()));
-    let site = (SITE.to_owned(), site);
-    let found = own.into_iter().chain([site]);
-    let found = found.filter(|(_, dir)| is_repository(dir));
-    let mut all: Vec<(String, Utf8PathBuf)> =
-        found.map(|(name, dir)| (name, dir.to_owned())).collect();
+    let mut all: Vec<(String, Utf8PathBuf)> = Vec::new();
+    if let Some(lab) = lab {
+        all.push((lab_name(lab), lab.paths.root().to_owned()));
+    }
+    let in_lab = lab.is_some_and(|lab| site.starts_with(lab.paths.root()));
+    if !in_lab || is_repository(site) {
+        all.push((SITE.to_owned(), site.to_owned()));
+    }
     if let Some(lab) = lab {
         for (name, path) in &lab.config.serve.repos {
             all.push((name.clone(), located(caller, lab.paths.root(), path)?));
@@ -190,6 +192,22 @@ mod tests {
             .dir("labs/attic/site");
         let chosen = world.chosen("[lab]\nname = \"The Attic\"\n", &[]).unwrap();
         assert_eq!(chosen, pairs(&[("the-attic", "labs/attic")]));
+    }
+
+    #[test]
+    fn a_lab_and_a_site_config_of_its_own_are_meant_though_they_are_no_repositories() {
+        let world = World::new();
+        fs::remove_dir(world.dir.join("labs/attic/.git")).unwrap();
+        let lab = world.lab("[lab]\nname = \"a\"\n");
+        let names = |lab: Option<&Lab>, site: &str| {
+            let site = world.dir.join(site);
+            let all = candidates(&world.caller, lab, &site, &Options::default()).unwrap();
+            let names = all.into_iter().map(|candidate| candidate.name);
+            names.collect::<Vec<_>>()
+        };
+        assert_eq!(names(Some(&lab), "labs/attic/site"), ["a"]);
+        assert_eq!(names(Some(&lab), "etc/site"), ["a", "site-config"]);
+        assert_eq!(names(None, "etc/site"), ["site-config"]);
     }
 
     #[test]

@@ -48,7 +48,7 @@ impl Checkout {
             None => {
                 let work = quoted(work.as_str());
                 return Err(format!(
-                    "it is no git repository; `git -C {work} init` makes it one"
+                    "it is no git repository; `git -C {work} init` makes it one, `--exclude` leaves it out"
                 ));
             }
         };

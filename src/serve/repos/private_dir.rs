@@ -14,6 +14,8 @@ use crate::base::{private_new, private_read};
 
 const PREFIX: &str = "hl-serve-";
 const LOCK: &str = "lock";
+/// The lock until it is held: nobody takes its owner for gone.
+const UNHELD: &str = "lock.new";
 
 /// A directory of mode 0700. Dropping it removes it.
 #[derive(Debug)]
@@ -40,8 +42,10 @@ impl PrivateDir {
             .tempdir_in(temp)?;
         let path = Utf8PathBuf::from_path_buf(dir.path().to_owned())
             .map_err(|_| io::ErrorKind::InvalidFilename)?;
-        let lock = private_new(&path.join(LOCK))?;
+        let unheld = path.join(UNHELD);
+        let lock = private_new(&unheld)?;
         lock.lock()?;
+        fs::rename(&unheld, path.join(LOCK))?;
         Ok(Self {
             _dir: dir,
             path,
