@@ -63,6 +63,8 @@ fn the_command_line_is_documented_as_it_is() {
         "site secrets encrypt",
         "serve",
         "serve status",
+        "serve login",
+        "serve logout",
         "spec",
         "spec get",
         "manifest",

@@ -7,7 +7,7 @@ use std::thread;
 use std::time::Duration;
 
 /// Lines that wait.
-const LINES: usize = 8192;
+const LINES: usize = 4096;
 
 /// How long [`Queued::flush`] waits at most.
 const PATIENCE: Duration = Duration::from_secs(1);

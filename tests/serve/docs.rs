@@ -35,6 +35,10 @@ fn every_console_block_of_the_page_prints_what_it_says() {
         return;
     }
     let stage = Stage::example();
+    // What is served of it has no secrets in it.
+    stage.lab.write("hl.toml", "[lab]\nname = \"lab\"\n");
+    stage.lab.write(".gitignore", "/run/\n/site/secrets.yaml\n");
+    run(&stage, "git init -q");
     let daemon: Daemon = stage.serve();
     let real = format!("127.0.0.1:{}", daemon.port());
     let port = format!("--port {}", daemon.port());
@@ -57,7 +61,7 @@ fn every_console_block_of_the_page_prints_what_it_says() {
             commands += 1;
         }
     }
-    assert!(commands >= 6);
+    assert!(commands >= 8);
 }
 
 /// The codes that the page lists are those that there are.

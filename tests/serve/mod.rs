@@ -4,6 +4,7 @@
 mod docs;
 mod fuzz;
 mod limits;
+mod log;
 mod reload;
 mod spec_get;
 mod specs;

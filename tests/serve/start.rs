@@ -21,7 +21,9 @@ fn the_document_says_where_it_is_and_what_it_serves() {
         "base", "broken", "edge", "keyless", "locked", "lost", "odd", "pve", "vault1", "vault9",
     ];
     assert_eq!(started["specs"], json!(specs));
-    assert!(started["repos"].is_array());
+    assert_eq!(started["repos"], json!([]));
+    // The lab is no repository, which is said and keeps it from nothing else.
+    assert_eq!(started["refused"][0]["name"], "test");
     // It was given, so it is not repeated.
     assert_eq!(started.get("repo_token"), None);
     assert!(!daemon.log().contains(REPO_TOKEN));

@@ -23,7 +23,8 @@ fn it_ends_with_0_and_tells_nobody_of_itself_any_more() {
             .unwrap()
             .collect();
         assert!(left.is_empty(), "{left:?}");
-        assert!(daemon.log().contains("stopping"), "{}", daemon.log());
+        let log = daemon.whole_log();
+        assert!(log.contains("stopping"), "{log}");
     }
 }
 

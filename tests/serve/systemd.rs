@@ -1,9 +1,10 @@
 //! systemd's protocols, with a socket of the test's own.
 
-use std::net::TcpListener;
+use std::net::{TcpListener, TcpStream};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixDatagram;
 use std::process::{Command, Stdio};
+use std::thread;
 use std::time::Duration;
 
 use rustix::process::Signal;
@@ -84,4 +85,50 @@ fn it_listens_on_the_socket_that_it_is_given() {
     let daemon = Daemon::of(shell, &certificate, kept);
     assert_eq!(daemon.port(), port);
     assert_eq!(daemon.get("/health").status, 200);
+}
+
+/// systemd's own program listens, and starts it with the first connection.
+#[test]
+fn it_is_started_by_the_first_connection() {
+    const PROGRAM: &str = "systemd-socket-activate";
+    let version = Command::new(PROGRAM).arg("--version").output();
+    if version.is_err() {
+        assert!(std::env::var_os("CI").is_none(), "{PROGRAM} is needed");
+        println!("skipped: {PROGRAM} not installed");
+        return;
+    }
+    let stage = Stage::new();
+    let free = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = free.local_addr().unwrap();
+    drop(free);
+    let kept = TempDir::new().unwrap();
+    let hl = stage.hl("serve --json --bind 127.0.0.1 --port 1");
+    let hl = hl.cmd(&format!("--cert-dir {}", kept.path().display()));
+    let real = hl.command();
+    let mut command = Command::new(PROGRAM);
+    command
+        .env_clear()
+        .env("PATH", std::env::var_os("PATH").unwrap())
+        .current_dir(stage.lab.root())
+        .arg(format!("--listen={address}"));
+    for (name, value) in real.get_envs() {
+        let (name, value) = (name.to_str().unwrap(), value.unwrap().to_str().unwrap());
+        command.arg(format!("--setenv={name}={value}"));
+    }
+    command.arg(real.get_program()).args(real.get_args());
+    let first = thread::spawn(move || {
+        (0..6000).find_map(|_| {
+            thread::sleep(Duration::from_millis(20));
+            TcpStream::connect(address).ok()
+        })
+    });
+    let certificate = kept.path().join("controller.crt");
+    let mut daemon = Daemon::of(command, &certificate, kept);
+    assert_eq!(daemon.port(), address.port());
+    assert_eq!(daemon.get("/health").status, 200);
+    // The one that started it says nothing, and holds nobody.
+    let first = first.join().unwrap();
+    assert!(first.is_some());
+    daemon.signal(Signal::TERM);
+    assert_eq!(daemon.ended(), Some(0), "{}", daemon.log());
 }

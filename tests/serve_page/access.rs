@@ -34,11 +34,15 @@ fn every_path_is_closed_to_who_may_not() {
         ("/".to_owned(), 200, 200, 200),
         ("/login".to_owned(), 200, 200, 200),
         ("/login?link=wrong".to_owned(), 401, 401, 401),
+        ("/login?link=a&link=b".to_owned(), 400, 400, 400),
         ("/assets/page.css".to_owned(), 200, 200, 200),
         ("/assets/page.js".to_owned(), 200, 200, 200),
         ("/runs".to_owned(), 401, 200, 200),
         ("/runs?page=2".to_owned(), 401, 200, 200),
         ("/runs?of=rehearsal".to_owned(), 401, 200, 200),
+        ("/runs?page=x".to_owned(), 401, 400, 400),
+        ("/runs/%ff".to_owned(), 401, 404, 404),
+        (of_run("/events?from=x"), 401, 400, 400),
         (of_run(""), 401, 200, 200),
         (of_run("/events"), 401, 200, 200),
         (of_run("/events?from=3"), 401, 400, 400),
@@ -64,6 +68,10 @@ fn every_path_is_closed_to_who_may_not() {
         for (cookie, wanted) in visits {
             let answer = daemon.get(&path, cookie);
             assert_eq!(answer.status, wanted, "{path} with `{cookie}`");
+            if wanted >= 400 {
+                let page = answer.body.starts_with("<!doctype html>");
+                assert!(page, "{path} with `{cookie}`: {}", answer.body);
+            }
         }
         for token in [REPO_TOKEN, "spec-token"] {
             let bearer = daemon.request("GET", &path).bearer_auth(token);

@@ -171,8 +171,11 @@ fn a_remote_recipe_is_started_and_stopped_and_outlives_the_daemon() {
     let busy = daemon.send(path, path, &operator, &fields);
     assert_eq!(busy.status, 200);
     assert!(busy.body.contains("exit code 75"), "{}", busy.body);
-    // The daemon goes and another one comes.
-    drop(daemon);
+    // The daemon ends and says what goes on; another one comes, is killed, and one more.
+    let log = daemon.stop();
+    let short = id.rsplit('-').next().unwrap();
+    assert!(log.contains(&format!("run `{short}` goes on")), "{log}");
+    drop(Daemon::start(&lab));
     let daemon = Daemon::start(&lab);
     let operator = daemon.session(true);
     let page = daemon.get(&format!("/runs/{id}"), &operator).body;

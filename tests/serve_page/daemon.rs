@@ -6,7 +6,6 @@ use reqwest::blocking::{Client, RequestBuilder, Response};
 use reqwest::redirect::Policy;
 use rustix::process::Signal;
 
-use crate::outlive::wait_for;
 use crate::support::{Daemon as Server, Hl, TestLab};
 
 /// What opens its repositories.
@@ -36,7 +35,7 @@ impl<'a> Daemon<'a> {
         if !lab.path("site").exists() {
             lab.write("site/site.yaml", "defaults: {}\n");
         }
-        let command = own(lab, lab.hl("serve --quiet"));
+        let command = own(lab, lab.hl("serve"));
         let server = Server::start(&command.env("HL_REPO_TOKEN", REPO_TOKEN));
         // Another test may have been first.
         rustls::crypto::ring::default_provider()
@@ -49,24 +48,20 @@ impl<'a> Daemon<'a> {
             .build()
             .unwrap();
         let port = server.port();
-        let daemon = Self {
+        Self {
             lab,
             server,
             url: format!("https://127.0.0.1:{port}"),
             port,
             client,
-        };
-        // The socket is there soon after the port.
-        wait_for("logins are given out", || {
-            (daemon.hl("serve logout").run().code == 0).then_some(())
-        });
-        daemon
+        }
     }
 
-    /// Ends it as systemd does.
-    pub(super) fn stop(mut self) {
+    /// Ends it as systemd does. What it logged.
+    pub(super) fn stop(mut self) -> String {
         self.server.signal(Signal::TERM);
         assert_eq!(self.server.ended(), Some(0), "{}", self.server.log());
+        self.server.whole_log()
     }
 
     /// `hl` of the daemon's user, about this daemon.

@@ -103,3 +103,42 @@ fn a_shallow_clone_is_refused_with_the_remedy() {
     let served = stage.serve();
     assert!(served.refused("shallow").contains("--unshallow"));
 }
+
+#[test]
+fn a_lab_that_is_no_repository_is_said_and_the_rest_is_served() {
+    let stage = Stage::new();
+    fs::remove_dir_all(stage.lab.path(".git")).unwrap();
+    let own = stage.repository("own");
+    fs::write(own.join("me"), "own").unwrap();
+    let toml = format!(
+        "[lab]\nname = \"test\"\n[serve.repos]\nown = \"{}\"\n",
+        own.display()
+    );
+    stage.lab.write("hl.toml", &toml);
+    let served = stage.serve();
+    assert_eq!(served.names(), ["own"]);
+    let why = served.refused("test");
+    let init = format!("git -C {} init", stage.lab.root().display());
+    for part in ["no git repository", &init, "--exclude"] {
+        assert!(why.contains(part), "`{part}` is not in {why}");
+    }
+    let health = served.daemon.get("/health").json();
+    assert_eq!(
+        (&health["status"], &health["refused"][0]["name"]),
+        (&"ok".into(), &"test".into())
+    );
+    let status = format!("serve status --port {}", served.daemon.port());
+    stage.hl(&status).exits(0).says(&["`test` is not served"]);
+    assert_eq!(served.get("/own.git/me").text(), "own");
+    // The remedy is one, and `--exclude` the other.
+    stage.git(stage.lab.root(), &["init", "-q", "-b", "main"]);
+    served.reload();
+    assert_eq!(served.get("/test.git/hl.toml").text(), toml);
+    assert_eq!(
+        served.daemon.get("/health").json(),
+        serde_json::json!({"status": "ok"})
+    );
+    fs::remove_dir_all(stage.lab.path(".git")).unwrap();
+    let served = stage.serve_with("--exclude test");
+    assert_eq!(served.daemon.started["refused"], serde_json::Value::Null);
+}

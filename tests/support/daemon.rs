@@ -6,9 +6,11 @@ use std::fs;
 use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::process::{Child, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::net::{AddressFamily, SocketType, bind, connect, socket};
 use rustix::process::{Pid, Signal, kill_process};
@@ -20,7 +22,7 @@ use tempfile::TempDir;
 
 use super::Hl;
 
-/// The longest wait for an answer.
+/// The longest wait for an answer, and for the end.
 const LIMIT: Duration = Duration::from_mins(2);
 
 /// A running controller. It is killed when it is dropped.
@@ -29,6 +31,8 @@ pub(crate) struct Daemon {
     /// What it said when it began.
     pub(crate) started: Value,
     log: Arc<Mutex<String>>,
+    /// The log is whole.
+    logged: Arc<AtomicBool>,
     tls: Arc<ClientConfig>,
     address: SocketAddr,
     kept: TempDir,
@@ -59,24 +63,34 @@ impl Daemon {
         let log = Arc::new(Mutex::new(String::new()));
         let stderr = BufReader::new(child.stderr.take().unwrap());
         let copy = Arc::clone(&log);
-        let reading = thread::spawn(move || {
+        let logged = Arc::new(AtomicBool::new(false));
+        let whole = Arc::clone(&logged);
+        thread::spawn(move || {
             for line in stderr.lines().map_while(Result::ok) {
                 let mut log = copy.lock().unwrap();
                 log.push_str(&line);
                 log.push('\n');
             }
+            whole.store(true, Ordering::Release);
         });
         let stdout = BufReader::new(child.stdout.take().unwrap());
-        let mut document = String::new();
-        for line in stdout.lines().map_while(Result::ok) {
-            document.push_str(&line);
-            if line == "}" {
-                break;
+        let (said, document) = channel();
+        thread::spawn(move || {
+            let mut text = String::new();
+            for line in stdout.lines().map_while(Result::ok) {
+                text.push_str(&line);
+                if line == "}" {
+                    break;
+                }
             }
-        }
+            drop(said.send(text));
+        });
+        let document = document.recv_timeout(LIMIT).unwrap_or_default();
         let Ok(started) = serde_json::from_str::<Value>(&document) else {
-            child.wait().unwrap();
-            reading.join().unwrap();
+            // It may have ended already.
+            drop(child.kill());
+            drop(child.wait());
+            wait(|| logged.load(Ordering::Acquire).then_some(()));
             panic!("it did not start:\n{}", log.lock().unwrap());
         };
         let port = started["port"].as_u64().unwrap();
@@ -85,6 +99,7 @@ impl Daemon {
             child,
             started,
             log,
+            logged,
             tls: trusting(certificate),
             address: SocketAddr::from(([127, 0, 0, 1], port)),
             kept,
@@ -106,6 +121,17 @@ impl Daemon {
         Pid::from_raw(i32::try_from(self.child.id()).unwrap()).unwrap()
     }
 
+    /// All that it wrote to stderr, once it has ended.
+    pub(crate) fn whole_log(&self) -> String {
+        wait(|| self.logged.load(Ordering::Acquire).then_some(()));
+        self.log()
+    }
+
+    /// Who holds this keeps the log from being read: the pipe fills up.
+    pub(crate) fn reader(&self) -> Arc<Mutex<String>> {
+        Arc::clone(&self.log)
+    }
+
     /// What it wrote to stderr so far.
     pub(crate) fn log(&self) -> String {
         self.log.lock().unwrap().clone()
@@ -114,13 +140,8 @@ impl Daemon {
     /// Waits until it has written this.
     #[track_caller]
     pub(crate) fn says(&self, text: &str) {
-        for _ in 0..LIMIT.as_millis() / 20 {
-            if self.log().contains(text) {
-                return;
-            }
-            thread::sleep(Duration::from_millis(20));
-        }
-        panic!("`{text}` is not in\n{}", self.log());
+        let said = wait(|| self.log().contains(text).then_some(()));
+        assert!(said.is_some(), "`{text}` is not in\n{}", self.log());
     }
 
     /// Sends it a signal.
@@ -129,8 +150,11 @@ impl Daemon {
     }
 
     /// Waits for its end; the exit code, none after a signal.
+    #[track_caller]
     pub(crate) fn ended(&mut self) -> Option<i32> {
-        self.child.wait().unwrap().code()
+        let status = wait(|| self.child.try_wait().unwrap());
+        // None: it does not end.
+        status.unwrap().code()
     }
 
     /// A new connection.
@@ -174,6 +198,18 @@ impl Drop for Daemon {
         // It may have ended already.
         drop(self.child.kill());
         drop(self.child.wait());
+    }
+}
+
+/// Looks for something until it is there, no longer than the limit.
+fn wait<T>(mut look: impl FnMut() -> Option<T>) -> Option<T> {
+    let begun = Instant::now();
+    loop {
+        let found = look();
+        if found.is_some() || begun.elapsed() >= LIMIT {
+            return found;
+        }
+        thread::sleep(Duration::from_millis(20));
     }
 }
 

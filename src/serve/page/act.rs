@@ -2,7 +2,7 @@
 
 use axum::response::{IntoResponse, Redirect, Response};
 
-use super::extract::Named;
+use super::extract::InPath;
 use super::opened::{Opened, opened};
 use super::problem::Problem;
 use super::visitor::{Operator, Reader, Sent};
@@ -13,7 +13,7 @@ use crate::lab::Paths;
 /// `/runs/ID/approve`: a yes to what its digest names.
 pub(super) async fn approve(
     _: Reader,
-    Named(id): Named<String>,
+    InPath(id): InPath<String>,
     operator: Operator,
 ) -> Result<Response, Problem> {
     tell(operator, id, |sent, question| {
@@ -34,7 +34,7 @@ pub(super) async fn approve(
 /// `/runs/ID/reject`
 pub(super) async fn reject(
     _: Reader,
-    Named(id): Named<String>,
+    InPath(id): InPath<String>,
     operator: Operator,
 ) -> Result<Response, Problem> {
     tell(operator, id, |sent, _| Ok(Request::Reject { by: by(sent) })).await
@@ -43,7 +43,7 @@ pub(super) async fn reject(
 /// `/runs/ID/stop`: as by the first Ctrl-C.
 pub(super) async fn stop(
     _: Reader,
-    Named(id): Named<String>,
+    InPath(id): InPath<String>,
     operator: Operator,
 ) -> Result<Response, Problem> {
     let Operator(sent) = operator;

@@ -11,7 +11,7 @@ use http::header::SET_COOKIE;
 use serde::Deserialize;
 
 use super::cookie;
-use super::extract::Queried;
+use super::extract::InQuery;
 use super::frame::{Frame, page};
 use super::home::closed;
 use super::problem::Problem;
@@ -57,7 +57,7 @@ impl FromRequest<Arc<Shared>> for Used {
 /// `/login`
 pub(super) async fn show(
     anyone: Anyone,
-    Queried(Link { link }): Queried<Link>,
+    InQuery(Link { link }): InQuery<Link>,
 ) -> Result<Response, Problem> {
     let Some(link) = link else {
         return Ok(closed());

@@ -15,7 +15,7 @@ use serde::Deserialize;
 use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio::time::sleep;
 
-use super::extract::{Named, Queried};
+use super::extract::{InPath, InQuery};
 use super::opened::{blocking, opened};
 use super::problem::Problem;
 use super::visitor::Reader;
@@ -43,8 +43,8 @@ pub(super) struct Behind {
 /// `/runs/ID/events`
 pub(super) async fn events(
     reader: Reader,
-    Named(id): Named<String>,
-    Queried(behind): Queried<Behind>,
+    InPath(id): InPath<String>,
+    InQuery(behind): InQuery<Behind>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     // What the browser saw last counts more than where its page began.

@@ -12,13 +12,13 @@ use crate::serve::shared::Shared;
 
 /// The parts of the path that the route names.
 #[derive(Debug)]
-pub(super) struct Named<T>(pub(super) T);
+pub(super) struct InPath<T>(pub(super) T);
 
 /// What stands behind the `?`.
 #[derive(Debug)]
-pub(super) struct Queried<T>(pub(super) T);
+pub(super) struct InQuery<T>(pub(super) T);
 
-impl<T: DeserializeOwned + Send> FromRequestParts<Arc<Shared>> for Named<T> {
+impl<T: DeserializeOwned + Send> FromRequestParts<Arc<Shared>> for InPath<T> {
     type Rejection = Problem;
 
     async fn from_request_parts(
@@ -31,7 +31,7 @@ impl<T: DeserializeOwned + Send> FromRequestParts<Arc<Shared>> for Named<T> {
     }
 }
 
-impl<T: DeserializeOwned + Send> FromRequestParts<Arc<Shared>> for Queried<T> {
+impl<T: DeserializeOwned + Send> FromRequestParts<Arc<Shared>> for InQuery<T> {
     type Rejection = Problem;
 
     async fn from_request_parts(

@@ -4,7 +4,7 @@ use askama::Template;
 use axum::response::Response;
 use serde::Deserialize;
 
-use super::extract::Queried;
+use super::extract::InQuery;
 use super::frame::{Frame, page};
 use super::opened::opened;
 use super::problem::Problem;
@@ -42,7 +42,7 @@ pub(super) struct Which {
 /// `/runs`
 pub(super) async fn runs(
     reader: Reader,
-    Queried(which): Queried<Which>,
+    InQuery(which): InQuery<Which>,
 ) -> Result<Response, Problem> {
     let number = which.page.max(1);
     let rehearsed = which.of == "rehearsal";

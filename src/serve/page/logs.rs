@@ -8,7 +8,7 @@ use axum::response::Response;
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::Deserialize;
 
-use super::extract::{Named, Queried};
+use super::extract::{InPath, InQuery};
 use super::frame::{Frame, page};
 use super::opened::{Found, Opened, opened};
 use super::problem::Problem;
@@ -49,8 +49,8 @@ pub(super) struct Where {
 /// `/runs/ID/logs/STEP`
 pub(super) async fn logs(
     reader: Reader,
-    Named((id, step)): Named<(String, String)>,
-    Queried(place): Queried<Where>,
+    InPath((id, step)): InPath<(String, String)>,
+    InQuery(place): InQuery<Where>,
 ) -> Result<Response, Problem> {
     let frame = reader.frame("Log");
     let shown = opened(&reader.shared, move |opened| {

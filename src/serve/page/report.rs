@@ -8,7 +8,7 @@ use axum::response::Response;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::extract::Named;
+use super::extract::InPath;
 use super::frame::{Frame, page};
 use super::opened::{Opened, opened};
 use super::problem::Problem;
@@ -78,7 +78,10 @@ struct Step {
 }
 
 /// `/runs/ID/report`
-pub(super) async fn report(reader: Reader, Named(id): Named<String>) -> Result<Response, Problem> {
+pub(super) async fn report(
+    reader: Reader,
+    InPath(id): InPath<String>,
+) -> Result<Response, Problem> {
     let frame = reader.frame("Report");
     let shown = opened(&reader.shared, move |opened| told(opened, frame, &id)).await?;
     Ok(page(&shown))

@@ -7,7 +7,7 @@ use askama::Template;
 use axum::response::Response;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-use super::extract::Named;
+use super::extract::InPath;
 use super::frame::{Frame, page};
 use super::graph::{Graph, graph, short};
 use super::opened::{Found, Opened, opened};
@@ -105,7 +105,7 @@ impl StepLine {
 }
 
 /// `/runs/ID`
-pub(super) async fn run(reader: Reader, Named(id): Named<String>) -> Result<Response, Problem> {
+pub(super) async fn run(reader: Reader, InPath(id): InPath<String>) -> Result<Response, Problem> {
     let frame = reader.frame("Run");
     let shown = opened(&reader.shared, move |opened| told(opened, frame, &id)).await?;
     Ok(page(&shown))

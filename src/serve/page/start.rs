@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use askama::Template;
 use axum::response::{IntoResponse, Redirect, Response};
 
-use super::extract::Named;
+use super::extract::InPath;
 use super::frame::{Frame, page};
 use super::opened::{Opened, opened};
 use super::problem::Problem;
@@ -65,7 +65,7 @@ struct EndedPage {
 /// `/recipes/NAME`
 pub(super) async fn recipe(
     reader: Reader,
-    Named(name): Named<String>,
+    InPath(name): InPath<String>,
 ) -> Result<Response, Problem> {
     let mut frame = reader.frame("Recipe");
     let shown = opened(&reader.shared, move |opened| {
@@ -93,7 +93,7 @@ pub(super) async fn recipe(
 /// `/recipes/NAME`, sent.
 pub(super) async fn start(
     _: Reader,
-    Named(name): Named<String>,
+    InPath(name): InPath<String>,
     operator: Operator,
 ) -> Result<Response, Problem> {
     let Operator(sent) = operator;
