@@ -1,5 +1,6 @@
 # shellcheck shell=bash
-# Builds from source: the Go programs, just; and ansible in its own environment.
+# Builds from source: the Go programs, just; ansible in its own environment; and a
+# script for browsers as it comes.
 
 GO=
 
@@ -148,4 +149,23 @@ install_just() {
     "$cargo" install just --version "${WANTED[just]}" --locked --jobs "$JOBS" --root "$out/root" || return 1
   mkdir -p "$PREFIX/bin"
   mv -f "$out/root/bin/just" "$PREFIX/bin/just"
+}
+
+# install_axe: one file of the package, which is known by its sum. Nothing of npm runs
+# but npm itself.
+install_axe() {
+  local npm out file=package/axe.min.js
+  npm=$(on_path npm) || {
+    apt_install axe npm || return 1
+    npm=$(on_path npm) || return 1
+  }
+  out=$(scratch axe)
+  logged axe env -C "$out" HOME="$out" "$npm" pack --silent "axe-core@${WANTED[axe]}" || return 1
+  logged axe tar -xzf "$out/axe-core-${WANTED[axe]}.tgz" -C "$out" "$file" || return 1
+  if ! sha256sum --check --quiet <<<"${SHA256[axe]}  $out/$file" >>"$PREFIX/logs/axe.log" 2>&1; then
+    say "      axe-core ${WANTED[axe]} is not the file whose sum is in scripts/lib/tools-pins.sh"
+    return 1
+  fi
+  mkdir -p "$PREFIX/axe"
+  mv -f "$out/$file" "$PREFIX/axe/axe.min.js"
 }

@@ -60,7 +60,7 @@ recipe_key() {
     *) [ ! -d "$ROOT/tools/$1" ] || files=("$ROOT/tools/$1"/*) ;;
   esac
   {
-    printf '%s\n' "$RECIPE" "$1" "${WANTED[$1]:-}" "${GO_BUILDS[$1]:-}" "${GO_SET[$1]:-}" "$(uname -m)"
+    printf '%s\n' "$RECIPE" "$1" "${WANTED[$1]:-}" "${SHA256[$1]:-}" "${GO_BUILDS[$1]:-}" "${GO_SET[$1]:-}" "$(uname -m)"
     [ ${#files[@]} -eq 0 ] || cat -- "${files[@]}"
   } | sha256sum | cut -d ' ' -f 1
 }
@@ -72,6 +72,7 @@ products() {
     age) printf '%s\n' bin/age bin/age-keygen ;;
     proxmox-provider) printf '%s\n' "$(provider_path registry.opentofu.org)" "$(provider_path registry.terraform.io)" ;;
     packer-plugin-proxmox) printf '%s\n' "$(plugin_path)" "$(plugin_path)_SHA256SUM" ;;
+    axe) printf '%s\n' axe/axe.min.js ;;
     guest-packages) printf '%s\n' apt/Packages apt/Packages.gz apt/Release apt/stubs.txt ;;
     *) printf '%s\n' "bin/${COMMAND[$1]}" ;;
   esac

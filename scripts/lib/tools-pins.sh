@@ -8,7 +8,7 @@ RECIPE=1
 TOOL_NAMES=(
   sshd iproute2 util-linux valgrind tmux python3 chromium
   ansible tofu proxmox-provider packer packer-plugin-proxmox
-  guest-packages just doppler sops age
+  axe guest-packages just doppler sops age
 )
 
 # The version that is built or installed where PATH has none that serves.
@@ -22,6 +22,12 @@ declare -A WANTED=(
   [doppler]=3.66.2
   [ansible]=2.19.14
   [just]=1.59.0
+  [axe]=4.14.1
+)
+
+# SHA-256 of what is taken as it comes.
+declare -A SHA256=(
+  [axe]=29348999450cdf2849a8e70b7912fc2da85a849da39c0d0d5394f51d4a9ed95c
 )
 
 # The lowest version on PATH that serves in place of ours. The tests know the
@@ -36,8 +42,8 @@ declare -A SERVES=(
   [just]=1.40.0
 )
 
-# The command that stands for a tool. The provider and the plugin have none:
-# they live in the mirrors.
+# The command that stands for a tool. The provider, the plugin and axe have none:
+# they are files that others load.
 declare -A COMMAND=(
   [tofu]=tofu [packer]=packer [sops]=sops [age]=age [doppler]=doppler
   [ansible]=ansible-playbook [just]=just
