@@ -274,3 +274,19 @@ fn the_socket_is_for_its_user_alone() {
         .exits(66)
         .says(&["no controller of yours"]);
 }
+
+#[test]
+fn without_a_lab_there_are_no_runs_to_look_at() {
+    let lab = TestLab::empty();
+    std::fs::remove_file(lab.path("hl.toml")).unwrap();
+    lab.write("site/site.yaml", "defaults: {}\n");
+    let site = lab.path("site").display().to_string();
+    let daemon = Daemon::of(&lab, lab.hl("serve").env("HL_SITE", site));
+    let reader = daemon.session(false);
+    for path in ["/", "/runs", "/recipes/job"] {
+        let answer = daemon.get(path, &reader);
+        assert_eq!(answer.status, 404, "{path}");
+        assert!(answer.body.contains("without a lab"), "{}", answer.body);
+    }
+    assert_eq!(daemon.get("/specs", "").status, 200);
+}

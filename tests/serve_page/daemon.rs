@@ -35,7 +35,12 @@ impl<'a> Daemon<'a> {
         if !lab.path("site").exists() {
             lab.write("site/site.yaml", "defaults: {}\n");
         }
-        let command = own(lab, lab.hl("serve"));
+        Self::of(lab, lab.hl("serve"))
+    }
+
+    /// One that this command starts, with more flags.
+    pub(super) fn of(lab: &'a TestLab, command: Hl) -> Self {
+        let command = own(lab, command);
         let server = Server::start(&command.env("HL_REPO_TOKEN", REPO_TOKEN));
         // Another test may have been first.
         rustls::crypto::ring::default_provider()
