@@ -7,6 +7,7 @@ use std::io;
 use std::net::IpAddr;
 
 use camino::{Utf8Path, Utf8PathBuf};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::caller::Caller;
@@ -65,7 +66,7 @@ pub enum CertificateSource {
 }
 
 /// What a controller says when it has begun.
-#[derive(Clone, Serialize)]
+#[derive(Clone, Serialize, JsonSchema)]
 pub struct Started {
     /// `hl.serve/1`
     pub schema: &'static str,
@@ -88,7 +89,7 @@ pub struct Started {
 }
 
 /// A repository that is not served.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct RefusedRepo {
     /// Its name.
     pub name: String,

@@ -467,7 +467,7 @@ pub(super) struct SimArgs {
 /// What has a schema.
 fn schemas() -> PossibleValuesParser {
     let own = [
-        "layer", "hl", "event", "plan", "result", "runs", "run", "resume", "status",
+        "layer", "hl", "event", "plan", "result", "runs", "run", "resume", "status", "serve",
     ];
     PossibleValuesParser::new(own.into_iter().chain(SCHEMAS))
 }

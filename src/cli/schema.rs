@@ -6,6 +6,7 @@ use schemars::{Schema, schema_for};
 use super::args::Cli;
 use super::resume::Explained;
 use super::session::Session;
+use crate::app::serving::Started;
 use crate::diag::{Exit, Failure};
 use crate::layers;
 use crate::plan::{Event, Plan};
@@ -23,6 +24,7 @@ pub(super) fn schema(session: &Session, name: &str) -> Result<(), Failure> {
         "run" => schema_for!(RunDocument),
         "resume" => schema_for!(Explained),
         "status" => schema_for!(StatusDocument),
+        "serve" => schema_for!(Started),
         file => Schema::try_from(site::schema(file).unwrap_or_default()).unwrap_or_default(),
     })
 }

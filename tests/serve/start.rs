@@ -6,13 +6,14 @@ use std::os::unix::fs::PermissionsExt;
 use serde_json::json;
 
 use super::stage::{REPO_TOKEN, Stage};
-use crate::support::{Daemon, Hl};
+use crate::support::{Daemon, Hl, conforms};
 
 #[test]
 fn the_document_says_where_it_is_and_what_it_serves() {
     let stage = Stage::new();
     let daemon = stage.serve();
     let started = &daemon.started;
+    conforms(started, "serve");
     assert_eq!(
         started["url"],
         format!("https://127.0.0.1:{}", daemon.port())
