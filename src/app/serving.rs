@@ -81,7 +81,7 @@ pub struct Started {
     /// The repositories that it serves.
     pub repos: Vec<String>,
     /// Those that it does not, each with the reason.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub refused: Vec<RefusedRepo>,
     /// What opens the repositories, where it was made at this start.
     #[serde(skip_serializing_if = "Option::is_none")]
