@@ -164,7 +164,7 @@ fn refused(status: u16, document: Option<&Value>) -> Failure {
 
 /// Why there is no answer.
 fn unreachable(error: &Error) -> Failure {
-    let failure = Failure::message(Exit::Child(2), error.to_string());
+    let failure = Failure::message(Exit::Child(2), format!("cannot ask: E501 {error}"));
     let Error::Tls {
         problem,
         fingerprint: Some(shown),

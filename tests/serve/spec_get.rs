@@ -122,7 +122,9 @@ fn exit_codes_say_what_went_wrong() {
     get("-t wrong").exits(2).says(&["403: E301"]);
     get("-i nobody").exits(2).says(&["404: E200"]);
     get("-i odd").exits(2).says(&["500: E500"]);
-    get("-s https://127.0.0.1:1").exits(2).says(&["refused"]);
+    get("-s https://127.0.0.1:1")
+        .exits(2)
+        .says(&["E501", "refused"]);
     assert_eq!(machine.read("etc/state/spec.yaml"), None);
 }
 
