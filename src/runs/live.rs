@@ -71,18 +71,17 @@ impl LiveRun {
     /// # Errors
     /// The file cannot be read (66), or is no run file (65).
     pub fn look(&mut self) -> Result<News, Failure> {
-        let mut gone = false;
+        let (looked_for, mut gone) = (self.process, false);
         if self.looked.is_none_or(|looked| looked.elapsed() >= ALIVE) {
             self.looked = Some(Instant::now());
-            gone = !self.process.is_some_and(Process::is_running);
+            gone = !looked_for.is_some_and(Process::is_running);
         }
         let events = self.follower.new_events()?;
         for (_, event) in &events {
             self.take(&event.kind);
-            // It goes on in another process than the one that was looked for.
-            gone &= event.kind.begins().is_none();
         }
-        let cut_off = gone.then_some(RunEnd::CutOff);
+        // It may go on in another process than the one that was looked for.
+        let cut_off = (gone && self.process == looked_for).then_some(RunEnd::CutOff);
         Ok(News {
             over: self.exit.map(RunEnd::Exit).or(cut_off),
             events,
