@@ -36,7 +36,9 @@ fn ansible_pull_runs_what_the_work_tree_says() {
     let made = home.join("made");
     let pull = || {
         let mut pull = Command::new("ansible-pull");
+        // git's dumb protocol knows no shallow clones.
         pull.args([
+            "--full",
             "-U",
             &served.url("test"),
             "-i",
