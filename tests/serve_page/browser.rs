@@ -171,3 +171,16 @@ fn a_run_is_stopped_and_one_is_watched_without_script() {
     look(&mut browser, "closed", &format!("{}/", daemon.url));
     look(&mut browser, "refused", &format!("{}/runs", daemon.url));
 }
+
+#[test]
+#[ignore = "needs Debian's chromium: `scripts/proof browser`"]
+fn a_whole_lab_fits_on_a_telephone() {
+    let lab = TestLab::shipped();
+    let daemon = Daemon::start(&lab);
+    let mut browser = Chromium::start();
+    log_in(&mut browser, &daemon);
+    for (name, path) in [("lab", "/"), ("lab-recipe", "/recipes/l2-apply")] {
+        look(&mut browser, name, &format!("{}{path}", daemon.url));
+    }
+    assert_eq!(browser.complaints, Vec::<String>::new());
+}

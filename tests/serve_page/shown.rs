@@ -218,6 +218,7 @@ fn the_first_page_shows_the_lab_and_the_run_page_its_graph() {
         Some(daemon.get(&format!("/runs/{id}"), &reader).body)
     });
     assert_eq!(page.matches("class=\"edge\"").count(), 4, "{page}");
+    assert!(page.contains("4 of 4 steps"), "{page}");
     assert_eq!(page.matches("class=\"node\"").count(), 4);
     for step in ["a", "b", "c", "d"] {
         let shown = format!("data-step=\"job/{step}\" data-state=\"succeeded\"");
