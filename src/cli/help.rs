@@ -2,7 +2,6 @@
 
 use clap::{Arg, ArgAction, Command};
 use clap_complete::ArgValueCandidates;
-use serde_json::Value;
 
 use super::candidates;
 use crate::lab::LabSettings;
@@ -56,34 +55,17 @@ fn arg(param: &ListedParam, lab: &LabSettings) -> Arg {
 
 /// What is taken when it is not given.
 fn default(param: &ListedParam, lab: &LabSettings) -> String {
-    let default = match &param.default {
-        Some(Value::String(text)) if param.kind == "bool" && text == "false" => String::new(),
-        Some(Value::String(text)) => expression(text, lab).to_owned(),
-        Some(Value::Bool(false) | Value::Null) | None => String::new(),
-        Some(value) => value.to_string(),
-    };
+    let default = param.shown_default(lab);
     if default.is_empty() {
         return default;
     }
     format!(" [default: {default}]")
 }
 
-/// `{{ var.PVE_NODE }}` is `PVE_NODE`, `{{ lab.env }}` what `hl.toml` says.
-fn expression<'a>(text: &'a str, lab: &'a LabSettings) -> &'a str {
-    let inner = text
-        .strip_prefix("{{")
-        .and_then(|rest| rest.strip_suffix("}}"))
-        .map_or(text, str::trim);
-    match inner {
-        "lab.env" => &lab.env,
-        "lab.name" => &lab.name,
-        _ => inner.strip_prefix("var.").unwrap_or(inner),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::Value;
 
     fn param(name: &str, kind: &'static str, option: bool, default: Option<Value>) -> ListedParam {
         ListedParam {

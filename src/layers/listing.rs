@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::Book;
 use super::model::{Param, ParamType, Recipe};
+use crate::lab::LabSettings;
 
 /// A layer with the recipes that people may call.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
@@ -58,6 +59,31 @@ pub struct ListedParam {
     /// The only values it takes; any when empty.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub values: Vec<String>,
+}
+
+impl ListedParam {
+    /// What is taken when it is not given, as a person reads it: `{{ var.PVE_NODE }}` is
+    /// `PVE_NODE`, `{{ lab.env }}` what `hl.toml` says. Empty where it is nothing.
+    pub fn shown_default(&self, lab: &LabSettings) -> String {
+        match &self.default {
+            Some(Value::String(text)) if self.kind == "bool" && text == "false" => String::new(),
+            Some(Value::String(text)) => expression(text, lab).to_owned(),
+            Some(Value::Bool(false) | Value::Null) | None => String::new(),
+            Some(value) => value.to_string(),
+        }
+    }
+}
+
+fn expression<'a>(text: &'a str, lab: &'a LabSettings) -> &'a str {
+    let inner = text
+        .strip_prefix("{{")
+        .and_then(|rest| rest.strip_suffix("}}"))
+        .map_or(text, str::trim);
+    match inner {
+        "lab.env" => &lab.env,
+        "lab.name" => &lab.name,
+        _ => inner.strip_prefix("var.").unwrap_or(inner),
+    }
 }
 
 impl Book {

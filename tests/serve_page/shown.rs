@@ -191,6 +191,12 @@ fn the_first_page_shows_the_lab_and_the_run_page_its_graph() {
     for env in envs {
         assert!(home.contains(&format!("<h3>{env}")), "{env}\n{home}");
     }
+    let operator = daemon.session(true);
+    let form = daemon.get("/recipes/l2-apply", &operator).body;
+    for default in ["dev", "PVE_NODE"] {
+        let shown = format!("placeholder=\"{default}\"");
+        assert!(form.contains(&shown), "{shown}\n{form}");
+    }
     drop(daemon);
     let lab = TestLab::empty();
     let step = |id: &str, needs: &str| {

@@ -46,7 +46,7 @@ struct Field {
     flag: bool,
     number: bool,
     required: bool,
-    /// As written, which may be a template: what counts when the field is empty.
+    /// What counts when the field is empty.
     default: String,
     values: Vec<String>,
 }
@@ -145,12 +145,7 @@ fn find(opened: &Opened, name: &str) -> Result<(String, ListedRecipe), Problem> 
 
 fn field(opened: &Opened, param: &ListedParam) -> Field {
     let clean = &opened.clean;
-    let default = param.default.as_ref();
-    let default = default.map(|value| {
-        value
-            .as_str()
-            .map_or_else(|| value.to_string(), str::to_owned)
-    });
+    let default = param.shown_default(&opened.lab.config.lab);
     Field {
         key: key(&param.name),
         name: clean.text(&param.name),
@@ -158,7 +153,7 @@ fn field(opened: &Opened, param: &ListedParam) -> Field {
         flag: param.kind == "bool" && param.option,
         number: param.kind == "int",
         required: param.required,
-        default: clean.text(&default.unwrap_or_default()),
+        default: clean.text(&default),
         values: clean.all(&param.values),
     }
 }
