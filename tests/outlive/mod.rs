@@ -18,4 +18,5 @@ mod terminal;
 mod unknown;
 
 pub(crate) use processes::wait_for;
+pub(crate) use rehearsal::lab as lab_with_a_plan;
 pub(crate) use unknown::lost;

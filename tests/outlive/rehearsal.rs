@@ -13,7 +13,7 @@ use crate::support::{Hl, TestLab};
 const STATE: &str = "state/rehearsal/state";
 
 /// A lab with a plan of tofu that needs no node, and a recipe that looks around.
-fn lab() -> TestLab {
+pub(crate) fn lab() -> TestLab {
     let lab = TestLab::empty();
     lab.write(
         "env.example",

@@ -3,11 +3,16 @@
 use serde_json::Value;
 
 use super::daemon::{Daemon, between};
-use crate::outlive::{lost, wait_for};
+use crate::e2e::ready;
+use crate::outlive::{lab_with_a_plan, lost, wait_for};
 use crate::support::TestLab;
 
-fn journal(lab: &TestLab, id: &str) -> Vec<Value> {
-    let path = lab.path(&format!("state/runs/{id}.yaml"));
+/// Where runs are, live ones and those of rehearsals.
+const LIVE: &str = "state";
+const REHEARSED: &str = "state/rehearsal/state";
+
+fn journal(lab: &TestLab, state: &str, id: &str) -> Vec<Value> {
+    let path = lab.path(&format!("{state}/runs/{id}.yaml"));
     let run = hl::runs::read(path.to_str().unwrap().into()).unwrap();
     let events = run.events.iter();
     events
@@ -17,8 +22,12 @@ fn journal(lab: &TestLab, id: &str) -> Vec<Value> {
 
 /// The exit code of a run, once it has ended.
 fn exit(lab: &TestLab, id: &str) -> u64 {
+    exit_in(lab, LIVE, id)
+}
+
+fn exit_in(lab: &TestLab, state: &str, id: &str) -> u64 {
     wait_for("the run ends", || {
-        let events = journal(lab, id);
+        let events = journal(lab, state, id);
         let end = events
             .iter()
             .rfind(|event| event["event"] == "run_finished");
@@ -68,7 +77,7 @@ fn an_approval_in_the_page_is_for_what_it_shows() {
         (303, path.as_str())
     );
     assert_eq!(exit(&lab, &id), 0);
-    let events = journal(&lab, &id);
+    let events = journal(&lab, LIVE, &id);
     let given = events
         .iter()
         .find(|event| event["event"] == "approval_given");
@@ -100,6 +109,39 @@ fn a_no_in_the_page_ends_the_run() {
     let answer = daemon.send(&path, &format!("{path}/reject"), &operator, &fields);
     assert_eq!(answer.status, 303);
     assert_eq!(exit(&lab, &id), 77);
+}
+
+/// What a yes would do is shown before it is given: here by a plan of the real tofu.
+#[test]
+fn a_plan_of_a_rehearsal_is_approved_in_the_page() {
+    if !ready(true, &["unshare", "ssh-keygen", "tofu"]) {
+        return;
+    }
+    let lab = lab_with_a_plan();
+    let daemon = Daemon::start(&lab);
+    let operator = daemon.session(true);
+    let started = daemon.run("rehearse --ask --detach make").exits(0);
+    let id = started.stdout.trim().to_owned();
+    let path = format!("/runs/{id}");
+    let page = wait_for("it asks", || {
+        let page = daemon.get(&path, &operator).body;
+        page.contains("It waits for an answer").then_some(page)
+    });
+    for part in ["terraform_data.label", "1 to add", ">rehearsal<"] {
+        assert!(page.contains(part), "{part}\n{page}");
+    }
+    let digest = between(&page, "name=\"digest\" value=\"", "\"").to_owned();
+    let fields = [("digest", digest.as_str())];
+    let answer = daemon.send(&path, &format!("{path}/approve"), &operator, &fields);
+    assert_eq!(answer.status, 303, "{}", answer.body);
+    assert_eq!(exit_in(&lab, REHEARSED, &id), 0);
+    let events = journal(&lab, REHEARSED, &id);
+    let given = events
+        .iter()
+        .find(|event| event["event"] == "approval_given");
+    assert_eq!(given.unwrap()["by"], "page, 127.0.0.1");
+    let page = daemon.get(&path, &operator).body;
+    assert!(page.contains("succeeded") && !page.contains("/approve"));
 }
 
 const LAYER: &str = r#"[layer]

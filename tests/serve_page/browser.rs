@@ -11,7 +11,8 @@ use serde_json::{Value, json};
 use super::chromium::Chromium;
 use super::daemon::Daemon;
 use super::live::lab as waiting_lab;
-use crate::outlive::{lost, wait_for};
+use crate::e2e::ready;
+use crate::outlive::{lab_with_a_plan, lost, wait_for};
 use crate::support::TestLab;
 
 /// Opens the page by a link and its button.
@@ -182,5 +183,26 @@ fn a_whole_lab_fits_on_a_telephone() {
     for (name, path) in [("lab", "/"), ("lab-recipe", "/recipes/l2-apply")] {
         look(&mut browser, name, &format!("{}{path}", daemon.url));
     }
+    assert_eq!(browser.complaints, Vec::<String>::new());
+}
+
+#[test]
+#[ignore = "needs Debian's chromium: `scripts/proof browser`"]
+fn what_a_plan_would_do_is_seen_before_a_no() {
+    if !ready(true, &["unshare", "ssh-keygen", "tofu"]) {
+        return;
+    }
+    let lab = lab_with_a_plan();
+    let daemon = Daemon::start(&lab);
+    let mut browser = Chromium::start();
+    log_in(&mut browser, &daemon);
+    let id = daemon.run("rehearse --ask --detach make").exits(0).stdout;
+    let url = format!("{}/runs/{}", daemon.url, id.trim());
+    browser.open(&url);
+    browser.sees(&["It waits for an answer", "terraform_data.label"]);
+    look(&mut browser, "plan", &url);
+    browser.open(&url);
+    browser.press(".ask .danger");
+    browser.sees(&[">failed</span>"]);
     assert_eq!(browser.complaints, Vec::<String>::new());
 }
