@@ -203,6 +203,7 @@ fn what_a_plan_would_do_is_seen_before_a_no() {
     look(&mut browser, "plan", &url);
     browser.open(&url);
     browser.press(".ask .danger");
-    browser.sees(&[">failed</span>"]);
+    browser.sees(&["<dd>77</dd>"]);
+    look(&mut browser, "rejected", &url);
     assert_eq!(browser.complaints, Vec::<String>::new());
 }
