@@ -416,7 +416,7 @@ fn what_the_lab_knows_completes_values() {
 #[test]
 fn outside_a_lab_the_way_in_is_named() {
     let dir = tempfile::tempdir().unwrap();
-    crate::support::Hl::new(dir.path())
+    Hl::new(dir.path())
         .cmd("list")
         .exits(66)
         .says(&["hl.toml", "hl new"]);
