@@ -14,7 +14,6 @@ use rustix::fs::RawDir;
 use serde_json::{Map, Value};
 
 use super::id::tail;
-use super::order::by_start;
 use super::request::REQUEST_VERSION;
 use super::{Ending, FORMAT, Header, Run, is_id, read};
 use crate::diag::Failure;
@@ -117,8 +116,7 @@ fn behind(
         ids.select_nth_unstable_by(end - 1, |a, b| b.cmp(a));
     }
     let older = ids.split_off(end);
-    by_start(paths, &mut ids);
-    ids.reverse();
+    ids.sort_unstable_by(|a, b| b.cmp(a));
     let shown = ids.split_off(newer.min(ids.len()));
     let shorts = shorts(&shown, ids.iter().chain(&older));
     let entries = shown.into_iter().zip(shorts).map(move |(id, short)| {

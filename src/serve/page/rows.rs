@@ -38,8 +38,8 @@ pub(super) fn lines(opened: &Opened, page: &Page) -> Vec<RunLine> {
         took: String::new(),
         operator: String::new(),
     }));
-    // Ids begin with their time; within a second the document's order stays.
-    lines.sort_by(|a, b| b.id.get(..15).cmp(&a.id.get(..15)));
+    // Ids sort by time.
+    lines.sort_by(|a, b| b.id.cmp(&a.id));
     lines
 }
 
