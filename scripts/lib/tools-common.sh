@@ -60,7 +60,8 @@ recipe_key() {
     *) [ ! -d "$ROOT/tools/$1" ] || files=("$ROOT/tools/$1"/*) ;;
   esac
   {
-    printf '%s\n' "$RECIPE" "$1" "${WANTED[$1]:-}" "${SHA256[$1]:-}" "${GO_BUILDS[$1]:-}" "${GO_SET[$1]:-}" "$(uname -m)"
+    printf '%s\n' "$RECIPE" "$1" "${WANTED[$1]:-}" "${GO_BUILDS[$1]:-}" "${GO_SET[$1]:-}" "$(uname -m)"
+    [ -z "${SHA256[$1]:-}" ] || printf '%s\n' "${SHA256[$1]}"
     [ ${#files[@]} -eq 0 ] || cat -- "${files[@]}"
   } | sha256sum | cut -d ' ' -f 1
 }
