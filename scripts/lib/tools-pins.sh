@@ -6,10 +6,13 @@ RECIPE=1
 
 # In the order of installing: what is quick or what others need comes first.
 TOOL_NAMES=(
-  sshd iproute2 util-linux valgrind tmux python3 chromium
+  sshd iproute2 util-linux valgrind tmux python3
   ansible tofu proxmox-provider packer packer-plugin-proxmox
-  axe guest-packages just doppler sops age
+  guest-packages just doppler sops age
 )
+
+# What only a proof needs: installed where it is named.
+PROOF_NAMES=(chromium axe)
 
 # The version that is built or installed where PATH has none that serves.
 declare -A WANTED=(
