@@ -14,8 +14,8 @@ use super::drive::{Drive, Net};
 use super::error::{ApiError, bail};
 use super::kind::Kind;
 use super::machine::Sim;
-use super::params::Params;
-use super::vm::{Vm, drives, is_drive};
+use super::params::{self, Params};
+use super::vm::{Vm, drives, free_unused, is_drive};
 use super::vmkeys::{self, Right};
 use super::world::World;
 
@@ -42,8 +42,8 @@ impl Edit {
     /// Reads the parameters that are keys of a config.
     pub(super) fn read(params: &Params) -> Result<Self, ApiError> {
         let mut edit = Self {
-            delete: list(params.text("delete")),
-            revert: list(params.text("revert")),
+            delete: list(params, "delete"),
+            revert: list(params, "revert"),
             digest: params.text("digest").map(str::to_owned),
             force: params.flag("force").unwrap_or(false),
             default_storage: params.text("storage").map(str::to_owned),
@@ -304,6 +304,7 @@ fn delete_keys(
             freed.extend(detach(vm, vmid, &drive, edit.force));
         }
     }
+    freed.retain(|volid| !vm.in_snapshot(volid));
     Ok(freed)
 }
 
@@ -347,11 +348,7 @@ fn set_keys(
         }
     }
     // A node removes what it replaced only when nothing in the config has it.
-    freed.retain(|volid| {
-        !vm.config
-            .values()
-            .any(|value| value.starts_with(volid.as_str()))
-    });
+    freed.retain(|volid| !vm.names(volid));
     Ok(freed)
 }
 
@@ -369,8 +366,7 @@ fn detach(vm: &mut Vm, vmid: u32, drive: &Drive, force: bool) -> Option<String> 
     if force {
         return Some(drive.file.clone());
     }
-    let free = (0..256).map(|number| format!("unused{number}"));
-    let key = free.into_iter().find(|key| !vm.config.contains_key(key))?;
+    let key = free_unused(&vm.config)?;
     vm.config.insert(key, drive.file.clone());
     None
 }
@@ -391,13 +387,8 @@ fn name_of(right: Right, held: Option<&Drive>) -> &'static str {
     }
 }
 
-/// `a, b;c` as a list.
-fn list(text: Option<&str>) -> Vec<String> {
-    text.unwrap_or_default()
-        .split([',', ';', ' ', '\0'])
-        .filter(|part| !part.is_empty())
-        .map(str::to_owned)
-        .collect()
+fn list(params: &Params, name: &str) -> Vec<String> {
+    params.parts(name).into_iter().map(str::to_owned).collect()
 }
 
 /// A value as the config holds it.
@@ -424,13 +415,13 @@ fn normal(key: &str, value: &str) -> Result<String, String> {
         "cpu" => cpu::check(value).map(|()| value.to_owned()),
         "tags" => {
             let mut seen = BTreeSet::new();
-            let given = list(Some(value));
+            let given = params::parts(value);
             if !given.iter().all(|tag| is_tag(tag)) {
                 return Err("invalid characters in tag".to_owned());
             }
             let tags: Vec<String> = given
                 .into_iter()
-                .map(|tag| tag.to_lowercase())
+                .map(str::to_lowercase)
                 .filter(|tag| seen.insert(tag.clone()))
                 .collect();
             Ok(tags.join(";"))

@@ -40,6 +40,10 @@ pub trait Guests: Send + Sync {
     fn start(&self, guest: &GuestSpec) -> Result<(), String>;
     /// Stops a guest; one that does not run is fine.
     fn stop(&self, vmid: u32) -> Result<(), String>;
+    /// Lets a guest stand still, or go on.
+    fn pause(&self, _: u32, _paused: bool) -> Result<(), String> {
+        Ok(())
+    }
     /// Whether its agent would answer: installed in the guest and running.
     fn agent_ready(&self, vmid: u32) -> bool;
     /// Interfaces that the guest has besides its network card's: name and

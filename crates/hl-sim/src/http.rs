@@ -102,27 +102,31 @@ async fn answer(
     }
     let (route, captures) = found?;
     let identity = who.clone().unwrap_or(Identity { id: String::new() });
-    if route.access == Access::Ticket && identity.is_token() {
-        let text = format!("URI '{path}' not available with API token, need proper ticket.");
-        return Err(ApiError::denied(&text));
-    }
     let mut params = if uploads {
         upload::read(request).await?
     } else {
         read_params(request).await?
     };
     params.drop_repeated(&captures)?;
+    if route.access == Access::Ticket && identity.is_token() {
+        let text = format!("URI '{path}' not available with API token, need proper ticket.");
+        return Err(ApiError::denied(&text));
+    }
     let sim = Arc::clone(sim);
     let handled = tokio::task::spawn_blocking(move || {
-        check_captures(&sim, &captures)?;
-        params.check(route.params, route.vm_keys)?;
-        let call = Call {
+        let mut call = Call {
             sim: &sim,
             who: &identity,
             path: captures,
+            kind: route.guests(),
             params,
             total: std::cell::Cell::new(None),
         };
+        // Who may not is told so, however wrong the rest is.
+        route.admit(&call)?;
+        check_captures(&sim, &call.path)?;
+        call.params.settle(route.params);
+        call.params.check(route.params, route.vm_keys)?;
         let data = (route.handler)(&call)?;
         if let Some(error) = sim.save_error().filter(|_| route.method != "GET") {
             bail!("the simulator cannot save its world: {error}");
@@ -193,18 +197,14 @@ fn recognise(sim: &Sim, headers: &HeaderMap, writes: bool) -> Result<Identity, A
 
 async fn read_params(request: Request) -> Result<Params, ApiError> {
     let mut params = Params::default();
-    if let Some(query) = request.uri().query() {
-        params.add_form(query.as_bytes());
-    }
+    let query = request.uri().query().map(str::to_owned);
     let kind = content_type(request.headers());
     let body: Bytes = axum::body::to_bytes(request.into_body(), BODY_LIMIT)
         .await
         .map_err(|_| ApiError::new(501, "for data too large"))?;
-    if body.is_empty() {
-        return Ok(params);
-    }
     let kind = kind.split(';').next().unwrap_or_default().trim();
     match kind {
+        _ if body.is_empty() => {}
         "" | "application/x-www-form-urlencoded" => params.add_form(&body),
         "application/json" => params.add_json(&body)?,
         other => {
@@ -214,6 +214,8 @@ async fn read_params(request: Request) -> Result<Params, ApiError> {
             ));
         }
     }
+    // What the query says counts.
+    params.add_form(query.unwrap_or_default().as_bytes());
     Ok(params)
 }
 

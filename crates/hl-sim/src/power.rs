@@ -5,9 +5,12 @@ use std::sync::Arc;
 
 use percent_encoding::percent_decode_str;
 
+use super::call::{GuestId, unlocked};
 use super::drive::Net;
+use super::error::ApiError;
 use super::guests::GuestSpec;
 use super::machine::Sim;
+use super::snapshot;
 use super::vm::{Run, Vm};
 use super::world::World;
 
@@ -31,7 +34,19 @@ pub(super) fn boot(sim: &Arc<Sim>) {
         })
         .collect();
     for (vmid, guest) in running {
-        if let Err(error) = sim.guests.start(&guest) {
+        let paused = {
+            let world = sim.world();
+            let run = world.vms.get(&vmid).and_then(|vm| vm.run.as_ref());
+            run.is_some_and(|run| run.paused)
+        };
+        let started = sim.guests.start(&guest).and_then(|()| {
+            if paused {
+                sim.guests.pause(vmid, true)
+            } else {
+                Ok(())
+            }
+        });
+        if let Err(error) = started {
             failures.push((vmid, error));
         }
     }
@@ -74,16 +89,20 @@ pub(super) fn start(sim: &Arc<Sim>, vmid: u32, skip_lock: bool) -> Result<(), St
             return Err(format!("no such VM ('{vmid}')"));
         };
         if vm.is_template() {
-            return Err("you can't start a vm if it's a template".to_owned());
+            let what = vm.kind.pick("vm", "CT");
+            return Err(format!("you can't start a {what} if it's a template"));
         }
-        if let (Some(lock), false) = (&vm.lock, skip_lock) {
-            return Err(format!("VM is locked ({lock})"));
+        let asleep = vm.lock.as_deref() == Some(SUSPENDED);
+        if !skip_lock && !asleep {
+            unlocked(vm)?;
         }
         if vm.run.is_some() {
-            return Err(format!("VM {vmid} already running"));
+            return Err(format!("{} {vmid} already running", vm.kind.noun()));
         }
-        vm.config = vm.effective();
-        vm.pending.clear();
+        if !asleep {
+            vm.config = vm.effective();
+            vm.pending.clear();
+        }
         let missing = vm
             .config
             .iter()
@@ -99,6 +118,8 @@ pub(super) fn start(sim: &Arc<Sim>, vmid: u32, skip_lock: bool) -> Result<(), St
             address,
             mac: vm.first_card().and_then(|card| card.mac),
             agent: vm.agent(),
+            paused: false,
+            frozen: false,
         };
         Ok((guest_of(vmid, vm, &run), run))
     });
@@ -108,8 +129,91 @@ pub(super) fn start(sim: &Arc<Sim>, vmid: u32, skip_lock: bool) -> Result<(), St
         if let Some(vm) = world.vms.get_mut(&vmid) {
             vm.run = Some(run);
         }
+        wake(world, vmid);
     });
     Ok(())
+}
+
+/// Takes from a VM what it had to sleep; whether there was something.
+pub(super) fn wake(world: &mut World, vmid: u32) -> bool {
+    let Some(vm) = world.vms.get_mut(&vmid) else {
+        return false;
+    };
+    let asleep = matches!(vm.lock.as_deref(), Some("suspending" | SUSPENDED));
+    if asleep {
+        vm.lock = None;
+        let [volid, ..] = STATE.map(|key| vm.config.remove(key));
+        if let Some(volid) = volid {
+            world.drop_volume(&volid);
+        }
+    }
+    asleep
+}
+
+/// The lock of a VM that sleeps on a disk.
+pub(super) const SUSPENDED: &str = "suspended";
+
+/// What the config of a sleeping VM holds, the volume first.
+const STATE: [&str; 3] = ["vmstate", "runningmachine", "runningcpu"];
+
+/// Lets the processors of a VM stand still, or go on.
+pub(super) fn pause(sim: &Arc<Sim>, vmid: u32, paused: bool, skip: bool) -> Result<(), String> {
+    {
+        let world = sim.world();
+        let vm = running(&world, vmid)?;
+        if !skip {
+            unlocked(vm)?;
+        }
+    }
+    sim.guests.pause(vmid, paused)?;
+    sim.change(|world| {
+        let run = world.vms.get_mut(&vmid).and_then(|vm| vm.run.as_mut());
+        if let Some(run) = run {
+            run.paused = paused;
+        }
+    });
+    Ok(())
+}
+
+/// Puts a VM to sleep: its memory goes to a volume, and it stops.
+pub(super) fn suspend(
+    sim: &Arc<Sim>,
+    guest: &GuestId,
+    storage: Option<&str>,
+    skip: bool,
+) -> Result<(), String> {
+    sim.change(|world| -> Result<(), ApiError> {
+        let vm = running(world, guest.vmid).map_err(ApiError::die)?;
+        if !skip {
+            unlocked(vm)?;
+        }
+        let day = jiff::Timestamp::from_second(world.now()).unwrap_or_default();
+        let name = format!("suspend-{}", day.strftime("%Y-%m-%d"));
+        let keys = snapshot::memory(world, guest, &name, storage)?;
+        let vm = guest.find_mut(world)?;
+        vm.config.extend(keys);
+        vm.lock = Some("suspending".to_owned());
+        Ok(())
+    })?;
+    sim.guests.stop(guest.vmid)?;
+    sim.change(|world| {
+        if let Some(vm) = world.vms.get_mut(&guest.vmid) {
+            vm.run = None;
+            vm.lock = Some(SUSPENDED.to_owned());
+        }
+    });
+    Ok(())
+}
+
+/// A guest that runs.
+pub(super) fn running(world: &World, vmid: u32) -> Result<&Vm, String> {
+    let Some(vm) = world.vms.get(&vmid) else {
+        return Err(format!("no such VM ('{vmid}')"));
+    };
+    match vm.run {
+        Some(_) => Ok(vm),
+        None => Err(format!("{} {vmid} not running", vm.kind.noun())),
+    }
 }
 
 /// Stops a VM; one that is stopped stays so. Changes that waited for a restart
@@ -120,8 +224,8 @@ pub(super) fn stop(sim: &Arc<Sim>, vmid: u32, skip_lock: bool) -> Result<(), Str
         let Some(vm) = world.vms.get(&vmid) else {
             return Err(format!("no such VM ('{vmid}')"));
         };
-        if let (Some(lock), false) = (&vm.lock, skip_lock) {
-            return Err(format!("VM is locked ({lock})"));
+        if !skip_lock {
+            unlocked(vm)?;
         }
         if vm.run.is_none() {
             return Ok(());

@@ -165,6 +165,8 @@ impl World {
                 address: address.filter(|ip| ip.contains('/')).map(str::to_owned),
                 mac: known.first_card().and_then(|card| card.mac),
                 agent: known.agent(),
+                paused: false,
+                frozen: false,
             });
         }
         self.vms.insert(seed.vmid, known);

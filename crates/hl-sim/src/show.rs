@@ -164,7 +164,8 @@ fn processors(config: &BTreeMap<String, String>) -> u32 {
     })
 }
 
-fn max_memory(config: &BTreeMap<String, String>) -> u64 {
+/// The memory of a VM in bytes.
+pub(super) fn max_memory(config: &BTreeMap<String, String>) -> u64 {
     let text = config.get("memory").map_or("512", String::as_str);
     let text = text.strip_prefix("current=").unwrap_or(text);
     text.split(',')

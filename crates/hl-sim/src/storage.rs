@@ -165,6 +165,17 @@ impl World {
         self.make(disk, &name, &format)
     }
 
+    /// Makes the volume for the memory of a VM, and returns its id.
+    pub(super) fn allocate_state(
+        &mut self,
+        disk: &NewDisk<'_>,
+        name: &str,
+    ) -> Result<String, ApiError> {
+        let storage = self.storage_for(disk.storage, disk.node, "images")?;
+        let name = format!("vm-{}-state-{name}{}", disk.vmid, storage.suffix("raw"));
+        self.make(disk, &name, "raw")
+    }
+
     /// A size as a storage can give it: some know only whole extents.
     pub(super) fn rounded(&self, id: &str, bytes: u64) -> u64 {
         let unit = match self.storages.get(id).map(|storage| storage.kind.as_str()) {

@@ -10,6 +10,7 @@ mod cluster;
 mod files;
 mod node;
 mod pools;
+mod snapshots;
 mod storage;
 mod tasks;
 mod vm;
@@ -32,6 +33,7 @@ pub(super) const TABLES: &[&[Route]] = &[
     files::ROUTES,
     node::ROUTES,
     pools::ROUTES,
+    snapshots::ROUTES,
     storage::ROUTES,
     tasks::ROUTES,
     vm::ROUTES,

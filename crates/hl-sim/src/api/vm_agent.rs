@@ -95,7 +95,7 @@ fn answers(call: &Call<'_>) -> Result<(Vm, Run), ApiError> {
         bail!("VM {vmid} is not running");
     };
     // The channel exists only when the agent was enabled at the start.
-    if !run.agent || !call.sim.guests.agent_ready(vmid) {
+    if !run.agent || run.paused || !call.sim.guests.agent_ready(vmid) {
         bail!("QEMU guest agent is not running");
     }
     Ok((vm, run))

@@ -4,13 +4,14 @@ use serde_json::{Value, json};
 
 use crate::call::{Answer, Call};
 use crate::edit::{self, Edit};
-use crate::error::{ApiError, bail};
+use crate::error::ApiError;
 use crate::kind::Kind::{Bool, Enum, Int, Text};
 use crate::locks::{Hold, PATIENCE};
 use crate::params::{Param, opt, req};
 use crate::power;
 use crate::route::{Route, on_vm};
 use crate::show;
+use crate::snapshot;
 use crate::vm::{Vm, drives};
 use crate::words;
 
@@ -29,7 +30,7 @@ const UNLINK: &[Param] = &[req("idlist", Text), opt("force", Bool)];
 const DUMP: &[Param] = &[req("type", Enum(&["user", "network", "meta"]))];
 
 pub(super) const ROUTES: &[Route] = &[
-    on_vm("GET", "config", READ, read),
+    on_vm("GET", "config", READ, read).needs("/vms/{vmid}", &["VM.Audit"]),
     on_vm("PUT", "config", CHANGE, put).with_vm_keys(),
     on_vm("POST", "config", CHANGE, post).with_vm_keys(),
     on_vm("GET", "pending", &[], pending),
@@ -41,16 +42,21 @@ pub(super) const ROUTES: &[Route] = &[
 
 fn read(call: &Call<'_>) -> Answer {
     let world = call.sim.world();
-    call.need_vm(&world, "VM.Audit")?;
     let vm = call.vm(&world)?;
-    if let Some(name) = call.params.text("snapshot") {
-        bail!("snapshot '{name}' does not exist");
-    }
-    let current = call.params.flag("current").unwrap_or(false);
-    let mut fields = if current {
-        show::config(&vm.config)
-    } else {
-        show::config(&vm.effective())
+    let current = call.params.is_set("current");
+    let mut fields = match call.params.text("snapshot") {
+        Some(_) if current => {
+            let text = "cannot use 'snapshot' parameter with 'current'";
+            let both = ["snapshot", "current"].map(|name| (name.to_owned(), text.to_owned()));
+            return Err(ApiError::params(both.into()));
+        }
+        Some(name) => {
+            let mut fields = show::config(snapshot::find(vm, name)?);
+            fields.insert("digest".to_owned(), json!(vm.digest()));
+            return Ok(Value::Object(fields));
+        }
+        None if current => show::config(&vm.config),
+        None => show::config(&vm.effective()),
     };
     if fields.contains_key("cipassword") {
         fields.insert("cipassword".to_owned(), json!("**********"));

@@ -12,7 +12,7 @@ use crate::params::{Param, opt, req};
 use crate::route::{Route, on_vm};
 use crate::size;
 use crate::storage::NewDisk;
-use crate::vm::{Vm, is_drive};
+use crate::vm::{Vm, free_unused, is_drive};
 
 const RESIZE: &[Param] = &[
     req("disk", Text),
@@ -127,6 +127,9 @@ fn move_disk(call: &Call<'_>) -> Answer {
         if same {
             bail!("you can't move to the same storage with same format");
         }
+        if delete && vm.in_snapshot(&drive.file) {
+            bail!("you can't move a disk with snapshots and delete the source");
+        }
         world.storage_for(&storage, call.node(), "images")?;
     }
     let node = call.node().to_owned();
@@ -172,8 +175,7 @@ fn relocate(sim: &Arc<Sim>, node: &str, vmid: u32, key: &str, to: &Target) -> Re
         let vm = crate::call::vm_mut(world, node, vmid)?;
         vm.config.insert(key.to_owned(), drive.print());
         if !to.delete {
-            let free = (0..256).map(|number| format!("unused{number}"));
-            if let Some(unused) = free.into_iter().find(|key| !vm.config.contains_key(key)) {
+            if let Some(unused) = free_unused(&vm.config) {
                 vm.config.insert(unused, old.clone());
             }
         }

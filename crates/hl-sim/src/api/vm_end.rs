@@ -10,6 +10,7 @@ use crate::kind::Kind::{Bool, Text};
 use crate::machine::{Sim, TaskLog};
 use crate::params::{Param, opt};
 use crate::route::{Route, on_node, on_vm};
+use crate::snapshot;
 use crate::vm::Vm;
 use crate::world::World;
 
@@ -41,6 +42,9 @@ fn template(call: &Call<'_>) -> Answer {
 }
 
 fn may_become_template(vm: &Vm) -> Result<(), ApiError> {
+    if !vm.snapshots.is_empty() {
+        bail!("unable to create template, because VM contains snapshots");
+    }
     if vm.is_template() {
         bail!("you can't convert a template to a template");
     }
@@ -149,21 +153,21 @@ fn remove(
     vmid: u32,
     unreferenced: bool,
 ) -> Result<(), ApiError> {
-    let volids: Vec<String> = {
+    let (vm, volids) = {
         let world = sim.world();
         let vm = vm_on(&world, node, vmid)?;
         unlocked(vm)?;
         may_go(&world, vmid, vm)?;
-        world
+        let volids: Vec<String> = world
             .volumes
             .iter()
             .filter(|volume| volume.vmid == Some(vmid) && volume.content == "images")
             .map(|volume| volume.volid.clone())
-            .filter(|volid| {
-                unreferenced || vm.config.values().any(|text| text.contains(volid.as_str()))
-            })
-            .collect()
+            .filter(|volid| unreferenced || vm.names(volid))
+            .collect();
+        (vm.clone(), volids)
     };
+    snapshot::remove_all(sim, &vm).map_err(ApiError::die)?;
     for volid in &volids {
         disks::free(sim, std::slice::from_ref(volid)).map_err(ApiError::die)?;
         log.line(format!(

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::call::{Answer, Call};
 use crate::error::ApiError;
-use crate::kind::Kind::{Bool, Int, Text};
+use crate::kind::Kind::{Bool, Id, Int, Text};
 use crate::params::{Param, opt, req};
 use crate::power;
 use crate::route::{Route, on_vm};
@@ -35,6 +35,9 @@ const SHUTDOWN: &[Param] = &[
     opt("keepActive", Bool),
 ];
 
+const SUSPEND: &[Param] = &[SKIP, opt("todisk", Bool), opt("statestorage", Id)];
+const RESUME: &[Param] = &[SKIP, opt("nocheck", Bool)];
+
 pub(super) const ROUTES: &[Route] = &[
     on_vm("POST", "status/start", START, start),
     on_vm("POST", "status/stop", STOP, |call| end(call, "qmstop")),
@@ -47,6 +50,8 @@ pub(super) const ROUTES: &[Route] = &[
     on_vm("POST", "status/reset", &[SKIP], |call| {
         restart(call, "qmreset")
     }),
+    on_vm("POST", "status/suspend", SUSPEND, suspend),
+    on_vm("POST", "status/resume", RESUME, resume),
     on_vm("PUT", "sendkey", &[req("key", Text), SKIP], send_key),
 ];
 
@@ -66,6 +71,54 @@ fn restart(call: &Call<'_>, kind: &'static str) -> Answer {
     call.vm_task(kind, vmid, move |sim, _| {
         power::stop(sim, vmid, skip)?;
         power::start(sim, vmid, skip)
+    })
+}
+
+fn suspend(call: &Call<'_>) -> Answer {
+    let (vmid, skip) = check(call)?;
+    let to_disk = call.params.is_set("todisk");
+    let storage = call.params.text("statestorage").map(str::to_owned);
+    if storage.is_some() && !to_disk {
+        let text = "missing property - 'statestorage' requires this property";
+        return Err(ApiError::param("todisk", text));
+    }
+    if to_disk {
+        let world = call.sim.world();
+        call.need_vm(&world, "VM.Config.Disk")?;
+        if let Some(storage) = &storage {
+            call.need_storage(&world, storage, "Datastore.AllocateSpace")?;
+        }
+    }
+    runs(call)?;
+    if !to_disk {
+        return call.vm_task("qmpause", vmid, move |sim, _| {
+            power::pause(sim, vmid, true, skip)
+        });
+    }
+    let guest = call.guest()?;
+    call.vm_task("qmsuspend", vmid, move |sim, _| {
+        power::suspend(sim, &guest, storage.as_deref(), skip)
+    })
+}
+
+fn resume(call: &Call<'_>) -> Answer {
+    let (vmid, skip) = check(call)?;
+    if call.params.is_set("nocheck") && call.need_root().is_err() {
+        return Err(ApiError::param("nocheck", "Only root may use this option."));
+    }
+    let asleep = {
+        let world = call.sim.world();
+        call.vm(&world)?.lock.as_deref() == Some(power::SUSPENDED)
+    };
+    if !asleep {
+        runs(call)?;
+    }
+    call.vm_task("qmresume", vmid, move |sim, _| {
+        if asleep {
+            power::start(sim, vmid, skip)
+        } else {
+            power::pause(sim, vmid, false, skip)
+        }
     })
 }
 
