@@ -7,6 +7,7 @@ mod files;
 mod guests;
 mod heal;
 mod lives;
+mod people;
 mod snapshots;
 mod support;
 mod tasks;

@@ -182,7 +182,7 @@ fn a_running_vm_keeps_its_memory() {
     assert_eq!(kept["vmstate"], "local-lvm:vm-110-state-hot");
     assert_eq!(kept["runningmachine"], "pc-i440fx-10.1+pve0");
     let volume = "/nodes/pve/storage/local-lvm/content/local-lvm:vm-110-state-hot";
-    assert_eq!(lab.get(volume).data()["size"], (2 << 30) + (500 << 20));
+    assert_eq!(lab.get(volume).data()["size"], (2_u64 << 30) + (500 << 20));
     lab.done(&lab.post(&at("/status/stop"), &[]));
     lab.done(&lab.post(&at("/snapshot/hot/rollback"), &[]));
     assert_eq!(lab.get(&at("/status/current")).data()["status"], "running");

@@ -36,12 +36,12 @@ pub(super) fn privileges(major: u32) -> BTreeSet<String> {
 
 /// What an administrator of the role `PVEAdmin` may not.
 const ONLY_ROOT: &str = "
-    Permissions.Modify Realm.Allocate Realm.AllocateUser Sys.AccessNetwork Sys.Incoming Sys.Modify
+    Mapping.Modify Permissions.Modify Realm.Allocate Sys.AccessNetwork Sys.Incoming Sys.Modify
     Sys.PowerMgmt";
 
 const VM_USER: &str = "
     VM.Audit VM.Backup VM.Config.CDROM VM.Config.Cloudinit VM.Console VM.GuestAgent.Audit
-    VM.PowerMgmt";
+    VM.GuestAgent.FileRead VM.GuestAgent.FileSystemMgmt VM.GuestAgent.FileWrite VM.PowerMgmt";
 
 /// The roles that Proxmox VE is delivered with.
 pub(super) fn builtin_roles(major: u32) -> BTreeMap<String, BTreeSet<String>> {
@@ -67,15 +67,42 @@ pub(super) fn builtin_roles(major: u32) -> BTreeMap<String, BTreeSet<String>> {
         ("PVESDNAdmin", family("SDN.")),
         ("PVESDNUser", only("SDN.Audit SDN.Use")),
         ("PVEPoolAdmin", family("Pool.")),
+        ("PVEPoolUser", only("Pool.Audit")),
+        ("PVEMappingAdmin", family("Mapping.")),
+        ("PVEMappingUser", only("Mapping.Audit Mapping.Use")),
+        ("PVEMappingAuditor", only("Mapping.Audit")),
+        ("PVESysAdmin", only("Sys.Audit Sys.Console Sys.Syslog")),
         (
-            "PVESysAdmin",
-            only("Sys.Audit Sys.Console Sys.Syslog Permissions.Modify"),
+            "PVEUserAdmin",
+            only("Group.Allocate Realm.AllocateUser User.Modify"),
         ),
     ];
     let named = roles
         .into_iter()
         .map(|(name, rights)| (name.to_owned(), rights));
     named.collect()
+}
+
+/// The privileges of which one lets a caller give others rights on a path.
+pub(super) fn modifiers(path: &str) -> &'static [&'static str] {
+    let below = |start: &str| {
+        path.strip_prefix(start)
+            .is_some_and(|rest| !rest.is_empty())
+    };
+    if below("/storage/") {
+        &["Permissions.Modify", "Datastore.Allocate"]
+    } else if below("/vms/") {
+        &["Permissions.Modify", "VM.Allocate"]
+    } else if below("/pool/") {
+        &["Permissions.Modify", "Pool.Allocate"]
+    } else {
+        &["Permissions.Modify"]
+    }
+}
+
+/// Whether a role came with Proxmox VE.
+pub(super) fn is_builtin(name: &str) -> bool {
+    name.starts_with("PVE") || matches!(name, "Administrator" | "NoAccess")
 }
 
 /// The rights that `who` (a user or a token) has on `path`.
@@ -129,7 +156,12 @@ fn with_pool(world: &World, who: &str, path: &str) -> Rights {
     let vmid = path
         .strip_prefix("/vms/")
         .and_then(|id| id.parse::<u32>().ok());
-    if let Some(pool) = vmid.and_then(|vmid| world.pool_of(vmid)) {
+    let storage = path.strip_prefix("/storage/");
+    let pool = vmid.and_then(|vmid| world.pool_of(vmid));
+    for pool in pool
+        .into_iter()
+        .chain(storage.into_iter().flat_map(|id| world.pools_with(id)))
+    {
         for (name, propagate) in listed(world, who, &format!("/pool/{pool}")) {
             let held = found.entry(name).or_insert(propagate);
             *held |= propagate;
@@ -143,12 +175,15 @@ fn with_pool(world: &World, who: &str, path: &str) -> Rights {
 fn listed(world: &World, who: &str, path: &str) -> Rights {
     let mut found = Rights::new();
     for step in ancestors(path) {
-        let here: Vec<&AclEntry> = world
-            .acl
-            .iter()
-            .filter(|entry| entry.who == who && entry.path == step)
-            .filter(|entry| entry.propagate || step == path)
-            .collect();
+        let holds = |entry: &&AclEntry| entry.path == step && (entry.propagate || step == path);
+        let listed = || world.acl.iter().filter(holds);
+        let mut here: Vec<&AclEntry> = listed().filter(|entry| entry.who == who).collect();
+        if here.is_empty() {
+            // What groups may counts where nothing is said of the user.
+            here = listed()
+                .filter(|entry| world.is_group_of(&entry.who, who))
+                .collect();
+        }
         if here.is_empty() {
             continue;
         }

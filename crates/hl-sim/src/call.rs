@@ -117,6 +117,11 @@ impl Call<'_> {
         Err(ApiError::denied(&format!("{path}, {}", any.join("|"))))
     }
 
+    /// Refuses unless the caller may give others rights on a path.
+    pub(super) fn need_modify(&self, world: &World, path: &str) -> Result<(), ApiError> {
+        self.need_any(world, path, acl::modifiers(path))
+    }
+
     /// Starts a task of the caller; the answer is its id.
     #[expect(clippy::unnecessary_wraps, reason = "a handler ends with it")]
     pub(super) fn task<E: Into<String> + 'static>(

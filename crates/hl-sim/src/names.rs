@@ -53,6 +53,14 @@ pub(super) fn user(text: &str) -> Result<(), String> {
     ))
 }
 
+/// A password that is to be set.
+pub(super) fn password(text: &str) -> Result<(), String> {
+    if text.chars().count() < 8 {
+        return Err("value must be at least 8 characters long".to_owned());
+    }
+    most(text, 64)
+}
+
 /// A realm of users.
 pub(super) fn realm(text: &str) -> Result<(), String> {
     most(text, 32)?;

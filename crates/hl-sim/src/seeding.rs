@@ -30,6 +30,8 @@ impl World {
             tokens: BTreeMap::new(),
             roles: acl::builtin_roles(seed.profile.major),
             acl: Vec::new(),
+            groups: BTreeMap::new(),
+            realms: BTreeMap::new(),
             pools: seed
                 .pools
                 .iter()
@@ -83,12 +85,14 @@ impl World {
         let nobody = User {
             password: None,
             enabled: true,
+            expire: 0,
+            about: BTreeMap::new(),
         };
         self.users.insert(ROOT.to_owned(), nobody.clone());
         for user in &seed.users {
             let known = User {
                 password: user.password.clone(),
-                enabled: true,
+                ..nobody.clone()
             };
             self.users.insert(user.id.clone(), known);
             self.seed_grants(&user.id, &user.grants);
@@ -102,6 +106,8 @@ impl World {
             let known = Token {
                 secret: token.secret.clone(),
                 privsep: token.privsep,
+                expire: 0,
+                comment: None,
             };
             self.tokens.insert(token.id.clone(), known);
             self.seed_grants(&token.id, &token.grants);
@@ -217,6 +223,8 @@ fn storage(seed: &SeedStorage) -> (String, Storage) {
         shared: seed.shared,
         active: seed.active,
         enabled: seed.enabled,
+        nodes: Vec::new(),
+        options: BTreeMap::new(),
     };
     (seed.id.clone(), known)
 }

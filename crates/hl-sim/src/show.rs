@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 use super::size;
 use super::vm::{self, Vm};
 use super::vmkeys;
+use super::volume::Storage;
 use super::world::{Node, World};
 
 /// A node, as `/nodes` and `/cluster/resources` list it.
@@ -58,11 +59,27 @@ pub(super) fn uptime(world: &World, node: &Node) -> i64 {
     (world.now() - node.booted).max(0) + 3600
 }
 
-/// A VM, as `/cluster/resources` lists it.
+/// A storage of a node, as `/cluster/resources` lists it.
+pub(super) fn storage(world: &World, node: &str, id: &str, storage: &Storage) -> Value {
+    json!({
+        "id": format!("storage/{node}/{id}"),
+        "type": "storage",
+        "node": node,
+        "storage": id,
+        "status": if storage.active { "available" } else { "unknown" },
+        "shared": u8::from(storage.shared),
+        "plugintype": storage.kind,
+        "content": storage.content.join(","),
+        "disk": world.used(id),
+        "maxdisk": storage.total,
+    })
+}
+
+/// A guest, as `/cluster/resources` lists it.
 pub(super) fn resource(world: &World, vmid: u32, vm: &Vm) -> Value {
     let mut fields = figures(world, vm);
-    fields["id"] = json!(format!("qemu/{vmid}"));
-    fields["type"] = json!("qemu");
+    fields["id"] = json!(format!("{}/{vmid}", vm.kind.name()));
+    fields["type"] = json!(vm.kind.name());
     fields["vmid"] = json!(vmid);
     fields["node"] = json!(vm.node);
     fields["template"] = json!(u8::from(vm.is_template()));

@@ -30,7 +30,7 @@ impl World {
     /// A storage that is there, enabled, active, and on that node.
     pub(super) fn storage_on(&self, id: &str, node: &str) -> Result<&Storage, ApiError> {
         let storage = self.storage(id)?;
-        if self.node(node).is_none() {
+        if self.node(node).is_none() || !storage.is_on(node) {
             bail!("storage '{id}' is not available on node '{node}'");
         }
         if !storage.enabled {

@@ -39,6 +39,12 @@ pub struct World {
     pub roles: BTreeMap<String, BTreeSet<String>>,
     /// The access control list.
     pub acl: Vec<AclEntry>,
+    /// Groups of users by id.
+    #[serde(default)]
+    pub groups: BTreeMap<String, Group>,
+    /// Realms besides `pam` and `pve`: their keys by id.
+    #[serde(default)]
+    pub realms: BTreeMap<String, BTreeMap<String, String>>,
     /// Pools by id.
     pub pools: BTreeMap<String, Pool>,
     /// Virtual machines by id.
@@ -101,6 +107,24 @@ pub struct User {
     pub password: Option<String>,
     /// Whether the user may log in and use tokens.
     pub enabled: bool,
+    /// Unix time from which on it may not; zero: never.
+    #[serde(default)]
+    pub expire: i64,
+    /// `firstname`, `lastname`, `email`, `comment`, `keys`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub about: BTreeMap<String, String>,
+}
+
+impl User {
+    /// Whether the user may do anything at a time.
+    pub(super) fn is_active(&self, now: i64) -> bool {
+        self.enabled && !self.is_expired(now)
+    }
+
+    /// Whether the user's time is over.
+    pub(super) fn is_expired(&self, now: i64) -> bool {
+        self.expire != 0 && self.expire <= now
+    }
 }
 
 /// An API token.
@@ -111,6 +135,12 @@ pub struct Token {
     pub secret: String,
     /// Whether its rights are cut to its own.
     pub privsep: bool,
+    /// Unix time from which on it does not count; zero: never.
+    #[serde(default)]
+    pub expire: i64,
+    /// A remark.
+    #[serde(default)]
+    pub comment: Option<String>,
 }
 
 /// A pool of VMs.
@@ -119,8 +149,21 @@ pub struct Token {
 pub struct Pool {
     /// A remark.
     pub comment: String,
-    /// The VMs in it.
+    /// The guests in it.
     pub members: BTreeSet<u32>,
+    /// The storages in it.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub storages: BTreeSet<String>,
+}
+
+/// A group of users.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Group {
+    /// A remark.
+    pub comment: Option<String>,
+    /// The users in it.
+    pub members: BTreeSet<String>,
 }
 
 /// One line of the access control list.
@@ -129,7 +172,7 @@ pub struct Pool {
 pub struct AclEntry {
     /// `/`, `/vms/100`, `/storage/local` ...
     pub path: String,
-    /// `user@realm` or `user@realm!token`.
+    /// `user@realm`, `user@realm!token` or `@group`.
     pub who: String,
     /// Name of a role.
     pub role: String,
@@ -205,6 +248,20 @@ impl World {
             .iter()
             .find(|(_, pool)| pool.members.contains(&vmid))
             .map(|(name, _)| name.as_str())
+    }
+
+    /// The pools that a storage is in.
+    pub(super) fn pools_with(&self, storage: &str) -> impl Iterator<Item = &str> {
+        let pools = self.pools.iter();
+        pools
+            .filter(move |(_, pool)| pool.storages.contains(storage))
+            .map(|(name, _)| name.as_str())
+    }
+
+    /// Whether an entry of the access control list is of a group that a user is in.
+    pub(super) fn is_group_of(&self, entry: &str, user: &str) -> bool {
+        let group = entry.strip_prefix('@').and_then(|id| self.groups.get(id));
+        group.is_some_and(|group| group.members.contains(user))
     }
 
     /// The lowest VMID that is free.

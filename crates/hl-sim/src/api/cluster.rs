@@ -77,19 +77,9 @@ fn resources(call: &Call<'_>) -> Answer {
     if wanted.is_none_or(|wanted| wanted == "storage") {
         for node in &world.nodes {
             for (id, storage) in &world.storages {
-                if call.has(&world, &format!("/storage/{id}"), "Datastore.Audit") {
-                    found.push(json!({
-                        "id": format!("storage/{}/{id}", node.name),
-                        "type": "storage",
-                        "node": node.name,
-                        "storage": id,
-                        "status": if storage.active { "available" } else { "unknown" },
-                        "shared": u8::from(storage.shared),
-                        "plugintype": storage.kind,
-                        "content": storage.content.join(","),
-                        "disk": world.used(id),
-                        "maxdisk": storage.total,
-                    }));
+                let seen = call.has(&world, &format!("/storage/{id}"), "Datastore.Audit");
+                if seen && storage.is_on(&node.name) {
+                    found.push(show::storage(&world, &node.name, id, storage));
                 }
             }
         }

@@ -7,12 +7,16 @@
 
 mod access;
 mod cluster;
+mod domains;
 mod files;
 mod node;
 mod pools;
+mod roles;
 mod snapshots;
 mod storage;
 mod tasks;
+mod tokens;
+mod users;
 mod vm;
 mod vm_agent;
 mod vm_clone;
@@ -30,12 +34,16 @@ use super::route::Route;
 pub(super) const TABLES: &[&[Route]] = &[
     access::ROUTES,
     cluster::ROUTES,
+    domains::ROUTES,
     files::ROUTES,
     node::ROUTES,
     pools::ROUTES,
+    roles::ROUTES,
     snapshots::ROUTES,
     storage::ROUTES,
     tasks::ROUTES,
+    tokens::ROUTES,
+    users::ROUTES,
     vm::ROUTES,
     vm_agent::ROUTES,
     vm_clone::ROUTES,
