@@ -1,14 +1,20 @@
 //! The simulator over HTTPS, with a client that knows nothing of it.
 
 mod access;
+mod agent;
+mod backups;
+mod calls;
 mod clients;
 mod disks;
 mod files;
 mod guests;
 mod heal;
 mod lives;
+mod migrate;
 mod people;
+mod settings;
 mod snapshots;
 mod support;
 mod tasks;
+mod texts;
 mod wire;

@@ -1,11 +1,11 @@
 //! A call on its way to its handler: who asks, for what, and the checks that
 //! every handler makes.
 
-use std::cell::Cell;
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::acl;
 use super::auth::Identity;
@@ -48,8 +48,8 @@ pub(super) struct Call<'a> {
     /// What the guests of the path are.
     pub(super) kind: GuestKind,
     pub(super) params: Params,
-    /// Set by lists that are longer than what they return.
-    pub(super) total: Cell<Option<usize>>,
+    /// What is told beside the data: how long a list is that this is a piece of.
+    pub(super) beside: RefCell<Map<String, Value>>,
 }
 
 impl Call<'_> {
@@ -58,9 +58,24 @@ impl Call<'_> {
         self.path.get(name).map_or("", String::as_str)
     }
 
+    /// Tells something beside the data.
+    pub(super) fn tell(&self, key: &str, value: impl Into<Value>) {
+        self.beside
+            .borrow_mut()
+            .insert(key.to_owned(), value.into());
+    }
+
     /// The node of the path.
     pub(super) fn node(&self) -> &str {
         self.part("node")
+    }
+
+    /// The node that works for the call: that of the path, or the one that answers.
+    fn worker(&self) -> String {
+        let world = self.sim.world();
+        let first = world.nodes.first().map_or("", |node| node.name.as_str());
+        let own = self.path.get("node").map(String::as_str);
+        own.unwrap_or(first).to_owned()
     }
 
     /// The VMID of the path.
@@ -135,7 +150,7 @@ impl Call<'_> {
             kind,
             id,
             user: self.who.id.clone(),
-            node: self.node().to_owned(),
+            node: self.worker(),
             holds,
         };
         let upid = self

@@ -220,8 +220,7 @@ pub(super) fn may_use_bridges(
 ) -> Result<(), ApiError> {
     for (_, text) in config.iter().filter(|(key, _)| is_card(key)) {
         if let Some(bridge) = Net::parse(text).ok().as_ref().and_then(Net::bridge) {
-            let path = format!("/sdn/zones/localnetwork/{bridge}");
-            call.need(world, &path, "SDN.Use")?;
+            call.need(world, &world.bridge_path(bridge), "SDN.Use")?;
         }
     }
     Ok(())

@@ -1,6 +1,7 @@
 //! The wire: from an HTTP request to a call, and from its answer to a response
 //! as Proxmox VE's own daemon writes it.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::sync::Arc;
@@ -74,8 +75,8 @@ pub(super) async fn serve(State(sim): State<Arc<Sim>>, request: Request) -> Resp
     response
 }
 
-/// The data, and how long the list is that it is a piece of.
-type Answered = Result<(Value, Option<usize>), ApiError>;
+/// The data, and what is told beside it.
+type Answered = Result<(Value, Map<String, Value>), ApiError>;
 
 async fn answer(
     sim: &Arc<Sim>,
@@ -120,7 +121,7 @@ async fn answer(
             path: captures,
             kind: route.guests(),
             params,
-            total: std::cell::Cell::new(None),
+            beside: RefCell::default(),
         };
         // Who may not is told so, however wrong the rest is.
         route.admit(&call)?;
@@ -131,7 +132,7 @@ async fn answer(
         if let Some(error) = sim.save_error().filter(|_| route.method != "GET") {
             bail!("the simulator cannot save its world: {error}");
         }
-        Ok((data, call.total.get()))
+        Ok((data, call.beside.take()))
     });
     handled
         .await
@@ -304,11 +305,8 @@ fn as_the_daemon(headers: &mut HeaderMap) {
 
 fn respond(format: Format, answered: Answered, zip: bool) -> Response<Body> {
     let (status, reason, body) = match answered {
-        Ok((data, total)) => {
-            let mut fields = Map::from_iter([("data".to_owned(), data)]);
-            if let Some(total) = total {
-                fields.insert("total".to_owned(), json!(total));
-            }
+        Ok((data, mut fields)) => {
+            fields.insert("data".to_owned(), data);
             if format == Format::ExtJs {
                 fields.insert("success".to_owned(), json!(1));
             }

@@ -10,7 +10,7 @@ use super::drive::Net;
 use super::error::ApiError;
 use super::guests::GuestSpec;
 use super::machine::Sim;
-use super::snapshot;
+use super::memory;
 use super::vm::{Run, Vm};
 use super::world::World;
 
@@ -79,12 +79,7 @@ pub(super) fn start(sim: &Arc<Sim>, vmid: u32, skip_lock: bool) -> Result<(), St
     let guest = sim.change(|world| {
         let address = lease(world, vmid);
         let (number, now) = (world.count(), world.now());
-        let bridges: Vec<String> = world
-            .nodes
-            .iter()
-            .flat_map(|node| &node.bridges)
-            .map(|bridge| bridge.name.clone())
-            .collect();
+        let missing = missing_bridge(world, vmid);
         let Some(vm) = world.vms.get_mut(&vmid) else {
             return Err(format!("no such VM ('{vmid}')"));
         };
@@ -103,12 +98,6 @@ pub(super) fn start(sim: &Arc<Sim>, vmid: u32, skip_lock: bool) -> Result<(), St
             vm.config = vm.effective();
             vm.pending.clear();
         }
-        let missing = vm
-            .config
-            .iter()
-            .filter(|(key, _)| super::edit::is_card(key))
-            .filter_map(|(_, text)| Net::parse(text).ok()?.bridge().map(str::to_owned))
-            .find(|bridge| !bridges.contains(bridge));
         if let Some(bridge) = missing {
             return Err(format!("bridge '{bridge}' does not exist"));
         }
@@ -150,6 +139,16 @@ pub(super) fn wake(world: &mut World, vmid: u32) -> bool {
     asleep
 }
 
+/// The first bridge of a guest's cards that its node does not have.
+fn missing_bridge(world: &World, vmid: u32) -> Option<String> {
+    let vm = world.vms.get(&vmid)?;
+    let config = vm.effective();
+    let cards = config.iter().filter(|(key, _)| super::edit::is_card(key));
+    let mut bridges =
+        cards.filter_map(|(_, text)| Net::parse(text).ok()?.bridge().map(str::to_owned));
+    bridges.find(|bridge| !world.has_bridge(&vm.node, bridge))
+}
+
 /// The lock of a VM that sleeps on a disk.
 pub(super) const SUSPENDED: &str = "suspended";
 
@@ -189,7 +188,7 @@ pub(super) fn suspend(
         }
         let day = jiff::Timestamp::from_second(world.now()).unwrap_or_default();
         let name = format!("suspend-{}", day.strftime("%Y-%m-%d"));
-        let keys = snapshot::memory(world, guest, &name, storage)?;
+        let keys = memory::keep(world, guest, &name, storage)?;
         let vm = guest.find_mut(world)?;
         vm.config.extend(keys);
         vm.lock = Some("suspending".to_owned());

@@ -32,6 +32,7 @@ impl World {
             acl: Vec::new(),
             groups: BTreeMap::new(),
             realms: BTreeMap::new(),
+            kept: BTreeMap::new(),
             pools: seed
                 .pools
                 .iter()
@@ -211,6 +212,9 @@ fn node(seed: &Seed, place: usize, name: &str, now: i64) -> Node {
                 ..bridge.clone()
             })
             .collect(),
+        interfaces: Vec::new(),
+        pending: None,
+        settings: BTreeMap::new(),
     }
 }
 

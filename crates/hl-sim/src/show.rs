@@ -84,6 +84,9 @@ pub(super) fn resource(world: &World, vmid: u32, vm: &Vm) -> Value {
     fields["node"] = json!(vm.node);
     fields["template"] = json!(u8::from(vm.is_template()));
     fields["maxcpu"] = json!(processors(&vm.config));
+    if let Some(state) = world.managed(vmid) {
+        fields["hastate"] = json!(state.get("state").map_or("started", String::as_str));
+    }
     if let Some(pool) = world.pool_of(vmid) {
         fields["pool"] = json!(pool);
     }
@@ -102,6 +105,15 @@ pub(super) fn status(world: &World, vmid: u32, vm: &Vm) -> Value {
         fields["pid"] = json!(run.pid);
     }
     fields
+}
+
+/// What high availability says of a guest, as `status/current` has it.
+pub(super) fn availability(world: &World, vmid: u32) -> Value {
+    let Some(fields) = world.managed(vmid) else {
+        return json!({"managed": 0});
+    };
+    let state = fields.get("state").map_or("started", String::as_str);
+    json!({"managed": 1, "state": state})
 }
 
 /// A config as the API returns it: what the schema calls integer or boolean is
@@ -172,7 +184,8 @@ pub(super) fn machine(world: &World, vm: &Vm) -> String {
     format!("pc-{kind}-{short}+pve0")
 }
 
-fn processors(config: &BTreeMap<String, String>) -> u32 {
+/// How many processors a VM has.
+pub(super) fn processors(config: &BTreeMap<String, String>) -> u32 {
     let number = |name: &str| config.get(name).and_then(|text| text.parse::<u32>().ok());
     number("vcpus").unwrap_or_else(|| {
         number("sockets")

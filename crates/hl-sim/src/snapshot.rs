@@ -8,9 +8,8 @@ use super::call::{GuestId, unlocked};
 use super::error::{ApiError, bail};
 use super::feature::{self, Feature};
 use super::machine::Sim;
+use super::memory;
 use super::power;
-use super::show;
-use super::storage::NewDisk;
 use super::vm::{GuestKind, Snapshot, Vm, disks, free_unused};
 use super::world::World;
 
@@ -96,68 +95,13 @@ fn prepare(world: &mut World, guest: &GuestId, wish: &Wish) -> Result<Vec<String
         snapshot.insert("description".to_owned(), text.clone());
     }
     if wish.memory && vm.run.is_some() && guest.kind == GuestKind::Qemu {
-        snapshot.extend(memory(world, guest, name, None)?);
+        snapshot.extend(memory::keep(world, guest, name, None)?);
     }
     let vm = guest.find_mut(world)?;
     vm.lock = Some("snapshot".to_owned());
     vm.snapshots.insert(name.clone(), snapshot);
     volids.dedup();
     Ok(volids)
-}
-
-/// Makes the volume for the memory of a running VM, and gives the keys that say
-/// where it is. The memory itself is not kept: nothing could be put back into it.
-pub(super) fn memory(
-    world: &mut World,
-    guest: &GuestId,
-    name: &str,
-    storage: Option<&str>,
-) -> Result<BTreeMap<String, String>, ApiError> {
-    let vm = guest.find(world)?;
-    let machine = show::machine(world, vm);
-    let cpu = vm.config.get("cpu").map_or("x86-64-v2-AES", String::as_str);
-    let cpu = format!("{},enforce", cpu.strip_prefix("cputype=").unwrap_or(cpu));
-    let storage = storage.map_or_else(|| state_storage(world, vm), str::to_owned);
-    let bytes = show::max_memory(&vm.config);
-    let volid = world.allocate_state(
-        &NewDisk {
-            node: &guest.node,
-            storage: &storage,
-            vmid: guest.vmid,
-            size: bytes.saturating_mul(2).saturating_add(500 << 20),
-            used: bytes / 4,
-            format: None,
-            parent: None,
-        },
-        name,
-    )?;
-    Ok([
-        ("vmstate", volid),
-        ("runningmachine", machine),
-        ("runningcpu", cpu),
-    ]
-    .map(|(key, value)| (key.to_owned(), value))
-    .into())
-}
-
-/// Where the memory goes: the storage that the config names, one of the VM's, shared
-/// ones first, or `local`.
-fn state_storage(world: &World, vm: &Vm) -> String {
-    if let Some(named) = vm.config.get("vmstatestorage") {
-        return named.clone();
-    }
-    let own = volumes(vm.kind, &vm.config);
-    let mut own: Vec<&str> = own
-        .iter()
-        .filter_map(|volid| Some(volid.split_once(':')?.0))
-        .collect();
-    own.sort_by_key(|id| {
-        !world
-            .storages
-            .get(*id)
-            .is_some_and(|storage| storage.shared)
-    });
-    (*own.first().unwrap_or(&"local")).to_owned()
 }
 
 /// Goes back to a snapshot. The caller holds the guest's lock.

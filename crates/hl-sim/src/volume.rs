@@ -97,8 +97,14 @@ pub struct Volume {
     pub parent: Option<String>,
     /// `algorithm:hex`, when it was declared or computed.
     pub checksum: Option<String>,
-    /// Its text, for small uploads.
+    /// Its text, for small uploads; of a backup the config in it.
     pub text: Option<String>,
+    /// What somebody noted beside a backup.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub notes: Option<String>,
+    /// Whether a backup may not be removed.
+    #[serde(default)]
+    pub protected: bool,
 }
 
 impl Volume {

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::certs;
+use super::fields::Fields;
 use super::hex;
 use super::profile::Profile;
 use super::task::Task;
@@ -45,6 +46,9 @@ pub struct World {
     /// Realms besides `pam` and `pve`: their keys by id.
     #[serde(default)]
     pub realms: BTreeMap<String, BTreeMap<String, String>>,
+    /// Tables that are kept as they are written: firewall, HA, SDN, options.
+    #[serde(default)]
+    pub(super) kept: BTreeMap<String, Vec<Fields>>,
     /// Pools by id.
     pub pools: BTreeMap<String, Pool>,
     /// Virtual machines by id.
@@ -83,6 +87,16 @@ pub struct Node {
     pub booted: i64,
     /// Its bridges.
     pub bridges: Vec<Bridge>,
+    /// All its interfaces, once somebody changed them; until then there is a port for
+    /// each bridge and nothing else.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) interfaces: Vec<Interface>,
+    /// The interfaces as they are to be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) pending: Option<Vec<Interface>>,
+    /// What else is set on it: `dns`, `hosts`, `time`, `config`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(super) settings: BTreeMap<String, Fields>,
 }
 
 /// A network bridge of a node.
@@ -97,6 +111,18 @@ pub struct Bridge {
     pub gateway: Option<String>,
     /// Whether it is up.
     pub active: bool,
+}
+
+/// A network interface, as the file of a node has it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Interface {
+    /// Its name.
+    pub(super) name: String,
+    /// Whether it is up.
+    pub(super) active: bool,
+    /// `type`, `cidr`, `bridge_ports` ... as a client gives them.
+    pub(super) keys: Fields,
 }
 
 /// A user.

@@ -5,4 +5,5 @@
 
 mod packer;
 mod tofu;
+mod tofu_settings;
 mod tools;

@@ -10,7 +10,7 @@ use serde_json::json;
 use super::tools::{Ran, run, with};
 use crate::sim::support::{Lab, Setup, lab, seed, template};
 
-const HEAD: &str = r#"
+pub(super) const HEAD: &str = r#"
 terraform {
   required_providers {
     proxmox = { source = "bpg/proxmox", version = "0.111.1" }
@@ -75,23 +75,24 @@ output "{name}" {{ value = proxmox_virtual_environment_vm.{name}.ipv4_addresses 
     )
 }
 
-struct Tofu<'a> {
-    env: BTreeMap<String, String>,
-    lab: &'a Lab,
-    folder: &'a Path,
+/// tofu in a folder, for a lab.
+pub(super) struct Tofu<'a> {
+    pub(super) env: BTreeMap<String, String>,
+    pub(super) lab: &'a Lab,
+    pub(super) folder: &'a Path,
 }
 
 impl Tofu<'_> {
-    fn run(&self, argv: &[&str]) -> Ran {
+    pub(super) fn run(&self, argv: &[&str]) -> Ran {
         let argv = [&["tofu"], argv].concat();
         run(&self.env, self.lab.server(), self.folder, &argv)
     }
 
-    fn write(&self, text: &str) {
+    pub(super) fn write(&self, text: &str) {
         std::fs::write(self.folder.join("main.tf"), text).unwrap();
     }
 
-    fn apply(&self) {
+    pub(super) fn apply(&self) {
         let ran = self.run(&["apply", "-auto-approve", "-input=false", "-no-color"]);
         assert_eq!(ran.code, 0, "{}", ran.text);
         let plan = self.run(&["plan", "-detailed-exitcode", "-input=false", "-no-color"]);

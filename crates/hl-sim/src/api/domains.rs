@@ -9,7 +9,7 @@ use crate::error::{ApiError, bail};
 use crate::fields::{self, Fields};
 use crate::kind::Kind::{Bool, Enum, Int, Like, Text};
 use crate::names;
-use crate::params::{Param, opt, req};
+use crate::params::{Param, opt};
 use crate::route::{Access, Route, route};
 use crate::world::World;
 

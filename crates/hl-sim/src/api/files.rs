@@ -2,6 +2,7 @@
 
 use serde_json::json;
 
+use crate::backup;
 use crate::call::{Answer, Call};
 use crate::disks;
 use crate::error::{ApiError, bail};
@@ -124,7 +125,17 @@ fn remove(call: &Call<'_>) -> Answer {
     };
     {
         let world = call.sim.world();
-        call.need_storage(&world, &id, "Datastore.Allocate")?;
+        let backup = world
+            .volume(&volid)
+            .filter(|volume| volume.content == "backup");
+        match backup.and_then(|volume| volume.vmid) {
+            // Who makes the backups of a guest may remove them.
+            Some(vmid) if !call.has(&world, &format!("/storage/{id}"), "Datastore.Allocate") => {
+                call.need_storage(&world, &id, "Datastore.AllocateSpace")?;
+                call.need(&world, &format!("/vms/{vmid}"), "VM.Backup")?;
+            }
+            _ => call.need_storage(&world, &id, "Datastore.Allocate")?,
+        }
         world.storage_on(&id, call.node())?;
         if let Some(child) = disks::child_of(&world, &volid) {
             bail!("base volume '{volid}' is still in use by linked cloned '{child}'");
@@ -144,6 +155,7 @@ fn remove(call: &Call<'_>) -> Answer {
         match content.as_deref() {
             None => return Err(format!("volume '{volid}' does not exist")),
             Some("images") => disks::free(sim, std::slice::from_ref(&volid))?,
+            Some("backup") => backup::remove(sim, &volid)?,
             Some(_) => sim.change(|world| world.drop_volume(&volid)),
         }
         log.line(format!("Removed volume '{volid}'"));

@@ -232,17 +232,16 @@ fn is_acl_path(path: &str) -> bool {
     let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
     match parts.as_slice() {
         [] | ["access" | "nodes" | "pool" | "sdn" | "storage" | "vms" | "mapping"] => true,
-        ["access", "groups" | "realm", rest @ ..] => rest.len() <= 1,
-        ["nodes" | "storage", _] => true,
         ["vms", id] => id.parse::<u32>().is_ok_and(|id| id >= 100),
-        ["pool", rest @ ..] => rest.len() <= 3,
-        ["sdn", "zones", rest @ ..] => rest.len() <= 3,
-        [
+        ["nodes" | "storage", rest @ ..]
+        | ["access", "groups" | "realm", rest @ ..]
+        | [
             "sdn",
             "controllers" | "dns" | "fabrics" | "ipams",
             rest @ ..,
         ] => rest.len() <= 1,
         ["mapping", rest @ ..] => rest.len() <= 2,
+        ["pool", rest @ ..] | ["sdn", "zones", rest @ ..] => rest.len() <= 3,
         _ => false,
     }
 }

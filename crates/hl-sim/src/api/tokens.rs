@@ -1,6 +1,6 @@
 //! `/access/users/U/token`: API tokens, whose secret is told once.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::users;
 use crate::call::{Answer, Call};
@@ -63,44 +63,11 @@ fn id(call: &Call<'_>) -> String {
     call.filled("{userid}") + "!" + call.part("tokenid")
 }
 
-fn show(token: &Token) -> Value {
-    let mut fields = json!({"privsep": u8::from(token.privsep), "expire": token.expire});
-    if let Some(comment) = &token.comment {
-        fields["comment"] = json!(comment);
-    }
-    fields
-}
-
-fn of<'w>(world: &'w World, user: &str) -> impl Iterator<Item = (&'w str, &'w Token)> {
-    let tokens = world.tokens.iter();
-    tokens.filter_map(move |(id, token)| {
-        let (own, name) = id.split_once('!')?;
-        (own == user).then_some((name, token))
-    })
-}
-
-/// The tokens of a user, as lists have them.
-pub(super) fn list_of(world: &World, user: &str) -> Value {
-    let lines = of(world, user).map(|(name, token)| {
-        let mut fields = show(token);
-        fields["tokenid"] = json!(name);
-        fields
-    });
-    Value::Array(lines.collect())
-}
-
-/// The tokens of a user by name.
-pub(super) fn map_of(world: &World, user: &str) -> Map<String, Value> {
-    of(world, user)
-        .map(|(name, token)| (name.to_owned(), show(token)))
-        .collect()
-}
-
 fn list(call: &Call<'_>) -> Answer {
     let world = call.sim.world();
     let user = call.part("userid");
     users::known(&world, user)?;
-    Ok(list_of(&world, user))
+    Ok(users::tokens_of(&world, user))
 }
 
 /// The error that calls on a missing token get.
@@ -113,7 +80,7 @@ fn read(call: &Call<'_>) -> Answer {
     let world = call.sim.world();
     let id = id(call);
     let token = world.tokens.get(&id);
-    token.map(show).ok_or_else(|| missing(&id))
+    token.map(users::show_token).ok_or_else(|| missing(&id))
 }
 
 fn create(call: &Call<'_>) -> Answer {
@@ -172,7 +139,7 @@ fn update(call: &Call<'_>) -> Answer {
         if let Some(comment) = params.text("comment") {
             token.comment = Some(comment.to_owned());
         }
-        let mut answer = show(token);
+        let mut answer = users::show_token(token);
         if let Some(secret) = secret {
             answer["full-tokenid"] = json!(id);
             answer["value"] = json!(secret);

@@ -2,7 +2,6 @@
 
 use serde_json::{Map, Value, json};
 
-use super::tokens;
 use crate::acl::ROOT;
 use crate::call::{Answer, Call};
 use crate::error::{ApiError, bail};
@@ -11,7 +10,7 @@ use crate::kind::Kind::{Bool, Int, Like, Short, Text};
 use crate::names;
 use crate::params::{Param, opt, req};
 use crate::route::{Access, Route, route};
-use crate::world::{Group, User, World};
+use crate::world::{Group, Token, User, World};
 
 const LIST: &[Param] = &[opt("enabled", Bool), opt("full", Bool)];
 
@@ -130,10 +129,8 @@ fn may_create(call: &Call<'_>, world: &World) -> Result<(), ApiError> {
 }
 
 fn may_join(call: &Call<'_>, world: &World) -> Result<(), ApiError> {
-    let groups = call.params.parts("groups").into_iter();
-    groups
-        .map(|group| call.need(world, &format!("{GROUPS}/{group}"), "User.Modify"))
-        .collect()
+    let mut groups = call.params.parts("groups").into_iter();
+    groups.try_for_each(|group| call.need(world, &format!("{GROUPS}/{group}"), "User.Modify"))
 }
 
 fn may_update(call: &Call<'_>, world: &World) -> Result<(), ApiError> {
@@ -163,6 +160,40 @@ pub(super) fn known<'w>(world: &'w World, id: &str) -> Result<&'w User, ApiError
     user.ok_or_else(|| ApiError::die(format!("no such user ('{id}')")))
 }
 
+/// A token, as the API gives it back.
+pub(super) fn show_token(token: &Token) -> Value {
+    let mut fields = json!({"privsep": u8::from(token.privsep), "expire": token.expire});
+    if let Some(comment) = &token.comment {
+        fields["comment"] = json!(comment);
+    }
+    fields
+}
+
+fn tokens<'w>(world: &'w World, user: &str) -> impl Iterator<Item = (&'w str, &'w Token)> {
+    let tokens = world.tokens.iter();
+    tokens.filter_map(move |(id, token)| {
+        let (own, name) = id.split_once('!')?;
+        (own == user).then_some((name, token))
+    })
+}
+
+/// The tokens of a user, as lists have them.
+pub(super) fn tokens_of(world: &World, user: &str) -> Value {
+    let lines = tokens(world, user).map(|(name, token)| {
+        let mut fields = show_token(token);
+        fields["tokenid"] = json!(name);
+        fields
+    });
+    Value::Array(lines.collect())
+}
+
+/// The tokens of a user by name.
+fn tokens_by_name(world: &World, user: &str) -> Map<String, Value> {
+    tokens(world, user)
+        .map(|(name, token)| (name.to_owned(), show_token(token)))
+        .collect()
+}
+
 fn list(call: &Call<'_>) -> Answer {
     let world = call.sim.world();
     let full = call.params.is_set("full");
@@ -179,7 +210,7 @@ fn list(call: &Call<'_>) -> Answer {
             fields.insert("realm-type".to_owned(), json!(realm_type(&world, realm)));
             if full {
                 fields.insert("groups".to_owned(), json!(groups_of(&world, id).join(",")));
-                fields.insert("tokens".to_owned(), tokens::list_of(&world, id));
+                fields.insert("tokens".to_owned(), tokens_of(&world, id));
             }
             Value::Object(fields)
         });
@@ -209,7 +240,7 @@ fn read(call: &Call<'_>) -> Answer {
     let id = call.part("userid");
     let mut fields = show(known(&world, id)?);
     fields.insert("groups".to_owned(), json!(groups_of(&world, id)));
-    let tokens = tokens::map_of(&world, id);
+    let tokens = tokens_by_name(&world, id);
     if !tokens.is_empty() {
         fields.insert("tokens".to_owned(), Value::Object(tokens));
     }

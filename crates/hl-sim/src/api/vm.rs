@@ -10,7 +10,7 @@ use crate::show;
 
 pub(super) const ROUTES: &[Route] = &[
     on_node("GET", "qemu", &[opt("full", Bool)], list),
-    on_vm("GET", "status/current", &[], current),
+    on_vm("GET", "status/current", &[], current).needs("/vms/{vmid}", &["VM.Audit"]),
 ];
 
 fn list(call: &Call<'_>) -> Answer {
@@ -24,10 +24,9 @@ fn list(call: &Call<'_>) -> Answer {
 
 fn current(call: &Call<'_>) -> Answer {
     let world = call.sim.world();
-    call.need_vm(&world, "VM.Audit")?;
     let vm = call.vm(&world)?;
     let mut fields = show::status(&world, call.vmid()?, vm);
-    fields["ha"] = json!({"managed": 0});
+    fields["ha"] = show::availability(&world, call.vmid()?);
     fields["qmpstatus"] = json!(match &vm.run {
         Some(run) if run.paused => "paused",
         _ => show::state(vm),

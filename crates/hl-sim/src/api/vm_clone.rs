@@ -33,7 +33,8 @@ const CLONE: &[Param] = &[
     opt("target", Id),
 ];
 
-pub(super) const ROUTES: &[Route] = &[on_vm("POST", "clone", CLONE, clone)];
+pub(super) const ROUTES: &[Route] =
+    &[on_vm("POST", "clone", CLONE, clone).needs("/vms/{vmid}", &["VM.Clone"])];
 
 /// A clone that is to be made.
 struct Order {
@@ -69,7 +70,6 @@ fn read(call: &Call<'_>) -> Result<Order, ApiError> {
     let (source, target) = (call.vmid()?, params.vmid("newid")?);
     let pool = params.text("pool").map(str::to_owned);
     let world = call.sim.world();
-    call.need_vm(&world, "VM.Clone")?;
     may_create(call, &world, target, pool.as_deref())?;
     let vm = call.vm(&world)?;
     let node = params.text("target").unwrap_or(call.node()).to_owned();

@@ -33,11 +33,11 @@ pub(super) const ROUTES: &[Route] = &[
     on_vm("GET", "config", READ, read).needs("/vms/{vmid}", &["VM.Audit"]),
     on_vm("PUT", "config", CHANGE, put).with_vm_keys(),
     on_vm("POST", "config", CHANGE, post).with_vm_keys(),
-    on_vm("GET", "pending", &[], pending),
-    on_vm("PUT", "unlink", UNLINK, unlink),
-    on_vm("GET", "cloudinit", &[], cloudinit),
-    on_vm("PUT", "cloudinit", &[], regenerate),
-    on_vm("GET", "cloudinit/dump", DUMP, dump),
+    on_vm("GET", "pending", &[], pending).needs("/vms/{vmid}", &["VM.Audit"]),
+    on_vm("PUT", "unlink", UNLINK, unlink).needs("/vms/{vmid}", &["VM.Config.Disk"]),
+    on_vm("GET", "cloudinit", &[], cloudinit).needs("/vms/{vmid}", &["VM.Audit"]),
+    on_vm("PUT", "cloudinit", &[], regenerate).needs("/vms/{vmid}", &["VM.Config.Cloudinit"]),
+    on_vm("GET", "cloudinit/dump", DUMP, dump).needs("/vms/{vmid}", &["VM.Audit"]),
 ];
 
 fn read(call: &Call<'_>) -> Answer {
@@ -92,7 +92,6 @@ fn unlink(call: &Call<'_>) -> Answer {
     let edit = Edit::read(&params)?;
     {
         let world = call.sim.world();
-        call.need_vm(&world, "VM.Config.Disk")?;
         call.vm(&world)?;
     }
     change_now(call, vmid, &edit, false)
@@ -118,7 +117,6 @@ fn wanted(call: &Call<'_>) -> Result<(u32, Edit, bool), ApiError> {
 
 fn pending(call: &Call<'_>) -> Answer {
     let world = call.sim.world();
-    call.need_vm(&world, "VM.Audit")?;
     let vm = call.vm(&world)?;
     let mut lines: Vec<Value> = Vec::new();
     for (key, value) in &vm.config {
@@ -144,7 +142,6 @@ const CLOUDINIT_KEYS: &str = "
 
 fn cloudinit(call: &Call<'_>) -> Answer {
     let world = call.sim.world();
-    call.need_vm(&world, "VM.Audit")?;
     let vm = call.vm(&world)?;
     let lines = vm
         .config
@@ -157,7 +154,6 @@ fn cloudinit(call: &Call<'_>) -> Answer {
 /// The settings are read when a VM starts; there is no drive to write.
 fn regenerate(call: &Call<'_>) -> Answer {
     let world = call.sim.world();
-    call.need_vm(&world, "VM.Config.Cloudinit")?;
     let vm = call.vm(&world)?;
     if drives(&vm.config)
         .iter()
@@ -170,7 +166,6 @@ fn regenerate(call: &Call<'_>) -> Answer {
 
 fn dump(call: &Call<'_>) -> Answer {
     let world = call.sim.world();
-    call.need_vm(&world, "VM.Audit")?;
     let vm = call.vm(&world)?;
     Ok(json!(match call.params.must("type")? {
         "user" => user_data(vm),

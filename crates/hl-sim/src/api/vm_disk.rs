@@ -34,8 +34,8 @@ const MOVE: &[Param] = &[
 ];
 
 pub(super) const ROUTES: &[Route] = &[
-    on_vm("PUT", "resize", RESIZE, resize),
-    on_vm("POST", "move_disk", MOVE, move_disk),
+    on_vm("PUT", "resize", RESIZE, resize).needs("/vms/{vmid}", &["VM.Config.Disk"]),
+    on_vm("POST", "move_disk", MOVE, move_disk).needs("/vms/{vmid}", &["VM.Config.Disk"]),
 ];
 
 fn resize(call: &Call<'_>) -> Answer {
@@ -44,7 +44,6 @@ fn resize(call: &Call<'_>) -> Answer {
     let wanted = call.params.must("size")?.to_owned();
     {
         let world = call.sim.world();
-        call.need_vm(&world, "VM.Config.Disk")?;
         let vm = call.vm(&world)?;
         same_digest(call, vm)?;
         unlocked(vm)?;
@@ -108,7 +107,6 @@ fn move_disk(call: &Call<'_>) -> Answer {
     let delete = call.params.flag("delete").unwrap_or(false);
     {
         let world = call.sim.world();
-        call.need_vm(&world, "VM.Config.Disk")?;
         call.need_storage(&world, &storage, "Datastore.AllocateSpace")?;
         let vm = call.vm(&world)?;
         same_digest(call, vm)?;
@@ -174,10 +172,8 @@ fn relocate(sim: &Arc<Sim>, node: &str, vmid: u32, key: &str, to: &Target) -> Re
     sim.change(|world| {
         let vm = crate::call::vm_mut(world, node, vmid)?;
         vm.config.insert(key.to_owned(), drive.print());
-        if !to.delete {
-            if let Some(unused) = free_unused(&vm.config) {
-                vm.config.insert(unused, old.clone());
-            }
+        if let (false, Some(unused)) = (to.delete, free_unused(&vm.config)) {
+            vm.config.insert(unused, old.clone());
         }
         Ok(())
     })?;

@@ -15,8 +15,9 @@ use crate::vm::Vm;
 use crate::world::World;
 
 pub(super) const ROUTES: &[Route] = &[
-    on_vm("POST", "template", &[opt("disk", Text)], template),
-    on_node("DELETE", "qemu/{vmid}", DESTROY, destroy),
+    on_vm("POST", "template", &[opt("disk", Text)], template)
+        .needs("/vms/{vmid}", &["VM.Allocate"]),
+    on_node("DELETE", "qemu/{vmid}", DESTROY, destroy).needs("/vms/{vmid}", &["VM.Allocate"]),
 ];
 
 const DESTROY: &[Param] = &[
@@ -30,7 +31,6 @@ fn template(call: &Call<'_>) -> Answer {
     let only = call.params.text("disk").map(str::to_owned);
     {
         let world = call.sim.world();
-        call.need_vm(&world, "VM.Allocate")?;
         let vm = call.vm(&world)?;
         unlocked(vm)?;
         may_become_template(vm)?;
@@ -113,9 +113,11 @@ fn destroy(call: &Call<'_>) -> Answer {
         .unwrap_or(false);
     {
         let world = call.sim.world();
-        call.need_vm(&world, "VM.Allocate")?;
         let vm = call.vm(&world)?;
         unlocked(vm)?;
+        if world.managed(vmid).is_some() && !call.params.is_set("purge") {
+            bail!("unable to remove VM {vmid} - used in HA resources and purge parameter not set.");
+        }
         may_go(&world, vmid, vm)?;
     }
     let node = call.node().to_owned();
@@ -184,6 +186,7 @@ pub(crate) fn forget(world: &mut World, vmid: u32) {
     for pool in world.pools.values_mut() {
         pool.members.remove(&vmid);
     }
+    world.forget_kept(vmid);
     let path = format!("/vms/{vmid}");
     world.acl.retain(|entry| entry.path != path);
 }

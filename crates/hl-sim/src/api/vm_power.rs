@@ -38,21 +38,27 @@ const SHUTDOWN: &[Param] = &[
 const SUSPEND: &[Param] = &[SKIP, opt("todisk", Bool), opt("statestorage", Id)];
 const RESUME: &[Param] = &[SKIP, opt("nocheck", Bool)];
 
+const VM: &str = "/vms/{vmid}";
+const POWER: &[&str] = &["VM.PowerMgmt"];
+
 pub(super) const ROUTES: &[Route] = &[
-    on_vm("POST", "status/start", START, start),
-    on_vm("POST", "status/stop", STOP, |call| end(call, "qmstop")),
+    on_vm("POST", "status/start", START, start).needs(VM, POWER),
+    on_vm("POST", "status/stop", STOP, |call| end(call, "qmstop")).needs(VM, POWER),
     on_vm("POST", "status/shutdown", SHUTDOWN, |call| {
         end(call, "qmshutdown")
-    }),
+    })
+    .needs(VM, POWER),
     on_vm("POST", "status/reboot", &[TIMEOUT], |call| {
         restart(call, "qmreboot")
-    }),
+    })
+    .needs(VM, POWER),
     on_vm("POST", "status/reset", &[SKIP], |call| {
         restart(call, "qmreset")
-    }),
-    on_vm("POST", "status/suspend", SUSPEND, suspend),
-    on_vm("POST", "status/resume", RESUME, resume),
-    on_vm("PUT", "sendkey", &[req("key", Text), SKIP], send_key),
+    })
+    .needs(VM, POWER),
+    on_vm("POST", "status/suspend", SUSPEND, suspend).needs(VM, POWER),
+    on_vm("POST", "status/resume", RESUME, resume).needs(VM, POWER),
+    on_vm("PUT", "sendkey", &[req("key", Text), SKIP], send_key).needs(VM, &["VM.Console"]),
 ];
 
 fn start(call: &Call<'_>) -> Answer {
@@ -124,16 +130,14 @@ fn resume(call: &Call<'_>) -> Answer {
 
 /// Nobody looks at the screen of a simulated VM; the key goes nowhere.
 fn send_key(call: &Call<'_>) -> Answer {
-    call.need_vm(&call.sim.world(), "VM.Console")?;
     runs(call)?;
     Ok(Value::Null)
 }
 
-/// The VM, if the caller may, and whether its lock is to be passed over.
+/// The VM, and whether its lock is to be passed over.
 fn check(call: &Call<'_>) -> Result<(u32, bool), ApiError> {
     let skip = call.skips_lock()?;
     let world = call.sim.world();
-    call.need_vm(&world, "VM.PowerMgmt")?;
     call.vm(&world)?;
     Ok((call.vmid()?, skip))
 }

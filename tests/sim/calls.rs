@@ -1,0 +1,42 @@
+//! The table of calls in `docs/simulator.md` is the one that the simulator answers.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::path::Path;
+
+const BEGIN: &str = "<!-- calls -->";
+const END: &str = "<!-- end of calls -->";
+
+/// Paths by area, each with its methods.
+fn table() -> String {
+    let mut paths: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+    for (method, path) in hl_sim::endpoints() {
+        let path = path.trim_end_matches('/');
+        let path = if path.is_empty() { "/" } else { path };
+        paths.entry(path.to_owned()).or_default().push(method);
+    }
+    let calls: usize = paths.values().map(Vec::len).sum();
+    let mut text = format!("{calls} calls:\n\n| path | methods |\n|---|---|\n");
+    for (path, mut methods) in paths {
+        methods.sort_unstable();
+        writeln!(text, "| `{path}` | {} |", methods.join(" ")).unwrap();
+    }
+    text
+}
+
+#[test]
+fn the_page_lists_what_is_answered() {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/simulator.md");
+    let text = std::fs::read_to_string(&page).unwrap();
+    let (before, rest) = text.split_once(BEGIN).unwrap();
+    let (_, after) = rest.split_once(END).unwrap();
+    let wanted = format!("{before}{BEGIN}\n{}{END}{after}", table());
+    if std::env::var_os("HL_BLESS").is_some() {
+        std::fs::write(&page, &wanted).unwrap();
+    }
+    let now = std::fs::read_to_string(&page).unwrap();
+    assert_eq!(
+        now, wanted,
+        "HL_BLESS=1 cargo test the_page_lists_what_is_answered"
+    );
+}
