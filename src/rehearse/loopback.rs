@@ -5,7 +5,7 @@ use std::io::ErrorKind;
 use std::net::{Ipv4Addr, TcpListener};
 
 use super::guest::GuestHost;
-use hl_sim::{GuestSpec, Guests};
+use hl_sim::{AgentRun, GuestSpec, Guests};
 
 /// Where a guest's sshd listens.
 const SSH: u16 = 22;
@@ -94,6 +94,21 @@ impl Guests for OnLoopback {
     }
     fn agent_ready(&self, vmid: u32) -> bool {
         self.host.agent_ready(vmid)
+    }
+    fn pause(&self, vmid: u32, paused: bool) -> Result<(), String> {
+        self.host.pause(vmid, paused)
+    }
+    fn exec(&self, vmid: u32, argv: &[String], input: &[u8]) -> Result<i32, String> {
+        self.host.exec(vmid, argv, input)
+    }
+    fn exec_status(&self, vmid: u32, pid: i32) -> Result<Option<AgentRun>, String> {
+        self.host.exec_status(vmid, pid)
+    }
+    fn read_file(&self, vmid: u32, path: &str) -> Result<(Vec<u8>, bool), String> {
+        self.host.read_file(vmid, path)
+    }
+    fn write_file(&self, vmid: u32, path: &str, content: &[u8]) -> Result<(), String> {
+        self.host.write_file(vmid, path, content)
     }
 }
 

@@ -13,8 +13,11 @@
 //! | `init`, `cloud_init` | PID 1, and what it does before anything else |
 //! | `unit`, `units`, `service`, `services`, `launch`, `pidfile`, `children` | real unit files, run for real |
 //! | `protocol`, `systemctl`, `show`, `client` | both sides of `systemctl` |
+//! | `ask`, `line`, `agent` | both sides of the guest agent |
 //! | `record` | what a killed holder leaves for the next one |
 
+mod agent;
+mod ask;
 mod boot;
 mod capabilities;
 mod children;
@@ -24,6 +27,7 @@ mod disk;
 mod host;
 mod init;
 mod launch;
+mod line;
 mod network;
 mod packages;
 mod pidfile;
