@@ -1,5 +1,6 @@
 //! Rehearsals: real guests, and the sealed network. Both need root.
 
+mod agent;
 mod cut;
 mod guests;
 mod hostile;

@@ -11,6 +11,7 @@ mod guests;
 mod heal;
 mod lives;
 mod migrate;
+mod networks;
 mod people;
 mod settings;
 mod snapshots;
