@@ -15,7 +15,7 @@
 //! | 2 | [`pve`]: API client; [`site`]: site-config; [`runs`]: the journal; [`handoff`]: what steps publish; [`control`]: a run is spoken to |
 //! | 3 | [`tofu`] and [`templates`]: what actions and verbs share; [`legacy`]: what older tools left |
 //! | 4 | [`action`]: what a step can do, one file per action |
-//! | 5 | [`engine`]: executes a plan; [`layers`]: `layer.toml` to recipes to plans; [`report`]: listens to events |
+//! | 5 | [`engine`]: executes a plan; [`layers`]: `layer.toml` to recipes to plans; [`manifest`]: graphs of machines; [`report`]: listens to events |
 //! | 6 | [`rehearse`]: the sealed network, guests, a lab's simulated world; [`app`]: the use cases |
 //! | 7 | [`cli`]: the only place that knows the command line |
 //!
@@ -33,6 +33,7 @@ pub mod keeper;
 pub mod lab;
 pub mod layers;
 pub mod legacy;
+pub mod manifest;
 pub mod plan;
 pub mod pve;
 pub mod rehearse;

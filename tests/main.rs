@@ -23,6 +23,7 @@ mod l1;
 mod l2;
 mod layers;
 mod legacy;
+mod manifest;
 mod outlive;
 mod playbook;
 mod publish;

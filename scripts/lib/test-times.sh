@@ -20,7 +20,8 @@ test_times() {
       *' Running tests/'*) section='' last=$now ;;
       *' Doc-tests '*) section='doc tests' last=$now ;;
       'test '*' ... ok' | 'test '*' ... FAILED')
-        line=${line#test }
+        # A test that runs tests of its own may have begun a line before it.
+        line=${line##*test }
         group=${section:-${line%%::*}}
         [[ -v spent[$group] ]] || order+=("$group")
         spent[$group]=$((${spent[$group]:-0} + now - last))

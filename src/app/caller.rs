@@ -23,6 +23,9 @@ pub const REHEARSAL: &str = "HL_REHEARSAL";
 /// commas: inside, all of them come from the process environment.
 pub const REHEARSAL_SECRETS: &str = "HL_REHEARSAL_HIDDEN";
 
+/// Beside it, `1` where `hl rehearse --ask` wants approvals to wait for an answer.
+pub const REHEARSAL_ASKS: &str = "HL_REHEARSAL_ASKS";
+
 /// Who asks, from where, and with which variables.
 #[derive(Debug, Clone)]
 pub struct Caller {

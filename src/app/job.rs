@@ -1,6 +1,8 @@
 //! What a run is made of, how it runs, and how it ended.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::os::unix::net::UnixListener;
+use std::sync::Arc;
 
 use serde_json::Value;
 
@@ -40,10 +42,12 @@ pub struct RunOptions {
     pub engine: Options,
     /// Children of an unfinished run are interrupted once, instead of waited for.
     pub interrupt: bool,
-    /// Nobody sits at it: approvals wait for an answer from elsewhere.
-    pub detached: bool,
+    /// Approvals wait for an answer from elsewhere.
+    pub waits: bool,
     /// `XDG_RUNTIME_DIR`, where the run can be spoken to.
     pub runtime_dir: Option<String>,
+    /// Where it is spoken to instead: a socket that it was given.
+    pub listener: Option<Arc<UnixListener>>,
     /// The flags that were given, by name, for the header of the run.
     pub flags: BTreeMap<String, Value>,
     /// Where its trace goes besides `trace.log`.

@@ -9,9 +9,12 @@
 //! |---|---|
 //! | `access` | the plan that proves and keeps the access to a node |
 //! | `admit` | whether a directory may be used at all |
+//! | `announce` | what a detached process says to the one that started it |
 //! | `caller` | who asks, from where, with which variables |
+//! | `detached` | a run that nobody sits at is started |
 //! | `dry` | whether a run is dry, and why |
 //! | `earlier` | what earlier parts of a run did |
+//! | `held` | the lab is taken for a run |
 //! | `host` | who is told of a run |
 //! | `job` | what a run is made of, how it runs, and how it ended |
 //! | `loaded` | a lab with its layers and its environment, and the plan of a request |
@@ -19,17 +22,22 @@
 //! | `past_run` | what the file of a run says of it |
 //! | `remote` | approvals of a run that nobody sits at |
 //! | `replay` | the last run, and whether it can be gone on with |
+//! | `restored` | the variables that were set for a run |
 //! | `resume` | which run goes on, and what of it runs |
 //! | `run` | lock, earlier runs, journal, listeners, engine |
+//! | `saved_plan` | the plan of a run on disk |
 //! | `templates` | the plans of promote, rollback and prune |
 //! | `tools` | programs that a plan wants |
 //! | `unfinished` | the newest `up`, when it did not come to its end |
 
 pub mod access;
 mod admit;
+mod announce;
 mod caller;
+pub mod detached;
 mod dry;
 mod earlier;
+mod held;
 mod host;
 mod job;
 mod loaded;
@@ -37,14 +45,17 @@ mod nodes;
 mod past_run;
 mod remote;
 pub mod replay;
+mod restored;
 mod resume;
 mod run;
+mod saved_plan;
 pub mod templates;
 mod tools;
 mod unfinished;
 
 pub use admit::{Kind, admit};
-pub use caller::{Caller, REHEARSAL, REHEARSAL_SECRETS};
+pub use announce::{Announce, DETACHED, leave_session, relay};
+pub use caller::{Caller, REHEARSAL, REHEARSAL_ASKS, REHEARSAL_SECRETS};
 pub use dry::{DryRun, dry_run};
 pub use host::{Host, Notice};
 pub use job::{Ended, Job, Origin, Resume, RunOptions};

@@ -75,7 +75,8 @@ impl ResumePlan {
         dry_run: bool,
         load: impl FnOnce() -> Result<LoadedLab, Failure>,
     ) -> Result<Self, Failure> {
-        let request = run.header.request.clone().ok_or_else(|| no_request(&run))?;
+        let request = run.header.asked_for().cloned();
+        let request = request.ok_or_else(|| no_request(&run))?;
         let loaded = load()?;
         let plan = loaded.plan(&request)?;
         rename_steps(&mut run.events, &plan);

@@ -7,21 +7,24 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::earlier::earlier;
+use super::held;
 use super::host::{Host, Notice};
 use super::job::{Ended, Job};
 use super::past_run::resume_command;
 use super::remote::Remote;
+use super::saved_plan::save_plan;
 use crate::base::StopSource;
 use crate::control::{Desk, Place, Reply, Request, Server, Stops, ask};
 use crate::diag::{Exit, Failure, say};
 use crate::engine::{self, Approver, Options, PriorRun, Setup};
 use crate::handoff::{Identity, Publisher};
-use crate::lab::{Environment, Lab, Lock, Redactor, within, write};
+use crate::lab::{Environment, Lab, Redactor, within};
 use crate::legacy;
 use crate::plan::{Event, Listener, Plan, Tally};
 use crate::pve::Endpoint;
+use crate::rehearse::is_within;
 use crate::report::{Console, Look, RunReport, usual};
-use crate::runs::{self, Journal, RunRequest};
+use crate::runs::{self, Journal, RunRequest, SavedRequest};
 use crate::tofu::files::remove_saved_plans;
 
 /// How long an approval holds for what was shown, without another look.
@@ -48,7 +51,7 @@ pub fn run(job: &Job<'_>, host: &dyn Host, stops: &mut dyn StopSource) -> Result
         not_newer(job.lab)?;
     }
     let lock = if changes {
-        Some(Lock::take(&job.lab.paths, &run_id).map_err(|busy| with_question(job, busy))?)
+        Some(held::take(&job.lab.paths, &run_id).map_err(|busy| with_question(job, busy))?)
     } else {
         None
     };
@@ -81,6 +84,7 @@ pub fn run(job: &Job<'_>, host: &dyn Host, stops: &mut dyn StopSource) -> Result
     };
     let request = job.origin.request.clone();
     let request = request.filter(|request| is_plain(request, &redactor));
+    let request = request.map(|request| SavedRequest::new(request, job.env, &redactor));
     let shown = look(job, host, leaves_traces, request.is_some(), &run_id);
     let flags = flags(job, &redactor);
     // The journal first: what it does not hold did not happen.
@@ -98,7 +102,7 @@ pub fn run(job: &Job<'_>, host: &dyn Host, stops: &mut dyn StopSource) -> Result
         )?);
     }
     if leaves_traces {
-        keep_plan(job.lab, &run_id, &plan, &redactor)?;
+        save_plan(job.lab, &run_id, &plan, &redactor)?;
     }
     let same = job.origin.resume.as_ref().is_some_and(|r| r.same);
     let mut tally = Tally::default();
@@ -109,7 +113,7 @@ pub fn run(job: &Job<'_>, host: &dyn Host, stops: &mut dyn StopSource) -> Result
         redactor: &redactor,
         limit: job.lab.config.approval.limit(),
     };
-    let approver: &dyn Approver = if job.options.detached {
+    let approver: &dyn Approver = if job.options.waits {
         &remote
     } else {
         host.approver()
@@ -179,25 +183,17 @@ fn forget_plans(lab: &Lab) -> Result<(), Failure> {
     })
 }
 
-/// Writes down what the plan's steps are called, for those who follow the run; what
-/// they are given may be secret.
-fn keep_plan(lab: &Lab, run: &str, plan: &Plan, redactor: &Redactor) -> Result<(), Failure> {
-    let mut plan = plan.clone();
-    for step in &mut plan.steps {
-        step.with.clear();
-        step.doc = redactor.text(&step.doc);
-        step.recipe = redactor.text(&step.recipe);
-    }
-    let text = serde_json::to_vec(&plan).map_err(|error| {
-        Failure::message(Exit::Bug, format!("cannot write the plan as JSON: {error}"))
-    })?;
-    write(&lab.paths.logs(run).join("plan.json"), text, 0o600)
-}
-
 /// Lets the run be spoken to while it lasts.
 fn reachable(job: &Job<'_>, host: &dyn Host, desk: &Desk) -> Option<Server> {
-    let place = Place::of(&job.lab.paths, job.options.runtime_dir.as_deref());
-    let server = Server::open(&place, desk);
+    let server = match &job.options.listener {
+        Some(listener) => listener.try_clone().and_then(|own| Server::at(own, desk)),
+        // What is open in a rehearsal is open to its steps.
+        None if is_within() => return None,
+        None => {
+            let place = Place::of(&job.lab.paths, job.options.runtime_dir.as_deref());
+            Server::open(&place, desk)
+        }
+    };
     let tell = |error| {
         let text = format!("this run cannot be stopped or answered from elsewhere: {error}");
         host.notice(Notice::Warning(text));

@@ -18,7 +18,7 @@ pub fn unfinished_up(lab: &Lab) -> Result<Option<Run>, Failure> {
             Err(failure) if failure.exit == Exit::Newer => return Err(failure),
             Err(_) => continue,
         };
-        let up = matches!(run.header.request, Some(RunRequest::Up(_)));
+        let up = matches!(run.header.asked_for(), Some(RunRequest::Up(_)));
         if !up || run.header.dry_run {
             continue;
         }

@@ -4,6 +4,7 @@
 use std::io;
 
 use serde::Serialize;
+use serde_json::Value;
 use serde_json::ser::{CompactFormatter, Formatter, PrettyFormatter, Serializer};
 
 use super::unseen::is_invisible;
@@ -22,6 +23,19 @@ pub fn line(value: &impl Serialize) -> serde_json::Result<String> {
 /// The value cannot be JSON.
 pub fn pretty(value: &impl Serialize) -> serde_json::Result<String> {
     written(value, Shown(PrettyFormatter::new()))
+}
+
+/// The same value with every text in it made anew, the names of fields too.
+pub fn map_texts(value: Value, map: &dyn Fn(&str) -> String) -> Value {
+    match value {
+        Value::String(text) => Value::String(map(&text)),
+        Value::Array(items) => items.into_iter().map(|v| map_texts(v, map)).collect(),
+        Value::Object(fields) => fields
+            .into_iter()
+            .map(|(name, v)| (map(&name), map_texts(v, map)))
+            .collect(),
+        plain @ (Value::Null | Value::Bool(_) | Value::Number(_)) => plain,
+    }
 }
 
 fn written(value: &impl Serialize, formatter: impl Formatter) -> serde_json::Result<String> {
@@ -83,7 +97,7 @@ fn is_odd(c: char) -> bool {
 mod tests {
     use super::*;
     use proptest::prelude::*;
-    use serde_json::{Value, json};
+    use serde_json::json;
 
     #[test]
     fn it_is_laid_out_as_ever() {

@@ -6,7 +6,8 @@
 //! | `child` | programs that must answer within a limit |
 //! | `core_dump` | this process writes none |
 //! | `digest` | SHA-256 of files and bytes |
-//! | `json` | JSON in which unseen characters stand as `\uXXXX` |
+//! | `drawing` | texts in pictures of graphs |
+//! | `json` | JSON in which unseen characters stand as `\uXXXX`; the texts in a value |
 //! | `network` | hosts with a port |
 //! | `private` | files for the owner alone, opened without following links |
 //! | `process` | processes, recognised even when their number is reused |
@@ -20,6 +21,7 @@ mod cancel;
 mod child;
 mod core_dump;
 mod digest;
+mod drawing;
 pub mod json;
 mod network;
 mod private;
@@ -34,6 +36,7 @@ pub use cancel::{Cancel, Cancelled};
 pub use child::output;
 pub use core_dump::forbid_core_dumps;
 pub use digest::{digest, hex};
+pub use drawing::{arms, dot_text, mermaid_text};
 pub use network::host_port;
 pub use private::{
     no_links, private_append, private_new, private_read, private_reopen, private_update, remedy,

@@ -1,12 +1,17 @@
 //! `hl approve` and `hl reject`: the answer to what a run asks, from anywhere on
 //! its machine.
 
+use std::time::Duration;
+
+use jiff::Timestamp;
+
 use super::approve::Approve;
 use super::args::{ApproveArgs, RejectArgs};
 use super::session::{Session, usage};
 use crate::action::Approval;
+use crate::base::short_duration;
 use crate::control::{Place, Question, Reply, Request, RunStatus, ask};
-use crate::diag::{Exit, Failure, say};
+use crate::diag::{Advice, Exit, Failure, say};
 use crate::report::Paint;
 use crate::runs;
 
@@ -82,6 +87,38 @@ pub(super) fn status(session: &Session, named: Option<&str>) -> Result<RunStatus
         }
     }
     Ok(status)
+}
+
+/// How what a run asks is answered.
+pub(super) fn how_to_answer() -> Advice {
+    say(format!("{:>12} it with ", "Answer"))
+        .hl("approve")
+        .say(", ")
+        .hl("reject")
+        .say(" or ")
+        .hl("stop")
+}
+
+/// Tells what the run in progress asks, if it is that one and waits for an answer.
+pub(super) fn tell_question(session: &Session, run: Option<&str>) -> bool {
+    let Ok(Some(Reply::Status(status))) = say_to_run(session, &Request::Status) else {
+        return false;
+    };
+    let is_meant = run.is_none_or(|run| run == status.run);
+    let Some(question) = status.question.filter(|_| is_meant) else {
+        return false;
+    };
+    let left = question.until.parse::<Timestamp>().unwrap_or_default();
+    let left = Duration::try_from(left.duration_since(Timestamp::now())).unwrap_or_default();
+    let text = format!(
+        "{}: {} (it waits {} more)",
+        question.step,
+        question.text,
+        short_duration(left)
+    );
+    session.tell(Paint::Warn, "Asks", text);
+    session.note(how_to_answer());
+    true
 }
 
 /// Says something to the run that goes on; `None` when none does.

@@ -11,6 +11,8 @@ use clap_complete::ArgValueCandidates;
 
 use super::candidates;
 use super::flags::{Globals, given, old_set};
+use super::graph_format::GraphFormat;
+use super::manifest::ManifestArgs;
 use super::site::SiteArgs;
 use crate::site::SCHEMAS;
 
@@ -117,6 +119,8 @@ pub(super) enum Verb {
     },
     /// The site-config: where it is, what is in it, what it resolves to
     Site(SiteArgs),
+    /// Manifests, machines that are made together: list, check, show, draw
+    Manifest(ManifestArgs),
     /// A recipe's steps as a graph
     Graph(GraphArgs),
     /// Let the lab of another user run as you; `--list` and `--remove` what you trust
@@ -260,7 +264,8 @@ pub(super) struct RehearseArgs {
     #[command(flatten)]
     pub flags: RehearseFlags,
     /// The recipe and its arguments [default: up]; or one of plan, status, runs,
-    /// templates, resume, replay, show, graph, clean: the same of rehearsals
+    /// templates, resume, replay, approve, reject, stop, show, graph, clean: the same
+    /// of rehearsals
     #[arg(
         trailing_var_arg = true,
         allow_hyphen_values = true,
@@ -279,6 +284,9 @@ pub(super) struct RehearseFlags {
     /// Ask Doppler for the lab's variables too
     #[arg(long)]
     pub doppler: bool,
+    /// Ask for approvals as a live run does: `hl rehearse approve` answers
+    #[arg(long)]
+    pub ask: bool,
 }
 
 /// `hl status`
@@ -421,17 +429,6 @@ pub(super) struct GraphFlags {
     /// How to draw it: tree, dot (Graphviz) or mermaid [default: tree]
     #[arg(long, value_enum, hide_possible_values = true)]
     pub format: Option<GraphFormat>,
-}
-
-/// `--format` of `hl graph`
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(super) enum GraphFormat {
-    /// Indented text
-    Tree,
-    /// Graphviz
-    Dot,
-    /// Mermaid
-    Mermaid,
 }
 
 /// `hl trust`

@@ -46,6 +46,11 @@ pub(super) fn nodes() -> Vec<CompletionCandidate> {
     plain(names(Kind::Node))
 }
 
+/// Manifests of the site-config.
+pub(super) fn manifests() -> Vec<CompletionCandidate> {
+    plain(names(Kind::Manifest))
+}
+
 fn names(kind: Kind) -> Option<Vec<String>> {
     let site = lab()?.paths.site();
     Tree::new(site.clone(), site).names(kind).ok()

@@ -1,111 +1,72 @@
 //! `--detach`: the run goes on in a process of its own, which no terminal ends.
 //!
-//! The same command is started once more in a session of its own. Until its run
-//! holds the lab and has begun its journal, it says what it says where it was typed,
-//! and ends with the exit code that it would have; then it names its run, lets go
-//! of the terminal, and this process returns.
+//! The same command is started once more. Until its run holds the lab and has begun
+//! its journal, it says what it says where it was typed, and ends with the exit code
+//! that it would have; then its run is named, and this process returns.
 
-use std::fs::File;
-use std::io::{BufRead, BufReader, Write, stdout};
-use std::process::{Command, Stdio};
+use std::path::PathBuf;
 
-use rustix::stdio::{dup2_stderr, dup2_stdout};
 use serde_json::json;
 
-use super::session::{DETACHED, Session, usage};
+use super::session::{Session, usage};
+use crate::app::detached::{DetachedCommand, Started, start};
+use crate::base::Watch;
 use crate::diag::{Exit, Failure, hl};
-use crate::plan::{Event, Listener};
 use crate::report::Paint;
-
-/// What stands before the id of the run that has begun.
-const BEGUN: &str = "\u{1}run ";
 
 /// Starts the same command detached, and waits until it has begun.
 pub(super) fn detach(session: &Session) -> Result<Exit, Failure> {
-    let cannot = |error: std::io::Error| {
-        Failure::message(Exit::Bug, format!("cannot start a detached run: {error}"))
+    let request = DetachedCommand {
+        program: PathBuf::from("/proc/self/exe"),
+        args: std::env::args_os().skip(1).collect(),
+        dir: session.caller.cwd.clone().into_std_path_buf(),
+        set: Vec::new(),
+        without: Vec::new(),
+        captured: false,
     };
-    let mut child = Command::new("/proc/self/exe")
-        .args(std::env::args_os().skip(1))
-        .env(DETACHED, "1")
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .spawn()
-        .map_err(cannot)?;
-    let (mut said, mut run) = (String::new(), None);
-    for line in child
-        .stdout
-        .take()
-        .into_iter()
-        .flat_map(|pipe| BufReader::new(pipe).lines())
-    {
-        let line = line.map_err(cannot)?;
-        if let Some(id) = line.strip_prefix(BEGUN) {
-            run = Some(id.to_owned());
-            break;
-        }
-        said.push_str(&line);
-        said.push('\n');
-    }
-    session.data(&said)?;
+    let mut watch = Watch::start().map_err(|error| {
+        Failure::message(Exit::Bug, format!("cannot listen for signals: {error}"))
+    })?;
+    let started = start(&request, &mut watch)?;
     // What it reported is the report.
     session.reported.set(true);
-    let Some(run) = run else {
-        // It could not start, or there was nothing to do.
-        let code = child.wait().map_err(cannot)?.code();
-        return Ok(match code.and_then(|code| u8::try_from(code).ok()) {
-            Some(0) => Exit::Ok,
-            Some(code) => Exit::Child(code),
-            None => Exit::Bug,
-        });
-    };
+    match started {
+        Started::Begun { run, said } => {
+            session.data(&said)?;
+            tell(session, &run)?;
+            Ok(Exit::Ok)
+        }
+        Started::Ended { code, said, .. } => {
+            session.data(&said)?;
+            Ok(if code == 0 {
+                Exit::Ok
+            } else {
+                Exit::Child(code)
+            })
+        }
+    }
+}
+
+fn tell(session: &Session, run: &str) -> Result<(), Failure> {
     if session.globals.json {
         session.json(&json!({ "schema": "hl.detached/1", "run": run }))?;
     } else {
-        session.data(&run)?;
+        session.data(run)?;
     }
     session.tell(
         Paint::Good,
         "Detached",
-        session.text(
-            hl("runs follow")
-                .say(" shows it, ")
-                .hl("stop")
-                .say(" stops it, ")
-                .hl("status")
-                .say(" says where it stands"),
-        ),
+        hl("runs follow")
+            .say(" shows it, ")
+            .hl("stop")
+            .say(" stops it, ")
+            .hl("status")
+            .say(" says where it stands"),
     );
-    Ok(Exit::Ok)
+    Ok(())
 }
 
-/// A plan that only reads has no run that could go on.
-pub(super) fn reads_only() -> Failure {
-    usage("there is nothing to detach: it only reads and has no run").help("leave `--detach` out")
-}
-
-/// Names the run once it has begun, and lets go of the terminal.
-pub(super) struct Announce(pub(super) bool);
-
-impl Listener for Announce {
-    fn event(&mut self, event: &Event) -> Result<(), Failure> {
-        if let Some(info) = event.kind.begins()
-            && !std::mem::replace(&mut self.0, true)
-        {
-            let mut out = stdout().lock();
-            let said = writeln!(out, "{BEGUN}{}", info.id).and_then(|()| out.flush());
-            drop(out);
-            let let_go = || -> std::io::Result<()> {
-                let null = File::options().write(true).open("/dev/null")?;
-                dup2_stdout(&null)?;
-                dup2_stderr(&null)?;
-                Ok(())
-            };
-            said.and_then(|()| let_go()).map_err(|error| {
-                let message = format!("cannot let go of the terminal: {error}");
-                Failure::message(Exit::Bug, message)
-            })?;
-        }
-        Ok(())
-    }
+/// Without a run of its own there is nothing that could go on.
+pub(super) fn no_run() -> Failure {
+    usage("there is nothing to detach: it has no run that could go on").help("leave `--detach` out")
 }

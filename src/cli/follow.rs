@@ -2,28 +2,39 @@
 //! does not notice.
 
 use std::collections::BTreeMap;
+use std::io::{stderr, stdout};
+use std::os::fd::AsFd;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use camino::{Utf8Path, Utf8PathBuf};
+use camino::Utf8PathBuf;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use serde_json::Value;
 
+use super::answer::tell_question;
 use super::args::FollowArgs;
 use super::output_listener::write_line;
+use super::run::as_typed;
 use super::session::Session;
+use crate::app::resume_command;
 use crate::base::{StopSource, Watch};
 use crate::diag::{Exit, Failure, say};
+use crate::engine::slugs;
 use crate::lab::Paths;
-use crate::lab::spool::{Tail, slug};
+use crate::lab::spool::Tail;
 use crate::plan::{Event, EventKind, Plan, StepId, Stream};
-use crate::report::Terminal;
-use crate::runs::{self, Ending, Follower};
+use crate::report::{Terminal, usual};
+use crate::runs::{self, Ending, Follower, Header};
 
 /// How often it is looked for more.
 const LOOK: Duration = Duration::from_millis(50);
 
 /// How often it is looked whether the run's process still lives.
 const ALIVE: Duration = Duration::from_secs(1);
+
+/// How long a run that asks may take to lay its question out for others; one that asks
+/// at its own terminal never does.
+const LAID_OUT: Duration = Duration::from_secs(2);
 
 pub(super) fn follow(session: &Session, args: &FollowArgs) -> Result<Exit, Failure> {
     let paths = session.lab()?.paths;
@@ -33,15 +44,17 @@ pub(super) fn follow(session: &Session, args: &FollowArgs) -> Result<Exit, Failu
     };
     let file = paths.runs().join(format!("{id}.yaml"));
     let mut follower = Follower::open(&file, args.from)?;
-    let mut shown: Box<dyn Shown> = if session.globals.events.is_some() || session.globals.json {
+    let mut shown: Box<dyn Shown + '_> = if session.globals.events.is_some() || session.globals.json
+    {
         Box::new(Lines)
     } else {
-        Box::new(Screen::new(session, &paths, &id)?)
+        Box::new(Screen::new(session, &paths, &runs::read(&file)?.header)?)
     };
     let mut watch = Watch::start().map_err(|error| {
         Failure::message(Exit::Bug, format!("cannot listen for signals: {error}"))
     })?;
     let mut looked = Instant::now();
+    let mut asked = None;
     loop {
         let events = follower.new_events()?;
         let mut end = None;
@@ -52,9 +65,20 @@ pub(super) fn follow(session: &Session, args: &FollowArgs) -> Result<Exit, Failu
             } else if event.kind.begins().is_some() {
                 end = None;
             }
+            if matches!(event.kind, EventKind::ApprovalAsked { .. }) {
+                asked = Some(Instant::now());
+            } else if matches!(event.kind, EventKind::ApprovalGiven { .. }) {
+                asked = None;
+            }
             shown.event(offset, &event)?;
         }
         shown.more()?;
+        if shown.is_closed() {
+            return Ok(Exit::Ok);
+        }
+        if asked.is_some_and(|since: Instant| shown.asks() || since.elapsed() >= LAID_OUT) {
+            asked = None;
+        }
         if let Some(exit) = end {
             return Ok(if exit == 0 {
                 Exit::Ok
@@ -107,6 +131,24 @@ trait Shown {
     fn more(&mut self) -> Result<(), Failure> {
         Ok(())
     }
+
+    /// Shows what the run asks; whether that is over.
+    fn asks(&self) -> bool {
+        true
+    }
+
+    /// Nobody reads it any more.
+    fn is_closed(&self) -> bool {
+        is_closed(&stdout())
+    }
+}
+
+/// Whether nobody reads what is written there.
+fn is_closed(stream: &impl AsFd) -> bool {
+    let mut fds = [PollFd::new(stream, PollFlags::empty())];
+    let polled = poll(&mut fds, Some(&Timespec::default()));
+    let [fd] = &fds;
+    polled.is_ok() && fd.revents().intersects(PollFlags::ERR | PollFlags::HUP)
 }
 
 /// Every event of the journal as a line, with its offset.
@@ -126,20 +168,31 @@ impl Shown for Lines {
 }
 
 /// The run's terminal once more: its events, and what its steps say in their logs.
-struct Screen {
+struct Screen<'a> {
+    session: &'a Session,
+    run: String,
     terminal: Terminal,
-    logs: Utf8PathBuf,
+    /// The log of each step, once there is one.
+    logs: BTreeMap<StepId, Utf8PathBuf>,
     open: BTreeMap<StepId, Tail>,
 }
 
-impl Screen {
-    fn new(session: &Session, paths: &Paths, id: &str) -> Result<Self, Failure> {
-        let logs = paths.logs(id);
-        let plan = read_plan(&logs.join("plan.json"))?;
-        let look = session.look(session.commands().line(&plan.recipe));
+impl<'a> Screen<'a> {
+    fn new(session: &'a Session, paths: &Paths, header: &Header) -> Result<Self, Failure> {
+        let plan = read_plan(paths, &header.id)?;
+        let typed = header.command.iter().skip(1).cloned();
+        let mut look = session.look(as_typed(session, typed));
+        let dry_run = header.dry_run;
+        if !dry_run && header.request.is_some() {
+            look.resume = Some(resume_command(paths, &header.id));
+        }
+        let own = paths.clone();
+        look.usual = usual(move || runs::usual(&own, dry_run));
         Ok(Self {
-            terminal: Terminal::new(plan, look, Box::new(std::io::stderr())),
-            logs,
+            session,
+            run: header.id.clone(),
+            logs: logs(paths, &header.id, &plan),
+            terminal: Terminal::new(plan, look, Box::new(stderr())),
             open: BTreeMap::new(),
         })
     }
@@ -169,14 +222,14 @@ impl Screen {
     }
 }
 
-impl Shown for Screen {
+impl Shown for Screen<'_> {
     fn event(&mut self, _: u64, event: &Event) -> Result<(), Failure> {
         if let Some(step) = &event.step {
-            if !self.open.contains_key(step) {
-                let log = self.logs.join(format!("{}.log", slug(step.as_str())));
-                if let Ok(tail) = Tail::open(&log) {
-                    self.open.insert(step.clone(), tail);
-                }
+            if !self.open.contains_key(step)
+                && let Some(log) = self.logs.get(step)
+                && let Ok(tail) = Tail::open(log)
+            {
+                self.open.insert(step.clone(), tail);
             }
             self.lines(step);
         }
@@ -191,14 +244,36 @@ impl Shown for Screen {
         }
         Ok(())
     }
+
+    fn asks(&self) -> bool {
+        tell_question(self.session, Some(&self.run))
+    }
+
+    fn is_closed(&self) -> bool {
+        is_closed(&stdout()) || is_closed(&stderr())
+    }
 }
 
-fn read_plan(path: &Utf8Path) -> Result<Plan, Failure> {
+/// Where each step of a run has its log.
+pub(super) fn logs(paths: &Paths, id: &str, plan: &Plan) -> BTreeMap<StepId, Utf8PathBuf> {
+    let logs = paths.logs(id);
+    let names = slugs(plan).into_iter();
+    names
+        .map(|(step, name)| (step, logs.join(format!("{name}.log"))))
+        .collect()
+}
+
+/// The plan of a run, without what its steps are given.
+pub(super) fn read_plan(paths: &Paths, id: &str) -> Result<Plan, Failure> {
+    let path = paths.logs(id).join("plan.json");
     let cannot = |why: &dyn std::fmt::Display| {
         let message = format!("cannot read the plan of the run, `{path}`: {why}");
         Failure::message(Exit::Unknown, message)
             .help(say("what happened is in its journal: ").hl("runs show"))
     };
-    let text = std::fs::read_to_string(path).map_err(|error| cannot(&error))?;
-    Plan::parse(&text).map_err(|error| cannot(&error))
+    let text = std::fs::read_to_string(&path).map_err(|error| cannot(&error))?;
+    Plan::parse(&text).map_err(|failure| Failure {
+        exit: failure.exit,
+        ..cannot(&failure)
+    })
 }

@@ -1,7 +1,6 @@
 //! A plan that was built from what was asked for runs; when it misses what L2
 //! made, what helps is offered, and it runs once more.
 
-use super::detach;
 use super::dry::announce;
 use super::reconcile::offer;
 use super::run::{options, run};
@@ -21,9 +20,6 @@ pub(super) fn go(
     dry: &DryRun,
     origin: Origin,
 ) -> Result<(Exit, bool), Failure> {
-    if session.detached && reads_only(&plan, &loaded.registry) {
-        return Err(detach::reads_only());
-    }
     warn_of_insecure_tls(session, loaded, &plan);
     let mut job = job(session, loaded, plan, dry.on, origin)?;
     let mut ended = run(session, &job)?;

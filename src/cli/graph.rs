@@ -1,6 +1,7 @@
 //! `hl graph`: a plan's steps and what they wait for.
 
-use super::args::{GraphArgs, GraphFormat};
+use super::args::GraphArgs;
+use super::graph_format::GraphFormat;
 use super::session::Session;
 use super::target::parse;
 use crate::diag::Failure;

@@ -7,6 +7,7 @@ use std::io::{BufRead, BufReader};
 use camino::Utf8PathBuf;
 use serde_json::json;
 
+use super::follow::{self, read_plan};
 use super::session::Session;
 use crate::app::find_step;
 use crate::base::Lines;
@@ -89,14 +90,18 @@ fn told(run: &Run) -> String {
     out
 }
 
-/// The log that a step named when it ended; that of a step that did not end
-/// has its step's name.
+/// The log that a step named when it ended; of a step that did not end, the one that
+/// it has in the plan.
 fn log(paths: &Paths, run: &Run, step: &StepRun) -> Log {
     let path = if let Some(end) = &step.end {
         end.log.as_ref().map(|log| paths.root().join(log))
     } else {
-        let name = format!("{}.log", spool::slug(step.step.as_str()));
-        let path = paths.logs(&run.header.id).join(name);
+        let id = &run.header.id;
+        let plan = read_plan(paths, id).ok();
+        let path = plan.and_then(|plan| follow::logs(paths, id, &plan).remove(&step.step));
+        // A run of an older version has no plan.
+        let name = || format!("{}.log", spool::slug(step.step.as_str()));
+        let path = path.unwrap_or_else(|| paths.logs(id).join(name()));
         path.is_file().then_some(path)
     };
     Log {

@@ -10,9 +10,9 @@ use super::args::{Cli, Verb};
 use super::flags::Globals;
 use super::session::Session;
 use super::{
-    access, answer, clap_errors, clean, completion, detach, graph, list, new, recipe, rehearse,
-    replay, reports, resume, runs, schema, show, sim, site, status, stop, templates, trust,
-    variables,
+    access, answer, clap_errors, clean, completion, detach, graph, list, manifest, new, recipe,
+    rehearse, replay, reports, resume, runs, schema, show, sim, site, status, stop, templates,
+    trust, variables,
 };
 use crate::base::forbid_core_dumps;
 use crate::diag::{Commands, Exit, Failure, render};
@@ -129,6 +129,7 @@ fn dispatch(session: &Session, cli: Cli) -> Result<Exit, Failure> {
         Verb::Rehearse(args) => rehearse::rehearse(session, &args),
         Verb::Templates { verb } => templates::templates(session, verb.as_ref()),
         Verb::Site(args) => site::site(session, &args),
+        Verb::Manifest(args) => manifest::manifest(session, &args),
         Verb::Status(args) => status::status(session, &args).map(|()| Exit::Ok),
         Verb::Runs(args) => runs::runs(session, &args),
         Verb::Trust(args) => trust::trust(session, &args).map(|()| Exit::Ok),

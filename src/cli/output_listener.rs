@@ -1,6 +1,8 @@
 //! What the command line listens with, beside the journal: the JSON stream, the
 //! terminal.
 
+use std::io::{Write, stderr};
+
 use serde::Serialize;
 
 use super::echo::ControlEchoOff;
@@ -15,6 +17,8 @@ pub(super) struct OutputListener {
     pub terminal: Option<Terminal>,
     /// JSON Lines on stdout.
     pub stream: bool,
+    /// What is said below a question that waits for an answer from elsewhere.
+    pub how_to_answer: Option<String>,
     /// While a progress line is drawn, Ctrl-C writes no `^C` into it.
     pub echo_off: Option<ControlEchoOff>,
 }
@@ -26,6 +30,11 @@ impl Listener for OutputListener {
         }
         if let Some(terminal) = &mut self.terminal {
             terminal.event(event);
+            if let (EventKind::ApprovalAsked { .. }, Some(how)) = (&event.kind, &self.how_to_answer)
+            {
+                // The run does not wait for who reads this.
+                writeln!(stderr(), "{how}").ok();
+            }
             if matches!(event.kind, EventKind::RunFinished { .. }) {
                 self.terminal = None;
                 self.echo_off = None;

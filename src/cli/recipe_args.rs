@@ -109,8 +109,9 @@ fn find<'c>(command: &'c Command, word: &str, own_options: &[String]) -> Option<
 
 #[cfg(test)]
 mod tests {
-    use super::super::args::{GraphFlags, GraphFormat, PlanFlags};
+    use super::super::args::{GraphFlags, PlanFlags};
     use super::super::flags::OutputMode;
+    use super::super::graph_format::GraphFormat;
     use super::*;
     use crate::diag::Exit;
 

@@ -1,9 +1,13 @@
 //! `hl rehearse`: the lab's own recipes, where nothing real can be reached.
 
+use std::collections::BTreeMap;
+
 use camino::Utf8Path;
 
+use super::answer;
 use super::args::{RehearseArgs, RehearseFlags};
 use super::carried::Carried;
+use super::detach::detach;
 use super::dry::{announce, decide};
 use super::echo::ControlEchoOff;
 use super::flags::Globals;
@@ -11,14 +15,14 @@ use super::rehearsed::{Rehearsed, SealedVerb, rehearsed};
 use super::session::{Session, given, usage};
 use super::target::{Target, parse};
 use super::{recipe, replay, reports, resume};
-use crate::app::{REHEARSAL, REHEARSAL_SECRETS};
+use crate::app::{REHEARSAL, REHEARSAL_SECRETS, relay};
 use crate::diag::{Exit, Failure};
 use crate::lab::environment::{example, list};
 use crate::lab::{self, Environment, Lab, Provenance};
 use crate::plan::{TEXT, wrap};
 use crate::pve::rights::Objects;
 use crate::rehearse::{
-    self, NotRun, Refusal, Rehearsal, api_variables, invent_secret, seed, serve_on_loopback,
+    self, NotRun, Refusal, Rehearsal, Relay, api_variables, invent_secret, seed, serve_on_loopback,
 };
 use crate::report::Paint;
 use hl_sim::World;
@@ -83,13 +87,19 @@ struct Inner<'a> {
 
 /// Runs `hl` in a sealed network.
 fn sealed(session: &Session, asked: RehearseFlags, inner: &Inner<'_>) -> Result<Exit, Failure> {
+    if asked.ask && session.globals.yes {
+        return Err(usage("`--ask` asks, and `--yes` answers").help("leave one of them out"));
+    }
+    if session.leaves() {
+        return detach(&session.rehearsed());
+    }
     let lab = session.lab()?;
     let dry = decide(session, &lab)?;
     let mut env = session.environment(&lab, asked.doppler)?;
     let carried = Carried::new(session, &lab, &mut env);
     // In front: those behind the recipe are among its words, and `--yes` may be.
     let in_front = dry.on && !inner.is_verb;
-    let mut command = flags(inner.front, carried.junit(), in_front);
+    let mut command = flags(inner.front, asked.ask, carried.junit(), in_front);
     let behind = session.globals.junit != inner.front.junit;
     command.extend(carried.words(inner.words, behind));
     if inner.words.first().is_some_and(|word| word == "up") {
@@ -113,6 +123,9 @@ fn sealed(session: &Session, asked: RehearseFlags, inner: &Inner<'_>) -> Result<
         exe,
         quiet: session.globals.quiet || session.globals.json || session.globals.events.is_some(),
         width: Session::width(),
+        asks: asked.ask,
+        runtime_dir: session.caller.process.get("XDG_RUNTIME_DIR").cloned(),
+        relay: session.detached.then_some(relay as Relay),
     };
     // The `hl` inside is not in the foreground: this one sees to the terminal.
     let _echo_off = session.look(String::new()).bars.then(ControlEchoOff::new);
@@ -121,6 +134,10 @@ fn sealed(session: &Session, asked: RehearseFlags, inner: &Inner<'_>) -> Result<
         Err(NotRun::Failed(failure)) => return Err(failure),
         Err(NotRun::Refused(refusal)) => less(session, &lab, &env, &refusal, inner.instead)?,
     };
+    if exit.code() == Exit::Busy.code() {
+        // The other rehearsal was named; it may wait for an answer.
+        answer::tell_question(&session.rehearsed(), None);
+    }
     carried.carry(session)?;
     announce(session, &dry);
     Ok(exit)
@@ -146,12 +163,12 @@ fn fill(session: &Session, lab: &Lab, env: &mut Environment) -> Result<(), Failu
     Ok(())
 }
 
-/// The flags that the inner `hl` is to have too. It is given `--yes`: nothing
-/// that it changes is real.
-fn flags(globals: &Globals, junit: Option<&Utf8Path>, dry_run: bool) -> Vec<String> {
+/// The flags that the inner `hl` is to have too. It is given `--yes`, unless it is to
+/// ask: nothing that it changes is real.
+fn flags(globals: &Globals, ask: bool, junit: Option<&Utf8Path>, dry_run: bool) -> Vec<String> {
     let mut flags: Vec<String> = Vec::new();
     for (set, flag) in [
-        (!globals.no_input, "--yes"),
+        (!globals.no_input && !ask, "--yes"),
         (dry_run, "--dry-run"),
         (globals.no_input, "--no-input"),
         (globals.keep_going, "--keep-going"),
@@ -210,7 +227,7 @@ fn less(
     lab::write(&ca, running.ca_pem(), 0o644)?;
     rehearse::make_keys(&lab.paths.rehearsal())?;
     // The process environment wins over every other source: no value of the real lab is left.
-    let known = list(env, []).into_iter().filter_map(|row| {
+    let known = list(env, &BTreeMap::new()).into_iter().filter_map(|row| {
         let var = env.var(&row.name)?;
         (var.from != Provenance::Process).then(|| (row.name.clone(), var.value.clone()))
     });

@@ -12,7 +12,7 @@ use super::approve::approved;
 use super::args::{ReplayArgs, ReplayFrom};
 use super::dry::decide;
 use super::go::go;
-use super::resume::{dry, go_on};
+use super::resume::{dry, go_on, restored};
 use super::session::Session;
 use crate::action::Approval;
 use crate::app::replay::{cannot_resume, enabled, last_run};
@@ -85,7 +85,7 @@ fn tell(session: &Session, handoff: &Latest, run: &Run) {
 }
 
 fn scope(run: &Run) -> String {
-    match &run.header.request {
+    match run.header.asked_for() {
         Some(RunRequest::Up(up)) => {
             let from = up.from.as_deref().unwrap_or("the first layer");
             let to = up.to.as_deref().unwrap_or("the last");
@@ -150,12 +150,14 @@ fn choose(
 }
 
 fn start(session: &Session, lab: &Lab, run: &Run) -> Result<Exit, Failure> {
-    let request = run.header.request.clone().ok_or_else(|| no_request(run))?;
+    let request = run.header.asked_for().cloned();
+    let request = request.ok_or_else(|| no_request(run))?;
     let dry = if run.header.dry_run {
         DryRun::forced(true)
     } else {
         decide(session, lab)?
     };
+    let session = &restored(session, run)?;
     let loaded = session.load(true)?;
     let plan = loaded.plan(&request)?;
     let dry_run = if dry.on { " as a dry run" } else { "" };
@@ -180,6 +182,7 @@ fn start(session: &Session, lab: &Lab, run: &Run) -> Result<Exit, Failure> {
 
 fn resume(session: &Session, lab: &Lab, run: Run) -> Result<Exit, Failure> {
     let dry = dry(session, lab, &run)?;
+    let session = &restored(session, &run)?;
     let plan = ResumePlan::new(run, None, dry.on, || session.load(true))?;
     let (forecasts, _) = plan.forecasts();
     let steps = forecasts

@@ -1,5 +1,6 @@
 //! `hl resume`: go on with a run that did not succeed.
 
+use inquire::{Password, PasswordDisplayMode};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -22,6 +23,7 @@ pub(super) fn resume(session: &Session, args: &ResumeArgs) -> Result<Exit, Failu
         return Ok(Exit::Ok);
     };
     let dry = dry(session, &lab, &run)?;
+    let session = &restored(session, &run)?;
     let from = args.from.as_deref();
     let plan = ResumePlan::new(run, from, dry.on, || session.load(true))?;
     if args.explain {
@@ -78,6 +80,33 @@ pub(super) fn dry(session: &Session, lab: &Lab, run: &Run) -> Result<DryRun, Fai
         return Ok(DryRun::forced(true));
     }
     decide(session, lab)
+}
+
+/// The session with the variables that were set for the run.
+pub(super) fn restored(session: &Session, run: &Run) -> Result<Session, Failure> {
+    let mut restored = session.clone();
+    let ask = |name: &str| value_of(session, name);
+    restored.caller = session.caller.with_variables_of(run, &ask)?;
+    Ok(restored)
+}
+
+/// Asks for a secret variable, where there is a terminal.
+fn value_of(session: &Session, name: &str) -> Result<Option<String>, Failure> {
+    if session.globals.no_input || !Session::interactive() {
+        return Ok(None);
+    }
+    let answer = Password::new(&format!("{name}:"))
+        .with_display_mode(PasswordDisplayMode::Hidden)
+        .with_help_message("it was set for the run; secrets are not saved")
+        .without_confirmation()
+        .prompt();
+    let value = answer.map_err(|_| {
+        Failure::message(
+            Exit::NotApproved,
+            format!("nothing was run: `{name}` was not given"),
+        )
+    })?;
+    Ok((!value.is_empty()).then_some(value))
 }
 
 fn announce(session: &Session, run: &Run, same: bool) {

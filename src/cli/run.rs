@@ -5,18 +5,19 @@ use std::collections::BTreeMap;
 use camino::Utf8PathBuf;
 use serde_json::Value;
 
+use super::answer::how_to_answer;
 use super::approve::Approve;
-use super::detach::Announce;
+use super::detach::no_run;
 use super::echo::ControlEchoOff;
 use super::legacy;
 use super::output_listener::OutputListener;
 use super::reports;
 use super::session::{Session, usage};
 use crate::action::builtin;
-use crate::app::{self, Ended, Host, Job, Notice, Origin, RunOptions};
+use crate::app::{self, Announce, Ended, Host, Job, Notice, Origin, RunOptions};
 use crate::base::{Watch, quoted};
 use crate::diag::{Exit, Failure};
-use crate::engine::{Answer, Approver, Asked, Options};
+use crate::engine::{Answer, Approver, Asked, Options, reads_only};
 use crate::lab::timeouts::parse_duration;
 use crate::lab::trace::TraceOutput;
 use crate::lab::{Environment, Lab};
@@ -52,9 +53,12 @@ impl Host for Person<'_> {
 
     fn watch(&self, plan: &Plan, look: Look) -> Box<dyn Listener> {
         if self.session.detached {
-            return Box::new(Announce(false));
+            return Box::new(Announce::default());
         }
+        // Whoever answers in advance is not asked.
+        let waits = self.session.waits() && !matches!(self.approve, Approve::Yes { .. });
         Box::new(OutputListener {
+            how_to_answer: waits.then(|| self.session.text(how_to_answer())),
             echo_off: look.bars.then(ControlEchoOff::new),
             stream: self.session.globals.events.is_some(),
             terminal: Some(Terminal::new(
@@ -83,6 +87,9 @@ impl Approver for Approve {
 
 /// Runs a plan and reports it in every way that was asked for.
 pub(super) fn run(session: &Session, job: &Job<'_>) -> Result<Ended, Failure> {
+    if session.detached && (!job.journal || reads_only(&job.plan, job.registry)) {
+        return Err(no_run());
+    }
     let person = Person {
         session,
         approve: Approve::of(session),
@@ -142,11 +149,13 @@ pub(super) fn options(session: &Session) -> Result<RunOptions, Failure> {
                 .collect(),
             operator: session.caller.operator(),
             keeper: Some(Utf8PathBuf::from("/proc/self/exe")),
+            unattended: session.detached,
             ..Options::default()
         },
         interrupt: globals.interrupt,
-        detached: session.detached,
+        waits: session.waits(),
         runtime_dir: session.caller.process.get("XDG_RUNTIME_DIR").cloned(),
+        listener: session.listener.clone(),
         flags: flags(session),
         trace: TraceOutput::new(variable, globals.verbose, std::io::stderr()).map_err(usage)?,
     })
@@ -175,12 +184,16 @@ fn flags(session: &Session) -> BTreeMap<String, Value> {
 /// The command that runs this again, as its user would type it.
 pub(super) fn again(session: &Session) -> String {
     let redactor = session.redactor();
+    let words = session.command.iter().map(|word| redactor.text(word));
+    as_typed(session, words)
+}
+
+/// The command with these words behind `hl`, as its user would type it. No word may be
+/// a secret.
+pub(super) fn as_typed(session: &Session, words: impl Iterator<Item = String>) -> String {
     // `hl rehearse` runs `up --fresh --yes` unless told otherwise.
     let implied = |word: &str| session.rehearsing() && matches!(word, "--yes" | "--fresh");
-    let typed = session
-        .command
-        .iter()
-        .map(|word| quoted(&redactor.text(word)));
+    let typed = words.map(|word| quoted(&word));
     let words: Vec<String> = typed.filter(|word| !implied(word)).collect();
     let words = words.join(" ");
     if session.rehearsing() && words == "up" {

@@ -5,25 +5,24 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
 use std::io::{IsTerminal, Write, stderr, stdout};
 use std::os::fd::AsFd;
+use std::os::unix::net::UnixListener;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use camino::Utf8PathBuf;
-use rustix::process::setsid;
 
 use super::flags::{ColorWhen, Globals, OutputMode};
 use super::narrow::narrow;
 use super::patience::patiently;
-use crate::app::{Caller, LoadedLab, REHEARSAL};
+use crate::app::{Caller, DETACHED, LoadedLab, REHEARSAL, REHEARSAL_ASKS, leave_session};
 use crate::base::json;
 use crate::diag::{Advice, Commands, Diagnostic, Exit, Failure, Severity, render};
 use crate::lab::trust::User;
 use crate::lab::variables::is_secret;
 use crate::lab::{Environment, Lab, Provenance, Redactor, Var, environment, within};
 use crate::layers::{self, Book};
+use crate::rehearse::{given_listener, is_within};
 use crate::report::{Look, Mode, Paint, Palette, usual};
-
-/// Set for the process in which a detached run goes on.
-pub(super) const DETACHED: &str = "HL_DETACHED";
 
 /// One invocation.
 #[derive(Debug, Clone)]
@@ -36,6 +35,8 @@ pub(super) struct Session {
     pub command: Vec<String>,
     /// It goes on without a terminal.
     pub detached: bool,
+    /// Where the run of a rehearsal is spoken to.
+    pub listener: Option<Arc<UnixListener>>,
     /// A document was given, or a run was reported to machines in another way:
     /// there is no second one.
     pub reported: Rc<Cell<bool>>,
@@ -52,10 +53,9 @@ impl Session {
         let mut process = environment::process();
         // It is for this process alone.
         let detached = process.remove(DETACHED).is_some();
-        if detached {
-            // A session of its own, which no terminal ends. Fails only for who leads
-            // one already.
-            setsid().ok();
+        // The `hl` inside of a rehearsal is in the session of the one that typed it.
+        if detached && process.get(REHEARSAL).is_none_or(|on| on != "1") {
+            leave_session()?;
         }
         let cwd = std::env::current_dir()
             .ok()
@@ -75,8 +75,9 @@ impl Session {
         };
         Ok(Self {
             globals,
-            caller,
             command,
+            listener: given_here(&caller),
+            caller,
             detached,
             reported: Rc::default(),
             known: Rc::default(),
@@ -151,6 +152,17 @@ impl Session {
     /// Whether the run is to go on in another process.
     pub(super) fn leaves(&self) -> bool {
         self.globals.detach && !self.detached
+    }
+
+    /// Whether what the run asks waits for an answer from elsewhere. In CI nobody
+    /// answers.
+    pub(super) fn waits(&self) -> bool {
+        let is_on = |name: &str| {
+            let value = self.caller.var(name).unwrap_or_default();
+            !["", "0", "false"].contains(&value)
+        };
+        let asks = self.detached || self.rehearsing() && is_on(REHEARSAL_ASKS);
+        asks && !self.globals.no_input && !is_on("CI")
     }
 
     /// Inside a rehearsal.
@@ -385,6 +397,12 @@ impl Session {
             self.say(&self.finding(failure));
         }
     }
+}
+
+/// The socket that a rehearsal gives to the `hl` inside of it.
+fn given_here(caller: &Caller) -> Option<Arc<UnixListener>> {
+    let is_inner = caller.rehearsing() && is_within();
+    is_inner.then(given_listener).flatten().map(Arc::new)
 }
 
 /// Writes data to stdout. A reader that went away stops nothing.

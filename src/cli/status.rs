@@ -160,7 +160,7 @@ fn next(paths: &Paths, current: Option<&Current>, open: Option<&Entry>) -> Next 
     };
     let (run, short) = (&current.run, &current.run.short);
     match run.outcome {
-        RunState::Running => next(&format!("runs show {short}"), say("shows its progress")),
+        RunState::Running => next(&format!("runs follow {short}"), say("shows it live")),
         RunState::Succeeded if run.recipe.split(' ').next() == Some("up") => {
             let words = format!("plan {}", run.recipe);
             next(&words, say("shows whether anything has changed since"))

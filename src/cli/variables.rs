@@ -1,5 +1,7 @@
 //! `hl env`: every variable, and where its value came from.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use serde_json::json;
 
 use super::session::Session;
@@ -17,7 +19,7 @@ pub(super) fn variables(session: &Session) -> Result<(), Failure> {
     let lab = session.lab()?;
     let book = session.book()?;
     let env = environment(session, &lab)?;
-    let rows = environment::list(&env, named(&book));
+    let rows = environment::list(&env, &named(&book));
     if session.globals.json {
         return session.json(&json!({ "schema": "hl.env/1", "variables": rows }));
     }
@@ -36,16 +38,22 @@ fn environment(session: &Session, lab: &Lab) -> Result<Environment, Failure> {
     })
 }
 
-/// Variables that layers and recipes name.
-fn named(book: &Book) -> Vec<&str> {
-    let layers = book.layers().iter();
-    layers
-        .flat_map(|layer| {
-            let recipes = layer.recipes.iter().flat_map(|recipe| &recipe.env);
-            layer.env.iter().chain(&layer.optional_env).chain(recipes)
-        })
-        .map(|name| name.get_ref().as_str())
-        .collect()
+/// Variables that layers and recipes name, with the layers that need them.
+fn named(book: &Book) -> BTreeMap<&str, BTreeSet<&str>> {
+    let mut named: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    for layer in book.layers() {
+        for name in &layer.optional_env {
+            named.entry(name.get_ref()).or_default();
+        }
+        let recipes = layer.recipes.iter().flat_map(|recipe| &recipe.env);
+        for name in layer.env.iter().chain(recipes) {
+            named
+                .entry(name.get_ref())
+                .or_default()
+                .insert(layer.id.get_ref());
+        }
+    }
+    named
 }
 
 fn text(rows: &[Listed], palette: Palette, width: Option<usize>) -> String {
@@ -91,7 +99,11 @@ mod tests {
             value: value.map(str::to_owned),
             from,
             secret: false,
-            required: if value.is_none() { &["l1", "l2"] } else { &[] },
+            required: if value.is_none() {
+                vec!["l1".to_owned(), "l2".to_owned()]
+            } else {
+                Vec::new()
+            },
             doc: "what it is for, in more words than a line has",
         }
     }

@@ -43,7 +43,7 @@ pub fn ask(place: &Place, request: &Request) -> io::Result<Option<Reply>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::control::{Desk, Server};
+    use crate::control::{Desk, Server, bind};
     use crate::lab::Paths;
     use camino::Utf8Path;
 
@@ -74,9 +74,19 @@ mod tests {
         assert!(refused(&"x".repeat(60_000)));
         drop(server);
         assert_eq!(ask(&place, &stop).unwrap(), None);
+        assert!(!socket.exists());
         // What a killed run left is no obstacle.
         drop(std::os::unix::net::UnixListener::bind(socket).unwrap());
-        let _server = Server::open(&place, &Desk::new("r")).unwrap();
-        assert_eq!(ask(&place, &stop).unwrap(), Some(taken));
+        let server = Server::open(&place, &Desk::new("r")).unwrap();
+        assert_eq!(ask(&place, &stop).unwrap(), Some(taken.clone()));
+        drop(server);
+        // At a socket that is somebody else's, two may answer one after the other.
+        let listener = bind(socket).unwrap();
+        for _ in 0..2 {
+            let listener = listener.try_clone().unwrap();
+            let _server = Server::at(listener, &Desk::new("r")).unwrap();
+            assert_eq!(ask(&place, &stop).unwrap(), Some(taken.clone()));
+        }
+        assert!(socket.exists());
     }
 }

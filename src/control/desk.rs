@@ -87,7 +87,8 @@ impl Desk {
         let reply = match request {
             Request::Status => Reply::Status(RunStatus {
                 run: state.run.clone(),
-                question: state.question.clone(),
+                // What was answered is no question any more.
+                question: state.question.clone().filter(|_| state.answer.is_none()),
             }),
             Request::Stop { now } => {
                 state.stop = state.stop.max(1 + u8::from(now));
@@ -166,10 +167,17 @@ impl<'a> Stops<'a> {
 
 impl StopSource for Stops<'_> {
     fn arrived(&mut self) -> Option<Signal> {
-        let signal = self.signals.arrived();
-        let signal = signal.or_else(|| (self.given < self.desk.stop()).then_some(Signal::Request));
-        self.given = self.given.saturating_add(u8::from(signal.is_some()));
-        signal
+        // First what came to the desk: a Ctrl-C that comes with it is one more.
+        if self.given < self.desk.stop() {
+            self.given += 1;
+            return Some(Signal::Request);
+        }
+        let signal = self.signals.arrived()?;
+        // Of signals only Ctrl-C makes it more urgent.
+        if self.given == 0 || signal == Signal::Interrupt {
+            self.given = self.given.saturating_add(1);
+        }
+        Some(signal)
     }
 }
 
@@ -226,6 +234,9 @@ mod tests {
         let verdict = asked(long, |desk| {
             assert!(!is_taken(&desk.take(approve("other"))));
             assert!(is_taken(&desk.take(approve("d"))));
+            assert!(
+                matches!(desk.take(Request::Status), Reply::Status(status) if status.question.is_none())
+            );
             let by = "late".to_owned();
             assert!(!is_taken(&desk.take(Request::Reject { by })));
         });
@@ -243,19 +254,20 @@ mod tests {
         assert!(!is_taken(&Desk::new("r").take(approve("d"))));
     }
 
-    struct Never;
+    /// Signals that have arrived.
+    struct Arrived(Vec<Signal>);
 
-    impl StopSource for Never {
+    impl StopSource for Arrived {
         fn arrived(&mut self) -> Option<Signal> {
-            None
+            self.0.pop()
         }
     }
 
     #[test]
     fn fifty_stops_are_one() {
         let desk = Desk::new("r");
-        let mut never = Never;
-        let mut stops = Stops::new(&mut never, desk.clone());
+        let mut signals = Arrived(Vec::new());
+        let mut stops = Stops::new(&mut signals, desk.clone());
         let mut arrived = || std::iter::from_fn(|| stops.arrived()).count();
         assert_eq!(arrived(), 0);
         for _ in 0..50 {
@@ -263,6 +275,28 @@ mod tests {
         }
         assert_eq!(arrived(), 1);
         desk.take(Request::Stop { now: true });
+        desk.take(Request::Stop { now: true });
+        assert_eq!(arrived(), 1);
+    }
+
+    #[test]
+    fn a_ctrl_c_behind_both_is_the_third_and_a_goodbye_is_no_escalation() {
+        let all = |signals: &[Signal], now| {
+            let desk = Desk::new("r");
+            desk.take(Request::Stop { now });
+            let mut signals = Arrived(signals.to_vec());
+            let mut stops = Stops::new(&mut signals, desk.clone());
+            std::iter::from_fn(|| stops.arrived()).collect::<Vec<_>>()
+        };
+        let (stop, ctrl_c) = (Signal::Request, Signal::Interrupt);
+        assert_eq!(all(&[ctrl_c], true), [stop, stop, ctrl_c]);
+        assert_eq!(all(&[Signal::Terminate], false), [stop, Signal::Terminate]);
+        // It does not take the place of a wish that comes later.
+        let desk = Desk::new("r");
+        let mut signals = Arrived(vec![Signal::Terminate, Signal::Hangup]);
+        let mut stops = Stops::new(&mut signals, desk.clone());
+        let mut arrived = || std::iter::from_fn(|| stops.arrived()).count();
+        assert_eq!(arrived(), 2);
         desk.take(Request::Stop { now: true });
         assert_eq!(arrived(), 1);
     }

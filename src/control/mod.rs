@@ -19,4 +19,4 @@ pub use client::ask;
 pub use desk::{Desk, Stops, Verdict};
 pub use place::Place;
 pub use protocol::{Question, Reply, Request, RunStatus};
-pub use server::Server;
+pub use server::{Server, bind};

@@ -50,7 +50,7 @@ impl Place {
     ///
     /// # Errors
     /// There is none.
-    pub(super) fn make(&self) -> io::Result<&Utf8Path> {
+    pub fn make(&self) -> io::Result<&Utf8Path> {
         let mut why = io::Error::from(io::ErrorKind::NotFound);
         for socket in &self.sockets {
             let dir = socket.parent().unwrap_or(socket);

@@ -10,6 +10,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::process::ExitStatus;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use camino::{Utf8Path, Utf8PathBuf};
@@ -192,9 +193,10 @@ impl Exec for StepExec<'_, '_> {
         let mut tails = spools.tails()?;
         let started = self.start(spec, attempt.as_ref(), files)?;
         let pid = started.child.pid.as_raw_nonzero().get().unsigned_abs();
+        let process = Process::of(pid);
         self.step_output.emit(EventKind::ChildStarted {
             pid,
-            pid_start: Process::of(pid).map_or(0, |process| process.start),
+            pid_start: process.map_or(0, |process| process.start),
             program: started.child.program.clone(),
             spool: spools.shown(self.run),
             number,
@@ -222,7 +224,8 @@ impl Exec for StepExec<'_, '_> {
         };
         let (mut looked, mut warned) = (Instant::now(), false);
         loop {
-            let over = has_ended(started.child.pid);
+            let reapable = has_ended(started.child.pid);
+            let over = reapable && !goes_on(attempt.as_ref(), process);
             for (stream, tail) in &mut tails {
                 let stream = *stream;
                 let mut line = |text: &str| say(stream, text);
@@ -238,7 +241,11 @@ impl Exec for StepExec<'_, '_> {
             if over {
                 break;
             }
-            wait(&started, LOOK);
+            if reapable {
+                thread::sleep(LOOK);
+            } else {
+                wait(&started, LOOK);
+            }
             if !warned && looked.elapsed() >= STOPPED_LOOK {
                 looked = Instant::now();
                 warned = self.warn_if_stopped(&started.child);
@@ -264,17 +271,17 @@ impl Exec for StepExec<'_, '_> {
                 }
                 Some(_) | None => {}
             }
+            let asked = stop_state.killed || stop_state.stopped.is_some();
+            if let Some(kept) = kept
+                && status.signal().is_some()
+                && !asked
+            {
+                kept.may_be_lost(spec)?;
+            }
         }
-        if let Some(error) = end.as_ref().and_then(|end| end.error.as_ref()) {
-            return Err(cannot_start(&spec.program, error));
-        }
-        let exit = match &end {
-            Some(end) => child_exit(end.code, end.signal),
-            None => child_exit(status.code(), status.signal()),
-        };
-        let (code, signal) = match exit {
-            ChildExit::Code(code) => (Some(code), None),
-            ChildExit::Signal(signal) => (None, Some(signal)),
+        let (code, signal) = match &end {
+            Some(end) => (end.code, end.signal),
+            None => (status.code(), status.signal()),
         };
         self.step_output.emit(EventKind::ChildExited {
             pid,
@@ -282,6 +289,10 @@ impl Exec for StepExec<'_, '_> {
             signal,
             unwatched: None,
         });
+        if let Some(error) = end.as_ref().and_then(|end| end.error.as_ref()) {
+            return Err(cannot_start(&spec.program, error));
+        }
+        let exit = child_exit(code, signal);
         if let Some(payload) = bug {
             resume_unwind(payload);
         }
@@ -414,6 +425,15 @@ fn has_ended(pid: Pid) -> bool {
     }
 }
 
+/// Whether what a parent started goes on without it: it ended, wrote no end, and
+/// something of its group lives.
+fn goes_on(attempt: Option<&Attempt>, parent: Option<Process>) -> bool {
+    attempt.zip(parent).is_some_and(|(attempt, parent)| {
+        // What cannot be read is told when it is taken.
+        matches!(attempt.end(), Ok(None)) && parent.group_is_alive()
+    })
+}
+
 /// Whether it was a signal that ended it; not reaped yet.
 fn died(pid: Pid) -> bool {
     let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
@@ -424,7 +444,7 @@ fn died(pid: Pid) -> bool {
 /// Waits until the child ends, at most so long.
 fn wait(started: &Started, at_most: Duration) {
     let Some(pidfd) = &started.pidfd else {
-        std::thread::sleep(at_most);
+        thread::sleep(at_most);
         return;
     };
     let timeout = Timespec {

@@ -10,7 +10,7 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 
 use super::child::{LOOK, command_line, not_finished};
-use super::setup::Asked;
+use super::question::{Question, ask};
 use super::shared::Shared;
 use super::step_output::StepOutput;
 use crate::action::{Approval, ChildExit, ChildOutcome, ChildSpec};
@@ -30,7 +30,8 @@ pub(super) struct Kept<'r, 'a> {
     repeatable: bool,
     /// What was said of children whose results were taken.
     told: Mutex<Vec<String>>,
-    /// The next child may be one that an earlier part of the run began.
+    /// The next child may be one that an earlier part of the run began: so far it
+    /// did the same.
     taking: AtomicBool,
 }
 
@@ -94,27 +95,37 @@ impl<'r, 'a> Kept<'r, 'a> {
                 .map_err(|error| StepError::io("read", attempt.base(), &error))?;
             match standing {
                 Standing::New => return Ok(None),
-                Standing::Running(fence) => {
-                    wait_for(spec, fence.keeper, stopped)?;
-                    continue;
-                }
+                Standing::Running(fence) => wait_for(spec, fence.keeper, stopped)?,
                 Standing::Ended(fence, end) => {
                     count.store(number, Ordering::Relaxed);
-                    if self.taking.load(Ordering::Relaxed) && fence.says == self.says(spec) {
-                        let taken = spec.tells_all && end.code == Some(0);
+                    if fence.says != self.says(spec) {
+                        self.taking.store(false, Ordering::Relaxed);
+                    }
+                    if !self.taking.load(Ordering::Relaxed) {
+                        continue;
+                    }
+                    let taken = spec.tells_all && end.code == Some(0);
+                    if taken || self.is_last(number) {
                         self.tell(&fence, &end, number, taken);
-                        if taken {
-                            return Ok(Some(self.outcome()));
-                        }
+                    }
+                    if taken {
+                        return Ok(Some(self.outcome()));
                     }
                 }
                 Standing::Unknown => {
-                    self.may_run_again(spec, number, stopped)?;
+                    if self.is_last(number) {
+                        self.may_run_again(spec, number, stopped)?;
+                    }
                     count.store(number, Ordering::Relaxed);
                 }
             }
-            self.taking.store(false, Ordering::Relaxed);
         }
+    }
+
+    /// Whether nothing was started after that child: what is to be said of it was not
+    /// said yet.
+    fn is_last(&self, number: u32) -> bool {
+        matches!(self.attempt(number + 1).standing(), Ok(Standing::New))
     }
 
     /// How a child of an earlier part of the run ended; `taken`: its result counts.
@@ -161,12 +172,6 @@ impl<'r, 'a> Kept<'r, 'a> {
         if self.repeatable {
             return Ok(());
         }
-        // One question at a time.
-        let _turn = self
-            .run
-            .asking
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
         let step = self.step_output.step;
         let program = quoted(&spec.program);
         let unknown = format!("`{program}` was started, and nobody knows how it ended");
@@ -178,35 +183,43 @@ impl<'r, 'a> Kept<'r, 'a> {
             question: format!("run `{}` again?", step.id),
             ..Approval::default()
         };
-        let digest = hex(&Sha256::digest(format!("{} {attempt}", step.id)));
-        self.step_output.emit(EventKind::ApprovalAsked {
-            summary: approval.summary.clone(),
-            digest: Some(digest.clone()),
-            again: true,
-        });
-        let answer = self.run.setup.approver.ask(&Asked {
-            step,
+        let question = Question {
             approval: &approval,
-            digest: &digest,
+            digest: hex(&Sha256::digest(format!("{} {attempt}", step.id))),
             covered: false,
-            stopped,
-        });
-        self.step_output.emit(EventKind::ApprovalGiven {
-            approved: answer.approved,
-            by: answer.by.clone(),
-        });
-        if answer.approved {
+            again: true,
+        };
+        if ask(self.run, self.step_output, &question, stopped).approved {
             return Ok(());
         }
-        Err(StepError::new(format!("{unknown}: it is not run again"))
+        let error = StepError::new(format!("{unknown}: it is not run again"))
             .cause(Cause::Cancelled)
-            .exit(Exit::NotApproved)
+            .exit(Exit::NotApproved);
+        Err(self.by_hand(error))
+    }
+
+    /// The parent of a child was killed under the eyes of this process.
+    ///
+    /// # Errors
+    /// What the child did may not simply be done again.
+    pub(super) fn may_be_lost(&self, spec: &ChildSpec) -> Result<(), StepError> {
+        if self.repeatable {
+            return Ok(());
+        }
+        let program = quoted(&spec.program);
+        Err(self.by_hand(StepError::new(format!(
+            "the process that watched `{program}` was killed, and nobody knows how `{program}` ended"
+        ))))
+    }
+
+    fn by_hand(&self, error: StepError) -> StepError {
+        error
             .help(
                 say("look at what it did; then ")
-                    .hl(format!("resume --from {}", step.id))
+                    .hl(format!("resume --from {}", self.step_output.step.id))
                     .say(" runs it again"),
             )
-            .help("`repeatable = true` in the step's definition runs it again without a question"))
+            .help("`repeatable = true` in the step's definition runs it again without a question")
     }
 }
 

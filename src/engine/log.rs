@@ -57,8 +57,9 @@ impl Log {
     }
 }
 
-/// A file name for every step, different ones for different steps.
-pub(super) fn slugs(plan: &Plan) -> BTreeMap<StepId, String> {
+/// A file name for every step, different ones for different steps: `NAME.log` is what
+/// it said.
+pub fn slugs(plan: &Plan) -> BTreeMap<StepId, String> {
     let mut used = BTreeSet::new();
     let mut slugs = BTreeMap::new();
     for step in &plan.steps {

@@ -7,7 +7,11 @@
 //! | `setup` | what a run is given, and what it gives back |
 //! | `board` | pure: which step may start, which is blocked and by what |
 //! | `run` | the one loop that starts steps, hears signals and watches the clock |
-//! | `step` | one step from its inputs to its result |
+//! | `step` | one step from its inputs to its end: its attempts |
+//! | `inputs` | what a step is given |
+//! | `approval` | what a step would do is approved, and anew when that took long |
+//! | `question` | one question at a time, journaled with its answer |
+//! | `step_end` | how a step ended |
 //! | `temporary` | files that go when the steps that use them have ended |
 //! | `bus` | events: stamped, redacted, handed to listeners |
 //! | `exec` | children as actions see them |
@@ -24,6 +28,7 @@
 //! | `log` | a step's log |
 //! | `stop_messages` | what is said when a run is stopped |
 
+mod approval;
 mod board;
 mod bus;
 mod child;
@@ -32,9 +37,11 @@ mod control;
 mod exec;
 mod explain;
 mod identity;
+mod inputs;
 mod kept;
 mod limit;
 mod log;
+mod question;
 mod redacted;
 mod reuse;
 mod run;
@@ -43,11 +50,13 @@ mod shared;
 mod shown;
 mod spawn;
 mod step;
+mod step_end;
 mod step_output;
 mod stop_messages;
 mod temporary;
 
 pub use explain::{Expect, Forecast, explain};
+pub use log::slugs;
 pub use reuse::{no_longer_apply, with_dependents};
 pub use run::run;
 pub use setup::{

@@ -5,6 +5,7 @@
 use serde_json::Value;
 
 use super::shown::shown;
+use crate::base::json::map_texts;
 use crate::lab::Redactor;
 use crate::plan::{EventKind, Resumed};
 
@@ -43,16 +44,8 @@ pub(super) fn redacted(mut kind: EventKind, redactor: &Redactor) -> EventKind {
     kind
 }
 
-pub(super) fn value(value_: Value, redactor: &Redactor) -> Value {
-    match value_ {
-        Value::String(text) => Value::String(redactor.text(&text)),
-        Value::Array(items) => items.into_iter().map(|v| value(v, redactor)).collect(),
-        Value::Object(map) => map
-            .into_iter()
-            .map(|(key, v)| (redactor.text(&key), value(v, redactor)))
-            .collect(),
-        plain @ (Value::Null | Value::Bool(_) | Value::Number(_)) => plain,
-    }
+pub(super) fn value(value: Value, redactor: &Redactor) -> Value {
+    map_texts(value, &|text| redactor.text(text))
 }
 
 #[cfg(test)]

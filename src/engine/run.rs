@@ -22,8 +22,9 @@ use super::redacted::value;
 use super::reuse::no_longer_apply;
 use super::setup::{RunResult, Setup, StepResult, reads_only};
 use super::shared::{Shared, millis};
-use super::step::{End, perform};
-use super::stop_messages;
+use super::step::perform;
+use super::step_end::End;
+use super::stop_messages::{self, Urgency};
 use super::temporary::Temporary;
 use crate::action::Stop;
 use crate::base::short_duration;
@@ -267,7 +268,7 @@ impl Scheduler<'_, '_> {
                 for control in self.running.values() {
                     control.stop(Stop::User);
                 }
-                stop_messages::second(&self.run.children.terminate())
+                stop_messages::second(&self.run.children.terminate(), &self.urgency())
             }
             _ => {
                 self.stops.count = 3;
@@ -328,7 +329,13 @@ impl Scheduler<'_, '_> {
         }
         let alone: Vec<StepId> = stopped.into_iter().collect();
         let finally = steps.iter().any(|step| step.finally);
-        stop_messages::first(&signalled, &alone, finally)
+        stop_messages::first(&signalled, &alone, finally, &self.urgency())
+    }
+
+    /// What makes a stop more urgent, as messages say it.
+    fn urgency(&self) -> Urgency {
+        let setup = self.run.setup;
+        Urgency::new(setup.options.unattended, setup.lab.paths.commands())
     }
 
     fn clocks(&self) {

@@ -34,6 +34,7 @@ pub struct Setup<'a> {
 
 /// How to run.
 #[derive(Debug, Clone, Default, PartialEq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub struct Options {
     /// The run's id, see `runs::new_id`.
     pub run_id: String,
@@ -62,6 +63,8 @@ pub struct Options {
     pub approval_lasts: Duration,
     /// What earlier parts of the run did.
     pub earlier: PriorRun,
+    /// Nobody sits at it: a stop is made more urgent by `hl stop`, not by Ctrl-C.
+    pub unattended: bool,
     /// The run goes on: the flags of the command that resumes it, by name.
     pub resumes: Option<BTreeMap<String, Value>>,
 }

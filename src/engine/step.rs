@@ -1,32 +1,28 @@
-//! One step, from its inputs to its result.
+//! One step, from its inputs to its end: its attempts.
 
 use std::any::Any;
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 
 use camino::Utf8PathBuf;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::control::{Clock, Control};
 use super::exec::StepExec;
+use super::inputs::inputs;
 use super::kept::Kept;
-use super::redacted::value;
-use super::reuse::{ReuseKey, judge, reason};
-use super::setup::{Asked, Setup};
+use super::reuse::{ReuseKey, judge};
+use super::setup::Setup;
 use super::shared::{Shared, millis};
+use super::step_end::End;
 use super::step_output::StepOutput;
-use crate::action::{Action, Approval, Done, Emit, Instead, StepContext, Stop};
+use crate::action::{Action, Approval, Done, Emit, StepContext, Stop};
 use crate::base::Cancel;
 use crate::base::short_duration;
-use crate::diag::{Advice, Cause, Exit, StepError};
+use crate::diag::{Cause, Exit, StepError};
 use crate::lab::{Environment, timeouts};
-use crate::plan::{
-    EventKind, Fingerprint, Missing, PriorResult, Retry, RetryOn, Status, Step, StepEnd, Timeout,
-    references, resolve,
-};
+use crate::plan::{EventKind, PriorResult, Retry, RetryOn, Status, Step, Timeout};
 
 /// The longest wait between two attempts.
 const LONGEST_BACKOFF: Duration = Duration::from_mins(5);
@@ -35,78 +31,6 @@ const LONGEST_BACKOFF: Duration = Duration::from_mins(5);
 pub(super) fn work(setup: &Setup<'_>, slug: &str) -> Utf8PathBuf {
     let logs = setup.lab.paths.logs(&setup.options.run_id);
     logs.join(format!("{slug}.work"))
-}
-
-/// How a step ended.
-#[derive(Debug)]
-pub(super) struct End {
-    /// As it is told, but not redacted; advice is added when it is told.
-    pub(super) told: StepEnd,
-    /// Completes "`step`, which ...".
-    pub(super) how: &'static str,
-    pub(super) warnings: Vec<Advice>,
-    pub(super) temporary: Vec<Utf8PathBuf>,
-    pub(super) error: Option<StepError>,
-}
-
-impl End {
-    pub(super) fn new(status: Status, summary: impl Into<String>) -> Self {
-        Self {
-            told: StepEnd::new(status, summary),
-            how: "was skipped",
-            warnings: Vec::new(),
-            temporary: Vec::new(),
-            error: None,
-        }
-    }
-
-    /// An earlier result that stands.
-    fn reused(before: &PriorResult) -> Self {
-        let mut end = Self::new(Status::Skipped, reason(before));
-        end.told.outputs.clone_from(&before.outputs);
-        end.told.fingerprint.clone_from(&before.fingerprint);
-        end
-    }
-
-    fn failed(error: StepError) -> Self {
-        let (status, how) = match (error.cause, error.exit) {
-            (Cause::Cancelled, Exit::NotApproved) => (Status::Cancelled, "was not approved"),
-            (Cause::Cancelled, _) => (Status::Cancelled, "was stopped"),
-            (Cause::TimedOut, _) => (Status::Failed, "ran into its timeout"),
-            (Cause::Failed | Cause::Transient, _) => (Status::Failed, "failed"),
-        };
-        let mut end = Self::new(status, error.message.clone());
-        end.how = how;
-        end.told.outputs.clone_from(&error.outputs);
-        end.error = Some(error);
-        end
-    }
-
-    fn done(done: Done) -> Self {
-        let (status, summary) = match done.instead {
-            None => (Status::Succeeded, done.summary),
-            Some(Instead::Skipped(reason)) => (Status::Skipped, reason),
-            Some(Instead::NotPlanned(reason)) => (Status::NotPlanned, reason),
-        };
-        let mut end = Self::new(status, summary);
-        end.told.changed = done.changed;
-        end.told.outputs = done.outputs;
-        end.warnings = done.warnings;
-        end.temporary = done.temporary;
-        end
-    }
-
-    /// What it does to the exit code. A step that was only stopped does nothing
-    /// to it: the stop does.
-    pub(super) fn exit(&self) -> Option<Exit> {
-        let error = self.error.as_ref()?;
-        match (self.told.status, error.exit) {
-            (Status::Cancelled, Exit::NotApproved) => Some(Exit::NotApproved),
-            (Status::Failed, exit) if exit.code() == 0 => Some(Exit::Child(1)),
-            (Status::Failed, exit) => Some(exit),
-            _ => None,
-        }
-    }
 }
 
 /// Runs a step to its end, whatever that is.
@@ -165,79 +89,15 @@ pub(super) fn perform(run: &Shared<'_>, step: &Step, slug: &str, control: &Contr
     end
 }
 
-/// The inputs with every reference resolved, or the end of a step that does
-/// not run.
-fn inputs(run: &Shared<'_>, step: &Step) -> Result<Value, Box<End>> {
-    let published = run.published.lock().unwrap_or_else(PoisonError::into_inner);
-    let missing = |missing: Missing| Box::new(unresolved(run, step, &missing));
-    if let Some(when) = &step.when {
-        let value = resolve(&Value::String(when.clone()), &published).map_err(missing)?;
-        match value
-            .as_str()
-            .map_or_else(|| value.to_string(), |text| text.trim().to_owned())
-        {
-            text if text == "true" => {}
-            text if text == "false" => {
-                return Err(Box::new(End::new(Status::Skipped, why_not(run, when))));
-            }
-            text => {
-                let error = StepError::new(format!(
-                    "`when` of `{}` gives `{text}`, expected `true` or `false`",
-                    step.id
-                ));
-                return Err(Box::new(End::failed(error.exit(Exit::Definition))));
-            }
-        }
-    }
-    resolve(&Value::Object(step.with.clone()), &published).map_err(missing)
-}
-
-/// Why a step is not needed: what the step said whose output its `when` reads.
-fn why_not(run: &Shared<'_>, when: &str) -> String {
-    let results = run.results.lock().unwrap_or_else(PoisonError::into_inner);
-    references(&Value::String(when.to_owned()))
-        .iter()
-        .find_map(|(step, _)| Some(results.get(step)?.1.clone()))
-        .filter(|summary| !summary.is_empty())
-        .unwrap_or_else(|| "its `when` is false".to_owned())
-}
-
-/// What becomes of a step that uses a value which nobody published.
-fn unresolved(run: &Shared<'_>, step: &Step, missing: &Missing) -> End {
-    let Missing { step: from, key } = missing;
-    if run.setup.options.dry_run {
-        let reason = format!("needs `{key}` of {from}, known when it has run");
-        return End::new(Status::NotPlanned, reason);
-    }
-    let results = run.results.lock().unwrap_or_else(PoisonError::into_inner);
-    let status = results.get(from).map(|(status, _)| *status);
-    if step.finally && status != Some(Status::Succeeded) {
-        let reason = format!("needs `{key}` of {from}, which did not succeed");
-        return End::new(Status::Skipped, reason);
-    }
-    let why = match status {
-        Some(Status::Skipped) => "which was skipped",
-        Some(_) => "which did not publish it",
-        None => "which is not in the plan",
-    };
-    let error = StepError::new(format!("`{}` needs `{key}` of `{from}`, {why}", step.id))
-        .exit(Exit::Definition)
-        .help(format!(
-            "give `{}` a `when` that is false whenever `{from}` is skipped",
-            step.id
-        ));
-    End::failed(error)
-}
-
 /// The attempts of one step.
-struct Attempts<'r, 'a> {
-    run: &'r Shared<'a>,
-    step: &'r Step,
-    action: &'r dyn Action,
+pub(super) struct Attempts<'r, 'a> {
+    pub(super) run: &'r Shared<'a>,
+    pub(super) step: &'r Step,
+    pub(super) action: &'r dyn Action,
     with: Value,
-    control: &'r Control,
+    pub(super) control: &'r Control,
     exec: StepExec<'r, 'a>,
-    step_output: &'r StepOutput<'r, 'a>,
+    pub(super) step_output: &'r StepOutput<'r, 'a>,
 }
 
 impl Attempts<'_, '_> {
@@ -246,7 +106,7 @@ impl Attempts<'_, '_> {
         Ok(self.run.setup.env.for_node(self.step.node.as_deref())?)
     }
 
-    fn context<'c>(
+    pub(super) fn context<'c>(
         &'c self,
         env: &'c Environment,
         emit: &'c Emit<'c>,
@@ -349,19 +209,8 @@ impl Attempts<'_, '_> {
             if ctx.dry_run {
                 return self.action.preview(&ctx);
             }
-            while self.step.approve
-                && let Some(approval) = self.action.approval(&ctx)?
-                && approved.as_ref() != Some(&approval)
-            {
-                self.control.clock(Clock::Off);
-                let asked = Instant::now();
-                self.ask(&approval)?;
-                *approved = Some(approval);
-                self.control.clock(clock);
-                if asked.elapsed() < self.run.setup.options.approval_lasts {
-                    break;
-                }
-                self.renew(&emit, &cancel)?;
+            if self.step.approve {
+                self.approve(&ctx, approved, clock)?;
             }
             if self.control.stopped() == Some(Stop::User) {
                 return Err(crate::base::Cancelled.into());
@@ -384,91 +233,6 @@ impl Attempts<'_, '_> {
             }
             (Err(error), _) => Err(error),
         }
-    }
-
-    fn ask(&self, approval: &Approval) -> Result<(), StepError> {
-        // One question at a time.
-        let _turn = self
-            .run
-            .asking
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        if self.control.stopped().is_some() {
-            return Err(crate::base::Cancelled.into());
-        }
-        let digest = self.digest(approval);
-        let consent = &self.run.setup.options.earlier.consent;
-        let covered = consent.covers(&self.step.id, &digest);
-        self.step_output.emit(EventKind::ApprovalAsked {
-            summary: approval.summary.clone(),
-            digest: Some(digest.clone()),
-            again: false,
-        });
-        let answer = self.run.setup.approver.ask(&Asked {
-            step: self.step,
-            approval,
-            digest: &digest,
-            covered,
-            stopped: &|| self.control.stopped().is_some(),
-        });
-        self.step_output.emit(EventKind::ApprovalGiven {
-            approved: answer.approved,
-            by: answer.by.clone(),
-        });
-        if self.control.stopped().is_some() {
-            return Err(crate::base::Cancelled.into());
-        }
-        if answer.approved {
-            return Ok(());
-        }
-        Err(StepError::new(format!("not approved ({})", answer.by))
-            .cause(Cause::Cancelled)
-            .exit(Exit::NotApproved)
-            .help("run it on a terminal to be asked, or with `--yes` to approve what it finds"))
-    }
-
-    /// Makes anew what the step is given and what does not keep: the plan that was
-    /// shown may not be what is to be done by now.
-    fn renew(&self, emit: &Emit<'_>, cancel: &Cancel) -> Result<(), StepError> {
-        for (id, _) in references(&Value::Object(self.step.with.clone())) {
-            let Some(step) = self.run.plan.step(&id) else {
-                continue;
-            };
-            let Some(action) = self.run.setup.registry.get(&step.action) else {
-                continue;
-            };
-            if !action.about().stale {
-                continue;
-            }
-            let Ok(with) = inputs(self.run, step) else {
-                continue;
-            };
-            let env = self.env()?;
-            let ctx = StepContext {
-                step,
-                with,
-                ..self.context(&env, emit, cancel)
-            };
-            self.step_output
-                .note(format!("the approval took long: {id} runs again"));
-            action.run(&ctx)?;
-        }
-        Ok(())
-    }
-
-    /// The same whenever the same is to be approved. No digest of a secret is
-    /// written down.
-    fn digest(&self, approval: &Approval) -> String {
-        let Approval {
-            summary,
-            question,
-            type_word,
-            exact,
-        } = approval;
-        let shown = json!([summary, question, type_word, exact]);
-        let shown = value(shown, self.run.bus.redactor());
-        let nothing = BTreeMap::new();
-        Fingerprint::new(self.action.about().name, &shown, &nothing, &nothing).to_string()
     }
 
     /// A panic is a bug of ours, and no reason to leave the others alone.

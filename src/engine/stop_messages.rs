@@ -5,11 +5,44 @@ use std::collections::BTreeMap;
 
 use super::children::{Child, Signalled, StopAction};
 use crate::base::short_duration;
+use crate::diag::Commands;
 use crate::lab::timeouts;
 use crate::plan::StepId;
 
+/// What makes a stop more urgent.
+#[derive(Debug)]
+pub(super) struct Urgency {
+    /// The second one.
+    hurries: String,
+    /// The third.
+    kills: String,
+}
+
+impl Urgency {
+    /// Ctrl-C where somebody sits at the run, else a command.
+    pub(super) fn new(unattended: bool, commands: Commands) -> Self {
+        let command = |words| format!("`{}`", commands.line(words));
+        if unattended {
+            Self {
+                hurries: command("stop --now"),
+                kills: command("stop --kill"),
+            }
+        } else {
+            Self {
+                hurries: "Ctrl-C again".to_owned(),
+                kills: "a third Ctrl-C".to_owned(),
+            }
+        }
+    }
+}
+
 /// The first stop. `steps` are the running steps without a child.
-pub(super) fn first(signalled: &[Signalled], steps: &[StepId], finally: bool) -> String {
+pub(super) fn first(
+    signalled: &[Signalled],
+    steps: &[StepId],
+    finally: bool,
+    urgency: &Urgency,
+) -> String {
     let mut waits: Vec<String> = signalled.iter().map(with_grace).collect();
     waits.extend(steps.iter().map(|step| format!("step `{step}`")));
     let mut text = if waits.is_empty() {
@@ -23,20 +56,18 @@ pub(super) fn first(signalled: &[Signalled], steps: &[StepId], finally: bool) ->
     let (hurried, precious): (Vec<&Signalled>, Vec<&Signalled>) =
         signalled.iter().partition(|one| one.child.takes_sigterm);
     let names: Vec<String> = precious.iter().map(|one| name(&one.child)).collect();
-    match (hurried.is_empty(), precious.is_empty()) {
-        (false, true) => text.push_str("; Ctrl-C again to hurry"),
-        (false, false) => {
-            text.push_str("; Ctrl-C again to hurry all but ");
-            text.push_str(&names.join(", "));
-        }
-        (true, false) => text.push_str("; Ctrl-C again does not hurry it"),
-        (true, true) => {}
-    }
-    text
+    let again = &urgency.hurries;
+    let more = match (hurried.is_empty(), precious.is_empty()) {
+        (false, true) => format!("; {again} to hurry"),
+        (false, false) => format!("; {again} to hurry all but {}", names.join(", ")),
+        (true, false) => format!("; {again} does not hurry it"),
+        (true, true) => String::new(),
+    };
+    text + &more
 }
 
 /// The second: what a third one would leave behind.
-pub(super) fn second(signalled: &[Signalled]) -> String {
+pub(super) fn second(signalled: &[Signalled], urgency: &Urgency) -> String {
     let mut parts = Vec::new();
     for one in signalled {
         let child = name(&one.child);
@@ -57,11 +88,12 @@ pub(super) fn second(signalled: &[Signalled]) -> String {
         .filter(|one| !one.child.takes_sigterm)
         .map(|one| name(&one.child))
         .collect();
+    let kills = &urgency.kills;
     let third = if precious.is_empty() {
-        "a third Ctrl-C kills what is left".to_owned()
+        format!("{kills} kills what is left")
     } else {
         format!(
-            "a third Ctrl-C kills {}: what it is making then stays behind (a VM, a lock) and is in no state",
+            "{kills} kills {}: what it is making then stays behind (a VM, a lock) and is in no state",
             precious.join(", ")
         )
     };

@@ -32,15 +32,12 @@ pub struct Variable {
     pub doc: &'static str,
     /// Never shown.
     pub secret: bool,
-    /// Layers that cannot work without it.
-    pub required: &'static [&'static str],
+    /// The shipped layers cannot work without it.
+    pub required: bool,
     /// Set to nothing it is not the default: a CI variable that nobody filled
     /// in must not mean yes.
     pub empty_counts: bool,
 }
-
-const NODE: &[&str] = &["l0", "l1", "l2"];
-const BUILD: &[&str] = &["l0", "l1"];
 
 /// Rows: the group and the name, the default or an example, what it is, other fields.
 macro_rules! variables {
@@ -64,7 +61,7 @@ const UNSET: Variable = Variable {
     example: "",
     doc: "",
     secret: false,
-    required: &[],
+    required: false,
     empty_counts: false,
 };
 
@@ -77,12 +74,12 @@ pub const ALL: &[Variable] = variables![
     Doppler "DOPPLER_PROJECT", example "homelab", "project; wins over `hl.toml` and `doppler setup`";
     Doppler "DOPPLER_CONFIG", example "dev", "config; wins over `hl.toml` and `doppler setup`";
     Doppler "DOPPLER_ENVIRONMENT", example "dev", "given by Doppler: the environment its values belong to";
-    Proxmox "PVE_ACCESS_HOST", example "192.168.1.10", "node's address or name, perhaps with scheme and port (`https://pve.lab.example:8006`)", required: NODE;
-    Proxmox "PM_TOKEN_ID", example "hl@pve!hl", "API token: `USER@REALM!NAME`", required: NODE;
-    Proxmox "PM_TOKEN_SECRET", example "00000000-0000-4000-8000-000000000000", "the token's secret, shown once when it is made", required: NODE, secret: true;
-    Proxmox "PVE_NODE", example "pve", "name of the node", required: NODE;
-    Proxmox "PVE_STORAGE_VM", example "local-lvm", "storage for the disks of virtual machines", required: NODE;
-    Proxmox "PVE_BUILD_ADDRESS", example "192.168.1.250/24,gw=192.168.1.1", "free address for the machine that a template is built on: `ADDRESS/BITS,gw=GATEWAY`", required: BUILD;
+    Proxmox "PVE_ACCESS_HOST", example "192.168.1.10", "node's address or name, perhaps with scheme and port (`https://pve.lab.example:8006`)", required: true;
+    Proxmox "PM_TOKEN_ID", example "hl@pve!hl", "API token: `USER@REALM!NAME`", required: true;
+    Proxmox "PM_TOKEN_SECRET", example "00000000-0000-4000-8000-000000000000", "the token's secret, shown once when it is made", required: true, secret: true;
+    Proxmox "PVE_NODE", example "pve", "name of the node", required: true;
+    Proxmox "PVE_STORAGE_VM", example "local-lvm", "storage for the disks of virtual machines", required: true;
+    Proxmox "PVE_BUILD_ADDRESS", example "192.168.1.250/24,gw=192.168.1.1", "free address for the machine that a template is built on: `ADDRESS/BITS,gw=GATEWAY`", required: true;
     Layers "PVE_STORAGE_ISO", default "local", "storage for ISO images";
     Layers "PVE_STORAGE_IMPORT", default "local", "storage with content type `import`, for cloud images";
     Layers "PVE_BRIDGE", default "vmbr0", "bridge of the virtual machines";

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use serde_json::{Value, json};
 
-use crate::base::Lines;
+use crate::base::{Lines, arms, dot_text, mermaid_text};
 use crate::plan::{Plan, Step, StepId, sanitize};
 
 /// For people: layers, their recipes, their steps, and what a step waits for
@@ -63,30 +63,22 @@ fn told(step: &Step, above: Option<&Step>) -> String {
     text
 }
 
-fn arms(last: bool) -> (&'static str, &'static str) {
-    if last {
-        ("└── ", "    ")
-    } else {
-        ("├── ", "│   ")
-    }
-}
-
 /// For Graphviz. Arrows go from what runs first to what waits for it.
 pub fn dot(plan: &Plan) -> String {
     let mut out = String::from("digraph plan {\n  rankdir=LR;\n  node [shape=box];\n");
     for (index, label, steps) in clusters(plan) {
         out.line(format_args!("  subgraph cluster_{index} {{"));
-        out.line(format_args!("    label={};", quoted(label)));
+        out.line(format_args!("    label={};", dot_text(label)));
         for step in steps {
             let label = format!("{}\n{}", step.id.name(), step.action);
-            let (id, label) = (quoted(step.id.as_str()), quoted(&label));
+            let (id, label) = (dot_text(step.id.as_str()), dot_text(&label));
             out.line(format_args!("    {id} [label={label}];"));
         }
         out.line(format_args!("  }}"));
     }
     for step in &plan.steps {
         for need in &step.needs {
-            let (from, to) = (quoted(need.as_str()), quoted(step.id.as_str()));
+            let (from, to) = (dot_text(need.as_str()), dot_text(step.id.as_str()));
             out.line(format_args!("  {from} -> {to};"));
         }
     }
@@ -102,9 +94,12 @@ pub fn mermaid(plan: &Plan) -> String {
     let mut out = String::from("flowchart LR\n");
     let mut number = 0_usize;
     for (index, label, steps) in clusters(plan) {
-        out.line(format_args!("  subgraph g{index}[\"{}\"]", entities(label)));
+        out.line(format_args!(
+            "  subgraph g{index}[\"{}\"]",
+            mermaid_text(label)
+        ));
         for step in steps {
-            let (name, action) = (entities(step.id.name()), entities(&step.action));
+            let (name, action) = (mermaid_text(step.id.name()), mermaid_text(&step.action));
             out.line(format_args!("    s{number}[\"{name}<br/>{action}\"]"));
             number += 1;
         }
@@ -152,26 +147,6 @@ fn groups<K: PartialEq>(steps: &[Step], key: impl Fn(&Step) -> K) -> Vec<(K, &[S
         .chunk_by(|a, b| key(a) == key(b))
         .filter_map(|chunk| Some((key(chunk.first()?), chunk)))
         .collect()
-}
-
-fn quoted(text: &str) -> String {
-    let escaped = sanitize_lines(text)
-        .replace('\\', "\\\\")
-        .replace('"', "\\\"");
-    format!("\"{}\"", escaped.replace('\n', "\\n"))
-}
-
-fn sanitize_lines(text: &str) -> String {
-    let lines: Vec<String> = text.split('\n').map(sanitize).collect();
-    lines.join("\n")
-}
-
-fn entities(text: &str) -> String {
-    sanitize(text)
-        .replace('&', "#amp;")
-        .replace('"', "#quot;")
-        .replace('<', "#lt;")
-        .replace('>', "#gt;")
 }
 
 #[cfg(test)]

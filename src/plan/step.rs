@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 
 use super::StepId;
 use super::index::Index;
+use crate::diag::{Exit, Failure};
 
 /// What happens to the rest of a plan when a step fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
@@ -159,19 +160,26 @@ impl Plan {
         }
     }
 
-    /// A plan that was written as JSON.
+    /// A plan that was written as JSON. Of a newer one only the version is looked at.
     ///
     /// # Errors
-    /// It is none, or a newer `hl` wrote it.
-    pub fn parse(text: &str) -> Result<Self, String> {
-        let plan: Self = serde_json::from_str(text).map_err(|error| error.to_string())?;
-        if plan.version > PLAN_VERSION {
-            let (version, known) = (plan.version, PLAN_VERSION);
-            return Err(format!(
-                "it has version {version}, this hl reads up to {known}"
-            ));
+    /// It is none (65), or a newer `hl` wrote it (76).
+    pub fn parse(text: &str) -> Result<Self, Failure> {
+        #[derive(Deserialize)]
+        struct Version {
+            version: u32,
         }
-        Ok(plan)
+        let wrong = |error: serde_json::Error| {
+            Failure::message(Exit::Definition, format!("not a plan: {error}"))
+        };
+        let Version { version } = serde_json::from_str(text).map_err(wrong)?;
+        if version > PLAN_VERSION {
+            let message = format!("a plan in format {version}, this hl reads up to {PLAN_VERSION}");
+            return Err(
+                Failure::message(Exit::Newer, message).help("use the newer hl that wrote it")
+            );
+        }
+        serde_json::from_str(text).map_err(wrong)
     }
 
     /// The step of that name.
@@ -222,6 +230,25 @@ impl Step {
             finally: false,
             continues: None,
             purpose: Purpose::Work,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_plan_is_read_back_and_a_newer_one_is_refused() {
+        let plan = Plan::new("job", vec![Step::new("job/work", "command")]);
+        let text = serde_json::to_string(&plan).unwrap();
+        assert_eq!(Plan::parse(&text).unwrap(), plan);
+        let newer = Plan::parse(r#"{"version":2,"orchard":[]}"#).unwrap_err();
+        assert_eq!(newer.exit, Exit::Newer);
+        let wanted = "a plan in format 2, this hl reads up to 1";
+        assert_eq!(newer.to_string(), wanted);
+        for wrong in ["{}", "[", r#"{"version":1}"#] {
+            assert_eq!(Plan::parse(wrong).unwrap_err().exit, Exit::Definition);
         }
     }
 }

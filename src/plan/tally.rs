@@ -47,10 +47,12 @@ pub struct StepRun {
     past: Option<PriorState>,
     /// Children that it has started, in all attempts.
     children: u32,
-    /// Those of the attempts that ended.
+    /// The process of the last one, while its end is not told.
+    open: Option<u32>,
+    /// Since it started last, it started children or took the ends of earlier ones.
+    dealt: bool,
+    /// Children of the attempts that ended.
     settled: u32,
-    /// Nobody knows how its last child ended, and nobody said to run it again.
-    unanswered: bool,
     /// Warnings since its last end.
     warnings: Vec<String>,
 }
@@ -129,7 +131,8 @@ impl Tally {
     }
 
     /// How many children of each step belong to attempts that ended: those that it
-    /// started since may be taken over.
+    /// started since may be taken over. An attempt that was over before it had dealt
+    /// with them, or whose last child nobody knows the end of, ended nothing.
     pub fn settled(&self) -> BTreeMap<StepId, u32> {
         let steps = self.steps.iter();
         steps
@@ -159,8 +162,9 @@ impl StepRun {
             part: None,
             past: None,
             children: 0,
+            open: None,
+            dealt: false,
             settled: 0,
-            unanswered: false,
             warnings: Vec::new(),
         }
     }
@@ -178,6 +182,7 @@ impl StepRun {
                 self.state = StepState::Running;
                 self.end = None;
                 self.part = Some(part);
+                self.dealt = false;
                 self.past = Some(PriorState::Killed);
                 if *attempt == 1 || self.started_at.is_none() {
                     self.started_at = Some(event.time.clone());
@@ -186,8 +191,8 @@ impl StepRun {
             EventKind::Warning { message } => self.warnings.push(message.clone()),
             EventKind::StepFinished(end) => {
                 let ran = self.part == Some(part);
-                if !self.unanswered {
-                    self.settled = self.children;
+                if ran {
+                    self.settle(end.status.is_done());
                 }
                 self.past = left(self.past.take(), end, ran, &event.time);
                 let mut end = end.clone();
@@ -197,21 +202,36 @@ impl StepRun {
                 self.ended_at.clone_from(&event.time);
                 self.end = Some(end);
             }
-            EventKind::ChildStarted { number, .. }
-            | EventKind::ChildExited {
-                unwatched: Some(number),
-                ..
-            } => self.children = self.children.max(*number),
-            EventKind::StepRetried { .. } => self.settled = self.children,
-            EventKind::ApprovalAsked { again, .. } => self.unanswered = *again,
-            EventKind::ApprovalGiven { approved, .. } => self.unanswered &= !approved,
+            EventKind::ChildStarted { pid, number, .. } => {
+                self.children = self.children.max(*number);
+                self.open = Some(*pid);
+                self.dealt = true;
+            }
+            EventKind::ChildExited { pid, unwatched, .. } => {
+                let number = unwatched.unwrap_or_default();
+                if self.open == Some(*pid) || number >= self.children.max(1) {
+                    self.open = None;
+                }
+                self.children = self.children.max(number);
+                self.dealt = true;
+            }
+            EventKind::StepRetried { .. } => self.settle(false),
             EventKind::RunStarted(_)
             | EventKind::Resumed(_)
-            | EventKind::ChildExited { .. }
+            | EventKind::ApprovalAsked { .. }
+            | EventKind::ApprovalGiven { .. }
             | EventKind::Output { .. }
             | EventKind::Progress { .. }
             | EventKind::Interrupted { .. }
             | EventKind::RunFinished { .. } => {}
+        }
+    }
+
+    /// An attempt is over.
+    fn settle(&mut self, done: bool) {
+        if done || self.dealt && self.open.is_none() {
+            self.settled = self.children;
+            self.open = None;
         }
     }
 }

@@ -151,3 +151,72 @@ fn warnings_on_the_way_and_at_the_end_are_the_steps_own() {
         Some((Outcome::Succeeded, 0, took))
     );
 }
+
+fn started(number: u32) -> Event {
+    let kind = EventKind::ChildStarted {
+        pid: 100 + number,
+        pid_start: 1,
+        program: "sh".to_owned(),
+        spool: Vec::new(),
+        number,
+    };
+    event(Some(0), kind)
+}
+
+fn exited(pid: u32, unwatched: Option<u32>) -> Event {
+    let kind = EventKind::ChildExited {
+        pid,
+        code: Some(0),
+        signal: None,
+        unwatched,
+    };
+    event(Some(0), kind)
+}
+
+/// What may be taken over is neither forgotten nor taken twice.
+#[test]
+fn only_an_attempt_that_dealt_with_its_children_settles_them() {
+    let begun = || event(Some(0), EventKind::StepStarted { attempt: 1 });
+    let over = |status| event(Some(0), EventKind::StepFinished(StepEnd::new(status, "")));
+    let asked = event(
+        Some(0),
+        EventKind::ApprovalAsked {
+            summary: Vec::new(),
+            digest: None,
+            again: true,
+        },
+    );
+    let settled = |later: &[Event]| {
+        let first = [part(false), begun(), started(1), part(true)];
+        let log: Vec<Event> = first.iter().chain(later).cloned().collect();
+        *Tally::of(&log).settled().values().next().unwrap()
+    };
+    // It did not come to them: blocked, or stopped before it had looked.
+    assert_eq!(settled(&[over(Status::Blocked)]), 0);
+    assert_eq!(settled(&[begun(), over(Status::Cancelled)]), 0);
+    // Nobody knows how the child ended, and nobody said to run it again.
+    let refused = [begun(), asked, over(Status::Cancelled)];
+    assert_eq!(settled(&refused), 0);
+    // Its result was taken, or it was seen to have failed.
+    for status in [Status::Succeeded, Status::Failed] {
+        let taken = [begun(), exited(101, Some(1)), over(status)];
+        assert_eq!(settled(&taken), 1);
+    }
+    // Another one was run, and watched to its end or not.
+    let again = [begun(), started(2), exited(102, None), over(Status::Failed)];
+    assert_eq!(settled(&again), 2);
+    assert_eq!(settled(&[begun(), started(2), part(true)]), 0);
+    // One that the journal does not know was taken.
+    let unknown = [begun(), exited(7, Some(2)), over(Status::Failed)];
+    assert_eq!(settled(&unknown), 2);
+    // The end of an earlier one says nothing of the last.
+    let earlier = [
+        begun(),
+        started(2),
+        part(true),
+        begun(),
+        exited(101, Some(1)),
+        over(Status::Cancelled),
+    ];
+    assert_eq!(settled(&earlier), 0);
+}

@@ -12,6 +12,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
+use camino::Utf8PathBuf;
+
 use super::guest::{GuestHost, GuestHostConfig, Network, STAND_INS, overlay_works, veth_works};
 use super::lock::Lock;
 use super::run::{self, InnerRun};
@@ -19,8 +21,9 @@ use super::seal;
 use super::world::LockedWorld;
 use super::{local, make_keys, namespaces};
 use crate::base::{Process, Signal, StopSource, Watch};
+use crate::control::Place;
 use crate::diag::{Commands, Exit, Failure, render};
-use crate::lab::Paths;
+use crate::lab::{Paths, create_dir};
 use crate::plan::{TEXT, wrap};
 use hl_sim::{Guests, Latency, Server, ServerConfig, Tls};
 
@@ -61,7 +64,7 @@ fn hold() -> Result<Exit, Failure> {
 
     let paths = Paths::live(inner_run.root.clone()).rehearsal();
     let lock = lock(&inner_run, &paths, &mut watch, &alone)?;
-    let locked = LockedWorld::open(lock, &paths, &inner_run.identity, inner_run.fresh)?;
+    let mut locked = LockedWorld::open(lock, &paths, &inner_run.identity, inner_run.fresh)?;
     let run_dir = locked.dir.join("run");
     seal::close(&inner_run.hosts(), run_dir.as_std_path())
         .map_err(|e| failed(format!("the network cannot be sealed: {e}")))?;
@@ -115,7 +118,20 @@ fn hold() -> Result<Exit, Failure> {
         say(&inner_run, "Healed", line);
     }
     make_keys(&paths)?;
-    let exit = perform(&inner_run, &locked, &guests, &mut watch, &alone);
+    let control = control(&inner_run, &paths)?;
+    let exit = perform(
+        &inner_run,
+        &locked,
+        &guests,
+        control.as_ref(),
+        &mut watch,
+        &alone,
+    );
+    locked.lock.ends();
+    if let Some(socket) = control {
+        // Left over at worst: the next run takes it away.
+        fs::remove_file(socket).ok();
+    }
     let ended = server.stop();
     guests.stop_all();
     if let Err(error) = ended {
@@ -137,9 +153,7 @@ fn lock(
     Lock::take(paths, Process { pid, start }, |ending| {
         if !told {
             told = true;
-            let text = format!(
-                "for an earlier rehearsal, whose terminal is gone, to end (process {ending})"
-            );
+            let text = format!("for an earlier rehearsal to end (process {ending})");
             say(inner_run, "Waiting", &text);
         }
         let stop = match watch.arrived() {
@@ -219,11 +233,27 @@ fn release() -> String {
         )
 }
 
+/// Where the run is spoken to from this machine.
+fn control(inner_run: &InnerRun, paths: &Paths) -> Result<Option<Utf8PathBuf>, Failure> {
+    // Its name is made of where this lies.
+    create_dir(&paths.state())?;
+    let place = Place::of(paths, inner_run.runtime_dir.as_deref());
+    match place.make() {
+        Ok(socket) => Ok(Some(socket.to_owned())),
+        Err(error) => {
+            let text = format!("this rehearsal cannot be stopped from elsewhere: {error}");
+            say(inner_run, "Warning", &text);
+            Ok(None)
+        }
+    }
+}
+
 /// Runs the local side to its end: the inner `hl`, and what a killed one left.
 fn perform(
     inner_run: &InnerRun,
     locked: &LockedWorld,
     guests: &GuestHost,
+    control: Option<&Utf8PathBuf>,
     watch: &mut Watch,
     alone: &Arc<AtomicBool>,
 ) -> Result<Exit, Failure> {
@@ -235,10 +265,12 @@ fn perform(
         user_namespace: guests.user_namespace(),
         named: inner_run.named.clone(),
         sockets: inner_run.sockets.clone(),
+        control: control.cloned(),
         quiet: inner_run.quiet,
     };
     let text = serde_json::to_string(&steps).map_err(|e| failed(e.to_string()))?;
-    let mut inner = Command::new("unshare")
+    let mut inner = Command::new("unshare");
+    inner
         .args(["--mount", "--pid", "--ipc", "--propagation", "private"])
         .args(namespaces::cgroup())
         .args(["--fork", "--kill-child=SIGKILL", "--"])
@@ -254,7 +286,13 @@ fn perform(
         .env("PM_TOKEN_SECRET", &locked.secret)
         .env("PVE_CA_FILE", locked.dir.join("ca.pem"))
         .stdin(Stdio::piped())
-        .process_group(0)
+        .process_group(0);
+    // It goes on in the process that waits for it, not in one of its own.
+    inner.env_remove("HL_DETACH");
+    if inner_run.asks {
+        inner.env("HL_REHEARSAL_ASKS", "1");
+    }
+    let mut inner = inner
         .spawn()
         .map_err(|e| failed(format!("cannot run `unshare`: {e}")))?;
     // It stays open: when it closes, this process is gone.

@@ -15,9 +15,10 @@ use camino::Utf8Path;
 use serde::{Deserialize, Serialize};
 
 use crate::base::Process;
-use crate::diag::{Exit, Failure};
+use crate::diag::{Exit, Failure, say};
 use crate::lab;
 use crate::lab::Paths;
+use crate::runs;
 
 /// The longest wait for a rehearsal that is ending. Its tools may take longer.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -31,7 +32,8 @@ const PAUSE: Duration = Duration::from_millis(20);
 #[must_use]
 pub struct Lock {
     /// Closing it lets go of the lock.
-    _file: File,
+    file: File,
+    holder: Holder,
 }
 
 /// Who holds the lock; the content of the file, one line of JSON.
@@ -42,6 +44,9 @@ struct Holder {
     /// The `hl` that was typed.
     outer_pid: u32,
     outer_start: u64,
+    /// Its recipe is over.
+    #[serde(default)]
+    ending: bool,
 }
 
 impl Holder {
@@ -52,6 +57,7 @@ impl Holder {
             pid_start: this.start,
             outer_pid: outer.pid,
             outer_start: outer.start,
+            ending: false,
         }
     }
 
@@ -64,13 +70,14 @@ impl Holder {
         process.is_alive().then_some(holder)
     }
 
-    /// Whether it only clears up: the `hl` that was typed is gone.
+    /// Whether it only clears up: its recipe is over, or the `hl` that was typed is
+    /// gone.
     fn is_ending(self) -> bool {
         let outer = Process {
             pid: self.outer_pid,
             start: self.outer_start,
         };
-        !outer.is_alive()
+        self.ending || !outer.is_alive()
     }
 }
 
@@ -89,7 +96,7 @@ impl Lock {
     ) -> Result<Self, Failure> {
         lab::create_dir(paths.out())?;
         let path = paths.out().join("lock");
-        let mut file = crate::base::private_append(&path).map_err(|e| cannot("open", &path, &e))?;
+        let file = crate::base::private_append(&path).map_err(|e| cannot("open", &path, &e))?;
         let begun = Instant::now();
         loop {
             match file.try_lock() {
@@ -98,6 +105,8 @@ impl Lock {
                 Err(TryLockError::Error(error)) => return Err(cannot("lock", &path, &error)),
             }
             match Holder::read(&path) {
+                // Who saw its run end may come before it has noticed that itself.
+                Some(holder) if !holder.is_ending() && begun.elapsed() < over_within(paths) => {}
                 Some(holder) if !holder.is_ending() => return Err(busy(holder)),
                 Some(holder) if begun.elapsed() > PATIENCE => return Err(still_ending(holder)),
                 Some(holder) => waiting(holder.pid)?,
@@ -106,12 +115,35 @@ impl Lock {
             }
             thread::sleep(PAUSE);
         }
-        let mut line = serde_json::to_vec(&Holder::new(outer)).unwrap_or_default();
+        let lock = Self {
+            file,
+            holder: Holder::new(outer),
+        };
+        lock.write().map_err(|e| cannot("write", &path, &e))?;
+        Ok(lock)
+    }
+
+    /// Says that the recipe is over: who comes from now on waits.
+    pub(super) fn ends(&mut self) {
+        self.holder.ending = true;
+        // At worst somebody is turned away who could have waited.
+        self.write().ok();
+    }
+
+    fn write(&self) -> io::Result<()> {
+        let mut line = serde_json::to_vec(&self.holder)?;
         line.push(b'\n');
-        file.set_len(0)
-            .and_then(|()| file.write_all(&line))
-            .map_err(|e| cannot("write", &path, &e))?;
-        Ok(Self { _file: file })
+        self.file.set_len(0)?;
+        (&self.file).write_all(&line)
+    }
+}
+
+/// How long a rehearsal may take to say that its recipe is over: no time while it has
+/// a run that has not come to its end.
+fn over_within(paths: &Paths) -> Duration {
+    match lab::Lock::holder(paths) {
+        Some(held) if !runs::has_ended(paths, &held.run) => Duration::ZERO,
+        _ => NAMELESS,
     }
 }
 
@@ -134,9 +166,11 @@ fn busy(holder: Holder) -> Failure {
         Exit::Busy,
         format!("another rehearsal of this lab is running (process {outer})"),
     )
-    .help(format!(
-        "wait until it is over, then try again; `kill {outer}` stops it in order"
-    ))
+    .help(
+        say("wait until it is over, then try again; ")
+            .hl("rehearse stop")
+            .say(" stops it in order"),
+    )
 }
 
 fn still_ending(holder: Holder) -> Failure {
@@ -145,7 +179,7 @@ fn still_ending(holder: Holder) -> Failure {
         Exit::Busy,
         format!("an earlier rehearsal of this lab is still ending (process {pid})"),
     )
-    .help("its terminal is gone, and it waits for the tools that it interrupted; try again later")
+    .help("it waits for tools that it interrupted, or ends its guests; try again later")
 }
 
 fn nameless() -> Failure {

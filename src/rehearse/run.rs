@@ -13,9 +13,9 @@ use std::io::Write as _;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ExitStatus, Stdio};
-use std::thread;
-use std::time::Duration;
+use std::process::{Child, ChildStderr, ChildStdout, ExitStatus, Stdio};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use rustix::process::Pid;
@@ -33,6 +33,8 @@ use crate::pve::rights::Objects;
 /// Where a node lives whose name is not an address: documentation's own network
 /// (RFC 5737), which no machine has.
 const NAMED_NODE: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 10);
+/// How long the last words of a rehearsal may take to be handed on.
+const LAST_WORDS: Duration = Duration::from_secs(5);
 /// Token of the simulated node when the lab names none.
 const TOKEN_ID: &str = "hl@pve!hl";
 
@@ -63,7 +65,17 @@ pub struct Rehearsal<'a> {
     pub quiet: bool,
     /// Columns of the terminal that reads along.
     pub width: Option<usize>,
+    /// Its approvals wait for an answer from elsewhere.
+    pub asks: bool,
+    /// `XDG_RUNTIME_DIR`, where it can be spoken to.
+    pub runtime_dir: Option<String>,
+    /// Reads what it says to its end, in a thread of its own; without it that goes to
+    /// the output of this process.
+    pub relay: Option<Relay>,
 }
+
+/// Reads the standard output and the standard error of a rehearsal to their end.
+pub type Relay = fn(ChildStdout, ChildStderr) -> std::io::Result<()>;
 
 /// What the holder is told, as one line of JSON on its standard input. The pipe
 /// stays open: when it closes, the outer process is gone.
@@ -99,6 +111,10 @@ pub(super) struct InnerRun {
     pub(super) quiet: bool,
     /// Columns of a line of it.
     pub(super) width: Option<usize>,
+    /// Approvals wait for an answer from elsewhere.
+    pub(super) asks: bool,
+    /// `XDG_RUNTIME_DIR` of this machine.
+    pub(super) runtime_dir: Option<String>,
 }
 
 impl InnerRun {
@@ -144,10 +160,15 @@ pub fn run(rehearsal: &Rehearsal<'_>) -> Result<Exit, NotRun> {
     let inner_run = inner_run(rehearsal)?;
     let text = serde_json::to_string(&inner_run).map_err(|e| bug(e.to_string()))?;
     let mut watch = Watch::start().map_err(|e| bug(format!("cannot listen for signals: {e}")))?;
-    let mut holder = seal::unshare()
+    let mut holder = seal::unshare();
+    holder
         .arg(&rehearsal.exe)
         .arg("__inside")
-        .stdin(Stdio::piped())
+        .stdin(Stdio::piped());
+    if rehearsal.relay.is_some() {
+        holder.stdout(Stdio::piped()).stderr(Stdio::piped());
+    }
+    let mut holder = holder
         .spawn()
         .map_err(|e| bug(format!("cannot run `setsid`: {e}")))?;
     let Some(mut life) = holder.stdin.take() else {
@@ -155,6 +176,7 @@ pub fn run(rehearsal: &Rehearsal<'_>) -> Result<Exit, NotRun> {
     };
     // A holder that cannot even read has said why, and its code says it again.
     writeln!(life, "{text}").ok();
+    let relayed = relayed(&mut holder, rehearsal.relay);
     let namespace = namespace_of(&mut holder, &inner_run.outer);
     let status = follow(&mut holder, &mut watch);
     drop(life);
@@ -162,7 +184,21 @@ pub fn run(rehearsal: &Rehearsal<'_>) -> Result<Exit, NotRun> {
     if let (Some(namespace), true) = (namespace, status.signal().is_some()) {
         namespace.end_all();
     }
+    let until = Instant::now() + LAST_WORDS;
+    while relayed.as_ref().is_some_and(|relay| !relay.is_finished()) && Instant::now() < until {
+        thread::sleep(Duration::from_millis(2));
+    }
     Ok(exit(status))
+}
+
+/// Begins to read what the holder says, where somebody wants to.
+fn relayed(holder: &mut Child, relay: Option<Relay>) -> Option<JoinHandle<()>> {
+    let relay = relay?;
+    let (out, err) = (holder.stdout.take()?, holder.stderr.take()?);
+    Some(thread::spawn(move || {
+        // What cannot be read cannot be handed on either.
+        relay(out, err).ok();
+    }))
 }
 
 /// The namespaces of the holder, as soon as it has its own.
@@ -254,6 +290,8 @@ fn inner_run(rehearsal: &Rehearsal<'_>) -> Result<InnerRun, Failure> {
         sockets: sockets(),
         quiet: rehearsal.quiet,
         width: rehearsal.width,
+        asks: rehearsal.asks,
+        runtime_dir: rehearsal.runtime_dir.clone(),
     })
 }
 
@@ -390,6 +428,9 @@ mod tests {
             exe: PathBuf::from("/hl"),
             quiet: false,
             width: None,
+            asks: false,
+            runtime_dir: None,
+            relay: None,
         })
     }
 

@@ -103,7 +103,7 @@ pub(super) struct LockedWorld {
     pub(super) certificate: certs::Certificate,
     /// Whether it was made just now.
     pub(super) new: bool,
-    _lock: Lock,
+    pub(super) lock: Lock,
 }
 
 impl LockedWorld {
@@ -159,7 +159,7 @@ impl LockedWorld {
                 ca_pem: keys.ca_pem,
             },
             new: !kept,
-            _lock: lock,
+            lock,
         })
     }
 }

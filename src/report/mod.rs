@@ -13,6 +13,8 @@ mod not_started_group;
 mod run_document;
 mod run_report;
 mod screen;
+mod screen_end;
+mod screen_question;
 mod status;
 mod style;
 mod summary;

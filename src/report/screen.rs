@@ -7,13 +7,10 @@ use std::time::{Duration, Instant};
 use super::bars::Bars;
 use super::github;
 use super::not_started_group::NotStartedGroup;
-use super::run_document::verb;
-use super::{GoOn, Level, Look, Mode, Paint, annotation, failed_step, summary};
+use super::{Level, Look, Mode, Paint, annotation};
 use crate::base::short_duration;
-use crate::diag::Exit;
 use crate::plan::{
-    Event, EventKind, Outcome, Plan, Resumed, RunInfo, Status, Step, StepEnd, StepId, StepState,
-    Stream, TEXT, Tally, sanitize, wrap,
+    Event, EventKind, Plan, Resumed, RunInfo, StepId, Stream, TEXT, Tally, sanitize, wrap,
 };
 
 /// A step is announced when it takes longer than this.
@@ -22,10 +19,8 @@ const WORTH_A_LINE: Duration = Duration::from_secs(2);
 const WORTH_A_REASON: Duration = Duration::from_secs(5);
 /// Time between signs of life where there is no terminal.
 const HEARTBEAT: Duration = Duration::from_mins(1);
-/// Where the count of a step's line begins: behind verb and duration.
-const COUNT: usize = TEXT + 8;
 
-struct Running {
+pub(super) struct Running {
     since: Instant,
     announced: bool,
     explained: bool,
@@ -33,28 +28,28 @@ struct Running {
     /// The program that it started last.
     program: Option<String>,
     message: String,
-    lines: Vec<String>,
+    pub(super) lines: Vec<String>,
 }
 
 pub(super) struct Screen {
-    plan: Plan,
-    look: Look,
-    info: Option<RunInfo>,
+    pub(super) plan: Plan,
+    pub(super) look: Look,
+    pub(super) info: Option<RunInfo>,
     /// It goes on with a run that was begun by another command.
-    resumed: bool,
+    pub(super) resumed: bool,
     /// Asked is whether to run again what may have done its work.
-    asks_again: bool,
-    bars: Option<Bars>,
+    pub(super) asks_again: bool,
+    pub(super) bars: Option<Bars>,
     out: Box<dyn Write + Send>,
-    running: BTreeMap<StepId, Running>,
-    tally: Tally,
+    pub(super) running: BTreeMap<StepId, Running>,
+    pub(super) tally: Tally,
     /// A question is open: lines wait.
-    asking: bool,
-    held: Vec<String>,
+    pub(super) asking: bool,
+    pub(super) held: Vec<String>,
     /// Notes that were told, by action: a table that three steps read from one
     /// state is shown once.
-    told: BTreeSet<(String, String)>,
-    unstarted: Option<NotStartedGroup>,
+    pub(super) told: BTreeSet<(String, String)>,
+    pub(super) unstarted: Option<NotStartedGroup>,
 }
 
 impl Screen {
@@ -218,202 +213,6 @@ impl Screen {
         }
     }
 
-    /// A plan that was just shown is not shown twice.
-    fn asked(&mut self, summary: &[String]) {
-        let lines: Vec<String> = summary.iter().map(|line| sanitize(line)).collect();
-        let quiet = self.look.mode == Mode::Quiet;
-        let shown = |line: &String| self.told.iter().any(|(_, told)| told == line);
-        if quiet || !lines.iter().all(shown) {
-            for line in lines {
-                self.show(&self.indented(&line));
-            }
-        }
-        self.flush();
-        self.asking = true;
-        if let Some(bars) = &self.bars {
-            bars.hide();
-        }
-    }
-
-    fn answered(&mut self, step: &StepId, approved: bool, by: &str) {
-        self.asking = false;
-        if let Some(bars) = &self.bars {
-            bars.show();
-        }
-        for text in std::mem::take(&mut self.held) {
-            self.print(&text);
-        }
-        // The user who answered no knows it.
-        let said_no = !approved && by == "terminal";
-        if said_no || (approved && self.look.mode == Mode::Quiet) {
-            return;
-        }
-        let (paint, verb) = if approved {
-            (Paint::Good, "Approved")
-        } else {
-            (Paint::Warn, "Not approved")
-        };
-        self.line(paint, verb, &format!("{step} ({by})"));
-        if !approved {
-            self.how_to_approve(step);
-        }
-    }
-
-    /// What a `--yes` does: it plans again, whatever the command.
-    fn how_to_approve(&mut self, step: &StepId) {
-        let resume = self.look.resume.clone();
-        if self.asks_again {
-            if let Some(resume) = resume {
-                let how = format!("to run it again: `{resume} --from {step}`");
-                self.line(Paint::Warn, "", &how);
-            }
-            return;
-        }
-        let mut hows: Vec<String> = resume
-            .map(|resume| {
-                format!("to approve what is shown above: `{resume} --yes`, which plans again and stops if it finds anything else")
-            })
-            .into_iter()
-            .collect();
-        // A run that goes on was not begun by the command that it goes on by.
-        if let Some(again) = self.look.again.as_ref().filter(|_| !self.resumed) {
-            hows.push(format!(
-                "to approve any changes: `{again} --yes`, which plans again and asks nothing"
-            ));
-        }
-        for how in hows {
-            self.line(Paint::Warn, "", &how);
-        }
-    }
-
-    fn finished(&mut self, id: &StepId, end: &StepEnd) {
-        if let Some(bars) = &mut self.bars {
-            bars.end(id);
-        }
-        let running = self.running.remove(id);
-        if self.look.mode == Mode::Quiet {
-            return;
-        }
-        let begun = self.tally.ended().filter(|e| !never_begun(e.end));
-        let ended = begun.count();
-        if running.is_none() && end.duration_ms == 0 && end.status != Status::NotPlanned {
-            let ended = (!never_begun(end)).then_some(ended);
-            let crowd = self.unstarted.as_mut();
-            if !crowd.is_some_and(|crowd| crowd.join(id, end, ended)) {
-                self.flush();
-                self.unstarted = Some(NotStartedGroup::new(id, end, ended));
-            }
-            return;
-        }
-        let lines: Vec<String> = running.into_iter().flat_map(|r| r.lines).collect();
-        let folded = self.look.github && !lines.is_empty();
-        if folded {
-            self.command(&github::group(id.as_str()));
-        }
-        for line in lines {
-            let bar = self.look.palette.paint(Paint::Dim, "│");
-            self.show(&format!("  {bar} {line}"));
-        }
-        if folded {
-            self.command(github::END_GROUP);
-        }
-        self.flush();
-        let text = self.step_text(
-            end.status,
-            id,
-            end.duration(),
-            Some(ended),
-            id.as_str(),
-            &end.summary,
-        );
-        self.show(&text);
-    }
-
-    /// `        Done    1.2s ( 3/17) l0-runway/tls  the certificate is trusted`
-    fn step_text(
-        &self,
-        status: Status,
-        step: &StepId,
-        took: Duration,
-        ended: Option<usize>,
-        name: &str,
-        result: &str,
-    ) -> String {
-        let planned = self.plan.step(step);
-        let runway = planned.is_some_and(Step::is_gate);
-        let dry = self.info.as_ref().is_some_and(|info| info.dry_run);
-        let (paint, verb) = match (status, runway, dry) {
-            (Status::Succeeded, true, _) => (Paint::Good, "Checked"),
-            (Status::Succeeded, false, true) => (Paint::Good, "Planned"),
-            (Status::Blocked, true, _) => (Paint::Warn, "Not checked"),
-            _ => verb(StepState::Ended(status)),
-        };
-        let took = if took < Duration::from_millis(50) {
-            String::new()
-        } else {
-            short_duration(took)
-        };
-        let total = self.plan.steps.len();
-        let digits = total.to_string().len();
-        let count = match ended {
-            Some(ended) => format!("({ended:>digits$}/{total})"),
-            None => " ".repeat(2 * digits + 3),
-        };
-        let result = if result.is_empty() {
-            String::new()
-        } else {
-            format!("  {}", sanitize(result))
-        };
-        format!(
-            "{} {took:>7} {} {}",
-            self.look.palette.verb(paint, verb),
-            self.look.palette.paint(Paint::Dim, &count),
-            wrap(
-                &format!("{name}{result}"),
-                COUNT + count.len() + 1,
-                COUNT,
-                (self.look.width)()
-            ),
-        )
-    }
-
-    fn over(&mut self) {
-        self.flush();
-        if let Some(bars) = self.bars.take() {
-            drop(bars);
-        }
-        let (outcome, exit, _) = self.tally.finished.unwrap_or_default();
-        let go_on = self.look.go_on();
-        let failed = self.tally.ended();
-        let failed = failed.filter(|e| e.end.status == Status::Failed);
-        let failed: Vec<(StepId, StepEnd)> =
-            failed.map(|e| (e.step.clone(), e.end.clone())).collect();
-        for (index, (step, end)) in failed.iter().enumerate() {
-            let go_on = go_on.as_ref().filter(|_| index + 1 == failed.len());
-            let text = failed_step(step, end, go_on, self.look.palette, (self.look.width)());
-            self.print("");
-            self.print(text.trim_end());
-            if self.look.github {
-                let title = format!("step {step} failed");
-                self.command(&annotation(Level::Error, &title, None, &end.summary));
-            }
-        }
-        if self.look.mode == Mode::Quiet {
-            return;
-        }
-        if let Some(info) = &self.info {
-            let (palette, width) = (self.look.palette, (self.look.width)());
-            let text = summary(&self.plan, &self.tally, info, palette, width);
-            self.print(text.trim_end());
-        }
-        if let Some(GoOn::Resume(again) | GoOn::Again(again)) = go_on
-            && outcome == Outcome::Cancelled
-            && exit != Exit::NotApproved.code()
-        {
-            self.line(Paint::Active, "", &format!("to continue: `{again}`"));
-        }
-    }
-
     /// Signs of life for steps that take long.
     pub(super) fn tick(&mut self, now: Instant) {
         self.flush();
@@ -504,7 +303,7 @@ impl Screen {
     }
 
     /// Tells of the steps that did not start.
-    fn flush(&mut self) {
+    pub(super) fn flush(&mut self) {
         let Some(crowd) = self.unstarted.take() else {
             return;
         };
@@ -520,7 +319,7 @@ impl Screen {
     }
 
     /// A line of a step's text, without a verb.
-    fn indented(&self, line: &str) -> String {
+    pub(super) fn indented(&self, line: &str) -> String {
         let text = wrap(line, TEXT, TEXT + 2, (self.look.width)());
         format!("{:>12} {text}", "")
     }
@@ -535,13 +334,13 @@ impl Screen {
         format!("{verb} {}", lines.join("\n             "))
     }
 
-    fn line(&mut self, paint: Paint, verb: &str, text: &str) {
+    pub(super) fn line(&mut self, paint: Paint, verb: &str, text: &str) {
         let text = self.text(paint, verb, text);
         self.show(&text);
     }
 
     /// Shows a line in its turn.
-    fn show(&mut self, text: &str) {
+    pub(super) fn show(&mut self, text: &str) {
         self.flush();
         if self.asking {
             self.held.push(text.to_owned());
@@ -551,7 +350,7 @@ impl Screen {
     }
 
     /// Writes at once. A closed terminal must not stop the run.
-    fn print(&mut self, text: &str) {
+    pub(super) fn print(&mut self, text: &str) {
         if self.look.github {
             self.raw(&github::neutral(text));
         } else {
@@ -560,7 +359,7 @@ impl Screen {
     }
 
     /// Writes a command of GitHub Actions; nobody is asked anything there.
-    fn command(&mut self, text: &str) {
+    pub(super) fn command(&mut self, text: &str) {
         self.flush();
         self.raw(text);
     }
@@ -571,11 +370,6 @@ impl Screen {
             _ => drop(writeln!(self.out, "{text}")),
         }
     }
-}
-
-/// Whether the run ended around the step: it is not part of the way done.
-fn never_begun(end: &StepEnd) -> bool {
-    end.duration_ms == 0 && matches!(end.status, Status::Blocked | Status::Cancelled)
 }
 
 #[cfg(test)]

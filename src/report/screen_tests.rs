@@ -2,6 +2,7 @@
 
 use super::super::testing::{end_of, ended, event, info, over, plan, shown, started, watched};
 use super::*;
+use crate::plan::{Outcome, Status};
 
 fn begun() -> Event {
     event(0, "", EventKind::RunStarted(info()))

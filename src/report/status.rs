@@ -141,7 +141,10 @@ impl StatusDocument {
             let text = format!("`{}` as run {}, {when}", last.recipe, last.id);
             page.line(Paint::Good, "Last success", &text);
         }
-        self.published.lines(&mut page);
+        let running = self.current.as_ref().map(|current| &current.run);
+        let running = running.filter(|run| run.outcome == RunState::Running);
+        self.published
+            .lines(running.map(|run| run.id.as_str()), &mut page);
         for warning in &self.warnings {
             page.line(Paint::Warn, "Warning", warning);
         }
@@ -226,7 +229,8 @@ impl Current {
 }
 
 impl Published {
-    fn lines(&self, page: &mut Page) {
+    /// `running`: the run in progress.
+    fn lines(&self, running: Option<&str>, page: &mut Page) {
         for template in &self.templates {
             let text = format!(
                 "{}  {} on {}, built {}",
@@ -236,6 +240,9 @@ impl Published {
         }
         for (key, made) in &self.environments {
             let text = match (&made.applying, &made.outputs_json) {
+                (Some(run), _) if running == Some(run.as_str()) => {
+                    format!("run {run} is at its apply; what is below is from before")
+                }
                 (Some(run), _) => format!("run {run} started an apply and did not record its end"),
                 (None, Some(outputs)) => outputs.clone(),
                 (None, None) => "not applied to its end".to_owned(),

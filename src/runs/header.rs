@@ -6,7 +6,7 @@ use std::fmt::Write;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::RunRequest;
+use super::{RunRequest, SavedRequest};
 use crate::base::is_invisible;
 use crate::base::{Lines, boot_id};
 use crate::plan::RunInfo;
@@ -31,9 +31,9 @@ pub struct Header {
     pub command: Vec<String>,
     /// What was asked for.
     pub recipe: String,
-    /// The same as data, where the run can be built again from it.
+    /// The same as data, with the variables that were set for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub request: Option<RunRequest>,
+    pub request: Option<SavedRequest>,
     /// Flags that change what a run does, by name.
     pub flags: BTreeMap<String, Value>,
     /// Nothing was changed.
@@ -64,7 +64,7 @@ impl Header {
         info: &RunInfo,
         started_at: &str,
         flags: BTreeMap<String, Value>,
-        request: Option<RunRequest>,
+        request: Option<SavedRequest>,
     ) -> Self {
         let host = info.operator.rsplit_once('@').map(|(_, host)| host);
         Self {
@@ -87,6 +87,11 @@ impl Header {
             boot_id: boot_id(),
             migrated_from: None,
         }
+    }
+
+    /// What was asked for, where the run can be built again from it.
+    pub fn asked_for(&self) -> Option<&RunRequest> {
+        self.request.as_ref().map(|saved| &saved.request)
     }
 
     /// Whether an older tool made the run: it has no plan, and nothing of it

@@ -15,6 +15,7 @@ use serde_json::{Map, Value};
 
 use super::id::tail;
 use super::order::by_start;
+use super::request::REQUEST_VERSION;
 use super::{Ending, FORMAT, Header, Run, is_id, read};
 use crate::diag::Failure;
 use crate::lab::Paths;
@@ -86,35 +87,36 @@ pub(super) fn names(runs: &Utf8Path) -> Vec<String> {
 
 /// The newest runs, at most `most` of them; `None` is all.
 pub fn page(paths: &Paths, most: Option<usize>) -> Page {
+    let (newest, older) = newest(paths, most);
+    Page {
+        entries: newest.collect(),
+        older,
+    }
+}
+
+/// The same, each of them opened when it is asked for; and how many older ones
+/// there are.
+pub(super) fn newest(paths: &Paths, most: Option<usize>) -> (impl Iterator<Item = Entry>, usize) {
     let runs = paths.runs();
     let mut ids = names(&runs);
     let shown = most.unwrap_or(ids.len()).min(ids.len());
-    if shown == 0 {
-        return Page {
-            entries: Vec::new(),
-            older: ids.len(),
-        };
-    }
-    if shown < ids.len() {
+    if 0 < shown && shown < ids.len() {
         ids.select_nth_unstable_by(shown - 1, |a, b| b.cmp(a));
     }
-    let (newest, older) = ids.split_at_mut(shown);
-    by_start(paths, newest);
-    newest.reverse();
-    let shorts = shorts(newest, older);
-    let entries = newest.iter().zip(shorts).map(|(id, short)| {
+    let older = ids.split_off(shown);
+    by_start(paths, &mut ids);
+    ids.reverse();
+    let shorts = shorts(&ids, &older);
+    let entries = ids.into_iter().zip(shorts).map(move |(id, short)| {
         let path = runs.join(format!("{id}.yaml"));
         Entry {
-            id: id.clone(),
-            short,
             summary: summary(&path),
+            id,
+            short,
             path,
         }
     });
-    Page {
-        entries: entries.collect(),
-        older: older.len(),
-    }
+    (entries, older.len())
 }
 
 fn shorts(newest: &[String], older: &[String]) -> Vec<String> {
@@ -205,7 +207,8 @@ fn finished(top: &str, events: &str) -> Option<Summary> {
         fields.insert(key.to_owned(), value);
     }
     let header: Header = serde_json::from_value(Value::Object(fields)).ok()?;
-    (header.version <= FORMAT).then_some(Summary {
+    let request = header.request.as_ref().map_or(0, |request| request.version);
+    (header.version <= FORMAT && request <= REQUEST_VERSION).then_some(Summary {
         pid: header.pid,
         header,
         ending,

@@ -15,7 +15,7 @@ use serde_json::Value;
 
 use super::header::{Header, flow};
 use super::read::{Run, parse, whole_lines};
-use super::{RunRequest, file_of};
+use super::{SavedRequest, file_of};
 use crate::base::{private_append, private_read, private_reopen, remedy};
 use crate::diag::{Advice, Exit, Failure, say};
 use crate::lab::{Paths, write};
@@ -26,7 +26,7 @@ use crate::plan::{Event, EventKind, Listener, RunInfo, took};
 pub struct Journal {
     paths: Paths,
     flags: BTreeMap<String, Value>,
-    asked: Option<RunRequest>,
+    asked: Option<SavedRequest>,
     open: Option<Open>,
 }
 
@@ -79,7 +79,7 @@ impl Journal {
     /// A journal under `state/runs/`. The file is made when the run starts, or
     /// opened when it is resumed. `flags` are those that change what the run
     /// does, `asked` is what its plan was built from.
-    pub fn new(paths: &Paths, flags: BTreeMap<String, Value>, asked: Option<RunRequest>) -> Self {
+    pub fn new(paths: &Paths, flags: BTreeMap<String, Value>, asked: Option<SavedRequest>) -> Self {
         Self {
             paths: paths.clone(),
             flags,
@@ -244,7 +244,7 @@ fn bug(error: &serde_json::Error) -> Failure {
 
 #[cfg(test)]
 mod tests {
-    use super::super::RecipeRequest;
+    use super::super::{REQUEST_VERSION, RecipeRequest, RunRequest};
     use super::*;
     use crate::base::{Process, boot_id};
     use crate::plan::{Outcome, Resumed, StepId};
@@ -302,7 +302,7 @@ mod tests {
     }
 
     /// A lab in which a run was begun, and what its journal was told.
-    fn begun(asked: Option<RunRequest>) -> (tempfile::TempDir, Paths, Vec<Event>) {
+    fn begun(asked: Option<SavedRequest>) -> (tempfile::TempDir, Paths, Vec<Event>) {
         let dir = tempfile::tempdir().unwrap();
         let paths = Paths::live(Utf8Path::from_path(dir.path()).unwrap());
         let events = vec![
@@ -313,7 +313,7 @@ mod tests {
         (dir, paths, events)
     }
 
-    fn tell(paths: &Paths, asked: Option<RunRequest>, events: &[Event]) -> Result<(), Failure> {
+    fn tell(paths: &Paths, asked: Option<SavedRequest>, events: &[Event]) -> Result<(), Failure> {
         let mut journal = Journal::new(paths, BTreeMap::new(), asked);
         events.iter().try_for_each(|event| journal.event(event))
     }
@@ -368,10 +368,19 @@ mod tests {
 
     #[test]
     fn what_was_asked_for_comes_back() {
-        let asked = RunRequest::Recipe(RecipeRequest {
-            name: "l2-apply".to_owned(),
-            args: vec!["dev".to_owned(), "--node=pve: # x".to_owned()],
-        });
+        let asked = SavedRequest {
+            version: REQUEST_VERSION,
+            request: RunRequest::Recipe(RecipeRequest {
+                name: "l2-apply".to_owned(),
+                args: vec![
+                    "dev".to_owned(),
+                    "12".to_owned(),
+                    "--node=pve: # x".to_owned(),
+                ],
+            }),
+            set: [("NOTE".to_owned(), "yes: # 1".to_owned())].into(),
+            secrets: ["API_TOKEN".to_owned()].into(),
+        };
         let (_dir, paths, _) = begun(Some(asked.clone()));
         assert_eq!(read_back(&paths).header.request, Some(asked));
         let (_dir, paths, _) = begun(None);

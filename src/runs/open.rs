@@ -3,7 +3,8 @@
 
 use std::collections::BTreeSet;
 
-use super::{Ending, Entry, page};
+use super::index::newest;
+use super::{Ending, Entry};
 use crate::diag::Failure;
 use crate::lab::Paths;
 use crate::plan::Outcome;
@@ -30,7 +31,7 @@ pub enum Newest {
 pub fn open(paths: &Paths) -> Result<Newest, Failure> {
     let mut succeeded: BTreeSet<(String, bool)> = BTreeSet::new();
     let (mut newest_done, mut dry) = (None, None);
-    for entry in page(paths, Some(RUNS)).entries {
+    for entry in newest(paths, Some(RUNS)).0 {
         let run = match &entry.summary {
             Ok(run) => run,
             Err(failure) if newest_done.is_none() && dry.is_none() => return Err(failure.clone()),
@@ -63,8 +64,7 @@ pub fn open(paths: &Paths) -> Result<Newest, Failure> {
 
 /// The newest run that was no dry one.
 pub fn newest_live(paths: &Paths) -> Option<Entry> {
-    let mut entries = page(paths, Some(RUNS)).entries.into_iter();
-    entries.find(|entry| {
+    newest(paths, Some(RUNS)).0.find(|entry| {
         entry
             .summary
             .as_ref()

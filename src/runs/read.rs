@@ -6,8 +6,10 @@ use camino::Utf8Path;
 use serde::Deserialize;
 
 use super::header::{FORMAT, Header};
+use super::request::REQUEST_VERSION;
 use crate::base::{Process, boot_id};
 use crate::diag::{Exit, Failure};
+use crate::lab::Paths;
 use crate::plan::{Event, Outcome, Tally};
 
 /// A run as its file tells it.
@@ -56,6 +58,12 @@ pub fn read(path: &Utf8Path) -> Result<Run, Failure> {
     })
 }
 
+/// Whether the run with this id has come to its end. Not when its file cannot be read.
+pub fn has_ended(paths: &Paths, id: &str) -> bool {
+    let run = read(&paths.runs().join(format!("{id}.yaml")));
+    run.is_ok_and(|run| matches!(run.ending, Ending::Finished { .. }))
+}
+
 /// Reads the content of a run file. A last line without its newline is
 /// dropped: it was torn when the process died.
 pub fn parse(bytes: &[u8]) -> Result<Run, Failure> {
@@ -100,20 +108,33 @@ pub(super) fn whole_lines(bytes: &[u8]) -> usize {
 
 fn header(text: &str) -> Result<Header, Failure> {
     #[derive(Deserialize)]
-    struct Version {
+    struct Versions {
+        version: u32,
+        request: Option<RequestVersion>,
+    }
+    #[derive(Deserialize)]
+    struct RequestVersion {
+        #[serde(default)]
         version: u32,
     }
-    let version = serde_saphyr::from_str::<Version>(text)
-        .map_err(|_| not_a_run("it has no `version`"))?
-        .version;
-    if version > FORMAT {
-        return Err(Failure::message(
-            Exit::Newer,
-            format!("written in format {version}, this hl reads up to {FORMAT}"),
-        )
-        .help("use the newer hl that wrote it"));
+    let found: Versions =
+        serde_saphyr::from_str(text).map_err(|_| not_a_run("it has no `version`"))?;
+    if found.version > FORMAT {
+        return Err(newer("written", found.version, FORMAT));
+    }
+    let request = found.request.map_or(0, |request| request.version);
+    if request > REQUEST_VERSION {
+        return Err(newer("its request is", request, REQUEST_VERSION));
     }
     serde_saphyr::from_str(text).map_err(|error| not_a_run(&error.to_string()))
+}
+
+fn newer(what: &str, format: u32, known: u32) -> Failure {
+    Failure::message(
+        Exit::Newer,
+        format!("{what} in format {format}, this hl reads up to {known}"),
+    )
+    .help("use the newer hl that wrote it")
 }
 
 /// Judged from the last part of the run: how it ended, or whether the process
@@ -159,7 +180,7 @@ mod tests {
     use super::*;
     use crate::lab::Paths;
     use crate::plan::{EventKind, Listener, RunInfo, Status, StepEnd, StepId, Stream};
-    use crate::runs::Journal;
+    use crate::runs::{Journal, RunRequest};
     use proptest::prelude::*;
     use serde_json::{Value, json};
 
@@ -294,6 +315,26 @@ mod tests {
         let text = String::from_utf8(bytes).unwrap();
         let newer = text.replace("version: 1\n", "version: 2\n");
         assert_eq!(parse(newer.as_bytes()).unwrap_err().exit, Exit::Newer);
+    }
+
+    #[test]
+    fn a_newer_request_is_76_and_one_without_a_version_is_read() {
+        let (bytes, _) = journal(Vec::new());
+        let text = String::from_utf8(bytes).unwrap();
+        let with = |request: &str| text.replace("\nevents:\n", &format!("\n{request}\nevents:\n"));
+        // Nothing is expected of its shape.
+        let newer = with("request: {\"version\":2,\"orchard\":[]}");
+        let failure = parse(newer.as_bytes()).unwrap_err();
+        assert_eq!(failure.exit, Exit::Newer);
+        let wanted = "its request is in format 2, this hl reads up to 1";
+        assert_eq!(failure.to_string(), wanted);
+        let old = with("request: {\"recipe\":{\"name\":\"12\",\"args\":[\"no\",\"1e3\"]}}");
+        let request = parse(old.as_bytes()).unwrap().header.request.unwrap();
+        let RunRequest::Recipe(recipe) = request.request else {
+            panic!("{request:?}");
+        };
+        assert_eq!((recipe.name.as_str(), recipe.args.len()), ("12", 2));
+        assert_eq!(recipe.args, ["no", "1e3"]);
     }
 
     #[test]

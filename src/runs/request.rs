@@ -1,6 +1,13 @@
 //! What a run was asked for, as data: enough to build its plan once more.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use serde::{Deserialize, Serialize};
+
+use crate::lab::{Environment, Provenance, Redactor};
+
+/// The version of a request on disk that this `hl` writes. A newer one is not read (76).
+pub const REQUEST_VERSION: u32 = 1;
 
 /// A recipe with its arguments, or `up`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -43,9 +50,51 @@ pub struct UpRequest {
     pub with: Vec<String>,
 }
 
+/// A request as it is on disk, with the variables that were set for it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SavedRequest {
+    /// [`REQUEST_VERSION`]; 0 in files from before there were versions.
+    #[serde(default)]
+    pub version: u32,
+    /// What was asked for.
+    #[serde(flatten)]
+    pub request: RunRequest,
+    /// The variables that were set for it and are no secrets.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub set: BTreeMap<String, String>,
+    /// The names of those that are: their values are on no disk.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub secrets: BTreeSet<String>,
+}
+
+impl SavedRequest {
+    /// The request with those variables of `env` that were set for it. A value that
+    /// the redactor would mask is a secret too.
+    pub fn new(request: RunRequest, env: &Environment, redactor: &Redactor) -> Self {
+        let (mut set, mut secrets) = (BTreeMap::new(), BTreeSet::new());
+        for (name, var) in env.plain() {
+            if var.from != Provenance::Flag {
+                continue;
+            }
+            if var.secret || redactor.text(&var.value) != var.value {
+                secrets.insert(name.to_owned());
+            } else {
+                set.insert(name.to_owned(), var.value.clone());
+            }
+        }
+        Self {
+            version: REQUEST_VERSION,
+            request,
+            set,
+            secrets,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::lab::Var;
     use serde_json::{from_value, json, to_value};
 
     #[test]
@@ -66,5 +115,51 @@ mod tests {
         let json = json!({ "recipe": { "name": "l0" } });
         assert_eq!(to_value(&recipe).unwrap(), json);
         assert_eq!(from_value::<RunRequest>(json).unwrap(), recipe);
+    }
+
+    #[test]
+    fn of_secret_variables_only_the_names_are_written() {
+        let mut env = Environment::default();
+        for (name, value, secret, from) in [
+            ("NOTE", "plain", false, Provenance::Flag),
+            ("API_TOKEN", "canary-5d2e", true, Provenance::Flag),
+            ("URL", "https://me:canary-5d2e@x", false, Provenance::Flag),
+            ("HOME", "/home/me", false, Provenance::Process),
+        ] {
+            let value = value.to_owned();
+            env.set(
+                name,
+                Var {
+                    value,
+                    from,
+                    secret,
+                },
+            );
+        }
+        let redactor = Redactor::new(env.secrets());
+        let request = RunRequest::Recipe(RecipeRequest {
+            name: "job".to_owned(),
+            args: vec!["12".to_owned()],
+        });
+        let saved = SavedRequest::new(request, &env, &redactor);
+        let json = json!({
+            "version": REQUEST_VERSION,
+            "recipe": { "name": "job", "args": ["12"] },
+            "set": { "NOTE": "plain" },
+            "secrets": ["API_TOKEN", "URL"],
+        });
+        assert_eq!(to_value(&saved).unwrap(), json);
+        assert_eq!(from_value::<SavedRequest>(json).unwrap(), saved);
+    }
+
+    #[test]
+    fn what_was_written_before_there_were_versions_is_read() {
+        let json = json!({ "up": { "env": "dev" } });
+        let saved: SavedRequest = from_value(json).unwrap();
+        assert_eq!(
+            (saved.version, saved.set.len(), saved.secrets.len()),
+            (0, 0, 0)
+        );
+        assert!(matches!(saved.request, RunRequest::Up(up) if up.env.as_deref() == Some("dev")));
     }
 }

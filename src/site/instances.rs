@@ -7,6 +7,7 @@ use std::net::Ipv4Addr;
 
 use super::env::{Cidr, Env, Ip, Vm};
 use super::resolve::{Object, Origin, Traced, Value};
+use super::shape::is_label;
 use super::tree::Loader;
 use super::{Kind, Tree};
 use crate::diag::{Advice, Diagnostic, Exit, Failure};
@@ -197,14 +198,6 @@ fn texts(vm: &Object, key: &str) -> Vec<String> {
     items
         .filter_map(|item| item.text().map(str::to_owned))
         .collect()
-}
-
-fn is_label(text: &str) -> bool {
-    let inner = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-    (1..=63).contains(&text.len())
-        && text.chars().all(inner)
-        && !text.starts_with('-')
-        && !text.ends_with('-')
 }
 
 /// Whether a text can be a tag on the node.

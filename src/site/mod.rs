@@ -28,10 +28,11 @@ pub mod starter;
 mod tree;
 mod yaml;
 
-pub use check::Report;
+pub use check::{CheckedFile, Report};
 pub use discover::{Found, SYSTEM, Search, Tried, discover, named_by_variable};
 pub use env::{Cidr, Env, Ip, Vm};
 pub use instances::{is_tag, list, machines, spec_server};
 pub use kind::Kind;
 pub use shape::{SCHEMAS, schema};
 pub use tree::Tree;
+pub(crate) use tree::{is_name, sorted};

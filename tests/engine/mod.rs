@@ -4,6 +4,7 @@
     reason = "a test looks for one kind of event"
 )]
 
+mod approvals;
 mod children;
 mod full_disk;
 mod long_lines;

@@ -191,6 +191,7 @@ pub(super) fn options(id: &str) -> Options {
         approval_lasts: Duration::from_mins(10),
         keeper: Some(env!("CARGO_BIN_EXE_hl").into()),
         earlier: hl::engine::PriorRun::default(),
+        unattended: false,
         resumes: None,
     }
 }

@@ -56,11 +56,7 @@ fn env_example() -> String {
                 "" => (variable.example, " (example)"),
                 default => (default, ""),
             };
-            let off = if variable.required.is_empty() {
-                "# "
-            } else {
-                ""
-            };
+            let off = if variable.required { "" } else { "# " };
             let kind = if off.is_empty() { "" } else { kind };
             write!(
                 text,
@@ -75,7 +71,7 @@ fn env_example() -> String {
 
 fn table() -> String {
     let mut text =
-        String::from("| variable | default | needed by | what it is |\n|---|---|---|---|\n");
+        String::from("| variable | default | needed | what it is |\n|---|---|---|---|\n");
     for variable in ALL {
         let Variable {
             name, default, doc, ..
@@ -87,7 +83,7 @@ fn table() -> String {
         };
         let doc = doc.replace('|', "\\|");
         let secret = if variable.secret { " **Secret.**" } else { "" };
-        let needed = variable.required.join(", ").to_uppercase();
+        let needed = if variable.required { "yes" } else { "" };
         writeln!(text, "| `{name}` | {default} | {needed} | {doc}{secret} |").unwrap();
     }
     text
@@ -161,7 +157,7 @@ fn env_example_is_enough_for_a_rehearsal_and_for_dotenv() {
     let from_file = example(&lab).unwrap();
     let loaded = load(&lab, &LoadOptions::default()).unwrap();
     assert!(loaded.warnings.is_empty(), "{:?}", loaded.warnings);
-    for variable in ALL.iter().filter(|v| !v.required.is_empty()) {
+    for variable in ALL.iter().filter(|v| v.required) {
         let name = variable.name;
         assert_eq!(from_file[name].value, variable.example);
         assert_eq!(from_table[name].value, variable.example);

@@ -20,8 +20,8 @@ pub(super) enum Cut {
     After(usize),
     /// When this step has ended.
     Finished(&'static str),
-    /// While a child of this step is at work.
-    Middle(&'static str),
+    /// While a child of this step is at work, so long after it was started.
+    Middle(&'static str, Duration),
 }
 
 impl fmt::Display for Cut {
@@ -29,7 +29,7 @@ impl fmt::Display for Cut {
         match self {
             Self::After(count) => write!(f, "killed after {count}"),
             Self::Finished(step) => write!(f, "killed after {step}"),
-            Self::Middle(step) => write!(f, "killed in the middle of {step}"),
+            Self::Middle(step, after) => write!(f, "killed {after:?} into {step}"),
         }
     }
 }
@@ -65,9 +65,8 @@ impl Cut {
             };
             let inner = *journaling.get_or_insert_with(|| inner(stage.root()));
             if self.is_reached(&text) {
-                if let Self::Middle(_) = self {
-                    // So that the child is well into its work.
-                    sleep(Duration::from_millis(1500));
+                if let Self::Middle(_, after) = self {
+                    sleep(*after);
                 }
                 // It may be over by a hair.
                 kill_process(inner, Signal::KILL).ok()?;
@@ -92,7 +91,7 @@ impl Cut {
             Self::Finished(step) => text
                 .lines()
                 .any(|line| of(line, step) && has(line, "step_finished")),
-            Self::Middle(step) => text
+            Self::Middle(step, _) => text
                 .lines()
                 .any(|line| of(line, step) && has(line, "child_started")),
         }

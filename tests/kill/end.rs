@@ -9,8 +9,16 @@ use serde_json::Value;
 
 use super::stage::Stage;
 
-/// Files that L3 and L4 put on the machine.
-const CONVERGED: [&str; 4] = ["etc/hl-l3", "etc/hl-l3.done", "etc/hl-l4", "etc/hl-l4.done"];
+/// Files that L3 and L4 put on the machine; `.runs` has a line for each time that the
+/// playbook ran.
+const CONVERGED: [&str; 6] = [
+    "etc/hl-l3",
+    "etc/hl-l3.done",
+    "etc/hl-l3.runs",
+    "etc/hl-l4",
+    "etc/hl-l4.done",
+    "etc/hl-l4.runs",
+];
 
 /// The end of a run, without what is random or a time.
 #[derive(Debug, PartialEq)]

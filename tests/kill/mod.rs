@@ -9,11 +9,17 @@ mod cut;
 mod end;
 mod stage;
 
+use std::time::Duration;
+
 use cut::Cut;
 use end::End;
 use stage::Stage;
 
 use crate::e2e::ready;
+use crate::support::Numbers;
+
+/// About as long as the longest child works, in milliseconds.
+const LONGEST: u64 = 4000;
 
 const PROGRAMS: [&str; 5] = [
     "packer",
@@ -50,6 +56,21 @@ fn survives(cut: &Cut, unbroken: &End) -> Option<String> {
     Some(at)
 }
 
+/// In the build, the apply and both playbooks, at random moments.
+fn middles() -> impl Iterator<Item = Cut> {
+    let mut numbers = Numbers::new("HL_KILL_SEED");
+    let steps = [
+        "l1-ensure/build",
+        "l2-apply/apply",
+        "l3-converge/converge",
+        "l4-converge/converge",
+    ];
+    steps.into_iter().map(move |step| {
+        let after = Duration::from_millis(numbers.below(LONGEST));
+        Cut::Middle(step, after)
+    })
+}
+
 #[test]
 fn a_killed_rehearsal_comes_to_the_same_end() {
     if !ready(true, &PROGRAMS) {
@@ -59,15 +80,12 @@ fn a_killed_rehearsal_comes_to_the_same_end() {
     let last = transitions.len();
     let cuts = [
         Cut::After(2),
-        Cut::Middle("l1-ensure/build"),
         Cut::Finished("l1-ensure/build"),
         Cut::Finished("l2-apply/plan"),
-        Cut::Middle("l2-apply/apply"),
-        Cut::Middle("l3-converge/converge"),
         Cut::Finished("l4-converge/reachable"),
         Cut::After(last),
     ];
-    for cut in cuts {
+    for cut in cuts.into_iter().chain(middles()) {
         let at = survives(&cut, &end);
         println!("{}", at.unwrap_or_else(|| format!("{cut}: over before")));
     }
@@ -90,13 +108,8 @@ fn after_every_transition() {
             None => over += 1,
         }
     }
-    for step in [
-        "l1-ensure/build",
-        "l2-apply/apply",
-        "l3-converge/converge",
-        "l4-converge/converge",
-    ] {
-        match survives(&Cut::Middle(step), &end) {
+    for cut in middles() {
+        match survives(&cut, &end) {
             Some(at) => println!("ok {at}"),
             None => over += 1,
         }

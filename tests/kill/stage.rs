@@ -37,6 +37,8 @@ fn playbook(layer: &str) -> String {
       changed_when: false
     - ansible.builtin.copy: {{ dest: /etc/hl-{layer}.done, content: \"{layer} is done\\n\" }}
   pre_tasks:
+    - ansible.builtin.shell: echo run >> /etc/hl-{layer}.runs
+      changed_when: false
     - ansible.builtin.stat: {{ path: /etc/hl-{layer}.done }}
       register: done
 "

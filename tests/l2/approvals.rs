@@ -20,7 +20,7 @@ const THIRD: &str = "
     gateway: 192.168.1.1
 ";
 
-fn plans(stage: &Stage) -> Vec<PathBuf> {
+pub(super) fn plans(stage: &Stage) -> Vec<PathBuf> {
     let mut files = stage.files();
     files.retain(|path| path.extension().is_some_and(|end| end == "tfplan"));
     files

@@ -34,6 +34,12 @@ fn skip(what: &str) {
 /// loopback; `true` inside it, when `program` is there.
 #[track_caller]
 pub(crate) fn sealed(test: &str, program: &str) -> bool {
+    is_sealed(&format!("l2::{test}"), program)
+}
+
+/// As [`sealed`], for a test of any module: its whole name.
+#[track_caller]
+pub(crate) fn is_sealed(test: &str, program: &str) -> bool {
     if env::var_os(SEALED).is_some() {
         return true;
     }
@@ -52,12 +58,7 @@ pub(crate) fn sealed(test: &str, program: &str) -> bool {
         .args(namespace)
         .args(["sh", "-euc", script, "sh"])
         .arg(env::current_exe().unwrap())
-        .args([
-            "--exact",
-            &format!("l2::{test}"),
-            "--nocapture",
-            "--test-threads=1",
-        ])
+        .args(["--exact", test, "--nocapture", "--test-threads=1"])
         .env(SEALED, "1")
         .output()
         .unwrap();

@@ -4,36 +4,78 @@ use std::fs;
 use std::thread;
 
 use hl::plan::EventKind;
-use hl::runs::{Ending, read};
+use hl::runs::{Ending, Run, read};
 use portable_pty::{CommandBuilder, PtySize, native_pty_system};
 use serde_json::Value;
 
 use super::kept::{lab, ran};
-use super::processes::wait_for;
+use super::processes::{kill_hl, wait_for};
 use super::unknown::lost;
-use crate::support::TestLab;
+use crate::support::{Hl, TestLab};
 
 /// The id that `--detach` printed.
 fn detached(lab: &TestLab, words: &str) -> String {
-    let ran = lab.hl(words).exits(0);
+    begun(&lab.hl(words))
+}
+
+/// The id that it printed.
+#[track_caller]
+pub(super) fn begun(hl: &Hl) -> String {
+    let ran = hl.exits(0);
     let id = ran.stdout.trim().to_owned();
     assert!(hl::runs::is_id(&id), "{ran:?}");
     id
 }
 
-fn journal(lab: &TestLab, id: &str) -> hl::runs::Run {
-    let path = lab.path(&format!("state/runs/{id}.yaml"));
+pub(super) fn journal(lab: &TestLab, id: &str) -> Run {
+    journal_in(lab, "state", id)
+}
+
+/// `state`: where runs are kept, in the lab.
+pub(super) fn journal_in(lab: &TestLab, state: &str, id: &str) -> Run {
+    let path = lab.path(&format!("{state}/runs/{id}.yaml"));
     read(path.to_str().unwrap().into()).unwrap()
 }
 
-fn ended(lab: &TestLab, id: &str) -> Ending {
+/// How it ended, once the lab is free again.
+pub(super) fn ended(lab: &TestLab, id: &str) -> Ending {
+    ended_in(lab, "state", id)
+}
+
+pub(super) fn ended_in(lab: &TestLab, state: &str, id: &str) -> Ending {
     wait_for("the run ends", || {
-        let ending = journal(lab, id).ending;
-        (ending != Ending::Running).then_some(ending)
+        let ending = journal_in(lab, state, id).ending;
+        let lock = fs::File::open(lab.path(&format!("{state}/lock"))).unwrap();
+        (ending != Ending::Running && lock.try_lock().is_ok()).then_some(ending)
     })
 }
 
-fn exit(ending: Ending) -> u8 {
+/// Who gave which answers.
+pub(super) fn answers(run: &Run) -> Vec<(bool, String)> {
+    let kinds = run.events.iter().map(|event| &event.kind);
+    let answers = kinds.filter_map(|kind| {
+        if let EventKind::ApprovalGiven { approved, by } = kind {
+            return Some((*approved, by.clone()));
+        }
+        None
+    });
+    answers.collect()
+}
+
+/// What the run said when it was stopped.
+pub(super) fn stops(run: &Run) -> Vec<(String, String)> {
+    let kinds = run.events.iter().map(|event| &event.kind);
+    let stops = kinds.filter_map(|kind| {
+        if let EventKind::Interrupted { signal, message } = kind {
+            return Some((signal.clone(), message.clone()));
+        }
+        None
+    });
+    stops.collect()
+}
+
+#[track_caller]
+pub(super) fn exit(ending: Ending) -> u8 {
     match ending {
         Ending::Finished { exit, .. } => exit,
         other @ (Ending::Running | Ending::Interrupted) => panic!("{other:?}"),
@@ -138,11 +180,15 @@ fn fifty_stops_are_one() {
     });
     assert_eq!(exit(ended(&lab, &id)), 130);
     assert_eq!(ran(&lab), "B INT");
-    let events = journal(&lab, &id).events;
-    let stops = events.iter().filter(
-        |event| matches!(&event.kind, EventKind::Interrupted { signal, .. } if signal == "stop"),
-    );
-    assert_eq!(stops.count(), 1);
+    let stops = stops(&journal(&lab, &id));
+    assert_eq!(stops.len(), 1, "{stops:?}");
+    let (signal, message) = &stops[0];
+    assert_eq!(signal, "stop");
+    // Nobody sits at it who could type Ctrl-C.
+    assert!(message.contains("`hl stop --now` to hurry"), "{message}");
+    lab.hl(&format!("runs follow {id}"))
+        .exits(130)
+        .says(&["`hl stop --now` to hurry"]);
     wait_for("nothing is left", || {
         (lab.hl("stop").run().code == 66).then_some(())
     });
@@ -171,20 +217,59 @@ fn a_run_waits_for_an_answer_from_anywhere() {
     lab.hl(&format!("approve --digest {digest}")).exits(0);
     assert_eq!(exit(ended(&lab, &id)), 0);
     assert_eq!(ran(&lab), "B B");
-    let answers: Vec<String> = journal(&lab, &id)
-        .events
-        .iter()
-        .filter_map(|event| {
-            if let EventKind::ApprovalGiven { approved: true, by } = &event.kind {
-                return Some(by.clone());
-            }
-            None
-        })
-        .collect();
+    let answers = answers(&journal(&lab, &id));
     assert!(
-        matches!(answers.as_slice(), [by] if by.contains('@')),
+        matches!(answers.as_slice(), [(true, by)] if by.contains('@')),
         "{answers:?}"
     );
+}
+
+#[test]
+fn what_nobody_would_answer_does_not_wait() {
+    let lab = lost("");
+    for hl in [
+        lab.hl("resume --detach --no-input"),
+        lab.hl("resume --detach").env("CI", "true"),
+    ] {
+        let id = begun(&hl);
+        assert_eq!(exit(ended(&lab, &id)), 77);
+        let answers = answers(&journal(&lab, &id));
+        let by = answers
+            .last()
+            .map(|(_, by)| by.as_str())
+            .unwrap_or_default();
+        assert!(by.ends_with("no --yes"), "{answers:?}");
+    }
+    assert_eq!(ran(&lab), "B");
+}
+
+#[test]
+fn what_has_no_run_is_not_detached() {
+    let lab = lab("true", "");
+    lab.write(".build/live", "rendered");
+    lab.hl("clean --detach")
+        .exits(2)
+        .says(&["nothing to detach", "leave `--detach` out"]);
+    assert!(lab.path(".build/live").exists());
+}
+
+#[test]
+fn what_a_killed_run_left_is_asked_to_stop_once() {
+    let script = "trap 'echo INT >> ran' INT; echo B >> ran; n=0; until [ -e go ] || [ $n -gt 1200 ]; do sleep 0.1; n=$((n+1)); done; echo E >> ran";
+    let lab = lab(script, "");
+    let running = lab.hl("job").spawn();
+    wait_for("the child works", || (!ran(&lab).is_empty()).then_some(()));
+    kill_hl(running);
+    let asked = thread::scope(|scope| {
+        let all = [(); 20].map(|()| scope.spawn(|| lab.hl("stop").exits(0).stderr));
+        all.map(|one| one.join().unwrap())
+    });
+    let asked = asked.iter().filter(|said| said.contains("Stopping"));
+    assert_eq!(asked.count(), 1);
+    wait_for("it was asked", || (ran(&lab) != "B").then_some(()));
+    lab.write("go", "");
+    wait_for("it ends", || ran(&lab).ends_with('E').then_some(()));
+    assert_eq!(ran(&lab), "B INT E");
 }
 
 #[test]

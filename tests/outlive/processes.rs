@@ -26,9 +26,13 @@ pub(super) fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T 
 
 /// Kills a process so that it can do nothing about it.
 pub(super) fn kill(pid: u32) {
+    signal(pid, Signal::KILL);
+}
+
+fn signal(pid: u32, signal: Signal) {
     let pid = Pid::from_raw(i32::try_from(pid).unwrap()).unwrap();
     // One that ended meanwhile is as dead.
-    kill_process(pid, Signal::KILL).unwrap_or_default();
+    kill_process(pid, signal).unwrap_or_default();
 }
 
 /// Kills `hl` alone.
@@ -37,14 +41,49 @@ pub(super) fn kill_hl(mut hl: Child) {
     hl.wait().unwrap();
 }
 
-/// Kills every process of the session that `hl` leads.
+/// Kills every process of the session that `hl` leads. What is about to leave it is
+/// stopped first and looked at once more: it belongs to no session that is killed
+/// when it has left.
 pub(super) fn kill_session(mut hl: Child) {
-    for (pid, stat) in all() {
-        if stat.session == hl.id() {
+    let session = hl.id();
+    stop(session);
+    for (pid, _) in all()
+        .into_iter()
+        .filter(|(_, stat)| stat.session == session)
+    {
+        stop(pid);
+        if stat(pid).is_some_and(|now| now.session != session) {
+            signal(pid, Signal::CONT);
+        } else {
             kill(pid);
         }
     }
     hl.wait().unwrap();
+}
+
+/// Kills `hl`, the parents of its children and all that they started, so that none of
+/// them can do anything about it: each is stopped before it is killed.
+pub(super) fn kill_all(mut hl: Child) {
+    let mut found = vec![hl.id()];
+    let mut looked = 0;
+    while let Some(pid) = found.get(looked).copied() {
+        looked += 1;
+        stop(pid);
+        found.extend(children(pid));
+    }
+    found.into_iter().for_each(kill);
+    hl.wait().unwrap();
+}
+
+/// Stops a process, and waits until it stands still or is gone.
+fn stop(pid: u32) {
+    signal(pid, Signal::STOP);
+    wait_for("it stands still", || {
+        let state = stat(pid).map(|stat| stat.state);
+        state
+            .is_none_or(|state| "TZX".contains(state))
+            .then_some(())
+    });
 }
 
 /// The fence of the lab's only kept child that has no end.
@@ -67,20 +106,25 @@ pub(super) fn children(parent: u32) -> Vec<u32> {
 }
 
 struct Stat {
+    state: char,
     parent: u32,
     session: u32,
+}
+
+fn stat(pid: u32) -> Option<Stat> {
+    let text = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let (_, rest) = text.rsplit_once(')')?;
+    let mut fields = rest.split_whitespace();
+    Some(Stat {
+        state: fields.next()?.chars().next()?,
+        parent: fields.next()?.parse().ok()?,
+        session: fields.nth(1)?.parse().ok()?,
+    })
 }
 
 fn all() -> Vec<(u32, Stat)> {
     let processes = Path::new("/proc").read_dir().unwrap().flatten();
     let pids = processes.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-    pids.filter_map(|pid: u32| {
-        let text = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-        let (_, rest) = text.rsplit_once(')')?;
-        let mut fields = rest.split_whitespace().skip(1);
-        let parent = fields.next()?.parse().ok()?;
-        let session = fields.nth(1)?.parse().ok()?;
-        Some((pid, Stat { parent, session }))
-    })
-    .collect()
+    pids.filter_map(|pid: u32| Some((pid, stat(pid)?)))
+        .collect()
 }

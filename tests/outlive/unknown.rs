@@ -9,7 +9,11 @@ const SCRIPT: &str = "echo B >> ran; test -f go || sleep 600";
 
 /// Kills all three between fence and exit file.
 pub(super) fn lost(more: &str) -> TestLab {
-    let lab = lab(SCRIPT, more);
+    lost_in(SCRIPT, more)
+}
+
+fn lost_in(script: &str, more: &str) -> TestLab {
+    let lab = lab(script, more);
     let running = lab.hl("job").spawn();
     let keeper = fence(&lab).keeper.pid;
     wait_for("the child works", || (!ran(&lab).is_empty()).then_some(()));
@@ -43,6 +47,19 @@ fn a_repeatable_step_runs_again_without_a_question() {
     let lab = lost("repeatable = true");
     lab.hl("resume").exits(0);
     assert_eq!(ran(&lab), "B B");
+}
+
+/// It runs again, and that run is cut off too: the result of the second counts.
+#[test]
+fn what_was_run_again_is_not_run_a_third_time() {
+    let script = "echo B >> ran; test -f go || sleep 600; sleep 0.7; echo E >> ran";
+    let lab = lost_in(script, "");
+    let running = lab.hl("resume --from job/work").spawn();
+    wait_for("it runs again", || (ran(&lab) == "B B").then_some(()));
+    kill_hl(running);
+    let resumed = lab.hl("resume").exits(0);
+    resumed.says(&["done while nobody watched, exit 0 at "]);
+    assert_eq!(ran(&lab), "B B E");
 }
 
 #[test]

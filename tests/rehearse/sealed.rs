@@ -76,6 +76,9 @@ fn rehearse(root: &Path, command: &[&str], fresh: bool) -> Exit {
         exe,
         quiet: false,
         width: None,
+        asks: false,
+        runtime_dir: None,
+        relay: None,
     })
     .unwrap()
 }

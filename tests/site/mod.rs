@@ -10,4 +10,4 @@ mod laws;
 mod places;
 mod schemas;
 mod sinks;
-mod stage;
+pub(crate) mod stage;

@@ -10,13 +10,13 @@ use crate::support::Hl;
 use crate::support::lab::copy;
 
 /// A site-config of its own, with no lab around it.
-pub(super) struct Stage {
+pub(crate) struct Stage {
     dir: TempDir,
 }
 
 impl Stage {
     /// The example tree.
-    pub(super) fn example() -> Self {
+    pub(crate) fn example() -> Self {
         let stage = Self::empty();
         let tree = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/site/tree");
         copy(&tree, &stage.path(""));
@@ -25,24 +25,24 @@ impl Stage {
     }
 
     /// A directory with nothing in it.
-    pub(super) fn empty() -> Self {
+    pub(crate) fn empty() -> Self {
         let dir = TempDir::new().unwrap();
         fs::create_dir(dir.path().join("conf")).unwrap();
         Self { dir }
     }
 
     /// A path in the site-config.
-    pub(super) fn path(&self, relative: &str) -> PathBuf {
+    pub(crate) fn path(&self, relative: &str) -> PathBuf {
         self.dir.path().join("conf").join(relative)
     }
 
     /// Beside the site-config.
-    pub(super) fn beside(&self, relative: &str) -> PathBuf {
+    pub(crate) fn beside(&self, relative: &str) -> PathBuf {
         self.dir.path().join(relative)
     }
 
     /// Writes a file of it.
-    pub(super) fn write(&self, relative: &str, text: &str) -> &Self {
+    pub(crate) fn write(&self, relative: &str, text: &str) -> &Self {
         let path = self.path(relative);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, text).unwrap();
@@ -53,7 +53,7 @@ impl Stage {
     }
 
     /// Takes a file or a directory away.
-    pub(super) fn remove(&self, relative: &str) -> &Self {
+    pub(crate) fn remove(&self, relative: &str) -> &Self {
         let path = self.path(relative);
         if path.is_dir() {
             fs::remove_dir_all(path).unwrap();
@@ -65,7 +65,7 @@ impl Stage {
 
     /// Puts one text in a file in the place of another, which must be there.
     #[track_caller]
-    pub(super) fn edit(&self, relative: &str, old: &str, new: &str) -> &Self {
+    pub(crate) fn edit(&self, relative: &str, old: &str, new: &str) -> &Self {
         let text = fs::read_to_string(self.path(relative)).unwrap();
         assert!(text.contains(old), "`{old}` is not in {relative}");
         self.write(relative, &text.replacen(old, new, 1))
@@ -76,7 +76,14 @@ impl Stage {
     }
 
     /// `hl site ...` beside the site-config.
-    pub(super) fn site(&self, words: &str) -> Hl {
+    pub(crate) fn site(&self, words: &str) -> Hl {
         Hl::new(self.dir.path()).cmd("site --site conf").cmd(words)
+    }
+
+    /// `hl manifest ...` beside the site-config.
+    pub(crate) fn manifest(&self, words: &str) -> Hl {
+        Hl::new(self.dir.path())
+            .cmd("manifest --site conf")
+            .cmd(words)
     }
 }

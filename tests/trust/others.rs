@@ -53,6 +53,10 @@ const VERBS: &[&str] = &[
     "site init",
     "site secrets check",
     "site node-config",
+    "manifest list",
+    "manifest check",
+    "manifest show m",
+    "manifest graph m",
 ];
 
 #[test]

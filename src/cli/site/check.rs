@@ -7,6 +7,16 @@ use crate::site::Report;
 
 pub(super) fn check(session: &Session, site: &OpenSite) -> Result<Exit, Failure> {
     let report = report(session, site)?;
+    let what = format!("{} in `{}`", counted(report.files, "file"), site.shown());
+    conclude(session, report, &what)
+}
+
+/// Says what a check found of what it looked at, and whether that is valid.
+pub(in crate::cli) fn conclude(
+    session: &Session,
+    report: Report,
+    what: &str,
+) -> Result<Exit, Failure> {
     let errors = report.count(Severity::Error);
     let exit = if errors > 0 {
         Exit::Definition
@@ -17,16 +27,14 @@ pub(super) fn check(session: &Session, site: &OpenSite) -> Result<Exit, Failure>
         session.json(&report)?;
         return Ok(exit);
     }
-    let (files, warnings) = (report.files, report.count(Severity::Warning));
+    let warnings = report.count(Severity::Warning);
     if errors > 0 {
         session.fail(&Failure::many(exit, report.findings));
     } else {
         session.warn(&report.findings);
     }
     session.note(format!(
-        "{} in `{}`: {}, {}",
-        counted(files, "file"),
-        site.shown(),
+        "{what}: {}, {}",
         counted(errors, "error"),
         counted(warnings, "warning"),
     ));

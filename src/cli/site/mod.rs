@@ -25,4 +25,7 @@ mod secrets;
 mod verb;
 
 pub(super) use args::SiteArgs;
-pub(super) use verb::site;
+pub(super) use check::conclude;
+pub(super) use open::OpenSite;
+pub(super) use resolve::origins;
+pub(super) use verb::{find, site};

@@ -8,21 +8,21 @@ use crate::site::Tree;
 use crate::site::secrets::{Loaded, Secrets, Vault};
 
 /// What the verbs work on.
-pub(super) struct OpenSite {
+pub(in crate::cli) struct OpenSite {
     /// The site-config.
-    pub(super) tree: Tree,
+    pub(in crate::cli) tree: Tree,
 }
 
 impl OpenSite {
     /// The site-config in a directory.
-    pub(super) fn new(session: &Session, root: &Utf8Path) -> Self {
+    pub(in crate::cli) fn new(session: &Session, root: &Utf8Path) -> Self {
         Self {
             tree: Tree::new(root, shown(session, root)),
         }
     }
 
     /// Its directory as it is said.
-    pub(super) fn shown(&self) -> &str {
+    pub(in crate::cli) fn shown(&self) -> &str {
         match self.tree.shown_root().as_str() {
             "" => ".",
             shown => shown,

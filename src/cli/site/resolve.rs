@@ -11,7 +11,7 @@ use crate::cli::session::Session;
 use crate::diag::{Exit, Failure};
 use crate::lab;
 use crate::plan::sanitize;
-use crate::site::resolve::{Inline, Resolved};
+use crate::site::resolve::{Explained, Inline, Resolved};
 
 pub(super) fn resolve(
     session: &Session,
@@ -75,6 +75,11 @@ fn explain(session: &Session, resolved: &Resolved) -> Result<(), Failure> {
     if session.globals.json {
         return session.json(&json!({ "schema": "hl.site-explain/1", "values": rows }));
     }
+    session.data(&origins(&rows))
+}
+
+/// Values with the file and line that gave each, as columns.
+pub(in crate::cli) fn origins(rows: &[Explained]) -> String {
     let width = |text: &str| text.chars().count();
     let paths = rows.iter().map(|row| width(&row.path)).max().unwrap_or(0);
     let values = rows.iter().map(|row| width(&row.value)).max().unwrap_or(0);
@@ -88,5 +93,5 @@ fn explain(session: &Session, resolved: &Resolved) -> Result<(), Failure> {
         );
         out.line(format_args!("{path:paths$}  {value:values$}  {from}"));
     }
-    session.data(&out)
+    out
 }

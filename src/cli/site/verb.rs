@@ -1,10 +1,13 @@
 //! Which verb runs, and the site-config that it works on.
 
+use camino::Utf8Path;
+
 use super::args::{SiteArgs, SiteVerb};
 use super::open::OpenSite;
 use super::{check, generate, init, names, place, resolve, secrets};
 use crate::cli::session::Session;
 use crate::diag::{Exit, Failure};
+use crate::lab::Lab;
 use crate::site::{Found, SYSTEM, Search, discover};
 
 pub(in crate::cli) fn site(session: &Session, args: &SiteArgs) -> Result<Exit, Failure> {
@@ -13,7 +16,7 @@ pub(in crate::cli) fn site(session: &Session, args: &SiteArgs) -> Result<Exit, F
         let dir = dir.as_deref().or(args.site.as_deref());
         return init::init(session, dir).map(|()| Exit::Ok);
     }
-    let found = find(session, args)?;
+    let (_, found) = find(session, args.site.as_deref())?;
     let site = OpenSite::new(session, &found.root);
     match &args.verb {
         SiteVerb::Secrets { verb } => secrets::secrets(session, &site, verb),
@@ -30,21 +33,25 @@ pub(in crate::cli) fn site(session: &Session, args: &SiteArgs) -> Result<Exit, F
     }
 }
 
-/// The site-config of an invocation. A lab is asked for its own, but needs not be there.
-pub(super) fn find(session: &Session, args: &SiteArgs) -> Result<Found, Failure> {
+/// The site-config of an invocation; `flag` is its `--site`. A lab is asked for its
+/// own, but needs not be there.
+pub(in crate::cli) fn find(
+    session: &Session,
+    flag: Option<&Utf8Path>,
+) -> Result<(Option<Lab>, Found), Failure> {
     let lab = match session.lab() {
         Ok(lab) => Some(lab),
         Err(failure) if failure.exit == Exit::Unknown && session.caller.lab.is_none() => None,
         Err(failure) => return Err(failure),
     };
-    let lab = lab.as_ref().map(|lab| lab.paths.root());
+    let root = lab.as_ref().map(|lab| lab.paths.root());
     let found = discover(&Search {
-        flag: args.site.as_deref(),
+        flag,
         process: &session.caller.process,
         cwd: &session.caller.cwd,
-        lab,
+        lab: root,
         system: &SYSTEM,
     })?;
-    session.caller.admit_site(&found.root, lab)?;
-    Ok(found)
+    session.caller.admit_site(&found.root, root)?;
+    Ok((lab, found))
 }

@@ -23,7 +23,7 @@ pub fn example(lab: &Lab) -> Result<BTreeMap<String, Var>, Failure> {
     if !path.is_file() {
         return Ok(variables::ALL
             .iter()
-            .filter(|variable| !variable.required.is_empty())
+            .filter(|variable| variable.required)
             .map(|known| {
                 let example = var(known.name, known.example, Provenance::Default);
                 (known.name.to_owned(), example)

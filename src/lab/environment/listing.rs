@@ -1,7 +1,7 @@
 //! The environment as `hl env` tells it: every name with its source,
 //! no secret with its value.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
@@ -21,16 +21,17 @@ pub struct Listed {
     /// Whether the value is never shown.
     pub secret: bool,
     /// Layers that cannot work without it.
-    pub required: &'static [&'static str],
+    pub required: Vec<String>,
     /// What it is for, when `hl` knows it.
     pub doc: &'static str,
 }
 
 /// The variables that `hl` knows, those that the lab sets anywhere but in the
-/// process environment, and `also` (what layers name), by name. Flags are
-/// listed only when they are set.
-pub fn list<'a>(env: &Environment, also: impl IntoIterator<Item = &'a str>) -> Vec<Listed> {
-    let mut names: BTreeSet<&str> = also.into_iter().collect();
+/// process environment, and those in `layers` (what layers name, each with the ids
+/// of the layers that cannot work without it), by name. Flags are listed only when
+/// they are set.
+pub fn list(env: &Environment, layers: &BTreeMap<&str, BTreeSet<&str>>) -> Vec<Listed> {
+    let mut names: BTreeSet<&str> = layers.keys().copied().collect();
     names.extend(
         variables::ALL
             .iter()
@@ -45,11 +46,15 @@ pub fn list<'a>(env: &Environment, also: impl IntoIterator<Item = &'a str>) -> V
     let redactor = Redactor::new(env.secrets());
     names
         .into_iter()
-        .map(|name| listed(name, env.var(name), &redactor))
+        .map(|name| {
+            let needed = layers.get(name).into_iter().flatten();
+            let required = needed.map(|layer| (*layer).to_owned()).collect();
+            listed(name, env.var(name), required, &redactor)
+        })
         .collect()
 }
 
-fn listed(name: &str, var: Option<&Var>, redactor: &Redactor) -> Listed {
+fn listed(name: &str, var: Option<&Var>, required: Vec<String>, redactor: &Redactor) -> Listed {
     let known = variables::find(name);
     let var = var.filter(|var| !var.value.is_empty());
     let secret = var.map_or_else(|| variables::is_secret(name), |var| var.secret);
@@ -65,7 +70,7 @@ fn listed(name: &str, var: Option<&Var>, redactor: &Redactor) -> Listed {
         }),
         from: var.map(|var| var.from.clone()),
         secret,
-        required: known.map_or(&[], |variable| variable.required),
+        required,
         doc: known.map_or("", |variable| variable.doc),
     }
 }
@@ -100,12 +105,16 @@ mod tests {
             ("HOME", "/home/me", Provenance::Process),
             ("EDITOR", "vi", Provenance::Process),
         ]);
-        let all = list(&env, ["EDITOR"]);
+        let named = BTreeMap::from([
+            ("EDITOR", BTreeSet::new()),
+            ("PM_TOKEN_SECRET", BTreeSet::from(["l1", "l2"])),
+        ]);
+        let all = list(&env, &named);
         let find = |name: &str| all.iter().find(|listed| listed.name == name);
         let secret = find("PM_TOKEN_SECRET").unwrap();
         assert_eq!(secret.value.as_deref(), Some("(secret)"));
         assert_eq!(secret.from, Some(Provenance::Doppler));
-        assert_eq!(secret.required, ["l0", "l1", "l2"]);
+        assert_eq!(secret.required, ["l1", "l2"]);
         assert_eq!(
             find("URL").unwrap().value.as_deref(),
             Some("https://me:(secret)@host")

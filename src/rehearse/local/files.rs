@@ -40,6 +40,8 @@ pub(super) struct Files<'a> {
     pub(super) shown: &'a [PathBuf],
     /// Sockets of this machine.
     pub(super) sockets: &'a [PathBuf],
+    /// Where runs of this machine are spoken to.
+    pub(super) private: Option<&'a Path>,
 }
 
 /// Makes it and moves into it, in new mount and process namespaces; gives the home.
@@ -79,6 +81,9 @@ pub(super) fn make(files: &Files<'_>) -> Result<PathBuf, String> {
     }
     tree.writable(&out)?;
     tree.world(&out.join("world"))?;
+    if let Some(private) = files.private {
+        tree.cover(private)?;
+    }
     tree.kernel()?;
     tree.enter()?;
     for socket in files.sockets.iter().filter(|socket| is_socket(socket)) {
@@ -209,6 +214,18 @@ impl Tree {
         let lock = target.with_file_name("lock");
         bind(&lock, &lock)?;
         read_only(&lock, flags)
+    }
+
+    /// Hides a directory wherever it lies, also in what is shown.
+    fn cover(&self, dir: &Path) -> Result<(), String> {
+        let real = dir.canonicalize().unwrap_or_else(|_| dir.to_owned());
+        let target = self.at(&real);
+        if !target.is_dir() {
+            return Ok(());
+        }
+        let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
+        file_system("tmpfs", &target, flags, Some("mode=0700,size=64k"))?;
+        read_only(&target, flags)
     }
 
     fn kernel(&self) -> Result<(), String> {

@@ -4,7 +4,8 @@
 
 use std::fs::File;
 use std::io::{self, BufRead as _, Write as _};
-use std::os::fd::AsFd as _;
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::unix::net::UnixListener;
 use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
 use std::process::{Command, ExitCode, Stdio};
@@ -21,6 +22,7 @@ use super::files::{self, Files};
 use super::shown;
 use crate::base::forbid_core_dumps;
 use crate::base::{Process, Signal};
+use crate::control;
 use crate::lab::Lab;
 use crate::rehearse::guest::{Network, drop_rights};
 use crate::rehearse::run;
@@ -51,6 +53,8 @@ pub(in crate::rehearse) struct Orders {
     pub(in crate::rehearse) named: Vec<PathBuf>,
     /// Sockets of this machine.
     pub(in crate::rehearse) sockets: Vec<PathBuf>,
+    /// Where the run is spoken to.
+    pub(in crate::rehearse) control: Option<Utf8PathBuf>,
     /// No narration.
     pub(in crate::rehearse) quiet: bool,
 }
@@ -78,12 +82,18 @@ fn hold() -> Result<u8, String> {
     let user = orders.user_namespace.as_deref().map(File::open).transpose();
     let user = user.map_err(|e| format!("cannot open the user namespace: {e}"))?;
     let homes = shown::homes();
+    // While its place can be seen: in there it cannot.
+    let control = listener(&orders);
     let home = files::make(&Files {
         lab: orders.root.as_std_path(),
         out: run::out(&orders.root).as_std_path(),
         homes: &homes,
         shown: &shown::paths(&orders.exe, &orders.named, &homes),
         sockets: &orders.sockets,
+        private: orders
+            .control
+            .as_ref()
+            .and_then(|socket| Some(socket.parent()?.as_std_path())),
     })?;
     if let Some(user) = user {
         move_into_link_name_space(user.as_fd(), Some(LinkNameSpaceType::User))
@@ -96,11 +106,13 @@ fn hold() -> Result<u8, String> {
         .env("HOME", home)
         .env(crate::base::HOLDER, orders.holder.to_string())
         .current_dir(&orders.root)
-        .stdin(Stdio::null())
+        .stdin(control.map_or_else(Stdio::null, |control| Stdio::from(OwnedFd::from(control))))
         .process_group(0);
     let child = command
         .spawn()
         .map_err(|e| format!("cannot run `{}`: {e}", orders.exe.display()))?;
+    // Nobody answers there when the inner `hl` is gone.
+    drop(command);
     let inner = child.id();
     let told = listen();
     let status = loop {
@@ -117,6 +129,19 @@ fn hold() -> Result<u8, String> {
         outlast(&orders, &told);
     }
     Ok(code(status))
+}
+
+/// Where the run is spoken to. The inner `hl` gets it as its standard input, and no
+/// step can reach it: see [`given_listener`].
+///
+/// [`given_listener`]: crate::rehearse::given_listener
+fn listener(orders: &Orders) -> Option<UnixListener> {
+    let made = control::bind(orders.control.as_ref()?);
+    let tell = |error: &io::Error| {
+        let why = format!("warning: this rehearsal cannot be stopped from elsewhere: {error}");
+        writeln!(io::stderr(), "{why}").ok();
+    };
+    made.inspect_err(tell).ok()
 }
 
 /// The signals that the holder passes on.

@@ -8,11 +8,16 @@
 //! | `names` | names that stand for nothing |
 //! | `machines` | what an environment's machines come to |
 //! | `graph` | nodes and levels of manifests |
+//! | `rings` | nodes that are in themselves |
+//! | `file` | one file, held against its table and the others |
 
+mod file;
 mod graph;
 mod machines;
 mod names;
 mod report;
+mod rings;
 mod walk;
 
+pub use file::CheckedFile;
 pub use report::Report;

@@ -1,5 +1,7 @@
 //! Names that stand for nothing.
 
+use std::collections::HashSet;
+
 use crate::diag::Diagnostic;
 use crate::shape::Node;
 use crate::site::kind::Kind;
@@ -44,7 +46,22 @@ pub(super) fn check(
             missing.then(|| secret_missing(secrets, document, reference.node, "ssh_keys", name))
         }
     };
-    references.iter().filter_map(one).collect()
+    // A name that many machines share is looked up once.
+    let mut found = HashSet::new();
+    let mut findings = Vec::new();
+    for reference in references {
+        let name = (reference.target, reference.name);
+        if found.contains(&name) {
+            continue;
+        }
+        match one(reference) {
+            Some(finding) => findings.push(finding),
+            None => {
+                found.insert(name);
+            }
+        }
+    }
+    findings
 }
 
 /// Whether a section may only be empty because of an error that was told.
@@ -68,11 +85,9 @@ fn file(
             (!gone.is_empty()).then(|| missing(&gone))
         }
         Kind::NodePreset => {
-            let short = name.strip_prefix("vm-").unwrap_or(name);
-            let found = tree.has(Kind::NodePreset, name)
-                || tree.has(Kind::Preset, name)
-                || tree.has(Kind::Preset, short);
-            (!found).then(|| missing(&[Kind::NodePreset, Kind::Preset]))
+            let found = tree.node_preset(name);
+            let missing = || missing(&[Kind::NodePreset, Kind::Preset]);
+            found.is_none().then(missing)
         }
         // A node's own machine may be described nowhere: its file is made on
         // the machine itself, and not kept with the others.

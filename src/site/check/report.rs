@@ -1,13 +1,16 @@
 //! What a check found.
 
+use camino::Utf8PathBuf;
 use serde::ser::{Serialize, SerializeStruct, Serializer};
 
 use crate::diag::{Advice, Commands, Diagnostic, Severity};
 use crate::site::tree::sorted;
 
 /// What a check found.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Report {
+    /// What its document is called: `hl.site-check/1`.
+    pub schema: &'static str,
     /// How many files were read.
     pub files: usize,
     /// Errors and warnings, by file and place.
@@ -33,10 +36,12 @@ impl Report {
         same.count()
     }
 
-    /// Adds what somebody else found, at its place.
+    /// Adds what somebody else found, at its place; what is told already is not
+    /// told again.
     pub fn add(&mut self, findings: impl IntoIterator<Item = Diagnostic>) {
         self.findings.extend(findings);
         self.findings = sorted(std::mem::take(&mut self.findings));
+        self.findings.dedup_by(|a, b| told(a) == told(b));
     }
 }
 
@@ -44,13 +49,23 @@ impl Serialize for Report {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let rows: Vec<Row<'_>> = self.findings.iter().map(row).collect();
         let mut out = serializer.serialize_struct("Report", 5)?;
-        out.serialize_field("schema", "hl.site-check/1")?;
+        out.serialize_field("schema", self.schema)?;
         out.serialize_field("files", &self.files)?;
         out.serialize_field("errors", &self.count(Severity::Error))?;
         out.serialize_field("warnings", &self.count(Severity::Warning))?;
         out.serialize_field("findings", &rows)?;
         out.end()
     }
+}
+
+/// What makes two findings the same: the message, the file, the byte.
+pub(super) type Told = (String, Option<(Utf8PathBuf, usize)>);
+
+/// See [`Told`].
+pub(super) fn told(finding: &Diagnostic) -> Told {
+    let place = finding.place.as_ref();
+    let place = place.map(|place| (place.path().to_owned(), place.span.start));
+    (finding.message.clone(), place)
 }
 
 /// There is one site-config, and no other for a rehearsal.

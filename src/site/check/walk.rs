@@ -2,10 +2,10 @@
 
 use std::collections::HashSet;
 
-use camino::{Utf8Path, Utf8PathBuf};
+use camino::Utf8Path;
 
-use super::report::Report;
-use super::{graph, machines, names};
+use super::report::{self, Report, Told};
+use super::{file, graph, machines, names};
 use crate::diag::{Diagnostic, Failure, Source};
 use crate::shape::Node;
 use crate::site::kind::Kind;
@@ -46,26 +46,18 @@ impl Tree {
         for name in self.names(Kind::Env)? {
             walk.findings.extend(machines::check(&mut loader, &name));
         }
-        let told: HashSet<Told> = walk.findings.iter().map(told).collect();
+        let told: HashSet<Told> = walk.findings.iter().map(report::told).collect();
         let new = loader
             .errors
             .into_iter()
-            .filter(|d| !told.contains(&self::told(d)));
+            .filter(|d| !told.contains(&report::told(d)));
         walk.findings.extend(new);
         Ok(Report {
+            schema: "hl.site-check/1",
             files: walk.files,
             findings: sorted(walk.findings),
         })
     }
-}
-
-/// What makes two findings the same.
-type Told = (String, Option<(Utf8PathBuf, usize)>);
-
-fn told(finding: &Diagnostic) -> Told {
-    let place = finding.place.as_ref();
-    let place = place.map(|place| (place.path().to_owned(), place.span.start));
-    (finding.message.clone(), place)
 }
 
 struct Walk<'a> {
@@ -93,12 +85,9 @@ impl Walk<'_> {
         self.files += 1;
         match Document::parse(Source::new(shown, text)) {
             Ok(document) => {
-                let found = shape::check(&document, table(&document.root), true);
-                let dangling = names::check(self.tree, self.secrets, &document, &found.references);
-                self.findings.extend(found.errors);
-                self.findings.extend(found.warnings);
-                self.findings.extend(dangling);
-                self.findings.extend(document.legacy());
+                let table = table(&document.root);
+                let found = file::findings(self.tree, self.secrets, &document, table);
+                self.findings.extend(found);
                 Some(document)
             }
             Err(failure) => {
@@ -120,7 +109,11 @@ fn about(tree: &Tree, kind: Kind, name: &str, document: &Document) -> Vec<Diagno
         ),
         Kind::Spec => names::postures(tree, document, &[Kind::SpecPosture], &["access", "posture"]),
         Kind::Node => node_name(name, document).into_iter().collect(),
-        Kind::Manifest => graph::check(document),
+        Kind::Manifest => {
+            let mut found = graph::check(document);
+            found.extend(own_name(document, name));
+            found
+        }
         Kind::Host
         | Kind::Posture
         | Kind::SpecPosture
@@ -128,6 +121,18 @@ fn about(tree: &Tree, kind: Kind, name: &str, document: &Document) -> Vec<Diagno
         | Kind::Preset
         | Kind::NodePreset => Vec::new(),
     }
+}
+
+/// State is kept by the name that a manifest gives itself.
+fn own_name(document: &Document, name: &str) -> Option<Diagnostic> {
+    let node = document.root.get("name")?;
+    let given = node.text().filter(|given| *given != name)?;
+    let warning = format!("the manifest is called `{given}` and its file `{name}.yaml`");
+    Some(
+        Diagnostic::warning(warning)
+            .at(document.at(node, ""))
+            .help("give it the file's name: state is kept by the name"),
+    )
 }
 
 /// A node's file is named as the node is in Proxmox VE.

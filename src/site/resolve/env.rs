@@ -148,15 +148,8 @@ impl Tree {
         if !is_name(name) {
             return Err(Self::no_path("preset", name));
         }
-        let short = name.strip_prefix("vm-").unwrap_or(name);
-        [
-            (Kind::NodePreset, name),
-            (Kind::Preset, name),
-            (Kind::Preset, short),
-        ]
-        .into_iter()
-        .find(|(kind, name)| self.has(*kind, name))
-        .ok_or_else(|| self.unknown(&[Kind::NodePreset, Kind::Preset], "preset", name))
+        self.node_preset(name)
+            .ok_or_else(|| self.unknown(&[Kind::NodePreset, Kind::Preset], "preset", name))
     }
 
     /// The file that was asked for by name: a path is 2, one that is not there
@@ -167,12 +160,7 @@ impl Tree {
         kind: Kind,
         name: &str,
     ) -> Result<Option<Arc<Document>>, Failure> {
-        if !is_name(name) {
-            return Err(Self::no_path(kind.word(), name));
-        }
-        if !self.has(kind, name) {
-            return Err(self.unknown(&[kind], kind.word(), name));
-        }
+        self.want(kind, name)?;
         Ok(loader.file(kind, name))
     }
 }

@@ -9,6 +9,7 @@
 //! | `posture` | postures, and the token that a machine proves itself with |
 //! | `node` | a node, and the site's defaults |
 //! | `env` | an environment on a node; a single machine on a node |
+//! | `layers` | what a manifest's node is made from |
 //! | `ansible` | an environment's variables for Ansible |
 //! | `spec` | a spec with its keys |
 //! | `host` | a host, from `nodes/` or `hosts/` |
@@ -16,6 +17,7 @@
 mod ansible;
 mod env;
 mod host;
+mod layers;
 mod machine;
 mod node;
 mod posture;
@@ -25,6 +27,7 @@ mod value;
 
 pub use env::Inline;
 pub(super) use env::machines;
+pub use layers::Layers;
 pub(super) use node::secret_missing;
 pub use show::{Explained, Shown};
 pub(super) use spec::KEY_PREFIX;

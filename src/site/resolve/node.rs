@@ -10,6 +10,7 @@ use crate::site::tree::Loader;
 use crate::site::yaml::Document;
 
 /// `defaults` of `site.yaml`.
+#[derive(Debug)]
 pub(super) struct Defaults {
     site: Option<Arc<Document>>,
 }

@@ -217,7 +217,7 @@ impl Object {
 
 impl Traced {
     /// A value that no file gives.
-    pub(super) fn default(value: Value) -> Self {
+    pub fn default(value: Value) -> Self {
         Self {
             value,
             origin: Origin::Default,
@@ -225,7 +225,7 @@ impl Traced {
     }
 
     /// The default text.
-    pub(super) fn default_text(text: &str) -> Self {
+    pub fn default_text(text: &str) -> Self {
         Self::default(Value::Text(text.to_owned()))
     }
 
@@ -237,8 +237,27 @@ impl Traced {
         }
     }
 
+    /// A number with steps added, which knows where it was counted from.
+    #[must_use]
+    pub(super) fn counted_on(self, steps: usize) -> Self {
+        let Value::Number(number) = &self.value else {
+            return self;
+        };
+        let sum = u64::try_from(steps).ok();
+        let sum = sum.and_then(|steps| number.as_u64()?.checked_add(steps));
+        let origin = match self.origin {
+            Origin::File(at) => Origin::Counted(at, steps),
+            Origin::Counted(at, before) => Origin::Counted(at, before.saturating_add(steps)),
+            other @ (Origin::Secret(..) | Origin::Given | Origin::Default) => other,
+        };
+        Self {
+            value: sum.map_or(Value::Null, |sum| Value::Number(Number::from(sum))),
+            origin,
+        }
+    }
+
     /// A node of a file, with all that is in it.
-    pub(super) fn of(document: &Arc<Document>, node: &Node) -> Self {
+    pub(in crate::site) fn of(document: &Arc<Document>, node: &Node) -> Self {
         let value = match &node.value {
             shape::Value::Null => Value::Null,
             shape::Value::Bool(value) => Value::Bool(*value),

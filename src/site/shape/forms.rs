@@ -5,6 +5,7 @@ use std::net::Ipv4Addr;
 use crate::diag::Diagnostic;
 use crate::shape::Form;
 use crate::site::env::Cidr;
+use crate::site::tree::is_name;
 
 /// A part of an IPv4 address.
 macro_rules! octet {
@@ -42,6 +43,44 @@ pub(super) static CIDR: Form = Form {
         "){3}/(3[0-2]|[0-2]?[0-9]))$"
     ),
 };
+
+/// What a host may be called, without a domain: the name of a machine.
+pub(in crate::site) fn is_label(text: &str) -> bool {
+    let inner = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    (1..=63).contains(&text.len())
+        && text.chars().all(inner)
+        && !text.starts_with('-')
+        && !text.ends_with('-')
+}
+
+/// A machine of a manifest: a host name, and a directory of its state.
+pub(super) static MACHINE_NAME: Form = Form {
+    is: "a host name",
+    wrong: |what, text| {
+        let finding = Diagnostic::error(format!("{what} `{text}` is not a host name"));
+        let rule = "use letters a to z, digits and inner dashes, at most 63";
+        let finding = (!is_label(text)).then(|| finding.help(rule));
+        finding.or_else(|| taken(what, text))
+    },
+    pattern: "^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$",
+};
+
+/// A manifest: a directory of its state.
+pub(super) static MANIFEST_NAME: Form = Form {
+    is: "a name",
+    wrong: |what, text| {
+        let wrong = format!("{what} `{text}` cannot be the name of a directory");
+        let finding = (!is_name(text)).then(|| Diagnostic::error(wrong));
+        finding.or_else(|| taken(what, text))
+    },
+    pattern: r"^[^/\\]+$",
+};
+
+/// Beside a state OpenTofu keeps its own files, in a directory of this name.
+fn taken(what: &str, text: &str) -> Option<Diagnostic> {
+    let wrong = format!("{what} `{text}` is taken: OpenTofu keeps its own files under it");
+    (text == "data").then(|| Diagnostic::error(wrong).help("choose another name"))
+}
 
 /// `http://...` or `https://...`, or empty.
 pub(super) static URL: Form = Form {

@@ -1,6 +1,7 @@
 //! Manifests: a graph of nodes (2), or levels in a row (1, or no version).
 
 use super::files::VMID;
+use super::forms::{MACHINE_NAME, MANIFEST_NAME};
 use super::target::{Record, Shape, Target, name};
 use crate::shape::{Node, Value, key, required, tables};
 use crate::site::kind::Kind;
@@ -11,7 +12,7 @@ tables! {
     /// A manifest with `nodes`.
     pub(super) static MANIFEST_V2 = "a manifest", Refused [
         required("schema_version", Shape::Integer(2, 2), "2"),
-        required("name", Shape::Text, "Its name"),
+        required("name", Shape::Form(&MANIFEST_NAME), "Its name"),
         key("description", Shape::Text, "One line"),
         key("pattern", Shape::Choice(&["flat", "tiered"]), "flat: nodes side by side; tiered: nodes in nodes [flat]"),
         required("nodes", Shape::List(&Shape::Record(&NODE)), "At least one"),
@@ -20,7 +21,7 @@ tables! {
     ];
 
     static NODE = "a node of a manifest", Refused [
-        required("name", Shape::Text, "Its name"),
+        required("name", Shape::Form(&MACHINE_NAME), "Its name"),
         required("type", Shape::Choice(&["vm", "ct", "pve"]), "Virtual machine, container, or a Proxmox VE of its own"),
         key("spec", name(Kind::Spec), "File in v2/specs/"),
         key("preset", name(Kind::NodePreset), "File in v2/presets/ or vms/presets/"),
@@ -49,14 +50,14 @@ tables! {
     /// A manifest with `levels`.
     pub(super) static MANIFEST_V1 = "a manifest with levels", Refused [
         key("schema_version", Shape::Integer(1, 1), "1, or absent"),
-        required("name", Shape::Text, "Its name"),
+        required("name", Shape::Form(&MANIFEST_NAME), "Its name"),
         key("description", Shape::Text, "One line"),
         required("levels", Shape::List(&Shape::Record(&LEVEL)), "At least one"),
         key("settings", Shape::Record(&SETTINGS), "How it is run"),
     ];
 
     static LEVEL = "a level", Refused [
-        required("name", Shape::Text, "Its name"),
+        required("name", Shape::Form(&MACHINE_NAME), "Its name"),
         key("vm_preset", name(Kind::Preset), "File in vms/presets/"),
         key("template", name(Kind::Template), "File in vms/"),
         key("env", name(Kind::Env), "File in envs/"),

@@ -4,7 +4,7 @@ use crate::shape::{self, Referent};
 use crate::site::kind::Kind;
 
 /// What a name stands for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(in crate::site) enum Target {
     /// A file of this kind.
     File(Kind),

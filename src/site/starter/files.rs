@@ -23,20 +23,20 @@ impl Starter {
 }
 
 macro_rules! tree {
-    ($($path:literal $schema:literal),+ $(,)?) => {
+    ($from:literal: $($path:literal $schema:literal),+ $(,)?) => {
         &[$(Starter {
             path: $path,
-            text: include_str!(concat!("tree/", $path)),
+            text: include_str!(concat!($from, $path)),
             schema: Some($schema),
         }),+]
     };
 }
 
 const TREE: &[Starter] = tree![
+    "tree/":
     "site.yaml" "site",
     "secrets.yaml" "secrets",
     "envs/dev.yaml" "env",
-    "manifests/n1-basic.yaml" "manifest",
     "postures/dev.yaml" "posture",
     "postures/local.yaml" "posture",
     "postures/prod.yaml" "posture",
@@ -45,13 +45,21 @@ const TREE: &[Starter] = tree![
     "v2/postures/local.yaml" "spec-posture",
     "v2/postures/prod.yaml" "spec-posture",
     "v2/postures/stage.yaml" "spec-posture",
-    "v2/specs/base.yaml" "spec",
     "vms/debian.yaml" "template",
     "vms/presets/large.yaml" "preset",
     "vms/presets/medium.yaml" "preset",
     "vms/presets/small.yaml" "preset",
     "vms/presets/xlarge.yaml" "preset",
     "vms/presets/xsmall.yaml" "preset",
+];
+
+/// Those that a new lab has too.
+const SHARED: &[Starter] = tree![
+    "../../../site/":
+    "manifests/n1-basic.yaml" "manifest",
+    "manifests/n1-mixed.yaml" "manifest",
+    "manifests/n2-quick.yaml" "manifest",
+    "v2/specs/base.yaml" "spec",
 ];
 
 /// Files that are not for `hl`, and directories that have no file yet.
@@ -77,7 +85,7 @@ pub(in crate::site) fn secrets() -> String {
 
 /// All of them.
 pub fn all() -> impl Iterator<Item = &'static Starter> {
-    TREE.iter().chain(OTHERS)
+    TREE.iter().chain(SHARED).chain(OTHERS)
 }
 
 /// The comment that tells an editor where a file's schema is, for a file at

@@ -88,17 +88,10 @@ impl<'t> Loader<'t> {
         table: impl Fn(&Node) -> &'static Record,
         whole: bool,
     ) -> Option<Arc<Document>> {
-        let large = path.metadata().is_ok_and(|meta| meta.len() > MAX_BYTES);
-        let text = if large {
-            Err("it is larger than 64 MB".to_owned())
-        } else {
-            Tree::text(path).map_err(|error| error.to_string())
-        };
-        let text = match text {
+        let text = match text(path, shown) {
             Ok(text) => text?,
-            Err(why) => {
-                let message = format!("cannot read `{shown}`: {why}");
-                self.errors.push(Diagnostic::error(message));
+            Err(failure) => {
+                self.errors.extend(failure.diagnostics);
                 return None;
             }
         };
@@ -157,8 +150,38 @@ impl<'t> Loader<'t> {
     }
 }
 
+impl Tree {
+    /// The text of a file that was asked for by name.
+    ///
+    /// # Errors
+    /// The name is a path (2), there is no such file (66), or it cannot be read (65).
+    pub fn source(&self, kind: Kind, name: &str) -> Result<Source, Failure> {
+        self.want(kind, name)?;
+        let shown = self.shown(kind, name);
+        match text(&self.path(kind, name), &shown)? {
+            Some(text) => Ok(Source::new(shown, text)),
+            None => Err(self.unknown(&[kind], kind.word(), name)),
+        }
+    }
+}
+
+/// The text of a file, nothing when it is not there; or why it cannot be read (65).
+fn text(path: &Utf8Path, shown: &Utf8Path) -> Result<Option<String>, Failure> {
+    let large = path.metadata().is_ok_and(|meta| meta.len() > MAX_BYTES);
+    let text = if large {
+        Err("it is larger than 64 MB".to_owned())
+    } else {
+        Tree::text(path).map_err(|error| error.to_string())
+    };
+    let failed = |why| {
+        let message = format!("cannot read `{shown}`: {why}");
+        Failure::message(Exit::Definition, message)
+    };
+    text.map_err(failed)
+}
+
 /// Findings by file and place.
-pub(in crate::site) fn sorted(mut findings: Vec<Diagnostic>) -> Vec<Diagnostic> {
+pub(crate) fn sorted(mut findings: Vec<Diagnostic>) -> Vec<Diagnostic> {
     findings.sort_by_cached_key(|finding| {
         let place = finding.place.as_ref();
         place.map(|place| (place.path().to_owned(), place.span.start))

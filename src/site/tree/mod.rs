@@ -8,6 +8,7 @@
 mod load;
 mod names;
 
-pub(super) use load::{Loader, dangling, sorted};
+pub(crate) use load::sorted;
+pub(super) use load::{Loader, dangling};
 pub use names::Tree;
-pub(super) use names::is_name;
+pub(crate) use names::is_name;

@@ -74,6 +74,34 @@ impl Tree {
         is_name(name) && self.path(kind, name).is_file()
     }
 
+    /// Where the preset of a manifest's node is: in `v2/presets/`, else in
+    /// `vms/presets/`, else there without a leading `vm-`.
+    pub(in crate::site) fn node_preset<'n>(&self, name: &'n str) -> Option<(Kind, &'n str)> {
+        let short = name.strip_prefix("vm-").unwrap_or(name);
+        let places = [
+            (Kind::NodePreset, name),
+            (Kind::Preset, name),
+            (Kind::Preset, short),
+        ];
+        places
+            .into_iter()
+            .find(|(kind, name)| self.has(*kind, name))
+    }
+
+    /// That there is a file of a kind with the name that was asked for.
+    ///
+    /// # Errors
+    /// The name is a path (2), or there is none (66).
+    pub(in crate::site) fn want(&self, kind: Kind, name: &str) -> Result<(), Failure> {
+        if !is_name(name) {
+            return Err(Self::no_path(kind.word(), name));
+        }
+        if !self.has(kind, name) {
+            return Err(self.unknown(&[kind], kind.word(), name));
+        }
+        Ok(())
+    }
+
     /// The file of a name that [`is_name`].
     pub(in crate::site) fn path(&self, kind: Kind, name: &str) -> Utf8PathBuf {
         let mut path = self.root.join(kind.dir());
@@ -133,7 +161,7 @@ impl Tree {
 }
 
 /// Whether a text can be the stem of a file: never a path.
-pub(in crate::site) fn is_name(text: &str) -> bool {
+pub(crate) fn is_name(text: &str) -> bool {
     !text.is_empty() && !text.contains(['/', '\\', '\0']) && text != "." && text != ".."
 }
 

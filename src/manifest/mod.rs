@@ -1,0 +1,30 @@
+//! Manifests: machines that are made, tested and destroyed together, as a graph.
+//! Read, checked, ordered, resolved and drawn; nothing here runs.
+//!
+//! What may stand in a file, and what its nodes may say of each other, is the
+//! site's to know (`site::shape`, `Tree::check_manifest`): it has both forms, `nodes`
+//! with parents and the older `levels` in a row, which are read as a chain.
+//!
+//! | file | what is in it |
+//! |---|---|
+//! | `model` | a manifest as types |
+//! | `read` | a file to those types, once nothing is wrong with it |
+//! | `around` | what a manifest is held against: site-config, states, templates |
+//! | `order` | who is made after whom |
+//! | `resolve` | what each node is made from, and which file says so |
+//! | `list` | the manifests of a site-config |
+//! | `draw` | a manifest as a picture |
+
+mod around;
+pub mod draw;
+mod list;
+mod model;
+mod order;
+mod read;
+mod resolve;
+
+pub use around::Around;
+pub use list::{Listed, list};
+pub use model::{ManifestGraph, ManifestNode, Mode, NodeType, OnError, Pattern, Settings};
+pub use read::{ManifestFile, read};
+pub use resolve::{check, explain, resolve};

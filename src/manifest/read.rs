@@ -1,0 +1,142 @@
+//! A file as a manifest, once nothing is wrong with it.
+
+use std::collections::HashMap;
+
+use serde::de::DeserializeOwned;
+
+use super::around::Around;
+use super::model::{ManifestGraph, ManifestNode, Mode, NodeType, Pattern, Settings};
+use crate::diag::{Diagnostic, Exit, Failure, Severity, Source};
+use crate::shape::Node;
+use crate::site::{CheckedFile, sorted};
+
+/// The scenario that makes a level a Proxmox VE.
+pub(super) const MAKES_PVE: &str = "pve-setup";
+
+/// A manifest with the file that says it.
+#[derive(Debug)]
+pub struct ManifestFile {
+    /// What it says.
+    pub graph: ManifestGraph,
+    pub(super) file: CheckedFile,
+    /// What is odd about it, by place.
+    pub warnings: Vec<Diagnostic>,
+}
+
+impl ManifestFile {
+    /// The file's nodes or levels; the place of one is that of its node in the graph.
+    pub(super) fn items(&self) -> &[Node] {
+        items(self.file.root()).1
+    }
+}
+
+/// Reads a manifest, which is `nodes` with parents, or `levels` in a row: each of
+/// them is in the one before it.
+///
+/// # Errors
+/// All that is wrong with the file (65).
+pub fn read(around: &Around<'_>, source: Source) -> Result<ManifestFile, Failure> {
+    let file = around.tree.check_manifest(source)?;
+    let mut findings = around.findings(&file);
+    findings.extend(file.findings.iter().cloned());
+    let findings = sorted(findings);
+    if findings.iter().any(|f| f.severity == Severity::Error) {
+        return Err(Failure::many(Exit::Definition, findings));
+    }
+    Ok(ManifestFile {
+        graph: graph(file.root()),
+        file,
+        warnings: findings,
+    })
+}
+
+/// Whether a file has levels, and its nodes or levels.
+fn items(root: &Node) -> (bool, &[Node]) {
+    match (root.get("nodes"), root.get("levels")) {
+        (None, Some(levels)) => (true, levels.items()),
+        (nodes, _) => (false, nodes.map(Node::items).unwrap_or_default()),
+    }
+}
+
+fn graph(root: &Node) -> ManifestGraph {
+    let (has_levels, items) = items(root);
+    let execution = root.get("execution");
+    let mode = execution.and_then(|execution| value(execution, "default_mode"));
+    let mode = mode.unwrap_or(Mode::Push);
+    let nodes: Vec<ManifestNode> = if has_levels {
+        let levels = items.iter().enumerate();
+        levels
+            .map(|(place, item)| level(item, place, items.len()))
+            .collect()
+    } else {
+        let names = items.iter().enumerate();
+        let names = names.filter_map(|(place, item)| Some((item.get("name")?.text()?, place)));
+        let places: HashMap<&str, usize> = names.collect();
+        items.iter().map(|item| node(item, &places, mode)).collect()
+    };
+    // Levels have no pattern of their own.
+    let pattern = if has_levels && nodes.len() > 1 {
+        Pattern::Tiered
+    } else {
+        value(root, "pattern").unwrap_or(Pattern::Flat)
+    };
+    ManifestGraph {
+        name: text(root, "name").unwrap_or_default(),
+        description: text(root, "description").unwrap_or_default(),
+        pattern,
+        settings: settings(root),
+        nodes,
+    }
+}
+
+fn node(item: &Node, places: &HashMap<&str, usize>, default: Mode) -> ManifestNode {
+    let parent = item.get("parent").and_then(Node::text);
+    let execution = item.get("execution");
+    let mode = execution.and_then(|execution| value(execution, "mode"));
+    ManifestNode {
+        name: text(item, "name").unwrap_or_default(),
+        kind: value(item, "type").unwrap_or(NodeType::Vm),
+        parent: parent.and_then(|name| places.get(name).copied()),
+        vmid: value(item, "vmid"),
+        spec: text(item, "spec"),
+        mode: mode.unwrap_or(default),
+    }
+}
+
+/// A level holds the next one, so all but the last are a Proxmox VE.
+fn level(item: &Node, place: usize, count: usize) -> ManifestNode {
+    let scenario = item.get("post_scenario").and_then(Node::text);
+    let holds = place + 1 < count || scenario == Some(MAKES_PVE);
+    ManifestNode {
+        name: text(item, "name").unwrap_or_default(),
+        kind: if holds { NodeType::Pve } else { NodeType::Vm },
+        parent: place.checked_sub(1),
+        vmid: value(item, "vmid"),
+        spec: None,
+        mode: Mode::Push,
+    }
+}
+
+fn settings(root: &Node) -> Settings {
+    let default = Settings::default();
+    let Some(given) = root.get("settings") else {
+        return default;
+    };
+    Settings {
+        verify_ssh: value(given, "verify_ssh").unwrap_or(default.verify_ssh),
+        cleanup_on_failure: value(given, "cleanup_on_failure")
+            .unwrap_or(default.cleanup_on_failure),
+        timeout_buffer: value(given, "timeout_buffer").unwrap_or(default.timeout_buffer),
+        on_error: value(given, "on_error").unwrap_or(default.on_error),
+    }
+}
+
+fn text(node: &Node, key: &str) -> Option<String> {
+    Some(node.get(key)?.text()?.to_owned())
+}
+
+/// A value that is given. Its table has seen to it that it is of its type.
+fn value<T: DeserializeOwned>(node: &Node, key: &str) -> Option<T> {
+    let node = node.get(key).filter(|node| !node.is_null())?;
+    serde_json::from_value(node.to_json()).ok()
+}
