@@ -52,7 +52,9 @@ const TABLE: &[(&str, &[&str])] = &[
     ),
     (
         "rehearse",
-        &["base", "diag", "plan", "lab", "pve", "runs", "action"],
+        &[
+            "base", "diag", "shape", "plan", "lab", "pve", "runs", "action",
+        ],
     ),
     (
         "app",

@@ -3,6 +3,7 @@
 mod access;
 mod clients;
 mod disks;
+pub(crate) mod faults;
 mod files;
 mod guests;
 mod heal;

@@ -9,7 +9,8 @@
 //! A request goes gate -> http -> route -> api -> world: `gate` takes the
 //! connection, `http` the wire rules and who is asking, `route` finds the
 //! handler, `api` has the handlers by area, and only they know what Proxmox VE
-//! would do. What takes time is a task (`machine`), and holds the VM's lock.
+//! would do. What takes time is a task (`machine`), and holds the VM's lock. What
+//! goes wrong, rules say (`fault`).
 
 mod acl;
 mod api;
@@ -18,9 +19,11 @@ mod call;
 pub mod certs;
 mod cpu;
 mod disks;
+mod downloads;
 mod drive;
 mod edit;
 mod error;
+mod fault;
 mod fetch;
 mod gate;
 mod guests;
@@ -28,6 +31,7 @@ mod heal;
 mod hex;
 mod http;
 mod kind;
+mod line;
 mod locks;
 mod log;
 mod machine;
@@ -50,13 +54,15 @@ mod volume;
 mod words;
 mod world;
 
+pub use downloads::Downloads;
+pub use fault::{BadFault, FaultRule, Faults, Hits};
 pub use guests::{GuestSpec, Guests, NoGuests};
 pub use log::RequestLine;
-pub use machine::Latency;
 pub use profile::Profile;
 pub use route::endpoints;
 pub use seed::{Grant, Seed, SeedFile, SeedStorage, SeedToken, SeedUser, SeedVm};
 pub use server::{Error, Running, Server, ServerConfig, Tls};
+pub use size::parse as parse_size;
 pub use task::Task;
 pub use vm::{Run, Vm};
 pub use volume::{Storage, Volume};

@@ -297,6 +297,10 @@ impl Guests for GuestHost {
         self.disks.rename(from, to)
     }
 
+    fn install_agent(&self, volume: &str) -> Result<(), String> {
+        self.disks.install_agent(volume)
+    }
+
     fn remove_disk(&self, volume: &str) -> Result<(), String> {
         self.disks.remove(volume)
     }
