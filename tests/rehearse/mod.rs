@@ -1,6 +1,7 @@
 //! Rehearsals: real guests, and the sealed network. Both need root.
 
 mod cut;
+mod faults;
 mod guests;
 mod hostile;
 mod sealed;
