@@ -59,6 +59,14 @@ fn help(error: &Error) -> Vec<Advice> {
         Error::Answer { .. } => {
             vec!["check that `PVE_ACCESS_HOST` is a Proxmox VE host, version 8.2 or later".into()]
         }
+        Error::Api {
+            status: 595..=599, ..
+        } => {
+            vec!["the node that answers cannot reach another one of its cluster; on it: `pvecm status` shows which are there".into()]
+        }
+        Error::Api { message, .. } if message.contains("is locked") => {
+            vec!["something else works on it, such as a backup; on the node: `qm list` and the tasks show what. Try again when it is over".into()]
+        }
         Error::NotFound { .. }
         | Error::Api { .. }
         | Error::Unreadable { .. }

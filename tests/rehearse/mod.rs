@@ -2,6 +2,7 @@
 
 mod agent;
 mod cut;
+mod faults;
 mod guests;
 mod hostile;
 mod sealed;

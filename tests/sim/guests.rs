@@ -222,6 +222,7 @@ fn disks_of_a_seed_are_made_once() {
         )]
         .into(),
         running: false,
+        system: false,
     });
     let mut world = World::seeded(&seed);
     for expected in [vec!["create local-lvm:vm-100-disk-0 -"], vec![]] {

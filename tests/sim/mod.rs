@@ -6,6 +6,7 @@ mod backups;
 mod calls;
 mod clients;
 mod disks;
+pub(crate) mod faults;
 mod files;
 mod guests;
 mod heal;

@@ -50,6 +50,10 @@ const NOBODY: &str = "nobody is at home in this guest";
 pub trait Guests: Send + Sync {
     /// An empty disk, or one made from an imported image.
     fn create_disk(&self, volume: &str, image: Option<&str>) -> Result<(), String>;
+    /// Installs the guest agent in the system on a disk that no guest uses.
+    fn install_agent(&self, _volume: &str) -> Result<(), String> {
+        Ok(())
+    }
     /// A copy of a disk, with all that was written to it.
     fn clone_disk(&self, from: &str, to: &str) -> Result<(), String>;
     /// A disk under a new name (a VM becomes a template).

@@ -50,16 +50,12 @@ pub(super) fn heal(sim: &Arc<Sim>) -> Vec<String> {
     told
 }
 
-/// VMs whose number was taken and that nobody makes any more: a create or clone
-/// gives a VM its config, and frees its lock, at its very end.
+/// VMs whose number was taken and that nobody makes any more.
 fn half_made(world: &World) -> Vec<u32> {
     let vms = world.vms.iter();
-    vms.filter(|(_, vm)| {
-        let making = matches!(vm.lock.as_deref(), Some("create" | "clone"));
-        making && vm.config.is_empty()
-    })
-    .map(|(vmid, _)| *vmid)
-    .collect()
+    vms.filter(|(_, vm)| vm.is_half_made())
+        .map(|(vmid, _)| *vmid)
+        .collect()
 }
 
 /// Removes a VM with all its disks.

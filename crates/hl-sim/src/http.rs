@@ -19,9 +19,11 @@ use serde_json::{Map, Value, json};
 use super::auth::{self, Credentials, Identity};
 use super::call::Call;
 use super::error::{ApiError, bail};
+use super::fault::{At, Condition, Effect, Met};
 use super::kind::VMID;
+use super::line::Cut;
 use super::log::RequestLine;
-use super::machine::Sim;
+use super::machine::{HANG, Sim};
 use super::params::Params;
 use super::route::{self, Access};
 use super::upload;
@@ -58,20 +60,89 @@ pub(super) async fn serve(State(sim): State<Arc<Sim>>, request: Request) -> Resp
         return respond(Format::Json, Err(error), zip);
     };
     let mut who = None;
-    let answered = answer(&sim, request, &path, &mut who).await;
+    let met = sim.faults.call(method.as_str(), &path);
+    let cut = request.extensions().get::<Cut>().cloned();
+    if !met.slow.is_zero() {
+        tokio::time::sleep(met.slow).await;
+    }
+    enforce(&sim, met.condition(At::Before)).await;
+    let answered = if met.instead() {
+        refuse(&sim, request, &mut who).await
+    } else {
+        answer(&sim, request, &path, &mut who).await
+    };
+    enforce(&sim, met.condition(At::After)).await;
+    let answered = if let Effect::Error(error) = &met.effect {
+        Err(error.clone())
+    } else {
+        answered
+    };
     if let Err(error) = &answered
         && error.status == 401
     {
-        tokio::time::sleep(sim.latency.refusal).await;
+        tokio::time::sleep(sim.faults.refusal()).await;
     }
-    let response = respond(format, answered, zip);
+    let response = if let Effect::Body(status, text) = &met.effect {
+        another(*status, text, zip)
+    } else {
+        respond(format, answered, zip)
+    };
+    let silent = matches!(met.effect, Effect::Lost | Effect::Hang);
     sim.log.push(RequestLine {
         method: method.to_string(),
         path,
-        status: response.status().as_u16(),
+        status: if silent {
+            0
+        } else {
+            response.status().as_u16()
+        },
         micros: u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX),
         who: who.map(|who| who.id).unwrap_or_default(),
     });
+    if silent {
+        silence(&met, cut).await;
+    }
+    response
+}
+
+/// No answer: at once, or after the longest time that a client could wait.
+async fn silence(met: &Met, cut: Option<Cut>) {
+    if matches!(met.effect, Effect::Hang) {
+        tokio::time::sleep(HANG).await;
+    }
+    if let Some(cut) = cut {
+        cut.cut();
+    }
+}
+
+async fn enforce(sim: &Arc<Sim>, condition: Option<&Condition>) {
+    if let Some(condition) = condition.cloned() {
+        let sim = Arc::clone(sim);
+        let made = tokio::task::spawn_blocking(move || sim.enforce(&condition));
+        // It panics only with the world's lock broken, and every call says so then.
+        made.await.ok();
+    }
+}
+
+/// Reads a request that is not answered for what it asks: a client that is still
+/// writing would see a broken pipe.
+async fn refuse(sim: &Sim, request: Request, who: &mut Option<Identity>) -> Answered {
+    *who = recognise(sim, request.headers(), false).ok();
+    axum::body::to_bytes(request.into_body(), DRAIN_LIMIT)
+        .await
+        .ok();
+    Ok((Value::Null, Map::new()))
+}
+
+/// Something that is no answer of the API: another server's page, or a piece of one.
+fn another(status: u16, text: &str, zip: bool) -> Response<Body> {
+    let kind = if text.starts_with('<') {
+        "text/html"
+    } else {
+        "application/json;charset=UTF-8"
+    };
+    let mut response = with_body(text.to_owned(), kind, zip);
+    *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::OK);
     response
 }
 

@@ -20,7 +20,15 @@ pub(super) fn boot(sim: &Arc<Sim>) {
     let unmade = sim.change(|world| std::mem::take(&mut world.unmade));
     let mut failures = Vec::new();
     for (volume, image) in unmade {
-        if let Err(error) = sim.guests.create_disk(&volume, image.as_deref()) {
+        let made = sim.guests.create_disk(&volume, image.as_deref());
+        let made = made.and_then(|()| {
+            let agent = image.is_some() && owner_has_agent(&sim.world(), &volume);
+            if agent {
+                sim.guests.install_agent(&volume)?;
+            }
+            Ok(())
+        });
+        if let Err(error) = made {
             failures.push((0, format!("{volume}: {error}")));
         }
     }
@@ -71,6 +79,12 @@ pub(super) fn boot(sim: &Arc<Sim>) {
             world.tasks.push(task);
         }
     });
+}
+
+fn owner_has_agent(world: &World, volume: &str) -> bool {
+    let owner = world.volume(volume).and_then(|volume| volume.vmid);
+    let owner = owner.and_then(|vmid| world.vms.get(&vmid));
+    owner.is_some_and(Vm::agent)
 }
 
 /// Starts a VM that is stopped: applies what waited for a restart, looks for its

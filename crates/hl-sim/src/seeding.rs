@@ -42,6 +42,7 @@ impl World {
             tasks: Vec::new(),
             unmade: Vec::new(),
             begun: Vec::new(),
+            downloads: seed.downloads.clone(),
             clock: seed.clock,
             secret,
             fingerprint: String::new(),
@@ -157,7 +158,8 @@ impl World {
                 ..Volume::default()
             });
             if !drive.is_cloudinit() {
-                self.unmade.push((drive.file.clone(), None));
+                let image = seed.system.then(|| "a seed".to_owned());
+                self.unmade.push((drive.file.clone(), image));
             }
         }
         let mut known = Vm::new(node, seed.config.clone());
@@ -294,6 +296,7 @@ mod tests {
                 ("ide3".to_owned(), "local:iso/x.iso,media=cdrom".to_owned()),
             ]),
             running: true,
+            system: true,
         });
         let world = World::seeded(&seed);
         assert_eq!(
@@ -301,7 +304,11 @@ mod tests {
             3 << 30
         );
         assert!(world.volume("local:iso/x.iso").is_none());
-        assert_eq!(world.unmade.len(), 1);
+        let image = Some("a seed".to_owned());
+        assert_eq!(
+            world.unmade,
+            [("local-lvm:base-9000-disk-0".to_owned(), image)]
+        );
         assert!(world.vms[&9000].run.is_none(), "a template does not run");
     }
 }

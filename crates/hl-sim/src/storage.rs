@@ -69,6 +69,13 @@ impl World {
     pub(super) fn fits(&self, id: &str, bytes: u64) -> Result<(), ApiError> {
         let storage = self.storage(id)?;
         let free = storage.total.saturating_sub(self.used(id));
+        if free == 0 && storage.kind == "lvmthin" {
+            // Even a volume without a content, as all are at first there.
+            bail!(
+                "lvcreate '{id}' error:   Cannot create new thin volume, free space in thin pool \
+                 pve/data reached threshold."
+            );
+        }
         if bytes <= free {
             return Ok(());
         }

@@ -137,6 +137,13 @@ impl Vm {
             .is_some_and(|value| value == "1")
     }
 
+    /// Whether its number was taken and nothing more: a create or clone gives a VM
+    /// its config, and frees its lock, at its very end.
+    pub(super) fn is_half_made(&self) -> bool {
+        let making = matches!(self.lock.as_deref(), Some("create" | "clone"));
+        making && self.config.is_empty()
+    }
+
     /// Its name; empty when it has none.
     pub fn name(&self) -> &str {
         let key = self.kind.pick("name", "hostname");

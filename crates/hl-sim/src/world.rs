@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::certs;
+use super::downloads::Downloads;
 use super::fields::Fields;
 use super::hex;
 use super::profile::Profile;
@@ -60,6 +61,9 @@ pub struct World {
     /// Tasks that ran when it was saved, and that nobody works on any more.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) begun: Vec<Begun>,
+    /// What a node finds where it downloads from.
+    #[serde(default = "Downloads::taken")]
+    pub downloads: Downloads,
     /// Where the clock stands; none: the real time.
     pub(super) clock: Option<i64>,
     /// What tickets are signed with.

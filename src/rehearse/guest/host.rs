@@ -304,6 +304,10 @@ impl Guests for GuestHost {
         self.disks.rename(from, to)
     }
 
+    fn install_agent(&self, volume: &str) -> Result<(), String> {
+        self.disks.install_agent(volume)
+    }
+
     fn remove_disk(&self, volume: &str) -> Result<(), String> {
         self.disks.remove(volume)
     }

@@ -7,7 +7,7 @@
 //! | file | what it is about |
 //! |---|---|
 //! | `host` | [`GuestHost`]: starts, stops and cleans up; runs in the simulator's process |
-//! | `disk`, `skeleton`, `packages` | what is on a disk, and on a new one |
+//! | `disk`, `skeleton`, `packages`, `agent_package` | what is on a disk, and on a new one |
 //! | `boot` | what one start is told |
 //! | `sandbox`, `network`, `capabilities` | how the walls are put up |
 //! | `init`, `cloud_init` | PID 1, and what it does before anything else |
@@ -17,6 +17,7 @@
 //! | `record` | what a killed holder leaves for the next one |
 
 mod agent;
+mod agent_package;
 mod ask;
 mod boot;
 mod capabilities;

@@ -3,6 +3,7 @@
 
 #![expect(clippy::print_stderr, reason = "a skipped test says so")]
 
+mod faults;
 mod packer;
 mod tofu;
 mod tofu_settings;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
-use hl_sim::{Grant, Latency, SeedUser};
+use hl_sim::{Faults, Grant, SeedUser};
 use serde_json::json;
 
 use super::tools::{Ran, run, with};
@@ -105,7 +105,7 @@ fn clones_are_made_changed_grown_and_destroyed() {
     let Some(env) = with("tofu") else { return };
     // Slow enough that the provider meets a running task and a locked VM.
     let lab = Setup {
-        latency: Latency::default().with("clone", Duration::from_millis(1200)),
+        faults: Faults::default().slow("clone", Duration::from_millis(1200)),
         ..Setup::default()
     }
     .start();
