@@ -68,8 +68,13 @@ impl Admin {
             ..Seed::default()
         };
         let made = World::seeded(&seed);
-        let root = made.users.into_iter().filter(|(id, _)| id == ROOT);
-        world.users.extend(root);
+        for (id, root) in made.users.into_iter().filter(|(id, _)| id == ROOT) {
+            // What else the world knows of root stays.
+            let known = world.users.entry(id).or_insert_with(|| root.clone());
+            known.password = root.password;
+            known.enabled = true;
+            known.expire = 0;
+        }
         world.tokens.extend(made.tokens);
     }
 }

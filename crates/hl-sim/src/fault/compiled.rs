@@ -141,7 +141,10 @@ impl Compiled {
         let Meets::Task { kind: own, vmid } = &self.meets else {
             return false;
         };
-        let short = kind.strip_prefix("qm").or(kind.strip_prefix("vz"));
+        let short = match kind {
+            "qmigrate" => Some("migrate"),
+            _ => kind.strip_prefix("qm").or(kind.strip_prefix("vz")),
+        };
         (own == "*" || own == kind || Some(own.as_str()) == short)
             && vmid.is_none_or(|vmid| vmid.to_string() == id)
     }

@@ -189,6 +189,8 @@ mod tests {
             Effect::Exit(_)
         ));
         assert!(matches!(engine.call("POST", "/clone").effect, Effect::None));
+        let moved = self::engine(&["task=migrate exit=no"]).task("qmigrate", "100");
+        assert!(matches!(moved.effect, Effect::Exit(_)));
     }
 
     #[test]
