@@ -29,7 +29,7 @@ pub struct StepContext<'a> {
     /// The run's id.
     pub run_id: &'a str,
     /// A directory for files of this step in this run alone, in every part of the
-    /// run the same. Whoever makes it removes it.
+    /// run the same. The action that makes it removes it.
     pub work: Utf8PathBuf,
     /// Nothing may change.
     pub dry_run: bool,

@@ -191,7 +191,7 @@ mod tests {
     fn shell(script: &str, signal: Option<Signal>) -> Started {
         let request = DetachedCommand {
             program: PathBuf::from("/usr/bin/env"),
-            // Whoever runs the tests may ignore it.
+            // It may be ignored where the tests are run.
             args: ["--default-signal=INT", "sh", "-c", script]
                 .map(OsString::from)
                 .to_vec(),

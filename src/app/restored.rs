@@ -1,4 +1,4 @@
-//! The variables that were set for a run: whoever goes on with it has them again.
+//! The variables that were set for a run are set again when it is resumed or replayed.
 
 use super::caller::Caller;
 use crate::base::ticked;

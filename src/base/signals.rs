@@ -26,7 +26,7 @@ pub enum Signal {
     User1,
     /// `SIGUSR2`, likewise.
     User2,
-    /// No signal: `hl stop`, or whoever speaks to the run.
+    /// No signal: `hl stop`, or a stop that a page or another host asked for.
     Request,
 }
 

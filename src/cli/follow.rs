@@ -20,8 +20,8 @@ use crate::app::resume_command;
 use crate::base::{StopSource, Watch};
 use crate::diag::{Exit, Failure, say};
 use crate::engine::slugs;
-use crate::lab::Paths;
 use crate::lab::spool::Tail;
+use crate::lab::{Lock, Paths};
 use crate::plan::{Event, EventKind, Plan, StepId, Stream};
 use crate::report::{Terminal, usual};
 use crate::runs::{self, Ending, Follower, Header};
@@ -42,7 +42,7 @@ pub(super) fn follow(session: &Session, args: &FollowArgs) -> Result<Exit, Failu
         Some(piece) => runs::find(&paths, piece)?.header.id,
         None => newest(&paths)?,
     };
-    let file = paths.runs().join(format!("{id}.yaml"));
+    let file = file_of(&paths, &id);
     let mut follower = Follower::open(&file, args.from)?;
     let mut shown: Box<dyn Shown + '_> = if session.globals.events.is_some() || session.globals.json
     {
@@ -95,7 +95,10 @@ pub(super) fn follow(session: &Session, args: &FollowArgs) -> Result<Exit, Failu
         if idle {
             if looked.elapsed() >= ALIVE {
                 looked = Instant::now();
-                if runs::read(&file)?.ending == Ending::Interrupted
+                // While it holds the lab its file need not be read again.
+                let holds = Lock::holder(&paths).is_some_and(|holder| holder.run == id);
+                if !holds
+                    && runs::read(&file)?.ending == Ending::Interrupted
                     && follower.new_events()?.is_empty()
                 {
                     drop(shown);
@@ -110,17 +113,19 @@ pub(super) fn follow(session: &Session, args: &FollowArgs) -> Result<Exit, Failu
     }
 }
 
-/// The run that goes on, else the newest.
+/// The run in progress, else the newest. Only a run that holds the lab is in progress.
 fn newest(paths: &Paths) -> Result<String, Failure> {
-    let entries = runs::page(paths, None).entries;
-    let goes_on = entries.iter().find(|entry| {
-        let summary = entry.summary.as_ref();
-        summary.is_ok_and(|run| run.ending == Ending::Running)
-    });
-    let entry = goes_on.or_else(|| entries.first());
-    entry.map(|entry| entry.id.clone()).ok_or_else(|| {
+    let newest = || Some(runs::page(paths, Some(1)).entries.pop()?.id);
+    let in_progress = Lock::holder(paths).map(|holder| holder.run);
+    // One that only removes what is generated is written down nowhere.
+    let in_progress = in_progress.filter(|id| file_of(paths, id).exists());
+    in_progress.or_else(newest).ok_or_else(|| {
         Failure::message(Exit::Unknown, "there is no run yet").help(say("begin one: ").hl("up"))
     })
+}
+
+fn file_of(paths: &Paths, id: &str) -> Utf8PathBuf {
+    paths.runs().join(format!("{id}.yaml"))
 }
 
 /// Who is shown what happens.

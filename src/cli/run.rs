@@ -55,7 +55,7 @@ impl Host for Person<'_> {
         if self.session.detached {
             return Box::new(Announce::default());
         }
-        // Whoever answers in advance is not asked.
+        // With `--yes` nobody is asked.
         let waits = self.session.waits() && !matches!(self.approve, Approve::Yes { .. });
         Box::new(OutputListener {
             how_to_answer: waits.then(|| self.session.text(how_to_answer())),

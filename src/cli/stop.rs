@@ -58,7 +58,7 @@ fn consent(session: &Session, run: &str, working: &[String]) -> Result<(), Failu
         working => working.join(", "),
     };
     let verb = session.palette().verb(Paint::Warn, "Warning");
-    // Whoever says yes has read it, also with `--quiet`.
+    // It is shown also with `--quiet`: a yes needs it.
     session.say(&format!(
         "{verb} this kills {what}, with all that it started. What it is making is left as it \
          is: a VM, a disk or a lock on the node, and in no state. A killed `tofu` loses the \

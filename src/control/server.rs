@@ -23,7 +23,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// How long to leave a listener alone that gave an error.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// Callers at once; whoever comes then is turned away.
+/// Callers at once; more are turned away.
 const CALLERS: usize = 64;
 
 /// Answers at the socket while it lives. Nobody who calls can slow the run down.

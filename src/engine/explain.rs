@@ -141,7 +141,7 @@ fn forecast(
 /// How far a step came that was running when the run was cut off.
 fn cut_off(step: &Step, setup: &Setup<'_>, slug: &str) -> Option<String> {
     let earlier = &setup.options.earlier;
-    // Whoever went on with the run may not have come to it.
+    // A later part of the run may not have come to it.
     let cut_off = matches!(
         earlier.steps.get(&step.id),
         Some(PriorState::Killed | PriorState::Stopped | PriorState::Failed)

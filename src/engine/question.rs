@@ -1,4 +1,4 @@
-//! A question to whoever approves: one at a time, and journaled with its answer.
+//! A question of a step: one at a time, and journaled with its answer.
 
 use std::sync::PoisonError;
 

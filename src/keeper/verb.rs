@@ -91,7 +91,7 @@ fn run(attempt: &Attempt, command: &[OsString]) -> io::Result<ExitCode> {
     if attempt.close(&end).is_err()
         && let Some(signal) = end.signal
     {
-        // Whoever watches learns of it all the same.
+        // The `hl` that watches learns of it all the same.
         emulate_default_handler(signal)?;
     }
     let code = end.code.and_then(|code| u8::try_from(code).ok());

@@ -58,6 +58,8 @@ pub(super) fn kill_session(mut hl: Child) {
             kill(pid);
         }
     }
+    // It may not lead a session yet.
+    kill(session);
     hl.wait().unwrap();
 }
 

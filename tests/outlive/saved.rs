@@ -2,15 +2,13 @@
 //! version, without the secrets, and where the lab was moved.
 
 use std::fs;
-use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
 
 use hl::plan::Plan;
 use hl::runs::{SavedRequest, read};
-use portable_pty::{CommandBuilder, PtySize, native_pty_system};
 
 use super::kept::{lab, ran};
+use super::terminal::on_terminal;
 use crate::support::{Hl, TestLab};
 
 const CANARY: &str = "canary-8c41";
@@ -109,32 +107,9 @@ fn a_secret_that_was_set_is_on_no_disk_and_has_to_be_given_again() {
 fn on_a_terminal_the_secret_is_asked_for() {
     let lab = failed();
     lab.write("go", "");
-    let terminal = native_pty_system().openpty(PtySize::default()).unwrap();
-    let hl = lab.hl("resume").command();
-    let mut command = CommandBuilder::new(hl.get_program());
-    command.args(hl.get_args());
-    command.cwd(lab.root());
-    command.env_clear();
-    for (name, value) in hl.get_envs() {
-        command.env(name, value.unwrap());
-    }
-    command.env("TERM", "xterm");
-    let mut child = terminal.slave.spawn_command(command).unwrap();
-    drop(terminal.slave);
-    let mut reader = terminal.master.try_clone_reader().unwrap();
-    let mut writer = terminal.master.take_writer().unwrap();
-    let (mut said, mut buffer, mut answered) = (String::new(), [0; 4096], false);
-    let began = Instant::now();
-    while let Ok(count @ 1..) = reader.read(&mut buffer) {
-        said.push_str(&String::from_utf8_lossy(&buffer[..count]));
-        assert!(began.elapsed() < Duration::from_mins(1), "{said}");
-        if !answered && said.contains("API_TOKEN:") {
-            write!(writer, "{CANARY}\r").unwrap();
-            answered = true;
-        }
-    }
-    assert!(child.wait().unwrap().success(), "{said}");
-    assert!(answered && !said.contains(CANARY), "{said}");
+    let (said, code) = on_terminal(&lab.hl("resume").command(), &[("API_TOKEN:", CANARY)]);
+    assert_eq!(code, 0, "{said}");
+    assert!(!said.contains(CANARY), "{said}");
     assert_eq!(ran(&lab), "then,given then,given");
     holds_no_secret(&lab);
 }
