@@ -82,8 +82,21 @@ impl World {
 
     /// What high availability says of a guest.
     pub(super) fn managed(&self, vmid: u32) -> Option<&Fields> {
+        if self.table(RESOURCES).is_empty() {
+            return None;
+        }
         let kind = self.vms.get(&vmid)?.kind.pick("vm", "ct");
         self.kept_one(RESOURCES, "sid", &format!("{kind}:{vmid}"))
+    }
+
+    /// Tells high availability what is wanted of a guest; whether it looks after it.
+    pub(super) fn request(&mut self, vmid: u32, state: &str) -> bool {
+        let sid = self.managed(vmid).and_then(|own| own.get("sid").cloned());
+        let own = sid.and_then(|sid| self.kept_one_mut(RESOURCES, "sid", &sid));
+        own.is_some_and(|own| {
+            own.insert("state".to_owned(), state.to_owned());
+            true
+        })
     }
 }
 
