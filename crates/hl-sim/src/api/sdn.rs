@@ -154,7 +154,7 @@ fn sees(call: &Call<'_>, world: &World, object: &Object, fields: &Fields) -> boo
         "vnet" | "id" => format!("/sdn/zones/{}/{}", text("zone"), text("vnet")),
         key => format!("/sdn/{key}s/{}", text(key)),
     };
-    call.has(world, &path, "SDN.Audit") || call.has(world, &path, "SDN.Allocate")
+    call.has_any(world, &path, &["SDN.Audit", "SDN.Allocate"])
 }
 
 fn shown(object: &Object, fields: &Fields) -> Map<String, Value> {
