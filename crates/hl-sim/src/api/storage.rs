@@ -135,7 +135,7 @@ fn show(volume: &Volume) -> Value {
 }
 
 /// The id of the volume of the path: with its storage before it, or without.
-fn volid(call: &Call<'_>) -> Result<String, ApiError> {
+pub(super) fn volid(call: &Call<'_>) -> Result<String, ApiError> {
     let (storage, name) = (call.part("storage"), call.part("volume"));
     match name.split_once(':') {
         None => Ok(format!("{storage}:{name}")),
