@@ -79,11 +79,7 @@ fn a_clone_that_fails_is_said_and_not_made_twice() {
     ] {
         let lab = faulty(&[rule]);
         let folder = tempfile::tempdir().unwrap();
-        let tofu = Tofu {
-            env: env.clone(),
-            lab: &lab,
-            folder: folder.path(),
-        };
+        let tofu = Tofu::new(env.clone(), &lab, folder.path());
         let ran = apply(&tofu);
         assert_eq!(ran.code, 1, "{rule}: {}", ran.text);
         let text = plain(&ran);
@@ -106,11 +102,7 @@ fn a_locked_machine_is_kept() {
     let Some(env) = with("tofu") else { return };
     let lab = faulty(&["DELETE /nodes/*/qemu/110 status=500 message=\"VM is locked (backup)\""]);
     let folder = tempfile::tempdir().unwrap();
-    let tofu = Tofu {
-        env,
-        lab: &lab,
-        folder: folder.path(),
-    };
+    let tofu = Tofu::new(env, &lab, folder.path());
     let made = apply(&tofu);
     assert_eq!(made.code, 0, "{}", made.text);
     let ran = tofu.run(&["destroy", "-auto-approve", "-input=false", "-no-color"]);
@@ -144,11 +136,7 @@ fn a_connection_that_is_not_good_enough_is_refused() {
         }
         .start();
         let folder = tempfile::tempdir().unwrap();
-        let tofu = Tofu {
-            env: env.clone(),
-            lab: &lab,
-            folder: folder.path(),
-        };
+        let tofu = Tofu::new(env.clone(), &lab, folder.path());
         let ran = apply(&tofu);
         assert_eq!(ran.code, 1, "{rule}: {}", ran.text);
         assert!(plain(&ran).contains(said), "{rule}: {}", ran.text);
