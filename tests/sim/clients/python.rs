@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use super::flows;
 use super::tools::{Ran, run, with};
-use crate::sim::support::{Lab, TOKEN, lab, seed};
+use crate::sim::faults::faults;
+use crate::sim::support::{Lab, Setup, TOKEN, lab, seed};
 
 /// A script that knows nothing of a simulator.
 const SCRIPT: &str = r#"
@@ -59,6 +60,103 @@ for machine in (vm, node.qemu(100)):
     done(machine.delete(purge=1))
 print("left", api.cluster.resources.get(type="vm"))
 "#;
+
+/// One call, or two, and how it went.
+const ASKS: &str = r#"
+import os, sys
+from proxmoxer import ProxmoxAPI
+from proxmoxer.tools import Tasks
+
+def api():
+    return ProxmoxAPI(
+        os.environ["PROXMOX_HOST"],
+        port=int(os.environ["PROXMOX_PORT"]),
+        user=os.environ["PROXMOX_USER"],
+        token_name=os.environ["PROXMOX_TOKEN_NAME"],
+        token_value=os.environ["PROXMOX_TOKEN_VALUE"],
+        timeout=2,
+    )
+
+def ended(upid):
+    return Tasks.blocking_status(api(), upid, polling_interval=0.05)["exitstatus"]
+
+try:
+    print("got", eval(sys.argv[1]))
+except Exception as error:
+    print(type(error).__name__, getattr(error, "status_code", ""), error)
+"#;
+
+/// What proxmoxer makes of each fault that is no other client's: it takes pages and
+/// pieces for answers, and does not wait.
+#[test]
+fn faults_reach_a_script_as_they_are() {
+    let Some(mut env) = with("proxmoxer-python") else {
+        return;
+    };
+    let version = "api().version.get()";
+    let create = "ended(api().nodes('pve').qemu.post(vmid=100, scsi0='local-lvm:1'))";
+    for (rules, ask, said) in [
+        ("GET /version status=401", version, "ResourceException 401"),
+        ("GET /version status=501", version, "ResourceException 501"),
+        (
+            "GET /version body=\"<p>a proxy</p>\"",
+            version,
+            "got {'errors': b'<p>a proxy</p>'}",
+        ),
+        (
+            "GET /version body='{\"data\":{'",
+            version,
+            "got {'errors': b'{\"data\":{'}",
+        ),
+        ("GET /version lost", version, "ConnectionError"),
+        ("GET /version hang", version, "ReadTimeout"),
+        ("GET /version slow=4s", version, "ReadTimeout"),
+        (
+            "world=node-offline node=pve",
+            "api().nodes('pve').status.get()",
+            "ResourceException 595",
+        ),
+        ("world=certificate-not-yet-valid", version, "SSLError"),
+        (
+            "world=storage-full storage=local-lvm",
+            create,
+            "free space in thin pool",
+        ),
+        (
+            "world=storage-offline storage=local-lvm",
+            create,
+            "is not online",
+        ),
+        (
+            "task=create exit=\"WARNINGS: 1\" at=after",
+            create,
+            "got WARNINGS: 1",
+        ),
+        (
+            "GET /cluster/nextid at=after world=vmid-taken",
+            "api().nodes('pve').qemu.post(vmid=api().cluster.nextid.get())",
+            "already exists",
+        ),
+        (
+            "GET /version at=after world=vm-locked vmid=100",
+            "(ended(api().nodes('pve').qemu.post(vmid=100)), api().version.get(), api().nodes('pve').qemu(100).delete())",
+            "VM is locked (backup)",
+        ),
+    ] {
+        let lab = Setup {
+            faults: faults(&[rules]),
+            ..Setup::default()
+        }
+        .start();
+        let folder = tempfile::tempdir().unwrap();
+        login(&lab, &mut env, folder.path());
+        std::fs::write(folder.path().join("ask.py"), ASKS).unwrap();
+        let argv = ["proxmoxer-python", "ask.py", ask];
+        let ran = run(&env, lab.server(), folder.path(), &argv);
+        assert_eq!(ran.code, 0, "{}", ran.text);
+        assert!(ran.text.contains(said), "{rules}: {}", ran.text);
+    }
+}
 
 /// What `hl sim export` prints for both.
 fn login(lab: &Lab, env: &mut BTreeMap<String, String>, folder: &std::path::Path) {
