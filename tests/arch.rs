@@ -57,7 +57,7 @@ const TABLE: &[(&str, &[&str])] = &[
     (
         "rehearse",
         &[
-            "base", "diag", "plan", "lab", "pve", "runs", "control", "action",
+            "base", "diag", "shape", "plan", "lab", "pve", "runs", "control", "action",
         ],
     ),
     (

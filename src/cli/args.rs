@@ -10,10 +10,12 @@ use clap::{
 use clap_complete::ArgValueCandidates;
 
 use super::candidates;
+use super::fault_flags::FaultFlags;
 use super::flags::{Globals, given, old_set};
 use super::graph_format::GraphFormat;
 use super::manifest::ManifestArgs;
 use super::serve_args::{ServeArgs, SpecArgs};
+use super::sim::SimArgs;
 use super::site::SiteArgs;
 use crate::site::SCHEMAS;
 
@@ -150,7 +152,7 @@ pub(super) enum Verb {
         /// Of what: layer (layer.toml), hl (hl.toml), event (`--events json`), plan (`hl plan --json`),
         /// result (`--json` of anything that runs), runs (`hl runs --json`),
         /// run (`hl runs show --json`), resume (`hl resume --explain --json`), status
-        /// (`hl status --json`), or a file of a site-config: site, secrets, node, host, env, template, preset, posture, spec-posture, spec, manifest
+        /// (`hl status --json`), seed and faults (files of `hl sim`), or a file of a site-config: site, secrets, node, host, env, template, preset, posture, spec-posture, spec, manifest
         #[arg(hide_possible_values = true, value_parser = schemas())]
         name: String,
     },
@@ -281,7 +283,7 @@ pub(super) struct RehearseArgs {
 }
 
 /// Flags of `hl rehearse`.
-#[derive(Debug, Clone, Copy, Default, Args)]
+#[derive(Debug, Clone, Default, Args)]
 pub(super) struct RehearseFlags {
     /// Empty the simulated world first
     #[arg(long)]
@@ -292,6 +294,8 @@ pub(super) struct RehearseFlags {
     /// Ask for approvals as a live run does: `hl rehearse approve` answers
     #[arg(long)]
     pub ask: bool,
+    #[command(flatten)]
+    pub faults: FaultFlags,
 }
 
 /// `hl status`
@@ -450,24 +454,11 @@ pub(super) struct TrustArgs {
     pub remove: bool,
 }
 
-/// `hl sim`
-#[derive(Debug, Args)]
-pub(super) struct SimArgs {
-    /// Address to listen on
-    #[arg(long, default_value = "127.0.0.1:8006")]
-    pub listen: std::net::SocketAddr,
-    /// Keep the simulated world in this directory [default: a temporary one]
-    #[arg(long, value_name = "DIR")]
-    pub world: Option<Utf8PathBuf>,
-    /// Let tasks of a kind take time, e.g. clone=7s
-    #[arg(long, value_name = "TASK=TIME")]
-    pub slow: Vec<String>,
-}
-
 /// What has a schema.
 fn schemas() -> PossibleValuesParser {
     let own = [
         "layer", "hl", "event", "plan", "result", "runs", "run", "resume", "status", "serve",
+        "seed", "faults",
     ];
     PossibleValuesParser::new(own.into_iter().chain(SCHEMAS))
 }

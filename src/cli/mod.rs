@@ -12,6 +12,7 @@ mod completion;
 mod detach;
 mod dry;
 mod echo;
+mod fault_flags;
 mod flags;
 mod follow;
 mod go;

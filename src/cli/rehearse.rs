@@ -22,7 +22,8 @@ use crate::lab::{self, Environment, Lab, Provenance};
 use crate::plan::{TEXT, wrap};
 use crate::pve::rights::Objects;
 use crate::rehearse::{
-    self, NotRun, Refusal, Rehearsal, Relay, api_variables, invent_secret, seed, serve_on_loopback,
+    self, NotRun, Refusal, Rehearsal, Relay, api_variables, invent_secret, read_faults, seed,
+    serve_on_loopback,
 };
 use crate::report::Paint;
 use hl_sim::World;
@@ -48,11 +49,11 @@ pub(super) fn rehearse(session: &Session, args: &RehearseArgs) -> Result<Exit, F
                 is_verb: true,
                 instead: &instead,
             };
-            return sealed(&live, args.flags, &inner);
+            return sealed(&live, &args.flags, &inner);
         }
         Rehearsed::Run => {}
     }
-    let Some(parsed) = parse(session, &words, args.flags)? else {
+    let Some(parsed) = parse(session, &words, args.flags.clone())? else {
         return Ok(Exit::Ok);
     };
     let idle = match &parsed.target {
@@ -71,7 +72,7 @@ pub(super) fn rehearse(session: &Session, args: &RehearseArgs) -> Result<Exit, F
         is_verb: false,
         instead: &again,
     };
-    sealed(&parsed.session, parsed.flags, &inner)
+    sealed(&parsed.session, &parsed.flags, &inner)
 }
 
 /// What the `hl` inside is to do.
@@ -86,10 +87,13 @@ struct Inner<'a> {
 }
 
 /// Runs `hl` in a sealed network.
-fn sealed(session: &Session, asked: RehearseFlags, inner: &Inner<'_>) -> Result<Exit, Failure> {
+fn sealed(session: &Session, asked: &RehearseFlags, inner: &Inner<'_>) -> Result<Exit, Failure> {
     if asked.ask && session.globals.yes {
         return Err(usage("`--ask` asks, and `--yes` answers").help("leave one of them out"));
     }
+    let file = asked.faults.faults.as_ref();
+    let file = file.map(|file| session.caller.cwd.join(file));
+    let faults = read_faults(&asked.faults.fault, file.as_deref())?;
     if session.leaves() {
         return detach(&session.rehearsed());
     }
@@ -120,6 +124,7 @@ fn sealed(session: &Session, asked: RehearseFlags, inner: &Inner<'_>) -> Result<
         env: &env,
         command: &command,
         fresh: asked.fresh,
+        faults,
         exe,
         quiet: session.globals.quiet || session.globals.json || session.globals.events.is_some(),
         width: Session::width(),
@@ -132,6 +137,12 @@ fn sealed(session: &Session, asked: RehearseFlags, inner: &Inner<'_>) -> Result<
     let exit = match rehearse::run(&rehearsal) {
         Ok(exit) => exit,
         Err(NotRun::Failed(failure)) => return Err(failure),
+        Err(NotRun::Refused(refusal)) if !rehearsal.faults.is_empty() => {
+            let message = format!("no rehearsal: {refusal}");
+            return Err(Failure::message(Exit::Runway, message).help(
+                "`--fault` and `--faults` need a sealed network: leave them out for a dry run",
+            ));
+        }
         Err(NotRun::Refused(refusal)) => less(session, &lab, &env, &refusal, inner.instead)?,
     };
     if exit.code() == Exit::Busy.code() {

@@ -10,6 +10,7 @@ use crate::app::serving::Started;
 use crate::diag::{Exit, Failure};
 use crate::layers;
 use crate::plan::{Event, Plan};
+use crate::rehearse::{faults_schema, seed_schema};
 use crate::report::{Document, RunDocument, RunsDocument, StatusDocument};
 use crate::site;
 
@@ -25,6 +26,8 @@ pub(super) fn schema(session: &Session, name: &str) -> Result<(), Failure> {
         "resume" => schema_for!(Explained),
         "status" => schema_for!(StatusDocument),
         "serve" => schema_for!(Started),
+        "seed" => Schema::try_from(seed_schema()).unwrap_or_default(),
+        "faults" => Schema::try_from(faults_schema()).unwrap_or_default(),
         file => Schema::try_from(site::schema(file).unwrap_or_default()).unwrap_or_default(),
     })
 }

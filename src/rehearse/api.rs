@@ -1,26 +1,16 @@
 //! A simulated node on loopback, without guests, and the variables that lead a
 //! run to it and nowhere else.
 
-use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::Arc;
-
 use crate::diag::{Exit, Failure};
-use hl_sim::{Latency, NoGuests, Running, Server, ServerConfig, Tls, World};
+use hl_sim::{Running, Server, ServerConfig, World};
 
 /// Serves a world on a free port of 127.0.0.1; what is changed there is lost.
 ///
 /// # Errors
 /// The simulator cannot start (73).
 pub fn serve_on_loopback(world: World) -> Result<Running, Failure> {
-    Server::start(ServerConfig {
-        listen: vec![SocketAddr::from((Ipv4Addr::LOCALHOST, 0))],
-        tls: Tls::Authority(vec!["127.0.0.1".to_owned()]),
-        world,
-        guests: Arc::new(NoGuests),
-        latency: Latency::default(),
-        save_to: None,
-    })
-    .map_err(|error| Failure::message(Exit::CannotWrite, error.to_string()))
+    Server::start(ServerConfig::new(world))
+        .map_err(|error| Failure::message(Exit::CannotWrite, error.to_string()))
 }
 
 /// The variables of a run against that node; `ca` is the file of its authority.

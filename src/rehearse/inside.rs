@@ -23,9 +23,9 @@ use super::{local, make_keys, namespaces};
 use crate::base::{Process, Signal, StopSource, Watch};
 use crate::control::Place;
 use crate::diag::{Commands, Exit, Failure, render};
-use crate::lab::{Paths, create_dir};
+use crate::lab::{self, Paths};
 use crate::plan::{TEXT, wrap};
-use hl_sim::{Guests, Latency, Server, ServerConfig, Tls};
+use hl_sim::{Faults, Guests, Server, ServerConfig, Tls, World};
 
 /// Runs until the recipe is over; the exit code is that of the inner `hl`.
 pub(super) fn main() -> ExitCode {
@@ -84,16 +84,19 @@ fn hold() -> Result<Exit, Failure> {
         "see this machine read-only, but for `state/rehearsal`; their `/tmp` and home are gone at the end",
     );
 
+    let faults = faults(&inner_run, &locked.world)?;
     let guests = Arc::new(guest_host(&inner_run, &locked).map_err(failed)?);
     let server = Server::start(ServerConfig {
         listen: inner_run.listen.clone(),
         tls: Tls::Given(locked.certificate.clone()),
-        world: locked.world.clone(),
         guests: Arc::clone(&guests) as Arc<dyn Guests>,
-        latency: Latency::default(),
+        faults,
         save_to: Some(locked.dir.join("world.json").into_std_path_buf()),
+        ..ServerConfig::new(locked.world.clone())
     })
     .map_err(|e| failed(format!("the simulator cannot start: {e}")))?;
+    // A rule may want a certificate that is under an authority of its own.
+    lab::write(&locked.dir.join("ca.pem"), server.ca_pem(), 0o644)?;
     let age = if locked.new {
         "new"
     } else {
@@ -132,12 +135,28 @@ fn hold() -> Result<Exit, Failure> {
         // Left over at worst: the next run takes it away.
         fs::remove_file(socket).ok();
     }
+    for (rule, _) in server.faults().iter().filter(|(_, count)| *count == 0) {
+        say(&inner_run, "Faults", &format!("`{rule}` met nothing"));
+    }
     let ended = server.stop();
     guests.stop_all();
     if let Err(error) = ended {
         writeln!(io::stderr(), "warning: {error}").ok();
     }
     exit
+}
+
+/// What goes wrong, and whether the world has what it is about.
+fn faults(inner_run: &InnerRun, world: &World) -> Result<Faults, Failure> {
+    let invalid = |message: String| Failure::message(Exit::Definition, message);
+    let faults = Faults::new(&inner_run.faults).map_err(|bad| invalid(bad.message))?;
+    if let Some(lacking) = faults.lacking(world).into_iter().next() {
+        return Err(invalid(lacking.message));
+    }
+    for rule in &inner_run.faults {
+        say(inner_run, "Faults", &format!("`{rule}`"));
+    }
+    Ok(faults)
 }
 
 /// Takes the lab's rehearsal. A wait for an earlier one that is ending is said,
@@ -236,7 +255,7 @@ fn release() -> String {
 /// Where the run is spoken to from this machine.
 fn control(inner_run: &InnerRun, paths: &Paths) -> Result<Option<Utf8PathBuf>, Failure> {
     // Its name is made of where this lies.
-    create_dir(&paths.state())?;
+    lab::create_dir(&paths.state())?;
     let place = Place::of(paths, inner_run.runtime_dir.as_deref());
     match place.make() {
         Ok(socket) => Ok(Some(socket.to_owned())),

@@ -6,6 +6,7 @@
 //! that it writes is in `state/rehearsal/`.
 
 mod api;
+mod faults;
 pub mod guest;
 mod inside;
 mod internal;
@@ -20,16 +21,20 @@ mod namespaces;
 mod run;
 mod seal;
 mod seed;
+mod seed_file;
+mod seed_table;
 mod within;
 mod world;
 
 pub use api::{api_variables, serve_on_loopback};
+pub use faults::{faults_schema, read_faults};
 pub use internal::internal_verb;
 pub use kept::{OpenedWorld, Snapshot, open_world, removable, remove, snapshot};
 pub use keys::{make_keys, use_own_keys};
 pub use lock::{Lock, hold};
-pub use loopback::OnLoopback;
+pub use loopback::{OnLoopback, end_left_guests};
 pub use run::{NotRun, Rehearsal, Relay, run};
 pub use seal::{Refusal, network_of, possible, prove_sealed};
-pub use seed::{invent_secret, seed};
+pub use seed::{invent_secret, lab_token, seed};
+pub use seed_file::{BeginningWorld, read_seed, seed_schema};
 pub use within::{given_listener, is_within};

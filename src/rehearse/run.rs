@@ -29,6 +29,7 @@ use crate::diag::{Exit, Failure};
 use crate::lab::{Environment, Lab, Paths};
 use crate::pve::Endpoint;
 use crate::pve::rights::Objects;
+use hl_sim::FaultRule;
 
 /// Where a node lives whose name is not an address: documentation's own network
 /// (RFC 5737), which no machine has.
@@ -59,6 +60,8 @@ pub struct Rehearsal<'a> {
     pub command: &'a [String],
     /// Whether the world of earlier rehearsals is removed first.
     pub fresh: bool,
+    /// What goes wrong on the simulated node.
+    pub faults: Vec<FaultRule>,
     /// This very `hl`.
     pub exe: PathBuf,
     /// Whether nothing is narrated beside what the inner `hl` says.
@@ -87,6 +90,8 @@ pub(super) struct InnerRun {
     pub(super) command: Vec<String>,
     /// `--fresh`
     pub(super) fresh: bool,
+    /// What goes wrong.
+    pub(super) faults: Vec<FaultRule>,
     /// The `hl` to run.
     pub(super) exe: PathBuf,
     /// Process id and start time of the `hl` that was typed.
@@ -278,6 +283,7 @@ fn inner_run(rehearsal: &Rehearsal<'_>) -> Result<InnerRun, Failure> {
         root: rehearsal.lab.paths.root().to_owned(),
         command,
         fresh: rehearsal.fresh,
+        faults: rehearsal.faults.clone(),
         exe: rehearsal.exe.clone(),
         typed: (this.pid, this.start),
         outer: seal::network_of("self").ok_or_else(|| bug("`/proc` is not mounted".to_owned()))?,
@@ -425,6 +431,7 @@ mod tests {
             env: &Environment::new(vars),
             command: &[],
             fresh: false,
+            faults: Vec::new(),
             exe: PathBuf::from("/hl"),
             quiet: false,
             width: None,

@@ -1,13 +1,14 @@
 //! How a simulated world begins: as the lab's environment describes its node.
 
 use crate::pve::rights::{self, Objects};
-use hl_sim::{Bridge, Grant, Profile, Seed, SeedStorage, SeedToken};
+use hl_sim::{Bridge, Downloads, Grant, Profile, Seed, SeedStorage, SeedToken};
 
 const GIB: u64 = 1 << 30;
 
 /// A world with the node, storages and bridge that the lab names, and its
 /// token with exactly the rights that the documented `pveum` commands give: a
-/// right that the layers need and L0 does not check fails here first.
+/// right that the layers need and L0 does not check fails here first. Downloads are
+/// taken as done.
 pub fn seed(objects: &Objects, token_id: &str, secret: &str) -> Seed {
     cluster(objects, &[], token_id, secret)
 }
@@ -53,12 +54,6 @@ fn single(objects: &Objects, token_id: &str, secret: &str) -> Seed {
             None => storages.push(SeedStorage::new(id, "dir", content)),
         }
     }
-    let grants = rights::required(objects, 9)
-        .into_iter()
-        .map(|(path, privileges)| {
-            Grant::privileges(&path, &privileges.into_iter().collect::<Vec<_>>())
-        })
-        .collect();
     Seed {
         profile: Profile::default(),
         node: objects.node.clone(),
@@ -69,13 +64,25 @@ fn single(objects: &Objects, token_id: &str, secret: &str) -> Seed {
             gateway: None,
             active: true,
         }],
-        tokens: vec![SeedToken {
-            id: token_id.to_owned(),
-            secret: secret.to_owned(),
-            privsep: true,
-            grants,
-        }],
+        tokens: vec![lab_token(objects, token_id, secret)],
+        downloads: Downloads::taken(),
         ..Seed::default()
+    }
+}
+
+/// A token with the rights that the layers need on these objects.
+pub fn lab_token(objects: &Objects, token_id: &str, secret: &str) -> SeedToken {
+    let grants = rights::required(objects, 9)
+        .into_iter()
+        .map(|(path, privileges)| {
+            Grant::privileges(&path, &privileges.into_iter().collect::<Vec<_>>())
+        })
+        .collect();
+    SeedToken {
+        id: token_id.to_owned(),
+        secret: secret.to_owned(),
+        privsep: true,
+        grants,
     }
 }
 

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use hl::rehearse::guest::{GuestHost, GuestHostConfig, Network, veth_works};
 use hl_sim::certs::Certificate;
-use hl_sim::{Guests, Latency, Running, Server, ServerConfig, Tls, World};
+use hl_sim::{Guests, Running, Server, ServerConfig, Tls, World};
 use serde_json::Value;
 
 use super::rehearsal::Rehearsed;
@@ -64,10 +64,8 @@ fn node(world: &Path, keys: &Value) -> Running {
     Server::start(ServerConfig {
         listen: vec![SocketAddr::from(([192, 168, 1, 10], 8006))],
         tls: Tls::Given(certificate),
-        world: World::load(&world.join("world.json")).unwrap(),
         guests: Arc::new(guests) as Arc<dyn Guests>,
-        latency: Latency::default(),
-        save_to: None,
+        ..ServerConfig::new(World::load(&world.join("world.json")).unwrap())
     })
     .unwrap()
 }

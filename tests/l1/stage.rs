@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::env;
 use std::path::PathBuf;
 use std::process::{Child, Command};
-use std::sync::{Arc, OnceLock};
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
-use hl_sim::{Latency, NoGuests, Running, Seed, SeedToken, Server, ServerConfig, Tls, World};
+use hl_sim::{Downloads, Faults, Running, Seed, SeedToken, Server, ServerConfig, World};
 use serde_json::Value;
 
 use crate::support::{Hl, TestLab};
@@ -132,22 +132,21 @@ pub(crate) struct Stage {
 
 impl Stage {
     pub(crate) fn new() -> Self {
-        Self::with(Latency::default())
+        Self::with(Faults::default())
     }
 
-    pub(crate) fn with(latency: Latency) -> Self {
+    pub(crate) fn with(faults: Faults) -> Self {
         rustls::crypto::ring::default_provider()
             .install_default()
             .ok();
-        let mut seed = Seed::default();
+        let mut seed = Seed {
+            downloads: Downloads::taken(),
+            ..Seed::default()
+        };
         seed.tokens.push(SeedToken::administrator(TOKEN_ID, CANARY));
         let sim = Server::start(ServerConfig {
-            listen: vec!["127.0.0.1:0".parse().unwrap()],
-            tls: Tls::Authority(vec!["127.0.0.1".to_owned()]),
-            world: World::seeded(&seed),
-            guests: Arc::new(NoGuests),
-            latency,
-            save_to: None,
+            faults,
+            ..ServerConfig::new(World::seeded(&seed))
         })
         .unwrap();
         let lab = TestLab::shipped();

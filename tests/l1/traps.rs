@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use hl_sim::{Latency, SeedVm};
-use hl_sim::{Seed, World};
+use hl_sim::{Faults, Seed, SeedVm, World};
 use rustix::process::Signal;
 
 use super::stage::{Stage, has_packer, signal};
+use crate::sim::faults::faults;
 
 /// Answers `init` and `validate`, and does `$1` for a build.
 fn fake(build: &str) -> String {
@@ -22,6 +22,7 @@ fn add(stage: &Stage, vmid: u32, name: &str, description: &str) {
                 .map(|(key, value)| (key.to_owned(), value.to_owned()))
                 .into(),
             running: false,
+            system: false,
         }],
         ..Seed::default()
     };
@@ -94,7 +95,7 @@ fn a_conversion_that_takes_its_time_is_waited_for() {
     if !has_packer() {
         return;
     }
-    let stage = Stage::with(Latency::default().with("template", Duration::from_secs(4)));
+    let stage = Stage::with(Faults::default().slow("template", Duration::from_secs(4)));
     stage.hl("l1-template small").exits(0).says(&["now stable"]);
     let manifest = stage.manifest();
     let vmid = manifest["vmid"].as_u64().unwrap();
@@ -105,12 +106,48 @@ fn a_conversion_that_takes_its_time_is_waited_for() {
     );
 }
 
+/// packer does not look how the conversion ended, and says that all is well.
+#[test]
+fn a_conversion_that_fails_gives_no_template() {
+    if !has_packer() {
+        return;
+    }
+    let stage = Stage::with(faults(&["task=template exit=\"no such disk\""]));
+    let ran = stage.hl("l1-template small").run();
+    assert_ne!(ran.code, 0, "{}", ran.stderr);
+    ran.says(&["template"]);
+    assert!(
+        stage.stamps().is_empty(),
+        "a build that failed was recorded"
+    );
+    stage.is_clean();
+}
+
+/// Somebody makes a VM between the question for a number and the clone.
+#[test]
+fn a_number_that_somebody_took_is_left_to_them() {
+    if !has_packer() {
+        return;
+    }
+    let stage = Stage::with(faults(&[
+        "GET /cluster/nextid hit=1 at=after world=vmid-taken",
+    ]));
+    let ran = stage.hl("l1-template small").run();
+    let theirs = stage
+        .vms()
+        .into_values()
+        .filter(|name| name == "somebody-elses")
+        .count();
+    assert_eq!(theirs, 1, "{}", ran.stderr);
+    stage.is_clean();
+}
+
 #[test]
 fn an_interrupt_leaves_nothing_on_the_node() {
     if !has_packer() {
         return;
     }
-    let stage = Stage::with(Latency::default().with("clone", Duration::from_mins(5)));
+    let stage = Stage::with(Faults::default().slow("clone", Duration::from_mins(5)));
     let child = stage.hl("l1-template small").spawn();
     stage.waits_for("/clone");
     signal(&child, Signal::INT);

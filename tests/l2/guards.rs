@@ -5,7 +5,7 @@ use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use hl_sim::{GuestSpec, Guests, Latency};
+use hl_sim::{Faults, GuestSpec, Guests};
 
 use super::stage::{Stage, sealed};
 
@@ -168,7 +168,7 @@ fn a_machine_that_did_not_start_is_made_again_only_with_a_yes() {
         stillborn: AtomicU32::new(1),
         ..Odd::default()
     };
-    let stage = Stage::with(Latency::default(), Arc::new(odd));
+    let stage = Stage::with(Faults::default(), Arc::new(odd));
     let failed = stage.hl("l2-apply dev --yes").exits(1);
     failed.says(&["kvm: no", "plans what is left and asks again"]);
     assert!(
@@ -202,7 +202,7 @@ fn no_address_behind_a_good_end_is_an_error_that_says_why() {
         return;
     }
     let stage = Stage::with(
-        Latency::default(),
+        Faults::default(),
         Arc::new(Odd {
             mute: true,
             ..Odd::default()

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use hl_sim::{GuestSpec, Guests, Latency};
+use hl_sim::{Faults, GuestSpec, Guests};
 
 use super::stage::{Stage, sealed};
 
@@ -88,7 +88,7 @@ fn addresses_inside_a_guest_are_not_taken_for_its_own() {
     let busy = Busy {
         deaf: AtomicU32::new(6),
     };
-    let stage = Stage::with(Latency::default(), Arc::new(busy));
+    let stage = Stage::with(Faults::default(), Arc::new(busy));
     stage.lab.write("layers/l9-mine/layer.toml", MINE);
     stage.hl("mine dev --yes --output prefix").exits(0).says(&[
         // The first of the environment's file, not of the alphabet.

@@ -4,6 +4,7 @@
 
 mod applies;
 mod approvals;
+mod faults;
 mod guards;
 mod interrupts;
 mod late;

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use hl::lab::{Environment, Paths, Provenance, Var};
 use hl::pve::rights::Objects;
 use hl::templates::{Manifest, Notes, Stamp, TemplateStore};
-use hl_sim::{Guests, Latency, NoGuests, Running, Seed, SeedVm, Server, ServerConfig, Tls, World};
+use hl_sim::{Faults, Guests, NoGuests, Running, Seed, SeedVm, Server, ServerConfig, Tls, World};
 
 use crate::support::{Hl, Ran, TestLab};
 
@@ -103,31 +103,26 @@ pub(crate) struct Stage {
 
 impl Stage {
     pub(crate) fn new() -> Self {
-        Self::with(Latency::default(), Arc::new(NoGuests))
+        Self::with(Faults::default(), Arc::new(NoGuests))
     }
 
     /// A node on which a clone takes its time.
     pub(crate) fn slow(clone: Duration) -> Self {
-        let tasks = BTreeMap::from([("clone".to_owned(), clone)]);
-        let latency = Latency {
-            tasks,
-            ..Latency::default()
-        };
-        Self::with(latency, Arc::new(NoGuests))
+        Self::with(Faults::default().slow("clone", clone), Arc::new(NoGuests))
     }
 
-    pub(crate) fn with(latency: Latency, guests: Arc<dyn Guests>) -> Self {
+    pub(crate) fn with(faults: Faults, guests: Arc<dyn Guests>) -> Self {
         let tls = Tls::Authority(vec!["127.0.0.1".to_owned()]);
-        Self::over(tls, latency, guests)
+        Self::over(tls, faults, guests)
     }
 
     /// A node that signed its certificate itself, as freshly installed ones do.
     pub(crate) fn self_signed() -> Self {
         let tls = Tls::SelfSigned(vec!["127.0.0.1".to_owned()]);
-        Self::over(tls, Latency::default(), Arc::new(NoGuests))
+        Self::over(tls, Faults::default(), Arc::new(NoGuests))
     }
 
-    fn over(tls: Tls, latency: Latency, guests: Arc<dyn Guests>) -> Self {
+    fn over(tls: Tls, faults: Faults, guests: Arc<dyn Guests>) -> Self {
         rustls::crypto::ring::default_provider()
             .install_default()
             .ok();
@@ -138,12 +133,10 @@ impl Stage {
             template(9001, "ubuntu-24.04", 3),
         ]);
         let sim = Server::start(ServerConfig {
-            listen: vec!["127.0.0.1:0".parse().unwrap()],
             tls,
-            world: World::seeded(&seed),
             guests,
-            latency,
-            save_to: None,
+            faults,
+            ..ServerConfig::new(World::seeded(&seed))
         })
         .unwrap();
         let lab = TestLab::shipped();
@@ -352,5 +345,6 @@ fn template(vmid: u32, name: &str, gib: u32) -> SeedVm {
         vmid,
         config: pairs.map(|(key, value)| (key.to_owned(), value)).into(),
         running: false,
+        system: false,
     }
 }

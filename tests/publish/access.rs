@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use hl::pve::rights::Objects;
-use hl_sim::{Latency, NoGuests, Running, Server, ServerConfig, Tls, World};
+use hl_sim::{Running, Server, ServerConfig, World};
 use portable_pty::{CommandBuilder, PtySize, native_pty_system};
 
 use crate::support::{Hl, TestLab};
@@ -23,15 +23,8 @@ struct Scene {
 
 impl Scene {
     fn new() -> Self {
-        let sim = Server::start(ServerConfig {
-            listen: vec!["127.0.0.1:0".parse().unwrap()],
-            tls: Tls::Authority(vec!["127.0.0.1".to_owned()]),
-            world: World::seeded(&hl::rehearse::seed(&Objects::default(), TOKEN_ID, SECRET)),
-            guests: Arc::new(NoGuests),
-            latency: Latency::default(),
-            save_to: None,
-        })
-        .unwrap();
+        let seed = hl::rehearse::seed(&Objects::default(), TOKEN_ID, SECRET);
+        let sim = Server::start(ServerConfig::new(World::seeded(&seed))).unwrap();
         let lab = TestLab::shipped();
         lab.write("ca.pem", sim.ca_pem());
         Self { lab, sim }

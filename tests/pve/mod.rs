@@ -1,19 +1,15 @@
 //! The API client against the simulator.
 
+mod faults;
 mod wire;
 
-use std::collections::BTreeMap;
-use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use camino::Utf8Path;
 use hl::base::Cancel;
 use hl::lab::{Environment, Paths, Provenance, Var};
 use hl::pve::{Client, Download, Error, Upid};
-use hl_sim::{
-    Grant, Latency, NoGuests, Running, Seed, SeedToken, Server, ServerConfig, Tls, World,
-};
+use hl_sim::{Downloads, Faults, Grant, Running, Seed, SeedToken, Server, ServerConfig, World};
 
 const TOKEN_ID: &str = "hl@pve!hl";
 pub(crate) const SECRET: &str = "11111111-2222-3333-4444-555555555555";
@@ -26,6 +22,13 @@ pub(crate) struct Node {
 }
 
 pub(crate) fn node(grants: Vec<Grant>, slow: &[(&str, Duration)]) -> Node {
+    let faults = slow
+        .iter()
+        .fold(Faults::default(), |all, (kind, time)| all.slow(kind, *time));
+    node_with(grants, faults)
+}
+
+fn node_with(grants: Vec<Grant>, faults: Faults) -> Node {
     let seed = Seed {
         tokens: vec![SeedToken {
             id: TOKEN_ID.to_owned(),
@@ -33,22 +36,12 @@ pub(crate) fn node(grants: Vec<Grant>, slow: &[(&str, Duration)]) -> Node {
             privsep: true,
             grants,
         }],
+        downloads: Downloads::taken(),
         ..Seed::default()
     };
-    let tasks: BTreeMap<_, _> = slow
-        .iter()
-        .map(|(kind, time)| ((*kind).to_owned(), *time))
-        .collect();
     let sim = Server::start(ServerConfig {
-        listen: vec![SocketAddr::from(([127, 0, 0, 1], 0))],
-        tls: Tls::Authority(vec!["127.0.0.1".to_owned()]),
-        world: World::seeded(&seed),
-        guests: Arc::new(NoGuests),
-        latency: Latency {
-            tasks,
-            ..Latency::default()
-        },
-        save_to: None,
+        faults,
+        ..ServerConfig::new(World::seeded(&seed))
     })
     .unwrap();
     let dir = tempfile::tempdir().unwrap();

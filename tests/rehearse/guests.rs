@@ -12,13 +12,13 @@ use hl_sim::{GuestSpec, Guests as _};
 
 use super::{apt_repo, in_namespaces, run};
 
-struct Room {
+pub(super) struct Room {
     dir: tempfile::TempDir,
-    host: GuestHost,
+    pub(super) host: GuestHost,
 }
 
 impl Room {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         // OpenSSH wants P-521 to work too: packer makes such keys.
         let key = dir.path().join("key");
@@ -48,7 +48,7 @@ impl Room {
         Self { dir, host }
     }
 
-    fn spec(&self, vmid: u32, address: &str) -> GuestSpec {
+    pub(super) fn spec(&self, vmid: u32, address: &str) -> GuestSpec {
         let key = fs::read_to_string(self.dir.path().join("key.pub")).unwrap();
         GuestSpec {
             vmid,

@@ -1,6 +1,8 @@
 //! Rehearsals: real guests, and the sealed network. Both need root.
 
+mod agent;
 mod cut;
+mod faults;
 mod guests;
 mod hostile;
 mod sealed;

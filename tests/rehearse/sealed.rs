@@ -73,6 +73,7 @@ fn rehearse(root: &Path, command: &[&str], fresh: bool) -> Exit {
         env: &environment(root.as_std_path()),
         command: &command,
         fresh,
+        faults: Vec::new(),
         exe,
         quiet: false,
         width: None,

@@ -1,9 +1,8 @@
 //! `hl rehearse VERB`: what is asked of rehearsals without one, by anybody.
 
 use std::fs;
-use std::sync::Arc;
 
-use hl_sim::{Latency, NoGuests, Seed, SeedToken, Server, ServerConfig, Tls, World};
+use hl_sim::{Seed, SeedToken, Server, ServerConfig, World};
 
 use crate::support::TestLab;
 
@@ -157,20 +156,10 @@ fn a_clean_takes_the_world_and_leaves_the_history() {
 #[test]
 fn in_a_rehearsal_all_advice_names_the_rehearsal() {
     let lab = lab();
-    let server = Server::start(ServerConfig {
-        listen: vec!["127.0.0.1:0".parse().unwrap()],
-        tls: Tls::Authority(vec!["127.0.0.1".to_owned()]),
-        world: World::seeded(&{
-            let mut seed = Seed::default();
-            seed.tokens
-                .push(SeedToken::administrator("hl@pve!hl", "simulated"));
-            seed
-        }),
-        guests: Arc::new(NoGuests),
-        latency: Latency::default(),
-        save_to: None,
-    })
-    .unwrap();
+    let mut seed = Seed::default();
+    seed.tokens
+        .push(SeedToken::administrator("hl@pve!hl", "simulated"));
+    let server = Server::start(ServerConfig::new(World::seeded(&seed))).unwrap();
     let ca = lab.path("ca.pem");
     fs::write(&ca, server.ca_pem()).unwrap();
     // As the `hl` inside of a rehearsal is started.

@@ -3,6 +3,7 @@
 
 mod connection;
 mod docs;
+mod faults;
 mod key;
 mod objects;
 mod real_tools;

@@ -1,14 +1,12 @@
 //! A shipped lab whose `.env` names a running simulator.
 
 use std::fs;
-use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::sync::Arc;
 
 use hl::pve::rights::{self, Objects};
 use hl_sim::{
-    Grant, Latency, NoGuests, Running, Seed, SeedToken, Server, ServerConfig, Tls, World,
+    FaultRule, Faults, Grant, Running, Seed, SeedToken, Server, ServerConfig, Tls, World,
 };
 use serde_json::Value;
 
@@ -53,7 +51,14 @@ pub(super) fn grants(major: u32) -> Vec<Grant> {
 
 /// A certificate of an authority that `PVE_CA_FILE` names.
 pub(super) fn scene(seed: &Seed) -> Scene {
-    let scene = start(seed, Tls::Authority(vec!["127.0.0.1".to_owned()]));
+    faulty(seed, &[])
+}
+
+/// The same on a node where rules say what goes wrong.
+pub(super) fn faulty(seed: &Seed, rules: &[&str]) -> Scene {
+    let rules: Vec<FaultRule> = rules.iter().map(|rule| rule.parse().unwrap()).collect();
+    let tls = Tls::Authority(vec!["127.0.0.1".to_owned()]);
+    let scene = start(seed, tls, Faults::new(&rules).unwrap());
     scene.lab.write("ca.pem", scene.sim.ca_pem());
     scene.set("PVE_CA_FILE", "ca.pem");
     scene
@@ -62,17 +67,14 @@ pub(super) fn scene(seed: &Seed) -> Scene {
 /// A certificate that nobody but itself signed, and nobody trusts yet.
 pub(super) fn self_signed(names: &[&str]) -> Scene {
     let names = names.iter().map(|name| (*name).to_owned()).collect();
-    start(&seed(), Tls::SelfSigned(names))
+    start(&seed(), Tls::SelfSigned(names), Faults::default())
 }
 
-fn start(seed: &Seed, tls: Tls) -> Scene {
+fn start(seed: &Seed, tls: Tls, faults: Faults) -> Scene {
     let sim = Server::start(ServerConfig {
-        listen: vec![SocketAddr::from(([127, 0, 0, 1], 0))],
         tls,
-        world: World::seeded(seed),
-        guests: Arc::new(NoGuests),
-        latency: Latency::default(),
-        save_to: None,
+        faults,
+        ..ServerConfig::new(World::seeded(seed))
     })
     .unwrap();
     let lab = TestLab::empty();

@@ -210,7 +210,7 @@ fn packers_iso_keeps_its_size_and_media() {
             "net0",
             "virtio=BC:24:11:00:00:01,bridge=vmbr0,firewall=false",
         ),
-        ("kvm", "true"),
+        ("kvm", "1"),
         ("memory", "512"),
     ];
     lab.done(&lab.post("/nodes/pve/qemu", &form));

@@ -58,6 +58,9 @@ fn uploads_are_hashed_and_listed() {
         lab.get(path).data()["path"],
         "/var/lib/vz/template/iso/x.iso"
     );
+    // By the rights on one storage, nothing of another is removed.
+    let elsewhere = lab.delete("/nodes/pve/storage/local-lvm/content/local:iso%2Fx.iso");
+    assert_eq!(elsewhere.json()["errors"]["volume"], "storage ID missmatch");
     lab.done(&lab.delete(path));
     assert_eq!(lab.get(path).status, 500);
 }
@@ -218,6 +221,66 @@ fn a_url_of_this_machine_is_fetched() {
     );
     let left = lab.server().world().volumes;
     assert_eq!(left.len(), 1, "{left:?}");
+}
+
+/// What a world has a file for is as large as that file, and has its checksum; what
+/// it has none for is nowhere.
+#[test]
+fn a_url_of_another_machine_is_a_file_of_the_world_or_an_error() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("debian.iso");
+    std::fs::write(&file, "abc").unwrap();
+    let known = "https://cloud.example/debian.iso";
+    let mut seed = seed();
+    seed.downloads.taken = false;
+    seed.downloads
+        .files
+        .extend([known, "https://cloud.example/gone.iso"].map(|url| {
+            let path = if url == known {
+                file.clone()
+            } else {
+                folder.path().join("gone")
+            };
+            (url.to_owned(), path)
+        }));
+    let lab = lab(&seed);
+    let load = |url: &str, name: &str, sum: &str| {
+        let form = [
+            ("url", url),
+            ("content", "iso"),
+            ("filename", name),
+            ("checksum", sum),
+            ("checksum-algorithm", "sha256"),
+        ];
+        let task = lab.post("/nodes/pve/storage/local/download-url", &form);
+        lab.exit_of(&task.data())
+    };
+    let meta = |url: &str| lab.get(&format!("/nodes/pve/query-url-metadata?url={url}"));
+    assert_eq!(meta(known).data()["size"], 3);
+    assert_eq!(load(known, "a.iso", ABC), "OK");
+    let listed = lab
+        .get("/nodes/pve/storage/local/content?content=iso")
+        .data();
+    assert_eq!(listed[0]["size"], 3);
+    let other = "0".repeat(64);
+    assert_eq!(
+        load(known, "b.iso", &other),
+        format!("checksum mismatch: got '{ABC}' != expect '{other}'")
+    );
+    let gone = load("https://cloud.example/gone.iso", "b.iso", ABC);
+    assert!(gone.contains("exit code 8 (No such file"), "{gone}");
+    meta("https://cloud.example/gone.iso").fails(500, "invalid server response: '404 Not Found'");
+    let nowhere = "https://cloud.example/other.iso";
+    let exit = load(nowhere, "b.iso", ABC);
+    assert!(
+        exit.contains("exit code 4 (Name or service not known"),
+        "{exit}"
+    );
+    meta(nowhere).fails(
+        500,
+        "invalid server response: '500 Can't connect to cloud.example:443 (Name or service not known)'",
+    );
+    assert_eq!(lab.server().world().volumes.len(), 1);
 }
 
 #[test]

@@ -157,7 +157,7 @@ fn what_a_guest_cannot_do_fails_its_task() {
 }
 
 #[test]
-fn without_an_agent_in_the_config_there_is_none() {
+fn an_agent_that_is_switched_off_does_not_answer() {
     let lab = Setup::default().start();
     template(&lab, 9000);
     lab.done(&lab.post("/nodes/pve/qemu/9000/clone", &[("newid", "110")]));
@@ -168,10 +168,10 @@ fn without_an_agent_in_the_config_there_is_none() {
     .data();
     lab.done(&lab.post("/nodes/pve/qemu/110/status/start", &[]));
     let agent = "/nodes/pve/qemu/110/agent/network-get-interfaces";
-    lab.get(agent).fails(500, "No QEMU guest agent configured");
+    lab.get(agent).fails(500, "QEMU guest agent is not running");
     lab.put("/nodes/pve/qemu/110/config", &[("agent", "1")])
         .data();
-    lab.get(agent).fails(500, "No QEMU guest agent configured");
+    lab.get(agent).fails(500, "QEMU guest agent is not running");
     lab.done(&lab.post("/nodes/pve/qemu/110/status/reboot", &[]));
     let result = lab.get(agent).data()["result"].clone();
     let address = result[1]["ip-addresses"][0]["ip-address"]
@@ -222,6 +222,7 @@ fn disks_of_a_seed_are_made_once() {
         )]
         .into(),
         running: false,
+        system: false,
     });
     let mut world = World::seeded(&seed);
     for expected in [vec!["create local-lvm:vm-100-disk-0 -"], vec![]] {

@@ -1,12 +1,23 @@
 //! The simulator over HTTPS, with a client that knows nothing of it.
 
 mod access;
+mod agent;
+mod backups;
+mod calls;
 mod clients;
 mod disks;
+pub(crate) mod faults;
 mod files;
 mod guests;
 mod heal;
 mod lives;
+mod migrate;
+mod networks;
+mod page;
+mod people;
+mod settings;
+mod snapshots;
 mod support;
 mod tasks;
+mod texts;
 mod wire;

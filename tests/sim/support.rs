@@ -6,7 +6,7 @@ use std::sync::{Arc, Once};
 use std::time::{Duration, Instant};
 
 use hl_sim::{
-    Guests, Latency, NoGuests, Running, Seed, SeedToken, Server, ServerConfig, Tls, World,
+    Downloads, Faults, Guests, NoGuests, Running, Seed, SeedToken, Server, ServerConfig, Tls, World,
 };
 use reqwest::Method;
 use reqwest::blocking::{Client, RequestBuilder, Response};
@@ -28,7 +28,7 @@ pub(crate) struct Lab {
 pub(crate) struct Setup<'a> {
     pub(crate) world: World,
     pub(crate) guests: Arc<dyn Guests>,
-    pub(crate) latency: Latency,
+    pub(crate) faults: Faults,
     pub(crate) save_to: Option<&'a Path>,
 }
 
@@ -37,7 +37,7 @@ impl Default for Setup<'_> {
         Self {
             world: World::seeded(&seed()),
             guests: Arc::new(NoGuests),
-            latency: Latency::default(),
+            faults: Faults::default(),
             save_to: None,
         }
     }
@@ -45,7 +45,10 @@ impl Default for Setup<'_> {
 
 /// The default node with a token that may do everything.
 pub(crate) fn seed() -> Seed {
-    let mut seed = Seed::default();
+    let mut seed = Seed {
+        downloads: Downloads::taken(),
+        ..Seed::default()
+    };
     let (id, secret) = TOKEN.split_once('=').unwrap();
     seed.tokens.push(SeedToken::administrator(id, secret));
     seed
@@ -68,12 +71,11 @@ impl Setup<'_> {
                 .ok();
         });
         let running = Server::start(ServerConfig {
-            listen: vec!["127.0.0.1:0".parse().unwrap()],
             tls: Tls::Authority(vec!["127.0.0.1".to_owned(), "pve.lab".to_owned()]),
-            world: self.world,
             guests: self.guests,
-            latency: self.latency,
+            faults: self.faults,
             save_to: self.save_to.map(Path::to_owned),
+            ..ServerConfig::new(self.world)
         })
         .unwrap();
         let ca = reqwest::Certificate::from_pem(running.ca_pem().as_bytes()).unwrap();

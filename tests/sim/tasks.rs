@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use hl_sim::{Latency, SeedToken, World};
+use hl_sim::{Faults, SeedToken, World};
 use serde_json::json;
 
 use super::support::{Setup, lab, seed, template};
 
 /// Tasks of this kind take until the simulator is hurried.
-fn slow(task: &str) -> Latency {
-    Latency::default().with(task, Duration::from_hours(1))
+fn slow(task: &str) -> Faults {
+    Faults::default().slow(task, Duration::from_hours(1))
 }
 
 #[test]
@@ -47,7 +47,7 @@ fn a_task_is_over_when_its_upid_comes() {
 #[test]
 fn a_slow_clone_locks_its_target_and_shares_its_source() {
     let setup = Setup {
-        latency: slow("clone"),
+        faults: slow("clone"),
         ..Setup::default()
     };
     let lab = setup.start();
@@ -80,7 +80,7 @@ fn a_slow_clone_locks_its_target_and_shares_its_source() {
 #[test]
 fn a_change_waits_for_the_task_before_it() {
     let setup = Setup {
-        latency: slow("template"),
+        faults: slow("template"),
         ..Setup::default()
     };
     let lab = setup.start();
@@ -148,7 +148,7 @@ fn a_stop_ends_what_is_slow() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("world.json");
     let setup = Setup {
-        latency: slow("*"),
+        faults: slow("*"),
         save_to: Some(&path),
         ..Setup::default()
     };

@@ -81,7 +81,7 @@ pub(super) fn login(world: &World, user: &str, password: &str) -> Result<(), Api
     let known = world.users.get(user).ok_or_else(failed)?;
     let by_password = known.password.as_deref().is_some_and(|own| own == password);
     let by_ticket = check_ticket(world, password).is_some_and(|owner| owner == user);
-    if known.enabled && (by_password || by_ticket) {
+    if known.is_active(world.now()) && (by_password || by_ticket) {
         Ok(())
     } else {
         Err(failed())
@@ -112,10 +112,19 @@ fn by_token(world: &World, rest: &str) -> Result<Identity, ApiError> {
     let Some((user, name)) = id.split_once('!') else {
         return refused(format!("unable to parse token ID '{id}'"));
     };
-    if !world.users.get(user).is_some_and(|user| user.enabled) {
-        return refused(format!("no such user ('{user}')"));
+    let now = world.now();
+    match world.users.get(user) {
+        None => return refused(format!("no such user ('{user}')")),
+        Some(known) if !known.enabled => return refused(format!("user '{user}' is disabled")),
+        Some(known) if known.is_expired(now) => {
+            return refused(format!("user '{user}' access expired"));
+        }
+        Some(_) => {}
     }
     match world.tokens.get(id) {
+        Some(token) if token.expire != 0 && token.expire <= now => {
+            refused(format!("token '{id}' access expired"))
+        }
         None => refused(format!("no such token '{name}' for user '{user}'")),
         Some(token) if token.secret != secret => refused("invalid token value!".to_owned()),
         Some(_) => Ok(Identity { id: id.to_owned() }),
@@ -128,7 +137,10 @@ fn check_ticket(world: &World, ticket: &str) -> Option<String> {
     let (user, stamp) = plain.rsplit_once(':')?;
     let made = fresh(world, stamp)?;
     let expected = sign(world, &format!("{user}:{made:08X}"));
-    let enabled = world.users.get(user).is_some_and(|user| user.enabled);
+    let enabled = world
+        .users
+        .get(user)
+        .is_some_and(|user| user.is_active(world.now()));
     (enabled && signature == expected).then(|| user.to_owned())
 }
 

@@ -1,11 +1,11 @@
 //! A call on its way to its handler: who asks, for what, and the checks that
 //! every handler makes.
 
-use std::cell::Cell;
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::acl;
 use super::auth::Identity;
@@ -13,11 +13,31 @@ use super::error::ApiError;
 use super::locks::Hold;
 use super::machine::{Job, Sim, TaskLog};
 use super::params::Params;
-use super::vm::Vm;
+use super::vm::{GuestKind, Vm};
 use super::world::World;
 
 /// What a handler returns: the `data` of the answer.
 pub(super) type Answer = Result<Value, ApiError>;
+
+/// Which guest is meant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct GuestId {
+    pub(super) kind: GuestKind,
+    pub(super) node: String,
+    pub(super) vmid: u32,
+}
+
+impl GuestId {
+    /// The guest, or the error that every call on a missing one gets.
+    pub(super) fn find<'w>(&self, world: &'w World) -> Result<&'w Vm, ApiError> {
+        guest_on(world, self.kind, &self.node, self.vmid)
+    }
+
+    /// The same, to change.
+    pub(super) fn find_mut<'w>(&self, world: &'w mut World) -> Result<&'w mut Vm, ApiError> {
+        guest_mut(world, self.kind, &self.node, self.vmid)
+    }
+}
 
 /// One call.
 pub(super) struct Call<'a> {
@@ -25,9 +45,11 @@ pub(super) struct Call<'a> {
     pub(super) who: &'a Identity,
     /// What the path held: `node`, `vmid` ...
     pub(super) path: BTreeMap<&'static str, String>,
+    /// What the guests of the path are.
+    pub(super) kind: GuestKind,
     pub(super) params: Params,
-    /// Set by lists that are longer than what they return.
-    pub(super) total: Cell<Option<usize>>,
+    /// What is told beside the data: how long a list is that this is a piece of.
+    pub(super) beside: RefCell<Map<String, Value>>,
 }
 
 impl Call<'_> {
@@ -36,9 +58,24 @@ impl Call<'_> {
         self.path.get(name).map_or("", String::as_str)
     }
 
+    /// Tells something beside the data.
+    pub(super) fn tell(&self, key: &str, value: impl Into<Value>) {
+        self.beside
+            .borrow_mut()
+            .insert(key.to_owned(), value.into());
+    }
+
     /// The node of the path.
     pub(super) fn node(&self) -> &str {
         self.part("node")
+    }
+
+    /// The node that works for the call: that of the path, or the one that answers.
+    fn worker(&self) -> String {
+        let world = self.sim.world();
+        let first = world.nodes.first().map_or("", |node| node.name.as_str());
+        let own = self.path.get("node").map(String::as_str);
+        own.unwrap_or(first).to_owned()
     }
 
     /// The VMID of the path.
@@ -48,15 +85,42 @@ impl Call<'_> {
             .map_err(|_| ApiError::param("vmid", "type check ('integer') failed"))
     }
 
-    /// The VM of the path.
+    /// The VM or container of the path.
     pub(super) fn vm<'w>(&self, world: &'w World) -> Result<&'w Vm, ApiError> {
-        let vmid = self.vmid()?;
-        vm_on(world, self.node(), vmid)
+        guest_on(world, self.kind, self.node(), self.vmid()?)
+    }
+
+    /// The guest of the path, which may be missing.
+    pub(super) fn guest(&self) -> Result<GuestId, ApiError> {
+        Ok(GuestId {
+            kind: self.kind,
+            node: self.node().to_owned(),
+            vmid: self.vmid()?,
+        })
+    }
+
+    /// A path whose `{x}` are what the call says of them, in its path or beside it.
+    pub(super) fn filled(&self, pattern: &str) -> String {
+        let parts = pattern.split('/').map(|part| {
+            let name = part
+                .strip_prefix('{')
+                .and_then(|part| part.strip_suffix('}'));
+            name.map_or(part, |name| match self.path.get(name) {
+                Some(value) => value,
+                None => self.params.text(name).unwrap_or_default(),
+            })
+        });
+        parts.collect::<Vec<_>>().join("/")
     }
 
     /// Whether the caller has a privilege.
     pub(super) fn has(&self, world: &World, path: &str, privilege: &str) -> bool {
-        acl::rights(world, &self.who.id, path).contains_key(privilege)
+        acl::holds(world, &self.who.id, path, privilege)
+    }
+
+    /// Whether the caller has one of these.
+    pub(super) fn has_any(&self, world: &World, path: &str, any: &[&str]) -> bool {
+        any.iter().any(|name| self.has(world, path, name))
     }
 
     /// Refuses unless the caller has a privilege.
@@ -66,11 +130,15 @@ impl Call<'_> {
 
     /// Refuses unless the caller has one of these.
     pub(super) fn need_any(&self, world: &World, path: &str, any: &[&str]) -> Result<(), ApiError> {
-        let held = acl::rights(world, &self.who.id, path);
-        if any.iter().any(|name| held.contains_key(*name)) {
+        if self.has_any(world, path, any) {
             return Ok(());
         }
         Err(ApiError::denied(&format!("{path}, {}", any.join("|"))))
+    }
+
+    /// Refuses unless the caller may give others rights on a path.
+    pub(super) fn need_modify(&self, world: &World, path: &str) -> Result<(), ApiError> {
+        self.need_any(world, path, acl::modifiers(path))
     }
 
     /// Starts a task of the caller; the answer is its id.
@@ -86,7 +154,7 @@ impl Call<'_> {
             kind,
             id,
             user: self.who.id.clone(),
-            node: self.node().to_owned(),
+            node: self.worker(),
             holds,
         };
         let upid = self
@@ -139,13 +207,35 @@ impl Call<'_> {
     }
 }
 
-/// A VM on a node, or the error that every call on a missing one gets.
+/// A guest of a node, or the error that every call on a missing one gets.
+pub(super) fn guest_on<'w>(
+    world: &'w World,
+    kind: GuestKind,
+    node: &str,
+    vmid: u32,
+) -> Result<&'w Vm, ApiError> {
+    let found = world.vms.get(&vmid);
+    found
+        .filter(|vm| vm.node == node && vm.kind == kind)
+        .ok_or_else(|| gone(kind, node, vmid))
+}
+
+/// The same, to change.
+pub(super) fn guest_mut<'w>(
+    world: &'w mut World,
+    kind: GuestKind,
+    node: &str,
+    vmid: u32,
+) -> Result<&'w mut Vm, ApiError> {
+    let found = world.vms.get_mut(&vmid);
+    found
+        .filter(|vm| vm.node == node && vm.kind == kind)
+        .ok_or_else(|| gone(kind, node, vmid))
+}
+
+/// A VM on a node.
 pub(super) fn vm_on<'w>(world: &'w World, node: &str, vmid: u32) -> Result<&'w Vm, ApiError> {
-    world
-        .vms
-        .get(&vmid)
-        .filter(|vm| vm.node == node)
-        .ok_or_else(|| gone(node, vmid))
+    guest_on(world, GuestKind::Qemu, node, vmid)
 }
 
 /// The same, to change.
@@ -154,23 +244,23 @@ pub(super) fn vm_mut<'w>(
     node: &str,
     vmid: u32,
 ) -> Result<&'w mut Vm, ApiError> {
-    world
-        .vms
-        .get_mut(&vmid)
-        .filter(|vm| vm.node == node)
-        .ok_or_else(|| gone(node, vmid))
+    guest_mut(world, GuestKind::Qemu, node, vmid)
 }
 
-fn gone(node: &str, vmid: u32) -> ApiError {
+fn gone(kind: GuestKind, node: &str, vmid: u32) -> ApiError {
     ApiError::die(format!(
-        "Configuration file 'nodes/{node}/qemu-server/{vmid}.conf' does not exist"
+        "Configuration file 'nodes/{node}/{}/{vmid}.conf' does not exist",
+        kind.folder()
     ))
 }
 
-/// Refuses a VM that is locked.
+/// Refuses a guest that is locked.
 pub(super) fn unlocked(vm: &Vm) -> Result<(), ApiError> {
     match &vm.lock {
         None => Ok(()),
-        Some(lock) => Err(ApiError::die(format!("VM is locked ({lock})"))),
+        Some(lock) => Err(ApiError::die(format!(
+            "{} is locked ({lock})",
+            vm.kind.noun()
+        ))),
     }
 }

@@ -1,11 +1,16 @@
 //! Certificates for a simulated node: an authority with a leaf, or a leaf that
 //! signed itself, as a fresh Proxmox VE without a trusted certificate has.
 
+use std::ops::Range;
+
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
     KeyUsagePurpose,
 };
 use sha2::{Digest, Sha256};
+
+/// Days from today: Apple's and newer verifiers refuse lifetimes that are longer.
+const USUAL: Range<i64> = -1..800;
 
 /// A certificate and its key, with what a client has to trust.
 #[derive(Clone, PartialEq, Eq)]
@@ -29,6 +34,11 @@ impl std::fmt::Debug for Certificate {
 /// # Errors
 /// A name that cannot be in a certificate.
 pub fn with_authority(names: &[String]) -> Result<Certificate, rcgen::Error> {
+    valid(names, USUAL)
+}
+
+/// The same, valid from and until these days from today.
+pub(super) fn valid(names: &[String], days: Range<i64>) -> Result<Certificate, rcgen::Error> {
     let mut params = CertificateParams::new(Vec::<String>::new())?;
     params
         .distinguished_name
@@ -40,7 +50,7 @@ pub fn with_authority(names: &[String]) -> Result<Certificate, rcgen::Error> {
     let issuer = Issuer::new(params, ca_key);
 
     let key = KeyPair::generate()?;
-    let leaf = leaf(names)?.signed_by(&key, &issuer)?;
+    let leaf = leaf(names, days)?.signed_by(&key, &issuer)?;
     Ok(Certificate {
         cert_pem: leaf.pem(),
         key_pem: key.serialize_pem(),
@@ -54,7 +64,7 @@ pub fn with_authority(names: &[String]) -> Result<Certificate, rcgen::Error> {
 /// A name that cannot be in a certificate.
 pub fn self_signed(names: &[String]) -> Result<Certificate, rcgen::Error> {
     let key = KeyPair::generate()?;
-    let leaf = leaf(names)?.self_signed(&key)?;
+    let leaf = leaf(names, USUAL)?.self_signed(&key)?;
     Ok(Certificate {
         cert_pem: leaf.pem(),
         key_pem: key.serialize_pem(),
@@ -72,7 +82,7 @@ pub fn fingerprint(der: &[u8]) -> String {
     bytes.join(":")
 }
 
-fn leaf(names: &[String]) -> Result<CertificateParams, rcgen::Error> {
+fn leaf(names: &[String], days: Range<i64>) -> Result<CertificateParams, rcgen::Error> {
     let mut params = CertificateParams::new(names.to_vec())?;
     let common = names.first().map_or("localhost", String::as_str);
     params
@@ -86,10 +96,9 @@ fn leaf(names: &[String]) -> Result<CertificateParams, rcgen::Error> {
     // Python and Go refuse a leaf without the identifier of its authority
     // (X509_V_FLAG_X509_STRICT, default since Python 3.13).
     params.use_authority_key_identifier_extension = true;
-    // Apple's and newer verifiers refuse lifetimes that are longer than this.
     let now = jiff::Timestamp::now().as_second();
-    let day = 24 * 60 * 60;
-    if let (Some(from), Some(until)) = (date(now - day), date(now + 800 * day)) {
+    let at = |days: i64| date(now + days * 24 * 60 * 60);
+    if let (Some(from), Some(until)) = (at(days.start), at(days.end)) {
         params.not_before = rcgen::date_time_ymd(from.0, from.1, from.2);
         params.not_after = rcgen::date_time_ymd(until.0, until.1, until.2);
     }

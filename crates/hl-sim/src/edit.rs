@@ -14,8 +14,8 @@ use super::drive::{Drive, Net};
 use super::error::{ApiError, bail};
 use super::kind::Kind;
 use super::machine::Sim;
-use super::params::Params;
-use super::vm::{Vm, drives, is_drive};
+use super::params::{self, Params};
+use super::vm::{Vm, drives, free_unused, is_drive};
 use super::vmkeys::{self, Right};
 use super::world::World;
 
@@ -42,8 +42,8 @@ impl Edit {
     /// Reads the parameters that are keys of a config.
     pub(super) fn read(params: &Params) -> Result<Self, ApiError> {
         let mut edit = Self {
-            delete: list(params.text("delete")),
-            revert: list(params.text("revert")),
+            delete: list(params, "delete"),
+            revert: list(params, "revert"),
             digest: params.text("digest").map(str::to_owned),
             force: params.flag("force").unwrap_or(false),
             default_storage: params.text("storage").map(str::to_owned),
@@ -220,8 +220,7 @@ pub(super) fn may_use_bridges(
 ) -> Result<(), ApiError> {
     for (_, text) in config.iter().filter(|(key, _)| is_card(key)) {
         if let Some(bridge) = Net::parse(text).ok().as_ref().and_then(Net::bridge) {
-            let path = format!("/sdn/zones/localnetwork/{bridge}");
-            call.need(world, &path, "SDN.Use")?;
+            call.need(world, &world.bridge_path(bridge), "SDN.Use")?;
         }
     }
     Ok(())
@@ -229,11 +228,20 @@ pub(super) fn may_use_bridges(
 
 /// Gives the new cards of a config their addresses.
 pub(super) fn complete_cards(world: &mut World, config: &mut BTreeMap<String, String>) {
+    each_card(config, |card| {
+        card.mac.get_or_insert_with(|| world.new_mac());
+    });
+}
+
+/// Gives all cards of a config new addresses.
+pub(super) fn renew_cards(world: &mut World, config: &mut BTreeMap<String, String>) {
+    each_card(config, |card| card.mac = Some(world.new_mac()));
+}
+
+fn each_card(config: &mut BTreeMap<String, String>, mut change: impl FnMut(&mut Net)) {
     for (_, value) in config.iter_mut().filter(|(key, _)| is_card(key)) {
         if let Ok(mut card) = Net::parse(value) {
-            if card.mac.is_none() {
-                card.mac = Some(world.new_mac());
-            }
+            change(&mut card);
             *value = card.print();
         }
     }
@@ -304,6 +312,7 @@ fn delete_keys(
             freed.extend(detach(vm, vmid, &drive, edit.force));
         }
     }
+    freed.retain(|volid| !vm.in_snapshot(volid));
     Ok(freed)
 }
 
@@ -347,11 +356,7 @@ fn set_keys(
         }
     }
     // A node removes what it replaced only when nothing in the config has it.
-    freed.retain(|volid| {
-        !vm.config
-            .values()
-            .any(|value| value.starts_with(volid.as_str()))
-    });
+    freed.retain(|volid| !vm.names(volid));
     Ok(freed)
 }
 
@@ -369,8 +374,7 @@ fn detach(vm: &mut Vm, vmid: u32, drive: &Drive, force: bool) -> Option<String> 
     if force {
         return Some(drive.file.clone());
     }
-    let free = (0..256).map(|number| format!("unused{number}"));
-    let key = free.into_iter().find(|key| !vm.config.contains_key(key))?;
+    let key = free_unused(&vm.config)?;
     vm.config.insert(key, drive.file.clone());
     None
 }
@@ -391,13 +395,8 @@ fn name_of(right: Right, held: Option<&Drive>) -> &'static str {
     }
 }
 
-/// `a, b;c` as a list.
-fn list(text: Option<&str>) -> Vec<String> {
-    text.unwrap_or_default()
-        .split([',', ';', ' ', '\0'])
-        .filter(|part| !part.is_empty())
-        .map(str::to_owned)
-        .collect()
+fn list(params: &Params, name: &str) -> Vec<String> {
+    params.parts(name).into_iter().map(str::to_owned).collect()
 }
 
 /// A value as the config holds it.
@@ -424,13 +423,13 @@ fn normal(key: &str, value: &str) -> Result<String, String> {
         "cpu" => cpu::check(value).map(|()| value.to_owned()),
         "tags" => {
             let mut seen = BTreeSet::new();
-            let given = list(Some(value));
+            let given = params::parts(value);
             if !given.iter().all(|tag| is_tag(tag)) {
                 return Err("invalid characters in tag".to_owned());
             }
             let tags: Vec<String> = given
                 .into_iter()
-                .map(|tag| tag.to_lowercase())
+                .map(str::to_lowercase)
                 .filter(|tag| seen.insert(tag.clone()))
                 .collect();
             Ok(tags.join(";"))

@@ -1,10 +1,12 @@
 //! Downloads. The simulator reaches no other machine: a URL of this one
-//! (loopback) is fetched as a node would fetch it, of any other URL it only
-//! says that it was.
+//! (loopback) is fetched as a node would fetch it, for some others the world has
+//! files (see [`super::downloads`]).
 
 use std::error::Error as StdError;
-use std::io::Read;
+use std::fs::File;
+use std::io::{self, Read};
 use std::net::{Ipv4Addr, Ipv6Addr};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -33,8 +35,11 @@ pub(super) struct Metadata {
 }
 
 /// A file that was fetched, and dropped as it came.
+#[derive(Debug)]
 pub(super) struct Fetched {
     pub(super) size: u64,
+    /// Size of the disk inside a qcow2 image; 0: it is none.
+    pub(super) disk: u64,
     /// The checksums, in the order of [`super::upload::SUMS`].
     pub(super) sums: [String; 4],
 }
@@ -54,12 +59,11 @@ fn is_loopback(url: &Url) -> bool {
 
 /// Asks for a file's metadata; the error is the text that Proxmox VE gives.
 pub(super) fn metadata(url: &str, verify: bool) -> Result<Metadata, String> {
-    let invalid = |status: &str| format!("invalid server response: '{status}'");
     let response = client(verify)
         .and_then(|client| client.head(url).send().map_err(|error| cause(&error)))
-        .map_err(|why| invalid(&format!("500 Can't connect to {} ({why})", authority(url))))?;
+        .map_err(|why| unconnected(url, &why))?;
     if response.status() != StatusCode::OK {
-        return Err(invalid(&response.status().to_string()));
+        return Err(format!("invalid server response: '{}'", response.status()));
     }
     let name = text(&response, CONTENT_DISPOSITION)
         .and_then(|value| named(&value))
@@ -75,12 +79,16 @@ pub(super) fn metadata(url: &str, verify: bool) -> Result<Metadata, String> {
     })
 }
 
+/// What a node says of a server that it does not reach.
+pub(super) fn unconnected(url: &str, why: &str) -> String {
+    let server = authority(url);
+    format!("invalid server response: '500 Can't connect to {server} ({why})'")
+}
+
 /// Fetches a file of at most `most` bytes and drops what it holds; the error is
 /// what a node's `wget` ends with.
 pub(super) fn fetch(url: &str, verify: bool, most: u64) -> Result<Fetched, String> {
-    let failed = |code: u8, why: &str| {
-        format!("download failed: command 'wget {url}' failed: exit code {code} ({why})")
-    };
+    let failed = |code: u8, why: &str| wget(url, code, why);
     let client = client(verify).map_err(|why| failed(1, &why))?;
     let mut response = client.get(url).send().map_err(|error| {
         let why = cause(&error);
@@ -90,26 +98,73 @@ pub(super) fn fetch(url: &str, verify: bool, most: u64) -> Result<Fetched, Strin
     if !response.status().is_success() {
         return Err(failed(8, &response.status().to_string()));
     }
+    measure(&mut response, most).map_err(|error| cut(url, 4, &error))
+}
+
+/// The same for a URL that a file of this machine stands for.
+pub(super) fn copy(url: &str, path: &Path, most: u64) -> Result<Fetched, String> {
+    File::open(path)
+        .and_then(|mut file| measure(&mut file, most))
+        .map_err(|error| cut(url, 8, &error))
+}
+
+/// What a node says of a URL that leads to no machine.
+pub(super) fn nowhere(url: &str) -> String {
+    wget(
+        url,
+        4,
+        "Name or service not known; the simulator reaches no other machine",
+    )
+}
+
+fn wget(url: &str, code: u8, why: &str) -> String {
+    format!("download failed: command 'wget {url}' failed: exit code {code} ({why})")
+}
+
+fn cut(url: &str, code: u8, error: &io::Error) -> String {
+    if error.kind() == io::ErrorKind::StorageFull {
+        return wget(url, 3, "No space left on device");
+    }
+    wget(url, code, &cause(error))
+}
+
+/// Reads to the end and drops what comes. The error of what is longer than `most` is
+/// [`io::ErrorKind::StorageFull`].
+fn measure(from: &mut dyn Read, most: u64) -> io::Result<Fetched> {
     let mut sums = Sums::default();
     let mut size: u64 = 0;
+    let mut head = Vec::new();
     let mut piece = vec![0; 64 << 10];
     loop {
-        let count = response
-            .read(&mut piece)
-            .map_err(|error| failed(4, &cause(&error)))?;
+        let count = from.read(&mut piece)?;
         if count == 0 {
             break;
         }
         size += count as u64;
         if size > most {
-            return Err(failed(3, "No space left on device"));
+            return Err(io::ErrorKind::StorageFull.into());
         }
-        sums.add(piece.get(..count).unwrap_or_default());
+        let bytes = piece.get(..count).unwrap_or_default();
+        let missing = QCOW2_HEAD.saturating_sub(head.len());
+        head.extend(bytes.iter().take(missing));
+        sums.add(bytes);
     }
     Ok(Fetched {
         size,
+        disk: virtual_size(&head).unwrap_or(0),
         sums: sums.finish(),
     })
+}
+
+/// How much of a qcow2 image says how large its disk is.
+const QCOW2_HEAD: usize = 32;
+
+/// The size of the disk in a qcow2 image
+/// (<https://www.qemu.org/docs/master/interop/qcow2.html>): magic, version, backing
+/// file, cluster bits, then the size, big-endian.
+fn virtual_size(head: &[u8]) -> Option<u64> {
+    let size = head.strip_prefix(b"QFI\xfb")?.get(20..28)?;
+    Some(u64::from_be_bytes(size.try_into().ok()?))
 }
 
 fn client(verify: bool) -> Result<Client, String> {
@@ -256,6 +311,27 @@ mod tests {
         ] {
             assert!(!is_local(url), "{url}");
         }
+    }
+
+    #[test]
+    fn a_file_is_measured_and_an_image_says_its_disk() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x.qcow2");
+        let mut image = b"QFI\xfb".to_vec();
+        image.resize(24, 0);
+        image.extend(3_u64.pow(20).to_be_bytes());
+        image.resize(100_000, 7);
+        std::fs::write(&path, &image).unwrap();
+        let got = copy("https://h/x.qcow2", &path, 100_000).unwrap();
+        assert_eq!((got.size, got.disk), (100_000, 3_u64.pow(20)));
+        let expected = crate::hex::lower(&<sha2::Sha256 as sha2::Digest>::digest(&image));
+        assert_eq!(got.sums[1], expected);
+        let full = copy("https://h/x.qcow2", &path, 99_999).unwrap_err();
+        assert!(full.ends_with("(No space left on device)"), "{full}");
+        let gone = copy("https://h/x", &folder.path().join("x"), 9).unwrap_err();
+        assert!(gone.contains("exit code 8 (No such file"), "{gone}");
+        std::fs::write(&path, "abc").unwrap();
+        assert_eq!(copy("https://h/x", &path, 3).unwrap().disk, 0);
     }
 
     #[test]

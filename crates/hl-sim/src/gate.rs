@@ -5,11 +5,16 @@ use std::io;
 use std::pin::Pin;
 use std::time::Duration;
 
+use axum::Extension;
+use axum::middleware::AddExtension;
 use axum_server::accept::Accept;
 use axum_server::tls_rustls::{RustlsAcceptor, RustlsConfig};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
+use tower_layer::Layer;
+
+use super::line::{Cut, Line};
 
 /// The first byte of a TLS handshake.
 const HANDSHAKE: u8 = 0x16;
@@ -19,7 +24,8 @@ const SILENCE: Duration = Duration::from_secs(10);
 const HEAD_LIMIT: usize = 8 * 1024;
 
 /// Accepts TLS connections, without Nagle's delay: else each answer costs the
-/// client's delayed acknowledgement of 40 ms.
+/// client's delayed acknowledgement of 40 ms. Each request gets the [`Cut`] of its
+/// connection.
 #[derive(Debug, Clone)]
 pub(super) struct Gate {
     tls: RustlsAcceptor,
@@ -34,9 +40,9 @@ impl Gate {
 }
 
 impl<S: Send + 'static> Accept<TcpStream, S> for Gate {
-    type Stream = <RustlsAcceptor as Accept<TcpStream, S>>::Stream;
-    type Service = S;
-    type Future = Pin<Box<dyn Future<Output = io::Result<(Self::Stream, S)>> + Send>>;
+    type Stream = <RustlsAcceptor as Accept<Line, Self::Service>>::Stream;
+    type Service = AddExtension<S, Cut>;
+    type Future = Pin<Box<dyn Future<Output = io::Result<(Self::Stream, Self::Service)>> + Send>>;
 
     fn accept(&self, stream: TcpStream, service: S) -> Self::Future {
         let tls = self.tls.clone();
@@ -48,7 +54,9 @@ impl<S: Send + 'static> Accept<TcpStream, S> for Gate {
                 timeout(SILENCE, redirect(stream)).await??;
                 return Err(io::Error::new(io::ErrorKind::InvalidData, "plain HTTP"));
             }
-            tls.accept(stream, service).await
+            let cut = Cut::default();
+            let service = Extension(cut.clone()).layer(service);
+            tls.accept(Line::new(stream, cut), service).await
         })
     }
 }

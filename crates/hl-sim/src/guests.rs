@@ -25,11 +25,35 @@ pub struct GuestSpec {
     pub config: BTreeMap<String, String>,
 }
 
+/// How a program ended that the agent started.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct AgentRun {
+    /// Its exit code.
+    pub code: Option<i32>,
+    /// The signal that ended it.
+    pub signal: Option<i32>,
+    /// What it printed.
+    pub out: Vec<u8>,
+    /// Whether it printed more.
+    pub out_cut: bool,
+    /// What it complained of.
+    pub err: Vec<u8>,
+    /// Whether it complained of more.
+    pub err_cut: bool,
+}
+
+/// What the agent of a guest says that nobody runs.
+const NOBODY: &str = "nobody is at home in this guest";
+
 /// Runs guests. Volumes are named as Proxmox names them (`storage:name`).
 /// Errors are one line that ends up in the task's log.
 pub trait Guests: Send + Sync {
     /// An empty disk, or one made from an imported image.
     fn create_disk(&self, volume: &str, image: Option<&str>) -> Result<(), String>;
+    /// Installs the guest agent in the system on a disk that no guest uses.
+    fn install_agent(&self, _volume: &str) -> Result<(), String> {
+        Ok(())
+    }
     /// A copy of a disk, with all that was written to it.
     fn clone_disk(&self, from: &str, to: &str) -> Result<(), String>;
     /// A disk under a new name (a VM becomes a template).
@@ -40,8 +64,29 @@ pub trait Guests: Send + Sync {
     fn start(&self, guest: &GuestSpec) -> Result<(), String>;
     /// Stops a guest; one that does not run is fine.
     fn stop(&self, vmid: u32) -> Result<(), String>;
+    /// Lets a guest stand still, or go on.
+    fn pause(&self, _: u32, _paused: bool) -> Result<(), String> {
+        Ok(())
+    }
     /// Whether its agent would answer: installed in the guest and running.
     fn agent_ready(&self, vmid: u32) -> bool;
+    /// Starts a program in the guest, as root, with this on its standard input; the
+    /// answer is its process id. Here and below, errors are the agent's own.
+    fn exec(&self, _: u32, _argv: &[String], _input: &[u8]) -> Result<i32, String> {
+        Err(NOBODY.to_owned())
+    }
+    /// How a program that was started ended; `None`: it runs. An end is told once.
+    fn exec_status(&self, _: u32, _pid: i32) -> Result<Option<AgentRun>, String> {
+        Err(NOBODY.to_owned())
+    }
+    /// The beginning of a file in the guest, and whether there is more of it.
+    fn read_file(&self, _: u32, _path: &str) -> Result<(Vec<u8>, bool), String> {
+        Err(NOBODY.to_owned())
+    }
+    /// Writes a file in the guest.
+    fn write_file(&self, _: u32, _path: &str, _content: &[u8]) -> Result<(), String> {
+        Err(NOBODY.to_owned())
+    }
     /// Interfaces that the guest has besides its network card's: name and
     /// address with prefix (`docker0`, `172.17.0.1/16`).
     fn inner_interfaces(&self, _: u32) -> Vec<(String, String)> {

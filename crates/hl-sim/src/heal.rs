@@ -9,6 +9,8 @@ use std::sync::Arc;
 use super::api::{convert, forget, own_base};
 use super::disks;
 use super::machine::Sim;
+use super::power;
+use super::snapshot;
 use super::world::World;
 
 /// Undoes or finishes what was begun, and says what was done.
@@ -17,7 +19,7 @@ pub(super) fn heal(sim: &Arc<Sim>) -> Vec<String> {
         let world = sim.world();
         (world.begun.clone(), half_made(&world))
     };
-    let mut told = Vec::new();
+    let mut told = snapshot::heal(sim);
     for vmid in half {
         told.push(match remove(sim, vmid) {
             Ok(()) => format!("VM {vmid} was only half made, and is removed"),
@@ -29,6 +31,9 @@ pub(super) fn heal(sim: &Arc<Sim>) -> Vec<String> {
         let done = match task.kind.as_str() {
             "qmdestroy" => finish_removal(sim, vmid),
             "qmtemplate" => finish_template(sim, vmid),
+            "qmsuspend" => Ok(sim
+                .change(|world| power::wake(world, vmid))
+                .then(|| format!("VM {vmid} was falling asleep, and is awake"))),
             "qmconfig" | "qmmove" | "resize" => drop_loose_disks(sim, vmid),
             _ => Ok(None),
         };
@@ -45,33 +50,24 @@ pub(super) fn heal(sim: &Arc<Sim>) -> Vec<String> {
     told
 }
 
-/// VMs whose number was taken and that nobody makes any more: a create or clone
-/// gives a VM its config, and frees its lock, at its very end.
+/// VMs whose number was taken and that nobody makes any more.
 fn half_made(world: &World) -> Vec<u32> {
     let vms = world.vms.iter();
-    vms.filter(|(_, vm)| {
-        let making = matches!(vm.lock.as_deref(), Some("create" | "clone"));
-        making && vm.config.is_empty()
-    })
-    .map(|(vmid, _)| *vmid)
-    .collect()
+    vms.filter(|(_, vm)| vm.is_half_made())
+        .map(|(vmid, _)| *vmid)
+        .collect()
 }
 
 /// Removes a VM with all its disks.
 fn remove(sim: &Arc<Sim>, vmid: u32) -> Result<(), String> {
-    let all = disks_of(&sim.world(), vmid, |_| true);
+    let vm = sim.world().vms.get(&vmid).cloned();
+    if let Some(vm) = vm {
+        snapshot::remove_all(sim, &vm)?;
+    }
+    let all = sim.world().disks_of(vmid, |_| true);
     disks::free(sim, &all)?;
     sim.change(|world| forget(world, vmid));
     Ok(())
-}
-
-fn disks_of(world: &World, vmid: u32, which: impl Fn(&str) -> bool) -> Vec<String> {
-    let volumes = world.volumes.iter();
-    volumes
-        .filter(|volume| volume.vmid == Some(vmid) && volume.content == "images")
-        .map(|volume| volume.volid.clone())
-        .filter(|volid| which(volid))
-        .collect()
 }
 
 fn finish_removal(sim: &Arc<Sim>, vmid: u32) -> Result<Option<String>, String> {
@@ -107,11 +103,7 @@ fn drop_loose_disks(sim: &Arc<Sim>, vmid: u32) -> Result<Option<String>, String>
         let Some(vm) = world.vms.get(&vmid) else {
             return Ok(None);
         };
-        let pending = vm.pending.values().flatten();
-        let named: Vec<&String> = vm.config.values().chain(pending).collect();
-        disks_of(&world, vmid, |volid| {
-            !named.iter().any(|text| text.contains(volid))
-        })
+        world.disks_of(vmid, |volid| !vm.names(volid))
     };
     if loose.is_empty() {
         return Ok(None);

@@ -1,6 +1,7 @@
 //! The wire: from an HTTP request to a call, and from its answer to a response
 //! as Proxmox VE's own daemon writes it.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::sync::Arc;
@@ -18,9 +19,11 @@ use serde_json::{Map, Value, json};
 use super::auth::{self, Credentials, Identity};
 use super::call::Call;
 use super::error::{ApiError, bail};
+use super::fault::{At, Condition, Effect, Met};
 use super::kind::VMID;
+use super::line::Cut;
 use super::log::RequestLine;
-use super::machine::Sim;
+use super::machine::{HANG, Sim};
 use super::params::Params;
 use super::route::{self, Access};
 use super::upload;
@@ -57,25 +60,94 @@ pub(super) async fn serve(State(sim): State<Arc<Sim>>, request: Request) -> Resp
         return respond(Format::Json, Err(error), zip);
     };
     let mut who = None;
-    let answered = answer(&sim, request, &path, &mut who).await;
+    let met = sim.faults.call(method.as_str(), &path);
+    let cut = request.extensions().get::<Cut>().cloned();
+    if !met.slow.is_zero() {
+        tokio::time::sleep(met.slow).await;
+    }
+    enforce(&sim, met.condition(At::Before)).await;
+    let answered = if met.instead() {
+        refuse(&sim, request, &mut who).await
+    } else {
+        answer(&sim, request, &path, &mut who).await
+    };
+    enforce(&sim, met.condition(At::After)).await;
+    let answered = if let Effect::Error(error) = &met.effect {
+        Err(error.clone())
+    } else {
+        answered
+    };
     if let Err(error) = &answered
         && error.status == 401
     {
-        tokio::time::sleep(sim.latency.refusal).await;
+        tokio::time::sleep(sim.faults.refusal()).await;
     }
-    let response = respond(format, answered, zip);
+    let response = if let Effect::Body(status, text) = &met.effect {
+        another(*status, text, zip)
+    } else {
+        respond(format, answered, zip)
+    };
+    let silent = matches!(met.effect, Effect::Lost | Effect::Hang);
     sim.log.push(RequestLine {
         method: method.to_string(),
         path,
-        status: response.status().as_u16(),
+        status: if silent {
+            0
+        } else {
+            response.status().as_u16()
+        },
         micros: u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX),
         who: who.map(|who| who.id).unwrap_or_default(),
     });
+    if silent {
+        silence(&met, cut).await;
+    }
     response
 }
 
-/// The data, and how long the list is that it is a piece of.
-type Answered = Result<(Value, Option<usize>), ApiError>;
+/// No answer: at once, or after the longest time that a client could wait.
+async fn silence(met: &Met, cut: Option<Cut>) {
+    if matches!(met.effect, Effect::Hang) {
+        tokio::time::sleep(HANG).await;
+    }
+    if let Some(cut) = cut {
+        cut.cut();
+    }
+}
+
+async fn enforce(sim: &Arc<Sim>, condition: Option<&Condition>) {
+    if let Some(condition) = condition.cloned() {
+        let sim = Arc::clone(sim);
+        let made = tokio::task::spawn_blocking(move || sim.enforce(&condition));
+        // It panics only with the world's lock broken, and every call says so then.
+        made.await.ok();
+    }
+}
+
+/// Reads a request that is not answered for what it asks: a client that is still
+/// writing would see a broken pipe.
+async fn refuse(sim: &Sim, request: Request, who: &mut Option<Identity>) -> Answered {
+    *who = recognise(sim, request.headers(), false).ok();
+    axum::body::to_bytes(request.into_body(), DRAIN_LIMIT)
+        .await
+        .ok();
+    Ok((Value::Null, Map::new()))
+}
+
+/// Something that is no answer of the API: another server's page, or a piece of one.
+fn another(status: u16, text: &str, zip: bool) -> Response<Body> {
+    let kind = if text.starts_with('<') {
+        "text/html"
+    } else {
+        "application/json;charset=UTF-8"
+    };
+    let mut response = with_body(text.to_owned(), kind, zip);
+    *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::OK);
+    response
+}
+
+/// The data, and what is told beside it.
+type Answered = Result<(Value, Map<String, Value>), ApiError>;
 
 async fn answer(
     sim: &Arc<Sim>,
@@ -102,32 +174,36 @@ async fn answer(
     }
     let (route, captures) = found?;
     let identity = who.clone().unwrap_or(Identity { id: String::new() });
-    if route.access == Access::Ticket && identity.is_token() {
-        let text = format!("URI '{path}' not available with API token, need proper ticket.");
-        return Err(ApiError::denied(&text));
-    }
     let mut params = if uploads {
         upload::read(request).await?
     } else {
         read_params(request).await?
     };
     params.drop_repeated(&captures)?;
+    if route.access == Access::Ticket && identity.is_token() {
+        let text = format!("URI '{path}' not available with API token, need proper ticket.");
+        return Err(ApiError::denied(&text));
+    }
     let sim = Arc::clone(sim);
     let handled = tokio::task::spawn_blocking(move || {
-        check_captures(&sim, &captures)?;
-        params.check(route.params, route.vm_keys)?;
-        let call = Call {
+        let mut call = Call {
             sim: &sim,
             who: &identity,
             path: captures,
+            kind: route.guests(),
             params,
-            total: std::cell::Cell::new(None),
+            beside: RefCell::default(),
         };
+        // Who may not is told so, however wrong the rest is.
+        route.admit(&call)?;
+        check_captures(&sim, &call.path)?;
+        call.params.settle(route.params);
+        call.params.check(route.params, route.vm_keys)?;
         let data = (route.handler)(&call)?;
         if let Some(error) = sim.save_error().filter(|_| route.method != "GET") {
             bail!("the simulator cannot save its world: {error}");
         }
-        Ok((data, call.total.get()))
+        Ok((data, call.beside.take()))
     });
     handled
         .await
@@ -193,18 +269,14 @@ fn recognise(sim: &Sim, headers: &HeaderMap, writes: bool) -> Result<Identity, A
 
 async fn read_params(request: Request) -> Result<Params, ApiError> {
     let mut params = Params::default();
-    if let Some(query) = request.uri().query() {
-        params.add_form(query.as_bytes());
-    }
+    let query = request.uri().query().map(str::to_owned);
     let kind = content_type(request.headers());
     let body: Bytes = axum::body::to_bytes(request.into_body(), BODY_LIMIT)
         .await
         .map_err(|_| ApiError::new(501, "for data too large"))?;
-    if body.is_empty() {
-        return Ok(params);
-    }
     let kind = kind.split(';').next().unwrap_or_default().trim();
     match kind {
+        _ if body.is_empty() => {}
         "" | "application/x-www-form-urlencoded" => params.add_form(&body),
         "application/json" => params.add_json(&body)?,
         other => {
@@ -214,6 +286,8 @@ async fn read_params(request: Request) -> Result<Params, ApiError> {
             ));
         }
     }
+    // What the query says counts.
+    params.add_form(query.unwrap_or_default().as_bytes());
     Ok(params)
 }
 
@@ -302,11 +376,8 @@ fn as_the_daemon(headers: &mut HeaderMap) {
 
 fn respond(format: Format, answered: Answered, zip: bool) -> Response<Body> {
     let (status, reason, body) = match answered {
-        Ok((data, total)) => {
-            let mut fields = Map::from_iter([("data".to_owned(), data)]);
-            if let Some(total) = total {
-                fields.insert("total".to_owned(), json!(total));
-            }
+        Ok((data, mut fields)) => {
+            fields.insert("data".to_owned(), data);
             if format == Format::ExtJs {
                 fields.insert("success".to_owned(), json!(1));
             }

@@ -23,6 +23,10 @@ pub(super) enum Kind {
     Id,
     /// `+1G`, `10G`, plain bytes.
     DiskSize,
+    /// Several texts, each given on its own.
+    List,
+    /// Text with a form of its own.
+    Like(fn(&str) -> Result<(), String>),
 }
 
 /// The VMIDs that there can be.

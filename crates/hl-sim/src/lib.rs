@@ -9,28 +9,39 @@
 //! A request goes gate -> http -> route -> api -> world: `gate` takes the
 //! connection, `http` the wire rules and who is asking, `route` finds the
 //! handler, `api` has the handlers by area, and only they know what Proxmox VE
-//! would do. What takes time is a task (`machine`), and holds the VM's lock.
+//! would do. What takes time is a task (`machine`), and holds the VM's lock. What
+//! goes wrong, rules say (`fault`).
 
 mod acl;
 mod api;
 mod auth;
+mod backup;
 mod call;
 pub mod certs;
 mod cpu;
 mod disks;
+mod downloads;
 mod drive;
 mod edit;
 mod error;
+mod fault;
+mod feature;
 mod fetch;
+mod fields;
 mod gate;
 mod guests;
 mod heal;
 mod hex;
 mod http;
+mod interfaces;
+mod kept;
 mod kind;
+mod line;
 mod locks;
 mod log;
 mod machine;
+mod memory;
+mod names;
 mod params;
 mod power;
 mod profile;
@@ -40,6 +51,7 @@ mod seeding;
 mod server;
 mod show;
 mod size;
+mod snapshot;
 mod storage;
 mod store;
 mod task;
@@ -50,14 +62,16 @@ mod volume;
 mod words;
 mod world;
 
-pub use guests::{GuestSpec, Guests, NoGuests};
+pub use downloads::Downloads;
+pub use fault::{BadFault, FaultRule, Faults, Hits};
+pub use guests::{AgentRun, GuestSpec, Guests, NoGuests};
 pub use log::RequestLine;
-pub use machine::Latency;
 pub use profile::Profile;
 pub use route::endpoints;
 pub use seed::{Grant, Seed, SeedFile, SeedStorage, SeedToken, SeedUser, SeedVm};
 pub use server::{Error, Running, Server, ServerConfig, Tls};
+pub use size::parse as parse_size;
 pub use task::Task;
-pub use vm::{Run, Vm};
+pub use vm::{GuestKind, Run, Snapshot, Vm};
 pub use volume::{Storage, Volume};
-pub use world::{AclEntry, Bridge, Node, Pool, Token, User, World};
+pub use world::{AclEntry, Bridge, Group, Node, Pool, Token, User, World};

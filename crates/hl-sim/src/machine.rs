@@ -1,61 +1,35 @@
 //! The running simulator: the world behind its lock, and the workers.
 
-use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::mpsc;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::fault::{At, Condition, Effect, Engine, Faults, Met};
 use super::guests::Guests;
 use super::locks::{Hold, PATIENCE, VmLocks};
 use super::log::RequestLog;
 use super::store;
 use super::task::Task;
+use super::vm::Vm;
 use super::world::World;
 
 /// How long a request waits for its own task: a client that finds the task
 /// over at its first look does not sleep before the second.
 const SETTLE: Duration = Duration::from_secs(2);
 
+/// The longest that a call or a task hangs.
+pub(super) const HANG: Duration = Duration::from_hours(24);
+
 /// How many tasks are remembered.
 const TASKS_KEPT: usize = 500;
-
-/// How much slower than at once the simulator is.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Latency {
-    /// By task, without its `qm`: `clone` = 7 s makes every `qmclone` take that.
-    /// `*` is for all that are not named.
-    pub tasks: BTreeMap<String, Duration>,
-    /// How long a refused credential waits for its 401 (3 s on a real node).
-    pub refusal: Duration,
-}
-
-impl Latency {
-    /// The same, and tasks of this name (`clone`, `start`, `*`) take this long.
-    #[must_use]
-    pub fn with(mut self, task: &str, takes: Duration) -> Self {
-        self.tasks.insert(task.to_owned(), takes);
-        self
-    }
-
-    /// How long a task of this type (`qmclone`) takes.
-    pub fn of(&self, kind: &str) -> Duration {
-        let short = kind.strip_prefix("qm").unwrap_or(kind);
-        self.tasks
-            .get(short)
-            .or_else(|| self.tasks.get(kind))
-            .or_else(|| self.tasks.get("*"))
-            .copied()
-            .unwrap_or_default()
-    }
-}
 
 /// What all requests and workers share.
 pub(super) struct Sim {
     world: Mutex<World>,
     pub(super) guests: Arc<dyn Guests>,
-    pub(super) latency: Latency,
+    pub(super) faults: Engine,
     pub(super) log: RequestLog,
     pub(super) locks: Arc<VmLocks>,
     save_to: Option<PathBuf>,
@@ -106,14 +80,15 @@ impl Sim {
     pub(super) fn new(
         world: World,
         guests: Arc<dyn Guests>,
-        latency: Latency,
+        faults: Faults,
+        log: RequestLog,
         save_to: Option<PathBuf>,
     ) -> Self {
         Self {
             world: Mutex::new(world),
             guests,
-            latency,
-            log: RequestLog::default(),
+            faults: Engine::new(faults),
+            log,
             locks: Arc::new(VmLocks::default()),
             save_to,
             save_error: Mutex::new(None),
@@ -135,6 +110,11 @@ impl Sim {
         result
     }
 
+    /// Makes true what a rule says of the world.
+    pub(super) fn enforce(&self, condition: &Condition) {
+        self.change(|world| self.faults.enforce(condition, world));
+    }
+
     /// Why the last save failed, if it did.
     pub(super) fn save_error(&self) -> Option<String> {
         self.save_error
@@ -145,7 +125,8 @@ impl Sim {
 
     fn save(&self, world: &World) {
         let Some(path) = &self.save_to else { return };
-        let error = store::save(world, path)
+        let lifted = self.faults.lifted(world);
+        let error = store::save(lifted.as_ref().unwrap_or(world), path)
             .err()
             .map(|error| error.to_string());
         *self
@@ -160,7 +141,8 @@ impl Sim {
     where
         W: FnOnce(&Arc<Sim>, &TaskLog<'_>) -> Result<(), String> + Send + 'static,
     {
-        let delay = self.latency.of(job.kind);
+        let met = self.faults.task(job.kind, &job.id);
+        let quick = met.is_quick();
         let upid = self.change(|world| {
             let (number, now) = (world.count(), world.now());
             let task = Task::new(&job.node, number, now, job.kind, &job.id, &job.user);
@@ -180,7 +162,7 @@ impl Sim {
         let spawned = std::thread::Builder::new()
             .name(format!("sim-{}", job.kind))
             .spawn(move || {
-                let worked = AssertUnwindSafe(|| sim.hold_and_work(&job, delay, &name, work));
+                let worked = AssertUnwindSafe(|| sim.hold_and_work(&job, &met, &name, work));
                 let result = catch_unwind(worked)
                     .unwrap_or_else(|_| Err("the simulator failed: its worker died".to_owned()));
                 sim.finish(&name, result);
@@ -189,7 +171,7 @@ impl Sim {
             });
         if let Err(error) = spawned {
             self.finish(&upid, Err(format!("fork failed: {error}")));
-        } else if delay.is_zero() {
+        } else if quick {
             finished.recv_timeout(SETTLE).ok();
         }
         upid
@@ -198,7 +180,7 @@ impl Sim {
     fn hold_and_work<W>(
         self: &Arc<Self>,
         job: &Job,
-        delay: Duration,
+        met: &Met,
         upid: &str,
         work: W,
     ) -> Result<(), String>
@@ -209,8 +191,48 @@ impl Sim {
         for (vmid, hold) in &job.holds {
             held.push(self.locks.take(*vmid, *hold, PATIENCE)?);
         }
-        self.pause(delay);
-        work(self, &TaskLog { sim: self, upid })
+        self.pause(met.slow);
+        if let Some(condition) = met.condition(At::Before) {
+            self.enforce(condition);
+        }
+        if met.instead() {
+            let ended = self.fault(met);
+            self.give_back(job);
+            return ended;
+        }
+        work(self, &TaskLog { sim: self, upid })?;
+        if let Some(condition) = met.condition(At::After) {
+            self.enforce(condition);
+        }
+        self.fault(met)
+    }
+
+    /// How a rule lets a task end.
+    fn fault(&self, met: &Met) -> Result<(), String> {
+        match &met.effect {
+            Effect::Hang => {
+                self.pause(HANG);
+                Err("interrupted by signal".to_owned())
+            }
+            Effect::Exit(text) => Err(text.clone()),
+            Effect::None
+            | Effect::Error(_)
+            | Effect::Body(..)
+            | Effect::Lost
+            | Effect::World(_)
+            | Effect::Tls(_) => Ok(()),
+        }
+    }
+
+    /// A create or clone whose work was not done leaves its number free.
+    fn give_back(&self, job: &Job) {
+        self.change(|world| {
+            for (vmid, _) in &job.holds {
+                if world.vms.get(vmid).is_some_and(Vm::is_half_made) {
+                    world.vms.remove(vmid);
+                }
+            }
+        });
     }
 
     fn finish(&self, upid: &str, result: Result<(), String>) {
@@ -219,6 +241,7 @@ impl Sim {
             if let Some(task) = world.task_mut(upid) {
                 let (last, exit) = match result {
                     Ok(()) => ("TASK OK".to_owned(), "OK".to_owned()),
+                    Err(text) if text.starts_with("WARNINGS: ") => (format!("TASK {text}"), text),
                     Err(text) => (format!("TASK ERROR: {text}"), text),
                 };
                 task.log.push(last);

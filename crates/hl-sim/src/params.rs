@@ -36,16 +36,47 @@ pub(super) const fn opt(name: &'static str, kind: Kind) -> Param {
     }
 }
 
+/// What stands between the texts of a parameter that was given several times.
+const BETWEEN: char = '\0';
+
 /// The parameters of a call, all as text.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Params(BTreeMap<String, String>);
 
 impl Params {
-    /// Adds what a query or a form holds.
+    /// Adds what a query or a form holds; what it repeats is a list.
     pub(super) fn add_form(&mut self, text: &[u8]) {
+        let mut found: BTreeMap<String, String> = BTreeMap::new();
         for (name, value) in form_urlencoded::parse(text) {
-            self.0.insert(name.into_owned(), value.into_owned());
+            if let Some(list) = found.get_mut(name.as_ref()) {
+                list.push(BETWEEN);
+                list.push_str(&value);
+            } else {
+                found.insert(name.into_owned(), value.into_owned());
+            }
         }
+        self.0.extend(found);
+    }
+
+    /// Writes lists with commas where a parameter is one text.
+    pub(super) fn settle(&mut self, table: &[Param]) {
+        for (name, value) in &mut self.0 {
+            let listed = table.iter().find(|param| param.name == name);
+            if !listed.is_some_and(|param| matches!(param.kind, Kind::List)) {
+                *value = value.replace(BETWEEN, ",");
+            }
+        }
+    }
+
+    /// The texts of one that is a list.
+    pub(super) fn texts(&self, name: &str) -> Vec<&str> {
+        self.text(name)
+            .map_or_else(Vec::new, |text| text.split(BETWEEN).collect())
+    }
+
+    /// The parts of one, between commas, semicolons and white space.
+    pub(super) fn parts(&self, name: &str) -> Vec<&str> {
+        parts(self.text(name).unwrap_or_default())
     }
 
     /// Adds what a JSON object holds.
@@ -113,6 +144,11 @@ impl Params {
         drive::boolean(self.text(name)?)
     }
 
+    /// Whether one is there and a yes.
+    pub(super) fn is_set(&self, name: &str) -> bool {
+        self.flag(name).unwrap_or(false)
+    }
+
     /// All of them.
     pub(super) fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.0
@@ -164,11 +200,11 @@ impl Kind {
             Kind::Short(most) if value.chars().count() > most => {
                 Err(format!("value may only be {most} characters long"))
             }
-            Kind::Text | Kind::Short(_) => Ok(()),
-            Kind::Bool => match drive::boolean(value) {
-                Some(_) => Ok(()),
-                None => Err(failed("boolean")),
-            },
+            Kind::Text | Kind::Short(_) | Kind::List => Ok(()),
+            Kind::Like(check) => check(value),
+            // Words such as `on` are for property strings only.
+            Kind::Bool if matches!(value, "0" | "1") => Ok(()),
+            Kind::Bool => Err(failed("boolean")),
             Kind::Number => match value.parse::<f64>() {
                 Ok(_) => Ok(()),
                 Err(_) => Err(failed("number")),
@@ -208,15 +244,21 @@ impl Kind {
     }
 }
 
+/// The parts of a list, between commas, semicolons and white space.
+pub(super) fn parts(text: &str) -> Vec<&str> {
+    text.split(|c: char| c.is_whitespace() || matches!(c, ',' | ';' | BETWEEN))
+        .filter(|part| !part.is_empty())
+        .collect()
+}
+
 fn plain(value: &Value) -> Option<String> {
     match value {
         Value::Null => None,
         Value::Bool(yes) => Some(if *yes { "1" } else { "0" }.to_owned()),
         Value::String(text) => Some(text.clone()),
-        // Lists are what the form spells with commas.
         Value::Array(items) => {
             let items: Vec<String> = items.iter().filter_map(plain).collect();
-            Some(items.join(","))
+            Some(items.join(&BETWEEN.to_string()))
         }
         Value::Number(_) | Value::Object(_) => Some(value.to_string()),
     }
@@ -312,9 +354,23 @@ mod tests {
         let mut json = Params::default();
         json.add_json(br#"{"cores":2,"onboot":true,"name":"a b","tags":["x","y"],"z":null}"#)
             .unwrap();
+        json.settle(&[]);
         assert_eq!(form, json);
         assert!(json.add_json(b"[1]").is_err());
         assert!(json.add_json(b"{").is_err());
+    }
+
+    #[test]
+    fn what_is_repeated_is_a_list() {
+        let table = [opt("command", Kind::List), opt("vms", Kind::Text)];
+        let mut given = params("command=ls&command=-l,a&vms=100&vms=101");
+        given.settle(&table);
+        assert_eq!(given.texts("command"), ["ls", "-l,a"]);
+        assert_eq!(given.text("vms"), Some("100,101"));
+        assert_eq!(parts("a, b;c\0d  "), ["a", "b", "c", "d"]);
+        given.add_form(b"vms=7");
+        assert_eq!(given.text("vms"), Some("7"), "what comes later replaces");
+        assert!(Kind::Bool.check("true").is_err());
     }
 
     #[test]

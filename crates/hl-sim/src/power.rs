@@ -5,9 +5,12 @@ use std::sync::Arc;
 
 use percent_encoding::percent_decode_str;
 
+use super::call::{GuestId, unlocked};
 use super::drive::Net;
+use super::error::ApiError;
 use super::guests::GuestSpec;
 use super::machine::Sim;
+use super::memory;
 use super::vm::{Run, Vm};
 use super::world::World;
 
@@ -17,7 +20,15 @@ pub(super) fn boot(sim: &Arc<Sim>) {
     let unmade = sim.change(|world| std::mem::take(&mut world.unmade));
     let mut failures = Vec::new();
     for (volume, image) in unmade {
-        if let Err(error) = sim.guests.create_disk(&volume, image.as_deref()) {
+        let made = sim.guests.create_disk(&volume, image.as_deref());
+        let made = made.and_then(|()| {
+            let agent = image.is_some() && owner_has_agent(&sim.world(), &volume);
+            if agent {
+                sim.guests.install_agent(&volume)?;
+            }
+            Ok(())
+        });
+        if let Err(error) = made {
             failures.push((0, format!("{volume}: {error}")));
         }
     }
@@ -31,7 +42,19 @@ pub(super) fn boot(sim: &Arc<Sim>) {
         })
         .collect();
     for (vmid, guest) in running {
-        if let Err(error) = sim.guests.start(&guest) {
+        let paused = {
+            let world = sim.world();
+            let run = world.vms.get(&vmid).and_then(|vm| vm.run.as_ref());
+            run.is_some_and(|run| run.paused)
+        };
+        let started = sim.guests.start(&guest).and_then(|()| {
+            if paused {
+                sim.guests.pause(vmid, true)
+            } else {
+                Ok(())
+            }
+        });
+        if let Err(error) = started {
             failures.push((vmid, error));
         }
     }
@@ -58,38 +81,37 @@ pub(super) fn boot(sim: &Arc<Sim>) {
     });
 }
 
+fn owner_has_agent(world: &World, volume: &str) -> bool {
+    let owner = world.volume(volume).and_then(|volume| volume.vmid);
+    let owner = owner.and_then(|vmid| world.vms.get(&vmid));
+    owner.is_some_and(Vm::agent)
+}
+
 /// Starts a VM that is stopped: applies what waited for a restart, looks for its
 /// bridges, and lets the guest come up. The caller holds the VM's lock.
 pub(super) fn start(sim: &Arc<Sim>, vmid: u32, skip_lock: bool) -> Result<(), String> {
     let guest = sim.change(|world| {
         let address = lease(world, vmid);
         let (number, now) = (world.count(), world.now());
-        let bridges: Vec<String> = world
-            .nodes
-            .iter()
-            .flat_map(|node| &node.bridges)
-            .map(|bridge| bridge.name.clone())
-            .collect();
+        let missing = missing_bridge(world, vmid);
         let Some(vm) = world.vms.get_mut(&vmid) else {
             return Err(format!("no such VM ('{vmid}')"));
         };
         if vm.is_template() {
-            return Err("you can't start a vm if it's a template".to_owned());
+            let what = vm.kind.pick("vm", "CT");
+            return Err(format!("you can't start a {what} if it's a template"));
         }
-        if let (Some(lock), false) = (&vm.lock, skip_lock) {
-            return Err(format!("VM is locked ({lock})"));
+        let asleep = vm.lock.as_deref() == Some(SUSPENDED);
+        if !skip_lock && !asleep {
+            unlocked(vm)?;
         }
         if vm.run.is_some() {
-            return Err(format!("VM {vmid} already running"));
+            return Err(format!("{} {vmid} already running", vm.kind.noun()));
         }
-        vm.config = vm.effective();
-        vm.pending.clear();
-        let missing = vm
-            .config
-            .iter()
-            .filter(|(key, _)| super::edit::is_card(key))
-            .filter_map(|(_, text)| Net::parse(text).ok()?.bridge().map(str::to_owned))
-            .find(|bridge| !bridges.contains(bridge));
+        if !asleep {
+            vm.config = vm.effective();
+            vm.pending.clear();
+        }
         if let Some(bridge) = missing {
             return Err(format!("bridge '{bridge}' does not exist"));
         }
@@ -99,6 +121,8 @@ pub(super) fn start(sim: &Arc<Sim>, vmid: u32, skip_lock: bool) -> Result<(), St
             address,
             mac: vm.first_card().and_then(|card| card.mac),
             agent: vm.agent(),
+            paused: false,
+            frozen: false,
         };
         Ok((guest_of(vmid, vm, &run), run))
     });
@@ -108,8 +132,101 @@ pub(super) fn start(sim: &Arc<Sim>, vmid: u32, skip_lock: bool) -> Result<(), St
         if let Some(vm) = world.vms.get_mut(&vmid) {
             vm.run = Some(run);
         }
+        wake(world, vmid);
     });
     Ok(())
+}
+
+/// Takes from a VM what it had to sleep; whether there was something.
+pub(super) fn wake(world: &mut World, vmid: u32) -> bool {
+    let Some(vm) = world.vms.get_mut(&vmid) else {
+        return false;
+    };
+    let asleep = matches!(vm.lock.as_deref(), Some("suspending" | SUSPENDED));
+    if asleep {
+        vm.lock = None;
+        let [volid, ..] = STATE.map(|key| vm.config.remove(key));
+        if let Some(volid) = volid {
+            world.drop_volume(&volid);
+        }
+    }
+    asleep
+}
+
+/// The first bridge of a guest's cards that its node does not have.
+fn missing_bridge(world: &World, vmid: u32) -> Option<String> {
+    let vm = world.vms.get(&vmid)?;
+    let config = vm.effective();
+    let cards = config.iter().filter(|(key, _)| super::edit::is_card(key));
+    let mut bridges =
+        cards.filter_map(|(_, text)| Net::parse(text).ok()?.bridge().map(str::to_owned));
+    bridges.find(|bridge| !world.has_bridge(&vm.node, bridge))
+}
+
+/// The lock of a VM that sleeps on a disk.
+pub(super) const SUSPENDED: &str = "suspended";
+
+/// What the config of a sleeping VM holds, the volume first.
+const STATE: [&str; 3] = ["vmstate", "runningmachine", "runningcpu"];
+
+/// Lets the processors of a VM stand still, or go on.
+pub(super) fn pause(sim: &Arc<Sim>, vmid: u32, paused: bool, skip: bool) -> Result<(), String> {
+    {
+        let world = sim.world();
+        let vm = running(&world, vmid)?;
+        if !skip {
+            unlocked(vm)?;
+        }
+    }
+    sim.guests.pause(vmid, paused)?;
+    sim.change(|world| {
+        let run = world.vms.get_mut(&vmid).and_then(|vm| vm.run.as_mut());
+        if let Some(run) = run {
+            run.paused = paused;
+        }
+    });
+    Ok(())
+}
+
+/// Puts a VM to sleep: its memory goes to a volume, and it stops.
+pub(super) fn suspend(
+    sim: &Arc<Sim>,
+    guest: &GuestId,
+    storage: Option<&str>,
+    skip: bool,
+) -> Result<(), String> {
+    sim.change(|world| -> Result<(), ApiError> {
+        let vm = running(world, guest.vmid).map_err(ApiError::die)?;
+        if !skip {
+            unlocked(vm)?;
+        }
+        let day = jiff::Timestamp::from_second(world.now()).unwrap_or_default();
+        let name = format!("suspend-{}", day.strftime("%Y-%m-%d"));
+        let keys = memory::keep(world, guest, &name, storage)?;
+        let vm = guest.find_mut(world)?;
+        vm.config.extend(keys);
+        vm.lock = Some("suspending".to_owned());
+        Ok(())
+    })?;
+    sim.guests.stop(guest.vmid)?;
+    sim.change(|world| {
+        if let Some(vm) = world.vms.get_mut(&guest.vmid) {
+            vm.run = None;
+            vm.lock = Some(SUSPENDED.to_owned());
+        }
+    });
+    Ok(())
+}
+
+/// A guest that runs.
+pub(super) fn running(world: &World, vmid: u32) -> Result<&Vm, String> {
+    let Some(vm) = world.vms.get(&vmid) else {
+        return Err(format!("no such VM ('{vmid}')"));
+    };
+    match vm.run {
+        Some(_) => Ok(vm),
+        None => Err(format!("{} {vmid} not running", vm.kind.noun())),
+    }
 }
 
 /// Stops a VM; one that is stopped stays so. Changes that waited for a restart
@@ -120,8 +237,8 @@ pub(super) fn stop(sim: &Arc<Sim>, vmid: u32, skip_lock: bool) -> Result<(), Str
         let Some(vm) = world.vms.get(&vmid) else {
             return Err(format!("no such VM ('{vmid}')"));
         };
-        if let (Some(lock), false) = (&vm.lock, skip_lock) {
-            return Err(format!("VM is locked ({lock})"));
+        if !skip_lock {
+            unlocked(vm)?;
         }
         if vm.run.is_none() {
             return Ok(());

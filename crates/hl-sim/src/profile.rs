@@ -48,16 +48,6 @@ impl Profile {
         if self.major >= 9 { "10.1.2" } else { "9.2.0" }
     }
 
-    /// Any of these rights lets a caller ask the guest agent: 9.0 took
-    /// `VM.Monitor` apart.
-    pub(super) fn agent_audit(&self) -> &'static [&'static str] {
-        if self.major >= 9 {
-            &["VM.GuestAgent.Audit", "VM.GuestAgent.Unrestricted"]
-        } else {
-            &["VM.Monitor"]
-        }
-    }
-
     /// Any of these rights lets a caller ping the guest agent.
     pub(super) fn agent_ping(&self) -> &'static [&'static str] {
         if self.major >= 9 {

@@ -6,6 +6,8 @@ use super::api;
 use super::call::{Answer, Call};
 use super::error::ApiError;
 use super::params::Param;
+use super::vm::GuestKind;
+use super::world::World;
 
 type Text = &'static str;
 type Table = &'static [Param];
@@ -24,6 +26,20 @@ pub(super) enum Access {
     Ticket,
 }
 
+/// What a caller must hold before its parameters are looked at.
+#[derive(Clone, Copy)]
+enum Needs {
+    /// It depends on what the call names: the handler asks.
+    ByHandler,
+    /// One of these privileges on a path, whose `{x}` are those of the call.
+    Any(Text, &'static [Text]),
+    /// A check of its own.
+    Check(Check),
+}
+
+/// Refuses a caller who may not.
+pub(super) type Check = fn(&Call<'_>, &World) -> Result<(), ApiError>;
+
 /// One method of one path.
 pub(super) struct Route {
     pub(super) method: Text,
@@ -35,6 +51,7 @@ pub(super) struct Route {
     /// Whether the keys of a VM's config are parameters, too.
     pub(super) vm_keys: bool,
     pub(super) access: Access,
+    needs: Needs,
     pub(super) handler: Handler,
 }
 
@@ -47,6 +64,7 @@ pub(super) const fn route(method: Text, pattern: Text, params: Table, handler: H
         params,
         vm_keys: false,
         access: Access::Known,
+        needs: Needs::ByHandler,
         handler,
     }
 }
@@ -59,6 +77,11 @@ pub(super) const fn on_node(method: Text, pattern: Text, params: Table, handler:
 /// One below a VM.
 pub(super) const fn on_vm(method: Text, pattern: Text, params: Table, handler: Handler) -> Route {
     route(method, pattern, params, handler).below("nodes/{node}/qemu/{vmid}/")
+}
+
+/// One below a container.
+pub(super) const fn on_ct(method: Text, pattern: Text, params: Table, handler: Handler) -> Route {
+    route(method, pattern, params, handler).below("nodes/{node}/lxc/{vmid}/")
 }
 
 /// One below a storage of a node.
@@ -87,6 +110,38 @@ impl Route {
     pub(super) const fn for_callers(mut self, access: Access) -> Self {
         self.access = access;
         self
+    }
+
+    /// The same for who has one of these privileges on a path.
+    pub(super) const fn needs(mut self, path: Text, any: &'static [Text]) -> Self {
+        self.needs = Needs::Any(path, any);
+        self
+    }
+
+    /// The same for who passes a check.
+    pub(super) const fn checked(mut self, check: Check) -> Self {
+        self.needs = Needs::Check(check);
+        self
+    }
+
+    /// Refuses a caller who may not call it.
+    pub(super) fn admit(&self, call: &Call<'_>) -> Result<(), ApiError> {
+        let world = call.sim.world();
+        match self.needs {
+            Needs::ByHandler => Ok(()),
+            Needs::Any(path, any) => call.need_any(&world, &call.filled(path), any),
+            Needs::Check(check) => check(call, &world),
+        }
+    }
+
+    /// What its guests are.
+    pub(super) fn guests(&self) -> GuestKind {
+        let whole = [self.base, self.pattern].concat();
+        if whole.starts_with("nodes/{node}/lxc") {
+            GuestKind::Lxc
+        } else {
+            GuestKind::Qemu
+        }
     }
 }
 

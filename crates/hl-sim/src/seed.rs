@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::downloads::Downloads;
 use super::profile::Profile;
 use super::world::Bridge;
 
@@ -37,6 +38,9 @@ pub struct Seed {
     pub pools: Vec<String>,
     /// Virtual machines that exist.
     pub vms: Vec<SeedVm>,
+    /// What a node finds where it downloads from.
+    #[serde(default)]
+    pub downloads: Downloads,
     /// Where the clock stands (Unix seconds) and then moves a second a task;
     /// none: the real time.
     pub clock: Option<i64>,
@@ -131,6 +135,10 @@ pub struct SeedVm {
     pub config: BTreeMap<String, String>,
     /// Whether it runs.
     pub running: bool,
+    /// Whether a system is on its disks, with the guest agent where the config enables
+    /// it.
+    #[serde(default)]
+    pub system: bool,
 }
 
 impl Default for Seed {
@@ -158,6 +166,7 @@ impl Default for Seed {
             tokens: Vec::new(),
             pools: Vec::new(),
             vms: Vec::new(),
+            downloads: Downloads::default(),
             clock: None,
         }
     }

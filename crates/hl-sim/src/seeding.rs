@@ -30,6 +30,9 @@ impl World {
             tokens: BTreeMap::new(),
             roles: acl::builtin_roles(seed.profile.major),
             acl: Vec::new(),
+            groups: BTreeMap::new(),
+            realms: BTreeMap::new(),
+            kept: BTreeMap::new(),
             pools: seed
                 .pools
                 .iter()
@@ -39,6 +42,7 @@ impl World {
             tasks: Vec::new(),
             unmade: Vec::new(),
             begun: Vec::new(),
+            downloads: seed.downloads.clone(),
             clock: seed.clock,
             secret,
             fingerprint: String::new(),
@@ -83,12 +87,14 @@ impl World {
         let nobody = User {
             password: None,
             enabled: true,
+            expire: 0,
+            about: BTreeMap::new(),
         };
         self.users.insert(ROOT.to_owned(), nobody.clone());
         for user in &seed.users {
             let known = User {
                 password: user.password.clone(),
-                enabled: true,
+                ..nobody.clone()
             };
             self.users.insert(user.id.clone(), known);
             self.seed_grants(&user.id, &user.grants);
@@ -102,6 +108,8 @@ impl World {
             let known = Token {
                 secret: token.secret.clone(),
                 privsep: token.privsep,
+                expire: 0,
+                comment: None,
             };
             self.tokens.insert(token.id.clone(), known);
             self.seed_grants(&token.id, &token.grants);
@@ -150,7 +158,8 @@ impl World {
                 ..Volume::default()
             });
             if !drive.is_cloudinit() {
-                self.unmade.push((drive.file.clone(), None));
+                let image = seed.system.then(|| "a seed".to_owned());
+                self.unmade.push((drive.file.clone(), image));
             }
         }
         let mut known = Vm::new(node, seed.config.clone());
@@ -165,6 +174,8 @@ impl World {
                 address: address.filter(|ip| ip.contains('/')).map(str::to_owned),
                 mac: known.first_card().and_then(|card| card.mac),
                 agent: known.agent(),
+                paused: false,
+                frozen: false,
             });
         }
         self.vms.insert(seed.vmid, known);
@@ -203,6 +214,9 @@ fn node(seed: &Seed, place: usize, name: &str, now: i64) -> Node {
                 ..bridge.clone()
             })
             .collect(),
+        interfaces: Vec::new(),
+        pending: None,
+        settings: BTreeMap::new(),
     }
 }
 
@@ -215,6 +229,8 @@ fn storage(seed: &SeedStorage) -> (String, Storage) {
         shared: seed.shared,
         active: seed.active,
         enabled: seed.enabled,
+        nodes: Vec::new(),
+        options: BTreeMap::new(),
     };
     (seed.id.clone(), known)
 }
@@ -280,6 +296,7 @@ mod tests {
                 ("ide3".to_owned(), "local:iso/x.iso,media=cdrom".to_owned()),
             ]),
             running: true,
+            system: true,
         });
         let world = World::seeded(&seed);
         assert_eq!(
@@ -287,7 +304,11 @@ mod tests {
             3 << 30
         );
         assert!(world.volume("local:iso/x.iso").is_none());
-        assert_eq!(world.unmade.len(), 1);
+        let image = Some("a seed".to_owned());
+        assert_eq!(
+            world.unmade,
+            [("local-lvm:base-9000-disk-0".to_owned(), image)]
+        );
         assert!(world.vms[&9000].run.is_none(), "a template does not run");
     }
 }

@@ -10,18 +10,20 @@ use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum_server::Handle;
 use axum_server::tls_rustls::RustlsConfig;
-use rustls::ServerConfig as TlsConfig;
+use rustls::version::TLS12;
+use rustls::{DEFAULT_VERSIONS, ServerConfig as TlsConfig, SupportedProtocolVersion};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::runtime::{Builder, Runtime};
 
 use super::certs::{self, Certificate};
+use super::fault::{Faults, TlsFault};
 use super::gate::Gate;
-use super::guests::Guests;
+use super::guests::{Guests, NoGuests};
 use super::heal::heal;
 use super::http;
-use super::log::RequestLine;
-use super::machine::{Latency, Sim};
+use super::log::{RequestLine, RequestLog};
+use super::machine::Sim;
 use super::power;
 use super::world::World;
 
@@ -38,18 +40,37 @@ pub struct ServerConfig {
     pub world: World,
     /// Who runs the virtual machines.
     pub guests: Arc<dyn Guests>,
-    /// How slow it is.
-    pub latency: Latency,
+    /// What goes wrong, and how slow it is.
+    pub faults: Faults,
     /// Where the world is saved after every change.
     pub save_to: Option<PathBuf>,
+    /// A file that gets a line of JSON for each request.
+    pub log_to: Option<PathBuf>,
+}
+
+impl ServerConfig {
+    /// A world on a free port of 127.0.0.1, under an authority of its own; its VMs have
+    /// nothing inside, nothing goes wrong, and nothing is kept.
+    pub fn new(world: World) -> Self {
+        Self {
+            listen: vec![SocketAddr::from(([127, 0, 0, 1], 0))],
+            tls: Tls::Authority(vec!["127.0.0.1".to_owned()]),
+            world,
+            guests: Arc::new(NoGuests),
+            faults: Faults::default(),
+            save_to: None,
+            log_to: None,
+        }
+    }
 }
 
 impl std::fmt::Debug for ServerConfig {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("ServerConfig")
             .field("listen", &self.listen)
-            .field("latency", &self.latency)
+            .field("faults", &self.faults)
             .field("save_to", &self.save_to)
+            .field("log_to", &self.log_to)
             .finish_non_exhaustive()
     }
 }
@@ -83,6 +104,14 @@ pub enum Error {
     /// The server's threads cannot be started.
     #[error("cannot start the server's threads: {0}")]
     Threads(#[source] io::Error),
+    /// The file for requests cannot be opened.
+    #[error("cannot write to `{path}`: {source}")]
+    Log {
+        /// The file.
+        path: String,
+        /// Why.
+        source: io::Error,
+    },
     /// The world cannot be saved.
     #[error("cannot save the world: {0}")]
     Save(String),
@@ -118,12 +147,9 @@ impl Server {
     /// Boots the world's guests, then listens. Returns when requests are
     /// answered; the server lives on threads of its own.
     pub fn start(config: ServerConfig) -> Result<Running, Error> {
-        let certificate = match config.tls {
-            Tls::Given(certificate) => certificate,
-            Tls::Authority(names) => certs::with_authority(&names)?,
-            Tls::SelfSigned(names) => certs::self_signed(&names)?,
-        };
-        let (tls, fingerprint) = tls_config(&certificate)?;
+        let fault = config.faults.tls();
+        let certificate = certificate(config.tls, fault, &config.listen)?;
+        let (tls, fingerprint) = tls_config(&certificate, fault == Some(TlsFault::Old))?;
         let mut listeners = Vec::new();
         for addr in &config.listen {
             listeners.push(listen(*addr)?);
@@ -132,13 +158,24 @@ impl Server {
         if addrs.is_empty() {
             return Err(Error::NoAddress);
         }
+        let log = match config.log_to {
+            Some(path) => RequestLog::to(&path).map_err(|source| Error::Log {
+                path: path.display().to_string(),
+                source,
+            })?,
+            None => RequestLog::default(),
+        };
         let sim = Arc::new(Sim::new(
             config.world,
             config.guests,
-            config.latency,
+            config.faults,
+            log,
             config.save_to,
         ));
-        sim.change(|world| world.fingerprint.clone_from(&fingerprint));
+        sim.change(|world| {
+            world.fingerprint.clone_from(&fingerprint);
+            sim.faults.begin(world);
+        });
         if let Some(error) = sim.save_error() {
             return Err(Error::Save(error));
         }
@@ -229,6 +266,22 @@ impl Running {
         self.sim.log.counts().1
     }
 
+    /// What was asked for and is not there (501): method and path, and how often. Of
+    /// more than a few hundred different ones, the first.
+    pub fn not_implemented(&self) -> Vec<(String, u64)> {
+        self.sim.log.not_implemented()
+    }
+
+    /// Why the file for requests is not complete, if it is not.
+    pub fn log_error(&self) -> Option<String> {
+        self.sim.log.error()
+    }
+
+    /// Each rule of [`ServerConfig::faults`], and how often it had its effect.
+    pub fn faults(&self) -> Vec<(String, u64)> {
+        self.sim.faults.counts()
+    }
+
     /// The world as it is now.
     pub fn world(&self) -> World {
         self.sim.world().clone()
@@ -239,7 +292,8 @@ impl Running {
         self.sim.change(change)
     }
 
-    /// Ends the delays of [`ServerConfig::latency`]: slow tasks do their work now.
+    /// Ends the delays of tasks that [`ServerConfig::faults`] make: slow ones do their
+    /// work now, and those that hang end.
     pub fn hurry(&self) {
         self.sim.hurry();
     }
@@ -277,7 +331,42 @@ fn listen(addr: SocketAddr) -> Result<(SocketAddr, TcpListener), Error> {
     Ok((bound, listener))
 }
 
-fn tls_config(certificate: &Certificate) -> Result<(RustlsConfig, String), Error> {
+/// The certificate to show: what was asked for, or what a rule makes of it, which is
+/// under an authority of its own.
+fn certificate(
+    tls: Tls,
+    fault: Option<TlsFault>,
+    listen: &[SocketAddr],
+) -> Result<Certificate, rcgen::Error> {
+    let own = || -> Vec<String> {
+        let addresses = listen.iter().map(|addr| addr.ip().to_string());
+        addresses.chain(["localhost".to_owned()]).collect()
+    };
+    let names = |tls: &Tls| match tls {
+        Tls::Given(_) => own(),
+        Tls::Authority(names) | Tls::SelfSigned(names) => names.clone(),
+    };
+    match fault {
+        None | Some(TlsFault::Old) => match tls {
+            Tls::Given(certificate) => Ok(certificate),
+            Tls::Authority(names) => certs::with_authority(&names),
+            Tls::SelfSigned(names) => certs::self_signed(&names),
+        },
+        Some(TlsFault::Expired) => certs::valid(&names(&tls), -20..-10),
+        Some(TlsFault::NotYetValid) => certs::valid(&names(&tls), 10..20),
+        Some(TlsFault::WrongName) => certs::with_authority(&["other.invalid".to_owned()]),
+        // What clients are told to trust is not it.
+        Some(TlsFault::SelfSigned) => {
+            let trusted = certs::with_authority(&names(&tls))?;
+            Ok(Certificate {
+                ca_pem: trusted.ca_pem,
+                ..certs::self_signed(&names(&tls))?
+            })
+        }
+    }
+}
+
+fn tls_config(certificate: &Certificate, old: bool) -> Result<(RustlsConfig, String), Error> {
     let unusable = |error: &dyn std::fmt::Display| Error::Certificate(error.to_string());
     let chain = CertificateDer::pem_slice_iter(certificate.cert_pem.as_bytes())
         .collect::<Result<Vec<_>, _>>()
@@ -289,8 +378,9 @@ fn tls_config(certificate: &Certificate) -> Result<(RustlsConfig, String), Error
     let key = PrivateKeyDer::from_pem_slice(certificate.key_pem.as_bytes())
         .map_err(|error| unusable(&error))?;
     let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let versions: &[&SupportedProtocolVersion] = if old { &[&TLS12] } else { DEFAULT_VERSIONS };
     let mut config = TlsConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
+        .with_protocol_versions(versions)
         .map_err(|error| unusable(&error))?
         .with_no_client_auth()
         .with_single_cert(chain, key)

@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 use super::size;
 use super::vm::{self, Vm};
 use super::vmkeys;
+use super::volume::Storage;
 use super::world::{Node, World};
 
 /// A node, as `/nodes` and `/cluster/resources` list it.
@@ -58,15 +59,34 @@ pub(super) fn uptime(world: &World, node: &Node) -> i64 {
     (world.now() - node.booted).max(0) + 3600
 }
 
-/// A VM, as `/cluster/resources` lists it.
+/// A storage of a node, as `/cluster/resources` lists it.
+pub(super) fn storage(world: &World, node: &str, id: &str, storage: &Storage) -> Value {
+    json!({
+        "id": format!("storage/{node}/{id}"),
+        "type": "storage",
+        "node": node,
+        "storage": id,
+        "status": if storage.active { "available" } else { "unknown" },
+        "shared": u8::from(storage.shared),
+        "plugintype": storage.kind,
+        "content": storage.content.join(","),
+        "disk": world.used(id),
+        "maxdisk": storage.total,
+    })
+}
+
+/// A guest, as `/cluster/resources` lists it.
 pub(super) fn resource(world: &World, vmid: u32, vm: &Vm) -> Value {
     let mut fields = figures(world, vm);
-    fields["id"] = json!(format!("qemu/{vmid}"));
-    fields["type"] = json!("qemu");
+    fields["id"] = json!(format!("{}/{vmid}", vm.kind.name()));
+    fields["type"] = json!(vm.kind.name());
     fields["vmid"] = json!(vmid);
     fields["node"] = json!(vm.node);
     fields["template"] = json!(u8::from(vm.is_template()));
     fields["maxcpu"] = json!(processors(&vm.config));
+    if let Some(state) = world.managed(vmid) {
+        fields["hastate"] = json!(state.get("state").map_or("started", String::as_str));
+    }
     if let Some(pool) = world.pool_of(vmid) {
         fields["pool"] = json!(pool);
     }
@@ -85,6 +105,15 @@ pub(super) fn status(world: &World, vmid: u32, vm: &Vm) -> Value {
         fields["pid"] = json!(run.pid);
     }
     fields
+}
+
+/// What high availability says of a guest, as `status/current` has it.
+pub(super) fn availability(world: &World, vmid: u32) -> Value {
+    let Some(fields) = world.managed(vmid) else {
+        return json!({"managed": 0});
+    };
+    let state = fields.get("state").map_or("started", String::as_str);
+    json!({"managed": 1, "state": state})
 }
 
 /// A config as the API returns it: what the schema calls integer or boolean is
@@ -155,7 +184,8 @@ pub(super) fn machine(world: &World, vm: &Vm) -> String {
     format!("pc-{kind}-{short}+pve0")
 }
 
-fn processors(config: &BTreeMap<String, String>) -> u32 {
+/// How many processors a VM has.
+pub(super) fn processors(config: &BTreeMap<String, String>) -> u32 {
     let number = |name: &str| config.get(name).and_then(|text| text.parse::<u32>().ok());
     number("vcpus").unwrap_or_else(|| {
         number("sockets")
@@ -164,7 +194,8 @@ fn processors(config: &BTreeMap<String, String>) -> u32 {
     })
 }
 
-fn max_memory(config: &BTreeMap<String, String>) -> u64 {
+/// The memory of a VM in bytes.
+pub(super) fn max_memory(config: &BTreeMap<String, String>) -> u64 {
     let text = config.get("memory").map_or("512", String::as_str);
     let text = text.strip_prefix("current=").unwrap_or(text);
     text.split(',')

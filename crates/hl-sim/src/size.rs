@@ -8,7 +8,7 @@ const UNITS: [(char, u64); 4] = [
 ];
 
 /// Reads `8G`, `512M`, `1.5T` or plain bytes.
-pub(super) fn parse(text: &str) -> Option<u64> {
+pub fn parse(text: &str) -> Option<u64> {
     let unit = UNITS
         .iter()
         .find_map(|(unit, factor)| Some((text.strip_suffix(*unit)?, *factor)));

@@ -30,7 +30,7 @@ impl World {
     /// A storage that is there, enabled, active, and on that node.
     pub(super) fn storage_on(&self, id: &str, node: &str) -> Result<&Storage, ApiError> {
         let storage = self.storage(id)?;
-        if self.node(node).is_none() {
+        if self.node(node).is_none() || !storage.is_on(node) {
             bail!("storage '{id}' is not available on node '{node}'");
         }
         if !storage.enabled {
@@ -69,6 +69,13 @@ impl World {
     pub(super) fn fits(&self, id: &str, bytes: u64) -> Result<(), ApiError> {
         let storage = self.storage(id)?;
         let free = storage.total.saturating_sub(self.used(id));
+        if free == 0 && storage.kind == "lvmthin" {
+            // Even a volume without a content, as all are at first there.
+            bail!(
+                "lvcreate '{id}' error:   Cannot create new thin volume, free space in thin pool \
+                 pve/data reached threshold."
+            );
+        }
         if bytes <= free {
             return Ok(());
         }
@@ -92,6 +99,7 @@ impl World {
             Some(("iso", file)) => format!("{folder}/template/iso/{file}"),
             Some(("vztmpl", file)) => format!("{folder}/template/cache/{file}"),
             Some(("import", _)) => format!("{folder}/{name}"),
+            Some(("backup", file)) => format!("{folder}/dump/{file}"),
             _ => {
                 // A linked clone's name holds that of its base.
                 let parts: Vec<&str> = name.split('/').collect();
@@ -116,6 +124,17 @@ impl World {
     /// A volume by its id, to change.
     pub(super) fn volume_mut(&mut self, volid: &str) -> Option<&mut Volume> {
         self.volumes.iter_mut().find(|volume| volume.volid == volid)
+    }
+
+    /// The disks of a guest, by its number, that `which` picks.
+    pub(super) fn disks_of(&self, vmid: u32, which: impl Fn(&str) -> bool) -> Vec<String> {
+        let own = self
+            .volumes
+            .iter()
+            .filter(|volume| volume.vmid == Some(vmid) && volume.content == "images");
+        own.filter(|volume| which(&volume.volid))
+            .map(|volume| volume.volid.clone())
+            .collect()
     }
 
     /// Forgets a volume.
@@ -163,6 +182,17 @@ impl World {
         let format = format_on(storage, disk.format.or(own))?;
         let name = format!("vm-{}-cloudinit{}", disk.vmid, storage.suffix(&format));
         self.make(disk, &name, &format)
+    }
+
+    /// Makes the volume for the memory of a VM, and returns its id.
+    pub(super) fn allocate_state(
+        &mut self,
+        disk: &NewDisk<'_>,
+        name: &str,
+    ) -> Result<String, ApiError> {
+        let storage = self.storage_for(disk.storage, disk.node, "images")?;
+        let name = format!("vm-{}-state-{name}{}", disk.vmid, storage.suffix("raw"));
+        self.make(disk, &name, "raw")
     }
 
     /// A size as a storage can give it: some know only whole extents.

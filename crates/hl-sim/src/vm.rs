@@ -8,10 +8,59 @@ use sha2::{Digest, Sha256};
 use super::drive::{self, Drive, Net};
 use super::hex;
 
-/// A virtual machine or a template.
+/// What a guest is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum GuestKind {
+    /// A virtual machine.
+    #[default]
+    Qemu,
+    /// A container.
+    Lxc,
+}
+
+impl GuestKind {
+    /// As the API names it.
+    pub(super) fn name(self) -> &'static str {
+        self.pick("qemu", "lxc")
+    }
+
+    /// Where the node keeps its config.
+    pub(super) fn folder(self) -> &'static str {
+        self.pick("qemu-server", "lxc")
+    }
+
+    /// As messages name it.
+    pub(super) fn noun(self) -> &'static str {
+        self.pick("VM", "CT")
+    }
+
+    /// What differs between the two.
+    pub(super) fn pick<T>(self, vm: T, container: T) -> T {
+        match self {
+            Self::Qemu => vm,
+            Self::Lxc => container,
+        }
+    }
+
+    /// For the file: whether it need not be said.
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+    fn is_default(&self) -> bool {
+        *self == Self::Qemu
+    }
+}
+
+/// A snapshot, as the config file has its section: the keys of that time with
+/// `snaptime`, and `description`, `vmstate`, `parent` when it has them.
+pub type Snapshot = BTreeMap<String, String>;
+
+/// A virtual machine, a container, or a template.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Vm {
+    /// What it is.
+    #[serde(default, skip_serializing_if = "GuestKind::is_default")]
+    pub kind: GuestKind,
     /// The node it is on.
     pub node: String,
     /// The config file, key by key, every value as text.
@@ -22,6 +71,12 @@ pub struct Vm {
     pub lock: Option<String>,
     /// How it runs, if it does.
     pub run: Option<Run>,
+    /// Its snapshots by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub snapshots: BTreeMap<String, Snapshot>,
+    /// A container's keys for root, which its config does not hold.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub root_keys: Vec<String>,
 }
 
 /// A running VM.
@@ -38,18 +93,41 @@ pub struct Run {
     pub mac: Option<String>,
     /// Whether the agent was enabled at its start.
     pub agent: bool,
+    /// Whether its processors stand still.
+    #[serde(default)]
+    pub paused: bool,
+    /// Whether the agent froze its file systems.
+    #[serde(default)]
+    pub frozen: bool,
 }
 
 impl Vm {
     /// A stopped VM with a config.
     pub(super) fn new(node: &str, config: BTreeMap<String, String>) -> Self {
         Self {
+            kind: GuestKind::Qemu,
             node: node.to_owned(),
             config,
             pending: BTreeMap::new(),
             lock: None,
             run: None,
+            snapshots: BTreeMap::new(),
+            root_keys: Vec::new(),
         }
+    }
+
+    /// Whether its config, or that of a snapshot, names a volume.
+    pub(super) fn names(&self, volid: &str) -> bool {
+        let snapshots = self.snapshots.values().flat_map(BTreeMap::values);
+        let pending = self.pending.values().flatten();
+        let mut all = self.config.values().chain(pending).chain(snapshots);
+        all.any(|text| holds(text, volid))
+    }
+
+    /// Whether a snapshot has a copy of a volume.
+    pub(super) fn in_snapshot(&self, volid: &str) -> bool {
+        let mut all = self.snapshots.values().flat_map(BTreeMap::values);
+        all.any(|text| holds(text, volid))
     }
 
     /// Whether it is a template.
@@ -59,9 +137,17 @@ impl Vm {
             .is_some_and(|value| value == "1")
     }
 
+    /// Whether its number was taken and nothing more: a create or clone gives a VM
+    /// its config, and frees its lock, at its very end.
+    pub(super) fn is_half_made(&self) -> bool {
+        let making = matches!(self.lock.as_deref(), Some("create" | "clone"));
+        making && self.config.is_empty()
+    }
+
     /// Its name; empty when it has none.
     pub fn name(&self) -> &str {
-        self.config.get("name").map_or("", String::as_str)
+        let key = self.kind.pick("name", "hostname");
+        self.config.get(key).map_or("", String::as_str)
     }
 
     /// The config with what waits for a restart.
@@ -88,6 +174,9 @@ impl Vm {
             hash.update(format!("{key}: {value:?}\n"));
         }
         hash.update(format!("{:?}", self.lock));
+        for (name, keys) in &self.snapshots {
+            hash.update(format!("[{name}]\n{keys:?}"));
+        }
         hex::lower(&hash.finalize()).chars().take(40).collect()
     }
 
@@ -128,6 +217,43 @@ impl Vm {
             .or_else(|| disks.first())
             .map(|(_, drive)| drive.clone())
     }
+}
+
+/// The volumes of a guest's own disks by key: no media, no cloud-init drive, nothing
+/// of the node.
+pub(super) fn disks(kind: GuestKind, config: &BTreeMap<String, String>) -> Vec<(String, String)> {
+    if kind == GuestKind::Qemu {
+        let own = drives(config).into_iter().filter(|(_, drive)| {
+            drive.volume().is_some() && !drive.is_cdrom() && !drive.is_cloudinit()
+        });
+        return own.map(|(key, drive)| (key, drive.file)).collect();
+    }
+    let mounts = config.iter().filter(|(key, _)| is_mount(key));
+    let volume = |text: &str| {
+        let mut parts = drive::properties(text, "volume", "volume").ok()?;
+        let volume = parts.remove("volume")?;
+        (volume.contains(':') && !volume.starts_with('/')).then_some(volume)
+    };
+    mounts
+        .filter_map(|(key, text)| Some((key.clone(), volume(text)?)))
+        .collect()
+}
+
+/// Whether a key is a disk of a container: `rootfs`, `mp0` ...
+pub(super) fn is_mount(key: &str) -> bool {
+    key == "rootfs" || numbered(key).is_some_and(|(name, number)| name == "mp" && number < 256)
+}
+
+/// The first free `unusedN` of a config.
+pub(super) fn free_unused(config: &BTreeMap<String, String>) -> Option<String> {
+    let mut keys = (0..256).map(|number| format!("unused{number}"));
+    keys.find(|key| !config.contains_key(key))
+}
+
+/// Whether a value of a config names a volume.
+fn holds(text: &str, volid: &str) -> bool {
+    text.split(',')
+        .any(|part| part.rsplit('=').next() == Some(volid))
 }
 
 /// The drives of a config, in the order of the buses.

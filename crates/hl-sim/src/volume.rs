@@ -1,5 +1,7 @@
 //! What a storage and a volume are.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 /// A storage, as configured for the whole cluster.
@@ -20,6 +22,12 @@ pub struct Storage {
     pub active: bool,
     /// Whether it is enabled.
     pub enabled: bool,
+    /// The nodes that have it; empty: all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub nodes: Vec<String>,
+    /// Other keys of its definition: `path`, `vgname`, `prune-backups` ...
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub options: BTreeMap<String, String>,
 }
 
 impl Storage {
@@ -45,8 +53,16 @@ impl Storage {
         self.has_paths() || matches!(self.kind.as_str(), "zfspool" | "rbd")
     }
 
+    /// Whether a node has it.
+    pub(super) fn is_on(&self, node: &str) -> bool {
+        self.nodes.is_empty() || self.nodes.iter().any(|own| own == node)
+    }
+
     /// Its directory, when it has one.
     pub(super) fn path(&self, id: &str) -> Option<String> {
+        if let Some(path) = self.options.get("path") {
+            return Some(path.clone());
+        }
         match self.kind.as_str() {
             "dir" | "btrfs" if id == "local" => Some("/var/lib/vz".to_owned()),
             _ if self.has_paths() => Some(format!("/mnt/pve/{id}")),
@@ -81,8 +97,14 @@ pub struct Volume {
     pub parent: Option<String>,
     /// `algorithm:hex`, when it was declared or computed.
     pub checksum: Option<String>,
-    /// Its text, for small uploads.
+    /// Its text, for small uploads; of a backup the config in it.
     pub text: Option<String>,
+    /// What somebody noted beside a backup.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub notes: Option<String>,
+    /// Whether a backup may not be removed.
+    #[serde(default)]
+    pub protected: bool,
 }
 
 impl Volume {

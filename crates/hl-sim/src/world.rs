@@ -8,6 +8,8 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::certs;
+use super::downloads::Downloads;
+use super::fields::Fields;
 use super::hex;
 use super::profile::Profile;
 use super::task::Task;
@@ -39,6 +41,15 @@ pub struct World {
     pub roles: BTreeMap<String, BTreeSet<String>>,
     /// The access control list.
     pub acl: Vec<AclEntry>,
+    /// Groups of users by id.
+    #[serde(default)]
+    pub groups: BTreeMap<String, Group>,
+    /// Realms besides `pam` and `pve`: their keys by id.
+    #[serde(default)]
+    pub realms: BTreeMap<String, BTreeMap<String, String>>,
+    /// Tables that are kept as they are written: firewall, HA, SDN, options.
+    #[serde(default)]
+    pub(super) kept: BTreeMap<String, Vec<Fields>>,
     /// Pools by id.
     pub pools: BTreeMap<String, Pool>,
     /// Virtual machines by id.
@@ -50,6 +61,9 @@ pub struct World {
     /// Tasks that ran when it was saved, and that nobody works on any more.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) begun: Vec<Begun>,
+    /// What a node finds where it downloads from.
+    #[serde(default = "Downloads::taken")]
+    pub downloads: Downloads,
     /// Where the clock stands; none: the real time.
     pub(super) clock: Option<i64>,
     /// What tickets are signed with.
@@ -77,6 +91,16 @@ pub struct Node {
     pub booted: i64,
     /// Its bridges.
     pub bridges: Vec<Bridge>,
+    /// All its interfaces, once somebody changed them; until then there is a port for
+    /// each bridge and nothing else.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) interfaces: Vec<Interface>,
+    /// The interfaces as they are to be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) pending: Option<Vec<Interface>>,
+    /// What else is set on it: `dns`, `hosts`, `time`, `config`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(super) settings: BTreeMap<String, Fields>,
 }
 
 /// A network bridge of a node.
@@ -93,6 +117,18 @@ pub struct Bridge {
     pub active: bool,
 }
 
+/// A network interface, as the file of a node has it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Interface {
+    /// Its name.
+    pub(super) name: String,
+    /// Whether it is up.
+    pub(super) active: bool,
+    /// `type`, `cidr`, `bridge_ports` ... as a client gives them.
+    pub(super) keys: Fields,
+}
+
 /// A user.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -101,6 +137,24 @@ pub struct User {
     pub password: Option<String>,
     /// Whether the user may log in and use tokens.
     pub enabled: bool,
+    /// Unix time from which on it may not; zero: never.
+    #[serde(default)]
+    pub expire: i64,
+    /// `firstname`, `lastname`, `email`, `comment`, `keys`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub about: BTreeMap<String, String>,
+}
+
+impl User {
+    /// Whether the user may do anything at a time.
+    pub(super) fn is_active(&self, now: i64) -> bool {
+        self.enabled && !self.is_expired(now)
+    }
+
+    /// Whether the user's time is over.
+    pub(super) fn is_expired(&self, now: i64) -> bool {
+        self.expire != 0 && self.expire <= now
+    }
 }
 
 /// An API token.
@@ -111,6 +165,12 @@ pub struct Token {
     pub secret: String,
     /// Whether its rights are cut to its own.
     pub privsep: bool,
+    /// Unix time from which on it does not count; zero: never.
+    #[serde(default)]
+    pub expire: i64,
+    /// A remark.
+    #[serde(default)]
+    pub comment: Option<String>,
 }
 
 /// A pool of VMs.
@@ -119,8 +179,21 @@ pub struct Token {
 pub struct Pool {
     /// A remark.
     pub comment: String,
-    /// The VMs in it.
+    /// The guests in it.
     pub members: BTreeSet<u32>,
+    /// The storages in it.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub storages: BTreeSet<String>,
+}
+
+/// A group of users.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Group {
+    /// A remark.
+    pub comment: Option<String>,
+    /// The users in it.
+    pub members: BTreeSet<String>,
 }
 
 /// One line of the access control list.
@@ -129,7 +202,7 @@ pub struct Pool {
 pub struct AclEntry {
     /// `/`, `/vms/100`, `/storage/local` ...
     pub path: String,
-    /// `user@realm` or `user@realm!token`.
+    /// `user@realm`, `user@realm!token` or `@group`.
     pub who: String,
     /// Name of a role.
     pub role: String,
@@ -166,6 +239,11 @@ impl World {
     /// A node by name.
     pub fn node(&self, name: &str) -> Option<&Node> {
         self.nodes.iter().find(|node| node.name == name)
+    }
+
+    /// The same, to change.
+    pub(super) fn node_mut(&mut self, name: &str) -> Option<&mut Node> {
+        self.nodes.iter_mut().find(|node| node.name == name)
     }
 
     /// The fingerprint of a node's certificate: that of the one that answers is
@@ -205,6 +283,27 @@ impl World {
             .iter()
             .find(|(_, pool)| pool.members.contains(&vmid))
             .map(|(name, _)| name.as_str())
+    }
+
+    /// Puts a guest into a pool, if there is one to put it into.
+    pub(super) fn join_pool(&mut self, pool: Option<&str>, vmid: u32) {
+        if let Some(pool) = pool.and_then(|pool| self.pools.get_mut(pool)) {
+            pool.members.insert(vmid);
+        }
+    }
+
+    /// The pools that a storage is in.
+    pub(super) fn pools_with(&self, storage: &str) -> impl Iterator<Item = &str> {
+        let pools = self.pools.iter();
+        pools
+            .filter(move |(_, pool)| pool.storages.contains(storage))
+            .map(|(name, _)| name.as_str())
+    }
+
+    /// Whether an entry of the access control list is of a group that a user is in.
+    pub(super) fn is_group_of(&self, entry: &str, user: &str) -> bool {
+        let group = entry.strip_prefix('@').and_then(|id| self.groups.get(id));
+        group.is_some_and(|group| group.members.contains(user))
     }
 
     /// The lowest VMID that is free.

@@ -167,12 +167,19 @@ fn ask(client: &pve::Client, vm: &Machine) -> Result<Answer, StepError> {
             })
         }
         Err(pve::Error::Cancelled) => Err(crate::base::Cancelled.into()),
-        Err(error) => Ok(not_answered(vm, &error)),
+        Err(error) => Ok(not_answered(vm, &error, || {
+            client.vm_config(node, *vmid).ok()
+        })),
     }
 }
 
-/// What an error says about the machine, and whether it may pass.
-fn not_answered(vm: &Machine, error: &pve::Error) -> Answer {
+/// What an error says about the machine, and whether it may pass. Of an agent that is
+/// off a node says what it says of one that is not up yet: `config` tells them apart.
+fn not_answered(
+    vm: &Machine,
+    error: &pve::Error,
+    config: impl FnOnce() -> Option<pve::VmConfig>,
+) -> Answer {
     let Machine { vmid, node, .. } = vm;
     let said = error.to_string();
     let never = |what: String| StepError::new(format!("{}: {what}", vm.words()));
@@ -185,13 +192,29 @@ fn not_answered(vm: &Machine, error: &pve::Error) -> Answer {
         let error = never("it is gone".to_owned()).help(format!("`qm config {vmid}` on `{node}`"));
         return Answer::Never(error);
     }
-    if said.contains("No QEMU guest agent configured") {
+    let is_off = said.contains("No QEMU guest agent configured")
+        || said.contains("QEMU guest agent is not running")
+            && config().is_some_and(|config| is_switched_off(&config));
+    if is_off {
         let error = never("its guest agent is switched off".to_owned()).help(format!(
             "on `{node}`: `qm set {vmid} --agent 1`, then `qm reboot {vmid}`"
         ));
         return Answer::Never(error);
     }
     Answer::NotYet(said)
+}
+
+/// Whether a config has an agent that is off: `0`, `enabled=0,type=virtio`.
+fn is_switched_off(config: &pve::VmConfig) -> bool {
+    let text = config.text("agent").unwrap_or_default();
+    let mut options = text.split(',').map(|option| {
+        // What has no name is `enabled`.
+        option.split_once('=').unwrap_or(("enabled", option))
+    });
+    options.any(|(name, value)| {
+        let no = ["0", "no", "off", "false"];
+        name == "enabled" && no.iter().any(|no| value.eq_ignore_ascii_case(no))
+    })
 }
 
 fn timed_out(vm: &Machine, why: &str, patience: Duration) -> StepError {
@@ -255,6 +278,10 @@ mod tests {
         }
     }
 
+    fn config(agent: &str) -> pve::VmConfig {
+        pve::VmConfig([("agent".to_owned(), Value::from(agent))].into())
+    }
+
     #[test]
     fn names_stand_in_the_keys_as_they_are() {
         let vms = [
@@ -283,9 +310,22 @@ mod tests {
             errors: BTreeMap::new(),
         };
         let vm = machine("web-1", None);
-        let answer = not_answered(&vm, &api("No QEMU guest agent configured"));
+        let unread = || -> Option<pve::VmConfig> { panic!("the config is not needed") };
+        let answer = not_answered(&vm, &api("No QEMU guest agent configured"), unread);
         assert!(matches!(answer, Answer::Never(error) if error.help[0].contains("--agent 1")));
-        let answer = not_answered(&vm, &api("QEMU guest agent is not running"));
+        let silent = api("QEMU guest agent is not running");
+        for off in ["0", "enabled=0", "fstrim_cloned_disks=1,enabled=Off"] {
+            let answer = not_answered(&vm, &silent, || Some(config(off)));
+            assert!(
+                matches!(&answer, Answer::Never(error) if error.help[0].contains("--agent 1")),
+                "{off}: {answer:?}"
+            );
+        }
+        for on in ["1", "1,fstrim_cloned_disks=0", "enabled=1,type=virtio"] {
+            let answer = not_answered(&vm, &silent, || Some(config(on)));
+            assert!(matches!(&answer, Answer::NotYet(_)), "{on}: {answer:?}");
+        }
+        let answer = not_answered(&vm, &silent, || None);
         let Answer::NotYet(why) = answer else {
             panic!("{answer:?}")
         };

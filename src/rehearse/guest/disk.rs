@@ -6,7 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::skeleton;
+use super::{agent_package, skeleton};
 
 /// What a disk holds: the changes to `/usr`, and these directories of the root.
 pub(super) const PARTS: [&str; 7] = ["usr-upper", "etc", "home", "root", "var", "srv", "opt"];
@@ -73,6 +73,11 @@ impl Disks {
             fs::write(fresh.join(SYSTEM), image).map_err(|e| cannot("write", &fresh, &e))?;
         }
         fs::rename(&fresh, &path).map_err(|e| cannot("create", &path, &e))
+    }
+
+    /// Installs the guest agent on a disk with a system.
+    pub(super) fn install_agent(&self, volume: &str) -> Result<(), String> {
+        agent_package::install(&self.path(volume), self.apt_repo.as_deref())
     }
 
     /// Copies a disk.

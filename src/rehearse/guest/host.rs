@@ -2,23 +2,24 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, Permissions};
-use std::io::{BufRead as _, BufReader, ErrorKind};
+use std::io::ErrorKind;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, Command, Stdio};
-use std::sync::mpsc;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::RecvTimeoutError;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::ask::{Ask, MOST, Told};
 use super::boot::{self, Address, Boot, Network};
 use super::disk::Disks;
-use super::init::READY;
+use super::line::Line;
 use super::network;
 use super::record;
 use crate::base::Process;
 use crate::rehearse::namespaces::{self, Namespaces, UserNamespace};
-use hl_sim::{GuestSpec, Guests};
+use hl_sim::{AgentRun, GuestSpec, Guests};
 
 /// First starts may install packages.
 const START_LIMIT: Duration = Duration::from_mins(3);
@@ -54,7 +55,7 @@ pub struct GuestHost {
 struct Running {
     unshare: Child,
     /// The guest ends when this end of the pipe closes.
-    life: ChildStdin,
+    line: Arc<Line>,
     records: Vec<Process>,
 }
 
@@ -185,23 +186,18 @@ impl GuestHost {
         let mut records: Vec<Process> = Process::of(unshare.id()).into_iter().collect();
         let state = dir.join("state.json");
         record::save(&state, &records)?;
+        let (line, ready) = Line::new(life, said);
         let mut running = Running {
             unshare,
-            life,
+            line: Arc::new(line),
             records: records.clone(),
         };
-        let (sender, receiver) = mpsc::channel();
-        thread::spawn(move || {
-            let ready = BufReader::new(said)
-                .lines()
-                .map_while(Result::ok)
-                .any(|line| line == READY);
-            sender.send(ready).ok();
-        });
-        let started = match receiver.recv_timeout(START_LIMIT) {
-            Ok(true) => Ok(()),
-            Ok(false) => Err(self.why(guest.vmid)),
-            Err(_) => Err(format!("the guest did not come up in {START_LIMIT:?}")),
+        let started = match ready.recv_timeout(START_LIMIT) {
+            Ok(()) => Ok(()),
+            Err(RecvTimeoutError::Disconnected) => Err(self.why(guest.vmid)),
+            Err(RecvTimeoutError::Timeout) => {
+                Err(format!("the guest did not come up in {START_LIMIT:?}"))
+            }
         };
         records.extend(records.first().and_then(|process| record::child(*process)));
         running.records.clone_from(&records);
@@ -213,6 +209,17 @@ impl GuestHost {
                 Err(error)
             }
         }
+    }
+
+    /// Asks the PID 1 of a guest something.
+    fn ask(&self, vmid: u32, ask: Ask) -> Result<Told, String> {
+        let line = self
+            .running()
+            .get(&vmid)
+            .map(|guest| Arc::clone(&guest.line));
+        // Not under the lock: an answer may take its time.
+        line.ok_or_else(|| "nobody is at home in this guest".to_owned())?
+            .ask(ask)
     }
 
     /// The last thing that a failed guest said.
@@ -233,11 +240,11 @@ impl GuestHost {
     fn end(&self, vmid: u32, guest: Running) {
         let Running {
             mut unshare,
-            life,
+            line,
             mut records,
         } = guest;
         records.extend(records.first().and_then(|process| record::child(*process)));
-        drop(life);
+        drop(line);
         let until = Instant::now() + STOP_LIMIT;
         while Instant::now() < until && matches!(unshare.try_wait(), Ok(None)) {
             thread::sleep(Duration::from_millis(5));
@@ -297,6 +304,10 @@ impl Guests for GuestHost {
         self.disks.rename(from, to)
     }
 
+    fn install_agent(&self, volume: &str) -> Result<(), String> {
+        self.disks.install_agent(volume)
+    }
+
     fn remove_disk(&self, volume: &str) -> Result<(), String> {
         self.disks.remove(volume)
     }
@@ -333,6 +344,65 @@ impl Guests for GuestHost {
         let list = "var/lib/dpkg/info/qemu-guest-agent.list";
         init.is_alive() && Path::new(&format!("/proc/{}/root/{list}", init.pid)).exists()
     }
+
+    fn pause(&self, vmid: u32, paused: bool) -> Result<(), String> {
+        // An empty disk has no processes.
+        if !self.running().contains_key(&vmid) {
+            return Ok(());
+        }
+        self.ask(vmid, Ask::Pause { paused }).map(|_| ())
+    }
+
+    fn exec(&self, vmid: u32, argv: &[String], input: &[u8]) -> Result<i32, String> {
+        let ask = Ask::Exec {
+            argv: argv.to_vec(),
+            input: input.to_vec(),
+        };
+        match self.ask(vmid, ask)? {
+            Told::Started { pid } => Ok(pid),
+            told => Err(odd(&told)),
+        }
+    }
+
+    fn exec_status(&self, vmid: u32, pid: i32) -> Result<Option<AgentRun>, String> {
+        match self.ask(vmid, Ask::Status { pid })? {
+            Told::Running => Ok(None),
+            Told::Ended(ended) => Ok(Some(AgentRun {
+                code: ended.code,
+                signal: ended.signal,
+                out: ended.out.bytes,
+                out_cut: ended.out.cut,
+                err: ended.err.bytes,
+                err_cut: ended.err.cut,
+            })),
+            told => Err(odd(&told)),
+        }
+    }
+
+    fn read_file(&self, vmid: u32, path: &str) -> Result<(Vec<u8>, bool), String> {
+        let ask = Ask::Read {
+            path: path.to_owned(),
+            offset: 0,
+            count: MOST,
+        };
+        match self.ask(vmid, ask)? {
+            Told::Content { bytes, last } => Ok((bytes, !last)),
+            told => Err(odd(&told)),
+        }
+    }
+
+    fn write_file(&self, vmid: u32, path: &str, content: &[u8]) -> Result<(), String> {
+        let ask = Ask::Write {
+            path: path.to_owned(),
+            content: content.to_vec(),
+        };
+        self.ask(vmid, ask).map(|_| ())
+    }
+}
+
+/// An answer that does not fit its question.
+fn odd(told: &Told) -> String {
+    format!("the guest answered something else: {told:?}")
 }
 
 impl Drop for GuestHost {

@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
+use super::agent;
 use super::boot::Boot;
 use super::capabilities;
 use super::children;
@@ -70,9 +71,9 @@ fn boot() -> Result<(), String> {
     let asked = wishes.clone();
     thread::spawn(move || serve(&server, &listener, &asked));
     // The holder's end of this pipe closes when it stops the guest, and when it dies.
+    let agent_of = Arc::clone(&services);
     thread::spawn(move || {
-        let mut rest = Vec::new();
-        io::stdin().lock().read_to_end(&mut rest).ok();
+        agent::answer(&agent_of);
         wishes.send(Wish::End).ok();
     });
     let mut first = true;

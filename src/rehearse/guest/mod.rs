@@ -7,14 +7,18 @@
 //! | file | what it is about |
 //! |---|---|
 //! | `host` | [`GuestHost`]: starts, stops and cleans up; runs in the simulator's process |
-//! | `disk`, `skeleton`, `packages` | what is on a disk, and on a new one |
+//! | `disk`, `skeleton`, `packages`, `agent_package` | what is on a disk, and on a new one |
 //! | `boot` | what one start is told |
 //! | `sandbox`, `network`, `capabilities` | how the walls are put up |
 //! | `init`, `cloud_init` | PID 1, and what it does before anything else |
 //! | `unit`, `units`, `service`, `services`, `launch`, `pidfile`, `children` | real unit files, run for real |
 //! | `protocol`, `systemctl`, `show`, `client` | both sides of `systemctl` |
+//! | `ask`, `line`, `agent` | both sides of the guest agent |
 //! | `record` | what a killed holder leaves for the next one |
 
+mod agent;
+mod agent_package;
+mod ask;
 mod boot;
 mod capabilities;
 mod children;
@@ -24,6 +28,7 @@ mod disk;
 mod host;
 mod init;
 mod launch;
+mod line;
 mod network;
 mod packages;
 mod pidfile;

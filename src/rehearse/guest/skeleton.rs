@@ -188,7 +188,7 @@ pub(super) fn build(disk: &Path, apt_repo: Option<&Path>) -> Result<(), String> 
     package_database(disk, apt_repo)
 }
 
-fn write(path: &Path, mode: u32, text: &str) -> Result<(), String> {
+pub(super) fn write(path: &Path, mode: u32, text: &str) -> Result<(), String> {
     if let Some(dir) = path.parent()
         && !dir.exists()
     {
@@ -200,7 +200,7 @@ fn write(path: &Path, mode: u32, text: &str) -> Result<(), String> {
         .map_err(|e| format!("cannot write `{}`: {e}", path.display()))
 }
 
-fn copy(from: &Path, to: &Path) -> Result<(), String> {
+pub(super) fn copy(from: &Path, to: &Path) -> Result<(), String> {
     let output = Command::new("cp")
         .args(["-a", "--"])
         .args([from, to])

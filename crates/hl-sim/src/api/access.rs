@@ -11,7 +11,8 @@ use crate::route::{Access, Route, route};
 
 pub(super) const ROUTES: &[Route] = &[
     route("GET", "version", &[], version),
-    route("GET", "access/domains", &[], domains).for_callers(Access::Open),
+    route("GET", "access", &[], index),
+    route("GET", "access/tfa", &[], second_factors),
     route("GET", "access/ticket", &[], no_ticket).for_callers(Access::Open),
     route("POST", "access/ticket", TICKET, ticket).for_callers(Access::Open),
     route("GET", "access/permissions", PERMISSIONS, permissions),
@@ -40,11 +41,15 @@ fn version(call: &Call<'_>) -> Answer {
     }))
 }
 
-fn domains(_: &Call<'_>) -> Answer {
-    Ok(json!([
-        {"realm": "pam", "type": "pam", "comment": "Linux PAM standard authentication"},
-        {"realm": "pve", "type": "pve", "comment": "Proxmox VE authentication server"},
-    ]))
+fn index(_: &Call<'_>) -> Answer {
+    let names = "users groups domains roles acl openid tfa ticket password permissions vncticket";
+    let lines = names.split_whitespace().map(|name| json!({"subdir": name}));
+    Ok(Value::Array(lines.collect()))
+}
+
+/// Nobody has a second factor here.
+fn second_factors(call: &Call<'_>) -> Answer {
+    Ok(json!([{"userid": call.who.user(), "entries": []}]))
 }
 
 /// Exists for clients that only look whether somebody is there.

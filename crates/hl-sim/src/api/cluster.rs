@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 
 use crate::call::{Answer, Call};
-use crate::error::{ApiError, bail};
-use crate::kind::Kind::{Enum, Text, Vmid};
+use crate::error::ApiError;
+use crate::kind::Kind::{Enum, Vmid};
 use crate::params::{Param, opt};
 use crate::route::{Route, route};
 use crate::show;
@@ -13,44 +13,9 @@ pub(super) const ROUTES: &[Route] = &[
     route("GET", "cluster/nextid", &[opt("vmid", Vmid)], next_id),
     route("GET", "cluster/resources", RESOURCES, resources),
     route("GET", "cluster/status", &[], status),
-    route("GET", "cluster/ha/resources", &[opt("type", Text)], empty),
-    route("GET", "cluster/ha/resources/{sid}", &[], ha_resource),
-    route("GET", "cluster/sdn/zones", ZONES, empty),
-    route("GET", "cluster/sdn/vnets", VNETS, empty),
 ];
 
 const RESOURCES: &[Param] = &[opt("type", Enum(&["vm", "storage", "node", "sdn"]))];
-const PENDING: Param = opt("pending", Text);
-const RUNNING: Param = opt("running", Text);
-const ZONES: &[Param] = &[opt("type", Text), PENDING, RUNNING];
-const VNETS: &[Param] = &[PENDING, RUNNING];
-
-/// Simulated clusters have no high availability and no networks of their own.
-fn empty(_: &Call<'_>) -> Answer {
-    Ok(json!([]))
-}
-
-fn ha_resource(call: &Call<'_>) -> Answer {
-    let given = call.part("sid");
-    let digits = |text: &str| !text.is_empty() && text.chars().all(|c| c.is_ascii_digit());
-    let sid = if digits(given) {
-        // A number alone is a guest, whose kind is looked up.
-        let vmid: u32 = given.parse().unwrap_or(0);
-        if !call.sim.world().vms.contains_key(&vmid) {
-            bail!("unable to detect SID from VMID - VM/CT {given} does not exist");
-        }
-        format!("vm:{given}")
-    } else {
-        given.to_owned()
-    };
-    match sid.split_once(':') {
-        Some(("vm" | "ct", id)) if digits(id) => {
-            Err(ApiError::die(format!("no such resource '{sid}'")))
-        }
-        _ => Err(ApiError::die(format!("unable to parse service id '{sid}'"))),
-    }
-}
-
 fn next_id(call: &Call<'_>) -> Answer {
     let world = call.sim.world();
     let Some(wanted) = call.params.text("vmid") else {
@@ -77,19 +42,9 @@ fn resources(call: &Call<'_>) -> Answer {
     if wanted.is_none_or(|wanted| wanted == "storage") {
         for node in &world.nodes {
             for (id, storage) in &world.storages {
-                if call.has(&world, &format!("/storage/{id}"), "Datastore.Audit") {
-                    found.push(json!({
-                        "id": format!("storage/{}/{id}", node.name),
-                        "type": "storage",
-                        "node": node.name,
-                        "storage": id,
-                        "status": if storage.active { "available" } else { "unknown" },
-                        "shared": u8::from(storage.shared),
-                        "plugintype": storage.kind,
-                        "content": storage.content.join(","),
-                        "disk": world.used(id),
-                        "maxdisk": storage.total,
-                    }));
+                let seen = call.has(&world, &format!("/storage/{id}"), "Datastore.Audit");
+                if seen && storage.is_on(&node.name) {
+                    found.push(show::storage(&world, &node.name, id, storage));
                 }
             }
         }

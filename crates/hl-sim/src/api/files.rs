@@ -2,10 +2,13 @@
 
 use serde_json::json;
 
+use super::storage::volid;
+use crate::backup;
 use crate::call::{Answer, Call};
 use crate::disks;
+use crate::downloads::Source;
 use crate::error::{ApiError, bail};
-use crate::fetch;
+use crate::fetch::{self, Fetched};
 use crate::kind::Kind::{Bool, Enum, Int, Short, Text, Vmid};
 use crate::machine::{Sim, TaskLog};
 use crate::params::{Param, opt, req};
@@ -116,15 +119,20 @@ fn allocate(call: &Call<'_>) -> Answer {
 
 fn remove(call: &Call<'_>) -> Answer {
     let id = call.part("storage").to_owned();
-    let name = call.part("volume");
-    let volid = if name.contains(':') {
-        name.to_owned()
-    } else {
-        format!("{id}:{name}")
-    };
+    let volid = volid(call)?;
     {
         let world = call.sim.world();
-        call.need_storage(&world, &id, "Datastore.Allocate")?;
+        let backup = world
+            .volume(&volid)
+            .filter(|volume| volume.content == "backup");
+        match backup.and_then(|volume| volume.vmid) {
+            // Who makes the backups of a guest may remove them.
+            Some(vmid) if !call.has(&world, &format!("/storage/{id}"), "Datastore.Allocate") => {
+                call.need_storage(&world, &id, "Datastore.AllocateSpace")?;
+                call.need(&world, &format!("/vms/{vmid}"), "VM.Backup")?;
+            }
+            _ => call.need_storage(&world, &id, "Datastore.Allocate")?,
+        }
         world.storage_on(&id, call.node())?;
         if let Some(child) = disks::child_of(&world, &volid) {
             bail!("base volume '{volid}' is still in use by linked cloned '{child}'");
@@ -144,6 +152,7 @@ fn remove(call: &Call<'_>) -> Answer {
         match content.as_deref() {
             None => return Err(format!("volume '{volid}' does not exist")),
             Some("images") => disks::free(sim, std::slice::from_ref(&volid))?,
+            Some("backup") => backup::remove(sim, &volid)?,
             Some(_) => sim.change(|world| world.drop_volume(&volid)),
         }
         log.line(format!("Removed volume '{volid}'"));
@@ -241,22 +250,14 @@ fn take(sim: &Sim, log: &TaskLog<'_>, wanted: &Wanted) -> Result<(), String> {
         );
         return Ok(());
     }
-    let (bytes, checksum) = if fetch::is_local(&wanted.url) {
-        fetched(sim, log, wanted)?
-    } else {
-        log.line("simulated: taken as downloaded");
-        if let Some((algorithm, sum)) = &wanted.checksum {
-            log.line(format!(
-                "simulated: checksum {algorithm}:{sum} recorded, not verified"
-            ));
-        }
-        (DOWNLOAD, wanted.checksum.clone())
-    };
+    let come = come(sim, log, wanted)?;
     sim.change(|world| -> Result<(), String> {
-        world.fits(&wanted.storage, bytes)?;
+        world.fits(&wanted.storage, come.bytes)?;
         let (node, volid) = (&wanted.node, &wanted.volid);
-        let mut file = file(world, node, volid, &wanted.content, bytes);
-        file.checksum = checksum.map(|(algorithm, sum)| format!("{algorithm}:{sum}"));
+        let mut file = file(world, node, volid, &wanted.content, come.bytes);
+        file.disk = come.disk;
+        let sum = come.checksum;
+        file.checksum = sum.map(|(algorithm, sum)| format!("{algorithm}:{sum}"));
         world.put_file(file);
         Ok(())
     })?;
@@ -295,18 +296,58 @@ fn kept(world: &World, wanted: &Wanted, path: &str) -> Result<bool, String> {
     }
 }
 
-/// Fetches a file of this machine: its size, and the checksum that is noted.
-fn fetched(
-    sim: &Sim,
-    log: &TaskLog<'_>,
-    wanted: &Wanted,
-) -> Result<(u64, Option<(String, String)>), String> {
-    let most = {
+/// What came.
+struct Come {
+    bytes: u64,
+    /// Size of the disk inside; 0: the default.
+    disk: u64,
+    /// Algorithm and sum that are noted.
+    checksum: Option<(String, String)>,
+}
+
+/// Fetches what was asked for, or takes what stands for it.
+fn come(sim: &Sim, log: &TaskLog<'_>, wanted: &Wanted) -> Result<Come, String> {
+    let (most, downloads) = {
         let world = sim.world();
         let total = world.storages.get(&wanted.storage).map_or(0, |s| s.total);
-        total.saturating_sub(world.used(&wanted.storage))
+        let most = total.saturating_sub(world.used(&wanted.storage));
+        (most, world.downloads.clone())
     };
-    let got = fetch::fetch(&wanted.url, wanted.verify, most)?;
+    let got = match downloads.source(&wanted.url) {
+        Source::File(path) => fetch::copy(&wanted.url, path, most)?,
+        Source::Taken | Source::Nowhere if fetch::is_local(&wanted.url) => {
+            fetch::fetch(&wanted.url, wanted.verify, most)?
+        }
+        Source::Taken => return Ok(taken(log, wanted)),
+        Source::Nowhere => return Err(fetch::nowhere(&wanted.url)),
+    };
+    Ok(Come {
+        bytes: got.size,
+        disk: got.disk,
+        checksum: checked(log, wanted, &got)?,
+    })
+}
+
+fn taken(log: &TaskLog<'_>, wanted: &Wanted) -> Come {
+    log.line("simulated: taken as downloaded");
+    if let Some((algorithm, sum)) = &wanted.checksum {
+        log.line(format!(
+            "simulated: checksum {algorithm}:{sum} recorded, not verified"
+        ));
+    }
+    Come {
+        bytes: DOWNLOAD,
+        disk: 0,
+        checksum: wanted.checksum.clone(),
+    }
+}
+
+/// The checksum that is noted of a file: that which was asked for, or SHA-256.
+fn checked(
+    log: &TaskLog<'_>,
+    wanted: &Wanted,
+    got: &Fetched,
+) -> Result<Option<(String, String)>, String> {
     let sum_of = |algorithm: &str| {
         let sums = upload::SUMS.iter().zip(&got.sums);
         let mut sums = sums.filter(|(name, _)| **name == algorithm);
@@ -314,10 +355,10 @@ fn fetched(
     };
     let Some((algorithm, expected)) = &wanted.checksum else {
         let sum = sum_of("sha256").map(|sum| ("sha256".to_owned(), sum));
-        return Ok((got.size, sum));
+        return Ok(sum);
     };
     verified(log, algorithm, sum_of(algorithm).as_deref(), expected)?;
-    Ok((got.size, wanted.checksum.clone()))
+    Ok(wanted.checksum.clone())
 }
 
 /// Compares the sum of a file with the one that was expected.
@@ -345,20 +386,23 @@ fn metadata(call: &Call<'_>) -> Answer {
     may_fetch(call, &call.sim.world())?;
     let url = call.params.must("url")?;
     check_url(url)?;
-    let found = if fetch::is_local(url) {
-        let verify = call.params.flag("verify-certificates").unwrap_or(true);
-        fetch::metadata(url, verify).map_err(ApiError::die)?
-    } else {
-        let filename = fetch::last_part(url);
-        let mimetype = match filename.as_deref().and_then(|name| name.rsplit('.').next()) {
-            Some("iso") => "application/x-iso9660-image",
-            _ => "application/octet-stream",
-        };
-        fetch::Metadata {
-            filename,
-            size: Some(DOWNLOAD),
-            mimetype: Some(mimetype.to_owned()),
+    let verify = call.params.flag("verify-certificates").unwrap_or(true);
+    let downloads = call.sim.world().downloads.clone();
+    let found = match downloads.source(url) {
+        Source::File(path) => {
+            let size = std::fs::metadata(path).map(|meta| meta.len());
+            let size =
+                size.map_err(|_| ApiError::die("invalid server response: '404 Not Found'"))?;
+            guessed(url, size)
         }
+        Source::Taken if !fetch::is_local(url) => guessed(url, DOWNLOAD),
+        Source::Nowhere if !fetch::is_local(url) => {
+            return Err(ApiError::die(fetch::unconnected(
+                url,
+                "Name or service not known",
+            )));
+        }
+        Source::Taken | Source::Nowhere => fetch::metadata(url, verify).map_err(ApiError::die)?,
     };
     let mut fields = json!({});
     if let Some(name) = found.filename {
@@ -371,6 +415,20 @@ fn metadata(call: &Call<'_>) -> Answer {
         fields["mimetype"] = json!(kind);
     }
     Ok(fields)
+}
+
+/// The metadata of a file that no server described.
+fn guessed(url: &str, size: u64) -> fetch::Metadata {
+    let filename = fetch::last_part(url);
+    let mimetype = match filename.as_deref().and_then(|name| name.rsplit('.').next()) {
+        Some("iso") => "application/x-iso9660-image",
+        _ => "application/octet-stream",
+    };
+    fetch::Metadata {
+        filename,
+        size: Some(size),
+        mimetype: Some(mimetype.to_owned()),
+    }
 }
 
 /// A right to reach the network from the node, by either of two ways.

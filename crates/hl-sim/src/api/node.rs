@@ -1,21 +1,19 @@
-//! `/nodes`: the nodes, their status and their network.
+//! `/nodes`: the nodes and their status.
 
 use serde_json::{Value, json};
 
 use crate::call::{Answer, Call};
 use crate::error::ApiError;
-use crate::kind::Kind::{Bool, Text};
+use crate::kind::Kind::Bool;
 use crate::params::opt;
 use crate::route::{Route, on_node, route};
 use crate::show;
-use crate::world::{Bridge, Node, World};
+use crate::world::{Node, World};
 
 pub(super) const ROUTES: &[Route] = &[
     route("GET", "nodes", &[], list),
-    on_node("GET", "status", &[], status),
+    on_node("GET", "status", &[], status).needs("/nodes/{node}", &["Sys.Audit"]),
     on_node("GET", "version", &[], version),
-    on_node("GET", "network", &[opt("type", Text)], network),
-    on_node("GET", "network/{iface}", &[], interface),
     on_node("GET", "lxc", &[opt("full", Bool)], containers),
 ];
 
@@ -41,7 +39,6 @@ fn version(call: &Call<'_>) -> Answer {
 
 fn status(call: &Call<'_>) -> Answer {
     let world = call.sim.world();
-    call.need(&world, &format!("/nodes/{}", call.node()), "Sys.Audit")?;
     let node = node(&world, call)?;
     let (used, _) = show::load(&world, node);
     let kernel = if world.profile.major >= 9 {
@@ -79,79 +76,8 @@ fn status(call: &Call<'_>) -> Answer {
     }))
 }
 
-fn network(call: &Call<'_>) -> Answer {
-    let world = call.sim.world();
-    let node = node(&world, call)?;
-    let wanted = call.params.text("type");
-    let mut found = Vec::new();
-    for (place, bridge) in node.bridges.iter().enumerate() {
-        // Bridges are listed for users who may see or use them.
-        let path = format!("/sdn/zones/localnetwork/{}", bridge.name);
-        let seen = call.has(&world, &path, "SDN.Audit")
-            || call.has(&world, &path, "SDN.Use")
-            || call.has(&world, &format!("/nodes/{}", node.name), "Sys.Audit");
-        let bridges = matches!(
-            wanted,
-            None | Some("bridge" | "any_bridge" | "any_local_bridge")
-        );
-        if seen && bridges {
-            let mut fields = show_bridge(bridge, place);
-            fields["iface"] = json!(bridge.name);
-            found.push(fields);
-        }
-        if matches!(wanted, None | Some("eth")) {
-            found.push(json!({
-                "iface": format!("nic{place}"),
-                "type": "eth",
-                "active": 1,
-                "exists": 1,
-                "method": "manual",
-                "method6": "manual",
-                "families": ["inet"],
-                "priority": 100 + place,
-            }));
-        }
-    }
-    Ok(Value::Array(found))
-}
-
-fn interface(call: &Call<'_>) -> Answer {
-    let world = call.sim.world();
-    call.need(&world, &format!("/nodes/{}", call.node()), "Sys.Audit")?;
-    let node = node(&world, call)?;
-    let wanted = call.part("iface");
-    node.bridges
-        .iter()
-        .enumerate()
-        .find(|(_, bridge)| bridge.name == wanted)
-        .map(|(place, bridge)| show_bridge(bridge, place))
-        .ok_or_else(|| ApiError::param("iface", "interface does not exist"))
-}
-
-fn show_bridge(bridge: &Bridge, place: usize) -> Value {
-    let mut fields = json!({
-        "type": "bridge", "autostart": 1, "bridge_ports": format!("nic{place}"),
-        "bridge_stp": "off", "bridge_fd": "0", "families": ["inet"], "method": "manual",
-        "method6": "manual", "priority": 4 + place,
-    });
-    if bridge.active {
-        // The node leaves the key out when the bridge is down.
-        fields["active"] = json!(1);
-    }
-    let address = bridge.cidr.as_deref().and_then(|cidr| cidr.split_once('/'));
-    if let Some((address, prefix)) = address {
-        fields["method"] = json!("static");
-        fields["cidr"] = json!(format!("{address}/{prefix}"));
-        fields["address"] = json!(address);
-        fields["netmask"] = json!(prefix);
-        if let Some(gateway) = &bridge.gateway {
-            fields["gateway"] = json!(gateway);
-        }
-    }
-    fields
-}
-
-fn node<'w>(world: &'w World, call: &Call<'_>) -> Result<&'w Node, ApiError> {
+/// The node of the path.
+pub(super) fn node<'w>(world: &'w World, call: &Call<'_>) -> Result<&'w Node, ApiError> {
     world
         .node(call.node())
         .ok_or_else(|| ApiError::die(format!("no such cluster node '{}'", call.node())))

@@ -1,18 +1,17 @@
-//! `/storage` and `/nodes/N/storage`: where disks and files are.
+//! `/nodes/N/storage`: where disks and files are.
 
 use serde_json::{Value, json};
 
+use crate::backup;
 use crate::call::{Answer, Call};
 use crate::error::{ApiError, bail};
 use crate::kind::Kind::{Bool, Id, Text, Vmid};
 use crate::params::{Param, opt};
-use crate::route::{Route, on_node, on_storage, route};
+use crate::route::{Route, on_node, on_storage};
 use crate::volume::{Storage, Volume};
 use crate::world::World;
 
 pub(super) const ROUTES: &[Route] = &[
-    route("GET", "storage", &[opt("type", Text)], definitions),
-    route("GET", "storage/{storage}", &[], definition),
     on_node("GET", "storage", LIST, list),
     on_storage("GET", "status", &[], status),
     on_storage("GET", "content", CONTENT, content),
@@ -31,51 +30,6 @@ const CONTENT: &[Param] = &[opt("content", Text), opt("vmid", Vmid)];
 /// Rights of which one is enough to see a storage.
 const SEE: &[&str] = &["Datastore.Audit", "Datastore.AllocateSpace"];
 
-fn definitions(call: &Call<'_>) -> Answer {
-    let world = call.sim.world();
-    let wanted = call.params.text("type");
-    let found = world
-        .storages
-        .iter()
-        .filter(|(_, storage)| wanted.is_none_or(|kind| kind == storage.kind))
-        .filter(|(id, _)| sees(call, &world, id))
-        .map(|(id, storage)| define(id, storage));
-    Ok(Value::Array(found.collect()))
-}
-
-fn definition(call: &Call<'_>) -> Answer {
-    let world = call.sim.world();
-    let id = call.part("storage");
-    call.need_storage(&world, id, "Datastore.Allocate")?;
-    Ok(define(id, world.storage(id)?))
-}
-
-fn define(id: &str, storage: &Storage) -> Value {
-    let mut fields = json!({
-        "storage": id, "type": storage.kind, "content": storage.content.join(","),
-        "digest": "0".repeat(40),
-    });
-    if let Some(path) = storage.path(id) {
-        fields["path"] = json!(path);
-    }
-    if storage.shared {
-        fields["shared"] = json!(1);
-    }
-    if !storage.enabled {
-        fields["disable"] = json!(1);
-    }
-    if storage.kind.starts_with("lvm") {
-        fields["vgname"] = json!("pve");
-    }
-    if storage.kind == "lvmthin" {
-        fields["thinpool"] = json!("data");
-    }
-    if storage.kind == "zfspool" {
-        fields["pool"] = json!("rpool/data");
-    }
-    fields
-}
-
 fn list(call: &Call<'_>) -> Answer {
     let world = call.sim.world();
     let params = &call.params;
@@ -86,6 +40,7 @@ fn list(call: &Call<'_>) -> Answer {
         .storages
         .iter()
         .filter(|(id, _)| only.is_none_or(|only| only == id.as_str()))
+        .filter(|(_, storage)| storage.is_on(call.node()))
         .filter(|(_, storage)| storage.enabled || !enabled)
         .filter(|(_, storage)| {
             wanted.is_none_or(|kinds| kinds.split(',').any(|kind| holds(storage, kind)))
@@ -148,7 +103,7 @@ fn content(call: &Call<'_>) -> Answer {
             // Disks of a VM are shown to users who may see the VM.
             all || volume.vmid.is_none_or(|vmid| {
                 let path = format!("/vms/{vmid}");
-                call.has(&world, &path, "VM.Audit") || call.has(&world, &path, "VM.Config.Disk")
+                call.has_any(&world, &path, &["VM.Audit", "VM.Config.Disk"])
             })
         })
         .map(show);
@@ -167,11 +122,20 @@ fn show(volume: &Volume) -> Value {
     if let Some(parent) = &volume.parent {
         fields["parent"] = json!(parent);
     }
+    if volume.content == "backup" {
+        fields["subtype"] = json!(backup::kind_of(volume).name());
+        if let Some(notes) = volume.notes.as_ref().and_then(|notes| notes.lines().next()) {
+            fields["notes"] = json!(notes);
+        }
+        if volume.protected {
+            fields["protected"] = json!(1);
+        }
+    }
     fields
 }
 
 /// The id of the volume of the path: with its storage before it, or without.
-fn volid(call: &Call<'_>) -> Result<String, ApiError> {
+pub(super) fn volid(call: &Call<'_>) -> Result<String, ApiError> {
     let (storage, name) = (call.part("storage"), call.part("volume"));
     match name.split_once(':') {
         None => Ok(format!("{storage}:{name}")),
@@ -216,6 +180,5 @@ fn may_read(
 }
 
 fn sees(call: &Call<'_>, world: &World, id: &str) -> bool {
-    let path = format!("/storage/{id}");
-    SEE.iter().any(|name| call.has(world, &path, name))
+    call.has_any(world, &format!("/storage/{id}"), SEE)
 }

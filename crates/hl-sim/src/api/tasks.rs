@@ -27,6 +27,9 @@ const LIST: &[Param] = &[
 
 pub(super) const ROUTES: &[Route] = &[
     on_node("GET", "tasks", LIST, list),
+    on_node("GET", "tasks/{upid}", &[], |_| {
+        Ok(json!([{"name": "log"}, {"name": "status"}]))
+    }),
     on_node("GET", "tasks/{upid}/status", &[], status),
     on_node("GET", "tasks/{upid}/log", LOG, log),
     on_node("DELETE", "tasks/{upid}", &[], stop),
@@ -70,7 +73,7 @@ fn list(call: &Call<'_>) -> Answer {
             (since..=until).contains(&start)
         })
         .collect();
-    call.total.set(Some(found.len()));
+    call.tell("total", found.len());
     let (start, limit) = window(call, 50);
     let lines = found.into_iter().skip(start).take(limit).map(|task| {
         let mut fields = head(task);
@@ -80,6 +83,32 @@ fn list(call: &Call<'_>) -> Answer {
         }
         if let Some(exit) = &task.exit {
             fields["status"] = json!(exit);
+        }
+        fields
+    });
+    Ok(Value::Array(lines.collect()))
+}
+
+/// What ran on all nodes: `/cluster/tasks`.
+pub(super) fn recent(call: &Call<'_>) -> Answer {
+    let world = call.sim.world();
+    let all = call.has(&world, "/", "Sys.Audit");
+    let seen = world
+        .tasks
+        .iter()
+        .rev()
+        .filter(|task| all || mine(call, task));
+    let lines = seen.map(|task| {
+        let mut fields = head(task);
+        let (user, token) = task.user.split_once('!').unwrap_or((&task.user, ""));
+        fields["user"] = json!(user);
+        if !token.is_empty() {
+            fields["tokenid"] = json!(token);
+        }
+        if let (Some(end), Some(exit)) = (task.endtime, &task.exit) {
+            fields["endtime"] = json!(end);
+            fields["status"] = json!(exit);
+            fields["saved"] = json!("1");
         }
         fields
     });
@@ -107,10 +136,10 @@ fn log(call: &Call<'_>) -> Answer {
     let world = call.sim.world();
     let task = find(call, &world)?;
     if task.log.is_empty() {
-        call.total.set(Some(0));
+        call.tell("total", 0);
         return Ok(json!([{"n": 1, "t": "no content"}]));
     }
-    call.total.set(Some(task.log.len()));
+    call.tell("total", task.log.len());
     let (start, limit) = window(call, 50);
     let lines = task
         .log
@@ -154,7 +183,7 @@ fn find<'w>(call: &Call<'_>, world: &'w World) -> Result<&'w Task, ApiError> {
 }
 
 /// A user sees what its tokens did; a token sees what it did itself.
-fn mine(call: &Call<'_>, task: &Task) -> bool {
+pub(super) fn mine(call: &Call<'_>, task: &Task) -> bool {
     let owner = task.user.split('!').next().unwrap_or_default();
     task.user == call.who.id || (!call.who.is_token() && owner == call.who.id)
 }

@@ -10,8 +10,7 @@ use crate::show;
 
 pub(super) const ROUTES: &[Route] = &[
     on_node("GET", "qemu", &[opt("full", Bool)], list),
-    on_vm("GET", "status/current", &[], current),
-    on_vm("GET", "snapshot", &[], snapshots),
+    on_vm("GET", "status/current", &[], current).needs("/vms/{vmid}", &["VM.Audit"]),
 ];
 
 fn list(call: &Call<'_>) -> Answer {
@@ -25,11 +24,13 @@ fn list(call: &Call<'_>) -> Answer {
 
 fn current(call: &Call<'_>) -> Answer {
     let world = call.sim.world();
-    call.need_vm(&world, "VM.Audit")?;
     let vm = call.vm(&world)?;
     let mut fields = show::status(&world, call.vmid()?, vm);
-    fields["ha"] = json!({"managed": 0});
-    fields["qmpstatus"] = json!(show::state(vm));
+    fields["ha"] = show::availability(&world, call.vmid()?);
+    fields["qmpstatus"] = json!(match &vm.run {
+        Some(run) if run.paused => "paused",
+        _ => show::state(vm),
+    });
     if vm.run.is_some() {
         fields["running-qemu"] = json!(world.profile.qemu());
         fields["running-machine"] = json!(show::machine(&world, vm));
@@ -38,17 +39,4 @@ fn current(call: &Call<'_>) -> Answer {
         fields["agent"] = json!(1);
     }
     Ok(fields)
-}
-
-/// There are no snapshots; the list has the entry for the present.
-fn snapshots(call: &Call<'_>) -> Answer {
-    let world = call.sim.world();
-    call.need_vm(&world, "VM.Audit")?;
-    let vm = call.vm(&world)?;
-    Ok(json!([{
-        "name": "current",
-        "description": "You are here!",
-        "running": u8::from(vm.run.is_some()),
-        "digest": vm.digest(),
-    }]))
 }

@@ -5,16 +5,19 @@ use std::sync::Arc;
 
 use super::vm_create::{identity, may_create, reserve};
 use crate::call::{Answer, Call, unlocked};
-use crate::drive::{Drive, Net};
+use crate::disks;
+use crate::drive::Drive;
 use crate::edit;
 use crate::error::{ApiError, bail};
+use crate::feature::{self, Feature};
 use crate::kind::Kind::{Bool, DnsName, Enum, Id, Number, Text, Vmid};
 use crate::locks::Hold;
 use crate::machine::{Sim, TaskLog};
 use crate::params::{Param, opt, req};
 use crate::route::{Route, on_vm};
+use crate::snapshot;
 use crate::storage::NewDisk;
-use crate::vm::Vm;
+use crate::vm::{Vm, drives};
 use crate::volume::Storage;
 use crate::world::World;
 
@@ -31,13 +34,16 @@ const CLONE: &[Param] = &[
     opt("target", Id),
 ];
 
-pub(super) const ROUTES: &[Route] = &[on_vm("POST", "clone", CLONE, clone)];
+pub(super) const ROUTES: &[Route] =
+    &[on_vm("POST", "clone", CLONE, clone).needs("/vms/{vmid}", &["VM.Clone"])];
 
 /// A clone that is to be made.
 struct Order {
     source: u32,
     target: u32,
     node: String,
+    /// The snapshot that is copied instead of the present.
+    snapshot: Option<String>,
     full: bool,
     storage: Option<String>,
     format: Option<String>,
@@ -65,7 +71,6 @@ fn read(call: &Call<'_>) -> Result<Order, ApiError> {
     let (source, target) = (call.vmid()?, params.vmid("newid")?);
     let pool = params.text("pool").map(str::to_owned);
     let world = call.sim.world();
-    call.need_vm(&world, "VM.Clone")?;
     may_create(call, &world, target, pool.as_deref())?;
     let vm = call.vm(&world)?;
     let node = params.text("target").unwrap_or(call.node()).to_owned();
@@ -73,15 +78,21 @@ fn read(call: &Call<'_>) -> Result<Order, ApiError> {
         bail!("no such cluster node '{node}'");
     }
     unlocked(vm)?;
-    if let Some(name) = params.text("snapname") {
-        bail!("snapshot '{name}' does not exist");
-    }
+    let snapshot = params.text("snapname").map(str::to_owned);
+    let config = config_of(vm, snapshot.as_deref())?;
     let full = params.flag("full").unwrap_or(!vm.is_template());
     let storage = params.text("storage").map(str::to_owned);
     if storage.is_some() && !full {
         bail!("parameter 'storage' not allowed for linked clones");
     }
-    check_disks(call, &world, vm, &node, full, storage.as_deref())?;
+    let source_disks = Wanted {
+        config: &config,
+        snapshot: snapshot.is_some(),
+        node: &node,
+        full,
+        storage: storage.as_deref(),
+    };
+    check_disks(call, &world, &source_disks)?;
     if world.vms.contains_key(&target) {
         bail!("unable to create VM {target}: config file already exists");
     }
@@ -94,6 +105,7 @@ fn read(call: &Call<'_>) -> Result<Order, ApiError> {
         source,
         target,
         node,
+        snapshot,
         full,
         storage,
         format: params.text("format").map(str::to_owned),
@@ -105,15 +117,28 @@ fn read(call: &Call<'_>) -> Result<Order, ApiError> {
     })
 }
 
-fn check_disks(
-    call: &Call<'_>,
-    world: &World,
-    vm: &Vm,
-    node: &str,
+/// What a clone has, now or at the time of a snapshot.
+fn config_of(vm: &Vm, snapshot: Option<&str>) -> Result<BTreeMap<String, String>, ApiError> {
+    let mut config = match snapshot {
+        Some(name) => snapshot::settings(snapshot::find(vm, name)?),
+        None => vm.config.clone(),
+    };
+    config.retain(|key, _| !key.starts_with("unused") && key != "template" && key != "parent");
+    Ok(config)
+}
+
+/// The disks that are to be copied, and where to.
+struct Wanted<'a> {
+    config: &'a BTreeMap<String, String>,
+    snapshot: bool,
+    node: &'a str,
     full: bool,
-    storage: Option<&str>,
-) -> Result<(), ApiError> {
-    for (key, drive) in vm.drives() {
+    storage: Option<&'a str>,
+}
+
+fn check_disks(call: &Call<'_>, world: &World, wanted: &Wanted<'_>) -> Result<(), ApiError> {
+    let (node, full) = (wanted.node, wanted.full);
+    for (key, drive) in drives(wanted.config) {
         let Some((own, _)) = drive.volume() else {
             continue;
         };
@@ -127,19 +152,22 @@ fn check_disks(
         if drive.is_cdrom() && !drive.is_cloudinit() {
             continue;
         }
-        let volume = world.need_volume(&drive.file)?;
-        let is_base = volume.split().1.contains("base-");
-        if !full && !drive.is_cloudinit() && !is_base {
+        world.need_volume(&drive.file)?;
+        let can = |feature| feature::has(world, &drive.file, feature, wanted.snapshot);
+        if !full && !drive.is_cloudinit() && !can(Feature::Clone) {
             bail!(
                 "Linked clone feature is not available for drive '{key}' ({})",
                 drive.file
             );
         }
-        let goes_to = storage.filter(|_| full).unwrap_or(own);
+        if full && !drive.is_cloudinit() && !can(Feature::Copy) {
+            bail!("Full clone feature is not supported for drive '{key}'");
+        }
+        let goes_to = wanted.storage.filter(|_| full).unwrap_or(own);
         call.need_storage(world, goes_to, "Datastore.AllocateSpace")?;
         world.storage_for(goes_to, node, "images")?;
     }
-    edit::may_use_bridges(call, world, &vm.config)
+    edit::may_use_bridges(call, world, wanted.config)
 }
 
 fn copy(sim: &Arc<Sim>, log: &TaskLog<'_>, order: &Order) -> Result<(), String> {
@@ -148,14 +176,9 @@ fn copy(sim: &Arc<Sim>, log: &TaskLog<'_>, order: &Order) -> Result<(), String> 
         let found = world.vms.get(&order.source).cloned();
         found.ok_or_else(|| format!("no such VM ('{}')", order.source))?
     };
-    let mut config: BTreeMap<String, String> = source
-        .config
-        .iter()
-        .filter(|(key, _)| !key.starts_with("unused") && *key != "template")
-        .map(|(key, value)| (key.clone(), value.clone()))
-        .collect();
+    let mut config = config_of(&source, order.snapshot.as_deref())?;
     let mut made: Vec<String> = Vec::new();
-    for (key, drive) in source.drives() {
+    for (key, drive) in drives(&config.clone()) {
         match copy_drive(sim, log, order, &key, &drive) {
             Ok(Some(copy)) => {
                 made.push(copy.file.clone());
@@ -172,12 +195,7 @@ fn copy(sim: &Arc<Sim>, log: &TaskLog<'_>, order: &Order) -> Result<(), String> 
         }
     }
     sim.change(|world| {
-        for (_, value) in config.iter_mut().filter(|(key, _)| edit::is_card(key)) {
-            if let Ok(mut card) = Net::parse(value) {
-                card.mac = Some(world.new_mac());
-                *value = card.print();
-            }
-        }
+        edit::renew_cards(world, &mut config);
         identity(world, &mut config);
         config.insert("name".to_owned(), order.name.clone());
         if let Some(text) = &order.description {
@@ -188,13 +206,7 @@ fn copy(sim: &Arc<Sim>, log: &TaskLog<'_>, order: &Order) -> Result<(), String> 
             vm.config = config;
             vm.lock = None;
         }
-        if let Some(pool) = order
-            .pool
-            .as_ref()
-            .and_then(|pool| world.pools.get_mut(pool))
-        {
-            pool.members.insert(order.target);
-        }
+        world.join_pool(order.pool.as_deref(), order.target);
     });
     Ok(())
 }
@@ -241,28 +253,16 @@ fn copy_drive(
             .format
             .as_deref()
             .or(paths.then_some(from.format.as_str())),
-        parent: (!copied).then_some(drive.file.as_str()),
+        parent: (!copied && order.snapshot.is_none()).then_some(drive.file.as_str()),
     };
-    let volid = sim
-        .change(|world| {
-            if drive.is_cloudinit() {
-                world.allocate_cloudinit(&disk)
-            } else {
-                world.allocate(&disk)
-            }
-        })
-        .map_err(|error| error.message)?;
+    let source = match &order.snapshot {
+        Some(name) => snapshot::disk_of(&drive.file, name),
+        None => drive.file.clone(),
+    };
     let mut copy = drive.clone();
-    copy.file.clone_from(&volid);
+    copy.file = disks::copy(sim, &source, &disk, drive.is_cloudinit())?;
     copy.set_size(from.size);
-    if drive.is_cloudinit() {
-        return Ok(Some(copy));
-    }
-    if let Err(text) = sim.guests.clone_disk(&drive.file, &volid) {
-        sim.change(|world| world.drop_volume(&volid));
-        return Err(text);
-    }
-    if order.full {
+    if order.full && !drive.is_cloudinit() {
         let size = crate::size::print(from.size);
         log.line(format!("transferred {size} of {size} (100.00%)"));
     }

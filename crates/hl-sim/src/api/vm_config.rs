@@ -4,13 +4,14 @@ use serde_json::{Value, json};
 
 use crate::call::{Answer, Call};
 use crate::edit::{self, Edit};
-use crate::error::{ApiError, bail};
+use crate::error::ApiError;
 use crate::kind::Kind::{Bool, Enum, Int, Text};
 use crate::locks::{Hold, PATIENCE};
 use crate::params::{Param, opt, req};
 use crate::power;
 use crate::route::{Route, on_vm};
 use crate::show;
+use crate::snapshot;
 use crate::vm::{Vm, drives};
 use crate::words;
 
@@ -29,28 +30,33 @@ const UNLINK: &[Param] = &[req("idlist", Text), opt("force", Bool)];
 const DUMP: &[Param] = &[req("type", Enum(&["user", "network", "meta"]))];
 
 pub(super) const ROUTES: &[Route] = &[
-    on_vm("GET", "config", READ, read),
+    on_vm("GET", "config", READ, read).needs("/vms/{vmid}", &["VM.Audit"]),
     on_vm("PUT", "config", CHANGE, put).with_vm_keys(),
     on_vm("POST", "config", CHANGE, post).with_vm_keys(),
-    on_vm("GET", "pending", &[], pending),
-    on_vm("PUT", "unlink", UNLINK, unlink),
-    on_vm("GET", "cloudinit", &[], cloudinit),
-    on_vm("PUT", "cloudinit", &[], regenerate),
-    on_vm("GET", "cloudinit/dump", DUMP, dump),
+    on_vm("GET", "pending", &[], pending).needs("/vms/{vmid}", &["VM.Audit"]),
+    on_vm("PUT", "unlink", UNLINK, unlink).needs("/vms/{vmid}", &["VM.Config.Disk"]),
+    on_vm("GET", "cloudinit", &[], cloudinit).needs("/vms/{vmid}", &["VM.Audit"]),
+    on_vm("PUT", "cloudinit", &[], regenerate).needs("/vms/{vmid}", &["VM.Config.Cloudinit"]),
+    on_vm("GET", "cloudinit/dump", DUMP, dump).needs("/vms/{vmid}", &["VM.Audit"]),
 ];
 
 fn read(call: &Call<'_>) -> Answer {
     let world = call.sim.world();
-    call.need_vm(&world, "VM.Audit")?;
     let vm = call.vm(&world)?;
-    if let Some(name) = call.params.text("snapshot") {
-        bail!("snapshot '{name}' does not exist");
-    }
-    let current = call.params.flag("current").unwrap_or(false);
-    let mut fields = if current {
-        show::config(&vm.config)
-    } else {
-        show::config(&vm.effective())
+    let current = call.params.is_set("current");
+    let mut fields = match call.params.text("snapshot") {
+        Some(_) if current => {
+            let text = "cannot use 'snapshot' parameter with 'current'";
+            let both = ["snapshot", "current"].map(|name| (name.to_owned(), text.to_owned()));
+            return Err(ApiError::params(both.into()));
+        }
+        Some(name) => {
+            let mut fields = show::config(snapshot::find(vm, name)?);
+            fields.insert("digest".to_owned(), json!(vm.digest()));
+            return Ok(Value::Object(fields));
+        }
+        None if current => show::config(&vm.config),
+        None => show::config(&vm.effective()),
     };
     if fields.contains_key("cipassword") {
         fields.insert("cipassword".to_owned(), json!("**********"));
@@ -86,7 +92,6 @@ fn unlink(call: &Call<'_>) -> Answer {
     let edit = Edit::read(&params)?;
     {
         let world = call.sim.world();
-        call.need_vm(&world, "VM.Config.Disk")?;
         call.vm(&world)?;
     }
     change_now(call, vmid, &edit, false)
@@ -112,7 +117,6 @@ fn wanted(call: &Call<'_>) -> Result<(u32, Edit, bool), ApiError> {
 
 fn pending(call: &Call<'_>) -> Answer {
     let world = call.sim.world();
-    call.need_vm(&world, "VM.Audit")?;
     let vm = call.vm(&world)?;
     let mut lines: Vec<Value> = Vec::new();
     for (key, value) in &vm.config {
@@ -138,7 +142,6 @@ const CLOUDINIT_KEYS: &str = "
 
 fn cloudinit(call: &Call<'_>) -> Answer {
     let world = call.sim.world();
-    call.need_vm(&world, "VM.Audit")?;
     let vm = call.vm(&world)?;
     let lines = vm
         .config
@@ -151,7 +154,6 @@ fn cloudinit(call: &Call<'_>) -> Answer {
 /// The settings are read when a VM starts; there is no drive to write.
 fn regenerate(call: &Call<'_>) -> Answer {
     let world = call.sim.world();
-    call.need_vm(&world, "VM.Config.Cloudinit")?;
     let vm = call.vm(&world)?;
     if drives(&vm.config)
         .iter()
@@ -164,7 +166,6 @@ fn regenerate(call: &Call<'_>) -> Answer {
 
 fn dump(call: &Call<'_>) -> Answer {
     let world = call.sim.world();
-    call.need_vm(&world, "VM.Audit")?;
     let vm = call.vm(&world)?;
     Ok(json!(match call.params.must("type")? {
         "user" => user_data(vm),

@@ -11,7 +11,7 @@ use crate::kind::Kind::{Bool, Id, Int, Number, Text, Vmid};
 use crate::machine::Sim;
 use crate::params::{Param, opt, req};
 use crate::power;
-use crate::route::{Route, on_node};
+use crate::route::{Handler, Route, on_node};
 use crate::vm::{Vm, drives};
 use crate::world::World;
 
@@ -30,12 +30,19 @@ const CREATE: &[Param] = &[
     opt("background_delay", Int(1, 30)),
 ];
 
-pub(super) const ROUTES: &[Route] = &[on_node("POST", "qemu", CREATE, create).with_vm_keys()];
+/// The route of `POST qemu`, for what makes a VM out of nothing or of an archive.
+pub(super) const fn route(handler: Handler) -> Route {
+    on_node("POST", "qemu", CREATE, handler).with_vm_keys()
+}
 
-fn create(call: &Call<'_>) -> Answer {
+/// A VM that is not out of an archive.
+pub(super) fn create(call: &Call<'_>) -> Answer {
     let vmid = call.params.vmid("vmid")?;
-    if call.params.text("archive").is_some() {
-        return Err(ApiError::new(501, "the simulator restores no backups"));
+    for key in ["force", "unique"] {
+        if call.params.text(key).is_some() {
+            let text = format!("missing property - '{key}' requires this property");
+            return Err(ApiError::param("archive", text));
+        }
     }
     let edit = Edit::read(&call.params)?;
     let pool = call.params.text("pool").map(str::to_owned);
@@ -144,9 +151,7 @@ fn make(
             vm.config = config;
             vm.lock = lock;
         }
-        if let Some(pool) = pool.and_then(|pool| world.pools.get_mut(pool)) {
-            pool.members.insert(vmid);
-        }
+        world.join_pool(pool, vmid);
     });
     Ok(())
 }

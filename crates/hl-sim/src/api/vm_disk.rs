@@ -12,7 +12,7 @@ use crate::params::{Param, opt, req};
 use crate::route::{Route, on_vm};
 use crate::size;
 use crate::storage::NewDisk;
-use crate::vm::{Vm, is_drive};
+use crate::vm::{Vm, free_unused, is_drive};
 
 const RESIZE: &[Param] = &[
     req("disk", Text),
@@ -34,8 +34,8 @@ const MOVE: &[Param] = &[
 ];
 
 pub(super) const ROUTES: &[Route] = &[
-    on_vm("PUT", "resize", RESIZE, resize),
-    on_vm("POST", "move_disk", MOVE, move_disk),
+    on_vm("PUT", "resize", RESIZE, resize).needs("/vms/{vmid}", &["VM.Config.Disk"]),
+    on_vm("POST", "move_disk", MOVE, move_disk).needs("/vms/{vmid}", &["VM.Config.Disk"]),
 ];
 
 fn resize(call: &Call<'_>) -> Answer {
@@ -44,7 +44,6 @@ fn resize(call: &Call<'_>) -> Answer {
     let wanted = call.params.must("size")?.to_owned();
     {
         let world = call.sim.world();
-        call.need_vm(&world, "VM.Config.Disk")?;
         let vm = call.vm(&world)?;
         same_digest(call, vm)?;
         unlocked(vm)?;
@@ -108,7 +107,6 @@ fn move_disk(call: &Call<'_>) -> Answer {
     let delete = call.params.flag("delete").unwrap_or(false);
     {
         let world = call.sim.world();
-        call.need_vm(&world, "VM.Config.Disk")?;
         call.need_storage(&world, &storage, "Datastore.AllocateSpace")?;
         let vm = call.vm(&world)?;
         same_digest(call, vm)?;
@@ -126,6 +124,9 @@ fn move_disk(call: &Call<'_>) -> Answer {
         });
         if same {
             bail!("you can't move to the same storage with same format");
+        }
+        if delete && vm.in_snapshot(&drive.file) {
+            bail!("you can't move a disk with snapshots and delete the source");
         }
         world.storage_for(&storage, call.node(), "images")?;
     }
@@ -149,33 +150,28 @@ struct Target {
 }
 
 fn relocate(sim: &Arc<Sim>, node: &str, vmid: u32, key: &str, to: &Target) -> Result<(), ApiError> {
-    let (mut drive, new) = sim.change(|world| {
-        let drive = drive_of(vm_on(world, node, vmid)?, key)?;
+    let (mut drive, volume) = {
+        let world = sim.world();
+        let drive = drive_of(vm_on(&world, node, vmid)?, key)?;
         let volume = world.need_volume(&drive.file)?.clone();
-        let new = world.allocate(&NewDisk {
-            node,
-            storage: &to.storage,
-            vmid,
-            size: volume.size,
-            used: volume.used,
-            format: to.format.as_deref(),
-            parent: None,
-        })?;
-        Ok((drive, new))
-    })?;
-    if let Err(text) = sim.guests.clone_disk(&drive.file, &new) {
-        sim.change(|world| world.drop_volume(&new));
-        return Err(ApiError::die(text));
-    }
+        (drive, volume)
+    };
+    let disk = NewDisk {
+        node,
+        storage: &to.storage,
+        vmid,
+        size: volume.size,
+        used: volume.used,
+        format: to.format.as_deref(),
+        parent: None,
+    };
+    let new = disks::copy(sim, &drive.file, &disk, false)?;
     let old = std::mem::replace(&mut drive.file, new);
     sim.change(|world| {
         let vm = crate::call::vm_mut(world, node, vmid)?;
         vm.config.insert(key.to_owned(), drive.print());
-        if !to.delete {
-            let free = (0..256).map(|number| format!("unused{number}"));
-            if let Some(unused) = free.into_iter().find(|key| !vm.config.contains_key(key)) {
-                vm.config.insert(unused, old.clone());
-            }
+        if let (false, Some(unused)) = (to.delete, free_unused(&vm.config)) {
+            vm.config.insert(unused, old.clone());
         }
         Ok(())
     })?;

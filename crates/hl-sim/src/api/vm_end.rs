@@ -10,12 +10,14 @@ use crate::kind::Kind::{Bool, Text};
 use crate::machine::{Sim, TaskLog};
 use crate::params::{Param, opt};
 use crate::route::{Route, on_node, on_vm};
+use crate::snapshot;
 use crate::vm::Vm;
 use crate::world::World;
 
 pub(super) const ROUTES: &[Route] = &[
-    on_vm("POST", "template", &[opt("disk", Text)], template),
-    on_node("DELETE", "qemu/{vmid}", DESTROY, destroy),
+    on_vm("POST", "template", &[opt("disk", Text)], template)
+        .needs("/vms/{vmid}", &["VM.Allocate"]),
+    on_node("DELETE", "qemu/{vmid}", DESTROY, destroy).needs("/vms/{vmid}", &["VM.Allocate"]),
 ];
 
 const DESTROY: &[Param] = &[
@@ -29,7 +31,6 @@ fn template(call: &Call<'_>) -> Answer {
     let only = call.params.text("disk").map(str::to_owned);
     {
         let world = call.sim.world();
-        call.need_vm(&world, "VM.Allocate")?;
         let vm = call.vm(&world)?;
         unlocked(vm)?;
         may_become_template(vm)?;
@@ -41,6 +42,9 @@ fn template(call: &Call<'_>) -> Answer {
 }
 
 fn may_become_template(vm: &Vm) -> Result<(), ApiError> {
+    if !vm.snapshots.is_empty() {
+        bail!("unable to create template, because VM contains snapshots");
+    }
     if vm.is_template() {
         bail!("you can't convert a template to a template");
     }
@@ -109,9 +113,11 @@ fn destroy(call: &Call<'_>) -> Answer {
         .unwrap_or(false);
     {
         let world = call.sim.world();
-        call.need_vm(&world, "VM.Allocate")?;
         let vm = call.vm(&world)?;
         unlocked(vm)?;
+        if world.managed(vmid).is_some() && !call.params.is_set("purge") {
+            bail!("unable to remove VM {vmid} - used in HA resources and purge parameter not set.");
+        }
         may_go(&world, vmid, vm)?;
     }
     let node = call.node().to_owned();
@@ -149,21 +155,15 @@ fn remove(
     vmid: u32,
     unreferenced: bool,
 ) -> Result<(), ApiError> {
-    let volids: Vec<String> = {
+    let (vm, volids) = {
         let world = sim.world();
         let vm = vm_on(&world, node, vmid)?;
         unlocked(vm)?;
         may_go(&world, vmid, vm)?;
-        world
-            .volumes
-            .iter()
-            .filter(|volume| volume.vmid == Some(vmid) && volume.content == "images")
-            .map(|volume| volume.volid.clone())
-            .filter(|volid| {
-                unreferenced || vm.config.values().any(|text| text.contains(volid.as_str()))
-            })
-            .collect()
+        let volids = world.disks_of(vmid, |volid| unreferenced || vm.names(volid));
+        (vm.clone(), volids)
     };
+    snapshot::remove_all(sim, &vm).map_err(ApiError::die)?;
     for volid in &volids {
         disks::free(sim, std::slice::from_ref(volid)).map_err(ApiError::die)?;
         log.line(format!(
@@ -180,6 +180,7 @@ pub(crate) fn forget(world: &mut World, vmid: u32) {
     for pool in world.pools.values_mut() {
         pool.members.remove(&vmid);
     }
+    world.forget_kept(vmid);
     let path = format!("/vms/{vmid}");
     world.acl.retain(|entry| entry.path != path);
 }
