@@ -92,11 +92,16 @@ impl Call<'_> {
 
     /// The guest of the path, which may be missing.
     pub(super) fn guest(&self) -> Result<GuestId, ApiError> {
-        Ok(GuestId {
+        Ok(self.guest_of(self.vmid()?))
+    }
+
+    /// A guest of the node and of the kind of the path.
+    pub(super) fn guest_of(&self, vmid: u32) -> GuestId {
+        GuestId {
             kind: self.kind,
             node: self.node().to_owned(),
-            vmid: self.vmid()?,
-        })
+            vmid,
+        }
     }
 
     /// A path whose `{x}` are what the call says of them, in its path or beside it.
