@@ -234,20 +234,6 @@ pub(super) fn guest_mut<'w>(
         .ok_or_else(|| gone(kind, node, vmid))
 }
 
-/// A VM on a node.
-pub(super) fn vm_on<'w>(world: &'w World, node: &str, vmid: u32) -> Result<&'w Vm, ApiError> {
-    guest_on(world, GuestKind::Qemu, node, vmid)
-}
-
-/// The same, to change.
-pub(super) fn vm_mut<'w>(
-    world: &'w mut World,
-    node: &str,
-    vmid: u32,
-) -> Result<&'w mut Vm, ApiError> {
-    guest_mut(world, GuestKind::Qemu, node, vmid)
-}
-
 fn gone(kind: GuestKind, node: &str, vmid: u32) -> ApiError {
     ApiError::die(format!(
         "Configuration file 'nodes/{node}/{}/{vmid}.conf' does not exist",

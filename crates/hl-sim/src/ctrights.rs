@@ -100,7 +100,9 @@ fn features(
         let given = edit.set.get(key);
         given.or_else(|| old.and_then(|vm| vm.config.get(key)))
     };
-    if of("unprivileged").is_none_or(|value| value != "1") {
+    // A new one of 9.0 is unprivileged unless somebody says otherwise.
+    let default = old.is_none() && world.profile.major >= 9;
+    if !of("unprivileged").map_or(default, |value| value == "1") {
         return only_root("changing feature flags for privileged container");
     }
     let text = |value: Option<&String>| value.map_or("", String::as_str).to_owned();

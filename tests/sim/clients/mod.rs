@@ -6,5 +6,6 @@
 mod faults;
 mod packer;
 mod tofu;
+mod tofu_container;
 mod tofu_settings;
 mod tools;

@@ -18,7 +18,7 @@ use crate::params::{Param, opt, req};
 use crate::power;
 use crate::route::{Route, on_node};
 use crate::values;
-use crate::vm::GuestKind;
+use crate::vm::{GuestKind, numbered};
 use crate::world::World;
 
 const CREATE: &[Param] = &[
@@ -151,6 +151,9 @@ fn plan_root(edit: &mut Edit, call: &Call<'_>, storage: &str) -> Result<(), ApiE
         let root = mount::parse("rootfs", &format!("{storage}:4")).map_err(ApiError::die)?;
         edit.drives.push(("rootfs".to_owned(), root));
     }
+    // Volumes are numbered in this order.
+    edit.drives
+        .sort_by_key(|(key, _)| numbered(key).map(|(_, number)| number));
     ctrights::storages(edit, call, &world, |id| {
         let text = format!("storage '{id}' does not support container directories");
         ApiError::param("storage", text)
