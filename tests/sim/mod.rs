@@ -15,6 +15,7 @@ mod heal;
 mod lives;
 mod migrate;
 mod networks;
+mod page;
 mod people;
 mod settings;
 mod snapshots;

@@ -256,10 +256,8 @@ pub(super) fn complete_cards(
     kind: GuestKind,
     config: &mut BTreeMap<String, String>,
 ) {
-    change_cards(kind, config, |card| {
-        if card.mac.is_none() {
-            card.mac = Some(world.new_mac());
-        }
+    each_card(kind, config, |card| {
+        card.mac.get_or_insert_with(|| world.new_mac());
     });
 }
 
@@ -269,10 +267,10 @@ pub(super) fn renew_cards(
     kind: GuestKind,
     config: &mut BTreeMap<String, String>,
 ) {
-    change_cards(kind, config, |card| card.mac = Some(world.new_mac()));
+    each_card(kind, config, |card| card.mac = Some(world.new_mac()));
 }
 
-fn change_cards(
+fn each_card(
     kind: GuestKind,
     config: &mut BTreeMap<String, String>,
     mut change: impl FnMut(&mut Net),

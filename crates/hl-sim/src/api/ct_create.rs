@@ -213,10 +213,7 @@ fn make(sim: &Arc<Sim>, log: &TaskLog<'_>, order: &Order) -> Result<(), ApiError
             vm.config = config;
             vm.lock = lock;
         }
-        let pool = order.pool.as_ref();
-        if let Some(pool) = pool.and_then(|pool| world.pools.get_mut(pool)) {
-            pool.members.insert(*vmid);
-        }
+        world.join_pool(order.pool.as_deref(), *vmid);
     });
     Ok(())
 }

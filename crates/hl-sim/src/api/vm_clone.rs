@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::vm_create::{identity, may_create, reserve, taken};
 use crate::call::{Answer, Call, GuestId, unlocked};
 use crate::ctvalues;
+use crate::disks;
 use crate::drive::Drive;
 use crate::edit;
 use crate::error::{ApiError, bail};
@@ -275,13 +276,7 @@ fn copy(sim: &Arc<Sim>, log: &TaskLog<'_>, order: &Order) -> Result<(), String> 
             vm.config = config;
             vm.lock = None;
         }
-        if let Some(pool) = order
-            .pool
-            .as_ref()
-            .and_then(|pool| world.pools.get_mut(pool))
-        {
-            pool.members.insert(order.target);
-        }
+        world.join_pool(order.pool.as_deref(), order.target);
     });
     Ok(())
 }
@@ -331,30 +326,14 @@ fn copy_drive(
             .or(paths.then_some(from.format.as_str())),
         parent: (!copied && order.snapshot.is_none()).then_some(drive.file.as_str()),
     };
-    let volid = sim
-        .change(|world| {
-            if drive.is_cloudinit() {
-                world.allocate_cloudinit(&disk)
-            } else {
-                world.allocate(&disk)
-            }
-        })
-        .map_err(|error| error.message)?;
-    let mut copy = drive.clone();
-    copy.file.clone_from(&volid);
-    copy.set_size(from.size);
-    if drive.is_cloudinit() {
-        return Ok(Some(copy));
-    }
     let source = match &order.snapshot {
         Some(name) => snapshot::disk_of(&drive.file, name),
         None => drive.file.clone(),
     };
-    if let Err(text) = sim.guests.clone_disk(&source, &volid) {
-        sim.change(|world| world.drop_volume(&volid));
-        return Err(text);
-    }
-    if order.full {
+    let mut copy = drive.clone();
+    copy.file = disks::copy(sim, &source, &disk, drive.is_cloudinit())?;
+    copy.set_size(from.size);
+    if order.full && !drive.is_cloudinit() {
         let size = crate::size::print(from.size);
         log.line(format!("transferred {size} of {size} (100.00%)"));
     }

@@ -180,13 +180,7 @@ fn remove(
         let vm = guest.find(&world)?;
         unlocked(vm)?;
         may_go(&world, vmid, vm, false)?;
-        let volids: Vec<String> = world
-            .volumes
-            .iter()
-            .filter(|volume| volume.vmid == Some(vmid) && volume.is_disk())
-            .map(|volume| volume.volid.clone())
-            .filter(|volid| unreferenced || vm.names(volid))
-            .collect();
+        let volids = world.disks_of(vmid, |volid| unreferenced || vm.names(volid));
         (vm.clone(), volids)
     };
     snapshot::remove_all(sim, &vm).map_err(ApiError::die)?;

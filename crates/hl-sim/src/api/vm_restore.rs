@@ -161,16 +161,7 @@ fn bring_back(sim: &Arc<Sim>, order: &Order) -> Result<(), ApiError> {
     let old = sim.world().vms.get(&vmid).cloned();
     if let Some(old) = old {
         snapshot::remove_all(sim, &old).map_err(ApiError::die)?;
-        let volids: Vec<String> = {
-            let world = sim.world();
-            let own = world
-                .volumes
-                .iter()
-                .filter(|volume| volume.vmid == Some(vmid) && volume.is_disk());
-            own.map(|volume| volume.volid.clone())
-                .filter(|volid| old.names(volid))
-                .collect()
-        };
+        let volids = sim.world().disks_of(vmid, |volid| old.names(volid));
         disks::free(sim, &volids).map_err(ApiError::die)?;
     }
     let mut config = order.config.clone();
@@ -198,13 +189,7 @@ fn bring_back(sim: &Arc<Sim>, order: &Order) -> Result<(), ApiError> {
             vm.snapshots.clear();
             vm.lock = None;
         }
-        let pool = order
-            .pool
-            .as_ref()
-            .and_then(|pool| world.pools.get_mut(pool));
-        if let Some(pool) = pool {
-            pool.members.insert(vmid);
-        }
+        world.join_pool(order.pool.as_deref(), vmid);
     });
     Ok(())
 }
@@ -227,22 +212,9 @@ fn copy(
         format: None,
         parent: None,
     };
-    let cloud_init = drive.is_cloudinit();
-    let volid = sim.change(|world| {
-        if cloud_init {
-            world.allocate_cloudinit(&disk)
-        } else {
-            world.allocate(&disk)
-        }
-    })?;
-    if !cloud_init {
-        let from = backup::disk_of(&order.archive, key);
-        if let Err(text) = sim.guests.clone_disk(&from, &volid) {
-            sim.change(|world| world.drop_volume(&volid));
-            return Err(ApiError::die(text));
-        }
-    }
-    let mut made = drive.clone();
-    made.file = volid;
-    Ok(made)
+    let from = backup::disk_of(&order.archive, key);
+    Ok(Drive {
+        file: disks::copy(sim, &from, &disk, drive.is_cloudinit())?,
+        ..drive.clone()
+    })
 }
