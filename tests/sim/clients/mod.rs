@@ -3,6 +3,7 @@
 
 #![expect(clippy::print_stderr, reason = "a skipped test says so")]
 
+mod container_plays;
 mod faults;
 mod flows;
 mod packer;

@@ -1,10 +1,7 @@
 //! tofu with the bpg provider: a container made, changed in place, grown, read by
 //! somebody who did not make it, copied, and destroyed.
 
-use std::collections::BTreeSet;
-use std::fmt::Write as _;
-use std::path::Path;
-
+use super::flows;
 use super::tofu::{HEAD, Tofu};
 use super::tools::with;
 use crate::sim::support::{Lab, lab, seed};
@@ -96,11 +93,7 @@ fn a_container_lives_in_a_plan() {
     let lab = lab(&seed());
     fetch(&lab);
     let folder = tempfile::tempdir().unwrap();
-    let tofu = Tofu {
-        env: env.clone(),
-        lab: &lab,
-        folder: folder.path(),
-    };
+    let tofu = Tofu::new(env.clone(), &lab, folder.path());
     let first = container(512, 8, "");
     tofu.write(&format!("{HEAD}{first}{OUTPUT}{COPY}"));
     let init = tofu.run(&["init", "-input=false", "-no-color"]);
@@ -136,11 +129,7 @@ fn a_container_lives_in_a_plan() {
 
     // Somebody else's plan takes it over as it is.
     let other = tempfile::tempdir().unwrap();
-    let theirs = Tofu {
-        env,
-        lab: &lab,
-        folder: other.path(),
-    };
+    let theirs = Tofu::new(env, &lab, other.path());
     theirs.write(&format!("{HEAD}{second}"));
     let init = theirs.run(&["init", "-input=false", "-no-color"]);
     assert_eq!(init.code, 0, "{}", init.text);
@@ -164,55 +153,5 @@ fn a_container_lives_in_a_plan() {
         "{:?}",
         world.volumes
     );
-    listed(
-        &lab,
-        "containers: create, change in place, resize, import, template, clone, destroy",
-    );
-}
-
-/// The row of this flow in `docs/simulator.md`: which calls it made, and that none of
-/// them was missing.
-fn listed(lab: &Lab, flow: &str) {
-    let lines = lab.server().requests();
-    let missing = lines.iter().filter(|line| line.status == 501).count();
-    assert_eq!(missing, 0, "{:?}", lab.server().not_implemented());
-    let calls: BTreeSet<String> = lines
-        .iter()
-        .filter(|line| line.path.contains("/lxc"))
-        .map(|line| format!("{} {}", line.method, pattern(&line.path)))
-        .collect();
-    let mut row = format!(
-        "| bpg/proxmox 0.111.1 | {flow} | {} | none is missing |\n",
-        calls.len()
-    );
-    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/simulator.md");
-    let text = std::fs::read_to_string(&page).unwrap();
-    let begins = format!("| bpg/proxmox 0.111.1 | {flow} |");
-    let found = text.lines().find(|line| line.starts_with(&begins));
-    if std::env::var_os("HL_BLESS").is_some()
-        && let Some(old) = found
-    {
-        std::fs::write(&page, text.replace(&format!("{old}\n"), &row)).unwrap();
-        return;
-    }
-    row.truncate(row.trim_end().len());
-    assert_eq!(
-        found,
-        Some(row.as_str()),
-        "HL_BLESS=1 cargo test a_container_lives_in_a_plan"
-    );
-}
-
-/// `/nodes/pve/lxc/120/config` as `/nodes/{node}/lxc/{vmid}/config`.
-fn pattern(path: &str) -> String {
-    let mut text = String::new();
-    for part in path.split('/').filter(|part| !part.is_empty()) {
-        let part = match part {
-            "pve" => "{node}",
-            part if part.parse::<u32>().is_ok() => "{vmid}",
-            part => part,
-        };
-        write!(text, "/{part}").unwrap();
-    }
-    text
+    tofu.passed(flows::CONTAINERS);
 }
