@@ -317,6 +317,28 @@ fn rights_are_those_of_a_node() {
         let wanted = &form[..if key == "mp0" { 2 } else { 1 }];
         ask(&less, wanted).fails(403, &format!("Permission check failed (/vms/100, {right})"));
     }
+    lab.server().change(|world| {
+        let mut other = world
+            .volumes
+            .iter()
+            .find(|v| v.vmid == Some(100))
+            .cloned()
+            .unwrap();
+        other.volid = "local-lvm:vm-7000-disk-0".to_owned();
+        other.vmid = Some(7000);
+        world.volumes.push(other);
+        world
+            .acl
+            .retain(|entry| entry.who != "u@pve!t" || entry.path != "/vms");
+        world.acl.push(hl_sim::AclEntry {
+            path: "/vms/100".to_owned(),
+            who: "u@pve!t".to_owned(),
+            role: "PVEVMAdmin".to_owned(),
+            propagate: true,
+        });
+    });
+    lab.put(&at("/config"), &[("mp3", "local-lvm:vm-7000-disk-0,mp=/x")])
+        .fails(403, "Permission check failed (/vms/7000, VM.Config.Disk)");
     // Who may make guests in a pool may make this one there.
     let pool = rights.iter().copied().collect::<Vec<_>>();
     let mut own = grants(&rights);

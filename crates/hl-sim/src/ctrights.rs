@@ -75,7 +75,7 @@ pub(super) fn check(
     for (key, drive) in &edit.drives {
         place.need(call, world, "VM.Config.Disk")?;
         match mount::kind(drive) {
-            "volume" => volume(edit, call, world, key, drive)?,
+            "volume" => volume(edit, call, world, place, key, drive)?,
             what => return only_root(&format!("mount point type {what}")),
         }
     }
@@ -118,15 +118,24 @@ fn volume(
     edit: &Edit,
     call: &Call<'_>,
     world: &World,
+    place: &Place<'_>,
     key: &str,
     drive: &Drive,
 ) -> Result<(), ApiError> {
     let wish = disks::wish(key, drive, edit.default_storage.as_deref());
-    let storage = match wish.map_err(ApiError::die)? {
-        Wish::Empty(storage, _) => storage,
-        _ => drive.volume().map_or("", |(storage, _)| storage).to_owned(),
-    };
-    call.need_storage(world, &storage, "Datastore.AllocateSpace")
+    if let Wish::Empty(storage, _) = wish.map_err(ApiError::die)? {
+        return call.need_storage(world, &storage, "Datastore.AllocateSpace");
+    }
+    let volume = world.need_volume(&drive.file)?;
+    let storage = volume.storage();
+    match volume.vmid.filter(|_| volume.is_disk()) {
+        Some(owner) if owner == place.vmid => Ok(()),
+        Some(owner) if !call.has(world, &format!("/storage/{storage}"), "Datastore.Allocate") => {
+            call.need(world, &format!("/vms/{owner}"), "VM.Config.Disk")
+        }
+        Some(_) => Ok(()),
+        None => bail!("volume '{}' is no disk", drive.file),
+    }
 }
 
 /// The storages that the new disks of a container go to; the error is one that cannot

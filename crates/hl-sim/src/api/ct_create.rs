@@ -178,9 +178,13 @@ fn make(sim: &Arc<Sim>, log: &TaskLog<'_>, order: &Order) -> Result<(), ApiError
         .map_or_else(String::new, |root| root.file.clone());
     log.line(format!("extracting archive '{path}'"));
     if let Err(text) = sim.guests.unpack(&root, &order.system) {
-        let own = made.values().filter(|drive| drive.volume().is_some());
-        let all: Vec<String> = own.map(|drive| drive.file.clone()).collect();
-        disks::free(sim, &all).map_err(ApiError::die)?;
+        // Not what was there before.
+        let asked = |key: &str| edit.drives.iter().find(|(own, _)| own == key);
+        let new = made
+            .iter()
+            .filter(|(key, drive)| asked(key).is_none_or(|(_, asked)| asked.file != drive.file));
+        let new: Vec<String> = new.map(|(_, drive)| drive.file.clone()).collect();
+        disks::free(sim, &new).map_err(ApiError::die)?;
         return Err(ApiError::die(text));
     }
     log.line(format!("Total bytes read: {size}"));
