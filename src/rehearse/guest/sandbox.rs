@@ -61,7 +61,6 @@ fn enter(file: &Path) -> Result<String, String> {
         .env_clear()
         .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
         .env("LANG", "C.UTF-8")
-        .envs(boot.container.then_some(("container", "lxc")))
         .exec();
     Ok(format!("cannot become /sbin/init: {error}"))
 }
