@@ -1,6 +1,6 @@
 //! The command line as a user meets it, on labs of plain commands.
 
-use crate::support::TestLab;
+use crate::support::{Hl, TestLab};
 
 /// A lab with one layer of commands.
 fn lab() -> TestLab {
@@ -366,6 +366,18 @@ fn a_flag_in_front_is_stronger_than_a_variable_whatever_stands_behind() {
 }
 
 #[test]
+fn the_lab_may_be_named_behind_a_recipe_of_it() {
+    let (lab, elsewhere) = (lab(), tempfile::tempdir().unwrap());
+    let root = lab.root().to_str().unwrap();
+    let hl = |words: &str| Hl::new(elsewhere.path()).cmd(words);
+    hl("plan make --lab").arg(root).exits(0);
+    hl("make").arg(format!("--lab={root}")).exits(0);
+    assert!(lab.path("out.txt").exists());
+    // Behind two dashes it is the recipe's.
+    hl("make --").arg(format!("--lab={root}")).exits(66);
+}
+
+#[test]
 fn what_the_lab_knows_completes_values() {
     let lab = TestLab::shipped();
     let complete = |words: &[&str]| {
@@ -404,7 +416,7 @@ fn what_the_lab_knows_completes_values() {
 #[test]
 fn outside_a_lab_the_way_in_is_named() {
     let dir = tempfile::tempdir().unwrap();
-    crate::support::Hl::new(dir.path())
+    Hl::new(dir.path())
         .cmd("list")
         .exits(66)
         .says(&["hl.toml", "hl new"]);

@@ -1,6 +1,7 @@
 //! What follows a recipe's name: the recipe's own arguments, and flags that
 //! every verb takes. `hl l2-apply dev --yes` must mean what it says.
 
+use camino::Utf8PathBuf;
 use clap::{Arg, Args, Command};
 
 use super::clap_errors;
@@ -74,6 +75,21 @@ pub(super) fn split<F: Args>(
     });
     read.map_err(|error| clap_errors::failure(&error))?;
     Ok(tail)
+}
+
+/// The lab that the words name, which must be known before the recipe can be. The
+/// word is never the recipe's own: no parameter may be called `lab`.
+pub(super) fn lab(words: &[String]) -> Option<Utf8PathBuf> {
+    let mut named = None;
+    let mut words = words.iter().take_while(|word| *word != "--");
+    while let Some(word) = words.next() {
+        if word == "--lab" {
+            named = words.next().map(String::as_str);
+        } else if let Some(dir) = word.strip_prefix("--lab=") {
+            named = Some(dir);
+        }
+    }
+    named.map(Utf8PathBuf::from)
 }
 
 fn named<'c>(command: &'c Command, long: &str) -> Option<&'c Arg> {

@@ -27,7 +27,7 @@ use crate::report::{Look, Paint, Terminal};
 /// Steps at once, unless `--jobs` says otherwise.
 const JOBS: u16 = 4;
 
-/// The terminal, or whoever reads what is written to it.
+/// The terminal, or the program that reads what is written to it.
 struct Person<'a> {
     session: &'a Session,
     approve: Approve,

@@ -89,14 +89,19 @@ impl Session {
     /// The same session with other flags; the lab and the variables that they name
     /// are laid over its own.
     pub(super) fn with(&self, mut globals: Globals) -> Self {
-        let mut session = self.clone();
+        let mut session = self.in_lab(globals.lab.take());
         session.caller.set.append(&mut globals.set);
-        let lab = globals.lab.take();
+        session.globals = globals;
+        session
+    }
+
+    /// The same session in another lab, if one is named.
+    pub(super) fn in_lab(&self, lab: Option<Utf8PathBuf>) -> Self {
+        let mut session = self.clone();
         if lab.is_some() && lab != session.caller.lab {
             session.caller.lab = lab;
             session.forget_lab();
         }
-        session.globals = globals;
         session
     }
 

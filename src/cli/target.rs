@@ -77,6 +77,7 @@ pub(super) fn parse<F: Args>(
     let Some((name, rest)) = words.split_first() else {
         return Err(usage("no recipe is named").help("`hl list` shows them"));
     };
+    let session = &session.in_lab(recipe_args::lab(rest));
     let is_verb = matches!(name.as_str(), "up" | "resume" | "replay");
     let (mut recipe, mut renamed) = (name.clone(), None);
     let mut command = if is_verb {

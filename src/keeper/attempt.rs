@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::base::{Process, boot_id, private_new, private_read};
 
-/// How long a fence may be there without its content: whoever made it writes it
-/// at once, unless he was killed between the two.
+/// How long a fence may be there without its content: the process that made it
+/// writes it at once, unless it was killed between the two.
 const WRITTEN_WITHIN: Duration = Duration::from_millis(500);
 
 /// The files of one attempt: `SLUG.N.fence` and `SLUG.N.exit` beside the spools
@@ -21,8 +21,8 @@ pub struct Attempt {
     base: Utf8PathBuf,
 }
 
-/// What the parent writes before it starts the child. Whoever creates the file
-/// runs the child; nobody else does.
+/// What the parent writes before it starts the child. The process that creates
+/// the file runs the child; no other does.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fence {
     /// The parent. Its pid is the id of the child's process group too.
@@ -30,7 +30,7 @@ pub struct Fence {
     pub keeper: Process,
     /// The boot of the machine that the process is of.
     pub boot_id: String,
-    /// What whoever asked for the child wants to find again; never a secret.
+    /// What the caller wants to find again; never a secret.
     pub says: String,
 }
 

@@ -14,7 +14,6 @@ use rustix::fs::RawDir;
 use serde_json::{Map, Value};
 
 use super::id::tail;
-use super::order::by_start;
 use super::request::REQUEST_VERSION;
 use super::{Ending, FORMAT, Header, Run, is_id, read};
 use crate::diag::Failure;
@@ -104,8 +103,7 @@ pub(super) fn newest(paths: &Paths, most: Option<usize>) -> (impl Iterator<Item 
         ids.select_nth_unstable_by(shown - 1, |a, b| b.cmp(a));
     }
     let older = ids.split_off(shown);
-    by_start(paths, &mut ids);
-    ids.reverse();
+    ids.sort_unstable_by(|a, b| b.cmp(a));
     let shorts = shorts(&ids, &older);
     let entries = ids.into_iter().zip(shorts).map(move |(id, short)| {
         let path = runs.join(format!("{id}.yaml"));

@@ -6,7 +6,6 @@
 //! | `follow` | reads a run file as it grows, by offsets |
 //! | `header` | what stands at the top of a run file |
 //! | `journal` | writes a run file, event by event |
-//! | `order` | which run is the older one |
 //! | `request` | what a run was asked for, as data |
 //! | `read` | reads one, however it was cut off |
 //! | `history` | lists them, and finds one by a piece of its id |
@@ -25,7 +24,6 @@ mod id;
 mod index;
 mod journal;
 mod open;
-mod order;
 mod prune;
 mod read;
 mod request;

@@ -21,7 +21,7 @@ pub fn look(ssh: Option<&str>, env: &BTreeMap<String, String>) -> Result<Facts, 
         None => ("sh", Vec::new(), "this machine".to_owned()),
         Some(to) => (
             "ssh",
-            // Whoever cannot log in without being asked cannot automate.
+            // A user who cannot log in without being asked cannot automate.
             vec!["-o", "BatchMode=yes", "-o", "ConnectTimeout=10", "--", to],
             format!("`{to}`"),
         ),
