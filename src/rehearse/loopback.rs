@@ -9,7 +9,7 @@ use std::os::unix::net::{SocketAddr, UnixListener};
 use std::path::Path;
 
 use super::guest::{self, GuestHost};
-use hl_sim::{AgentRun, GuestSpec, Guests};
+use hl_sim::{AgentRun, ContainerSystem, GuestSpec, Guests};
 
 /// Where a guest's sshd listens.
 const SSH: u16 = 22;
@@ -128,6 +128,9 @@ impl Guests for OnLoopback {
     }
     fn install_agent(&self, volume: &str) -> Result<(), String> {
         self.host.install_agent(volume)
+    }
+    fn unpack(&self, volume: &str, system: &ContainerSystem) -> Result<(), String> {
+        self.host.unpack(volume, system)
     }
     fn clone_disk(&self, from: &str, to: &str) -> Result<(), String> {
         self.host.clone_disk(from, to)

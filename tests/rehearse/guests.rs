@@ -1,7 +1,7 @@
 //! Guests of a rehearsal: real sandboxes with real ssh, apt and services, in a
 //! network namespace that each test makes for itself.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -49,21 +49,30 @@ impl Room {
     }
 
     pub(super) fn spec(&self, vmid: u32, address: &str) -> GuestSpec {
-        let key = fs::read_to_string(self.dir.path().join("key.pub")).unwrap();
         GuestSpec {
             vmid,
             name: format!("guest-{vmid}"),
             disk: Some(format!("s:vm-{vmid}-disk-0")),
             user: Some("ops".to_owned()),
-            ssh_keys: vec![key.trim().to_owned()],
+            ssh_keys: vec![self.key()],
             ipconfig: Some(format!("ip={address}/24,gw=192.168.7.1")),
             mac: Some(format!("BC:24:11:00:00:{vmid:02X}")),
             agent: true,
-            config: BTreeMap::new(),
+            ..GuestSpec::default()
         }
     }
 
     fn ssh(&self, address: &str, script: &str) -> Output {
+        self.ssh_as("ops", address, script)
+    }
+
+    /// The public key of the one that logs in.
+    pub(super) fn key(&self) -> String {
+        let key = fs::read_to_string(self.dir.path().join("key.pub")).unwrap();
+        key.trim().to_owned()
+    }
+
+    pub(super) fn ssh_as(&self, user: &str, address: &str, script: &str) -> Output {
         Command::new("ssh")
             .args([
                 "-F",
@@ -81,7 +90,7 @@ impl Room {
             ))
             .arg("-i")
             .arg(self.dir.path().join("key"))
-            .arg(format!("ops@{address}"))
+            .arg(format!("{user}@{address}"))
             .arg(script)
             .stdin(Stdio::null())
             .output()

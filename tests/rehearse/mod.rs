@@ -1,6 +1,7 @@
 //! Rehearsals: real guests, and the sealed network. Both need root.
 
 mod agent;
+mod containers;
 mod cut;
 mod faults;
 mod guests;

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use hl_sim::{GuestSpec, Guests, NoGuests, World};
+use hl_sim::{ContainerSystem, GuestKind, GuestSpec, Guests, NoGuests, World};
 use serde_json::json;
 
 use super::support::{Setup, seed, template};
@@ -35,6 +35,10 @@ impl Notes {
 impl Guests for Notes {
     fn create_disk(&self, volume: &str, image: Option<&str>) -> Result<(), String> {
         self.note(format!("create {volume} {}", image.unwrap_or("-")))
+    }
+    fn unpack(&self, volume: &str, system: &ContainerSystem) -> Result<(), String> {
+        let keys = system.ssh_keys.join("|");
+        self.note(format!("unpack {} {volume} {keys}", system.template))
     }
     fn clone_disk(&self, from: &str, to: &str) -> Result<(), String> {
         self.note(format!("clone {from} {to}"))
@@ -122,6 +126,65 @@ fn every_disk_is_made_copied_renamed_and_removed() {
             "remove local-lvm:vm-110-disk-0"
         ]
     );
+}
+
+#[test]
+fn a_container_is_a_guest_by_its_own_settings() {
+    let notes = Arc::new(Notes::default());
+    let lab = Setup {
+        guests: Arc::<Notes>::clone(&notes),
+        ..Setup::default()
+    }
+    .start();
+    let template = "debian-13-standard_13.1-2_amd64.tar.zst";
+    let form = [("storage", "local"), ("template", template)];
+    lab.done(&lab.post("/nodes/pve/aplinfo", &form));
+    let volume = format!("local:vztmpl/{template}");
+    let form = [
+        ("vmid", "120"),
+        ("ostemplate", volume.as_str()),
+        ("storage", "local-lvm"),
+        ("ssh-public-keys", "ssh-ed25519 AAAA me\nssh-rsa BBBB\n"),
+        ("net0", "name=eth0,bridge=vmbr0,ip=dhcp"),
+        ("features", "nesting=1"),
+        ("nameserver", "192.168.1.1"),
+    ];
+    let unpack =
+        format!("unpack {volume} local-lvm:vm-120-disk-0 ssh-ed25519 AAAA me|ssh-rsa BBBB");
+    *notes.fail.lock().unwrap() = Some(unpack.clone());
+    let task = lab.post("/nodes/pve/lxc", &form).data();
+    assert_eq!(
+        lab.exit_of(&task),
+        "unable to create CT 120 - no space left on device"
+    );
+    let create = "create local-lvm:vm-120-disk-0 -".to_owned();
+    assert_eq!(
+        notes.taken(),
+        [
+            create.clone(),
+            unpack.clone(),
+            "remove local-lvm:vm-120-disk-0".to_owned()
+        ]
+    );
+    let world = lab.server().world();
+    assert!(world.vms.is_empty() && world.volumes.len() == 1);
+    *notes.fail.lock().unwrap() = None;
+    lab.done(&lab.post("/nodes/pve/lxc", &form));
+    assert_eq!(notes.taken(), [create, unpack]);
+    lab.done(&lab.post("/nodes/pve/lxc/120/status/start", &[]));
+    let spec = notes.specs.lock().unwrap().pop().unwrap();
+    assert_eq!(spec.kind, GuestKind::Lxc);
+    assert_eq!(spec.name, "CT120");
+    assert_eq!(spec.disk.as_deref(), Some("local-lvm:vm-120-disk-0"));
+    assert!(spec.user.is_none() && spec.ssh_keys.is_empty() && !spec.agent);
+    assert_eq!(spec.config["features"], "nesting=1");
+    let leased = spec.ipconfig.unwrap();
+    assert!(leased.starts_with("ip=192.168.1.1"), "leased: {leased}");
+    let faces = lab.get("/nodes/pve/lxc/120/interfaces").data();
+    let address = leased.strip_prefix("ip=").unwrap();
+    assert_eq!(faces[1]["inet"], address);
+    lab.done(&lab.post("/nodes/pve/lxc/120/status/stop", &[]));
+    assert_eq!(notes.taken(), ["start 120", "stop 120"]);
 }
 
 #[test]

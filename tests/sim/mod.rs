@@ -5,6 +5,8 @@ mod agent;
 mod backups;
 mod calls;
 mod clients;
+mod container_lives;
+mod containers;
 mod disks;
 pub(crate) mod faults;
 mod files;

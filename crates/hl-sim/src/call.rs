@@ -92,11 +92,16 @@ impl Call<'_> {
 
     /// The guest of the path, which may be missing.
     pub(super) fn guest(&self) -> Result<GuestId, ApiError> {
-        Ok(GuestId {
+        Ok(self.guest_of(self.vmid()?))
+    }
+
+    /// A guest of the node and of the kind of the path.
+    pub(super) fn guest_of(&self, vmid: u32) -> GuestId {
+        GuestId {
             kind: self.kind,
             node: self.node().to_owned(),
-            vmid: self.vmid()?,
-        })
+            vmid,
+        }
     }
 
     /// A path whose `{x}` are what the call says of them, in its path or beside it.
@@ -231,20 +236,6 @@ pub(super) fn guest_mut<'w>(
     found
         .filter(|vm| vm.node == node && vm.kind == kind)
         .ok_or_else(|| gone(kind, node, vmid))
-}
-
-/// A VM on a node.
-pub(super) fn vm_on<'w>(world: &'w World, node: &str, vmid: u32) -> Result<&'w Vm, ApiError> {
-    guest_on(world, GuestKind::Qemu, node, vmid)
-}
-
-/// The same, to change.
-pub(super) fn vm_mut<'w>(
-    world: &'w mut World,
-    node: &str,
-    vmid: u32,
-) -> Result<&'w mut Vm, ApiError> {
-    guest_mut(world, GuestKind::Qemu, node, vmid)
 }
 
 fn gone(kind: GuestKind, node: &str, vmid: u32) -> ApiError {

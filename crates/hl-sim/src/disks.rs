@@ -194,12 +194,12 @@ fn note(
         Wish::Import(storage, source) => {
             drive.options.remove("import-from");
             let image = world.need_volume(&source)?;
-            let (bytes, used) = match (image.content.as_str(), image.disk) {
-                ("images", _) => (image.size, image.used),
+            let copied = image.is_disk();
+            let (bytes, used) = match (copied, image.disk) {
+                (true, _) => (image.size, image.used),
                 (_, 0) => (IMAGE_DISK, image.size),
                 (_, disk) => (disk, image.size),
             };
-            let copied = image.content == "images";
             drive.file = world.allocate(&NewDisk {
                 storage: &storage,
                 size: bytes,

@@ -54,9 +54,14 @@ impl Drive {
         Ok(Self { file, options })
     }
 
-    /// As the config holds it: options by name behind the volume.
+    /// As the config holds it: options by name behind the volume, first of all where it
+    /// is mounted.
     pub(super) fn print(&self) -> String {
-        joined(self.file.clone(), &self.options)
+        let mut rest = self.options.clone();
+        match rest.remove("mp") {
+            Some(path) => joined(format!("{},mp={path}", self.file), &rest),
+            None => joined(self.file.clone(), &rest),
+        }
     }
 
     /// Whether it is a CD-ROM (a cloud-init drive is one, too).
@@ -202,7 +207,8 @@ pub(super) fn agent_enabled(text: &str) -> bool {
         .unwrap_or(false)
 }
 
-fn flags(options: &mut BTreeMap<String, String>, names: &str) -> Result<(), String> {
+/// Writes what is a yes or a no as `1` or `0`.
+pub(super) fn flags(options: &mut BTreeMap<String, String>, names: &str) -> Result<(), String> {
     for (name, value) in options.iter_mut() {
         if !words::has(names, name) {
             continue;
@@ -219,7 +225,8 @@ fn flags(options: &mut BTreeMap<String, String>, names: &str) -> Result<(), Stri
     Ok(())
 }
 
-fn known(options: &BTreeMap<String, String>, tables: &[&str]) -> Result<(), String> {
+/// Refuses options that are in none of these tables.
+pub(super) fn known(options: &BTreeMap<String, String>, tables: &[&str]) -> Result<(), String> {
     let strange = options
         .keys()
         .find(|name| !tables.iter().any(|table| words::has(table, name)));
@@ -232,7 +239,8 @@ fn known(options: &BTreeMap<String, String>, tables: &[&str]) -> Result<(), Stri
     }
 }
 
-fn joined(first: String, options: &BTreeMap<String, String>) -> String {
+/// A property string: what comes first, then the options by name.
+pub(super) fn joined(first: String, options: &BTreeMap<String, String>) -> String {
     options.iter().fold(first, |mut text, (name, value)| {
         text.push(',');
         text.push_str(name);
@@ -242,7 +250,8 @@ fn joined(first: String, options: &BTreeMap<String, String>) -> String {
     })
 }
 
-fn is_mac(text: &str) -> bool {
+/// Whether it is a MAC address of one card.
+pub(super) fn is_mac(text: &str) -> bool {
     let parts: Vec<&str> = text.split(':').collect();
     parts.len() == 6
         && parts

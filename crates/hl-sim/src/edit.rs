@@ -7,21 +7,29 @@ use std::sync::Arc;
 use percent_encoding::percent_decode_str;
 
 use super::acl::ROOT;
-use super::call::{Call, unlocked, vm_mut};
+use super::call::{Call, guest_mut, guest_on, unlocked};
+use super::card;
 use super::cpu;
+use super::ctvalues;
 use super::disks::{self, Wish};
 use super::drive::{Drive, Net};
 use super::error::{ApiError, bail};
+use super::keys;
 use super::kind::Kind;
 use super::machine::Sim;
-use super::params::{self, Params};
-use super::vm::{Vm, drives, free_unused, is_drive};
-use super::vmkeys::{self, Right};
+use super::mount;
+use super::names;
+use super::params::Params;
+use super::values;
+use super::vm::{GuestKind, Vm, drives, free_unused, is_disk};
+use super::vmkeys::Right;
 use super::world::World;
 
 /// What is to change.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Edit {
+    /// The guest whose keys they are.
+    pub(super) kind: GuestKind,
     /// Plain keys with their new values.
     pub(super) set: BTreeMap<String, String>,
     /// Drives with what they ask for.
@@ -39,9 +47,15 @@ pub(super) struct Edit {
 }
 
 impl Edit {
-    /// Reads the parameters that are keys of a config.
+    /// Reads the parameters that are keys of a VM's config.
     pub(super) fn read(params: &Params) -> Result<Self, ApiError> {
+        Self::of(GuestKind::Qemu, params)
+    }
+
+    /// Reads the parameters that are keys of a guest's config.
+    pub(super) fn of(kind: GuestKind, params: &Params) -> Result<Self, ApiError> {
         let mut edit = Self {
+            kind,
             delete: list(params, "delete"),
             revert: list(params, "revert"),
             digest: params.text("digest").map(str::to_owned),
@@ -49,12 +63,19 @@ impl Edit {
             default_storage: params.text("storage").map(str::to_owned),
             ..Self::default()
         };
+        let normal = match kind {
+            GuestKind::Qemu => normal,
+            GuestKind::Lxc => ctvalues::normal,
+        };
         let mut errors = BTreeMap::new();
-        for (key, value) in params.iter().filter(|(key, _)| vmkeys::find(key).is_some()) {
+        for (key, value) in params
+            .iter()
+            .filter(|(key, _)| keys::find(kind, key).is_some())
+        {
             // `cdrom` is the old name of the drive that it always meant.
             let key = if key == "cdrom" { "ide2" } else { key };
-            let checked = if is_drive(key) {
-                Drive::parse(value).map(|drive| edit.drives.push((key.to_owned(), drive)))
+            let checked = if is_disk(kind, key) {
+                drive(kind, key, value).map(|drive| edit.drives.push((key.to_owned(), drive)))
             } else {
                 normal(key, value).map(|value| {
                     edit.set.insert(key.to_owned(), value);
@@ -64,9 +85,11 @@ impl Edit {
                 errors.insert(key.to_owned(), format!("invalid format - {text}"));
             }
         }
-        for key in edit.delete.iter().chain(&edit.revert) {
-            if vmkeys::find(key).is_none() {
-                errors.insert("delete".to_owned(), format!("unknown option '{key}'"));
+        let revert = edit.revert.iter().map(|key| ("revert", key));
+        let delete = edit.delete.iter().map(|key| ("delete", key));
+        for (name, key) in delete.chain(revert) {
+            if keys::find(kind, key).is_none() {
+                errors.insert(name.to_owned(), format!("unknown option '{key}'"));
             }
             if params.text(key).is_some() && edit.delete.contains(key) {
                 errors.insert(
@@ -94,7 +117,7 @@ impl Edit {
         let keys: BTreeSet<&String> = self.set.keys().chain(&self.delete).collect();
         for key in keys {
             let held = old.and_then(|vm| Drive::parse(vm.config.get(key)?).ok());
-            match vmkeys::find(key).map(|key| key.right) {
+            match keys::find(self.kind, key).map(|key| key.right) {
                 None => {}
                 Some(Right::Root) if call.who.id == ROOT => {}
                 Some(Right::Root) => {
@@ -186,7 +209,7 @@ pub(super) fn apply(
 ) -> Result<(), ApiError> {
     {
         let world = sim.world();
-        let vm = super::call::vm_on(&world, node, vmid)?;
+        let vm = guest_on(&world, edit.kind, node, vmid)?;
         if !skip_lock {
             unlocked(vm)?;
         }
@@ -219,7 +242,8 @@ pub(super) fn may_use_bridges(
     config: &BTreeMap<String, String>,
 ) -> Result<(), ApiError> {
     for (_, text) in config.iter().filter(|(key, _)| is_card(key)) {
-        if let Some(bridge) = Net::parse(text).ok().as_ref().and_then(Net::bridge) {
+        let card = card::parse(call.kind, text).ok();
+        if let Some(bridge) = card.as_ref().and_then(Net::bridge) {
             call.need(world, &world.bridge_path(bridge), "SDN.Use")?;
         }
     }
@@ -227,22 +251,34 @@ pub(super) fn may_use_bridges(
 }
 
 /// Gives the new cards of a config their addresses.
-pub(super) fn complete_cards(world: &mut World, config: &mut BTreeMap<String, String>) {
-    each_card(config, |card| {
+pub(super) fn complete_cards(
+    world: &mut World,
+    kind: GuestKind,
+    config: &mut BTreeMap<String, String>,
+) {
+    each_card(kind, config, |card| {
         card.mac.get_or_insert_with(|| world.new_mac());
     });
 }
 
 /// Gives all cards of a config new addresses.
-pub(super) fn renew_cards(world: &mut World, config: &mut BTreeMap<String, String>) {
-    each_card(config, |card| card.mac = Some(world.new_mac()));
+pub(super) fn renew_cards(
+    world: &mut World,
+    kind: GuestKind,
+    config: &mut BTreeMap<String, String>,
+) {
+    each_card(kind, config, |card| card.mac = Some(world.new_mac()));
 }
 
-fn each_card(config: &mut BTreeMap<String, String>, mut change: impl FnMut(&mut Net)) {
+fn each_card(
+    kind: GuestKind,
+    config: &mut BTreeMap<String, String>,
+    mut change: impl FnMut(&mut Net),
+) {
     for (_, value) in config.iter_mut().filter(|(key, _)| is_card(key)) {
-        if let Ok(mut card) = Net::parse(value) {
-            change(&mut card);
-            *value = card.print();
+        if let Ok(mut own) = card::parse(kind, value) {
+            change(&mut own);
+            *value = card::print(kind, &own);
         }
     }
 }
@@ -286,7 +322,7 @@ fn delete_keys(
     vmid: u32,
     edit: &Edit,
 ) -> Result<Vec<String>, ApiError> {
-    let vm = vm_mut(world, node, vmid)?;
+    let vm = guest_mut(world, edit.kind, node, vmid)?;
     let mut freed = Vec::new();
     for key in &edit.revert {
         vm.pending.remove(key);
@@ -299,15 +335,15 @@ fn delete_keys(
         let Some(value) = vm.config.get(key).cloned() else {
             continue;
         };
-        if vm.run.is_some() && !live(key) {
+        if waits(vm, key) {
             vm.pending.insert(key.clone(), None);
             continue;
         }
         vm.config.remove(key);
         if key.starts_with("unused") {
             freed.push(value);
-        } else if is_drive(key)
-            && let Ok(drive) = Drive::parse(&value)
+        } else if is_disk(edit.kind, key)
+            && let Ok(drive) = drive(edit.kind, key, &value)
         {
             freed.extend(detach(vm, vmid, &drive, edit.force));
         }
@@ -324,23 +360,26 @@ fn set_keys(
     made: BTreeMap<String, Drive>,
 ) -> Result<Vec<String>, ApiError> {
     let mut values = edit.set.clone();
-    complete_cards(world, &mut values);
-    let vm = vm_mut(world, node, vmid)?;
+    complete_cards(world, edit.kind, &mut values);
+    let vm = guest_mut(world, edit.kind, node, vmid)?;
     if let Some(lock) = values.remove("lock") {
         vm.lock = Some(lock);
     }
-    let running = vm.run.is_some();
     let mut freed = Vec::new();
-    for (key, drive) in made {
-        let old = vm.config.get(&key).and_then(|text| Drive::parse(text).ok());
+    for (key, made) in made {
+        let old = vm.config.get(&key);
+        let old = old.and_then(|text| drive(edit.kind, &key, text).ok());
         vm.config
-            .retain(|key, value| !(key.starts_with("unused") && *value == drive.file));
+            .retain(|key, value| !(key.starts_with("unused") && *value == made.file));
+        // A running container has its old one until it starts again.
+        let kept = edit.kind == GuestKind::Lxc && waits(vm, &key);
         if let Some(old) = old
-            && old.file != drive.file
+            && old.file != made.file
+            && !kept
         {
             freed.extend(detach(vm, vmid, &old, false));
         }
-        values.insert(key, drive.print());
+        values.insert(key, made.print());
     }
     for (key, value) in values {
         vm.pending.remove(&key);
@@ -349,7 +388,7 @@ fn set_keys(
         }
         if is_nothing(&key, &value) {
             vm.config.remove(&key);
-        } else if running && !live(&key) {
+        } else if waits(vm, &key) {
             vm.pending.insert(key, Some(value));
         } else {
             vm.config.insert(key, value);
@@ -379,8 +418,22 @@ fn detach(vm: &mut Vm, vmid: u32, drive: &Drive, force: bool) -> Option<String> 
     None
 }
 
-fn live(key: &str) -> bool {
-    vmkeys::find(key).is_some_and(|key| key.live)
+/// Whether a change of a key waits for the next start. A running container takes new
+/// mount points and devices at once.
+fn waits(vm: &Vm, key: &str) -> bool {
+    let live = keys::find(vm.kind, key).is_some_and(|key| key.live);
+    let new = vm.kind == GuestKind::Lxc
+        && !vm.config.contains_key(key)
+        && (key.starts_with("mp") || key.starts_with("dev"));
+    vm.run.is_some() && !live && !new
+}
+
+/// A disk of a guest, from the text of its key.
+pub(super) fn drive(kind: GuestKind, key: &str, text: &str) -> Result<Drive, String> {
+    match kind {
+        GuestKind::Qemu => Drive::parse(text),
+        GuestKind::Lxc => mount::parse(key, text),
+    }
 }
 
 fn name_of(right: Right, held: Option<&Drive>) -> &'static str {
@@ -404,7 +457,7 @@ fn normal(key: &str, value: &str) -> Result<String, String> {
     if is_card(key) {
         return Ok(Net::parse(value)?.print());
     }
-    if vmkeys::find(key).is_some_and(|key| matches!(key.kind, Kind::Bool)) {
+    if keys::find(GuestKind::Qemu, key).is_some_and(|key| matches!(key.kind, Kind::Bool)) {
         let yes = super::drive::boolean(value).unwrap_or(false);
         return Ok(if yes { "1" } else { "0" }.to_owned());
     }
@@ -421,40 +474,14 @@ fn normal(key: &str, value: &str) -> Result<String, String> {
         }
         "description" => Ok(description(value).to_owned()),
         "cpu" => cpu::check(value).map(|()| value.to_owned()),
-        "tags" => {
-            let mut seen = BTreeSet::new();
-            let given = params::parts(value);
-            if !given.iter().all(|tag| is_tag(tag)) {
-                return Err("invalid characters in tag".to_owned());
-            }
-            let tags: Vec<String> = given
-                .into_iter()
-                .map(str::to_lowercase)
-                .filter(|tag| seen.insert(tag.clone()))
-                .collect();
-            Ok(tags.join(";"))
-        }
+        "tags" => values::tags(value),
         "sshkeys" => {
             let text = percent_decode_str(value).decode_utf8_lossy();
-            let strange = text
-                .lines()
-                .map(str::trim)
-                .find(|line| !line.is_empty() && line.split_whitespace().count() < 2);
-            match strange {
-                Some(_) => Err("SSH public key validation error".to_owned()),
-                None => Ok(value.to_owned()),
-            }
+            values::ssh_keys(&text).map(|()| value.to_owned())
         }
         _ if key.starts_with("ipconfig") => check_ipconfig(value).map(|()| value.to_owned()),
         _ => Ok(value.to_owned()),
     }
-}
-
-fn is_tag(text: &str) -> bool {
-    text.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_')
-        && text
-            .chars()
-            .all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '+' | '.'))
 }
 
 fn check_ipconfig(value: &str) -> Result<(), String> {
@@ -462,9 +489,10 @@ fn check_ipconfig(value: &str) -> Result<(), String> {
     for (name, text) in &parts {
         let address = text.split('/').next().unwrap_or_default();
         let ok = match name.as_str() {
-            "ip" => text == "dhcp" || is_cidr::<std::net::Ipv4Addr>(text, 32),
+            "ip" => text == "dhcp" || names::is_cidr::<std::net::Ipv4Addr>(text, 32),
             "ip6" => {
-                matches!(text.as_str(), "dhcp" | "auto") || is_cidr::<std::net::Ipv6Addr>(text, 128)
+                matches!(text.as_str(), "dhcp" | "auto")
+                    || names::is_cidr::<std::net::Ipv6Addr>(text, 128)
             }
             "gw" => address.parse::<std::net::Ipv4Addr>().is_ok(),
             "gw6" => address.parse::<std::net::Ipv6Addr>().is_ok(),
@@ -480,12 +508,6 @@ fn check_ipconfig(value: &str) -> Result<(), String> {
         return Err("gateway specified, but no static IP".to_owned());
     }
     Ok(())
-}
-
-fn is_cidr<A: std::str::FromStr>(text: &str, most: u8) -> bool {
-    text.split_once('/').is_some_and(|(address, prefix)| {
-        address.parse::<A>().is_ok() && prefix.parse::<u8>().is_ok_and(|bits| bits <= most)
-    })
 }
 
 #[cfg(test)]

@@ -2,20 +2,25 @@
 
 use std::collections::BTreeMap;
 
-/// A VM that is to be started, as its config says at that moment.
+use super::vm::GuestKind;
+
+/// A VM or container that is to be started, as its config says at that moment.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct GuestSpec {
     /// VMID.
     pub vmid: u32,
+    /// A container has no cloud-init and no agent, and its `root` is who logs in: with
+    /// what [`Guests::unpack`] was told.
+    pub kind: GuestKind,
     /// Name; becomes the hostname.
     pub name: String,
-    /// Volume of the boot disk, e.g. `local-lvm:vm-110-disk-0`.
+    /// Volume of the boot disk, or of a container's root, e.g. `local-lvm:vm-110-disk-0`.
     pub disk: Option<String>,
     /// `ciuser`.
     pub user: Option<String>,
     /// `sshkeys`, decoded: one key a line.
     pub ssh_keys: Vec<String>,
-    /// `ipconfig0`: `ip` and `gw` as given, e.g. `ip=10.0.0.5/24,gw=10.0.0.1`.
+    /// `ipconfig0`, or what a container's `net0` has of it: `ip` and `gw` as given, e.g. `ip=10.0.0.5/24,gw=10.0.0.1`.
     pub ipconfig: Option<String>,
     /// MAC address of `net0`.
     pub mac: Option<String>,
@@ -23,6 +28,15 @@ pub struct GuestSpec {
     pub agent: bool,
     /// The rest of the config, for what later versions need.
     pub config: BTreeMap<String, String>,
+}
+
+/// The system that a template puts on the disk of a new container.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ContainerSystem {
+    /// Volume of the template, e.g. `local:vztmpl/debian-13-standard_13.1-2_amd64.tar.zst`.
+    pub template: String,
+    /// Public keys that let `root` in, one a line.
+    pub ssh_keys: Vec<String>,
 }
 
 /// How a program ended that the agent started.
@@ -52,6 +66,10 @@ pub trait Guests: Send + Sync {
     fn create_disk(&self, volume: &str, image: Option<&str>) -> Result<(), String>;
     /// Installs the guest agent in the system on a disk that no guest uses.
     fn install_agent(&self, _volume: &str) -> Result<(), String> {
+        Ok(())
+    }
+    /// Puts the system of a new container on its empty disk.
+    fn unpack(&self, _volume: &str, _system: &ContainerSystem) -> Result<(), String> {
         Ok(())
     }
     /// A copy of a disk, with all that was written to it.

@@ -7,6 +7,7 @@
 use std::sync::Arc;
 
 use super::api::{convert, forget, own_base};
+use super::call::GuestId;
 use super::disks;
 use super::machine::Sim;
 use super::power;
@@ -29,12 +30,13 @@ pub(super) fn heal(sim: &Arc<Sim>) -> Vec<String> {
     for task in &begun {
         let Ok(vmid) = task.id.parse() else { continue };
         let done = match task.kind.as_str() {
-            "qmdestroy" => finish_removal(sim, vmid),
-            "qmtemplate" => finish_template(sim, vmid),
+            "qmdestroy" | "vzdestroy" => finish_removal(sim, vmid),
+            "qmtemplate" | "vztemplate" => finish_template(sim, vmid),
             "qmsuspend" => Ok(sim
                 .change(|world| power::wake(world, vmid))
                 .then(|| format!("VM {vmid} was falling asleep, and is awake"))),
-            "qmconfig" | "qmmove" | "resize" => drop_loose_disks(sim, vmid),
+            "vzclone" => Ok(release(sim, vmid)),
+            "qmconfig" | "qmmove" | "resize" | "move_volume" => drop_loose_disks(sim, vmid),
             _ => Ok(None),
         };
         match done {
@@ -78,6 +80,15 @@ fn finish_removal(sim: &Arc<Sim>, vmid: u32) -> Result<Option<String>, String> {
     Ok(Some(format!("the removal of VM {vmid} is finished")))
 }
 
+/// A container that was copied is locked as long as that takes.
+fn release(sim: &Arc<Sim>, vmid: u32) -> Option<String> {
+    sim.change(|world| {
+        let vm = world.vms.get_mut(&vmid)?;
+        vm.lock.take_if(|lock| lock == "disk")?;
+        Some(format!("CT {vmid} was being copied, and is unlocked"))
+    })
+}
+
 /// A disk may have its new name already, and the config not: it gets the old one
 /// back, and then all is done again.
 fn finish_template(sim: &Arc<Sim>, vmid: u32) -> Result<Option<String>, String> {
@@ -92,7 +103,12 @@ fn finish_template(sim: &Arc<Sim>, vmid: u32) -> Result<Option<String>, String> 
             sim.guests.rename_disk(&base, &drive.file).ok();
         }
     }
-    convert(sim, &vm.node, vmid, None).map_err(|error| error.message)?;
+    let guest = GuestId {
+        kind: vm.kind,
+        node: vm.node.clone(),
+        vmid,
+    };
+    convert(sim, &guest, None).map_err(|error| error.message)?;
     Ok(Some(format!("VM {vmid} is a template now")))
 }
 

@@ -198,7 +198,7 @@ async fn answer(
         route.admit(&call)?;
         check_captures(&sim, &call.path)?;
         call.params.settle(route.params);
-        call.params.check(route.params, route.vm_keys)?;
+        call.params.check(route.params, route.keys)?;
         let data = (route.handler)(&call)?;
         if let Some(error) = sim.save_error().filter(|_| route.method != "GET") {
             bail!("the simulator cannot save its world: {error}");

@@ -231,6 +231,10 @@ impl Sim {
                 if world.vms.get(vmid).is_some_and(Vm::is_half_made) {
                     world.vms.remove(vmid);
                 }
+                // A container that was to be copied.
+                if let Some(vm) = world.vms.get_mut(vmid) {
+                    vm.lock.take_if(|lock| lock == "disk");
+                }
             }
         });
     }

@@ -99,6 +99,13 @@ pub(super) fn storage(text: &str) -> Result<(), String> {
     ))
 }
 
+/// Whether it is an address with the length of its network.
+pub(super) fn is_cidr<A: std::str::FromStr>(text: &str, most: u8) -> bool {
+    text.split_once('/').is_some_and(|(address, prefix)| {
+        address.parse::<A>().is_ok() && prefix.parse::<u8>().is_ok_and(|bits| bits <= most)
+    })
+}
+
 fn plain(text: &str, what: &str) -> Result<(), String> {
     if !text.is_empty() && only(text, "._-") {
         return Ok(());

@@ -6,9 +6,10 @@ use serde_json::Value;
 
 use super::drive;
 use super::error::ApiError;
+use super::keys;
 use super::kind::{Kind, VMID};
 use super::size;
-use super::vmkeys;
+use super::vm::GuestKind;
 
 /// A parameter of an endpoint.
 #[derive(Debug, Clone, Copy)]
@@ -156,15 +157,14 @@ impl Params {
             .map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
-    /// Checks them against a table; `vm` lets the keys of a VM's config in.
-    pub(super) fn check(&self, table: &[Param], vm: bool) -> Result<(), ApiError> {
+    /// Checks them against a table; `guest` lets the keys of its config in.
+    pub(super) fn check(&self, table: &[Param], guest: Option<GuestKind>) -> Result<(), ApiError> {
         let mut errors = BTreeMap::new();
         for (name, value) in &self.0 {
             let listed = table.iter().find(|param| param.name == name);
             let kind = match listed {
                 Some(param) => Some(param.kind),
-                None if vm => vmkeys::find(name).map(|key| key.kind),
-                None => None,
+                None => guest.and_then(|guest| Some(keys::find(guest, name)?.kind)),
             };
             let result = match kind {
                 Some(kind) => kind.check(value),
@@ -300,7 +300,7 @@ mod tests {
             req("target", Kind::Id),
         ];
         let error = params("newid=7&full=perhaps&name=a_b&wings=2")
-            .check(&table, false)
+            .check(&table, None)
             .unwrap_err();
         assert_eq!(error.status, 400);
         assert_eq!(
@@ -315,14 +315,14 @@ mod tests {
         assert_eq!(error.errors["target"], MISSING);
         assert_eq!(error.errors["wings"], UNKNOWN);
         let error = params("newid=x&target=pve")
-            .check(&table, false)
+            .check(&table, None)
             .unwrap_err();
         assert_eq!(
             error.errors["newid"],
             "type check ('integer') failed - got 'x'"
         );
         params("newid=100&target=pve&full=1&name=web-1.lab")
-            .check(&table, false)
+            .check(&table, None)
             .unwrap();
     }
 

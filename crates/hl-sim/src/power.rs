@@ -6,12 +6,12 @@ use std::sync::Arc;
 use percent_encoding::percent_decode_str;
 
 use super::call::{GuestId, unlocked};
-use super::drive::Net;
+use super::card;
 use super::error::ApiError;
 use super::guests::GuestSpec;
 use super::machine::Sim;
 use super::memory;
-use super::vm::{Run, Vm};
+use super::vm::{GuestKind, Run, Vm};
 use super::world::World;
 
 /// Makes the disks that a seed named, and starts what ran when the world was
@@ -109,8 +109,7 @@ pub(super) fn start(sim: &Arc<Sim>, vmid: u32, skip_lock: bool) -> Result<(), St
             return Err(format!("{} {vmid} already running", vm.kind.noun()));
         }
         if !asleep {
-            vm.config = vm.effective();
-            vm.pending.clear();
+            vm.settle();
         }
         if let Some(bridge) = missing {
             return Err(format!("bridge '{bridge}' does not exist"));
@@ -119,7 +118,7 @@ pub(super) fn start(sim: &Arc<Sim>, vmid: u32, skip_lock: bool) -> Result<(), St
             pid: 3000 + u32::try_from(number % 60_000).unwrap_or(0),
             since: now,
             address,
-            mac: vm.first_card().and_then(|card| card.mac),
+            mac: card::first(vm).and_then(|card| card.mac),
             agent: vm.agent(),
             paused: false,
             frozen: false,
@@ -159,7 +158,7 @@ fn missing_bridge(world: &World, vmid: u32) -> Option<String> {
     let config = vm.effective();
     let cards = config.iter().filter(|(key, _)| super::edit::is_card(key));
     let mut bridges =
-        cards.filter_map(|(_, text)| Net::parse(text).ok()?.bridge().map(str::to_owned));
+        cards.filter_map(|(_, text)| Some(card::parse(vm.kind, text).ok()?.bridge()?.to_owned()));
     bridges.find(|bridge| !world.has_bridge(&vm.node, bridge))
 }
 
@@ -248,15 +247,19 @@ pub(super) fn stop(sim: &Arc<Sim>, vmid: u32, skip_lock: bool) -> Result<(), Str
     sim.change(|world| {
         if let Some(vm) = world.vms.get_mut(&vmid) {
             vm.run = None;
-            vm.config = vm.effective();
-            vm.pending.clear();
+            vm.settle();
         }
     });
     Ok(())
 }
 
-/// `ip` and `gw` of `ipconfig0`.
+/// `ip` and `gw` of `ipconfig0`, or of the first card of a container.
 pub(super) fn ip_settings(vm: &Vm) -> (Option<String>, Option<String>) {
+    if vm.kind == GuestKind::Lxc {
+        let mut options = card::first(vm).map(|card| card.options).unwrap_or_default();
+        let ip = options.remove("ip").filter(|ip| ip != "manual");
+        return (ip, options.remove("gw"));
+    }
     let text = vm.config.get("ipconfig0").map_or("", String::as_str);
     let part = |name: &str| {
         text.split(',')
@@ -289,7 +292,7 @@ fn lease(world: &World, vmid: u32) -> Option<String> {
     if ip != "dhcp" {
         return Some(ip);
     }
-    let card = planned.first_card()?;
+    let card = card::first(&planned)?;
     let bridge = world
         .nodes
         .iter()
@@ -324,8 +327,9 @@ pub(super) fn guest_of(vmid: u32, vm: &Vm, run: &Run) -> GuestSpec {
     });
     GuestSpec {
         vmid,
+        kind: vm.kind,
         name: match vm.name() {
-            "" => format!("vm{vmid}"),
+            "" => format!("{}{vmid}", vm.kind.pick("vm", "CT")),
             name => name.to_owned(),
         },
         disk: vm.boot_drive().map(|drive| drive.file),

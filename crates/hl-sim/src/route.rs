@@ -48,8 +48,8 @@ pub(super) struct Route {
     /// Segments; `{x}` matches one, `{x*}` the rest with its slashes.
     pattern: Text,
     pub(super) params: Table,
-    /// Whether the keys of a VM's config are parameters, too.
-    pub(super) vm_keys: bool,
+    /// The guests whose keys are parameters, too.
+    pub(super) keys: Option<GuestKind>,
     pub(super) access: Access,
     needs: Needs,
     pub(super) handler: Handler,
@@ -62,7 +62,7 @@ pub(super) const fn route(method: Text, pattern: Text, params: Table, handler: H
         base: "",
         pattern,
         params,
-        vm_keys: false,
+        keys: None,
         access: Access::Known,
         needs: Needs::ByHandler,
         handler,
@@ -102,7 +102,13 @@ impl Route {
 
     /// The same with the keys of a VM's config among the parameters.
     pub(super) const fn with_vm_keys(mut self) -> Self {
-        self.vm_keys = true;
+        self.keys = Some(GuestKind::Qemu);
+        self
+    }
+
+    /// The same with the keys of a container's config.
+    pub(super) const fn with_ct_keys(mut self) -> Self {
+        self.keys = Some(GuestKind::Lxc);
         self
     }
 

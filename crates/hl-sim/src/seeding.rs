@@ -6,10 +6,11 @@ use std::net::Ipv4Addr;
 use sha2::{Digest, Sha256};
 
 use super::acl::{self, ROOT};
+use super::card;
 use super::hex;
 use super::seed::{Grant, Seed, SeedFile, SeedStorage, SeedVm};
 use super::vm::{self, Run, Vm};
-use super::volume::{Storage, Volume};
+use super::volume::{self, Storage, Volume};
 use super::world::{AclEntry, Bridge, FORMAT, Node, Pool, Token, User, World};
 
 impl World {
@@ -68,7 +69,7 @@ impl World {
 
     fn seed_file(&mut self, node: &str, storage: &str, file: &SeedFile) {
         let content = file.name.split('/').next().unwrap_or_default();
-        let format = file.name.rsplit('.').next().unwrap_or_default();
+        let format = volume::format_of(&file.name);
         let ctime = self.now();
         self.volumes.push(Volume {
             volid: format!("{storage}:{}", file.name),
@@ -172,7 +173,7 @@ impl World {
                 pid: 1000 + seed.vmid,
                 since: ctime,
                 address: address.filter(|ip| ip.contains('/')).map(str::to_owned),
-                mac: known.first_card().and_then(|card| card.mac),
+                mac: card::first(&known).and_then(|card| card.mac),
                 agent: known.agent(),
                 paused: false,
                 frozen: false,

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
+use super::ctshow;
+use super::keys;
 use super::size;
-use super::vm::{self, Vm};
-use super::vmkeys;
+use super::vm::{GuestKind, Vm};
 use super::volume::Storage;
 use super::world::{Node, World};
 
@@ -83,7 +84,7 @@ pub(super) fn resource(world: &World, vmid: u32, vm: &Vm) -> Value {
     fields["vmid"] = json!(vmid);
     fields["node"] = json!(vm.node);
     fields["template"] = json!(u8::from(vm.is_template()));
-    fields["maxcpu"] = json!(processors(&vm.config));
+    fields["maxcpu"] = maxcpu(world, vm);
     if let Some(state) = world.managed(vmid) {
         fields["hastate"] = json!(state.get("state").map_or("started", String::as_str));
     }
@@ -93,11 +94,14 @@ pub(super) fn resource(world: &World, vmid: u32, vm: &Vm) -> Value {
     fields
 }
 
-/// A VM, as `/nodes/N/qemu` lists it and its `status/current` begins.
+/// A guest, as `/nodes/N/qemu` and `lxc` list it and its `status/current` begins.
 pub(super) fn status(world: &World, vmid: u32, vm: &Vm) -> Value {
     let mut fields = figures(world, vm);
     fields["vmid"] = json!(vmid);
-    fields["cpus"] = json!(processors(&vm.config));
+    fields["cpus"] = maxcpu(world, vm);
+    if vm.kind == GuestKind::Lxc {
+        ctshow::more(vmid, vm, &mut fields);
+    }
     if vm.is_template() {
         fields["template"] = json!(1);
     }
@@ -118,17 +122,17 @@ pub(super) fn availability(world: &World, vmid: u32) -> Value {
 
 /// A config as the API returns it: what the schema calls integer or boolean is
 /// a number, everything else text.
-pub(super) fn config(values: &BTreeMap<String, String>) -> Map<String, Value> {
+pub(super) fn config(kind: GuestKind, values: &BTreeMap<String, String>) -> Map<String, Value> {
     values
         .iter()
-        .map(|(key, value)| (key.clone(), config_value(key, value)))
+        .map(|(key, value)| (key.clone(), config_value(kind, key, value)))
         .collect()
 }
 
 /// One value of a config.
-pub(super) fn config_value(key: &str, value: &str) -> Value {
+pub(super) fn config_value(kind: GuestKind, key: &str, value: &str) -> Value {
     match value.parse::<i64>() {
-        Ok(number) if vmkeys::is_number(key) => json!(number),
+        Ok(number) if keys::is_number(kind, key) => json!(number),
         _ => json!(value),
     }
 }
@@ -194,7 +198,14 @@ pub(super) fn processors(config: &BTreeMap<String, String>) -> u32 {
     })
 }
 
-/// The memory of a VM in bytes.
+fn maxcpu(world: &World, vm: &Vm) -> Value {
+    match vm.kind {
+        GuestKind::Qemu => json!(processors(&vm.config)),
+        GuestKind::Lxc => ctshow::processors(world, vm),
+    }
+}
+
+/// The memory of a guest in bytes.
 pub(super) fn max_memory(config: &BTreeMap<String, String>) -> u64 {
     let text = config.get("memory").map_or("512", String::as_str);
     let text = text.strip_prefix("current=").unwrap_or(text);
@@ -206,7 +217,13 @@ pub(super) fn max_memory(config: &BTreeMap<String, String>) -> u64 {
 }
 
 fn boot_size(vm: &Vm) -> u64 {
-    vm::drives(&vm.config)
+    if vm.kind == GuestKind::Lxc {
+        return vm
+            .boot_drive()
+            .and_then(|root| root.size())
+            .unwrap_or(4 << 30);
+    }
+    vm.drives()
         .into_iter()
         .filter(|(_, drive)| !drive.is_cdrom())
         .find_map(|(_, drive)| size::parse(drive.options.get("size")?))

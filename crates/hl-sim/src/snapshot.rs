@@ -10,7 +10,7 @@ use super::feature::{self, Feature};
 use super::machine::Sim;
 use super::memory;
 use super::power;
-use super::vm::{GuestKind, Snapshot, Vm, disks, drives, free_unused};
+use super::vm::{GuestKind, Snapshot, Vm, disks, drives_of, free_unused};
 use super::world::World;
 
 /// Keys of a snapshot that are no settings of a guest.
@@ -189,7 +189,7 @@ fn restore(sim: &Arc<Sim>, guest: &GuestId, name: &str) -> Result<bool, ApiError
                 config.insert(key, volid);
             }
         }
-        let drives = drives(&config);
+        let drives = drives_of(guest.kind, &config);
         vm.config = config;
         vm.pending.clear();
         vm.lock = None;

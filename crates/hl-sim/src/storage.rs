@@ -2,7 +2,11 @@
 
 use super::error::{ApiError, bail};
 use super::volume::{Storage, Volume};
+use super::words;
 use super::world::World;
+
+/// What a storage must be able to hold for disks of containers.
+pub(super) const ROOTDIR: &str = "rootdir";
 
 /// Size of the disk inside an image that nobody described: that of Debian's
 /// cloud images.
@@ -131,7 +135,7 @@ impl World {
         let own = self
             .volumes
             .iter()
-            .filter(|volume| volume.vmid == Some(vmid) && volume.content == "images");
+            .filter(|volume| volume.vmid == Some(vmid) && volume.is_disk());
         own.filter(|volume| which(&volume.volid))
             .map(|volume| volume.volid.clone())
             .collect()
@@ -148,27 +152,36 @@ impl World {
         self.volumes.push(volume);
     }
 
-    /// The name that the next disk of a VM gets.
+    /// The name that the next disk of a guest gets.
     pub(super) fn next_disk_name(&self, storage: &str, vmid: u32, suffix: &str) -> String {
         let taken = |number: u32| {
-            let plain = format!("vm-{vmid}-disk-{number}");
-            let base = format!("base-{vmid}-disk-{number}");
+            let end = format!("-{vmid}-disk-{number}");
             self.volumes
                 .iter()
                 .filter(|volume| volume.storage() == storage)
                 .any(|volume| {
                     let last = volume.volid.rsplit(['/', ':']).next().unwrap_or_default();
                     let stem = last.split('.').next().unwrap_or_default();
-                    stem == plain || stem == base
+                    let kind = stem.strip_suffix(&end);
+                    kind.is_some_and(|kind| words::has("vm base subvol basevol", kind))
                 })
         };
         let number = (0..10_000).find(|number| !taken(*number)).unwrap_or(0);
-        format!("vm-{vmid}-disk-{number}{suffix}")
+        let zfs = self.storages.get(storage).map(|own| own.kind.as_str()) == Some("zfspool");
+        let dataset = zfs && self.content_of(vmid) == ROOTDIR;
+        let kind = if dataset { "subvol" } else { "vm" };
+        format!("{kind}-{vmid}-disk-{number}{suffix}")
+    }
+
+    /// What the disks of a guest are, in the words of storages.
+    pub(super) fn content_of(&self, vmid: u32) -> &'static str {
+        let kind = self.vms.get(&vmid).map(|vm| vm.kind).unwrap_or_default();
+        kind.pick("images", ROOTDIR)
     }
 
     /// Makes a disk volume and returns its id.
     pub(super) fn allocate(&mut self, disk: &NewDisk<'_>) -> Result<String, ApiError> {
-        let storage = self.storage_for(disk.storage, disk.node, "images")?;
+        let storage = self.storage_for(disk.storage, disk.node, self.content_of(disk.vmid))?;
         let format = format_on(storage, disk.format)?;
         let suffix = storage.suffix(&format);
         let name = self.next_disk_name(disk.storage, disk.vmid, &suffix);
@@ -228,11 +241,11 @@ impl World {
             bail!("disk image '{volid}' already exists");
         }
         self.fits(disk.storage, used)?;
-        let ctime = self.now();
+        let (ctime, content) = (self.now(), self.content_of(disk.vmid));
         self.volumes.push(Volume {
             volid: volid.clone(),
             node: disk.node.to_owned(),
-            content: "images".to_owned(),
+            content: content.to_owned(),
             format: format.to_owned(),
             size: disk.size,
             used,

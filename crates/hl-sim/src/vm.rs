@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::drive::{self, Drive, Net};
+use super::drive::{self, Drive};
 use super::hex;
+use super::mount;
 
 /// What a guest is.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -180,14 +181,23 @@ impl Vm {
         hex::lower(&hash.finalize()).chars().take(40).collect()
     }
 
-    /// The drives of its config, in the order of the buses.
+    /// The drives of its config, in the order of the buses; a container's disks.
     pub(super) fn drives(&self) -> Vec<(String, Drive)> {
-        drives(&self.config)
+        drives_of(self.kind, &self.config)
     }
 
-    /// `net0`, if it has one.
-    pub(super) fn first_card(&self) -> Option<Net> {
-        Net::parse(self.config.get("net0")?).ok()
+    /// Applies what waits for a restart. The disk that goes with it is kept as unused.
+    pub(super) fn settle(&mut self) {
+        let before = disks(self.kind, &self.config);
+        self.config = self.effective();
+        self.pending.clear();
+        for (_, volid) in before {
+            if !self.names(&volid)
+                && let Some(key) = free_unused(&self.config)
+            {
+                self.config.insert(key, volid);
+            }
+        }
     }
 
     /// Whether its config switches the agent on.
@@ -197,9 +207,13 @@ impl Vm {
             .is_some_and(|text| drive::agent_enabled(text))
     }
 
-    /// The drive it boots from: the first of `boot: order=` that is a disk, or
+    /// The drive it boots from: a container's root, the first of `boot: order=` that is a disk, or
     /// the first disk at all.
     pub(super) fn boot_drive(&self) -> Option<Drive> {
+        if self.kind == GuestKind::Lxc {
+            let root = self.config.get("rootfs")?;
+            return mount::parse("rootfs", root).ok();
+        }
         let disks: Vec<(String, Drive)> = self
             .drives()
             .into_iter()
@@ -222,21 +236,32 @@ impl Vm {
 /// The volumes of a guest's own disks by key: no media, no cloud-init drive, nothing
 /// of the node.
 pub(super) fn disks(kind: GuestKind, config: &BTreeMap<String, String>) -> Vec<(String, String)> {
+    let own = drives_of(kind, config).into_iter().filter(|(_, drive)| {
+        drive.volume().is_some() && !drive.is_cdrom() && !drive.is_cloudinit()
+    });
+    own.map(|(key, drive)| (key, drive.file)).collect()
+}
+
+/// The drives of a VM, or the disks of a container.
+pub(super) fn drives_of(
+    kind: GuestKind,
+    config: &BTreeMap<String, String>,
+) -> Vec<(String, Drive)> {
     if kind == GuestKind::Qemu {
-        let own = drives(config).into_iter().filter(|(_, drive)| {
-            drive.volume().is_some() && !drive.is_cdrom() && !drive.is_cloudinit()
-        });
-        return own.map(|(key, drive)| (key, drive.file)).collect();
+        return drives(config);
     }
     let mounts = config.iter().filter(|(key, _)| is_mount(key));
-    let volume = |text: &str| {
-        let mut parts = drive::properties(text, "volume", "volume").ok()?;
-        let volume = parts.remove("volume")?;
-        (volume.contains(':') && !volume.starts_with('/')).then_some(volume)
-    };
     mounts
-        .filter_map(|(key, text)| Some((key.clone(), volume(text)?)))
+        .filter_map(|(key, text)| Some((key.clone(), mount::parse(key, text).ok()?)))
         .collect()
+}
+
+/// Whether a key is a drive of a VM, or a disk of a container.
+pub(super) fn is_disk(kind: GuestKind, key: &str) -> bool {
+    match kind {
+        GuestKind::Qemu => is_drive(key),
+        GuestKind::Lxc => is_mount(key),
+    }
 }
 
 /// Whether a key is a disk of a container: `rootfs`, `mp0` ...

@@ -33,7 +33,8 @@ pub(super) struct Key {
     pub(super) live: bool,
 }
 
-const fn one(name: &'static str, kind: Kind, right: Right, live: bool) -> Key {
+/// A key.
+pub(super) const fn one(name: &'static str, kind: Kind, right: Right, live: bool) -> Key {
     Key {
         name,
         count: 0,
@@ -43,7 +44,8 @@ const fn one(name: &'static str, kind: Kind, right: Right, live: bool) -> Key {
     }
 }
 
-const fn many(name: &'static str, count: u32, right: Right, live: bool) -> Key {
+/// A family of keys.
+pub(super) const fn many(name: &'static str, count: u32, right: Right, live: bool) -> Key {
     Key {
         name,
         count,
@@ -176,33 +178,22 @@ const SCSI: &[&str] = &[
 
 /// The key of that name, or its family.
 pub(super) fn find(name: &str) -> Option<&'static Key> {
-    let plain = KEYS.iter().find(|key| key.count == 0 && key.name == name);
-    plain.or_else(|| {
-        let (family, number) = numbered(name)?;
-        KEYS.iter()
-            .find(|key| key.count > number && key.name == family)
-    })
+    within(KEYS, name)
 }
 
-/// Whether the API returns it as a number: the schema says integer or boolean.
-/// Everything that the schema calls a string or a number stays text.
-pub(super) fn is_number(name: &str) -> bool {
-    find(name).is_some_and(|key| matches!(key.kind, Int(..) | Bool))
+/// The same in a table.
+pub(super) fn within(keys: &'static [Key], name: &str) -> Option<&'static Key> {
+    let plain = keys.iter().find(|key| key.count == 0 && key.name == name);
+    plain.or_else(|| {
+        let (family, number) = numbered(name)?;
+        keys.iter()
+            .find(|key| key.count > number && key.name == family)
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_types_that_clients_insist_on() {
-        for name in ["cores", "sockets", "balloon", "numa", "onboot", "template"] {
-            assert!(is_number(name), "{name}");
-        }
-        for name in ["memory", "agent", "cpulimit", "name", "net0", "numa0"] {
-            assert!(!is_number(name), "{name}");
-        }
-    }
 
     #[test]
     fn families_end() {

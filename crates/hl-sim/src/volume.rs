@@ -113,8 +113,25 @@ impl Volume {
         self.volid.split_once(':').unwrap_or((&self.volid, ""))
     }
 
+    /// Whether it is a disk of a guest.
+    pub(super) fn is_disk(&self) -> bool {
+        matches!(self.content.as_str(), "images" | "rootdir")
+    }
+
     /// Its storage.
     pub(super) fn storage(&self) -> &str {
         self.split().0
+    }
+}
+
+/// The format of a file, as lists have it: by how its name ends.
+pub(super) fn format_of(name: &str) -> &str {
+    let template = [("gz", "tgz"), ("xz", "txz"), ("zst", "tzst")];
+    let mut parts = name.rsplit('.');
+    let last = parts.next().unwrap_or_default();
+    let packed = template.iter().find(|(end, _)| *end == last);
+    match packed {
+        Some((_, format)) if parts.next() == Some("tar") => format,
+        _ => last,
     }
 }

@@ -12,7 +12,7 @@ use crate::plan::sanitize;
 use crate::rehearse::OnLoopback;
 use crate::rehearse::guest::{GuestHost, GuestHostConfig, Network, overlay_works};
 use crate::report::Paint;
-use hl_sim::{GuestSpec, Guests, NoGuests};
+use hl_sim::{GuestKind, GuestSpec, Guests, NoGuests};
 
 /// Real SSH guests where this machine allows them, and what is said of them.
 pub(super) fn guests(session: &Session, dir: &Utf8Path) -> (Arc<dyn Guests>, String) {
@@ -47,8 +47,12 @@ pub(super) fn guests(session: &Session, dir: &Utf8Path) -> (Arc<dyn Guests>, Str
         if !quiet {
             let user = guest.user.as_deref().unwrap_or("root");
             let verb = palette.verb(Paint::Good, "Started");
+            let noun = match guest.kind {
+                GuestKind::Qemu => "VM",
+                GuestKind::Lxc => "CT",
+            };
             let line = format!(
-                "{verb} VM {} `{}`: ssh {user}@{address}",
+                "{verb} {noun} {} `{}`: ssh {user}@{address}",
                 guest.vmid,
                 sanitize(&guest.name)
             );

@@ -82,6 +82,8 @@ impl Address {
 pub(super) struct Boot {
     /// VMID.
     pub(super) vmid: u32,
+    /// Whether it is a container.
+    pub(super) container: bool,
     /// Hostname.
     pub(super) name: String,
     /// Directory of the boot disk.

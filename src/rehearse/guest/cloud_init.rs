@@ -25,21 +25,11 @@ pub(super) fn apply(boot: &Boot, services: &Services) -> Result<(), String> {
     machine_id(boot)?;
     if new || fs::read_to_string(APPLIED).unwrap_or_default().trim() != digest {
         hostname_files(boot)?;
-        if !boot.resolver.is_empty() {
-            write(
-                "/etc/resolv.conf",
-                &(boot.resolver.join("\n") + "\n"),
-                0o644,
-            )?;
-        }
+        resolver(boot)?;
     }
-    let name = fs::read_to_string("/etc/hostname").unwrap_or_else(|_| boot.name.clone());
-    rustix::system::sethostname(name.trim().as_bytes())
-        .map_err(|e| format!("cannot set the hostname: {e}"))?;
+    set_hostname(boot)?;
     listen_address(boot)?;
-    if !any_host_key() {
-        services.children.run("/usr/bin/ssh-keygen", &["-A"])?;
-    }
+    host_keys(services)?;
     if let Some(user) = &boot.user
         && (new || fs::read_to_string(APPLIED).unwrap_or_default().trim() != digest)
     {
@@ -51,7 +41,32 @@ pub(super) fn apply(boot: &Boot, services: &Services) -> Result<(), String> {
     write(APPLIED, &format!("{digest}\n"), 0o644)
 }
 
-fn write(path: &str, text: &str, mode: u32) -> Result<(), String> {
+/// The servers that names are asked of, where the settings say some.
+pub(super) fn resolver(boot: &Boot) -> Result<(), String> {
+    if boot.resolver.is_empty() {
+        return Ok(());
+    }
+    let text = boot.resolver.join("\n") + "\n";
+    write("/etc/resolv.conf", &text, 0o644)
+}
+
+/// Makes true what `/etc/hostname` says.
+pub(super) fn set_hostname(boot: &Boot) -> Result<(), String> {
+    let name = fs::read_to_string("/etc/hostname").unwrap_or_else(|_| boot.name.clone());
+    rustix::system::sethostname(name.trim().as_bytes())
+        .map_err(|e| format!("cannot set the hostname: {e}"))
+}
+
+/// Makes the keys of sshd, when it has none.
+pub(super) fn host_keys(services: &Services) -> Result<(), String> {
+    if any_host_key() {
+        return Ok(());
+    }
+    services.children.run("/usr/bin/ssh-keygen", &["-A"])
+}
+
+/// Writes a file of the guest, with what it is in.
+pub(super) fn write(path: &str, text: &str, mode: u32) -> Result<(), String> {
     let path = Path::new(path);
     if let Some(dir) = path.parent() {
         fs::create_dir_all(dir).map_err(|e| format!("cannot create `{}`: {e}", dir.display()))?;
@@ -61,7 +76,7 @@ fn write(path: &str, text: &str, mode: u32) -> Result<(), String> {
         .map_err(|e| format!("cannot write `{}`: {e}", path.display()))
 }
 
-fn host_keys() -> Vec<PathBuf> {
+fn all_host_keys() -> Vec<PathBuf> {
     fs::read_dir("/etc/ssh")
         .into_iter()
         .flatten()
@@ -74,19 +89,19 @@ fn host_keys() -> Vec<PathBuf> {
 }
 
 fn remove_host_keys() {
-    for key in host_keys() {
+    for key in all_host_keys() {
         fs::remove_file(key).ok();
     }
 }
 
 fn any_host_key() -> bool {
-    host_keys()
+    all_host_keys()
         .iter()
         .any(|p| p.extension().is_none() && fs::metadata(p).is_ok_and(|m| m.len() > 0))
 }
 
 /// An empty machine-id means: make one at the next boot (machine-id(5)).
-fn machine_id(boot: &Boot) -> Result<(), String> {
+pub(super) fn machine_id(boot: &Boot) -> Result<(), String> {
     let known = fs::read_to_string("/etc/machine-id").unwrap_or_default();
     if known.trim().is_empty() || known.trim() == "uninitialized" {
         let id = boot.id.replace('-', "");
@@ -96,7 +111,7 @@ fn machine_id(boot: &Boot) -> Result<(), String> {
 }
 
 /// In a network that guests share, port 22 of each address is another guest's.
-fn listen_address(boot: &Boot) -> Result<(), String> {
+pub(super) fn listen_address(boot: &Boot) -> Result<(), String> {
     let path = "/etc/ssh/sshd_config.d/00-rehearsal.conf";
     if let (Network::Shared | Network::Machine, Some(address)) = (boot.network, &boot.address) {
         return write(path, &format!("ListenAddress {}\n", address.ip), 0o644);
@@ -105,7 +120,8 @@ fn listen_address(boot: &Boot) -> Result<(), String> {
     Ok(())
 }
 
-fn hostname_files(boot: &Boot) -> Result<(), String> {
+/// Names the guest in its files.
+pub(super) fn hostname_files(boot: &Boot) -> Result<(), String> {
     let short = boot.name.split('.').next().unwrap_or(&boot.name);
     write("/etc/hostname", &format!("{short}\n"), 0o644)?;
     let hosts = fs::read_to_string("/etc/hosts").unwrap_or_default();

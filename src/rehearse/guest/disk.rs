@@ -6,7 +6,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::{agent_package, skeleton};
+use super::{agent_package, container, skeleton};
+use hl_sim::ContainerSystem;
 
 /// What a disk holds: the changes to `/usr`, and these directories of the root.
 pub(super) const PARTS: [&str; 7] = ["usr-upper", "etc", "home", "root", "var", "srv", "opt"];
@@ -78,6 +79,14 @@ impl Disks {
     /// Installs the guest agent on a disk with a system.
     pub(super) fn install_agent(&self, volume: &str) -> Result<(), String> {
         agent_package::install(&self.path(volume), self.apt_repo.as_deref())
+    }
+
+    /// Puts the system of a new container on an empty disk.
+    pub(super) fn unpack(&self, volume: &str, system: &ContainerSystem) -> Result<(), String> {
+        let path = self.path(volume);
+        container::unpack(&path, system, self.apt_repo.as_deref())?;
+        let mark = path.join(SYSTEM);
+        fs::write(&mark, &system.template).map_err(|e| cannot("write", &mark, &e))
     }
 
     /// Copies a disk.

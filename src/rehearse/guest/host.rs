@@ -19,7 +19,7 @@ use super::network;
 use super::record;
 use crate::base::Process;
 use crate::rehearse::namespaces::{self, Namespaces, UserNamespace};
-use hl_sim::{AgentRun, GuestSpec, Guests};
+use hl_sim::{AgentRun, ContainerSystem, GuestKind, GuestSpec, Guests};
 
 /// First starts may install packages.
 const START_LIMIT: Duration = Duration::from_mins(3);
@@ -131,6 +131,7 @@ impl GuestHost {
         let dir = self.dir(guest.vmid);
         let boot = Boot {
             vmid: guest.vmid,
+            container: guest.kind == GuestKind::Lxc,
             name: boot::hostname(guest),
             disk: self.disks.path(disk),
             root: dir.join("root"),
@@ -308,13 +309,17 @@ impl Guests for GuestHost {
         self.disks.install_agent(volume)
     }
 
+    fn unpack(&self, volume: &str, system: &ContainerSystem) -> Result<(), String> {
+        self.disks.unpack(volume, system)
+    }
+
     fn remove_disk(&self, volume: &str) -> Result<(), String> {
         self.disks.remove(volume)
     }
 
     fn start(&self, guest: &GuestSpec) -> Result<(), String> {
         if self.running().contains_key(&guest.vmid) {
-            return Err(format!("VM {} already running", guest.vmid));
+            return Err(format!("guest {} already running", guest.vmid));
         }
         // An empty disk runs too, and nobody is at home.
         let Some(disk) = guest.disk.as_deref().filter(|d| self.disks.bootable(d)) else {

@@ -1,5 +1,6 @@
-//! PID 1 of a guest: sets up the instance as cloud-init would, starts what is
-//! enabled, answers `systemctl`, and ends everything when its holder goes away.
+//! PID 1 of a guest: sets up the instance as cloud-init or a container's node would,
+//! starts what is enabled, answers `systemctl`, and ends everything when its holder goes
+//! away.
 
 use std::fs::{self, Permissions};
 use std::io::{self, Read as _, Write as _};
@@ -21,6 +22,7 @@ use super::capabilities;
 use super::children;
 use super::client::SOCKET;
 use super::cloud_init;
+use super::container;
 use super::protocol::{Reply, Request};
 use super::services::Services;
 use super::systemctl;
@@ -78,7 +80,11 @@ fn boot() -> Result<(), String> {
     });
     let mut first = true;
     loop {
-        cloud_init::apply(&boot, &services)?;
+        if boot.container {
+            container::apply(&boot, &services)?;
+        } else {
+            cloud_init::apply(&boot, &services)?;
+        }
         start_enabled(&services, boot.agent);
         if std::mem::take(&mut first) {
             writeln!(io::stdout(), "{READY}").map_err(|e| e.to_string())?;

@@ -1,4 +1,4 @@
-//! Guests: what a started VM of a rehearsal is.
+//! Guests: what a started VM or container of a rehearsal is.
 //!
 //! A disk is a directory; a running guest is a tree of processes in namespaces
 //! of its own, over this machine's `/usr`, that behaves as a small Debian does
@@ -10,7 +10,7 @@
 //! | `disk`, `skeleton`, `packages`, `agent_package` | what is on a disk, and on a new one |
 //! | `boot` | what one start is told |
 //! | `sandbox`, `network`, `capabilities` | how the walls are put up |
-//! | `init`, `cloud_init` | PID 1, and what it does before anything else |
+//! | `init`, `cloud_init`, `container` | PID 1, and what it does before anything else |
 //! | `unit`, `units`, `service`, `services`, `launch`, `pidfile`, `children` | real unit files, run for real |
 //! | `protocol`, `systemctl`, `show`, `client` | both sides of `systemctl` |
 //! | `ask`, `line`, `agent` | both sides of the guest agent |
@@ -24,6 +24,7 @@ mod capabilities;
 mod children;
 mod client;
 mod cloud_init;
+mod container;
 mod disk;
 mod host;
 mod init;

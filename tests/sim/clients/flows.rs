@@ -22,10 +22,12 @@ const FLOWS: &[((&str, &str), &str)] = &[
     (BPG, PEOPLE),
     (BPG, NODE),
     (BPG, NETWORKS),
+    (BPG, CONTAINERS),
     (PACKER, CLONE_TEMPLATE),
     (PACKER, ISO_TEMPLATE),
     (PROXMOXER, LIFE),
     (COLLECTION, PLAYBOOK),
+    (COLLECTION, CONTAINER_PLAYBOOK),
 ];
 
 pub(super) const CLONES: &str = "a full and a linked clone with cloud-init and agent: made, changed, grown, destroyed; second plan empty";
@@ -42,6 +44,8 @@ pub(super) const CLONE_TEMPLATE: &str = "`proxmox-clone`: a clone becomes a temp
 pub(super) const ISO_TEMPLATE: &str = "`proxmox-iso`: an ISO becomes a template";
 pub(super) const LIFE: &str = "nodes; a VM created, cloned, a snapshot made, gone back to and deleted, started, its agent asked, stopped, deleted";
 pub(super) const PLAYBOOK: &str = "`proxmox_kvm`, `proxmox_snap`, `proxmox_vm_info`, `proxmox_pool`: the life of a VM, and every task again without a change";
+pub(super) const CONTAINERS: &str = "containers: made, changed in place, grown, imported, cloned from a template, destroyed; second plan empty";
+pub(super) const CONTAINER_PLAYBOOK: &str = "`proxmox_template`, `proxmox`: a template downloaded; a container made, started, changed, cloned, removed";
 
 /// A flow went well over these requests: none of them was for a call that is not there.
 pub(super) fn passed(flow: &str, requests: &[RequestLine]) {

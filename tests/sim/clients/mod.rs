@@ -3,10 +3,12 @@
 
 #![expect(clippy::print_stderr, reason = "a skipped test says so")]
 
+mod container_plays;
 mod faults;
 mod flows;
 mod packer;
 mod python;
 mod tofu;
+mod tofu_container;
 mod tofu_settings;
 mod tools;

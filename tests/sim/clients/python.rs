@@ -278,31 +278,39 @@ const END: &str = r#"
         state: absent
 "#;
 
-#[test]
-fn a_playbook_of_the_collection_lives_through_it_all_and_changes_nothing_twice() {
-    let (Some(mut env), Some(_)) = (with("proxmoxer-python"), with("ansible-playbook")) else {
-        return;
-    };
-    let lab = lab(&seed());
-    let folder = tempfile::tempdir().unwrap();
-    let script = "import sysconfig; print(sysconfig.get_path('purelib'))";
-    let argv = ["proxmoxer-python", "-c", script];
-    let packages = run(&env, lab.server(), folder.path(), &argv);
-    assert_eq!(packages.code, 0, "{}", packages.text);
-    login(&lab, &mut env, folder.path());
-    for (key, value) in [
-        ("HOME", folder.path().to_str().unwrap()),
-        ("LANG", "C.UTF-8"),
-        ("ANSIBLE_COLLECTIONS_PATH", packages.text.trim()),
-        ("ANSIBLE_LOCALHOST_WARNING", "false"),
-        ("ANSIBLE_INVENTORY_UNPARSED_WARNING", "false"),
-        ("ANSIBLE_NOCOLOR", "1"),
-    ] {
-        env.insert(key.to_owned(), value.to_owned());
+/// Playbooks of the collection, against a lab.
+pub(super) struct Plays<'a> {
+    lab: &'a Lab,
+    env: BTreeMap<String, String>,
+    folder: tempfile::TempDir,
+}
+
+impl<'a> Plays<'a> {
+    /// None where the collection or Ansible is not installed.
+    pub(super) fn new(lab: &'a Lab) -> Option<Self> {
+        let (mut env, _) = (with("proxmoxer-python")?, with("ansible-playbook")?);
+        let folder = tempfile::tempdir().unwrap();
+        let script = "import sysconfig; print(sysconfig.get_path('purelib'))";
+        let argv = ["proxmoxer-python", "-c", script];
+        let packages = run(&env, lab.server(), folder.path(), &argv);
+        assert_eq!(packages.code, 0, "{}", packages.text);
+        login(lab, &mut env, folder.path());
+        for (key, value) in [
+            ("HOME", folder.path().to_str().unwrap()),
+            ("LANG", "C.UTF-8"),
+            ("ANSIBLE_COLLECTIONS_PATH", packages.text.trim()),
+            ("ANSIBLE_LOCALHOST_WARNING", "false"),
+            ("ANSIBLE_INVENTORY_UNPARSED_WARNING", "false"),
+            ("ANSIBLE_NOCOLOR", "1"),
+        ] {
+            env.insert(key.to_owned(), value.to_owned());
+        }
+        Some(Self { lab, env, folder })
     }
-    let mut requests = Vec::new();
-    let mut play = |text: &str, more: &str| -> Ran {
-        std::fs::write(folder.path().join("play.yml"), text).unwrap();
+
+    /// One that ends well, with more variables.
+    pub(super) fn play(&self, text: &str, more: &str) -> Ran {
+        std::fs::write(self.folder.path().join("play.yml"), text).unwrap();
         let argv = [
             "ansible-playbook",
             "-e",
@@ -311,8 +319,21 @@ fn a_playbook_of_the_collection_lives_through_it_all_and_changes_nothing_twice()
             more,
             "play.yml",
         ];
-        let ran = run(&env, lab.server(), folder.path(), &argv);
+        let ran = run(&self.env, self.lab.server(), self.folder.path(), &argv);
         assert_eq!(ran.code, 0, "{}", ran.text);
+        ran
+    }
+}
+
+#[test]
+fn a_playbook_of_the_collection_lives_through_it_all_and_changes_nothing_twice() {
+    let lab = lab(&seed());
+    let Some(plays) = Plays::new(&lab) else {
+        return;
+    };
+    let mut requests = Vec::new();
+    let mut play = |text: &str, more: &str| {
+        let ran = plays.play(text, more);
         requests.extend(ran.requests.iter().cloned());
         ran
     };

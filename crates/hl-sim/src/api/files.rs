@@ -16,7 +16,7 @@ use crate::route::{Route, on_node, on_storage};
 use crate::size;
 use crate::storage::NewDisk;
 use crate::upload;
-use crate::volume::Volume;
+use crate::volume::{self, Volume};
 use crate::world::World;
 
 /// The size that a download from another machine is said to have: that of a
@@ -151,7 +151,7 @@ fn remove(call: &Call<'_>) -> Answer {
             .map(|volume| volume.content.clone());
         match content.as_deref() {
             None => return Err(format!("volume '{volid}' does not exist")),
-            Some("images") => disks::free(sim, std::slice::from_ref(&volid))?,
+            Some("images" | "rootdir") => disks::free(sim, std::slice::from_ref(&volid))?,
             Some("backup") => backup::remove(sim, &volid)?,
             Some(_) => sim.change(|world| world.drop_volume(&volid)),
         }
@@ -240,7 +240,7 @@ fn download(call: &Call<'_>) -> Answer {
 }
 
 /// The work of a download.
-fn take(sim: &Sim, log: &TaskLog<'_>, wanted: &Wanted) -> Result<(), String> {
+pub(super) fn take(sim: &Sim, log: &TaskLog<'_>, wanted: &Wanted) -> Result<(), String> {
     let path = sim.world().path_of(&wanted.volid);
     log.line(format!("downloading {} to {path}", wanted.url));
     if kept(&sim.world(), wanted, &path)? {
@@ -266,15 +266,15 @@ fn take(sim: &Sim, log: &TaskLog<'_>, wanted: &Wanted) -> Result<(), String> {
 }
 
 /// A download that was asked for.
-struct Wanted {
-    volid: String,
-    node: String,
-    storage: String,
-    content: String,
-    url: String,
-    verify: bool,
+pub(super) struct Wanted {
+    pub(super) volid: String,
+    pub(super) node: String,
+    pub(super) storage: String,
+    pub(super) content: String,
+    pub(super) url: String,
+    pub(super) verify: bool,
     /// Algorithm and sum.
-    checksum: Option<(String, String)>,
+    pub(super) checksum: Option<(String, String)>,
 }
 
 /// Whether the file is there already, and the right one.
@@ -505,7 +505,7 @@ fn file(world: &World, node: &str, volid: &str, content: &str, bytes: u64) -> Vo
         volid: volid.to_owned(),
         node: node.to_owned(),
         content: content.to_owned(),
-        format: volid.rsplit('.').next().unwrap_or_default().to_owned(),
+        format: volume::format_of(volid).to_owned(),
         size: bytes,
         used: bytes,
         ctime: world.now(),

@@ -6,8 +6,11 @@
 )]
 
 mod access;
+mod appliances;
 mod backups;
 mod cluster;
+mod ct_config;
+mod ct_create;
 mod datacenter;
 mod domains;
 mod files;
@@ -46,8 +49,11 @@ use super::route::Route;
 /// All routes there are.
 pub(super) const TABLES: &[&[Route]] = &[
     access::ROUTES,
+    appliances::ROUTES,
     backups::ROUTES,
     cluster::ROUTES,
+    ct_config::ROUTES,
+    ct_create::ROUTES,
     datacenter::ROUTES,
     domains::ROUTES,
     files::ROUTES,

@@ -4,8 +4,6 @@ use serde_json::{Value, json};
 
 use crate::call::{Answer, Call};
 use crate::error::ApiError;
-use crate::kind::Kind::Bool;
-use crate::params::opt;
 use crate::route::{Route, on_node, route};
 use crate::show;
 use crate::world::{Node, World};
@@ -14,18 +12,12 @@ pub(super) const ROUTES: &[Route] = &[
     route("GET", "nodes", &[], list),
     on_node("GET", "status", &[], status).needs("/nodes/{node}", &["Sys.Audit"]),
     on_node("GET", "version", &[], version),
-    on_node("GET", "lxc", &[opt("full", Bool)], containers),
 ];
 
 fn list(call: &Call<'_>) -> Answer {
     let world = call.sim.world();
     let nodes = world.nodes.iter().map(|node| show::node(&world, node));
     Ok(Value::Array(nodes.collect()))
-}
-
-/// The simulator has no containers; clients that list everything need the list.
-fn containers(_: &Call<'_>) -> Answer {
-    Ok(json!([]))
 }
 
 fn version(call: &Call<'_>) -> Answer {

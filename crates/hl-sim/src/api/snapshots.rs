@@ -142,7 +142,7 @@ fn task(
 fn config(call: &Call<'_>) -> Answer {
     let world = call.sim.world();
     let snapshot = snapshot::find(call.vm(&world)?, call.part("snapname"))?;
-    let mut fields = show::config(snapshot);
+    let mut fields = show::config(call.kind, snapshot);
     if let Some(time) = snapshot
         .get("snaptime")
         .and_then(|text| text.parse::<i64>().ok())

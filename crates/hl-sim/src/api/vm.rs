@@ -1,25 +1,35 @@
-//! VMs in lists, their status, their snapshots.
+//! VMs and containers in lists, and their status.
 
 use serde_json::{Value, json};
 
 use crate::call::{Answer, Call};
 use crate::kind::Kind::Bool;
 use crate::params::opt;
-use crate::route::{Route, on_node, on_vm};
+use crate::route::{Route, on_ct, on_node, on_vm};
 use crate::show;
 
 pub(super) const ROUTES: &[Route] = &[
     on_node("GET", "qemu", &[opt("full", Bool)], list),
+    on_node("GET", "lxc", &[], list),
     on_vm("GET", "status/current", &[], current).needs("/vms/{vmid}", &["VM.Audit"]),
+    on_ct("GET", "status/current", &[], current_ct).needs("/vms/{vmid}", &["VM.Audit"]),
 ];
 
 fn list(call: &Call<'_>) -> Answer {
     let world = call.sim.world();
     let seen = world.vms.iter().filter(|(vmid, vm)| {
-        vm.node == call.node() && call.has(&world, &format!("/vms/{vmid}"), "VM.Audit")
+        let here = vm.node == call.node() && vm.kind == call.kind;
+        here && call.has(&world, &format!("/vms/{vmid}"), "VM.Audit")
     });
     let lines = seen.map(|(vmid, vm)| show::status(&world, *vmid, vm));
     Ok(Value::Array(lines.collect()))
+}
+
+fn current_ct(call: &Call<'_>) -> Answer {
+    let world = call.sim.world();
+    let mut fields = show::status(&world, call.vmid()?, call.vm(&world)?);
+    fields["ha"] = show::availability(&world, call.vmid()?);
+    Ok(fields)
 }
 
 fn current(call: &Call<'_>) -> Answer {

@@ -1,10 +1,11 @@
-//! A copy of a VM: full, or linked to the disks of a template.
+//! A copy of a VM or a container: full, or linked to the disks of a template.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::vm_create::{identity, may_create, reserve};
-use crate::call::{Answer, Call, unlocked};
+use super::vm_create::{identity, may_create, reserve, taken};
+use crate::call::{Answer, Call, GuestId, unlocked};
+use crate::ctvalues;
 use crate::disks;
 use crate::drive::Drive;
 use crate::edit;
@@ -13,11 +14,12 @@ use crate::feature::{self, Feature};
 use crate::kind::Kind::{Bool, DnsName, Enum, Id, Number, Text, Vmid};
 use crate::locks::Hold;
 use crate::machine::{Sim, TaskLog};
+use crate::mount;
 use crate::params::{Param, opt, req};
-use crate::route::{Route, on_vm};
+use crate::route::{Route, on_ct, on_vm};
 use crate::snapshot;
-use crate::storage::NewDisk;
-use crate::vm::{Vm, drives};
+use crate::storage::{NewDisk, ROOTDIR};
+use crate::vm::{GuestKind, Vm, drives_of};
 use crate::volume::Storage;
 use crate::world::World;
 
@@ -34,11 +36,26 @@ const CLONE: &[Param] = &[
     opt("target", Id),
 ];
 
-pub(super) const ROUTES: &[Route] =
-    &[on_vm("POST", "clone", CLONE, clone).needs("/vms/{vmid}", &["VM.Clone"])];
+const CLONE_CT: &[Param] = &[
+    req("newid", Vmid),
+    opt("bwlimit", Number),
+    opt("description", Text),
+    opt("full", Bool),
+    opt("hostname", DnsName),
+    opt("pool", Id),
+    opt("snapname", Text),
+    opt("storage", Id),
+    opt("target", Id),
+];
+
+pub(super) const ROUTES: &[Route] = &[
+    on_vm("POST", "clone", CLONE, clone).needs("/vms/{vmid}", &["VM.Clone"]),
+    on_ct("POST", "clone", CLONE_CT, clone).needs("/vms/{vmid}", &["VM.Clone"]),
+];
 
 /// A clone that is to be made.
 struct Order {
+    kind: GuestKind,
     source: u32,
     target: u32,
     node: String,
@@ -47,22 +64,53 @@ struct Order {
     full: bool,
     storage: Option<String>,
     format: Option<String>,
-    name: String,
+    /// None: that of the source.
+    name: Option<String>,
     description: Option<String>,
     pool: Option<String>,
 }
 
 fn clone(call: &Call<'_>) -> Answer {
     let order = read(call)?;
-    reserve(call.sim, &order.node, order.target, "clone")?;
+    let target = GuestId {
+        kind: order.kind,
+        node: order.node.clone(),
+        vmid: order.target,
+    };
+    reserve(call.sim, &target, call.kind.pick("clone", "create"))?;
+    // A container is locked as long as it is copied; of a VM many copies are made at once.
+    if order.kind == GuestKind::Lxc
+        && let Err(error) = lock_source(call, order.source)
+    {
+        call.sim.change(|world| world.vms.remove(&order.target));
+        return Err(error);
+    }
     let holds = vec![(order.source, Hold::Shared), (order.target, Hold::Alone)];
     let id = order.source.to_string();
-    call.task("qmclone", id, holds, move |sim, log| {
+    let kind = call.kind.pick("qmclone", "vzclone");
+    call.task(kind, id, holds, move |sim, log| {
         let result = copy(sim, log, &order);
+        sim.change(|world| {
+            if let Some(source) = world.vms.get_mut(&order.source) {
+                source.lock.take_if(|lock| lock == BEING_COPIED);
+            }
+        });
         if result.is_err() {
             sim.change(|world| world.vms.remove(&order.target));
         }
         result.map_err(|text| format!("clone failed: {text}"))
+    })
+}
+
+/// The lock of a container that is being copied.
+const BEING_COPIED: &str = "disk";
+
+fn lock_source(call: &Call<'_>, vmid: u32) -> Result<(), ApiError> {
+    call.sim.change(|world| {
+        let source = call.guest_of(vmid);
+        unlocked(source.find(world)?)?;
+        source.find_mut(world)?.lock = Some(BEING_COPIED.to_owned());
+        Ok(())
     })
 }
 
@@ -92,16 +140,24 @@ fn read(call: &Call<'_>) -> Result<Order, ApiError> {
         full,
         storage: storage.as_deref(),
     };
+    if call.kind == GuestKind::Lxc && full && snapshot.is_none() && vm.run.is_some() {
+        bail!("Full clone of a running container is only possible from a snapshot");
+    }
     check_disks(call, &world, &source_disks)?;
-    if world.vms.contains_key(&target) {
+    if let Some(other) = world.vms.get(&target) {
+        if call.kind == GuestKind::Lxc {
+            return Err(taken(target, other));
+        }
         bail!("unable to create VM {target}: config file already exists");
     }
-    let name = match (params.text("name"), vm.name()) {
-        (Some(name), _) => name.to_owned(),
-        (None, "") => format!("Copy-of-VM-{source}"),
-        (None, own) => format!("Copy-of-VM-{own}"),
+    let copied = match vm.name() {
+        "" => format!("Copy-of-VM-{source}"),
+        own => format!("Copy-of-VM-{own}"),
     };
+    let given = params.text(call.kind.pick("name", "hostname"));
+    let name = given.map(str::to_owned);
     Ok(Order {
+        kind: call.kind,
         source,
         target,
         node,
@@ -109,10 +165,11 @@ fn read(call: &Call<'_>) -> Result<Order, ApiError> {
         full,
         storage,
         format: params.text("format").map(str::to_owned),
-        name,
-        description: params
-            .text("description")
-            .map(|text| edit::description(text).to_owned()),
+        name: name.or(call.kind.pick(Some(copied), None)),
+        description: params.text("description").map(|text| match call.kind {
+            GuestKind::Qemu => edit::description(text).to_owned(),
+            GuestKind::Lxc => ctvalues::description(text),
+        }),
         pool,
     })
 }
@@ -138,8 +195,13 @@ struct Wanted<'a> {
 
 fn check_disks(call: &Call<'_>, world: &World, wanted: &Wanted<'_>) -> Result<(), ApiError> {
     let (node, full) = (wanted.node, wanted.full);
-    for (key, drive) in drives(wanted.config) {
+    let noun = call.kind.noun();
+    for (key, drive) in drives_of(call.kind, wanted.config) {
         let Some((own, _)) = drive.volume() else {
+            if call.kind == GuestKind::Lxc {
+                let what = mount::kind(&drive);
+                bail!("unable to clone mountpoint '{key}' (type {what})");
+            }
             continue;
         };
         let shared = world
@@ -147,7 +209,7 @@ fn check_disks(call: &Call<'_>, world: &World, wanted: &Wanted<'_>) -> Result<()
             .get(own)
             .is_some_and(|storage| storage.shared);
         if node != call.node() && !shared {
-            bail!("can't clone VM to node '{node}' (VM uses local storage)");
+            bail!("can't clone {noun} to node '{node}' ({noun} uses local storage)");
         }
         if drive.is_cdrom() && !drive.is_cloudinit() {
             continue;
@@ -155,6 +217,9 @@ fn check_disks(call: &Call<'_>, world: &World, wanted: &Wanted<'_>) -> Result<()
         world.need_volume(&drive.file)?;
         let can = |feature| feature::has(world, &drive.file, feature, wanted.snapshot);
         if !full && !drive.is_cloudinit() && !can(Feature::Clone) {
+            if call.kind == GuestKind::Lxc {
+                bail!("Linked clone feature for '{}' is not available", drive.file);
+            }
             bail!(
                 "Linked clone feature is not available for drive '{key}' ({})",
                 drive.file
@@ -165,7 +230,7 @@ fn check_disks(call: &Call<'_>, world: &World, wanted: &Wanted<'_>) -> Result<()
         }
         let goes_to = wanted.storage.filter(|_| full).unwrap_or(own);
         call.need_storage(world, goes_to, "Datastore.AllocateSpace")?;
-        world.storage_for(goes_to, node, "images")?;
+        world.storage_for(goes_to, node, call.kind.pick("images", ROOTDIR))?;
     }
     edit::may_use_bridges(call, world, wanted.config)
 }
@@ -178,7 +243,7 @@ fn copy(sim: &Arc<Sim>, log: &TaskLog<'_>, order: &Order) -> Result<(), String> 
     };
     let mut config = config_of(&source, order.snapshot.as_deref())?;
     let mut made: Vec<String> = Vec::new();
-    for (key, drive) in drives(&config.clone()) {
+    for (key, drive) in drives_of(order.kind, &config.clone()) {
         match copy_drive(sim, log, order, &key, &drive) {
             Ok(Some(copy)) => {
                 made.push(copy.file.clone());
@@ -195,9 +260,14 @@ fn copy(sim: &Arc<Sim>, log: &TaskLog<'_>, order: &Order) -> Result<(), String> 
         }
     }
     sim.change(|world| {
-        edit::renew_cards(world, &mut config);
-        identity(world, &mut config);
-        config.insert("name".to_owned(), order.name.clone());
+        edit::renew_cards(world, order.kind, &mut config);
+        if order.kind == GuestKind::Qemu {
+            identity(world, &mut config);
+        }
+        if let Some(name) = &order.name {
+            let key = order.kind.pick("name", "hostname");
+            config.insert(key.to_owned(), name.clone());
+        }
         if let Some(text) = &order.description {
             config.insert("description".to_owned(), text.clone());
             config.retain(|key, value| !edit::is_nothing(key, value));
@@ -226,8 +296,9 @@ fn copy_drive(
         return Ok(None);
     }
     let kind = if order.full { "full" } else { "linked" };
+    let what = order.kind.pick("drive", "mountpoint");
     log.line(format!(
-        "create {kind} clone of drive {key} ({})",
+        "create {kind} clone of {what} {key} ({})",
         drive.file
     ));
     let storage = order.storage.as_deref().unwrap_or(own);

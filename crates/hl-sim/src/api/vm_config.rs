@@ -1,15 +1,16 @@
-//! The config of a VM: reading it, changing it at once or by a task.
+//! The config of a guest: reading it; of a VM: changing it at once or by a task.
 
 use serde_json::{Value, json};
 
 use crate::call::{Answer, Call};
+use crate::card;
 use crate::edit::{self, Edit};
 use crate::error::ApiError;
 use crate::kind::Kind::{Bool, Enum, Int, Text};
 use crate::locks::{Hold, PATIENCE};
 use crate::params::{Param, opt, req};
 use crate::power;
-use crate::route::{Route, on_vm};
+use crate::route::{Route, on_ct, on_vm};
 use crate::show;
 use crate::snapshot;
 use crate::vm::{Vm, drives};
@@ -34,6 +35,8 @@ pub(super) const ROUTES: &[Route] = &[
     on_vm("PUT", "config", CHANGE, put).with_vm_keys(),
     on_vm("POST", "config", CHANGE, post).with_vm_keys(),
     on_vm("GET", "pending", &[], pending).needs("/vms/{vmid}", &["VM.Audit"]),
+    on_ct("GET", "config", READ, read).needs("/vms/{vmid}", &["VM.Audit"]),
+    on_ct("GET", "pending", &[], pending).needs("/vms/{vmid}", &["VM.Audit"]),
     on_vm("PUT", "unlink", UNLINK, unlink).needs("/vms/{vmid}", &["VM.Config.Disk"]),
     on_vm("GET", "cloudinit", &[], cloudinit).needs("/vms/{vmid}", &["VM.Audit"]),
     on_vm("PUT", "cloudinit", &[], regenerate).needs("/vms/{vmid}", &["VM.Config.Cloudinit"]),
@@ -51,12 +54,12 @@ fn read(call: &Call<'_>) -> Answer {
             return Err(ApiError::params(both.into()));
         }
         Some(name) => {
-            let mut fields = show::config(snapshot::find(vm, name)?);
+            let mut fields = show::config(vm.kind, snapshot::find(vm, name)?);
             fields.insert("digest".to_owned(), json!(vm.digest()));
             return Ok(Value::Object(fields));
         }
-        None if current => show::config(&vm.config),
-        None => show::config(&vm.effective()),
+        None if current => show::config(vm.kind, &vm.config),
+        None => show::config(vm.kind, &vm.effective()),
     };
     if fields.contains_key("cipassword") {
         fields.insert("cipassword".to_owned(), json!("**********"));
@@ -97,7 +100,8 @@ fn unlink(call: &Call<'_>) -> Answer {
     change_now(call, vmid, &edit, false)
 }
 
-fn change_now(call: &Call<'_>, vmid: u32, edit: &Edit, skip: bool) -> Answer {
+/// Applies an edit to the guest of the path.
+pub(super) fn change_now(call: &Call<'_>, vmid: u32, edit: &Edit, skip: bool) -> Answer {
     let held = call.sim.locks.take(vmid, Hold::Alone, PATIENCE);
     let _held = held.map_err(ApiError::die)?;
     edit::apply(call.sim, call.node(), vmid, edit, skip)?;
@@ -120,9 +124,9 @@ fn pending(call: &Call<'_>) -> Answer {
     let vm = call.vm(&world)?;
     let mut lines: Vec<Value> = Vec::new();
     for (key, value) in &vm.config {
-        let mut line = json!({"key": key, "value": show::config_value(key, value)});
+        let mut line = json!({"key": key, "value": show::config_value(vm.kind, key, value)});
         match vm.pending.get(key) {
-            Some(Some(next)) => line["pending"] = show::config_value(key, next),
+            Some(Some(next)) => line["pending"] = show::config_value(vm.kind, key, next),
             Some(None) => line["delete"] = json!(1),
             None => {}
         }
@@ -130,7 +134,7 @@ fn pending(call: &Call<'_>) -> Answer {
     }
     for (key, value) in &vm.pending {
         if let (false, Some(value)) = (vm.config.contains_key(key), value) {
-            lines.push(json!({"key": key, "pending": show::config_value(key, value)}));
+            lines.push(json!({"key": key, "pending": show::config_value(vm.kind, key, value)}));
         }
     }
     lines.push(json!({"key": "digest", "value": vm.digest()}));
@@ -193,8 +197,7 @@ fn user_data(vm: &Vm) -> String {
 }
 
 fn network_data(vm: &Vm) -> String {
-    let mac = vm
-        .first_card()
+    let mac = card::first(vm)
         .and_then(|card| card.mac)
         .unwrap_or_default();
     let mut lines = vec![

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::call::{Answer, Call};
+use crate::call::{Answer, Call, GuestId};
 use crate::disks;
 use crate::edit::{self, Edit};
 use crate::error::{ApiError, bail};
@@ -12,7 +12,7 @@ use crate::machine::Sim;
 use crate::params::{Param, opt, req};
 use crate::power;
 use crate::route::{Handler, Route, on_node};
-use crate::vm::{Vm, drives};
+use crate::vm::{GuestKind, Vm, drives};
 use crate::world::World;
 
 const CREATE: &[Param] = &[
@@ -57,12 +57,12 @@ pub(super) fn create(call: &Call<'_>) -> Answer {
         }
         if let Some(other) = world.vms.get(&vmid) {
             bail!(
-                "unable to create VM {vmid} - VM {vmid} already exists on node '{}'",
-                other.node
+                "unable to create VM {vmid} - {}",
+                taken(vmid, other).message
             );
         }
     }
-    reserve(call.sim, &node, vmid, "create")?;
+    reserve(call.sim, &call.guest_of(vmid), "create")?;
     call.vm_task("qmcreate", vmid, move |sim, log| {
         let made = make(sim, &node, vmid, &edit, pool.as_deref());
         if let Err(error) = made {
@@ -109,16 +109,30 @@ pub(super) fn may_create(
 }
 
 /// Takes a VMID with an empty, locked config.
-pub(super) fn reserve(sim: &Arc<Sim>, node: &str, vmid: u32, lock: &str) -> Result<(), ApiError> {
+pub(super) fn reserve(sim: &Arc<Sim>, guest: &GuestId, lock: &str) -> Result<(), ApiError> {
+    let vmid = guest.vmid;
     sim.change(|world| {
-        if world.vms.contains_key(&vmid) {
+        if let Some(other) = world.vms.get(&vmid) {
+            if guest.kind == GuestKind::Lxc {
+                return Err(taken(vmid, other));
+            }
             bail!("unable to create VM {vmid}: config file already exists");
         }
-        let mut vm = Vm::new(node, BTreeMap::new());
+        let mut vm = Vm::new(&guest.node, BTreeMap::new());
+        vm.kind = guest.kind;
         vm.lock = Some(lock.to_owned());
         world.vms.insert(vmid, vm);
         Ok(())
     })
+}
+
+/// A VMID that another guest has.
+pub(super) fn taken(vmid: u32, other: &Vm) -> ApiError {
+    let noun = other.kind.noun();
+    ApiError::die(format!(
+        "{noun} {vmid} already exists on node '{}'",
+        other.node
+    ))
 }
 
 fn make(
@@ -134,7 +148,7 @@ fn make(
         let mut config = edit.set.clone();
         let lock = config.remove("lock");
         config.retain(|key, value| !edit::is_nothing(key, value));
-        edit::complete_cards(world, &mut config);
+        edit::complete_cards(world, edit.kind, &mut config);
         for (key, drive) in made {
             config.insert(key, drive.print());
         }

@@ -1,18 +1,19 @@
-//! Disks of a VM that exists: larger, or elsewhere.
+//! Disks of a VM or a container that exists: larger, or elsewhere.
 
 use std::sync::Arc;
 
-use crate::call::{Answer, Call, unlocked, vm_on};
+use crate::call::{Answer, Call, GuestId, unlocked};
 use crate::disks;
 use crate::drive::Drive;
+use crate::edit;
 use crate::error::{ApiError, bail};
 use crate::kind::Kind::{Bool, DiskSize, Enum, Id, Number, Text, Vmid};
 use crate::machine::Sim;
 use crate::params::{Param, opt, req};
-use crate::route::{Route, on_vm};
+use crate::route::{Route, on_ct, on_vm};
 use crate::size;
-use crate::storage::NewDisk;
-use crate::vm::{Vm, free_unused, is_drive};
+use crate::storage::{NewDisk, ROOTDIR};
+use crate::vm::{GuestKind, Vm, free_unused, is_disk};
 
 const RESIZE: &[Param] = &[
     req("disk", Text),
@@ -33,14 +34,33 @@ const MOVE: &[Param] = &[
     opt("target-vmid", Vmid),
 ];
 
+const RESIZE_CT: &[Param] = &[
+    req("disk", Text),
+    req("size", DiskSize),
+    opt("digest", Text),
+];
+
+const MOVE_CT: &[Param] = &[
+    req("volume", Text),
+    opt("bwlimit", Number),
+    opt("delete", Bool),
+    opt("digest", Text),
+    opt("storage", Id),
+    opt("target-digest", Text),
+    opt("target-vmid", Vmid),
+    opt("target-volume", Text),
+];
+
 pub(super) const ROUTES: &[Route] = &[
     on_vm("PUT", "resize", RESIZE, resize).needs("/vms/{vmid}", &["VM.Config.Disk"]),
     on_vm("POST", "move_disk", MOVE, move_disk).needs("/vms/{vmid}", &["VM.Config.Disk"]),
+    on_ct("PUT", "resize", RESIZE_CT, resize_ct).needs("/vms/{vmid}", &["VM.Config.Disk"]),
+    on_ct("POST", "move_volume", MOVE_CT, move_disk).needs("/vms/{vmid}", &["VM.Config.Disk"]),
 ];
 
 fn resize(call: &Call<'_>) -> Answer {
-    let vmid = call.vmid()?;
-    let key = disk_key(call)?;
+    let guest = call.guest()?;
+    let key = disk_key(call, "disk")?;
     let wanted = call.params.must("size")?.to_owned();
     {
         let world = call.sim.world();
@@ -49,26 +69,55 @@ fn resize(call: &Call<'_>) -> Answer {
         unlocked(vm)?;
         drive_of(vm, &key)?;
     }
-    let node = call.node().to_owned();
-    call.vm_task("resize", vmid, move |sim, _| {
-        grow(sim, &node, vmid, &key, &wanted)
+    call.vm_task("resize", guest.vmid, move |sim, _| {
+        grow(sim, &guest, &key, &wanted)
     })
 }
 
-fn grow(sim: &Arc<Sim>, node: &str, vmid: u32, key: &str, wanted: &str) -> Result<(), ApiError> {
+/// A container's disk: what is wrong with its new size is told before the task.
+fn resize_ct(call: &Call<'_>) -> Answer {
+    {
+        let world = call.sim.world();
+        let vm = call.vm(&world)?;
+        let drive = drive_of(vm, &disk_key(call, "disk")?)?;
+        same_digest(call, vm)?;
+        unlocked(vm)?;
+        let volume = world.need_volume(&drive.file)?;
+        if let Some(owner) = volume.vmid
+            && owner != call.vmid()?
+        {
+            bail!("can't resize mount point owned by another container ({owner})");
+        }
+        let new = new_size(volume.size, call.params.must("size")?);
+        if new < volume.size {
+            bail!("unable to shrink disk size");
+        }
+        if new == volume.size {
+            bail!("disk is already at specified size");
+        }
+    }
+    resize(call)
+}
+
+/// What `+1G` or `10G` makes of a size.
+fn new_size(old: u64, wanted: &str) -> u64 {
+    let plus = wanted.strip_prefix('+');
+    let number = size::parse(plus.unwrap_or(wanted)).unwrap_or(0);
+    if plus.is_some() {
+        old.saturating_add(number)
+    } else {
+        number
+    }
+}
+
+fn grow(sim: &Arc<Sim>, guest: &GuestId, key: &str, wanted: &str) -> Result<(), ApiError> {
     sim.change(|world| {
-        let vm = vm_on(world, node, vmid)?;
+        let vm = guest.find(world)?;
         unlocked(vm)?;
         let mut drive = drive_of(vm, key)?;
         let volume = world.need_volume(&drive.file)?;
         let (old, storage) = (volume.size, volume.storage().to_owned());
-        let plus = wanted.strip_prefix('+');
-        let number = size::parse(plus.unwrap_or(wanted)).unwrap_or(0);
-        let new = if plus.is_some() {
-            old.saturating_add(number)
-        } else {
-            number
-        };
+        let new = new_size(old, wanted);
         if new < old {
             bail!("shrinking disks is not supported");
         }
@@ -86,20 +135,19 @@ fn grow(sim: &Arc<Sim>, node: &str, vmid: u32, key: &str, wanted: &str) -> Resul
             }
         }
         drive.set_size(new);
-        if let Some(vm) = world.vms.get_mut(&vmid) {
-            vm.config.insert(key.to_owned(), drive.print());
-        }
+        let vm = guest.find_mut(world)?;
+        vm.config.insert(key.to_owned(), drive.print());
         Ok(())
     })
 }
 
 fn move_disk(call: &Call<'_>) -> Answer {
-    let vmid = call.vmid()?;
-    let key = disk_key(call)?;
+    let guest = call.guest()?;
+    let key = disk_key(call, call.kind.pick("disk", "volume"))?;
     if call.params.text("target-vmid").is_some() {
         return Err(ApiError::new(
             501,
-            "the simulator moves no disks to other VMs",
+            "the simulator moves no disks to other guests",
         ));
     }
     let storage = call.params.must("storage")?.to_owned();
@@ -128,17 +176,20 @@ fn move_disk(call: &Call<'_>) -> Answer {
         if delete && vm.in_snapshot(&drive.file) {
             bail!("you can't move a disk with snapshots and delete the source");
         }
-        world.storage_for(&storage, call.node(), "images")?;
+        world.storage_for(&storage, call.node(), call.kind.pick("images", ROOTDIR))?;
+        if call.kind == GuestKind::Lxc && vm.run.is_some() {
+            bail!("cannot move volumes of a running container");
+        }
     }
-    let node = call.node().to_owned();
     let to = Target {
         storage,
         format,
         delete,
     };
-    call.vm_task("qmmove", vmid, move |sim, log| {
+    let kind = call.kind.pick("qmmove", "move_volume");
+    call.vm_task(kind, guest.vmid, move |sim, log| {
         log.line(format!("create full clone of drive {key}"));
-        relocate(sim, &node, vmid, &key, &to)
+        relocate(sim, &guest, &key, &to)
             .map_err(|error| format!("storage migration failed: {}", error.message))
     })
 }
@@ -149,17 +200,17 @@ struct Target {
     delete: bool,
 }
 
-fn relocate(sim: &Arc<Sim>, node: &str, vmid: u32, key: &str, to: &Target) -> Result<(), ApiError> {
+fn relocate(sim: &Arc<Sim>, guest: &GuestId, key: &str, to: &Target) -> Result<(), ApiError> {
     let (mut drive, volume) = {
         let world = sim.world();
-        let drive = drive_of(vm_on(&world, node, vmid)?, key)?;
+        let drive = drive_of(guest.find(&world)?, key)?;
         let volume = world.need_volume(&drive.file)?.clone();
         (drive, volume)
     };
     let disk = NewDisk {
-        node,
+        node: &guest.node,
         storage: &to.storage,
-        vmid,
+        vmid: guest.vmid,
         size: volume.size,
         used: volume.used,
         format: to.format.as_deref(),
@@ -168,7 +219,7 @@ fn relocate(sim: &Arc<Sim>, node: &str, vmid: u32, key: &str, to: &Target) -> Re
     let new = disks::copy(sim, &drive.file, &disk, false)?;
     let old = std::mem::replace(&mut drive.file, new);
     sim.change(|world| {
-        let vm = crate::call::vm_mut(world, node, vmid)?;
+        let vm = guest.find_mut(world)?;
         vm.config.insert(key.to_owned(), drive.print());
         if let (false, Some(unused)) = (to.delete, free_unused(&vm.config)) {
             vm.config.insert(unused, old.clone());
@@ -181,13 +232,13 @@ fn relocate(sim: &Arc<Sim>, node: &str, vmid: u32, key: &str, to: &Target) -> Re
     Ok(())
 }
 
-fn disk_key(call: &Call<'_>) -> Result<String, ApiError> {
-    let key = call.params.must("disk")?;
-    if is_drive(key) || key.starts_with("unused") {
+fn disk_key(call: &Call<'_>, name: &str) -> Result<String, ApiError> {
+    let key = call.params.must(name)?;
+    if is_disk(call.kind, key) || key.starts_with("unused") {
         return Ok(key.to_owned());
     }
     Err(ApiError::param(
-        "disk",
+        name,
         format!("value '{key}' does not have a value in the enumeration of disks"),
     ))
 }
@@ -197,7 +248,7 @@ fn drive_of(vm: &Vm, key: &str) -> Result<Drive, ApiError> {
         .config
         .get(key)
         .ok_or_else(|| ApiError::die(format!("disk '{key}' does not exist")))?;
-    Drive::parse(text).map_err(ApiError::die)
+    edit::drive(vm.kind, key, text).map_err(ApiError::die)
 }
 
 fn same_digest(call: &Call<'_>, vm: &Vm) -> Result<(), ApiError> {

@@ -1,5 +1,6 @@
-//! A VM goes to another node of its cluster. A running one goes on running: which node
-//! it is on is a word in its config to the program that runs the guests.
+//! A guest goes to another node of its cluster. A running VM goes on running: which node
+//! it is on is a word in its config to the program that runs the guests. A running
+//! container is stopped, and started there.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -10,13 +11,15 @@ use crate::call::{Answer, Call, GuestId, unlocked};
 use crate::disks;
 use crate::error::{ApiError, bail};
 use crate::feature;
-use crate::kind::Kind::{Bool, Enum, Id, Number, Text};
+use crate::kind::Kind::{Bool, Enum, Id, Int, Number, Text};
 use crate::locks::Hold;
 use crate::machine::{Sim, TaskLog};
+use crate::mount;
 use crate::params::{Param, opt, parts, req};
-use crate::route::{Route, on_vm};
+use crate::power;
+use crate::route::{Route, on_ct, on_vm};
 use crate::storage::NewDisk;
-use crate::vm::{Vm, drives};
+use crate::vm::{GuestKind, Vm};
 use crate::volume::Volume;
 use crate::world::World;
 
@@ -32,12 +35,23 @@ const MIGRATE: &[Param] = &[
     opt("with-local-disks", Bool),
 ];
 
+const MIGRATE_CT: &[Param] = &[
+    req("target", Id),
+    opt("bwlimit", Number),
+    opt("online", Bool),
+    opt("restart", Bool),
+    opt("target-storage", Text),
+    opt("timeout", Int(0, i64::MAX)),
+];
+
 const VM: &str = "/vms/{vmid}";
 const RIGHT: &[&str] = &["VM.Migrate"];
 
 pub(super) const ROUTES: &[Route] = &[
     on_vm("GET", "migrate", &[opt("target", Id)], look).needs(VM, RIGHT),
     on_vm("POST", "migrate", MIGRATE, migrate).needs(VM, RIGHT),
+    on_ct("GET", "migrate", &[opt("target", Id)], look).needs(VM, RIGHT),
+    on_ct("POST", "migrate", MIGRATE_CT, migrate).needs(VM, RIGHT),
 ];
 
 /// A volume that is on its node alone.
@@ -51,7 +65,7 @@ struct Local {
 }
 
 fn locals(world: &World, vm: &Vm) -> Vec<Local> {
-    let used = drives(&vm.config).into_iter();
+    let used = vm.drives().into_iter();
     let used = used.map(|(key, drive)| {
         let cdrom = drive.is_cdrom() && !drive.is_cloudinit();
         let cloud_init = drive.is_cloudinit();
@@ -90,7 +104,7 @@ fn devices(vm: &Vm) -> Vec<&str> {
 
 /// The storages of a VM that a node does not have.
 fn lacking(world: &World, vm: &Vm, node: &str) -> Vec<String> {
-    let ids = drives(&vm.config).into_iter();
+    let ids = vm.drives().into_iter();
     let ids = ids.filter_map(|(_, drive)| Some(drive.volume()?.0.to_owned()));
     let mut ids: Vec<String> = ids
         .filter(|id| world.storage_on(id, node).is_err())
@@ -116,6 +130,12 @@ fn look(call: &Call<'_>) -> Answer {
         } else {
             refused.insert(node.name.clone(), json!({"unavailable_storages": lacking}));
         }
+    }
+    if call.kind == GuestKind::Lxc {
+        return Ok(json!({
+            "running": u8::from(vm.run.is_some()), "allowed-nodes": allowed,
+            "not-allowed-nodes": refused,
+        }));
     }
     let disks = locals(&world, vm).into_iter().map(|local| {
         let mut line = json!({
@@ -164,7 +184,9 @@ fn migrate(call: &Call<'_>) -> Answer {
             return Err(ApiError::param(key, "Only root may use this option."));
         }
     }
-    let (map, rest) = storage_map(params.text("targetstorage").unwrap_or_default());
+    let goes = call.kind.pick("targetstorage", "target-storage");
+    let (map, rest) = storage_map(params.text(goes).unwrap_or_default());
+    let restart = params.is_set("restart");
     let managed = {
         let world = call.sim.world();
         match world.node(&target) {
@@ -176,17 +198,23 @@ fn migrate(call: &Call<'_>) -> Answer {
         unlocked(vm)?;
         let running = vm.run.is_some();
         if running && !params.is_set("online") {
-            bail!("can't migrate running VM without --online");
+            match call.kind {
+                GuestKind::Qemu => bail!("can't migrate running VM without --online"),
+                GuestKind::Lxc if !restart => {
+                    bail!("can't migrate running container without --online or --restart");
+                }
+                GuestKind::Lxc => {}
+            }
         }
         for storage in map.values().chain(&rest) {
             call.need_vm(&world, "VM.Config.Disk")?;
             call.need_storage(&world, storage, "Datastore.AllocateSpace")?;
         }
-        for (_, drive) in drives(&vm.config) {
+        for (_, drive) in vm.drives() {
             if let Some((own, _)) = drive.volume() {
                 let goes_to = map.get(own).or(rest.as_ref()).map_or(own, String::as_str);
                 world.storage_on(goes_to, &target)?;
-                if running && goes_to != own {
+                if running && goes_to != own && call.kind == GuestKind::Qemu {
                     let text = "the simulator moves no disk of a running VM to another storage";
                     return Err(ApiError::new(501, text));
                 }
@@ -196,9 +224,17 @@ fn migrate(call: &Call<'_>) -> Answer {
     };
     let guest = call.guest()?;
     let holds = vec![(guest.vmid, Hold::Alone)];
-    let kind = if managed { "hamigrate" } else { "qmigrate" };
+    let own = call.kind.pick("qmigrate", "vzmigrate");
+    let kind = if managed { "hamigrate" } else { own };
     let with_disks = params.is_set("with-local-disks");
     call.task(kind, guest.vmid.to_string(), holds, move |sim, log| {
+        let restarts = guest.kind == GuestKind::Lxc && guest.find(&sim.world())?.run.is_some();
+        if restarts && !restart {
+            return Err("lxc live migration is currently not implemented".to_owned());
+        }
+        if restarts {
+            power::stop(sim, guest.vmid, false)?;
+        }
         let moved = go(sim, log, &guest, &target, with_disks, &|own: &str| {
             let to = map.get(own).or(rest.as_ref());
             to.map_or(own, String::as_str).to_owned()
@@ -210,6 +246,9 @@ fn migrate(call: &Call<'_>) -> Answer {
                 vm.lock = None;
             }
         });
+        if restarts {
+            power::start(sim, guest.vmid, false)?;
+        }
         moved
     })
 }
@@ -232,7 +271,8 @@ fn go(
         Ok((found, at))
     })?;
     log.line(format!(
-        "starting migration of VM {} to node '{target}' ({at})",
+        "starting migration of {} {} to node '{target}' ({at})",
+        guest.kind.noun(),
         guest.vmid
     ));
     refuse(sim, log, guest, &locals, with_disks)?;
@@ -268,6 +308,13 @@ fn refuse(
 ) -> Result<(), String> {
     let world = sim.world();
     let vm = guest.find(&world)?;
+    for (key, mount) in vm.drives() {
+        let bound = guest.kind == GuestKind::Lxc && mount.volume().is_none();
+        if bound && !mount.options.contains_key("shared") {
+            let what = mount::kind(&mount);
+            return Err(format!("cannot migrate local {what} mount point '{key}'"));
+        }
+    }
     if let Some(device) = devices(vm).first() {
         return Err(format!(
             "can't migrate VM which uses local devices: {device}"

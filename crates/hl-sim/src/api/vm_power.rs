@@ -1,13 +1,14 @@
-//! Power: start, stop, shutdown, reboot, reset; and a key press.
+//! Power of VMs and containers: start, stop, shutdown, reboot, reset; and a key press.
 
 use serde_json::Value;
 
 use crate::call::{Answer, Call};
-use crate::error::ApiError;
+use crate::error::{ApiError, bail};
 use crate::kind::Kind::{Bool, Id, Int, Text};
 use crate::params::{Param, opt, req};
 use crate::power;
-use crate::route::{Route, on_vm};
+use crate::route::{Route, on_ct, on_vm};
+use crate::vm::GuestKind;
 
 const TIMEOUT: Param = opt("timeout", Int(0, i64::MAX));
 const SKIP: Param = opt("skiplock", Bool);
@@ -38,33 +39,47 @@ const SHUTDOWN: &[Param] = &[
 const SUSPEND: &[Param] = &[SKIP, opt("todisk", Bool), opt("statestorage", Id)];
 const RESUME: &[Param] = &[SKIP, opt("nocheck", Bool)];
 
+const START_CT: &[Param] = &[opt("debug", Bool), SKIP];
+const STOP_CT: &[Param] = &[opt("overrule-shutdown", Bool), SKIP];
+const SHUTDOWN_CT: &[Param] = &[TIMEOUT, opt("forceStop", Bool)];
+
 const VM: &str = "/vms/{vmid}";
 const POWER: &[&str] = &["VM.PowerMgmt"];
 
 pub(super) const ROUTES: &[Route] = &[
     on_vm("POST", "status/start", START, start).needs(VM, POWER),
     on_vm("POST", "status/stop", STOP, stop).needs(VM, POWER),
-    on_vm("POST", "status/shutdown", SHUTDOWN, |call| {
-        end(call, "qmshutdown")
-    })
-    .needs(VM, POWER),
-    on_vm("POST", "status/reboot", &[TIMEOUT], |call| {
-        restart(call, "qmreboot")
-    })
-    .needs(VM, POWER),
+    on_vm("POST", "status/shutdown", SHUTDOWN, shutdown).needs(VM, POWER),
+    on_vm("POST", "status/reboot", &[TIMEOUT], reboot).needs(VM, POWER),
     on_vm("POST", "status/reset", &[SKIP], |call| {
         restart(call, "qmreset")
     })
     .needs(VM, POWER),
     on_vm("POST", "status/suspend", SUSPEND, suspend).needs(VM, POWER),
     on_vm("POST", "status/resume", RESUME, resume).needs(VM, POWER),
+    on_ct("POST", "status/start", START_CT, start).needs(VM, POWER),
+    on_ct("POST", "status/stop", STOP_CT, stop).needs(VM, POWER),
+    on_ct("POST", "status/shutdown", SHUTDOWN_CT, shutdown).needs(VM, POWER),
+    on_ct("POST", "status/reboot", &[TIMEOUT], reboot).needs(VM, POWER),
+    on_ct("POST", "status/suspend", &[], |call| {
+        pause(call, "vzsuspend", true)
+    })
+    .needs(VM, POWER),
+    on_ct("POST", "status/resume", &[], |call| {
+        pause(call, "vzresume", false)
+    })
+    .needs(VM, POWER),
     on_vm("PUT", "sendkey", &[req("key", Text), SKIP], send_key).needs(VM, &["VM.Console"]),
 ];
 
 fn start(call: &Call<'_>) -> Answer {
     let (vmid, skip) = check(call)?;
+    if call.kind == GuestKind::Lxc && call.vm(&call.sim.world())?.run.is_some() {
+        bail!("CT {vmid} already running");
+    }
     let managed = request(call, vmid, "started");
-    let kind = if managed { "hastart" } else { "qmstart" };
+    let own = call.kind.pick("qmstart", "vzstart");
+    let kind = if managed { "hastart" } else { own };
     call.vm_task(kind, vmid, move |sim, _| power::start(sim, vmid, skip))
 }
 
@@ -76,8 +91,37 @@ fn request(call: &Call<'_>, vmid: u32, state: &str) -> bool {
 
 fn stop(call: &Call<'_>) -> Answer {
     let (vmid, _) = check(call)?;
+    may_end(call)?;
     let managed = request(call, vmid, "stopped");
-    end(call, if managed { "hastop" } else { "qmstop" })
+    let own = call.kind.pick("qmstop", "vzstop");
+    end(call, if managed { "hastop" } else { own })
+}
+
+fn shutdown(call: &Call<'_>) -> Answer {
+    may_end(call)?;
+    end(call, call.kind.pick("qmshutdown", "vzshutdown"))
+}
+
+/// A VM that is stopped may be stopped; a container may not.
+fn may_end(call: &Call<'_>) -> Result<(), ApiError> {
+    if call.kind == GuestKind::Lxc {
+        check(call)?;
+        return runs(call, "CT");
+    }
+    Ok(())
+}
+
+fn reboot(call: &Call<'_>) -> Answer {
+    restart(call, call.kind.pick("qmreboot", "vzreboot"))
+}
+
+/// A container stands still, or goes on.
+fn pause(call: &Call<'_>, kind: &'static str, paused: bool) -> Answer {
+    let (vmid, skip) = check(call)?;
+    runs(call, "CT")?;
+    call.vm_task(kind, vmid, move |sim, _| {
+        power::pause(sim, vmid, paused, skip)
+    })
 }
 
 fn end(call: &Call<'_>, kind: &'static str) -> Answer {
@@ -87,7 +131,7 @@ fn end(call: &Call<'_>, kind: &'static str) -> Answer {
 
 fn restart(call: &Call<'_>, kind: &'static str) -> Answer {
     let (vmid, skip) = check(call)?;
-    runs(call)?;
+    runs(call, "VM")?;
     call.vm_task(kind, vmid, move |sim, _| {
         power::stop(sim, vmid, skip)?;
         power::start(sim, vmid, skip)
@@ -109,7 +153,7 @@ fn suspend(call: &Call<'_>) -> Answer {
             call.need_storage(&world, storage, "Datastore.AllocateSpace")?;
         }
     }
-    runs(call)?;
+    runs(call, "VM")?;
     if !to_disk {
         return call.vm_task("qmpause", vmid, move |sim, _| {
             power::pause(sim, vmid, true, skip)
@@ -131,7 +175,7 @@ fn resume(call: &Call<'_>) -> Answer {
         call.vm(&world)?.lock.as_deref() == Some(power::SUSPENDED)
     };
     if !asleep {
-        runs(call)?;
+        runs(call, "VM")?;
     }
     call.vm_task("qmresume", vmid, move |sim, _| {
         if asleep {
@@ -144,7 +188,7 @@ fn resume(call: &Call<'_>) -> Answer {
 
 /// Nobody looks at the screen of a simulated VM; the key goes nowhere.
 fn send_key(call: &Call<'_>) -> Answer {
-    runs(call)?;
+    runs(call, "VM")?;
     Ok(Value::Null)
 }
 
@@ -156,12 +200,12 @@ fn check(call: &Call<'_>) -> Result<(u32, bool), ApiError> {
     Ok((call.vmid()?, skip))
 }
 
-fn runs(call: &Call<'_>) -> Result<(), ApiError> {
+fn runs(call: &Call<'_>, noun: &str) -> Result<(), ApiError> {
     let world = call.sim.world();
     match call.vm(&world)?.run {
         Some(_) => Ok(()),
         None => Err(ApiError::die(format!(
-            "VM {} not running",
+            "{noun} {} not running",
             call.part("vmid")
         ))),
     }

@@ -1,11 +1,11 @@
-//! A VM out of an archive.
+//! A guest out of an archive.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::vm_create::{self, identity, may_create, reserve};
+use super::vm_create::{self, identity, may_create, reserve, taken};
 use crate::backup;
-use crate::call::{Answer, Call};
+use crate::call::{Answer, Call, GuestId};
 use crate::disks;
 use crate::drive::Drive;
 use crate::edit::{self, Edit};
@@ -14,13 +14,13 @@ use crate::machine::Sim;
 use crate::power;
 use crate::route::Route;
 use crate::snapshot;
-use crate::storage::NewDisk;
-use crate::vm::{self, GuestKind};
+use crate::storage::{NewDisk, ROOTDIR};
+use crate::vm::{self, GuestKind, Vm};
+use crate::world::World;
 
 /// What is to be made of an archive.
 struct Order {
-    vmid: u32,
-    node: String,
+    guest: GuestId,
     archive: String,
     storage: Option<String>,
     pool: Option<String>,
@@ -42,70 +42,64 @@ fn make(call: &Call<'_>) -> Answer {
 }
 
 fn restore(call: &Call<'_>, archive: &str) -> Answer {
-    let params = &call.params;
-    let vmid = params.vmid("vmid")?;
-    let edit = Edit::read(params)?;
+    let edit = Edit::read(&call.params)?;
     if let Some((key, _)) = edit.drives.first() {
         return Err(ApiError::param(
             key,
             "option conflicts with option 'archive'",
         ));
     }
+    let vmid = call.params.vmid("vmid")?;
+    {
+        let world = call.sim.world();
+        may_bring_back(call, &world, vmid)?;
+        edit.check_rights(call, &world, vmid, None)?;
+    }
+    bring(call, archive, edit)
+}
+
+/// Whether the caller may make the guest, or its backups and so bring it back.
+pub(super) fn may_bring_back(call: &Call<'_>, world: &World, vmid: u32) -> Result<(), ApiError> {
+    let replaces = call.params.is_set("force") && world.vms.contains_key(&vmid);
+    if replaces && call.has(world, &format!("/vms/{vmid}"), "VM.Backup") {
+        return Ok(());
+    }
+    may_create(call, world, vmid, call.params.text("pool"))
+}
+
+/// Makes a guest out of an archive, by one who may change these keys.
+pub(super) fn bring(call: &Call<'_>, archive: &str, edit: Edit) -> Answer {
+    let params = &call.params;
+    let vmid = params.vmid("vmid")?;
+    let noun = call.kind.noun();
     let order = {
         let world = call.sim.world();
-        let pool = params.text("pool").map(str::to_owned);
-        let replaces = params.is_set("force") && world.vms.contains_key(&vmid);
-        // Who may make its backups may bring it back.
-        let may = replaces && call.has(&world, &format!("/vms/{vmid}"), "VM.Backup");
-        if !may {
-            may_create(call, &world, vmid, pool.as_deref())?;
-        }
-        edit.check_rights(call, &world, vmid, None)?;
         let from = archive.split(':').next().unwrap_or_default();
         call.need_storage(&world, from, "Datastore.AllocateSpace")?;
         let volume = world.need_volume(archive)?;
-        if volume.content != "backup" || backup::kind_of(volume) != GuestKind::Qemu {
-            bail!("unable to restore VM {vmid} - '{archive}' is no backup of a VM");
+        if volume.content != "backup" || backup::kind_of(volume) != call.kind {
+            bail!("unable to restore {noun} {vmid} - '{archive}' is no backup of a {noun}");
         }
         if let Some(owner) = volume.vmid {
             call.need(&world, &format!("/vms/{owner}"), "VM.Backup")?;
         }
         if let Some(other) = world.vms.get(&vmid) {
-            let why = if !replaces || other.kind != GuestKind::Qemu || other.node != call.node() {
-                format!(
-                    "{} {vmid} already exists on node '{}'",
-                    other.kind.noun(),
-                    other.node
-                )
-            } else if other.run.is_some() {
-                "vm is running".to_owned()
-            } else if other
-                .config
-                .get("protection")
-                .is_some_and(|value| value == "1")
-            {
-                "protection mode enabled".to_owned()
-            } else {
-                String::new()
-            };
-            if !why.is_empty() {
-                bail!("unable to restore VM {vmid} - {why}");
-            }
+            may_replace(call, vmid, other)?;
         }
         let config = backup::config_of(volume)?;
         let storage = params.text("storage").map(str::to_owned);
-        for (_, volid) in vm::disks(GuestKind::Qemu, &config) {
+        for (_, volid) in vm::disks(call.kind, &config) {
             let own = volid.split(':').next().unwrap_or_default();
             let goes_to = storage.as_deref().unwrap_or(own);
             call.need_storage(&world, goes_to, "Datastore.AllocateSpace")?;
-            world.storage_for(goes_to, call.node(), "images")?;
+            let content = call.kind.pick("images", ROOTDIR);
+            world.storage_for(goes_to, call.node(), content)?;
         }
         Order {
-            vmid,
-            node: call.node().to_owned(),
+            guest: call.guest_of(vmid),
             archive: archive.to_owned(),
             storage,
-            pool,
+            pool: params.text("pool").map(str::to_owned),
             unique: params.is_set("unique"),
             start: params.is_set("start"),
             set: edit.set,
@@ -114,15 +108,19 @@ fn restore(call: &Call<'_>, archive: &str) -> Answer {
     };
     let exists = call.sim.world().vms.contains_key(&vmid);
     if !exists {
-        reserve(call.sim, &order.node, vmid, "create")?;
+        reserve(call.sim, &order.guest, "create")?;
     }
-    call.vm_task("qmrestore", vmid, move |sim, log| {
-        log.line(format!("restore vma archive: {}", order.archive));
+    let kind = call.kind.pick("qmrestore", "vzrestore");
+    call.vm_task(kind, vmid, move |sim, log| {
+        log.line(format!("restore archive: {}", order.archive));
         if let Err(error) = bring_back(sim, &order) {
             if !exists {
                 sim.change(|world| world.vms.remove(&vmid));
             }
-            return Err(format!("unable to restore VM {vmid} - {}", error.message));
+            return Err(format!(
+                "unable to restore {noun} {vmid} - {}",
+                error.message
+            ));
         }
         if order.start {
             power::start(sim, vmid, false)?;
@@ -131,15 +129,43 @@ fn restore(call: &Call<'_>, archive: &str) -> Answer {
     })
 }
 
+/// Whether the guest that has the number may be replaced.
+fn may_replace(call: &Call<'_>, vmid: u32, other: &Vm) -> Result<(), ApiError> {
+    let replaces = call.params.is_set("force");
+    let container = call.kind == GuestKind::Lxc;
+    let noun = call.kind.noun();
+    let protected = other.config.get("protection");
+    let why = if !replaces || other.kind != call.kind || other.node != call.node() {
+        let error = taken(vmid, other);
+        if container {
+            return Err(error);
+        }
+        error.message
+    } else if other.run.is_some() && container {
+        bail!("can't overwrite running container");
+    } else if other.run.is_some() {
+        "vm is running".to_owned()
+    } else if protected.is_some_and(|value| value == "1") {
+        "protection mode enabled".to_owned()
+    } else {
+        return Ok(());
+    };
+    Err(ApiError::die(format!(
+        "unable to restore {noun} {vmid} - {why}"
+    )))
+}
+
 fn bring_back(sim: &Arc<Sim>, order: &Order) -> Result<(), ApiError> {
-    let old = sim.world().vms.get(&order.vmid).cloned();
+    let kind = order.guest.kind;
+    let vmid = order.guest.vmid;
+    let old = sim.world().vms.get(&vmid).cloned();
     if let Some(old) = old {
         snapshot::remove_all(sim, &old).map_err(ApiError::die)?;
-        let volids = sim.world().disks_of(order.vmid, |volid| old.names(volid));
+        let volids = sim.world().disks_of(vmid, |volid| old.names(volid));
         disks::free(sim, &volids).map_err(ApiError::die)?;
     }
     let mut config = order.config.clone();
-    for (key, drive) in vm::drives(&order.config) {
+    for (key, drive) in vm::drives_of(kind, &order.config) {
         let Some((own, _)) = drive
             .volume()
             .filter(|_| !drive.is_cdrom() || drive.is_cloudinit())
@@ -151,17 +177,19 @@ fn bring_back(sim: &Arc<Sim>, order: &Order) -> Result<(), ApiError> {
     }
     sim.change(|world| {
         if order.unique {
-            edit::renew_cards(world, &mut config);
+            edit::renew_cards(world, kind, &mut config);
+        }
+        if order.unique && kind == GuestKind::Qemu {
             identity(world, &mut config);
         }
         config.extend(order.set.clone());
-        if let Some(vm) = world.vms.get_mut(&order.vmid) {
+        if let Some(vm) = world.vms.get_mut(&vmid) {
             vm.config = config;
             vm.pending.clear();
             vm.snapshots.clear();
             vm.lock = None;
         }
-        world.join_pool(order.pool.as_deref(), order.vmid);
+        world.join_pool(order.pool.as_deref(), vmid);
     });
     Ok(())
 }
@@ -176,9 +204,9 @@ fn copy(
     let storage = order.storage.as_deref().unwrap_or(own);
     let size = drive.size().unwrap_or(0);
     let disk = NewDisk {
-        node: &order.node,
+        node: &order.guest.node,
         storage,
-        vmid: order.vmid,
+        vmid: order.guest.vmid,
         size,
         used: size / 2,
         format: None,
