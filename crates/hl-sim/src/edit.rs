@@ -53,7 +53,7 @@ impl Edit {
         for (key, value) in params.iter().filter(|(key, _)| vmkeys::find(key).is_some()) {
             // `cdrom` is the old name of the drive that it always meant.
             let key = if key == "cdrom" { "ide2" } else { key };
-            let checked = if is_drive(key) {
+            let checked = if is_drive(key) || is_import(key, value) {
                 Drive::parse(value).map(|drive| edit.drives.push((key.to_owned(), drive)))
             } else {
                 normal(key, value).map(|value| {
@@ -270,6 +270,16 @@ fn one_cloudinit(vm: &Vm, edit: &Edit) -> Result<(), ApiError> {
     Ok(())
 }
 
+/// Whether a key is for volumes that nothing uses.
+fn is_unused(key: &str) -> bool {
+    super::vm::numbered(key).is_some_and(|(name, _)| name == "unused")
+}
+
+/// Whether a volume that nothing uses is asked for: `qm disk import` makes one.
+fn is_import(key: &str, value: &str) -> bool {
+    is_unused(key) && value.contains("import-from=")
+}
+
 /// Deletes keys and returns the volumes that go with them.
 fn delete_keys(
     world: &mut World,
@@ -331,7 +341,12 @@ fn set_keys(
         {
             freed.extend(detach(vm, vmid, &old, false));
         }
-        values.insert(key, drive.print());
+        let text = if is_unused(&key) {
+            drive.file
+        } else {
+            drive.print()
+        };
+        values.insert(key, text);
     }
     for (key, value) in values {
         vm.pending.remove(&key);

@@ -8,7 +8,7 @@
 //!
 //! A request goes gate -> http -> route -> api -> world: `gate` takes the
 //! connection, `http` the wire rules and who is asking, `route` finds the
-//! handler, `api` has the handlers by area, and only they know what Proxmox VE
+//! handler, `dispatch` calls it (for a node's own command line, `command`, too), `api` has the handlers by area, and only they know what Proxmox VE
 //! would do. What takes time is a task (`machine`), and holds the VM's lock. What
 //! goes wrong, rules say (`fault`).
 
@@ -18,8 +18,10 @@ mod auth;
 mod backup;
 mod call;
 pub mod certs;
+mod command;
 mod cpu;
 mod disks;
+mod dispatch;
 mod downloads;
 mod drive;
 mod edit;
@@ -52,6 +54,7 @@ mod server;
 mod show;
 mod size;
 mod snapshot;
+mod snippets;
 mod storage;
 mod store;
 mod task;
@@ -62,6 +65,9 @@ mod volume;
 mod words;
 mod world;
 
+pub use command::{
+    ANSWER_LIMIT, CommandLine, CommandReply, CommandRequest, PROGRAMS, REQUEST_LIMIT,
+};
 pub use downloads::Downloads;
 pub use fault::{BadFault, FaultRule, Faults, Hits};
 pub use guests::{AgentRun, GuestSpec, Guests, NoGuests};

@@ -134,6 +134,11 @@ impl Route {
         }
     }
 
+    /// Whether it looks at the files on a storage.
+    pub(super) fn looks_at_files(&self) -> bool {
+        self.base.ends_with("storage/{storage}/") && self.pattern.starts_with("content")
+    }
+
     /// What its guests are.
     pub(super) fn guests(&self) -> GuestKind {
         let whole = [self.base, self.pattern].concat();
