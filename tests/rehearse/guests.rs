@@ -59,6 +59,7 @@ impl Room {
             ipconfig: Some(format!("ip={address}/24,gw=192.168.7.1")),
             mac: Some(format!("BC:24:11:00:00:{vmid:02X}")),
             agent: true,
+            custom: BTreeMap::new(),
             config: BTreeMap::new(),
         }
     }

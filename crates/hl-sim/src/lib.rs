@@ -80,4 +80,4 @@ pub use size::parse as parse_size;
 pub use task::Task;
 pub use vm::{GuestKind, Run, Snapshot, Vm};
 pub use volume::{Storage, Volume};
-pub use world::{AclEntry, Bridge, Group, Node, Pool, Token, User, World};
+pub use world::{AclEntry, Bridge, Group, Login, Node, Pool, Token, User, World};

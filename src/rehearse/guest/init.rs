@@ -21,6 +21,7 @@ use super::capabilities;
 use super::children;
 use super::client::SOCKET;
 use super::cloud_init;
+use super::custom;
 use super::protocol::{Reply, Request};
 use super::services::Services;
 use super::systemctl;
@@ -78,8 +79,14 @@ fn boot() -> Result<(), String> {
     });
     let mut first = true;
     loop {
-        cloud_init::apply(&boot, &services)?;
+        let changed = cloud_init::apply(&boot, &services)?;
+        if changed {
+            custom::prepare(&boot, &services);
+        }
         start_enabled(&services, boot.agent);
+        if changed {
+            custom::finish(&boot, &services);
+        }
         if std::mem::take(&mut first) {
             writeln!(io::stdout(), "{READY}").map_err(|e| e.to_string())?;
         }
