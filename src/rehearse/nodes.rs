@@ -13,7 +13,7 @@ use super::guest::GuestHost;
 use super::keys::make_key;
 use crate::diag::{Exit, Failure};
 use crate::lab;
-use hl_sim::{Login, Running};
+use hl_sim::Running;
 
 /// Nodes that can be reached by SSH. Their systems start when somebody comes.
 pub struct Nodes {

@@ -4,6 +4,7 @@ mod access;
 mod agent;
 mod backups;
 mod calls;
+mod command;
 mod clients;
 mod disks;
 pub(crate) mod faults;
