@@ -20,7 +20,7 @@ use crate::snippets;
 /// How many commands of a node run at once.
 const AT_ONCE: usize = 16;
 /// How long a request may take to arrive, and an answer to be taken.
-const TRANSFER: Duration = Duration::from_secs(20);
+const TRANSFER: Duration = Duration::from_secs(10);
 /// Beyond the limit of commands, when one hangs for another reason.
 const GRACE: Duration = Duration::from_mins(1);
 
