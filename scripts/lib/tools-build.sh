@@ -1,5 +1,6 @@
 # shellcheck shell=bash
-# Builds from source: the Go programs, just; and ansible in its own environment.
+# Builds from source: the Go programs, just; and ansible and proxmoxer, each in an
+# environment of its own.
 
 GO=
 
@@ -115,25 +116,61 @@ ansible_python() {
   return 1
 }
 
-# install_ansible: a virtual environment cannot be moved, so each is made in a
-# place of its own and a link is switched.
+# new_venv NAME PYTHON: the packages that tools/NAME pins. A virtual environment cannot
+# be moved, so each is made in a place of its own (VENV), and a link is switched.
+VENV=
+new_venv() {
+  VENV=venvs/$1-$(recipe_key "$1" | cut -c 1-12)
+  rm -rf -- "${PREFIX:?}/$VENV"
+  mkdir -p "$PREFIX/venvs"
+  make_venv "$1" "$PREFIX/$VENV" "$2" || return 1
+  logged "$1" "$PREFIX/$VENV/bin/pip" install --quiet --no-deps \
+    -r "$ROOT/tools/$1/requirements.txt" || return 1
+  logged "$1" "$PREFIX/$VENV/bin/pip" check
+}
+
+# use_venv NAME LINK: the one that was made, and no older one.
+use_venv() {
+  ln -sfn "$VENV" "$PREFIX/$2.new"
+  mv -fT "$PREFIX/$2.new" "$PREFIX/$2"
+  find "$PREFIX/venvs" -mindepth 1 -maxdepth 1 -name "$1-*" ! -path "$PREFIX/$VENV" -exec rm -rf {} +
+}
+
 install_ansible() {
-  local python home
+  local python
   python=$(ansible_python) || {
     say "      ansible-core ${WANTED[ansible]} needs Python $PYTHON_FIRST to $PYTHON_LAST, and PATH has none of them"
     return 1
   }
-  home=venvs/ansible-$(recipe_key ansible | cut -c 1-12)
-  rm -rf -- "${PREFIX:?}/$home"
-  mkdir -p "$PREFIX/venvs"
-  make_venv ansible "$PREFIX/$home" "$python" || return 1
-  logged ansible "$PREFIX/$home/bin/pip" install --quiet --no-deps \
-    -r "$ROOT/tools/ansible/requirements.txt" || return 1
-  logged ansible "$PREFIX/$home/bin/pip" check || return 1
-  logged ansible "$PREFIX/$home/bin/ansible-playbook" --version || return 1
-  ln -sfn "$home" "$PREFIX/venv.new"
-  mv -fT "$PREFIX/venv.new" "$PREFIX/venv"
-  find "$PREFIX/venvs" -mindepth 1 -maxdepth 1 ! -path "$PREFIX/$home" -exec rm -rf {} +
+  new_venv ansible "$python" || return 1
+  logged ansible "$PREFIX/$VENV/bin/ansible-playbook" --version || return 1
+  use_venv ansible venv
+}
+
+# install_proxmoxer: a Python that has proxmoxer, and beside it the collection
+# community.proxmox, which PyPI has inside of the package `ansible`.
+install_proxmoxer() {
+  local python out
+  python=$(ansible_python) || {
+    say "      proxmoxer needs Python $PYTHON_FIRST to $PYTHON_LAST, and PATH has none of them"
+    return 1
+  }
+  new_venv proxmoxer "$python" || return 1
+  out=$(scratch proxmoxer)
+  logged proxmoxer "$PREFIX/$VENV/bin/pip" download --quiet --no-deps --only-binary :all: \
+    -d "$out" -r "$ROOT/tools/proxmoxer/collections.txt" || return 1
+  logged proxmoxer "$PREFIX/$VENV/bin/python3" -c '
+import sys, sysconfig, zipfile
+wheel = zipfile.ZipFile(sys.argv[1])
+own = [name for name in wheel.namelist() if name.startswith("ansible_collections/community/proxmox/")]
+assert own, "it has no community.proxmox"
+wheel.extractall(sysconfig.get_path("purelib"), own)
+' "$out"/ansible-*.whl || return 1
+  use_venv proxmoxer proxmoxer
+  mkdir -p "$PREFIX/bin"
+  printf '#!/bin/sh\nexec "%s/proxmoxer/bin/python3" "$@"\n' "$PREFIX" >"$out/proxmoxer-python"
+  chmod 755 "$out/proxmoxer-python"
+  mv -f "$out/proxmoxer-python" "$PREFIX/bin/proxmoxer-python"
 }
 
 install_just() {

@@ -25,6 +25,7 @@ probe() {
     tofu | packer) out=$(CHECKPOINT_DISABLE=1 "$2" version 2>/dev/null) || out= ;;
     sops) out=$("$2" --version --disable-version-check 2>/dev/null) || out= ;;
     tmux | iproute2) out=$("$2" -V 2>/dev/null) || out= ;;
+    proxmoxer) out=$("$2" -c 'from importlib.metadata import version; print(version("proxmoxer"))' 2>/dev/null) || out= ;;
     sshd) out=$("$2" -V 2>&1) || out=$(ssh -V 2>&1) || out= ;;
     *) out=$("$2" --version 2>/dev/null) || out= ;;
   esac
@@ -69,6 +70,7 @@ recipe_key() {
 products() {
   case $1 in
     ansible) printf '%s\n' venv/bin/ansible-playbook ;;
+    proxmoxer) printf '%s\n' bin/proxmoxer-python proxmoxer/bin/python3 ;;
     age) printf '%s\n' bin/age bin/age-keygen ;;
     proxmox-provider) printf '%s\n' "$(provider_path registry.opentofu.org)" "$(provider_path registry.terraform.io)" ;;
     packer-plugin-proxmox) printf '%s\n' "$(plugin_path)" "$(plugin_path)_SHA256SUM" ;;

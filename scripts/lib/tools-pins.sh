@@ -7,7 +7,7 @@ RECIPE=1
 # In the order of installing: what is quick or what others need comes first.
 TOOL_NAMES=(
   sshd iproute2 util-linux valgrind tmux python3
-  ansible tofu proxmox-provider packer packer-plugin-proxmox
+  ansible proxmoxer tofu proxmox-provider packer packer-plugin-proxmox
   guest-packages just doppler sops age
 )
 
@@ -21,6 +21,7 @@ declare -A WANTED=(
   [age]=1.3.2
   [doppler]=3.66.2
   [ansible]=2.19.14
+  [proxmoxer]=2.3.0
   [just]=1.59.0
 )
 
@@ -40,7 +41,7 @@ declare -A SERVES=(
 # they live in the mirrors.
 declare -A COMMAND=(
   [tofu]=tofu [packer]=packer [sops]=sops [age]=age [doppler]=doppler
-  [ansible]=ansible-playbook [just]=just
+  [ansible]=ansible-playbook [proxmoxer]=proxmoxer-python [just]=just
   [sshd]=sshd [iproute2]=ip [util-linux]=unshare [valgrind]=valgrind
   [tmux]=tmux [python3]=python3
 )
@@ -56,7 +57,7 @@ declare -A TAKES=(
   [tofu]="about 4 minutes" [proxmox-provider]="about 1 minute"
   [packer]="about 2 minutes" [packer-plugin-proxmox]="about 30 seconds"
   [sops]="about 3 minutes" [age]="about 20 seconds" [doppler]="about 30 seconds"
-  [ansible]="about 15 seconds" [just]="about 2 minutes"
+  [ansible]="about 15 seconds" [proxmoxer]="about 30 seconds" [just]="about 2 minutes"
   [guest-packages]="about 10 seconds"
 )
 

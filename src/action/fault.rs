@@ -50,8 +50,11 @@ fn help(error: &Error) -> Vec<Advice> {
         Error::Forbidden { .. } => {
             vec![hl("l0-runway").say(" names every missing right and the commands that grant it")]
         }
-        Error::Task { node, upid, .. } => {
-            vec![say("the whole log: ").on_node(node, format!("pvenode task log {upid}"))]
+        Error::Task {
+            node, upid, status, ..
+        } => {
+            let whole = say("the whole log: ").on_node(node, format!("pvenode task log {upid}"));
+            locked(status).into_iter().chain([whole]).collect()
         }
         Error::TaskTimeout { upid, .. } => {
             vec![say(format!("on the node: `pvenode task status {upid}` shows its progress"))]
@@ -64,15 +67,17 @@ fn help(error: &Error) -> Vec<Advice> {
         } => {
             vec!["the node that answers cannot reach another one of its cluster; on it: `pvecm status` shows which are there".into()]
         }
-        Error::Api { message, .. } if message.contains("is locked") => {
-            vec!["something else works on it, such as a backup; on the node: `qm list` and the tasks show what. Try again when it is over".into()]
-        }
-        Error::NotFound { .. }
-        | Error::Api { .. }
-        | Error::Unreadable { .. }
-        | Error::Cancelled => Vec::new(),
+        Error::Api { message, .. } => locked(message).into_iter().collect(),
+        Error::NotFound { .. } | Error::Unreadable { .. } | Error::Cancelled => Vec::new(),
         Error::Unwritable { help, .. } => help.clone(),
     }
+}
+
+/// What to do about a VM that something else holds.
+fn locked(said: &str) -> Option<Advice> {
+    said.contains("is locked").then(|| {
+        "something else works on it, such as a backup; on the node: `qm list` and the tasks show what. Try again when it is over".into()
+    })
 }
 
 fn unreachable(endpoint: &str, reason: &Unreachable) -> String {

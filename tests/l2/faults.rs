@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use hl_sim::NoGuests;
+use hl_sim::{NoGuests, Seed, SeedVm, World};
 
 use super::stage::{Stage, sealed};
 use crate::sim::faults::faults;
@@ -81,5 +81,72 @@ fn refusals_of_the_node_reach_the_user_in_its_words() {
         assert_eq!(clones(&stage), 2, "{rule}");
         assert!(stage.vms().is_empty(), "{rule}");
         stage.is_clean();
+    }
+}
+
+const WAKE: &str = r#"
+[layer]
+id = "l9"
+name = "Mine"
+
+[[recipe]]
+name = "wake"
+[[recipe.step]]
+id = "start"
+use = "vm.start"
+with = { vms = [{ name = "web-1", vmid = 110, node = "pve" }] }
+"#;
+
+/// By its own calls: each is made once, and each error has its remedy.
+#[test]
+fn a_machine_that_cannot_be_started_is_said_with_what_to_do() {
+    let start = "POST /nodes/*/qemu/110/status/start";
+    let locked = "GET /nodes/*/qemu/110/status/current at=after world=vm-locked vmid=110";
+    for (rule, said, help) in [
+        (locked, "VM is locked (backup)", "Try again when it is over"),
+        (
+            &format!("{start} status=500 message=\"VM is locked (backup)\""),
+            "VM is locked (backup)",
+            "Try again when it is over",
+        ),
+        (&format!("{start} status=595"), "595", "pvecm status"),
+        (
+            &format!("{start} status=403"),
+            "Permission check failed",
+            "l0-runway",
+        ),
+        (
+            &format!("{start} lost"),
+            "cannot be reached",
+            "is the node up",
+        ),
+        (
+            &format!("{start} body=\"<html>a proxy</html>\""),
+            "unexpected answer",
+            "check that `PVE_ACCESS_HOST`",
+        ),
+        (
+            "task=start exit=\"start failed: no such device\"",
+            "no such device",
+            "pvenode task log",
+        ),
+    ] {
+        let stage = stage(&[rule]);
+        let made = World::seeded(&Seed {
+            vms: vec![SeedVm {
+                vmid: 110,
+                config: [("name".to_owned(), "web-1".to_owned())].into(),
+                running: false,
+                system: false,
+            }],
+            ..Seed::default()
+        });
+        stage.sim.change(|world| world.vms.extend(made.vms));
+        stage.lab.write("layers/l9-mine/layer.toml", WAKE);
+        stage.hl("wake").exits(1).says(&[said, help]);
+        let requests = stage.sim.requests();
+        let starts = requests.iter().filter(|line| line.path.ends_with("/start"));
+        assert_eq!(starts.count(), 1, "{rule}");
+        assert!(stage.sim.world().vms[&110].run.is_none(), "{rule}");
     }
 }

@@ -2,10 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::path::Path;
 
-const BEGIN: &str = "<!-- calls -->";
-const END: &str = "<!-- end of calls -->";
+use super::page;
 
 /// Paths by area, each with its methods.
 fn table() -> String {
@@ -26,17 +24,5 @@ fn table() -> String {
 
 #[test]
 fn the_page_lists_what_is_answered() {
-    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/simulator.md");
-    let text = std::fs::read_to_string(&page).unwrap();
-    let (before, rest) = text.split_once(BEGIN).unwrap();
-    let (_, after) = rest.split_once(END).unwrap();
-    let wanted = format!("{before}{BEGIN}\n{}{END}{after}", table());
-    if std::env::var_os("HL_BLESS").is_some() {
-        std::fs::write(&page, &wanted).unwrap();
-    }
-    let now = std::fs::read_to_string(&page).unwrap();
-    assert_eq!(
-        now, wanted,
-        "HL_BLESS=1 cargo test the_page_lists_what_is_answered"
-    );
+    page::part("calls", |_| table());
 }

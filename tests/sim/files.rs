@@ -58,6 +58,9 @@ fn uploads_are_hashed_and_listed() {
         lab.get(path).data()["path"],
         "/var/lib/vz/template/iso/x.iso"
     );
+    // By the rights on one storage, nothing of another is removed.
+    let elsewhere = lab.delete("/nodes/pve/storage/local-lvm/content/local:iso%2Fx.iso");
+    assert_eq!(elsewhere.json()["errors"]["volume"], "storage ID missmatch");
     lab.done(&lab.delete(path));
     assert_eq!(lab.get(path).status, 500);
 }

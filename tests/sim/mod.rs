@@ -14,6 +14,7 @@ mod heal;
 mod lives;
 mod migrate;
 mod networks;
+mod page;
 mod people;
 mod settings;
 mod snapshots;

@@ -164,6 +164,17 @@ fn resources_of_high_availability() {
         lab.get("/cluster/resources?type=vm").data()[0]["hastate"],
         "started"
     );
+    let power = |verb: &str, kind: &str| {
+        let upid = lab.post(&format!("/nodes/pve/qemu/100/status/{verb}"), &[]);
+        assert!(upid.data().as_str().unwrap().contains(kind), "{upid:?}");
+        lab.done(&upid);
+        lab.get("/cluster/ha/resources/100").data()["state"].clone()
+    };
+    assert_eq!(power("stop", ":hastop:100:"), "stopped");
+    assert_eq!(power("start", ":hastart:100:"), "started");
+    assert_eq!(power("stop", ":hastop:100:"), "stopped");
+    lab.put("/cluster/ha/resources/100", &[("state", "started")])
+        .data();
     lab.delete("/nodes/pve/qemu/100").fails(
         500,
         "unable to remove VM 100 - used in HA resources and purge parameter not set.",

@@ -83,7 +83,11 @@ fn a_rollback_brings_disk_and_config_back() {
     assert!(now.get("scsi1").is_none() && now.get("snaptime").is_none());
     let status = lab.get(&at("/status/current")).data();
     assert_eq!(status["status"], "stopped", "a rollback stops what runs");
+    let grow = [("disk", "scsi0"), ("size", "+1G")];
+    lab.done(&lab.put(&at("/resize"), &grow));
     lab.done(&lab.post(&at("/snapshot/s1/rollback"), &[("start", "1")]));
+    let volume = "/nodes/pve/storage/local-lvm/content/local-lvm:vm-110-disk-0";
+    assert_eq!(lab.get(volume).data()["size"], 3_u64 << 30);
     assert_eq!(lab.get(&at("/status/current")).data()["status"], "running");
 }
 

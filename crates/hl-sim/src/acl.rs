@@ -107,27 +107,38 @@ pub(super) fn is_builtin(name: &str) -> bool {
 
 /// The rights that `who` (a user or a token) has on `path`.
 pub(super) fn rights(world: &World, who: &str, path: &str) -> Rights {
+    let all = privileges(world.profile.major).into_iter();
+    all.filter_map(|name| {
+        let propagate = granted(world, who, path, &name)?;
+        Some((name, propagate))
+    })
+    .collect()
+}
+
+/// Whether `who` (a user or a token) has a privilege on `path`.
+pub(super) fn holds(world: &World, who: &str, path: &str, privilege: &str) -> bool {
+    granted(world, who, path, privilege).is_some()
+}
+
+/// A privilege on a path: whether it holds below it, too.
+fn granted(world: &World, who: &str, path: &str, privilege: &str) -> Option<bool> {
     if who == ROOT {
-        return privileges(world.profile.major)
-            .into_iter()
-            .map(|name| (name, true))
-            .collect();
+        let others = if world.profile.major >= 9 {
+            UNTIL_8
+        } else {
+            SINCE_9
+        };
+        return (!words::has(others, privilege)).then_some(true);
     }
-    let own = with_pool(world, who, path);
+    let own = || with_pools(world, who, path, privilege);
     let Some((user, _)) = who.split_once('!') else {
-        return own;
+        return own();
     };
-    let users = rights(world, user, path);
-    match world.tokens.get(who) {
-        None => Rights::new(),
-        Some(token) if !token.privsep => users,
-        Some(_) => own
-            .into_iter()
-            .filter_map(|(name, propagate)| {
-                let users = *users.get(&name)?;
-                Some((name, propagate && users))
-            })
-            .collect(),
+    let users = granted(world, user, path, privilege)?;
+    if world.tokens.get(who)?.privsep {
+        own().map(|propagate| propagate && users)
+    } else {
+        Some(users)
     }
 }
 
@@ -150,30 +161,23 @@ pub(super) fn known_paths(world: &World) -> BTreeSet<String> {
         .collect()
 }
 
-/// Rights by the list alone, and for a VM also those on its pool.
-fn with_pool(world: &World, who: &str, path: &str) -> Rights {
-    let mut found = listed(world, who, path);
+/// By the list alone; for a guest and a storage also by those on their pools.
+fn with_pools(world: &World, who: &str, path: &str, privilege: &str) -> Option<bool> {
     let vmid = path
         .strip_prefix("/vms/")
         .and_then(|id| id.parse::<u32>().ok());
-    let storage = path.strip_prefix("/storage/");
-    let pool = vmid.and_then(|vmid| world.pool_of(vmid));
-    for pool in pool
-        .into_iter()
-        .chain(storage.into_iter().flat_map(|id| world.pools_with(id)))
-    {
-        for (name, propagate) in listed(world, who, &format!("/pool/{pool}")) {
-            let held = found.entry(name).or_insert(propagate);
-            *held |= propagate;
-        }
-    }
-    found
+    let storage = path.strip_prefix("/storage/").into_iter();
+    let pools = vmid.and_then(|vmid| world.pool_of(vmid)).into_iter();
+    let pools = pools.chain(storage.flat_map(|id| world.pools_with(id)));
+    let by_pools = pools.filter_map(|pool| listed(world, who, &format!("/pool/{pool}"), privilege));
+    let own = listed(world, who, path, privilege).into_iter();
+    own.chain(by_pools).reduce(|one, other| one || other)
 }
 
 /// Walks from `/` down to `path`; the entries of a deeper path replace what was
 /// inherited, as in `PVE::AccessControl`.
-fn listed(world: &World, who: &str, path: &str) -> Rights {
-    let mut found = Rights::new();
+fn listed(world: &World, who: &str, path: &str, privilege: &str) -> Option<bool> {
+    let mut found = None;
     for step in ancestors(path) {
         let holds = |entry: &&AclEntry| entry.path == step && (entry.propagate || step == path);
         let listed = || world.acl.iter().filter(holds);
@@ -187,30 +191,22 @@ fn listed(world: &World, who: &str, path: &str) -> Rights {
         if here.is_empty() {
             continue;
         }
-        found.clear();
-        if here.iter().any(|entry| entry.role == "NoAccess") {
-            continue;
-        }
-        for entry in here {
-            for name in world.roles.get(&entry.role).into_iter().flatten() {
-                let held = found.entry(name.clone()).or_insert(entry.propagate);
-                *held |= entry.propagate;
-            }
-        }
+        let none = here.iter().any(|entry| entry.role == "NoAccess");
+        let has = |entry: &&AclEntry| {
+            let role = world.roles.get(&entry.role);
+            !none && role.is_some_and(|role| role.contains(privilege))
+        };
+        let propagates = here.into_iter().filter(has).map(|entry| entry.propagate);
+        found = propagates.reduce(|one, other| one || other);
     }
     found
 }
 
 /// `/`, `/vms`, `/vms/100` for `/vms/100`.
-fn ancestors(path: &str) -> Vec<String> {
-    let mut found = vec!["/".to_owned()];
-    let mut so_far = String::new();
-    for part in path.split('/').filter(|part| !part.is_empty()) {
-        so_far.push('/');
-        so_far.push_str(part);
-        found.push(so_far.clone());
-    }
-    found
+fn ancestors(path: &str) -> impl Iterator<Item = &str> {
+    let ends = path.match_indices('/').map(|(at, _)| at).skip(1);
+    let below = ends.chain([path.len()]);
+    std::iter::once("/").chain(below.filter_map(|end| path.get(..end)))
 }
 
 #[cfg(test)]

@@ -115,7 +115,12 @@ impl Call<'_> {
 
     /// Whether the caller has a privilege.
     pub(super) fn has(&self, world: &World, path: &str, privilege: &str) -> bool {
-        acl::rights(world, &self.who.id, path).contains_key(privilege)
+        acl::holds(world, &self.who.id, path, privilege)
+    }
+
+    /// Whether the caller has one of these.
+    pub(super) fn has_any(&self, world: &World, path: &str, any: &[&str]) -> bool {
+        any.iter().any(|name| self.has(world, path, name))
     }
 
     /// Refuses unless the caller has a privilege.
@@ -125,8 +130,7 @@ impl Call<'_> {
 
     /// Refuses unless the caller has one of these.
     pub(super) fn need_any(&self, world: &World, path: &str, any: &[&str]) -> Result<(), ApiError> {
-        let held = acl::rights(world, &self.who.id, path);
-        if any.iter().any(|name| held.contains_key(*name)) {
+        if self.has_any(world, path, any) {
             return Ok(());
         }
         Err(ApiError::denied(&format!("{path}, {}", any.join("|"))))

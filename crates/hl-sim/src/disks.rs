@@ -218,6 +218,28 @@ fn note(
     Ok((drive, make))
 }
 
+/// A new volume with what another one holds, or a copy of it. The settings of a
+/// cloud-init drive are in the config: nothing is copied for it.
+pub(super) fn copy(
+    sim: &Sim,
+    from: &str,
+    to: &NewDisk<'_>,
+    cloud_init: bool,
+) -> Result<String, ApiError> {
+    let volid = sim.change(|world| {
+        if cloud_init {
+            world.allocate_cloudinit(to)
+        } else {
+            world.allocate(to)
+        }
+    })?;
+    if !cloud_init && let Err(text) = sim.guests.clone_disk(from, &volid) {
+        sim.change(|world| world.drop_volume(&volid));
+        return Err(ApiError::die(text));
+    }
+    Ok(volid)
+}
+
 /// Frees volumes: first what holds them, then the record.
 pub(super) fn free(sim: &Arc<Sim>, volids: &[String]) -> Result<(), String> {
     for volid in volids {

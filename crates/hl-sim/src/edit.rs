@@ -228,11 +228,20 @@ pub(super) fn may_use_bridges(
 
 /// Gives the new cards of a config their addresses.
 pub(super) fn complete_cards(world: &mut World, config: &mut BTreeMap<String, String>) {
+    each_card(config, |card| {
+        card.mac.get_or_insert_with(|| world.new_mac());
+    });
+}
+
+/// Gives all cards of a config new addresses.
+pub(super) fn renew_cards(world: &mut World, config: &mut BTreeMap<String, String>) {
+    each_card(config, |card| card.mac = Some(world.new_mac()));
+}
+
+fn each_card(config: &mut BTreeMap<String, String>, mut change: impl FnMut(&mut Net)) {
     for (_, value) in config.iter_mut().filter(|(key, _)| is_card(key)) {
         if let Ok(mut card) = Net::parse(value) {
-            if card.mac.is_none() {
-                card.mac = Some(world.new_mac());
-            }
+            change(&mut card);
             *value = card.print();
         }
     }

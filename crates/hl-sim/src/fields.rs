@@ -14,6 +14,11 @@ use super::params::{Param, Params};
 /// What one object says, key by key.
 pub(super) type Fields = BTreeMap<String, String>;
 
+/// What a key says; nothing when it is not there.
+pub(super) fn text<'f>(fields: &'f Fields, key: &str) -> &'f str {
+    fields.get(key).map_or("", String::as_str)
+}
+
 /// As the API gives it back: a yes, a no and a whole number are numbers.
 pub(super) fn shown(fields: &Fields, table: &[Param]) -> Map<String, Value> {
     let value = |key: &str, text: &str| {

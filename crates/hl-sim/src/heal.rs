@@ -64,19 +64,10 @@ fn remove(sim: &Arc<Sim>, vmid: u32) -> Result<(), String> {
     if let Some(vm) = vm {
         snapshot::remove_all(sim, &vm)?;
     }
-    let all = disks_of(&sim.world(), vmid, |_| true);
+    let all = sim.world().disks_of(vmid, |_| true);
     disks::free(sim, &all)?;
     sim.change(|world| forget(world, vmid));
     Ok(())
-}
-
-fn disks_of(world: &World, vmid: u32, which: impl Fn(&str) -> bool) -> Vec<String> {
-    let volumes = world.volumes.iter();
-    volumes
-        .filter(|volume| volume.vmid == Some(vmid) && volume.content == "images")
-        .map(|volume| volume.volid.clone())
-        .filter(|volid| which(volid))
-        .collect()
 }
 
 fn finish_removal(sim: &Arc<Sim>, vmid: u32) -> Result<Option<String>, String> {
@@ -112,7 +103,7 @@ fn drop_loose_disks(sim: &Arc<Sim>, vmid: u32) -> Result<Option<String>, String>
         let Some(vm) = world.vms.get(&vmid) else {
             return Ok(None);
         };
-        disks_of(&world, vmid, |volid| !vm.names(volid))
+        world.disks_of(vmid, |volid| !vm.names(volid))
     };
     if loose.is_empty() {
         return Ok(None);

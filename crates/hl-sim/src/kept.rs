@@ -1,7 +1,10 @@
 //! Tables of a world that are kept as they are written.
 
+use serde_json::{Map, Value, json};
+
 use super::error::{ApiError, bail};
-use super::fields::Fields;
+use super::fields::{self, Fields};
+use super::params::Param;
 use super::world::World;
 
 impl World {
@@ -27,6 +30,27 @@ impl World {
             .find(|fields| is(fields, key, id))
     }
 
+    /// One of a table as the API gives it back, with the digest of the table.
+    pub(super) fn shown(&self, table: &str, fields: &Fields, keys: &[Param]) -> Map<String, Value> {
+        let mut shown = fields::shown(fields, keys);
+        let digest = fields::digest(self.table(table));
+        shown.insert("digest".to_owned(), json!(digest));
+        shown
+    }
+
+    /// All of a table that `which` picks, as the API gives them back.
+    pub(super) fn all_shown(
+        &self,
+        table: &str,
+        keys: &[Param],
+        which: impl Fn(&Fields) -> bool,
+    ) -> Value {
+        let lines = self.table(table).iter().filter(|fields| which(fields));
+        lines
+            .map(|fields| Value::Object(self.shown(table, fields, keys)))
+            .collect()
+    }
+
     /// Forgets one of a table; whether it was there.
     pub(super) fn drop_kept(&mut self, table: &str, key: &str, id: &str) -> bool {
         let table = self.table_mut(table);
@@ -43,7 +67,7 @@ impl World {
         fields: Fields,
         taken: &str,
     ) -> Result<(), ApiError> {
-        let id = fields.get(key).map_or("", String::as_str);
+        let id = fields::text(&fields, key);
         if self.kept_one(table, key, id).is_some() {
             bail!("{taken}");
         }
@@ -82,8 +106,21 @@ impl World {
 
     /// What high availability says of a guest.
     pub(super) fn managed(&self, vmid: u32) -> Option<&Fields> {
+        if self.table(RESOURCES).is_empty() {
+            return None;
+        }
         let kind = self.vms.get(&vmid)?.kind.pick("vm", "ct");
         self.kept_one(RESOURCES, "sid", &format!("{kind}:{vmid}"))
+    }
+
+    /// Tells high availability what is wanted of a guest; whether it looks after it.
+    pub(super) fn request(&mut self, vmid: u32, state: &str) -> bool {
+        let sid = self.managed(vmid).and_then(|own| own.get("sid").cloned());
+        let own = sid.and_then(|sid| self.kept_one_mut(RESOURCES, "sid", &sid));
+        own.is_some_and(|own| {
+            own.insert("state".to_owned(), state.to_owned());
+            true
+        })
     }
 }
 

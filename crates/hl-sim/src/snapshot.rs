@@ -10,7 +10,7 @@ use super::feature::{self, Feature};
 use super::machine::Sim;
 use super::memory;
 use super::power;
-use super::vm::{GuestKind, Snapshot, Vm, disks, free_unused};
+use super::vm::{GuestKind, Snapshot, Vm, disks, drives, free_unused};
 use super::world::World;
 
 /// Keys of a snapshot that are no settings of a guest.
@@ -189,9 +189,16 @@ fn restore(sim: &Arc<Sim>, guest: &GuestId, name: &str) -> Result<bool, ApiError
                 config.insert(key, volid);
             }
         }
+        let drives = drives(&config);
         vm.config = config;
         vm.pending.clear();
         vm.lock = None;
+        // A disk that grew since then is as large as it was.
+        for (_, drive) in drives {
+            if let (Some(volume), Some(size)) = (world.volume_mut(&drive.file), drive.size()) {
+                volume.size = size;
+            }
+        }
         Ok(memory)
     })
 }

@@ -126,6 +126,17 @@ impl World {
         self.volumes.iter_mut().find(|volume| volume.volid == volid)
     }
 
+    /// The disks of a guest, by its number, that `which` picks.
+    pub(super) fn disks_of(&self, vmid: u32, which: impl Fn(&str) -> bool) -> Vec<String> {
+        let own = self
+            .volumes
+            .iter()
+            .filter(|volume| volume.vmid == Some(vmid) && volume.content == "images");
+        own.filter(|volume| which(&volume.volid))
+            .map(|volume| volume.volid.clone())
+            .collect()
+    }
+
     /// Forgets a volume.
     pub(super) fn drop_volume(&mut self, volid: &str) {
         self.volumes.retain(|volume| volume.volid != volid);

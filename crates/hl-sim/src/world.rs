@@ -263,6 +263,11 @@ impl World {
         self.nodes.iter().find(|node| node.name == name)
     }
 
+    /// The same, to change.
+    pub(super) fn node_mut(&mut self, name: &str) -> Option<&mut Node> {
+        self.nodes.iter_mut().find(|node| node.name == name)
+    }
+
     /// The fingerprint of a node's certificate: that of the one that answers is
     /// served, the others' are made up.
     pub(super) fn fingerprint_of(&self, node: &str) -> String {
@@ -300,6 +305,13 @@ impl World {
             .iter()
             .find(|(_, pool)| pool.members.contains(&vmid))
             .map(|(name, _)| name.as_str())
+    }
+
+    /// Puts a guest into a pool, if there is one to put it into.
+    pub(super) fn join_pool(&mut self, pool: Option<&str>, vmid: u32) {
+        if let Some(pool) = pool.and_then(|pool| self.pools.get_mut(pool)) {
+            pool.members.insert(vmid);
+        }
     }
 
     /// The pools that a storage is in.

@@ -18,7 +18,7 @@ pub(super) struct Place {
     pub(super) dir: Utf8PathBuf,
     lock: File,
     /// Removed at the end.
-    _temporary: Option<TempDir>,
+    temporary: Option<TempDir>,
 }
 
 /// What the lock file says: who serves the world, and how it is reached.
@@ -54,8 +54,13 @@ impl Place {
         Ok(Self {
             lock: lock(&dir)?,
             dir,
-            _temporary: temporary,
+            temporary,
         })
+    }
+
+    /// Whether what is written there outlives this.
+    pub(super) fn is_kept(&self) -> bool {
+        self.temporary.is_none()
     }
 
     /// Says to others how the world is reached.

@@ -39,7 +39,8 @@ pub(super) fn serve(session: &Session, args: &ServeArgs) -> Result<Exit, Failure
         tls: Tls::Given(opened.certificate),
         guests: Arc::clone(&systems.guests),
         faults,
-        save_to: Some(opened.file.into_std_path_buf()),
+        // Of one that is gone afterwards, nobody reads the file.
+        save_to: place.is_kept().then(|| opened.file.into_std_path_buf()),
         log_to: log.map(camino::Utf8PathBuf::into_std_path_buf),
         ..ServerConfig::new(opened.world)
     })

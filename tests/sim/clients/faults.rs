@@ -1,9 +1,7 @@
 //! Faults, with the real client that each hurts.
 
-use std::path::Path;
-
-use super::tofu::HEAD;
-use super::tools::{Ran, run, with};
+use super::tofu::{HEAD, Tofu};
+use super::tools::{Ran, with};
 use crate::sim::faults::faults;
 use crate::sim::support::{Lab, Setup, template};
 
@@ -29,26 +27,12 @@ resource "proxmox_virtual_environment_vm" "one" {
 }
 "#;
 
-struct Tofu<'a> {
-    env: &'a std::collections::BTreeMap<String, String>,
-    lab: &'a Lab,
-    folder: &'a Path,
-}
-
-impl Tofu<'_> {
-    fn run(&self, words: &str) -> Ran {
-        let mut argv = vec!["tofu"];
-        argv.extend(words.split_whitespace());
-        argv.push("-no-color");
-        run(self.env, self.lab.server(), self.folder, &argv)
-    }
-
-    fn apply(&self) -> Ran {
-        std::fs::write(self.folder.join("main.tf"), format!("{HEAD}{CLONE}")).unwrap();
-        let init = self.run("init -input=false");
-        assert_eq!(init.code, 0, "{}", init.text);
-        self.run("apply -auto-approve -input=false")
-    }
+/// What an apply of [`CLONE`] says.
+fn apply(tofu: &Tofu<'_>) -> Ran {
+    tofu.write(&format!("{HEAD}{CLONE}"));
+    let init = tofu.run(&["init", "-input=false", "-no-color"]);
+    assert_eq!(init.code, 0, "{}", init.text);
+    tofu.run(&["apply", "-auto-approve", "-input=false", "-no-color"])
 }
 
 /// What it said, without the lines that its frames break.
@@ -95,12 +79,8 @@ fn a_clone_that_fails_is_said_and_not_made_twice() {
     ] {
         let lab = faulty(&[rule]);
         let folder = tempfile::tempdir().unwrap();
-        let tofu = Tofu {
-            env: &env,
-            lab: &lab,
-            folder: folder.path(),
-        };
-        let ran = tofu.apply();
+        let tofu = Tofu::new(env.clone(), &lab, folder.path());
+        let ran = apply(&tofu);
         assert_eq!(ran.code, 1, "{rule}: {}", ran.text);
         let text = plain(&ran);
         assert!(text.contains(said), "{rule}: {said}: {}", ran.text);
@@ -111,7 +91,7 @@ fn a_clone_that_fails_is_said_and_not_made_twice() {
         );
         let there = lab.server().world().vms.contains_key(&110);
         assert_eq!(there, left, "{rule}: {}", ran.text);
-        let listed = tofu.run("state list");
+        let listed = tofu.run(&["state", "list"]);
         assert!(!listed.text.contains("\"one\""), "{}", listed.text);
     }
 }
@@ -122,14 +102,10 @@ fn a_locked_machine_is_kept() {
     let Some(env) = with("tofu") else { return };
     let lab = faulty(&["DELETE /nodes/*/qemu/110 status=500 message=\"VM is locked (backup)\""]);
     let folder = tempfile::tempdir().unwrap();
-    let tofu = Tofu {
-        env: &env,
-        lab: &lab,
-        folder: folder.path(),
-    };
-    let made = tofu.apply();
+    let tofu = Tofu::new(env, &lab, folder.path());
+    let made = apply(&tofu);
     assert_eq!(made.code, 0, "{}", made.text);
-    let ran = tofu.run("destroy -auto-approve -input=false");
+    let ran = tofu.run(&["destroy", "-auto-approve", "-input=false", "-no-color"]);
     assert_eq!(ran.code, 1, "{}", ran.text);
     assert!(
         plain(&ran).contains("VM is locked (backup)"),
@@ -137,7 +113,7 @@ fn a_locked_machine_is_kept() {
         ran.text
     );
     assert!(lab.server().world().vms.contains_key(&110));
-    let listed = tofu.run("state list");
+    let listed = tofu.run(&["state", "list"]);
     assert!(listed.text.contains("vm.one"), "{}", listed.text);
 }
 
@@ -160,12 +136,8 @@ fn a_connection_that_is_not_good_enough_is_refused() {
         }
         .start();
         let folder = tempfile::tempdir().unwrap();
-        let tofu = Tofu {
-            env: &env,
-            lab: &lab,
-            folder: folder.path(),
-        };
-        let ran = tofu.apply();
+        let tofu = Tofu::new(env.clone(), &lab, folder.path());
+        let ran = apply(&tofu);
         assert_eq!(ran.code, 1, "{rule}: {}", ran.text);
         assert!(plain(&ran).contains(said), "{rule}: {}", ran.text);
         assert_eq!(lab.server().write_count(), 0, "{rule}");

@@ -1,10 +1,12 @@
-//! The real tofu with the bpg provider, and the real packer, against the
-//! simulator. They are found by `scripts/tools`.
+//! The real tofu with the bpg provider, the real packer, proxmoxer and
+//! community.proxmox, against the simulator. They are found by `scripts/tools`.
 
 #![expect(clippy::print_stderr, reason = "a skipped test says so")]
 
 mod faults;
+mod flows;
 mod packer;
+mod python;
 mod tofu;
 mod tofu_settings;
 mod tools;

@@ -1,5 +1,6 @@
 //! packer's two builders with the plugin 1.0.4, without a communicator.
 
+use super::flows;
 use super::tools::{run, with};
 use crate::sim::support::{TOKEN, lab, seed, template};
 
@@ -87,6 +88,7 @@ build {
     assert_eq!(failed.count(), 0);
     let bad = lab.get("/nodes/pve/tasks?errors=1").data();
     assert_eq!(bad.as_array().unwrap().len(), 0, "{bad}");
+    flows::passed(flows::CLONE_TEMPLATE, &ran.requests);
 }
 
 #[test]
@@ -152,4 +154,5 @@ build { sources = ["source.proxmox-iso.deb"] }
         config["ide0"],
         "local-lvm:vm-130-cloudinit,media=cdrom,size=4M"
     );
+    flows::passed(flows::ISO_TEMPLATE, &ran.requests);
 }

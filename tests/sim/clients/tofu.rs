@@ -1,12 +1,14 @@
 //! tofu with the bpg provider: clones, an update, a larger disk, the end.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
-use hl_sim::{Faults, Grant, SeedUser};
+use hl_sim::{Faults, Grant, RequestLine, SeedUser};
 use serde_json::json;
 
+use super::flows;
 use super::tools::{Ran, run, with};
 use crate::sim::support::{Lab, Setup, lab, seed, template};
 
@@ -77,15 +79,33 @@ output "{name}" {{ value = proxmox_virtual_environment_vm.{name}.ipv4_addresses 
 
 /// tofu in a folder, for a lab.
 pub(super) struct Tofu<'a> {
-    pub(super) env: BTreeMap<String, String>,
-    pub(super) lab: &'a Lab,
-    pub(super) folder: &'a Path,
+    env: BTreeMap<String, String>,
+    lab: &'a Lab,
+    folder: &'a Path,
+    /// All that it asked for.
+    requests: RefCell<Vec<RequestLine>>,
 }
 
-impl Tofu<'_> {
+impl<'a> Tofu<'a> {
+    pub(super) fn new(env: BTreeMap<String, String>, lab: &'a Lab, folder: &'a Path) -> Self {
+        Self {
+            env,
+            lab,
+            folder,
+            requests: RefCell::default(),
+        }
+    }
+
     pub(super) fn run(&self, argv: &[&str]) -> Ran {
         let argv = [&["tofu"], argv].concat();
-        run(&self.env, self.lab.server(), self.folder, &argv)
+        let ran = run(&self.env, self.lab.server(), self.folder, &argv);
+        self.requests.borrow_mut().extend(ran.requests.clone());
+        ran
+    }
+
+    /// A flow of the page went well.
+    pub(super) fn passed(&self, flow: &str) {
+        flows::passed(flow, &self.requests.borrow());
     }
 
     pub(super) fn write(&self, text: &str) {
@@ -111,11 +131,7 @@ fn clones_are_made_changed_grown_and_destroyed() {
     .start();
     template(&lab, 9000);
     let folder = tempfile::tempdir().unwrap();
-    let tofu = Tofu {
-        env,
-        lab: &lab,
-        folder: folder.path(),
-    };
+    let tofu = Tofu::new(env, &lab, folder.path());
     let full = |memory, size| machine("full", 110, 50, true, memory, size);
     let linked = machine("linked", 111, 51, false, 1024, 3);
     tofu.write(&format!("{HEAD}{}{linked}", full(2048, 10)));
@@ -163,6 +179,7 @@ fn clones_are_made_changed_grown_and_destroyed() {
         .filter(|line| line.status >= 400 && !line.path.ends_with("/status/current"))
         .collect();
     assert!(strange.is_empty(), "{strange:#?}");
+    tofu.passed(flows::CLONES);
 }
 
 #[test]
@@ -170,11 +187,7 @@ fn a_file_is_downloaded_and_a_machine_made_from_it() {
     let Some(env) = with("tofu") else { return };
     let lab = lab(&seed());
     let folder = tempfile::tempdir().unwrap();
-    let tofu = Tofu {
-        env,
-        lab: &lab,
-        folder: folder.path(),
-    };
+    let tofu = Tofu::new(env, &lab, folder.path());
     tofu.write(&format!(
         r#"{HEAD}
 resource "proxmox_virtual_environment_download_file" "image" {{
@@ -220,6 +233,7 @@ data "proxmox_virtual_environment_datastores" "all" {{ node_name = "pve" }}
     let world = lab.server().world();
     assert!(world.vms.is_empty() && world.volumes.is_empty());
     assert_eq!(lab.get("/cluster/resources?type=vm").data(), json!([]));
+    tofu.passed(flows::IMAGE);
 }
 
 /// The provider's newer resource repeats in the body what the path says.
@@ -228,11 +242,7 @@ fn the_newer_resource_is_updated_and_its_description_stays() {
     let Some(env) = with("tofu") else { return };
     let lab = lab(&seed());
     let folder = tempfile::tempdir().unwrap();
-    let tofu = Tofu {
-        env,
-        lab: &lab,
-        folder: folder.path(),
-    };
+    let tofu = Tofu::new(env, &lab, folder.path());
     let with_tags = |tags: &str| {
         tofu.write(&format!(
             "{HEAD}
@@ -265,6 +275,7 @@ resource \"proxmox_virtual_environment_vm\" \"old\" {{
     assert_eq!(config["tags"], "tag1;tag2");
     let config = lab.get("/nodes/pve/qemu/151/config").data();
     assert_eq!(config["description"], "several\nlines");
+    tofu.passed(flows::NEWER);
 }
 
 #[test]
@@ -280,11 +291,7 @@ fn a_password_serves_instead_of_a_token() {
     let folder = tempfile::tempdir().unwrap();
     env.insert("PROXMOX_VE_USERNAME".to_owned(), "me@pve".to_owned());
     env.insert("PROXMOX_VE_PASSWORD".to_owned(), "pass word".to_owned());
-    let tofu = Tofu {
-        env,
-        lab: &lab,
-        folder: folder.path(),
-    };
+    let tofu = Tofu::new(env, &lab, folder.path());
     tofu.write(&format!(
         "{HEAD}
 resource \"proxmox_virtual_environment_vm\" \"bare\" {{
@@ -307,4 +314,5 @@ resource \"proxmox_virtual_environment_vm\" \"bare\" {{
         .find(|line| line.method == "POST" && line.path == "/nodes/pve/qemu")
         .unwrap();
     assert_eq!(made.who, "me@pve");
+    tofu.passed(flows::LOGIN);
 }

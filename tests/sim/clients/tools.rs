@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use hl_sim::Running;
+use hl_sim::{RequestLine, Running};
 
 /// The variables that `scripts/tools` prints, when a tool of that name is there.
 /// Elsewhere than in CI a missing tool is said and the test skipped.
@@ -42,6 +42,8 @@ pub(super) fn with(tool: &str) -> Option<BTreeMap<String, String>> {
 pub(super) struct Ran {
     pub(super) code: i32,
     pub(super) text: String,
+    /// What it asked the server meanwhile.
+    pub(super) requests: Vec<RequestLine>,
 }
 
 /// Runs a tool in a folder; it trusts the server's authority and nothing else.
@@ -57,6 +59,7 @@ pub(super) fn run(
     if !variables.contains_key("PROXMOX_VE_PASSWORD") {
         login.insert("PROXMOX_VE_API_TOKEN", crate::sim::support::TOKEN);
     }
+    let before = server.requests().len();
     let (program, rest) = argv.split_first().unwrap();
     let out = Command::new(program)
         .args(rest)
@@ -78,5 +81,6 @@ pub(super) fn run(
             String::from_utf8_lossy(&out.stdout),
             String::from_utf8_lossy(&out.stderr)
         ),
+        requests: server.requests().split_off(before),
     }
 }

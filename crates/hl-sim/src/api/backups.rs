@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
+use super::storage::volid;
 use crate::backup::{self, Keep, Order};
 use crate::call::{Answer, Call, GuestId};
 use crate::error::{ApiError, bail};
@@ -350,12 +351,8 @@ fn prune(call: &Call<'_>) -> Answer {
 }
 
 fn note(call: &Call<'_>) -> Answer {
-    let (id, name) = (call.part("storage"), call.part("volume"));
-    let volid = if name.contains(':') {
-        name.to_owned()
-    } else {
-        format!("{id}:{name}")
-    };
+    let id = call.part("storage");
+    let volid = volid(call)?;
     call.sim.change(|world| {
         readable(call, world, &volid)?;
         let Some(volume) = world

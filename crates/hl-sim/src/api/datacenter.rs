@@ -2,13 +2,13 @@
 
 use serde_json::{Map, Value, json};
 
-use super::node_settings::{names, points};
+use super::node_settings::{HISTORY, names, points};
 use super::tasks;
 use crate::call::{Answer, Call};
 use crate::error::{ApiError, bail};
 use crate::fields::{self, Fields};
 use crate::kind::Kind::{Enum, Int, Text};
-use crate::params::{Param, opt, parts, req};
+use crate::params::{Param, opt, parts};
 use crate::route::{Route, on_ct, on_node, on_storage, on_vm, route};
 use crate::show;
 
@@ -37,13 +37,6 @@ const OPTIONS: &[Param] = &[
 ];
 const LOG: &[Param] = &[opt("max", Int(1, i64::MAX))];
 const JOIN: &[Param] = &[opt("node", Text)];
-const HISTORY: &[Param] = &[
-    req(
-        "timeframe",
-        Enum(&["hour", "day", "week", "month", "year", "decade"]),
-    ),
-    opt("cf", Enum(&["AVERAGE", "MAX"])),
-];
 
 /// Options that are given back taken apart: the key that has no name, and lists.
 const OBJECTS: &[(&str, &str)] = &[

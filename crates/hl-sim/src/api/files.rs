@@ -2,6 +2,7 @@
 
 use serde_json::json;
 
+use super::storage::volid;
 use crate::backup;
 use crate::call::{Answer, Call};
 use crate::disks;
@@ -119,12 +120,7 @@ fn allocate(call: &Call<'_>) -> Answer {
 
 fn remove(call: &Call<'_>) -> Answer {
     let id = call.part("storage").to_owned();
-    let name = call.part("volume");
-    let volid = if name.contains(':') {
-        name.to_owned()
-    } else {
-        format!("{id}:{name}")
-    };
+    let volid = volid(call)?;
     {
         let world = call.sim.world();
         let backup = world

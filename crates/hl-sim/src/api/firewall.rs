@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use super::firewall_level::{DATACENTER, add_named, list, see, table, with_digest, write};
+use super::firewall_level::{DATACENTER, add_named, see, table, write};
 use crate::call::{Answer, Call};
 use crate::error::{ApiError, bail};
 use crate::fields::{self, Fields};
@@ -144,7 +144,7 @@ fn index(_: &Call<'_>) -> Answer {
 
 /// A rule as a list has it.
 fn shown_rule(world: &World, table: &str, pos: usize, fields: &Fields) -> Value {
-    let mut shown = with_digest(world, table, fields, RULE);
+    let mut shown = world.shown(table, fields, RULE);
     shown.insert("pos".to_owned(), json!(pos));
     shown.entry("enable").or_insert(json!(0));
     Value::Object(shown)
@@ -229,7 +229,7 @@ fn drop_rule(call: &Call<'_>) -> Answer {
 }
 
 fn check(call: &Call<'_>, world: &World, fields: &Fields) -> Result<(), ApiError> {
-    let text = |key: &str| fields.get(key).map_or("", String::as_str);
+    let text = |key: &str| fields::text(fields, key);
     let wrong = |key: &str, text: String| Err(ApiError::param(key, text));
     let (kind, action) = (text("type"), text("action"));
     if kind == "group" {
@@ -307,7 +307,7 @@ fn options(call: &Call<'_>) -> Answer {
     let table = table(call, "options");
     let none = Fields::new();
     let own = world.table(&table).first().unwrap_or(&none);
-    Ok(Value::Object(with_digest(&world, &table, own, OPTIONS)))
+    Ok(Value::Object(world.shown(&table, own, OPTIONS)))
 }
 
 fn set_options(call: &Call<'_>) -> Answer {
@@ -328,7 +328,7 @@ fn macros(_: &Call<'_>) -> Answer {
 }
 
 fn groups(call: &Call<'_>) -> Answer {
-    list(call, GROUP_TABLE, GROUP)
+    Ok(call.sim.world().all_shown(GROUP_TABLE, GROUP, |_| true))
 }
 
 fn add_group(call: &Call<'_>) -> Answer {

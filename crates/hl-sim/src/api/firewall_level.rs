@@ -1,11 +1,11 @@
 //! At which level a firewall is meant, who may see and change it, and how what it
 //! names is kept.
 
-use serde_json::{Map, Value, json};
+use serde_json::Value;
 
 use crate::call::{Answer, Call};
 use crate::error::ApiError;
-use crate::fields::{self, Fields};
+use crate::fields;
 use crate::params::Param;
 use crate::world::World;
 
@@ -34,9 +34,7 @@ fn may(call: &Call<'_>, world: &World, all: [&str; 3]) -> Result<(), ApiError> {
     }
     if !call.part("vnet").is_empty() {
         let own = world.kept_one("sdn/vnets", "vnet", call.part("vnet"));
-        let zone = own
-            .and_then(|own| own.get("zone"))
-            .map_or("", String::as_str);
+        let zone = own.map_or("", |own| fields::text(own, "zone"));
         return call.need(
             world,
             &format!("/sdn/zones/{zone}/{}", call.part("vnet")),
@@ -63,29 +61,6 @@ pub(super) fn write(call: &Call<'_>, world: &World) -> Result<(), ApiError> {
         world,
         ["Sys.Modify", "VM.Config.Network", "SDN.Allocate"],
     )
-}
-
-/// One of a table, as the API gives it back.
-pub(super) fn with_digest(
-    world: &World,
-    table: &str,
-    fields: &Fields,
-    keys: &[Param],
-) -> Map<String, Value> {
-    let mut shown = fields::shown(fields, keys);
-    shown.insert(
-        "digest".to_owned(),
-        json!(fields::digest(world.table(table))),
-    );
-    shown
-}
-
-/// All of a table.
-pub(super) fn list(call: &Call<'_>, table: &str, keys: &[Param]) -> Answer {
-    let world = call.sim.world();
-    let lines = world.table(table).iter();
-    let lines = lines.map(|fields| Value::Object(with_digest(&world, table, fields, keys)));
-    Ok(Value::Array(lines.collect()))
 }
 
 /// Makes one that is named, or gives it another name.

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use serde_json::{Value, json};
 
-use super::firewall_level::{DATACENTER, add_named, list, scope, see, table, with_digest, write};
+use super::firewall_level::{DATACENTER, add_named, scope, see, table, write};
 use crate::call::{Answer, Call};
 use crate::error::{ApiError, bail};
 use crate::fields;
@@ -88,7 +88,8 @@ pub(super) const VM: &[Route] = named!(on_vm, "firewall");
 pub(super) const CT: &[Route] = named!(on_ct, "firewall");
 
 fn aliases(call: &Call<'_>) -> Answer {
-    let mut found = list(call, &table(call, "aliases"), ALIAS)?;
+    let table = table(call, "aliases");
+    let mut found = call.sim.world().all_shown(&table, ALIAS, |_| true);
     for line in found.as_array_mut().into_iter().flatten() {
         line["ipversion"] = version(line["cidr"].as_str().unwrap_or_default());
     }
@@ -135,8 +136,8 @@ fn alias(call: &Call<'_>) -> Answer {
     let own = world
         .kept_one(&table, "name", call.part("name"))
         .ok_or_else(missing_alias)?;
-    let mut shown = with_digest(&world, &table, own, ALIAS);
-    let ip = version(own.get("cidr").map_or("", String::as_str));
+    let mut shown = world.shown(&table, own, ALIAS);
+    let ip = version(fields::text(own, "cidr"));
     shown.insert("ipversion".to_owned(), ip);
     Ok(Value::Object(shown))
 }
@@ -166,7 +167,8 @@ fn drop_alias(call: &Call<'_>) -> Answer {
 }
 
 fn sets(call: &Call<'_>) -> Answer {
-    list(call, &table(call, "ipset"), SET)
+    let table = table(call, "ipset");
+    Ok(call.sim.world().all_shown(&table, SET, |_| true))
 }
 
 fn add_set(call: &Call<'_>) -> Answer {
@@ -197,8 +199,9 @@ fn drop_set(call: &Call<'_>) -> Answer {
 }
 
 fn entries(call: &Call<'_>) -> Answer {
-    let table = entry_table(call, &call.sim.world())?;
-    list(call, &table, ENTRY)
+    let world = call.sim.world();
+    let table = entry_table(call, &world)?;
+    Ok(world.all_shown(&table, ENTRY, |_| true))
 }
 
 fn add_entry(call: &Call<'_>) -> Answer {
@@ -236,7 +239,7 @@ fn entry(call: &Call<'_>) -> Answer {
     let own = world
         .kept_one(&table, "cidr", call.part("cidr"))
         .ok_or_else(missing_entry)?;
-    Ok(Value::Object(with_digest(&world, &table, own, ENTRY)))
+    Ok(Value::Object(world.shown(&table, own, ENTRY)))
 }
 
 fn change_entry(call: &Call<'_>) -> Answer {
@@ -273,7 +276,7 @@ fn refs(call: &Call<'_>) -> Answer {
                 continue;
             }
             for fields in world.table(&format!("{scope}/{table}")) {
-                let name = fields.get("name").map_or("", String::as_str);
+                let name = fields::text(fields, "name");
                 let mut line = json!({
                     "type": kind, "name": name, "ref": format!("{mark}{name}"), "scope": level,
                 });

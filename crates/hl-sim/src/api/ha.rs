@@ -1,7 +1,7 @@
 //! `/cluster/ha`: which guests are to run, kept as it is said. No node is watched:
 //! what is asked of a guest that is looked after is done at once.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use crate::call::{Answer, Call};
 use crate::error::{ApiError, bail};
@@ -113,32 +113,27 @@ fn sid(world: &World, given: &str) -> Result<(String, u32), ApiError> {
     }
 }
 
-fn show(world: &World, table: &str, fields: &Fields, keys: &[Param]) -> Map<String, Value> {
-    let mut shown = fields::shown(fields, keys);
-    shown.insert(
-        "digest".to_owned(),
-        json!(fields::digest(world.table(table))),
-    );
-    shown
-}
-
 fn list(call: &Call<'_>) -> Answer {
     let world = call.sim.world();
     let wanted = call.params.text("type");
-    let found = world.table(RESOURCES).iter().filter(|fields| {
-        wanted.is_none_or(|wanted| fields.get("type").is_some_and(|own| own == wanted))
-    });
-    let lines = found.map(|fields| Value::Object(show(&world, RESOURCES, fields, KEYS)));
-    Ok(Value::Array(lines.collect()))
+    Ok(world.all_shown(RESOURCES, KEYS, |fields| {
+        wanted.is_none_or(|wanted| fields::text(fields, "type") == wanted)
+    }))
+}
+
+/// One of a table, by the key that names it.
+fn one(world: &World, of: (&str, &str, &[Param]), id: &str, what: &str) -> Answer {
+    let (table, key, keys) = of;
+    let Some(fields) = world.kept_one(table, key, id) else {
+        bail!("no such {what} '{id}'");
+    };
+    Ok(Value::Object(world.shown(table, fields, keys)))
 }
 
 fn read(call: &Call<'_>) -> Answer {
     let world = call.sim.world();
     let (sid, _) = sid(&world, call.part("sid"))?;
-    match world.kept_one(RESOURCES, "sid", &sid) {
-        Some(fields) => Ok(Value::Object(show(&world, RESOURCES, fields, KEYS))),
-        None => Err(ApiError::die(format!("no such resource '{sid}'"))),
-    }
+    one(&world, (RESOURCES, "sid", KEYS), &sid, "resource")
 }
 
 fn no_group(call: &Call<'_>, world: &World) -> Result<(), ApiError> {
@@ -219,13 +214,13 @@ fn rules(call: &Call<'_>) -> Answer {
     let params = &call.params;
     let mut found = Vec::new();
     for (order, fields) in world.table(RULE_TABLE).iter().enumerate() {
-        let text = |key: &str| fields.get(key).map_or("", String::as_str);
+        let text = |key: &str| fields::text(fields, key);
         let kind = params
             .text("type")
             .is_none_or(|wanted| wanted == text("type"));
         let resource = params.text("resource");
         if kind && resource.is_none_or(|wanted| parts(text("resources")).contains(&wanted)) {
-            let mut shown = show(&world, RULE_TABLE, fields, RULE);
+            let mut shown = world.shown(RULE_TABLE, fields, RULE);
             shown.insert("order".to_owned(), json!(order + 1));
             found.push(Value::Object(shown));
         }
@@ -235,7 +230,7 @@ fn rules(call: &Call<'_>) -> Answer {
 
 /// Refuses a rule about what is not there.
 fn possible(world: &World, fields: &Fields) -> Result<(), ApiError> {
-    let list = |key: &str| parts(fields.get(key).map_or("", String::as_str));
+    let list = |key: &str| parts(fields::text(fields, key));
     let unmanaged: Vec<&str> = list("resources")
         .into_iter()
         .filter(|sid| world.kept_one(RESOURCES, "sid", sid).is_none())
@@ -269,11 +264,12 @@ fn create_rule(call: &Call<'_>) -> Answer {
 
 fn read_rule(call: &Call<'_>) -> Answer {
     let world = call.sim.world();
-    let id = call.part("rule");
-    match world.kept_one(RULE_TABLE, "rule", id) {
-        Some(fields) => Ok(Value::Object(show(&world, RULE_TABLE, fields, RULE))),
-        None => Err(ApiError::die(format!("no such ha rule '{id}'"))),
-    }
+    one(
+        &world,
+        (RULE_TABLE, "rule", RULE),
+        call.part("rule"),
+        "ha rule",
+    )
 }
 
 fn update_rule(call: &Call<'_>) -> Answer {
@@ -313,9 +309,7 @@ fn before_9(world: &World, doing: &str) -> Result<(), ApiError> {
 fn groups(call: &Call<'_>) -> Answer {
     let world = call.sim.world();
     before_9(&world, "index groups")?;
-    let lines = world.table(GROUP_TABLE).iter();
-    let lines = lines.map(|fields| Value::Object(show(&world, GROUP_TABLE, fields, GROUP)));
-    Ok(Value::Array(lines.collect()))
+    Ok(world.all_shown(GROUP_TABLE, GROUP, |_| true))
 }
 
 fn create_group(call: &Call<'_>) -> Answer {
@@ -338,11 +332,8 @@ fn create_group(call: &Call<'_>) -> Answer {
 fn read_group(call: &Call<'_>) -> Answer {
     let world = call.sim.world();
     before_9(&world, "read group")?;
-    let id = call.part("group");
-    match world.kept_one(GROUP_TABLE, "group", id) {
-        Some(fields) => Ok(Value::Object(show(&world, GROUP_TABLE, fields, GROUP))),
-        None => Err(ApiError::die(format!("no such ha group '{id}'"))),
-    }
+    let of = (GROUP_TABLE, "group", GROUP);
+    one(&world, of, call.part("group"), "ha group")
 }
 
 fn update_group(call: &Call<'_>) -> Answer {
@@ -362,9 +353,11 @@ fn delete_group(call: &Call<'_>) -> Answer {
     call.sim.change(|world| {
         before_9(world, "delete group")?;
         let mut users = world.table(RESOURCES).iter();
-        if let Some(user) = users.find(|fields| fields.get("group").is_some_and(|own| own == id)) {
-            let sid = user.get("sid").map_or("", String::as_str);
-            bail!("ha group is used by service '{sid}'");
+        if let Some(user) = users.find(|fields| fields::text(fields, "group") == id) {
+            bail!(
+                "ha group is used by service '{}'",
+                fields::text(user, "sid")
+            );
         }
         if !world.drop_kept(GROUP_TABLE, "group", id) {
             bail!("no such ha group '{id}'");
@@ -393,8 +386,7 @@ fn status(call: &Call<'_>) -> Answer {
         }));
     }
     for fields in world.table(RESOURCES) {
-        let text = |key: &str| fields.get(key).map_or("", String::as_str);
-        let sid = text("sid");
+        let sid = fields::text(fields, "sid");
         let vmid = sid.split(':').nth(1).and_then(|id| id.parse::<u32>().ok());
         let Some(vm) = vmid.and_then(|vmid| world.vms.get(&vmid)) else {
             continue;

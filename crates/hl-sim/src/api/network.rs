@@ -10,7 +10,7 @@ use crate::interfaces;
 use crate::kind::Kind::{Bool, Enum, Int, Like, Text};
 use crate::params::{Param, opt, req};
 use crate::route::{Route, on_node};
-use crate::world::{Interface, Node, World};
+use crate::world::Interface;
 
 const TYPE: Param = req(
     "type",
@@ -141,16 +141,11 @@ fn plan(
     call.sim.change(|world| {
         let mut planned = node(world, call)?.planned();
         change(&mut planned)?;
-        of_call(world, call, |node| node.pending = Some(planned));
+        if let Some(node) = world.node_mut(call.node()) {
+            node.pending = Some(planned);
+        }
         Ok(Value::Null)
     })
-}
-
-fn of_call(world: &mut World, call: &Call<'_>, change: impl FnOnce(&mut Node)) {
-    let mut nodes = world.nodes.iter_mut();
-    if let Some(node) = nodes.find(|node| node.name == call.node()) {
-        change(node);
-    }
 }
 
 fn said(call: &Call<'_>) -> Fields {
@@ -211,8 +206,7 @@ fn apply(call: &Call<'_>) -> Answer {
         Vec::new(),
         move |sim, _| {
             sim.change(|world| {
-                let mut nodes = world.nodes.iter_mut();
-                let Some(node) = nodes.find(|node| node.name == name) else {
+                let Some(node) = world.node_mut(&name) else {
                     bail!("no such cluster node '{name}'");
                 };
                 node.apply();
@@ -224,7 +218,9 @@ fn apply(call: &Call<'_>) -> Answer {
 
 fn revert(call: &Call<'_>) -> Answer {
     call.sim.change(|world| {
-        of_call(world, call, |node| node.pending = None);
+        if let Some(node) = world.node_mut(call.node()) {
+            node.pending = None;
+        }
     });
     Ok(Value::Null)
 }

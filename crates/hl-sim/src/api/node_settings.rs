@@ -35,7 +35,7 @@ const CONFIG: &[Param] = &[
 ];
 const PROPERTY: &[Param] = &[opt("property", Text)];
 const UPDATE: &[Param] = &[opt("notify", Bool), opt("quiet", Bool)];
-const HISTORY: &[Param] = &[
+pub(super) const HISTORY: &[Param] = &[
     req(
         "timeframe",
         Enum(&["hour", "day", "week", "month", "year", "decade"]),
@@ -95,8 +95,7 @@ fn put(
     call.sim.change(|world| {
         let mut fields = set_of(world, call, what)?;
         change(&mut fields)?;
-        let mut nodes = world.nodes.iter_mut();
-        if let Some(node) = nodes.find(|node| node.name == call.node()) {
+        if let Some(node) = world.node_mut(call.node()) {
             node.settings.insert(what.to_owned(), fields);
         }
         Ok(Value::Null)

@@ -66,7 +66,7 @@ fn list(call: &Call<'_>) -> Answer {
     }
     let seen = world.pools.iter().filter(|(id, _)| {
         let path = format!("/pool/{id}");
-        call.has(&world, &path, "Pool.Audit") || call.has(&world, &path, "Pool.Allocate")
+        call.has_any(&world, &path, &["Pool.Audit", "Pool.Allocate"])
     });
     let lines = seen.map(|(id, pool)| json!({"poolid": id, "comment": pool.comment}));
     Ok(Value::Array(lines.collect()))

@@ -175,8 +175,7 @@ fn change(call: &Call<'_>) -> Answer {
                 bail!("ACL update failed: role '{role}' does not exist");
             };
             if !call.has(world, &path, "Permissions.Modify") {
-                let own = acl::rights(world, &call.who.id, &path);
-                if !rights.iter().all(|name| own.contains_key(name)) {
+                if !rights.iter().all(|name| call.has(world, &path, name)) {
                     let text = format!(
                         "Cannot add role '{role}' - requires 'Permissions.Modify' or superset of \
                          privileges."

@@ -148,19 +148,19 @@ fn running(object: &Object) -> String {
 
 /// The zone that an object is in, for rights.
 fn sees(call: &Call<'_>, world: &World, object: &Object, fields: &Fields) -> bool {
-    let text = |key: &str| fields.get(key).map_or("", String::as_str);
+    let text = |key: &str| fields::text(fields, key);
     let path = match object.key {
         "zone" => format!("/sdn/zones/{}", text("zone")),
         "vnet" | "id" => format!("/sdn/zones/{}/{}", text("zone"), text("vnet")),
         key => format!("/sdn/{key}s/{}", text(key)),
     };
-    call.has(world, &path, "SDN.Audit") || call.has(world, &path, "SDN.Allocate")
+    call.has_any(world, &path, &["SDN.Audit", "SDN.Allocate"])
 }
 
 fn shown(object: &Object, fields: &Fields) -> Map<String, Value> {
     let mut shown = fields::shown(fields, object.keys);
     if object.key == "id" {
-        let ranges = fields.get("dhcp-range").map_or("", String::as_str);
+        let ranges = fields::text(fields, "dhcp-range");
         let ranges = ranges.split('\0').filter(|range| !range.is_empty());
         let ranges = ranges.map(|range| {
             let pairs = range.split(',').filter_map(|pair| pair.split_once('='));
@@ -310,7 +310,7 @@ fn place_subnet(call: &Call<'_>, world: &World, fields: &mut Fields) -> Result<(
 
 /// Refuses what cannot be beside the rest.
 fn check(world: &World, object: &Object, fields: &Fields) -> Result<(), ApiError> {
-    let text = |key: &str| fields.get(key).map_or("", String::as_str);
+    let text = |key: &str| fields::text(fields, key);
     let wrong = |key: &str, text: String| Err(ApiError::param(key, text));
     match object.key {
         "zone" => {
@@ -343,7 +343,7 @@ fn check(world: &World, object: &Object, fields: &Fields) -> Result<(), ApiError
                 return Err(missing(&ZONES, text("zone")));
             };
             let tag = text("tag");
-            match zone.get("type").map_or("", String::as_str) {
+            match fields::text(zone, "type") {
                 "vlan" | "qinq" if tag.is_empty() => {
                     return wrong("tag", "missing vlan tag".to_owned());
                 }
@@ -360,7 +360,7 @@ fn check(world: &World, object: &Object, fields: &Fields) -> Result<(), ApiError
                 !tag.is_empty() && same("tag") && same("zone") && !same("vnet")
             });
             if let Some(other) = other {
-                let name = other.get("vnet").map_or("", String::as_str);
+                let name = fields::text(other, "vnet");
                 return wrong("tag", format!("tag {tag} already exist in vnet {name}"));
             }
         }
@@ -442,7 +442,7 @@ fn delete(call: &Call<'_>, object: &'static Object) -> Answer {
         if object.key == "zone"
             && let Some(vnet) = user("sdn/vnets", "zone")
         {
-            let name = vnet.get("vnet").map_or("", String::as_str);
+            let name = fields::text(&vnet, "vnet");
             bail!("delete sdn zone object failed: zone {id} is used by vnet {name}");
         }
         if object.key == "vnet" && user("sdn/subnets", "vnet").is_some() {
@@ -496,7 +496,7 @@ fn rollback(call: &Call<'_>) -> Answer {
 /// The zones that were applied, on a node that they are for.
 fn zones_on<'w>(world: &'w World, node: &str) -> impl Iterator<Item = &'w Fields> {
     world.table("sdn/running/zones").iter().filter(move |zone| {
-        let nodes = zone.get("nodes").map_or("", String::as_str);
+        let nodes = fields::text(zone, "nodes");
         nodes.is_empty() || parts(nodes).contains(&node)
     })
 }
@@ -523,7 +523,7 @@ fn node_vnets(call: &Call<'_>) -> Answer {
 pub(super) fn bridges(call: &Call<'_>, world: &World) -> Vec<Value> {
     let all = world.table("sdn/running/vnets").iter();
     let seen = all.filter(|vnet| {
-        let text = |key: &str| vnet.get(key).map_or("", String::as_str);
+        let text = |key: &str| fields::text(vnet, key);
         let path = format!("/sdn/zones/{}/{}", text("zone"), text("vnet"));
         sees(call, world, &VNETS, vnet) || call.has(world, &path, "SDN.Use")
     });

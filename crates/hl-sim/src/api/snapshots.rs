@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use crate::call::{Answer, Call, GuestId};
 use crate::error::{ApiError, bail};
 use crate::feature::{self, Feature};
+use crate::fields;
 use crate::kind::Kind::{Bool, Enum, Like, Text};
 use crate::locks::Hold;
 use crate::machine::{Sim, TaskLog};
@@ -57,7 +58,7 @@ fn list(call: &Call<'_>) -> Answer {
     let vm = call.vm(&world)?;
     let mut found: Vec<Value> = Vec::new();
     for (name, snapshot) in &vm.snapshots {
-        let text = |key: &str| snapshot.get(key).map_or("", String::as_str);
+        let text = |key: &str| fields::text(snapshot, key);
         let mut line = json!({
             "name": name,
             "snaptime": text("snaptime").parse::<i64>().unwrap_or(0),

@@ -103,7 +103,7 @@ fn content(call: &Call<'_>) -> Answer {
             // Disks of a VM are shown to users who may see the VM.
             all || volume.vmid.is_none_or(|vmid| {
                 let path = format!("/vms/{vmid}");
-                call.has(&world, &path, "VM.Audit") || call.has(&world, &path, "VM.Config.Disk")
+                call.has_any(&world, &path, &["VM.Audit", "VM.Config.Disk"])
             })
         })
         .map(show);
@@ -135,7 +135,7 @@ fn show(volume: &Volume) -> Value {
 }
 
 /// The id of the volume of the path: with its storage before it, or without.
-fn volid(call: &Call<'_>) -> Result<String, ApiError> {
+pub(super) fn volid(call: &Call<'_>) -> Result<String, ApiError> {
     let (storage, name) = (call.part("storage"), call.part("volume"));
     match name.split_once(':') {
         None => Ok(format!("{storage}:{name}")),
@@ -180,6 +180,5 @@ fn may_read(
 }
 
 fn sees(call: &Call<'_>, world: &World, id: &str) -> bool {
-    let path = format!("/storage/{id}");
-    SEE.iter().any(|name| call.has(world, &path, name))
+    call.has_any(world, &format!("/storage/{id}"), SEE)
 }

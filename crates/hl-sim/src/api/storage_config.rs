@@ -216,10 +216,7 @@ fn list(call: &Call<'_>) -> Answer {
         .storages
         .iter()
         .filter(|(_, storage)| wanted.is_none_or(|kind| kind == storage.kind))
-        .filter(|(id, _)| {
-            let path = format!("/storage/{id}");
-            see.iter().any(|name| call.has(&world, &path, name))
-        })
+        .filter(|(id, _)| call.has_any(&world, &format!("/storage/{id}"), &see))
         .map(|(id, storage)| define(id, storage));
     Ok(Value::Array(found.collect()))
 }

@@ -75,10 +75,6 @@ pub(super) const ROUTES: &[Route] = &[
     route("DELETE", "access/groups/{groupid}", &[], delete_group).needs(GROUPS, ALLOCATE),
 ];
 
-fn any(call: &Call<'_>, world: &World, path: &str, privileges: &[&str]) -> bool {
-    privileges.iter().any(|name| call.has(world, path, name))
-}
-
 /// Whether the caller may, by one of the groups that a user is in or by all groups.
 fn in_group(call: &Call<'_>, world: &World, user: &str, privileges: &[&str]) -> bool {
     let of_user = world
@@ -86,7 +82,8 @@ fn in_group(call: &Call<'_>, world: &World, user: &str, privileges: &[&str]) -> 
         .iter()
         .filter(|(_, group)| group.members.contains(user));
     let mut paths = of_user.map(|(id, _)| format!("{GROUPS}/{id}"));
-    any(call, world, GROUPS, privileges) || paths.any(|path| any(call, world, &path, privileges))
+    call.has_any(world, GROUPS, privileges)
+        || paths.any(|path| call.has_any(world, &path, privileges))
 }
 
 /// Refuses who may not by the groups of the user that is meant.
@@ -96,7 +93,7 @@ pub(super) fn by_group(
     privileges: &[&str],
 ) -> Result<(), ApiError> {
     let user = call.filled("{userid}");
-    if any(call, world, GROUPS, privileges) {
+    if call.has_any(world, GROUPS, privileges) {
         return Ok(());
     }
     known(world, &user)?;
@@ -377,7 +374,7 @@ fn groups(call: &Call<'_>) -> Answer {
     let world = call.sim.world();
     let see = ["User.Modify", "Sys.Audit", "Group.Allocate"];
     let seen = world.groups.iter().filter(|(id, _)| {
-        any(call, &world, GROUPS, &see) || any(call, &world, &format!("{GROUPS}/{id}"), &see)
+        call.has_any(&world, GROUPS, &see) || call.has_any(&world, &format!("{GROUPS}/{id}"), &see)
     });
     let lines = seen.map(|(id, group)| {
         let members: Vec<&str> = group.members.iter().map(String::as_str).collect();

@@ -62,65 +62,39 @@ const OTHERS: [&str; 5] = [
 
 const AUDIT: Check = |call, world| may(call, world, &["VM.GuestAgent.Audit"]);
 const SYSTEM: Check = |call, world| may(call, world, &["VM.GuestAgent.FileSystemMgmt"]);
+const AUDIT_OR_SYSTEM: Check = |call, world| {
+    let any = ["VM.GuestAgent.Audit", "VM.GuestAgent.FileSystemMgmt"];
+    may(call, world, &any)
+};
 const ANY: Check = |call, world| may(call, world, &[]);
+
+/// The route of what needs nothing but its name.
+macro_rules! plain {
+    ($method:literal, $name:literal) => {
+        on_vm($method, concat!("agent/", $name), &[], |call| {
+            plain(call, $name)
+        })
+    };
+}
 
 pub(super) const ROUTES: &[Route] = &[
     on_vm("GET", "agent", &[], index),
     on_vm("POST", "agent", OLD, old).checked(ANY),
-    on_vm("POST", "agent/ping", &[], |call| plain(call, "ping")).checked(may_ping),
-    on_vm("GET", "agent/info", &[], |call| plain(call, "info")).checked(AUDIT),
-    on_vm("GET", "agent/get-time", &[], |call| plain(call, "get-time")).checked(AUDIT),
-    on_vm("GET", "agent/get-timezone", &[], |call| {
-        plain(call, "get-timezone")
-    })
-    .checked(AUDIT),
-    on_vm("GET", "agent/get-vcpus", &[], |call| {
-        plain(call, "get-vcpus")
-    })
-    .checked(AUDIT),
-    on_vm("GET", "agent/get-fsinfo", &[], |call| {
-        plain(call, "get-fsinfo")
-    })
-    .checked(AUDIT),
-    on_vm("GET", "agent/get-host-name", &[], |call| {
-        plain(call, "get-host-name")
-    })
-    .checked(AUDIT),
-    on_vm("GET", "agent/get-osinfo", &[], |call| {
-        plain(call, "get-osinfo")
-    })
-    .checked(AUDIT),
-    on_vm("GET", "agent/get-users", &[], |call| {
-        plain(call, "get-users")
-    })
-    .checked(AUDIT),
-    on_vm("GET", "agent/network-get-interfaces", &[], |call| {
-        plain(call, "network-get-interfaces")
-    })
-    .checked(AUDIT),
-    on_vm("POST", "agent/fsfreeze-status", &[], |call| {
-        plain(call, "fsfreeze-status")
-    })
-    .checked(|call, world| {
-        may(
-            call,
-            world,
-            &["VM.GuestAgent.Audit", "VM.GuestAgent.FileSystemMgmt"],
-        )
-    }),
-    on_vm("POST", "agent/fsfreeze-freeze", &[], |call| {
-        plain(call, "fsfreeze-freeze")
-    })
-    .checked(SYSTEM),
-    on_vm("POST", "agent/fsfreeze-thaw", &[], |call| {
-        plain(call, "fsfreeze-thaw")
-    })
-    .checked(SYSTEM),
-    on_vm("POST", "agent/fstrim", &[], |call| plain(call, "fstrim")).checked(SYSTEM),
-    on_vm("POST", "agent/shutdown", &[], |call| {
-        plain(call, "shutdown")
-    })
-    .needs("/vms/{vmid}", &["VM.PowerMgmt"]),
+    plain!("POST", "ping").checked(may_ping),
+    plain!("GET", "info").checked(AUDIT),
+    plain!("GET", "get-time").checked(AUDIT),
+    plain!("GET", "get-timezone").checked(AUDIT),
+    plain!("GET", "get-vcpus").checked(AUDIT),
+    plain!("GET", "get-fsinfo").checked(AUDIT),
+    plain!("GET", "get-host-name").checked(AUDIT),
+    plain!("GET", "get-osinfo").checked(AUDIT),
+    plain!("GET", "get-users").checked(AUDIT),
+    plain!("GET", "network-get-interfaces").checked(AUDIT),
+    plain!("POST", "fsfreeze-status").checked(AUDIT_OR_SYSTEM),
+    plain!("POST", "fsfreeze-freeze").checked(SYSTEM),
+    plain!("POST", "fsfreeze-thaw").checked(SYSTEM),
+    plain!("POST", "fstrim").checked(SYSTEM),
+    plain!("POST", "shutdown").needs("/vms/{vmid}", &["VM.PowerMgmt"]),
     on_vm("POST", "agent/set-user-password", PASSWORD, set_password).checked(ANY),
     on_vm("POST", "agent/exec", EXEC, exec).checked(ANY),
     on_vm("GET", "agent/exec-status", STATUS, exec_status).checked(ANY),

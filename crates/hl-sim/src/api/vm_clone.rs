@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use super::vm_create::{identity, may_create, reserve};
 use crate::call::{Answer, Call, unlocked};
-use crate::drive::{Drive, Net};
+use crate::disks;
+use crate::drive::Drive;
 use crate::edit;
 use crate::error::{ApiError, bail};
 use crate::feature::{self, Feature};
@@ -194,12 +195,7 @@ fn copy(sim: &Arc<Sim>, log: &TaskLog<'_>, order: &Order) -> Result<(), String> 
         }
     }
     sim.change(|world| {
-        for (_, value) in config.iter_mut().filter(|(key, _)| edit::is_card(key)) {
-            if let Ok(mut card) = Net::parse(value) {
-                card.mac = Some(world.new_mac());
-                *value = card.print();
-            }
-        }
+        edit::renew_cards(world, &mut config);
         identity(world, &mut config);
         config.insert("name".to_owned(), order.name.clone());
         if let Some(text) = &order.description {
@@ -210,13 +206,7 @@ fn copy(sim: &Arc<Sim>, log: &TaskLog<'_>, order: &Order) -> Result<(), String> 
             vm.config = config;
             vm.lock = None;
         }
-        if let Some(pool) = order
-            .pool
-            .as_ref()
-            .and_then(|pool| world.pools.get_mut(pool))
-        {
-            pool.members.insert(order.target);
-        }
+        world.join_pool(order.pool.as_deref(), order.target);
     });
     Ok(())
 }
@@ -265,30 +255,14 @@ fn copy_drive(
             .or(paths.then_some(from.format.as_str())),
         parent: (!copied && order.snapshot.is_none()).then_some(drive.file.as_str()),
     };
-    let volid = sim
-        .change(|world| {
-            if drive.is_cloudinit() {
-                world.allocate_cloudinit(&disk)
-            } else {
-                world.allocate(&disk)
-            }
-        })
-        .map_err(|error| error.message)?;
-    let mut copy = drive.clone();
-    copy.file.clone_from(&volid);
-    copy.set_size(from.size);
-    if drive.is_cloudinit() {
-        return Ok(Some(copy));
-    }
     let source = match &order.snapshot {
         Some(name) => snapshot::disk_of(&drive.file, name),
         None => drive.file.clone(),
     };
-    if let Err(text) = sim.guests.clone_disk(&source, &volid) {
-        sim.change(|world| world.drop_volume(&volid));
-        return Err(text);
-    }
-    if order.full {
+    let mut copy = drive.clone();
+    copy.file = disks::copy(sim, &source, &disk, drive.is_cloudinit())?;
+    copy.set_size(from.size);
+    if order.full && !drive.is_cloudinit() {
         let size = crate::size::print(from.size);
         log.line(format!("transferred {size} of {size} (100.00%)"));
     }

@@ -151,9 +151,7 @@ fn make(
             vm.config = config;
             vm.lock = lock;
         }
-        if let Some(pool) = pool.and_then(|pool| world.pools.get_mut(pool)) {
-            pool.members.insert(vmid);
-        }
+        world.join_pool(pool, vmid);
     });
     Ok(())
 }

@@ -150,24 +150,22 @@ struct Target {
 }
 
 fn relocate(sim: &Arc<Sim>, node: &str, vmid: u32, key: &str, to: &Target) -> Result<(), ApiError> {
-    let (mut drive, new) = sim.change(|world| {
-        let drive = drive_of(vm_on(world, node, vmid)?, key)?;
+    let (mut drive, volume) = {
+        let world = sim.world();
+        let drive = drive_of(vm_on(&world, node, vmid)?, key)?;
         let volume = world.need_volume(&drive.file)?.clone();
-        let new = world.allocate(&NewDisk {
-            node,
-            storage: &to.storage,
-            vmid,
-            size: volume.size,
-            used: volume.used,
-            format: to.format.as_deref(),
-            parent: None,
-        })?;
-        Ok((drive, new))
-    })?;
-    if let Err(text) = sim.guests.clone_disk(&drive.file, &new) {
-        sim.change(|world| world.drop_volume(&new));
-        return Err(ApiError::die(text));
-    }
+        (drive, volume)
+    };
+    let disk = NewDisk {
+        node,
+        storage: &to.storage,
+        vmid,
+        size: volume.size,
+        used: volume.used,
+        format: to.format.as_deref(),
+        parent: None,
+    };
+    let new = disks::copy(sim, &drive.file, &disk, false)?;
     let old = std::mem::replace(&mut drive.file, new);
     sim.change(|world| {
         let vm = crate::call::vm_mut(world, node, vmid)?;

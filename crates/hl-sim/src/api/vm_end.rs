@@ -160,13 +160,7 @@ fn remove(
         let vm = vm_on(&world, node, vmid)?;
         unlocked(vm)?;
         may_go(&world, vmid, vm)?;
-        let volids: Vec<String> = world
-            .volumes
-            .iter()
-            .filter(|volume| volume.vmid == Some(vmid) && volume.content == "images")
-            .map(|volume| volume.volid.clone())
-            .filter(|volid| unreferenced || vm.names(volid))
-            .collect();
+        let volids = world.disks_of(vmid, |volid| unreferenced || vm.names(volid));
         (vm.clone(), volids)
     };
     snapshot::remove_all(sim, &vm).map_err(ApiError::die)?;

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use serde_json::{Map, json};
 
 use crate::call::{Answer, Call, GuestId, unlocked};
+use crate::disks;
 use crate::error::{ApiError, bail};
 use crate::feature;
 use crate::kind::Kind::{Bool, Enum, Id, Number, Text};
@@ -327,29 +328,16 @@ fn copy(
             local.volid
         ));
     };
-    let new = sim.change(|world| {
-        let disk = NewDisk {
-            node: target,
-            storage,
-            vmid: guest.vmid,
-            size: local.size,
-            used: world.need_volume(&local.volid)?.used,
-            format: None,
-            parent: None,
-        };
-        if local.cloud_init {
-            world.allocate_cloudinit(&disk)
-        } else {
-            world.allocate(&disk)
-        }
-    })?;
-    // The settings of a cloud-init drive are in the config.
-    if !local.cloud_init
-        && let Err(text) = sim.guests.clone_disk(&local.volid, &new)
-    {
-        sim.change(|world| world.drop_volume(&new));
-        return Err(text);
-    }
+    let disk = NewDisk {
+        node: target,
+        storage,
+        vmid: guest.vmid,
+        size: local.size,
+        used: sim.world().need_volume(&local.volid)?.used,
+        format: None,
+        parent: None,
+    };
+    let new = disks::copy(sim, &local.volid, &disk, local.cloud_init)?;
     sim.change(|world| {
         world.drop_volume(&local.volid);
         if let Some(text) = world

@@ -43,7 +43,7 @@ const POWER: &[&str] = &["VM.PowerMgmt"];
 
 pub(super) const ROUTES: &[Route] = &[
     on_vm("POST", "status/start", START, start).needs(VM, POWER),
-    on_vm("POST", "status/stop", STOP, |call| end(call, "qmstop")).needs(VM, POWER),
+    on_vm("POST", "status/stop", STOP, stop).needs(VM, POWER),
     on_vm("POST", "status/shutdown", SHUTDOWN, |call| {
         end(call, "qmshutdown")
     })
@@ -63,7 +63,21 @@ pub(super) const ROUTES: &[Route] = &[
 
 fn start(call: &Call<'_>) -> Answer {
     let (vmid, skip) = check(call)?;
-    call.vm_task("qmstart", vmid, move |sim, _| power::start(sim, vmid, skip))
+    let managed = request(call, vmid, "started");
+    let kind = if managed { "hastart" } else { "qmstart" };
+    call.vm_task(kind, vmid, move |sim, _| power::start(sim, vmid, skip))
+}
+
+/// Tells high availability what is wanted of a guest; whether it looks after it.
+fn request(call: &Call<'_>, vmid: u32, state: &str) -> bool {
+    let managed = call.sim.world().managed(vmid).is_some();
+    managed && call.sim.change(|world| world.request(vmid, state))
+}
+
+fn stop(call: &Call<'_>) -> Answer {
+    let (vmid, _) = check(call)?;
+    let managed = request(call, vmid, "stopped");
+    end(call, if managed { "hastop" } else { "qmstop" })
 }
 
 fn end(call: &Call<'_>, kind: &'static str) -> Answer {

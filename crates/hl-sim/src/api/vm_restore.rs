@@ -7,7 +7,7 @@ use super::vm_create::{self, identity, may_create, reserve};
 use crate::backup;
 use crate::call::{Answer, Call};
 use crate::disks;
-use crate::drive::{Drive, Net};
+use crate::drive::Drive;
 use crate::edit::{self, Edit};
 use crate::error::{ApiError, bail};
 use crate::machine::Sim;
@@ -135,16 +135,7 @@ fn bring_back(sim: &Arc<Sim>, order: &Order) -> Result<(), ApiError> {
     let old = sim.world().vms.get(&order.vmid).cloned();
     if let Some(old) = old {
         snapshot::remove_all(sim, &old).map_err(ApiError::die)?;
-        let volids: Vec<String> = {
-            let world = sim.world();
-            let own = world
-                .volumes
-                .iter()
-                .filter(|volume| volume.vmid == Some(order.vmid) && volume.content == "images");
-            own.map(|volume| volume.volid.clone())
-                .filter(|volid| old.names(volid))
-                .collect()
-        };
+        let volids = sim.world().disks_of(order.vmid, |volid| old.names(volid));
         disks::free(sim, &volids).map_err(ApiError::die)?;
     }
     let mut config = order.config.clone();
@@ -160,12 +151,7 @@ fn bring_back(sim: &Arc<Sim>, order: &Order) -> Result<(), ApiError> {
     }
     sim.change(|world| {
         if order.unique {
-            for (_, value) in config.iter_mut().filter(|(key, _)| edit::is_card(key)) {
-                if let Ok(mut card) = Net::parse(value) {
-                    card.mac = Some(world.new_mac());
-                    *value = card.print();
-                }
-            }
+            edit::renew_cards(world, &mut config);
             identity(world, &mut config);
         }
         config.extend(order.set.clone());
@@ -175,13 +161,7 @@ fn bring_back(sim: &Arc<Sim>, order: &Order) -> Result<(), ApiError> {
             vm.snapshots.clear();
             vm.lock = None;
         }
-        let pool = order
-            .pool
-            .as_ref()
-            .and_then(|pool| world.pools.get_mut(pool));
-        if let Some(pool) = pool {
-            pool.members.insert(order.vmid);
-        }
+        world.join_pool(order.pool.as_deref(), order.vmid);
     });
     Ok(())
 }
@@ -204,22 +184,9 @@ fn copy(
         format: None,
         parent: None,
     };
-    let cloud_init = drive.is_cloudinit();
-    let volid = sim.change(|world| {
-        if cloud_init {
-            world.allocate_cloudinit(&disk)
-        } else {
-            world.allocate(&disk)
-        }
-    })?;
-    if !cloud_init {
-        let from = backup::disk_of(&order.archive, key);
-        if let Err(text) = sim.guests.clone_disk(&from, &volid) {
-            sim.change(|world| world.drop_volume(&volid));
-            return Err(ApiError::die(text));
-        }
-    }
-    let mut made = drive.clone();
-    made.file = volid;
-    Ok(made)
+    let from = backup::disk_of(&order.archive, key);
+    Ok(Drive {
+        file: disks::copy(sim, &from, &disk, drive.is_cloudinit())?,
+        ..drive.clone()
+    })
 }

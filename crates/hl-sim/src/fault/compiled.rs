@@ -143,7 +143,10 @@ impl Compiled {
         };
         let short = match kind {
             "qmigrate" => Some("migrate"),
-            _ => kind.strip_prefix("qm").or(kind.strip_prefix("vz")),
+            // Of a guest that high availability looks after it is `hastart`.
+            _ => ["qm", "vz", "ha"]
+                .iter()
+                .find_map(|prefix| kind.strip_prefix(*prefix)),
         };
         (own == "*" || own == kind || Some(own.as_str()) == short)
             && vmid.is_none_or(|vmid| vmid.to_string() == id)

@@ -113,8 +113,7 @@ impl Condition {
                 std::mem::take(&mut storage.active).then(|| Undo::StorageOffline(id.clone()))
             }
             Self::NodeOffline(name) => {
-                let mut nodes = world.nodes.iter_mut();
-                let node = nodes.find(|node| node.name == *name)?;
+                let node = world.node_mut(name)?;
                 std::mem::take(&mut node.online).then(|| Undo::NodeOffline(name.clone()))
             }
             Self::VmLocked(vmid, lock) => {
@@ -151,8 +150,7 @@ impl Undo {
                 }
             }
             Self::NodeOffline(name) => {
-                let mut nodes = world.nodes.iter_mut();
-                if let Some(node) = nodes.find(|node| node.name == *name) {
+                if let Some(node) = world.node_mut(name) {
                     node.online = true;
                 }
             }

@@ -189,8 +189,10 @@ mod tests {
             Effect::Exit(_)
         ));
         assert!(matches!(engine.call("POST", "/clone").effect, Effect::None));
-        let moved = self::engine(&["task=migrate exit=no"]).task("qmigrate", "100");
-        assert!(matches!(moved.effect, Effect::Exit(_)));
+        for kind in ["qmigrate", "vzmigrate", "hamigrate"] {
+            let moved = self::engine(&["task=migrate exit=no"]).task(kind, "100");
+            assert!(matches!(moved.effect, Effect::Exit(_)), "{kind}");
+        }
     }
 
     #[test]
