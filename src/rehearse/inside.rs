@@ -67,7 +67,9 @@ fn hold() -> Result<Exit, Failure> {
     let lock = lock(&inner_run, &paths, &mut watch, &alone)?;
     let mut locked = LockedWorld::open(lock, &paths, &inner_run.identity, inner_run.fresh)?;
     let run_dir = locked.dir.join("run");
-    seal::close(&inner_run.hosts(), run_dir.as_std_path())
+    let mut hosts = inner_run.hosts();
+    hosts.extend(named_nodes(&inner_run, &locked.world));
+    seal::close(&hosts, run_dir.as_std_path())
         .map_err(|e| failed(format!("the network cannot be sealed: {e}")))?;
     seal::prove_sealed(&inner_run.outer).map_err(|e| {
         failed(format!(
@@ -272,6 +274,23 @@ fn control(inner_run: &InnerRun, paths: &Paths) -> Result<Option<Utf8PathBuf>, F
             Ok(None)
         }
     }
+}
+
+/// Where each node is, as the provider looks it up for SSH: the API knows no address of
+/// a node that the lab does not say one of.
+fn named_nodes(inner_run: &InnerRun, world: &World) -> Vec<(IpAddr, String)> {
+    let named = world.nodes.iter().enumerate().filter(|(_, node)| {
+        let plain = |c: char| c.is_ascii_alphanumeric() || "-.".contains(c);
+        node.name.chars().all(plain)
+    });
+    let asked = inner_run.listen.first().map(SocketAddr::ip);
+    named
+        .filter_map(|(place, node)| {
+            let own = || world.address_of(place).parse().ok();
+            let address = asked.filter(|_| place == 0).or_else(own)?;
+            Some((address, node.name.clone()))
+        })
+        .collect()
 }
 
 /// Port 22 of the nodes, where each guest has a network of its own: else the sshd of a

@@ -4,7 +4,7 @@ mod access;
 mod agent;
 mod backups;
 mod calls;
-mod clients;
+pub(crate) mod clients;
 mod command;
 mod disks;
 pub(crate) mod faults;

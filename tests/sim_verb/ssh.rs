@@ -4,11 +4,13 @@
 use std::io::Write as _;
 use std::process::{Command, Output, Stdio};
 
+use hl_sim::RequestLine;
 use serde_json::json;
 
 use super::guests::{has_guests, started};
 use super::page::{blocks, has, shell};
 use super::stage::Sim;
+use crate::sim::clients::flows;
 use crate::support::TestLab;
 
 /// A node, as a client that knows its host key reaches it.
@@ -64,6 +66,22 @@ impl<'a> Node<'a> {
         assert_eq!(output.status.code(), Some(255), "{script}: {err}");
         assert!(err.contains(said), "{script}: {err}");
     }
+}
+
+/// Lines of `--log`.
+fn requests(log: &str) -> Vec<RequestLine> {
+    let line = |line: &str| {
+        let line: serde_json::Value = serde_json::from_str(line).unwrap();
+        let text = |key: &str| line[key].as_str().unwrap().to_owned();
+        RequestLine {
+            method: text("method"),
+            path: text("path"),
+            status: u16::try_from(line["status"].as_u64().unwrap()).unwrap(),
+            micros: line["micros"].as_u64().unwrap(),
+            who: text("who"),
+        }
+    };
+    log.lines().map(line).collect()
 }
 
 #[test]
@@ -159,7 +177,7 @@ fn terraform_writes_snippets_and_imports_images_as_the_page_says() {
         .write("main.tf", &blocks("hcl")[1]);
     let commands = blocks("sh");
     let serve = commands[3].trim().strip_prefix("hl sim ").unwrap();
-    let mut sim = Sim::with(&lab, serve);
+    let mut sim = Sim::with_args(&lab, serve, &["--log", "requests.jsonl"]);
     let node = Node::of(&mut sim, &lab, "nodes");
     assert!(node.at.starts_with("terraform@127."), "{}", node.at);
 
@@ -182,7 +200,7 @@ fn terraform_writes_snippets_and_imports_images_as_the_page_says() {
     ));
     let told: serde_json::Value = serde_json::from_str(&told).unwrap();
     assert_eq!(
-        told["out-data"], "web\nmade by a snippet\nops\n0\n",
+        told["out-data"], "www\nmade by a snippet\nops\n0\n",
         "{told}"
     );
 
@@ -200,4 +218,5 @@ fn terraform_writes_snippets_and_imports_images_as_the_page_says() {
     sim.interrupt();
     let ended = sim.ended();
     assert!(!ended.said.contains("not implemented"), "{}", ended.said);
+    flows::passed(flows::OVER_SSH, &requests(&lab.read("requests.jsonl")));
 }

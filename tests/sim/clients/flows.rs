@@ -22,6 +22,7 @@ const FLOWS: &[((&str, &str), &str)] = &[
     (BPG, PEOPLE),
     (BPG, NODE),
     (BPG, NETWORKS),
+    (BPG, OVER_SSH),
     (PACKER, CLONE_TEMPLATE),
     (PACKER, ISO_TEMPLATE),
     (PROXMOXER, LIFE),
@@ -38,13 +39,14 @@ pub(super) const PEOPLE: &str = "pool, group, role, user, token, rights: made an
 pub(super) const NODE: &str = "bridge, DNS, time, storage: made and destroyed";
 pub(super) const NETWORKS: &str =
     "aliases, IP sets, security groups, SDN zone, vnet and subnet: made, applied and destroyed";
+pub(crate) const OVER_SSH: &str = "over SSH: a snippet written, an image imported by `disk.file_id`, `cicustom` followed by the guest; second plan empty; destroyed";
 pub(super) const CLONE_TEMPLATE: &str = "`proxmox-clone`: a clone becomes a template";
 pub(super) const ISO_TEMPLATE: &str = "`proxmox-iso`: an ISO becomes a template";
 pub(super) const LIFE: &str = "nodes; a VM created, cloned, a snapshot made, gone back to and deleted, started, its agent asked, stopped, deleted";
 pub(super) const PLAYBOOK: &str = "`proxmox_kvm`, `proxmox_snap`, `proxmox_vm_info`, `proxmox_pool`: the life of a VM, and every task again without a change";
 
 /// A flow went well over these requests: none of them was for a call that is not there.
-pub(super) fn passed(flow: &str, requests: &[RequestLine]) {
+pub(crate) fn passed(flow: &str, requests: &[RequestLine]) {
     let missing: Vec<_> = requests.iter().filter(|line| line.status == 501).collect();
     assert!(missing.is_empty(), "{flow}: {missing:#?}");
     let known = hl_sim::endpoints();

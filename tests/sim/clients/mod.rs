@@ -4,7 +4,7 @@
 #![expect(clippy::print_stderr, reason = "a skipped test says so")]
 
 mod faults;
-mod flows;
+pub(crate) mod flows;
 mod packer;
 mod python;
 mod tofu;
