@@ -280,7 +280,7 @@ mod tests {
         );
         assert_eq!(
             shown(&[("noborder", "1"), ("noheader", "1")], &list),
-            "web      100\ndb   1    7\n"
+            "web      100\ndb   1     7\n"
         );
         assert_eq!(
             shown(&[("noborder", "1")], &json!({"release": "9.1"})),
