@@ -263,10 +263,10 @@ fn neither_does_root_of_a_node() {
         return;
     }
     let mut machine = Machine::new();
-    let lab = lab(&[("node", &in_a_node(&machine.targets()))]);
+    let lab = lab(&[("look", &in_a_node(&machine.targets()))]);
     lab.write("hostile.sh", SCRIPT)
         .write("node.py", include_str!("hostile_node.py"));
-    let said = on_a_terminal(&lab, &machine, "node");
+    let said = on_a_terminal(&lab, &machine, "look");
     let wrote = |file: &str| lab.read(&format!("state/rehearsal/vm/{file}"));
     assert!(said.contains("code 0"), "{said}");
     for part in ["HOSTILE", "typed:"] {

@@ -50,6 +50,9 @@ pub(super) fn run(
         snippets::adopt(sim, call.node());
     }
     let data = (route.handler)(&call)?;
+    if route.changes_storages() {
+        snippets::make_folders(sim);
+    }
     if let Some(error) = sim.save_error().filter(|_| route.method != "GET") {
         bail!("the simulator cannot save its world: {error}");
     }

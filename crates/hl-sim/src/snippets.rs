@@ -163,6 +163,24 @@ pub(super) fn adopt(sim: &Arc<Sim>, node: &str) {
     }
 }
 
+/// Makes the directories of new storages on the nodes whose systems run, as a node does
+/// when it looks at a storage.
+pub(super) fn make_folders(sim: &Arc<Sim>) {
+    let up: Vec<(u32, Vec<Shelf>)> = {
+        let world = sim.world();
+        let nodes = world.nodes.iter().filter(|node| sim.is_up(&node.name));
+        nodes
+            .filter_map(|node| Some((number(&world, &node.name)?, shelves(&world, &node.name))))
+            .collect()
+    };
+    for (number, shelves) in up {
+        for shelf in shelves {
+            // One that does not answer has none, and is told so when it is asked.
+            ask(sim, number, &["mkdir", "-p", "--", &shelf.folder]).ok();
+        }
+    }
+}
+
 fn volume(shelf: &Shelf, node: &str, file: &Found) -> Volume {
     Volume {
         volid: format!("{}:{CONTENT}/{}", shelf.storage, file.name),

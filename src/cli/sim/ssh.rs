@@ -24,7 +24,15 @@ pub(super) fn open(
     };
     let dir = dir.join("ssh");
     let identity = dir.join("id_ed25519");
-    let nodes = guests.open_nodes(running, &dir, &identity)?;
+    let nodes = match guests.open_nodes(running, &dir, &identity) {
+        Ok(nodes) => nodes,
+        // All else works without.
+        Err(failure) => {
+            let text = format!("its nodes have no SSH: {failure}");
+            session.tell(Paint::Warn, "Warning", text);
+            return Ok(None);
+        }
+    };
     lab::write(&dir.join("known_hosts"), nodes.known_hosts(), 0o644)?;
     let user = running.world().login.user;
     for node in nodes.reached() {
