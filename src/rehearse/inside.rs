@@ -3,7 +3,7 @@
 
 use std::fs;
 use std::io::{self, BufRead as _, Read as _, Write as _};
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
 use std::process::{Command, ExitCode, Stdio};
@@ -12,20 +12,21 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
 
 use super::guest::{GuestHost, GuestHostConfig, Network, STAND_INS, overlay_works, veth_works};
 use super::lock::Lock;
+use super::nodes::Nodes;
 use super::run::{self, InnerRun};
 use super::seal;
 use super::world::LockedWorld;
-use super::{local, make_keys, namespaces};
+use super::{keys, local, make_keys, namespaces, nodes};
 use crate::base::{Process, Signal, StopSource, Watch};
 use crate::control::Place;
 use crate::diag::{Commands, Exit, Failure, render};
 use crate::lab::{self, Paths};
 use crate::plan::{TEXT, wrap};
-use hl_sim::{Faults, Guests, Server, ServerConfig, Tls, World};
+use hl_sim::{Faults, Guests, Running, Server, ServerConfig, Tls, World};
 
 /// Runs until the recipe is over; the exit code is that of the inner `hl`.
 pub(super) fn main() -> ExitCode {
@@ -66,7 +67,9 @@ fn hold() -> Result<Exit, Failure> {
     let lock = lock(&inner_run, &paths, &mut watch, &alone)?;
     let mut locked = LockedWorld::open(lock, &paths, &inner_run.identity, inner_run.fresh)?;
     let run_dir = locked.dir.join("run");
-    seal::close(&inner_run.hosts(), run_dir.as_std_path())
+    let mut hosts = inner_run.hosts();
+    hosts.extend(named_nodes(&inner_run, &locked.world));
+    seal::close(&hosts, run_dir.as_std_path())
         .map_err(|e| failed(format!("the network cannot be sealed: {e}")))?;
     seal::prove_sealed(&inner_run.outer).map_err(|e| {
         failed(format!(
@@ -121,11 +124,14 @@ fn hold() -> Result<Exit, Failure> {
         say(&inner_run, "Healed", line);
     }
     make_keys(&paths)?;
+    let nodes = nodes(&inner_run, &paths, &locked, &guests, &server)?;
     let control = control(&inner_run, &paths)?;
+    let identity = nodes.as_ref().map(|_| keys::key(&paths));
     let exit = perform(
         &inner_run,
         &locked,
         &guests,
+        identity.as_deref(),
         control.as_ref(),
         &mut watch,
         &alone,
@@ -137,6 +143,9 @@ fn hold() -> Result<Exit, Failure> {
     }
     for (rule, _) in server.faults().iter().filter(|(_, count)| *count == 0) {
         say(&inner_run, "Faults", &format!("`{rule}` met nothing"));
+    }
+    if let Some(nodes) = nodes {
+        nodes.close();
     }
     let ended = server.stop();
     guests.stop_all();
@@ -267,11 +276,69 @@ fn control(inner_run: &InnerRun, paths: &Paths) -> Result<Option<Utf8PathBuf>, F
     }
 }
 
+/// Where each node is, as the provider looks it up for SSH: the API knows no address of
+/// a node that the lab does not say one of.
+fn named_nodes(inner_run: &InnerRun, world: &World) -> Vec<(IpAddr, String)> {
+    let named = world.nodes.iter().enumerate().filter(|(_, node)| {
+        let plain = |c: char| c.is_ascii_alphanumeric() || "-.".contains(c);
+        node.name.chars().all(plain)
+    });
+    let asked = inner_run.listen.first().map(SocketAddr::ip);
+    named
+        .filter_map(|(place, node)| {
+            let own = || world.address_of(place).parse().ok();
+            let address = asked.filter(|_| place == 0).or_else(own)?;
+            Some((address, node.name.clone()))
+        })
+        .collect()
+}
+
+/// Port 22 of the nodes, where each guest has a network of its own: else the sshd of a
+/// guest without an address would find it taken.
+fn nodes(
+    inner_run: &InnerRun,
+    paths: &Paths,
+    locked: &LockedWorld,
+    guests: &Arc<GuestHost>,
+    server: &Running,
+) -> Result<Option<Nodes>, Failure> {
+    if guests.network() != Network::Own {
+        say(
+            inner_run,
+            "Nodes",
+            "have no SSH: this kernel has no veth pairs",
+        );
+        return Ok(None);
+    }
+    let world = server.world();
+    let asked: Vec<Ipv4Addr> = inner_run
+        .listen
+        .iter()
+        .filter_map(|address| match address.ip() {
+            IpAddr::V4(address) => Some(address),
+            IpAddr::V6(_) => None,
+        })
+        .collect();
+    let place = |place: usize| {
+        let own = world.address_of(place).parse().ok();
+        let asked = asked.iter().copied().filter(|_| place == 0);
+        let mut all: Vec<Ipv4Addr> = own.into_iter().chain(asked).collect();
+        all.sort_unstable();
+        all.dedup();
+        (all, nodes::inner(place))
+    };
+    let dir = locked.dir.join("ssh");
+    let nodes = Nodes::open(server, guests, &dir, &keys::key(paths), place)?;
+    nodes::learn(&nodes, &paths.known_hosts())?;
+    Ok(Some(nodes))
+}
+
 /// Runs the local side to its end: the inner `hl`, and what a killed one left.
 fn perform(
     inner_run: &InnerRun,
     locked: &LockedWorld,
     guests: &GuestHost,
+    identity: Option<&Utf8Path>,
     control: Option<&Utf8PathBuf>,
     watch: &mut Watch,
     alone: &Arc<AtomicBool>,
@@ -308,6 +375,12 @@ fn perform(
         .process_group(0);
     // It goes on in the process that waits for it, not in one of its own.
     inner.env_remove("HL_DETACH");
+    // What the provider would ask the user's agent for, which is out of sight.
+    if let Some(key) = identity.and_then(|key| fs::read_to_string(key).ok()) {
+        inner
+            .env("PROXMOX_VE_SSH_USERNAME", &locked.world.login.user)
+            .env("PROXMOX_VE_SSH_PRIVATE_KEY", key);
+    }
     if inner_run.asks {
         inner.env("HL_REHEARSAL_ASKS", "1");
     }

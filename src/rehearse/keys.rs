@@ -8,7 +8,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use crate::diag::{Exit, Failure};
 use crate::lab::{self, Lab, Paths};
 
-fn key(paths: &Paths) -> Utf8PathBuf {
+pub(super) fn key(paths: &Paths) -> Utf8PathBuf {
     paths.state().join("ssh/id_ed25519")
 }
 
@@ -24,14 +24,21 @@ pub fn use_own_keys(lab: &mut Lab) {
 /// # Errors
 /// There is no `ssh-keygen`, or no room (69, 73).
 pub fn make_keys(paths: &Paths) -> Result<(), Failure> {
-    let key = key(paths);
+    make_key(&key(paths), "rehearsal")
+}
+
+/// Makes a private key and its public half, once.
+///
+/// # Errors
+/// There is no `ssh-keygen`, or no room (69, 73).
+pub(super) fn make_key(key: &Utf8Path, comment: &str) -> Result<(), Failure> {
     if key.is_file() {
         return Ok(());
     }
     lab::create_dir(key.parent().unwrap_or(Utf8Path::new(".")))?;
     let made = Command::new("ssh-keygen")
-        .args(["-q", "-t", "ed25519", "-N", "", "-C", "rehearsal", "-f"])
-        .arg(&key)
+        .args(["-q", "-t", "ed25519", "-N", "", "-C", comment, "-f"])
+        .arg(key)
         .stdin(Stdio::null())
         .output();
     let why = match made {
@@ -39,9 +46,8 @@ pub fn make_keys(paths: &Paths) -> Result<(), Failure> {
         Ok(output) => String::from_utf8_lossy(&output.stderr).trim().to_owned(),
         Err(error) => error.to_string(),
     };
-    Err(Failure::message(
-        Exit::Runway,
-        format!("cannot make a key for the rehearsal: {why}"),
+    Err(
+        Failure::message(Exit::Runway, format!("cannot make the key `{key}`: {why}"))
+            .help("is `ssh-keygen` installed? it is in the package `openssh-client`"),
     )
-    .help("is `ssh-keygen` installed? it is in the package `openssh-client`"))
 }

@@ -7,9 +7,14 @@ use std::ops::RangeInclusive;
 use std::os::linux::net::SocketAddrExt as _;
 use std::os::unix::net::{SocketAddr, UnixListener};
 use std::path::Path;
+use std::sync::Arc;
+
+use camino::Utf8Path;
 
 use super::guest::{self, GuestHost};
-use hl_sim::{AgentRun, ContainerSystem, GuestSpec, Guests};
+use super::nodes::Nodes;
+use crate::diag::Failure;
+use hl_sim::{AgentRun, ContainerSystem, GuestSpec, Guests, Running};
 
 /// Where a guest's sshd listens.
 const SSH: u16 = 22;
@@ -19,7 +24,7 @@ type Started = dyn Fn(&GuestSpec, Ipv4Addr) + Send + Sync;
 
 /// Guests on 127.N.x.y, where N is this simulator's alone.
 pub struct OnLoopback {
-    host: GuestHost,
+    host: Arc<GuestHost>,
     started: Box<Started>,
     block: Block,
 }
@@ -77,7 +82,7 @@ impl OnLoopback {
         started: impl Fn(&GuestSpec, Ipv4Addr) + Send + Sync + 'static,
     ) -> Result<Self, String> {
         Ok(Self {
-            host,
+            host: Arc::new(host),
             started: Box::new(started),
             block: Block::claim()?,
         })
@@ -86,6 +91,22 @@ impl OnLoopback {
     /// Where its guests are, for people: `127.77.x.y`.
     pub fn addresses(&self) -> String {
         format!("127.{}.x.y", self.block.second)
+    }
+
+    /// Opens the SSH of a world's nodes on loopback, see [`Nodes::open`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn open_nodes(
+        &self,
+        running: &Running,
+        dir: &Utf8Path,
+        identity: &Utf8Path,
+    ) -> Result<Nodes, Failure> {
+        Nodes::open(running, &self.host, dir, identity, |place| {
+            let (outer, inner) = of_node(self.block.second, place);
+            (vec![outer], inner)
+        })
     }
 
     /// Ends all that still run.
@@ -107,6 +128,13 @@ pub fn end_left_guests(run_dir: &Path) -> Result<(), String> {
 fn address(second: u8, vmid: u32) -> Ipv4Addr {
     let [_, _, high, low] = vmid.to_be_bytes();
     Ipv4Addr::new(127, second, high, low)
+}
+
+/// Where a node answers, by its place, and where its sshd is: no VM has such a number.
+fn of_node(second: u8, place: usize) -> (Ipv4Addr, Ipv4Addr) {
+    let place = u8::try_from(place).unwrap_or(u8::MAX).min(48);
+    let at = |last| Ipv4Addr::new(127, second, 0, last);
+    (at(1 + place), at(51 + place))
 }
 
 /// Fails where something else has the address: another VM of this simulator, or a
@@ -195,5 +223,9 @@ mod tests {
     fn each_number_has_its_address() {
         assert_eq!(address(77, 100), Ipv4Addr::new(127, 77, 0, 100));
         assert_eq!(address(78, 5101), Ipv4Addr::new(127, 78, 19, 237));
+        let (outer, inner) = of_node(77, 1);
+        assert_eq!(outer, Ipv4Addr::new(127, 77, 0, 2));
+        assert_eq!(inner, Ipv4Addr::new(127, 77, 0, 52));
+        assert!(of_node(77, 1000).1 < address(77, 100));
     }
 }

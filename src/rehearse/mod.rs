@@ -6,6 +6,7 @@
 //! that it writes is in `state/rehearsal/`.
 
 mod api;
+mod door;
 mod faults;
 pub mod guest;
 mod inside;
@@ -18,6 +19,7 @@ mod lock;
 mod loopback;
 mod mounts;
 mod namespaces;
+mod nodes;
 mod run;
 mod seal;
 mod seed;
@@ -33,6 +35,7 @@ pub use kept::{OpenedWorld, Snapshot, open_world, removable, remove, snapshot};
 pub use keys::{make_keys, use_own_keys};
 pub use lock::{Lock, hold};
 pub use loopback::{OnLoopback, end_left_guests};
+pub use nodes::{NodeAddress, Nodes};
 pub use run::{NotRun, Rehearsal, Relay, run};
 pub use seal::{Refusal, network_of, possible, prove_sealed};
 pub use seed::{invent_secret, lab_token, seed};

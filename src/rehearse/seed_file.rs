@@ -12,8 +12,8 @@ use crate::diag::{Diagnostic, Failure, Source};
 use crate::pve::rights::Objects;
 use crate::shape::{self, Format, Node};
 use hl_sim::{
-    Bridge, Downloads, Grant, Profile, Seed, SeedFile, SeedStorage, SeedToken, SeedUser, SeedVm,
-    parse_size,
+    Bridge, Downloads, Grant, Login, Profile, Seed, SeedFile, SeedStorage, SeedToken, SeedUser,
+    SeedVm, parse_size,
 };
 
 /// A world that begins: with what, and what of it a lab uses.
@@ -47,8 +47,16 @@ struct Written {
     user: Vec<WrittenUser>,
     token: Vec<WrittenToken>,
     vm: Vec<WrittenVm>,
+    ssh: WrittenLogin,
     downloads: BTreeMap<String, Utf8PathBuf>,
     take_downloads: bool,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct WrittenLogin {
+    user: Option<String>,
+    keys: Vec<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -245,6 +253,10 @@ impl Written {
                     .map(|(url, file)| (url, dir.join(file).into_std_path_buf()))
                     .collect(),
                 taken: self.take_downloads,
+            },
+            login: Login {
+                user: self.ssh.user.unwrap_or(fresh.login.user),
+                keys: self.ssh.keys,
             },
             clock: self.clock,
             vms,

@@ -21,8 +21,14 @@ tables! {
         key("user", Shape::List(&Shape::Record(&USER)), "Users besides `root@pam`"),
         key("token", Shape::List(&Shape::Record(&TOKEN)), "Tokens besides the one that is printed"),
         key("vm", Shape::List(&Shape::Record(&VM)), "VMs and templates on the node that answers"),
+        key("ssh", Shape::Record(&SSH), "Who may log in to the nodes"),
         key("downloads", Shape::Keyed(&Shape::Filled), "URLs that a node downloads from, and the file that stands for each, relative to this one"),
         key("take_downloads", Shape::Bool, "Other URLs count as downloaded, without a content [false]"),
+    ];
+
+    static SSH = "`[ssh]`", Refused [
+        key("user", Shape::Filled, "The user; another one than root has sudo [root]"),
+        key("keys", Shape::List(&Shape::Filled), "Public keys besides the one that is made: `ssh-ed25519 AAAA...`"),
     ];
 
     static STORAGE = "`[[storage]]`", Refused [

@@ -236,6 +236,69 @@ fn neither_a_guest_nor_a_local_step_reaches_the_machine() {
     machine.is_as_before();
 }
 
+/// What root of a node is told to do: by ssh, with a host key that is known.
+fn in_a_node(targets: &str) -> String {
+    format!(
+        r#"{MACHINES}
+state="$LAB/state/rehearsal/state"
+node() {{ ssh -F none -o BatchMode=yes -o IdentitiesOnly=yes -o StrictHostKeyChecking=yes -o UserKnownHostsFile="$state/known_hosts" -i "$state/ssh/id_ed25519" root@192.0.2.10 "$@"; }}
+node 'qm create 100 --name web --memory 512; qm list' >list.txt
+node 'pvesm set local --content iso,import,snippets'
+node 'tee /root/hostile.sh >/dev/null' <"$LAB/hostile.sh"
+node 'sh /root/hostile.sh "" {targets} 2>&1' >by-node.txt
+node 'cat /proc/self/cgroup; readlink /proc/self/ns/user; cat /proc/self/status' >spaces.txt
+node 'tee /root/node.py >/dev/null' <"$LAB/node.py"
+node 'python3 /root/node.py 2>&1' >by-socket.txt
+node 'useradd -m joe; setpriv --reuid=joe --regid=joe --clear-groups qm list; echo $?' >joe.txt 2>&1
+api GET version >version.txt || api GET status >version.txt
+ls -A "$LAB/state/rehearsal/world" >world.txt
+env | grep -c PROXMOX_VE_SSH_ >variables.txt
+"#
+    )
+}
+
+#[test]
+fn neither_does_root_of_a_node() {
+    if !is_root() {
+        return;
+    }
+    let mut machine = Machine::new();
+    let lab = lab(&[("look", &in_a_node(&machine.targets()))]);
+    lab.write("hostile.sh", SCRIPT)
+        .write("node.py", include_str!("hostile_node.py"));
+    let said = on_a_terminal(&lab, &machine, "look");
+    let wrote = |file: &str| lab.read(&format!("state/rehearsal/vm/{file}"));
+    assert!(said.contains("code 0"), "{said}");
+    for part in ["HOSTILE", "typed:"] {
+        assert!(!said.contains(part), "{said}");
+    }
+    failed("by-node.txt", &wrote("by-node.txt"));
+    let socket = wrote("by-socket.txt");
+    assert!(socket.trim_end().ends_with("over"), "{socket}");
+    assert!(!socket.contains("worked:"), "{socket}");
+    assert!(wrote("list.txt").contains("100 web"));
+    assert!(
+        wrote("joe.txt").contains("please run as root"),
+        "{}",
+        wrote("joe.txt")
+    );
+    // It has the walls of a guest.
+    let spaces = wrote("spaces.txt");
+    let own = fs::read_link("/proc/self/ns/user").unwrap();
+    assert!(!spaces.contains(own.to_str().unwrap()), "{spaces}");
+    let bounding = spaces.lines().find(|line| line.starts_with("CapBnd:"));
+    let bounding = bounding.unwrap().split_whitespace().last().unwrap();
+    let bounding = u64::from_str_radix(bounding, 16).unwrap();
+    // CAP_SYS_ADMIN, CAP_SYS_PTRACE, CAP_SYS_MODULE, CAP_MKNOD, CAP_DAC_READ_SEARCH
+    for capability in [21, 19, 16, 27, 2] {
+        assert_eq!(bounding >> capability & 1, 0, "{spaces}");
+    }
+    // A step sees neither the socket nor the host keys.
+    assert_eq!(wrote("world.txt"), "ca.pem\n");
+    assert_eq!(wrote("variables.txt"), "2\n");
+    machine.is_as_before();
+}
+
 const MACHINE: &str = "\
 vms:
   - name: web-1

@@ -8,7 +8,7 @@ use super::stage::Sim;
 use crate::support::TestLab;
 
 /// Whether guests can be made here.
-fn has_guests() -> bool {
+pub(super) fn has_guests() -> bool {
     if rustix::process::geteuid().is_root()
         && (which::which("sshd").is_ok() || std::path::Path::new("/usr/sbin/sshd").exists())
         && std::env::var_os("HL_GUEST_APT").is_some()
@@ -24,7 +24,7 @@ fn has_guests() -> bool {
 }
 
 /// Where a guest is, as the simulator says it.
-fn started(sim: &mut Sim, vmid: u32) -> String {
+pub(super) fn started(sim: &mut Sim, vmid: u32) -> String {
     let said = sim.says(&format!("Started VM {vmid} "));
     let address = said.rsplit('@').next().unwrap().trim().to_owned();
     assert!(address.starts_with("127."), "{said}");

@@ -4,6 +4,7 @@
 mod faults;
 mod guests;
 mod page;
+mod ssh;
 mod stage;
 mod variables;
 mod worlds;

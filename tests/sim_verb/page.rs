@@ -10,7 +10,7 @@ use super::stage::Sim;
 use crate::support::TestLab;
 
 /// The blocks of a language, in order.
-fn blocks(language: &str) -> Vec<String> {
+pub(super) fn blocks(language: &str) -> Vec<String> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/simulator.md");
     let page = std::fs::read_to_string(path).unwrap();
     let fence = format!("```{language}\n");
@@ -21,7 +21,7 @@ fn blocks(language: &str) -> Vec<String> {
 }
 
 /// Whether all tools are there; elsewhere than in CI the test is skipped.
-fn has(tools: &[&str]) -> bool {
+pub(super) fn has(tools: &[&str]) -> bool {
     let missing = tools.iter().find(|tool| which::which(tool).is_err());
     let Some(missing) = missing else { return true };
     assert!(
@@ -33,7 +33,7 @@ fn has(tools: &[&str]) -> bool {
 }
 
 /// Runs a block as a user would paste it.
-fn shell(lab: &TestLab, script: &str) -> String {
+pub(super) fn shell(lab: &TestLab, script: &str) -> String {
     let hl = PathBuf::from(env!("CARGO_BIN_EXE_hl"));
     let path = std::env::var("PATH").unwrap();
     let path = format!("{}:{path}", hl.parent().unwrap().display());

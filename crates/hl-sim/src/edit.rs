@@ -74,7 +74,7 @@ impl Edit {
         {
             // `cdrom` is the old name of the drive that it always meant.
             let key = if key == "cdrom" { "ide2" } else { key };
-            let checked = if is_disk(kind, key) {
+            let checked = if is_disk(kind, key) || is_import(key, value) {
                 drive(kind, key, value).map(|drive| edit.drives.push((key.to_owned(), drive)))
             } else {
                 normal(key, value).map(|value| {
@@ -315,6 +315,16 @@ fn one_cloudinit(vm: &Vm, edit: &Edit) -> Result<(), ApiError> {
     Ok(())
 }
 
+/// Whether a key is for volumes that nothing uses.
+fn is_unused(key: &str) -> bool {
+    super::vm::numbered(key).is_some_and(|(name, _)| name == "unused")
+}
+
+/// Whether a volume that nothing uses is asked for: `qm disk import` makes one.
+fn is_import(key: &str, value: &str) -> bool {
+    is_unused(key) && value.contains("import-from=")
+}
+
 /// Deletes keys and returns the volumes that go with them.
 fn delete_keys(
     world: &mut World,
@@ -379,7 +389,12 @@ fn set_keys(
         {
             freed.extend(detach(vm, vmid, &old, false));
         }
-        values.insert(key, made.print());
+        let text = if is_unused(&key) {
+            made.file
+        } else {
+            made.print()
+        };
+        values.insert(key, text);
     }
     for (key, value) in values {
         vm.pending.remove(&key);

@@ -1,6 +1,7 @@
 //! What the simulator asks of the program that runs its virtual machines.
 
 use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
 use super::vm::GuestKind;
 
@@ -26,6 +27,8 @@ pub struct GuestSpec {
     pub mac: Option<String>,
     /// Whether the guest agent is enabled in the config.
     pub agent: bool,
+    /// What `cicustom` names: `user`, `network` ... with the text of the snippet.
+    pub custom: BTreeMap<String, String>,
     /// The rest of the config, for what later versions need.
     pub config: BTreeMap<String, String>,
 }
@@ -110,6 +113,26 @@ pub trait Guests: Send + Sync {
     fn inner_interfaces(&self, _: u32) -> Vec<(String, String)> {
         Vec::new()
     }
+}
+
+/// Runs a program in a guest to its end, if that comes in time.
+pub(super) fn run_in(
+    guests: &dyn Guests,
+    vmid: u32,
+    argv: &[&str],
+    input: &[u8],
+    limit: Duration,
+) -> Result<AgentRun, String> {
+    let words: Vec<String> = argv.iter().map(|word| (*word).to_owned()).collect();
+    let pid = guests.exec(vmid, &words, input)?;
+    let until = Instant::now() + limit;
+    while Instant::now() < until {
+        if let Some(ended) = guests.exec_status(vmid, pid)? {
+            return Ok(ended);
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    Err(format!("`{}` did not end in {limit:?}", argv.join(" ")))
 }
 
 /// No guests at all: VMs "run", nobody is at home.

@@ -1,8 +1,6 @@
 //! The wire: from an HTTP request to a call, and from its answer to a response
 //! as Proxmox VE's own daemon writes it.
 
-use std::cell::RefCell;
-use std::collections::BTreeMap;
 use std::io::Write;
 use std::sync::Arc;
 use std::time::Instant;
@@ -17,10 +15,9 @@ use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value, json};
 
 use super::auth::{self, Credentials, Identity};
-use super::call::Call;
-use super::error::{ApiError, bail};
+use super::dispatch::{self, Answered};
+use super::error::ApiError;
 use super::fault::{At, Condition, Effect, Met};
-use super::kind::VMID;
 use super::line::Cut;
 use super::log::RequestLine;
 use super::machine::{HANG, Sim};
@@ -146,9 +143,6 @@ fn another(status: u16, text: &str, zip: bool) -> Response<Body> {
     response
 }
 
-/// The data, and what is told beside it.
-type Answered = Result<(Value, Map<String, Value>), ApiError>;
-
 async fn answer(
     sim: &Arc<Sim>,
     request: Request,
@@ -172,39 +166,16 @@ async fn answer(
         let writes = request.method() != Method::GET && !uploads;
         *who = Some(recognise(sim, request.headers(), writes)?);
     }
-    let (route, captures) = found?;
+    let found = found?;
     let identity = who.clone().unwrap_or(Identity { id: String::new() });
-    let mut params = if uploads {
+    let params = if uploads {
         upload::read(request).await?
     } else {
         read_params(request).await?
     };
-    params.drop_repeated(&captures)?;
-    if route.access == Access::Ticket && identity.is_token() {
-        let text = format!("URI '{path}' not available with API token, need proper ticket.");
-        return Err(ApiError::denied(&text));
-    }
-    let sim = Arc::clone(sim);
-    let handled = tokio::task::spawn_blocking(move || {
-        let mut call = Call {
-            sim: &sim,
-            who: &identity,
-            path: captures,
-            kind: route.guests(),
-            params,
-            beside: RefCell::default(),
-        };
-        // Who may not is told so, however wrong the rest is.
-        route.admit(&call)?;
-        check_captures(&sim, &call.path)?;
-        call.params.settle(route.params);
-        call.params.check(route.params, route.keys)?;
-        let data = (route.handler)(&call)?;
-        if let Some(error) = sim.save_error().filter(|_| route.method != "GET") {
-            bail!("the simulator cannot save its world: {error}");
-        }
-        Ok((data, call.beside.take()))
-    });
+    let (sim, path) = (Arc::clone(sim), path.to_owned());
+    let handled =
+        tokio::task::spawn_blocking(move || dispatch::run(&sim, &identity, &path, found, params));
     handled
         .await
         .unwrap_or_else(|error| Err(ApiError::die(format!("the simulator failed: {error}"))))
@@ -289,28 +260,6 @@ async fn read_params(request: Request) -> Result<Params, ApiError> {
     // What the query says counts.
     params.add_form(query.unwrap_or_default().as_bytes());
     Ok(params)
-}
-
-/// What is in the path is checked like a parameter, and the node must exist.
-fn check_captures(sim: &Sim, captures: &BTreeMap<&'static str, String>) -> Result<(), ApiError> {
-    if let Some(vmid) = captures.get("vmid") {
-        VMID.check(vmid)
-            .map_err(|text| ApiError::param("vmid", text))?;
-    }
-    if let Some(node) = captures.get("node") {
-        let world = sim.world();
-        match world.node(node) {
-            Some(node) if node.online => {}
-            Some(_) => return Err(ApiError::new(595, "No route to host")),
-            None => {
-                bail!(
-                    "hostname lookup '{node}' failed - failed to get address info for: {node}: \
-                     Name or service not known"
-                );
-            }
-        }
-    }
-    Ok(())
 }
 
 /// Whether a client takes gzip: asked as Proxmox VE's daemon asks.

@@ -8,7 +8,7 @@
 //!
 //! A request goes gate -> http -> route -> api -> world: `gate` takes the
 //! connection, `http` the wire rules and who is asking, `route` finds the
-//! handler, `api` has the handlers by area, and only they know what Proxmox VE
+//! handler, `dispatch` calls it (for a node's own command line, `command`, too), `api` has the handlers by area, and only they know what Proxmox VE
 //! would do. What takes time is a task (`machine`), and holds the VM's lock. What
 //! goes wrong, rules say (`fault`).
 
@@ -19,12 +19,14 @@ mod backup;
 mod call;
 mod card;
 pub mod certs;
+mod command;
 mod cpu;
 mod ctkeys;
 mod ctrights;
 mod ctshow;
 mod ctvalues;
 mod disks;
+mod dispatch;
 mod downloads;
 mod drive;
 mod edit;
@@ -59,6 +61,7 @@ mod server;
 mod show;
 mod size;
 mod snapshot;
+mod snippets;
 mod storage;
 mod store;
 mod task;
@@ -70,6 +73,9 @@ mod volume;
 mod words;
 mod world;
 
+pub use command::{
+    ANSWER_LIMIT, CommandLine, CommandReply, CommandRequest, PROGRAMS, REQUEST_LIMIT,
+};
 pub use downloads::Downloads;
 pub use fault::{BadFault, FaultRule, Faults, Hits};
 pub use guests::{AgentRun, ContainerSystem, GuestSpec, Guests, NoGuests};
@@ -82,4 +88,4 @@ pub use size::parse as parse_size;
 pub use task::Task;
 pub use vm::{GuestKind, Run, Snapshot, Vm};
 pub use volume::{Storage, Volume};
-pub use world::{AclEntry, Bridge, Group, Node, Pool, Token, User, World};
+pub use world::{AclEntry, Bridge, Group, Login, Node, Pool, Token, User, World};

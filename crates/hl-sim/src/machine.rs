@@ -1,5 +1,6 @@
 //! The running simulator: the world behind its lock, and the workers.
 
+use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::mpsc;
@@ -36,6 +37,8 @@ pub(super) struct Sim {
     save_error: Mutex<Option<String>>,
     workers: Mutex<Workers>,
     changed: Condvar,
+    /// Nodes whose own systems run.
+    up: Mutex<BTreeSet<String>>,
 }
 
 #[derive(Debug, Default)]
@@ -94,6 +97,7 @@ impl Sim {
             save_error: Mutex::new(None),
             workers: Mutex::new(Workers::default()),
             changed: Condvar::new(),
+            up: Mutex::default(),
         }
     }
 
@@ -108,6 +112,20 @@ impl Sim {
         let result = change(&mut world);
         self.save(&world);
         result
+    }
+
+    /// Whether a node's own system runs.
+    pub(super) fn is_up(&self, node: &str) -> bool {
+        self.up().contains(node)
+    }
+
+    /// Notes that a node's own system runs.
+    pub(super) fn set_up(&self, node: &str) {
+        self.up().insert(node.to_owned());
+    }
+
+    fn up(&self) -> MutexGuard<'_, BTreeSet<String>> {
+        self.up.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Makes true what a rule says of the world.
@@ -264,7 +282,7 @@ impl Sim {
     }
 
     /// Sleeps, unless the simulator stops or is hurried.
-    fn pause(&self, delay: Duration) {
+    pub(super) fn pause(&self, delay: Duration) {
         let until = Instant::now() + delay;
         let mut workers = self.workers();
         while !workers.stopping && !workers.hurried {

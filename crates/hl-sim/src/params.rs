@@ -47,16 +47,11 @@ pub(super) struct Params(BTreeMap<String, String>);
 impl Params {
     /// Adds what a query or a form holds; what it repeats is a list.
     pub(super) fn add_form(&mut self, text: &[u8]) {
-        let mut found: BTreeMap<String, String> = BTreeMap::new();
+        let mut found = Self::default();
         for (name, value) in form_urlencoded::parse(text) {
-            if let Some(list) = found.get_mut(name.as_ref()) {
-                list.push(BETWEEN);
-                list.push_str(&value);
-            } else {
-                found.insert(name.into_owned(), value.into_owned());
-            }
+            found.push(&name, &value);
         }
-        self.0.extend(found);
+        self.0.extend(found.0);
     }
 
     /// Writes lists with commas where a parameter is one text.
@@ -98,6 +93,16 @@ impl Params {
     /// Adds one parameter.
     pub(super) fn set(&mut self, name: &str, value: impl Into<String>) {
         self.0.insert(name.to_owned(), value.into());
+    }
+
+    /// Adds one parameter; one that is there already becomes a list.
+    pub(super) fn push(&mut self, name: &str, value: &str) {
+        if let Some(list) = self.0.get_mut(name) {
+            list.push(BETWEEN);
+            list.push_str(value);
+        } else {
+            self.set(name, value);
+        }
     }
 
     /// Drops what the path says already. Clients repeat it, and a node takes it

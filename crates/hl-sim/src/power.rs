@@ -1,5 +1,6 @@
 //! Starting and stopping VMs.
 
+use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
@@ -11,6 +12,7 @@ use super::error::ApiError;
 use super::guests::GuestSpec;
 use super::machine::Sim;
 use super::memory;
+use super::snippets;
 use super::vm::{GuestKind, Run, Vm};
 use super::world::World;
 
@@ -41,13 +43,17 @@ pub(super) fn boot(sim: &Arc<Sim>) {
             Some((*vmid, guest_of(*vmid, vm, run)))
         })
         .collect();
-    for (vmid, guest) in running {
+    for (vmid, mut guest) in running {
         let paused = {
             let world = sim.world();
             let run = world.vms.get(&vmid).and_then(|vm| vm.run.as_ref());
             run.is_some_and(|run| run.paused)
         };
-        let started = sim.guests.start(&guest).and_then(|()| {
+        let started = custom(sim, vmid, &guest).and_then(|custom| {
+            guest.custom = custom;
+            sim.guests.start(&guest)
+        });
+        let started = started.and_then(|()| {
             if paused {
                 sim.guests.pause(vmid, true)
             } else {
@@ -125,7 +131,8 @@ pub(super) fn start(sim: &Arc<Sim>, vmid: u32, skip_lock: bool) -> Result<(), St
         };
         Ok((guest_of(vmid, vm, &run), run))
     });
-    let (guest, run) = guest?;
+    let (mut guest, run) = guest?;
+    guest.custom = custom(sim, vmid, &guest)?;
     sim.guests.start(&guest)?;
     sim.change(|world| {
         if let Some(vm) = world.vms.get_mut(&vmid) {
@@ -134,6 +141,17 @@ pub(super) fn start(sim: &Arc<Sim>, vmid: u32, skip_lock: bool) -> Result<(), St
         wake(world, vmid);
     });
     Ok(())
+}
+
+/// The snippets that the config of a guest names.
+fn custom(
+    sim: &Arc<Sim>,
+    vmid: u32,
+    guest: &GuestSpec,
+) -> Result<BTreeMap<String, String>, String> {
+    let node = sim.world().vms.get(&vmid).map(|vm| vm.node.clone());
+    let given = guest.config.get("cicustom").map(String::as_str);
+    snippets::named(sim, &node.unwrap_or_default(), given)
 }
 
 /// Takes from a VM what it had to sleep; whether there was something.
@@ -338,6 +356,7 @@ pub(super) fn guest_of(vmid: u32, vm: &Vm, run: &Run) -> GuestSpec {
         ipconfig,
         mac: run.mac.clone(),
         agent: run.agent,
+        custom: BTreeMap::new(),
         config: vm.config.clone(),
     }
 }

@@ -140,6 +140,16 @@ impl Route {
         }
     }
 
+    /// Whether it looks at the files on a storage.
+    pub(super) fn looks_at_files(&self) -> bool {
+        self.base.ends_with("storage/{storage}/") && self.pattern.starts_with("content")
+    }
+
+    /// Whether it changes what a storage may hold.
+    pub(super) fn changes_storages(&self) -> bool {
+        self.base.is_empty() && self.pattern.starts_with("storage") && self.method != "GET"
+    }
+
     /// What its guests are.
     pub(super) fn guests(&self) -> GuestKind {
         let whole = [self.base, self.pattern].concat();

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::downloads::Downloads;
 use super::profile::Profile;
-use super::world::Bridge;
+use super::world::{Bridge, Login};
 
 const GIB: u64 = 1 << 30;
 
@@ -41,6 +41,9 @@ pub struct Seed {
     /// What a node finds where it downloads from.
     #[serde(default)]
     pub downloads: Downloads,
+    /// Who may log in to nodes by SSH.
+    #[serde(default)]
+    pub login: Login,
     /// Where the clock stands (Unix seconds) and then moves a second a task;
     /// none: the real time.
     pub clock: Option<i64>,
@@ -167,6 +170,7 @@ impl Default for Seed {
             pools: Vec::new(),
             vms: Vec::new(),
             downloads: Downloads::default(),
+            login: Login::default(),
             clock: None,
         }
     }

@@ -44,6 +44,7 @@ impl World {
             unmade: Vec::new(),
             begun: Vec::new(),
             downloads: seed.downloads.clone(),
+            login: seed.login.clone(),
             clock: seed.clock,
             secret,
             fingerprint: String::new(),

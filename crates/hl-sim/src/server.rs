@@ -17,6 +17,7 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::runtime::{Builder, Runtime};
 
 use super::certs::{self, Certificate};
+use super::command::CommandLine;
 use super::fault::{Faults, TlsFault};
 use super::gate::Gate;
 use super::guests::{Guests, NoGuests};
@@ -290,6 +291,16 @@ impl Running {
     /// Changes the world behind the clients' backs, as a hand on the node would.
     pub fn change<T>(&self, change: impl FnOnce(&mut World) -> T) -> T {
         self.sim.change(change)
+    }
+
+    /// The command line of a node; `None`: there is no such node.
+    pub fn command_line(&self, node: &str) -> Option<CommandLine> {
+        self.sim.world().node(node)?;
+        Some(CommandLine {
+            sim: Arc::clone(&self.sim),
+            node: node.to_owned(),
+            runtime: self.runtime.as_ref()?.handle().clone(),
+        })
     }
 
     /// Ends the delays of tasks that [`ServerConfig::faults`] make: slow ones do their

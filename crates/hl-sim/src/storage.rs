@@ -102,7 +102,7 @@ impl World {
         match name.split_once('/') {
             Some(("iso", file)) => format!("{folder}/template/iso/{file}"),
             Some(("vztmpl", file)) => format!("{folder}/template/cache/{file}"),
-            Some(("import", _)) => format!("{folder}/{name}"),
+            Some(("import" | "snippets", _)) => format!("{folder}/{name}"),
             Some(("backup", file)) => format!("{folder}/dump/{file}"),
             _ => {
                 // A linked clone's name holds that of its base.

@@ -64,6 +64,9 @@ pub struct World {
     /// What a node finds where it downloads from.
     #[serde(default = "Downloads::taken")]
     pub downloads: Downloads,
+    /// Who may log in to the nodes' own systems.
+    #[serde(default)]
+    pub login: Login,
     /// Where the clock stands; none: the real time.
     pub(super) clock: Option<i64>,
     /// What tickets are signed with.
@@ -101,6 +104,25 @@ pub struct Node {
     /// What else is set on it: `dns`, `hosts`, `time`, `config`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(super) settings: BTreeMap<String, Fields>,
+}
+
+/// Who may log in to nodes by SSH.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Login {
+    /// The user; another one than root has `sudo`.
+    pub user: String,
+    /// Public keys, as `authorized_keys` has them.
+    pub keys: Vec<String>,
+}
+
+impl Default for Login {
+    fn default() -> Self {
+        Self {
+            user: "root".to_owned(),
+            keys: Vec::new(),
+        }
+    }
 }
 
 /// A network bridge of a node.
@@ -258,7 +280,7 @@ impl World {
     /// The address of a node: that of its first bridge that has one. Nodes
     /// without one, or with that of a node before them, are told apart on
     /// loopback.
-    pub(super) fn address_of(&self, place: usize) -> String {
+    pub fn address_of(&self, place: usize) -> String {
         let own = |node: &Node| {
             let mut cidrs = node
                 .bridges

@@ -21,6 +21,19 @@ pub(super) struct Access {
     pub(super) objects: Objects,
     /// Asked for by `--admin`.
     pub(super) admin: Option<Admin>,
+    /// Where root is that makes systems.
+    #[serde(default)]
+    pub(super) ssh: Option<SshAccess>,
+}
+
+/// How the nodes' own systems are reached.
+#[derive(Clone, Serialize, Deserialize)]
+pub(super) struct SshAccess {
+    pub(super) user: String,
+    /// The private key.
+    pub(super) identity: Utf8PathBuf,
+    /// That of the node that answers.
+    pub(super) address: String,
 }
 
 /// A token that may do everything, and root's password.

@@ -12,6 +12,9 @@ use crate::diag::{Exit, Failure};
 /// a rehearsal only.
 const BUILD_ADDRESS: &str = "127.76.0.9/8,gw=127.0.0.1";
 
+/// Its value is the content of a file.
+const KEY: &str = "PROXMOX_VE_SSH_PRIVATE_KEY";
+
 type Variable = (&'static str, String);
 
 /// `hl sim export`
@@ -32,9 +35,13 @@ pub(super) fn export(
 
 /// Prints the lines for a shell.
 pub(super) fn print(session: &Session, access: &Access, clients: &[Client]) -> Result<(), Failure> {
+    let quoted = |value: &str| format!("'{}'", value.replace('\'', r"'\''"));
     let lines: Vec<String> = variables(access, clients)
         .into_iter()
-        .map(|(name, value)| format!("export {name}='{}'", value.replace('\'', r"'\''")))
+        .map(|(name, value)| match name {
+            KEY => format!("export {name}=\"$(cat {})\"", quoted(&value)),
+            _ => format!("export {name}={}", quoted(&value)),
+        })
         .collect();
     session.data(&lines.join("\n"))
 }
@@ -97,11 +104,22 @@ fn of(client: Client, access: &Access) -> Vec<Variable> {
     let go_trusts = ("SSL_CERT_FILE", access.ca_file.to_string());
     let python_trusts = ("REQUESTS_CA_BUNDLE", access.ca_file.to_string());
     match client {
-        Client::Bpg => vec![
-            ("PROXMOX_VE_ENDPOINT", format!("{}/", access.url)),
-            ("PROXMOX_VE_API_TOKEN", format!("{id}={secret}")),
-            go_trusts,
-        ],
+        Client::Bpg => {
+            let ssh = access.ssh.iter().flat_map(|ssh| {
+                [
+                    ("PROXMOX_VE_SSH_USERNAME", ssh.user.clone()),
+                    (KEY, ssh.identity.to_string()),
+                    // No variable of the provider says it.
+                    ("TF_VAR_pve_ssh_address", ssh.address.clone()),
+                ]
+            });
+            let endpoint = ("PROXMOX_VE_ENDPOINT", format!("{}/", access.url));
+            let token = ("PROXMOX_VE_API_TOKEN", format!("{id}={secret}"));
+            [endpoint, token, go_trusts]
+                .into_iter()
+                .chain(ssh)
+                .collect()
+        }
         Client::Telmate => vec![
             ("PM_API_URL", api),
             ("PM_API_TOKEN_ID", id.to_owned()),
@@ -139,7 +157,7 @@ fn of(client: Client, access: &Access) -> Vec<Variable> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::access::Admin;
+    use super::super::access::{Admin, SshAccess};
     use super::*;
     use crate::pve::rights::Objects;
 
@@ -151,6 +169,7 @@ mod tests {
             secret: "1111".to_owned(),
             objects: Objects::default(),
             admin: None,
+            ssh: None,
         }
     }
 
@@ -191,6 +210,20 @@ mod tests {
             value(&all, "PROXMOX_URL"),
             Some("https://127.0.0.1:8006/api2/json")
         );
+    }
+
+    #[test]
+    fn nodes_are_reached_with_a_key_and_at_an_address() {
+        let mut access = access();
+        assert_eq!(value(&variables(&access, &[Client::Bpg]), KEY), None);
+        access.ssh = Some(SshAccess {
+            user: "root".to_owned(),
+            identity: "/w/ssh/id_ed25519".into(),
+            address: "127.77.0.1".to_owned(),
+        });
+        let bpg = variables(&access, &[Client::Bpg]);
+        assert_eq!(value(&bpg, KEY), Some("/w/ssh/id_ed25519"));
+        assert_eq!(value(&bpg, "TF_VAR_pve_ssh_address"), Some("127.77.0.1"));
     }
 
     #[test]

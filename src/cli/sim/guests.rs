@@ -14,13 +14,21 @@ use crate::rehearse::guest::{GuestHost, GuestHostConfig, Network, overlay_works}
 use crate::report::Paint;
 use hl_sim::{GuestKind, GuestSpec, Guests, NoGuests};
 
-/// Real SSH guests where this machine allows them, and what is said of them.
-pub(super) fn guests(session: &Session, dir: &Utf8Path) -> (Arc<dyn Guests>, String) {
-    let none = |why: String| {
-        (
-            Arc::new(NoGuests) as Arc<dyn Guests>,
-            format!("its VMs have no systems inside: {why}"),
-        )
+/// Who runs the VMs.
+pub(super) struct Systems {
+    pub(super) guests: Arc<dyn Guests>,
+    /// Where they are SSH guests; its nodes can be reached then, too.
+    pub(super) on_loopback: Option<Arc<OnLoopback>>,
+    /// What is said of them.
+    pub(super) about: String,
+}
+
+/// Real SSH guests where this machine allows them.
+pub(super) fn systems(session: &Session, dir: &Utf8Path) -> Systems {
+    let none = |why: String| Systems {
+        guests: Arc::new(NoGuests),
+        on_loopback: None,
+        about: format!("its VMs have no systems inside: {why}"),
     };
     if !rustix::process::geteuid().is_root() {
         return none("only root can make them".to_owned());
@@ -66,7 +74,12 @@ pub(super) fn guests(session: &Session, dir: &Utf8Path) -> (Arc<dyn Guests>, Str
                 "its VMs are SSH guests on {}, in this machine's network and less cut off than in a rehearsal",
                 guests.addresses()
             );
-            (Arc::new(guests), about)
+            let guests = Arc::new(guests);
+            Systems {
+                guests: Arc::clone(&guests) as Arc<dyn Guests>,
+                on_loopback: Some(guests),
+                about,
+            }
         }
         Err(why) => none(why),
     }

@@ -10,6 +10,7 @@
 //! | `guests` | the systems in its VMs |
 //! | `open` | a world: kept, a rehearsal's, or a new one |
 //! | `place` | the directory of a world, and who serves it |
+//! | `ssh` | the command lines of its nodes |
 //! | `access` | how a world is reached, and who may do everything |
 //! | `exports` | the variables of each client; `hl sim export` |
 //! | `reset` | `hl sim reset` |
@@ -23,6 +24,7 @@ mod place;
 mod report;
 mod reset;
 mod serve;
+mod ssh;
 mod verb;
 
 pub(super) use args::SimArgs;

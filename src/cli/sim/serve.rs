@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use super::access::Access;
 use super::args::ServeArgs;
-use super::guests::guests;
+use super::guests::systems;
 use super::open::open;
 use super::place::{Place, cannot};
-use super::{exports, report};
+use super::{exports, report, ssh};
 use crate::base::{StopSource, Watch};
 use crate::cli::session::{Session, usage};
 use crate::diag::{Exit, Failure};
@@ -31,13 +31,13 @@ pub(super) fn serve(session: &Session, args: &ServeArgs) -> Result<Exit, Failure
     let mut place = Place::open(args.world.as_ref().map(|dir| cwd.join(dir)))?;
     let opened = open(session, args, &place.dir)?;
     let faults = faults(session, args, &opened.world)?;
-    let (guests, about) = guests(session, &place.dir);
+    let systems = systems(session, &place.dir);
     let mut watch = Watch::start().map_err(|error| cannot("listen for signals", &error))?;
     let log = args.log.as_ref().map(|file| cwd.join(file));
     let running = Server::start(ServerConfig {
         listen: vec![args.listen],
         tls: Tls::Given(opened.certificate),
-        guests: Arc::clone(&guests),
+        guests: Arc::clone(&systems.guests),
         faults,
         // Of one that is gone afterwards, nobody reads the file.
         save_to: place.is_kept().then(|| opened.file.into_std_path_buf()),
@@ -50,6 +50,7 @@ pub(super) fn serve(session: &Session, args: &ServeArgs) -> Result<Exit, Failure
     for line in running.healed() {
         session.tell(Paint::Warn, "Healed", line);
     }
+    let ssh = ssh::open(session, &running, &systems, &place.dir)?;
     let access = Access {
         url: format!("https://{}", running.addr()),
         ca_file: opened.ca_file,
@@ -57,6 +58,7 @@ pub(super) fn serve(session: &Session, args: &ServeArgs) -> Result<Exit, Failure
         secret: opened.secret,
         objects: opened.objects,
         admin: opened.admin,
+        ssh: ssh.as_ref().map(|(access, _)| access.clone()),
     };
     place.announce(&access)?;
     exports::print(session, &access, &args.clients)?;
@@ -66,15 +68,23 @@ pub(super) fn serve(session: &Session, args: &ServeArgs) -> Result<Exit, Failure
         "Ctrl-C ends it"
     };
     let serving = format!(
-        "a simulated Proxmox VE on {}; {about}. {ends}",
-        running.addr()
+        "a simulated Proxmox VE on {}; {}. {ends}",
+        running.addr(),
+        systems.about
     );
     session.tell(Paint::Active, "Serving", serving);
     let closed = closed(args.until_stdin_closes);
     while watch.arrived().is_none() && !closed.load(Ordering::Relaxed) {
         std::thread::sleep(Duration::from_millis(100));
     }
-    report::ended(session, running)
+    if let Some((_, nodes)) = &ssh {
+        nodes.close();
+    }
+    let ended = report::ended(session, running);
+    if let Some(guests) = &systems.on_loopback {
+        guests.stop_all();
+    }
+    ended
 }
 
 /// Rules, with what `--slow` says as rules too.

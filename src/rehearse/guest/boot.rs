@@ -108,6 +108,12 @@ pub(super) struct Boot {
     pub(super) agent: bool,
     /// `nameserver` and `searchdomain`.
     pub(super) resolver: Vec<String>,
+    /// A socket of the simulator, for the system of a node.
+    #[serde(default)]
+    pub(super) socket: Option<PathBuf>,
+    /// `cicustom`: `user`, `vendor` ... with the text of the snippet.
+    #[serde(default)]
+    pub(super) custom: BTreeMap<String, String>,
     /// Identity of this boot, as `/proc/sys/kernel/random/boot_id` shows it.
     pub(super) id: String,
 }
@@ -115,7 +121,12 @@ pub(super) struct Boot {
 impl Boot {
     /// What cloud-init would call this instance.
     pub(super) fn instance(&self) -> String {
-        format!("i-{}-{}", self.vmid, self.name)
+        instance(self.vmid, &self.name)
+    }
+
+    /// Whether a snippet stands in the place of the user and keys of the config.
+    pub(super) fn replaces_user(&self) -> bool {
+        self.custom.contains_key("user")
     }
 
     /// Changes when any of the settings that are applied to the guest changes.
@@ -126,6 +137,7 @@ impl Boot {
             self.user.clone().unwrap_or_default(),
             self.ssh_keys.join("\n"),
             self.resolver.join("\n"),
+            self.custom.values().cloned().collect::<Vec<_>>().join("\0"),
         ];
         for part in parts {
             hash.update(part.as_bytes());
@@ -146,6 +158,11 @@ impl Boot {
             .map_err(|e| format!("cannot read `{}`: {e}", path.display()))?;
         serde_json::from_str(&text).map_err(|e| format!("`{}`: {e}", path.display()))
     }
+}
+
+/// The identity of an instance.
+pub(super) fn instance(vmid: u32, hostname: &str) -> String {
+    format!("i-{vmid}-{hostname}")
 }
 
 /// The settings of `nameserver` and `searchdomain` as lines of `resolv.conf`.

@@ -13,8 +13,8 @@ use super::services::Services;
 const INSTANCE: &str = "/var/lib/cloud/data/instance-id";
 const APPLIED: &str = "/var/lib/cloud/data/applied";
 
-/// Brings the disk in line with the settings of this start.
-pub(super) fn apply(boot: &Boot, services: &Services) -> Result<(), String> {
+/// Brings the disk in line with the settings of this start; whether they changed.
+pub(super) fn apply(boot: &Boot, services: &Services) -> Result<bool, String> {
     let instance = boot.instance();
     let digest = boot.settings_digest();
     let known = fs::read_to_string(INSTANCE).unwrap_or_default();
@@ -23,7 +23,8 @@ pub(super) fn apply(boot: &Boot, services: &Services) -> Result<(), String> {
         remove_host_keys();
     }
     machine_id(boot)?;
-    if new || fs::read_to_string(APPLIED).unwrap_or_default().trim() != digest {
+    let changed = new || fs::read_to_string(APPLIED).unwrap_or_default().trim() != digest;
+    if changed {
         hostname_files(boot)?;
         resolver(boot)?;
     }
@@ -31,14 +32,18 @@ pub(super) fn apply(boot: &Boot, services: &Services) -> Result<(), String> {
     listen_address(boot)?;
     host_keys(services)?;
     if let Some(user) = &boot.user
-        && (new || fs::read_to_string(APPLIED).unwrap_or_default().trim() != digest)
+        && changed
+        && !boot.replaces_user()
     {
-        sudo(boot, services)?;
+        if boot.socket.is_none() || user != "root" {
+            sudo(boot, services)?;
+        }
         account(user, services)?;
         keys(user, &boot.ssh_keys)?;
     }
     write(INSTANCE, &format!("{instance}\n"), 0o644)?;
-    write(APPLIED, &format!("{digest}\n"), 0o644)
+    write(APPLIED, &format!("{digest}\n"), 0o644)?;
+    Ok(changed)
 }
 
 /// The servers that names are asked of, where the settings say some.
@@ -141,7 +146,7 @@ pub(super) fn hostname_files(boot: &Boot) -> Result<(), String> {
 }
 
 /// Cloud images have sudo; a host's userland may not.
-fn sudo(boot: &Boot, services: &Services) -> Result<(), String> {
+pub(super) fn sudo(boot: &Boot, services: &Services) -> Result<(), String> {
     if Path::new("/usr/bin/sudo").exists() {
         return Ok(());
     }
@@ -162,7 +167,7 @@ fn sudo(boot: &Boot, services: &Services) -> Result<(), String> {
         .map_err(|e| format!("{missing} ({e})"))
 }
 
-fn account(user: &str, services: &Services) -> Result<(), String> {
+pub(super) fn account(user: &str, services: &Services) -> Result<(), String> {
     if home_of(user).is_none() {
         services.children.run(
             "/usr/sbin/useradd",
@@ -181,17 +186,23 @@ fn account(user: &str, services: &Services) -> Result<(), String> {
                 .ok();
         }
     }
-    let rule = format!("# User rules for {user}\n{user} ALL=(ALL) NOPASSWD:ALL\n");
+    sudo_rules(&format!(
+        "# User rules for {user}\n{user} ALL=(ALL) NOPASSWD:ALL\n"
+    ))
+}
+
+/// Adds rules of a user, unless they are there.
+pub(super) fn sudo_rules(rules: &str) -> Result<(), String> {
     let path = "/etc/sudoers.d/90-cloud-init-users";
     let known = fs::read_to_string(path).unwrap_or_default();
-    if !known.contains(&rule) {
-        write(path, &(known + &rule), 0o440)?;
+    if known.contains(rules) {
+        return Ok(());
     }
-    Ok(())
+    write(path, &(known + rules), 0o440)
 }
 
 /// Home, uid and gid of a user.
-fn home_of(user: &str) -> Option<(PathBuf, u32, u32)> {
+pub(super) fn home_of(user: &str) -> Option<(PathBuf, u32, u32)> {
     fs::read_to_string("/etc/passwd")
         .ok()?
         .lines()
@@ -205,7 +216,7 @@ fn home_of(user: &str) -> Option<(PathBuf, u32, u32)> {
         })
 }
 
-fn keys(user: &str, keys: &[String]) -> Result<(), String> {
+pub(super) fn keys(user: &str, keys: &[String]) -> Result<(), String> {
     let Some((home, uid, gid)) = home_of(user) else {
         return Err(format!("the user `{user}` was not made"));
     };

@@ -63,6 +63,17 @@ impl Disks {
 
     /// Makes a disk: empty, or with a system.
     pub(super) fn create(&self, volume: &str, image: Option<&str>) -> Result<(), String> {
+        self.create_with(volume, image, |_| Ok(()))
+    }
+
+    /// The same, and `more` adds to the system before anybody has used it: later, what
+    /// is on a disk is its guest's, and no file of it may be trusted.
+    pub(super) fn create_with(
+        &self,
+        volume: &str,
+        image: Option<&str>,
+        more: impl FnOnce(&Path) -> Result<(), String>,
+    ) -> Result<(), String> {
         let path = self.path(volume);
         let fresh = self.fresh(&path)?;
         for part in PARTS {
@@ -71,6 +82,7 @@ impl Disks {
         }
         if let Some(image) = image {
             skeleton::build(&fresh, self.apt_repo.as_deref())?;
+            more(&fresh)?;
             fs::write(fresh.join(SYSTEM), image).map_err(|e| cannot("write", &fresh, &e))?;
         }
         fs::rename(&fresh, &path).map_err(|e| cannot("create", &path, &e))

@@ -16,8 +16,10 @@ use super::boot::{self, Address, Boot, Network};
 use super::disk::Disks;
 use super::line::Line;
 use super::network;
+use super::node;
 use super::record;
 use crate::base::Process;
+use crate::rehearse::mounts::make_dir;
 use crate::rehearse::namespaces::{self, Namespaces, UserNamespace};
 use hl_sim::{AgentRun, ContainerSystem, GuestKind, GuestSpec, Guests};
 
@@ -119,6 +121,41 @@ impl GuestHost {
         self.config.run_dir.join(vmid.to_string())
     }
 
+    /// The directory of a running guest's logs and state, made for its owner alone.
+    pub(in crate::rehearse) fn own_dir(&self, vmid: u32) -> Result<PathBuf, String> {
+        let dir = self.dir(vmid);
+        make_dir(&dir, 0o700)?;
+        Ok(dir)
+    }
+
+    /// Which network guests get.
+    pub(in crate::rehearse) fn network(&self) -> Network {
+        self.config.network
+    }
+
+    /// Starts the own system of a node: a guest like any other, that finds a socket of
+    /// the simulator, and programs that ask there.
+    pub(in crate::rehearse) fn start_node(
+        &self,
+        node: &GuestSpec,
+        socket: &Path,
+        host_key: &Path,
+    ) -> Result<(), String> {
+        if self.running().contains_key(&node.vmid) {
+            return Err(format!("node `{}` runs already", node.name));
+        }
+        let disk = node.disk.as_deref().unwrap_or_default();
+        if !self.disks.bootable(disk) {
+            self.disks.create_with(disk, Some("a node"), |disk| {
+                node::install(disk, node, host_key)
+            })?;
+        }
+        let boot = self.boot_file(node, disk, Some(socket))?;
+        let running = self.launch(node, &boot)?;
+        self.running().insert(node.vmid, running);
+        Ok(())
+    }
+
     /// Ends all guests.
     pub fn stop_all(&self) {
         let all = std::mem::take(&mut *self.running());
@@ -127,7 +164,12 @@ impl GuestHost {
         }
     }
 
-    fn boot_file(&self, guest: &GuestSpec, disk: &str) -> Result<Boot, String> {
+    fn boot_file(
+        &self,
+        guest: &GuestSpec,
+        disk: &str,
+        socket: Option<&Path>,
+    ) -> Result<Boot, String> {
         let dir = self.dir(guest.vmid);
         let boot = Boot {
             vmid: guest.vmid,
@@ -144,6 +186,8 @@ impl GuestHost {
             ssh_keys: guest.ssh_keys.clone(),
             agent: guest.agent,
             resolver: boot::resolver(&guest.config),
+            socket: socket.map(Path::to_owned),
+            custom: guest.custom.clone(),
             id: fs::read_to_string("/proc/sys/kernel/random/uuid")
                 .map_err(|e| e.to_string())?
                 .trim()
@@ -325,7 +369,7 @@ impl Guests for GuestHost {
         let Some(disk) = guest.disk.as_deref().filter(|d| self.disks.bootable(d)) else {
             return Ok(());
         };
-        let boot = self.boot_file(guest, disk)?;
+        let boot = self.boot_file(guest, disk, None)?;
         let running = self.launch(guest, &boot)?;
         self.running().insert(guest.vmid, running);
         Ok(())

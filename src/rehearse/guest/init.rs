@@ -23,6 +23,7 @@ use super::children;
 use super::client::SOCKET;
 use super::cloud_init;
 use super::container;
+use super::custom;
 use super::protocol::{Reply, Request};
 use super::services::Services;
 use super::systemctl;
@@ -80,12 +81,19 @@ fn boot() -> Result<(), String> {
     });
     let mut first = true;
     loop {
-        if boot.container {
+        let changed = if boot.container {
             container::apply(&boot, &services)?;
+            false
         } else {
-            cloud_init::apply(&boot, &services)?;
+            cloud_init::apply(&boot, &services)?
+        };
+        if changed {
+            custom::prepare(&boot, &services);
         }
         start_enabled(&services, boot.agent);
+        if changed {
+            custom::finish(&boot, &services);
+        }
         if std::mem::take(&mut first) {
             writeln!(io::stdout(), "{READY}").map_err(|e| e.to_string())?;
         }

@@ -12,6 +12,8 @@
 //! | `sandbox`, `network`, `capabilities` | how the walls are put up |
 //! | `init`, `cloud_init`, `container` | PID 1, and what it does before anything else |
 //! | `unit`, `units`, `service`, `services`, `launch`, `pidfile`, `children` | real unit files, run for real |
+//! | `node` | what the own system of a node has more: programs that ask the simulator |
+//! | `custom` | `cicustom`: what a snippet wants of a guest |
 //! | `protocol`, `systemctl`, `show`, `client` | both sides of `systemctl` |
 //! | `ask`, `line`, `agent` | both sides of the guest agent |
 //! | `record` | what a killed holder leaves for the next one |
@@ -25,12 +27,14 @@ mod children;
 mod client;
 mod cloud_init;
 mod container;
+mod custom;
 mod disk;
 mod host;
 mod init;
 mod launch;
 mod line;
 mod network;
+mod node;
 mod packages;
 mod pidfile;
 mod protocol;
@@ -55,4 +59,5 @@ pub(super) use client::main as systemctl_main;
 pub(super) use host::clean_up;
 pub(super) use init::main as init_main;
 pub(super) use network::ip;
+pub(super) use node::main as node_main;
 pub(super) use sandbox::main as sandbox_main;

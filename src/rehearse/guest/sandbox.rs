@@ -20,6 +20,7 @@ use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 use super::boot::{Address, Boot, Network};
 use super::disk::PARTS;
 use super::init::{BOOT_FILE, BOOT_ID};
+use super::node;
 use crate::rehearse::mounts::{bind, devices, file_system, harden_proc, make_dir, read_only};
 
 /// `hl __guest BOOTFILE`: does not return when all goes well.
@@ -147,6 +148,13 @@ fn build(boot: &Boot) -> Result<(), String> {
         make_dir(&target, 0o755)?;
         bind(repo, &target)?;
         read_only(&target, plain)?;
+    }
+    if let Some(socket) = &boot.socket {
+        let target = root.join(node::SOCKET.trim_start_matches('/'));
+        File::create(&target).map_err(|e| e.to_string())?;
+        bind(socket, &target)?;
+        // To be connected to, and nothing else.
+        read_only(&target, strict)?;
     }
     boot.write(&root.join(BOOT_FILE.trim_start_matches('/')))?;
     fs::set_permissions(

@@ -23,6 +23,7 @@ const FLOWS: &[((&str, &str), &str)] = &[
     (BPG, NODE),
     (BPG, NETWORKS),
     (BPG, CONTAINERS),
+    (BPG, OVER_SSH),
     (PACKER, CLONE_TEMPLATE),
     (PACKER, ISO_TEMPLATE),
     (PROXMOXER, LIFE),
@@ -40,6 +41,7 @@ pub(super) const PEOPLE: &str = "pool, group, role, user, token, rights: made an
 pub(super) const NODE: &str = "bridge, DNS, time, storage: made and destroyed";
 pub(super) const NETWORKS: &str =
     "aliases, IP sets, security groups, SDN zone, vnet and subnet: made, applied and destroyed";
+pub(crate) const OVER_SSH: &str = "over SSH: a snippet written, an image imported by `disk.file_id`, `cicustom` followed by the guest; second plan empty; destroyed";
 pub(super) const CLONE_TEMPLATE: &str = "`proxmox-clone`: a clone becomes a template";
 pub(super) const ISO_TEMPLATE: &str = "`proxmox-iso`: an ISO becomes a template";
 pub(super) const LIFE: &str = "nodes; a VM created, cloned, a snapshot made, gone back to and deleted, started, its agent asked, stopped, deleted";
@@ -48,7 +50,7 @@ pub(super) const CONTAINERS: &str = "containers: made, changed in place, grown, 
 pub(super) const CONTAINER_PLAYBOOK: &str = "`proxmox_template`, `proxmox`: a template downloaded; a container made, started, changed, cloned, removed";
 
 /// A flow went well over these requests: none of them was for a call that is not there.
-pub(super) fn passed(flow: &str, requests: &[RequestLine]) {
+pub(crate) fn passed(flow: &str, requests: &[RequestLine]) {
     let missing: Vec<_> = requests.iter().filter(|line| line.status == 501).collect();
     assert!(missing.is_empty(), "{flow}: {missing:#?}");
     let known = hl_sim::endpoints();

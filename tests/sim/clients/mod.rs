@@ -5,7 +5,7 @@
 
 mod container_plays;
 mod faults;
-mod flows;
+pub(crate) mod flows;
 mod packer;
 mod python;
 mod tofu;

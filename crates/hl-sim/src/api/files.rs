@@ -14,6 +14,7 @@ use crate::machine::{Sim, TaskLog};
 use crate::params::{Param, opt, req};
 use crate::route::{Route, on_node, on_storage};
 use crate::size;
+use crate::snippets;
 use crate::storage::NewDisk;
 use crate::upload;
 use crate::volume::{self, Volume};
@@ -153,6 +154,7 @@ fn remove(call: &Call<'_>) -> Answer {
             None => return Err(format!("volume '{volid}' does not exist")),
             Some("images" | "rootdir") => disks::free(sim, std::slice::from_ref(&volid))?,
             Some("backup") => backup::remove(sim, &volid)?,
+            Some("snippets") => snippets::remove(sim, &volid)?,
             Some(_) => sim.change(|world| world.drop_volume(&volid)),
         }
         log.line(format!("Removed volume '{volid}'"));

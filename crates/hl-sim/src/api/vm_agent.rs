@@ -1,6 +1,6 @@
 //! The guest agent: whether it answers, and what it does in the guest.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::call::{Answer, Call};
 use crate::error::{ApiError, bail};
-use crate::guests::AgentRun;
+use crate::guests::{AgentRun, run_in};
 use crate::kind::Kind::{Bool, Enum, Int, Like, List, Short, Text};
 use crate::params::{Param, opt, req};
 use crate::power;
@@ -274,16 +274,7 @@ const SOON: Duration = Duration::from_secs(10);
 
 /// Runs a program in the guest to its end.
 fn run(call: &Call<'_>, vmid: u32, argv: &[&str], input: &str) -> Result<AgentRun, String> {
-    let argv: Vec<String> = argv.iter().map(|word| (*word).to_owned()).collect();
-    let pid = call.sim.guests.exec(vmid, &argv, input.as_bytes())?;
-    let until = Instant::now() + SOON;
-    while Instant::now() < until {
-        if let Some(ended) = call.sim.guests.exec_status(vmid, pid)? {
-            return Ok(ended);
-        }
-        std::thread::sleep(Duration::from_millis(5));
-    }
-    Err(format!("`{}` did not end in {SOON:?}", argv.join(" ")))
+    run_in(call.sim.guests.as_ref(), vmid, argv, input.as_bytes(), SOON)
 }
 
 fn users(call: &Call<'_>, vmid: u32) -> Result<Value, String> {

@@ -13,6 +13,7 @@ use crate::power;
 use crate::route::{Route, on_ct, on_vm};
 use crate::show;
 use crate::snapshot;
+use crate::snippets;
 use crate::vm::{Vm, drives};
 use crate::words;
 
@@ -169,9 +170,18 @@ fn regenerate(call: &Call<'_>) -> Answer {
 }
 
 fn dump(call: &Call<'_>) -> Answer {
+    let kind = call.params.must("type")?;
+    let given = {
+        let world = call.sim.world();
+        call.vm(&world)?.config.get("cicustom").cloned()
+    };
+    let custom = snippets::named(call.sim, call.node(), given.as_deref());
+    if let Some(text) = custom.map_err(ApiError::die)?.get(kind) {
+        return Ok(json!(text));
+    }
     let world = call.sim.world();
     let vm = call.vm(&world)?;
-    Ok(json!(match call.params.must("type")? {
+    Ok(json!(match kind {
         "user" => user_data(vm),
         "meta" => format!("instance-id: {}\n", vm.digest()),
         _ => network_data(vm),
