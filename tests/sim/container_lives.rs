@@ -340,9 +340,8 @@ fn rights_are_those_of_a_node() {
     lab.put(&at("/config"), &[("mp3", "local-lvm:vm-7000-disk-0,mp=/x")])
         .fails(403, "Permission check failed (/vms/7000, VM.Config.Disk)");
     // Who may make guests in a pool may make this one there.
-    let pool = rights.iter().copied().collect::<Vec<_>>();
     let mut own = grants(&rights);
-    own.push(Grant::privileges("/pool/mine", &pool));
+    own.push(Grant::privileges("/pool/mine", &rights));
     let lab = restricted(own);
     ask(&lab, &[]).fails(403, "Permission check failed");
     lab.done(&ask(&lab, &[("pool", "mine")]));
