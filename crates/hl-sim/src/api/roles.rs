@@ -174,14 +174,14 @@ fn change(call: &Call<'_>) -> Answer {
             let Some(rights) = world.roles.get(role) else {
                 bail!("ACL update failed: role '{role}' does not exist");
             };
-            if !call.has(world, &path, "Permissions.Modify") {
-                if !rights.iter().all(|name| call.has(world, &path, name)) {
-                    let text = format!(
-                        "Cannot add role '{role}' - requires 'Permissions.Modify' or superset of \
-                         privileges."
-                    );
-                    return Err(ApiError::param("role", text));
-                }
+            if !call.has(world, &path, "Permissions.Modify")
+                && !rights.iter().all(|name| call.has(world, &path, name))
+            {
+                let text = format!(
+                    "Cannot add role '{role}' - requires 'Permissions.Modify' or superset of \
+                     privileges."
+                );
+                return Err(ApiError::param("role", text));
             }
             for who in subjects(call, world)? {
                 let same =
