@@ -93,23 +93,23 @@ impl Agent {
         if self.programs.len() >= PROGRAMS {
             return Err("too many programs were started and not asked for".to_owned());
         }
-        let Some((program, args)) = argv.split_first() else {
+        let Some((program, rest)) = argv.split_first() else {
             return Err("Parameter 'path' is missing".to_owned());
         };
         let failed = |error: io::Error| format!("Failed to create pipe: {}", reason(&error));
-        let (fed, mut feed) = io::pipe().map_err(failed)?;
+        let (stdin, mut feed) = io::pipe().map_err(failed)?;
         let (out, out_end) = io::pipe().map_err(failed)?;
         let (err, err_end) = io::pipe().map_err(failed)?;
         let mut command = Command::new(program);
         command
-            .args(args)
+            .args(rest)
             .env_clear()
             .env(
                 "PATH",
                 "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
             )
             .current_dir("/")
-            .stdin(Stdio::from(fed))
+            .stdin(Stdio::from(stdin))
             .stdout(Stdio::from(out_end))
             .stderr(Stdio::from(err_end));
         let started = children.spawn(&mut command);
@@ -260,9 +260,11 @@ mod tests {
         let path = folder.path().join("note").display().to_string();
         write(&path, b"one two").unwrap();
         write(&path, b"three").unwrap();
-        let piece = |offset, count| match read(&path, offset, count).unwrap() {
-            Told::Content { bytes, last } => (String::from_utf8(bytes).unwrap(), last),
-            other => panic!("{other:?}"),
+        let piece = |offset, count| {
+            let Told::Content { bytes, last } = read(&path, offset, count).unwrap() else {
+                panic!("not a piece");
+            };
+            (String::from_utf8(bytes).unwrap(), last)
         };
         assert_eq!(piece(0, 100), ("three".to_owned(), true));
         assert_eq!(piece(0, 3), ("thr".to_owned(), false));
@@ -289,7 +291,7 @@ mod tests {
         let Told::Started { pid } = agent.exec(&children, &argv, b"tea\n".to_vec()).unwrap() else {
             panic!("not started");
         };
-        let until = Instant::now() + Duration::from_secs(60);
+        let until = Instant::now() + Duration::from_mins(1);
         let ended = loop {
             // Nobody reaps here but this test.
             if let Ok(Some((_, status))) = rustix::process::waitpid(
@@ -299,10 +301,10 @@ mod tests {
                 assert_eq!(status.exit_status(), Some(3));
                 children.forget(pid);
             }
-            match agent.status(&children, pid).unwrap() {
-                Told::Ended(ended) => break ended,
-                _ => assert!(Instant::now() < until, "it does not end"),
+            if let Told::Ended(ended) = agent.status(&children, pid).unwrap() {
+                break ended;
             }
+            assert!(Instant::now() < until, "it does not end");
             thread::sleep(Duration::from_millis(10));
         };
         assert_eq!(ended.out.bytes, b"got tea\n");

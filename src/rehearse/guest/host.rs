@@ -231,10 +231,10 @@ impl GuestHost {
         let mut records: Vec<Process> = Process::of(unshare.id()).into_iter().collect();
         let state = dir.join("state.json");
         record::save(&state, &records)?;
-        let (line, ready) = Line::new(life, said);
+        let (talk, ready) = Line::new(life, said);
         let mut running = Running {
             unshare,
-            line: Arc::new(line),
+            line: Arc::new(talk),
             records: records.clone(),
         };
         let started = match ready.recv_timeout(START_LIMIT) {
@@ -407,25 +407,29 @@ impl Guests for GuestHost {
             argv: argv.to_vec(),
             input: input.to_vec(),
         };
-        match self.ask(vmid, ask)? {
-            Told::Started { pid } => Ok(pid),
-            told => Err(odd(&told)),
-        }
+        let told = self.ask(vmid, ask)?;
+        let Told::Started { pid } = told else {
+            return Err(odd(&told));
+        };
+        Ok(pid)
     }
 
     fn exec_status(&self, vmid: u32, pid: i32) -> Result<Option<AgentRun>, String> {
-        match self.ask(vmid, Ask::Status { pid })? {
-            Told::Running => Ok(None),
-            Told::Ended(ended) => Ok(Some(AgentRun {
+        let told = self.ask(vmid, Ask::Status { pid })?;
+        if matches!(told, Told::Running) {
+            return Ok(None);
+        }
+        if let Told::Ended(ended) = told {
+            return Ok(Some(AgentRun {
                 code: ended.code,
                 signal: ended.signal,
                 out: ended.out.bytes,
                 out_cut: ended.out.cut,
                 err: ended.err.bytes,
                 err_cut: ended.err.cut,
-            })),
-            told => Err(odd(&told)),
+            }));
         }
+        Err(odd(&told))
     }
 
     fn read_file(&self, vmid: u32, path: &str) -> Result<(Vec<u8>, bool), String> {
@@ -434,10 +438,11 @@ impl Guests for GuestHost {
             offset: 0,
             count: MOST,
         };
-        match self.ask(vmid, ask)? {
-            Told::Content { bytes, last } => Ok((bytes, !last)),
-            told => Err(odd(&told)),
+        let told = self.ask(vmid, ask)?;
+        if let Told::Content { bytes, last } = told {
+            return Ok((bytes, !last));
         }
+        Err(odd(&told))
     }
 
     fn write_file(&self, vmid: u32, path: &str, content: &[u8]) -> Result<(), String> {
