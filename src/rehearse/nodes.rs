@@ -164,7 +164,7 @@ pub(super) fn learn(nodes: &Nodes, file: &Utf8Path) -> Result<(), Failure> {
     let others = known
         .lines()
         .filter(|line| !hosts.iter().any(|host| line.starts_with(host.as_str())));
-    let text: String = others.map(|line| format!("{line}\n")).collect();
+    let text: String = others.flat_map(|line| [line, "\n"]).collect();
     let text = text + &own;
     if text == known {
         return Ok(());

@@ -14,7 +14,7 @@ fn a_container_has_its_settings_from_its_node() {
         || {
             let room = Room::new();
             let at = "192.168.7.60";
-            let root = |script: &str| {
+            let run = |script: &str| {
                 let out = room.ssh_as("root", at, script);
                 let said = String::from_utf8_lossy(&out.stdout).into_owned();
                 let why = String::from_utf8_lossy(&out.stderr).into_owned();
@@ -42,26 +42,24 @@ fn a_container_has_its_settings_from_its_node() {
             room.host.unpack(DISK, &system).unwrap();
             start("web");
             assert_eq!(
-                root(
-                    "id -un; hostname; cat /proc/1/comm; \
+                run("id -un; hostname; cat /proc/1/comm; \
                      cat /run/systemd/container; ip -o -4 addr show eth0 | grep -o 192.168.7.60/24; \
-                     cat /etc/resolv.conf; systemctl is-active ssh"
-                ),
+                     cat /etc/resolv.conf; systemctl is-active ssh"),
                 "root\nweb\nsystemd\nlxc\n192.168.7.60/24\nnameserver 192.168.7.1\nactive\n"
             );
-            root(
+            run(
                 "! command -v cloud-init && ! command -v qemu-ga && ! test -e /var/lib/cloud/data/instance-id",
             );
             assert!(!room.host.agent_ready(60));
             assert!(!room.ssh_as("ops", at, "true").status.success());
             // The node names it again at each start; the rest is its own.
-            root(
+            run(
                 "echo other >/etc/hostname; echo kept >/srv/note; cp /etc/ssh/ssh_host_ed25519_key.pub /srv",
             );
             room.host.stop(60).unwrap();
             start("renamed");
             assert_eq!(
-                root("hostname; cat /srv/note; cmp /srv/*.pub /etc/ssh/ssh_host_ed25519_key.pub"),
+                run("hostname; cat /srv/note; cmp /srv/*.pub /etc/ssh/ssh_host_ed25519_key.pub"),
                 "renamed\nkept\n"
             );
             room.host.stop(60).unwrap();

@@ -158,7 +158,7 @@ fn a_node_has_its_command_line_and_its_snippets() {
     let content = "/nodes/pve/storage/local/content";
     assert_eq!(sim.get(content)[0]["volid"], "local:snippets/two.yaml");
     let gone = sim.send(
-        |client, url| client.delete(url),
+        reqwest::blocking::Client::delete,
         "/nodes/pve/storage/local/content/local:snippets/two.yaml",
     );
     assert!(gone.unwrap().status().is_success());

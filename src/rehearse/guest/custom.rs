@@ -137,9 +137,9 @@ fn timezone(config: &Value) -> Result<(), String> {
 }
 
 fn command(item: &Value, services: &Services) -> Result<(), String> {
-    let words = match item {
-        Value::String(line) => vec!["sh".to_owned(), "-c".to_owned(), line.clone()],
-        other => texts(Some(other)),
+    let words = match item.as_str() {
+        Some(line) => vec!["sh".to_owned(), "-c".to_owned(), line.to_owned()],
+        None => texts(Some(item)),
     };
     let Some((program, args)) = words.split_first() else {
         return Err(format!("this is no command: {item}"));
@@ -156,11 +156,12 @@ fn users(config: &Value, boot: &Boot, services: &Services) -> Result<(), String>
     match config.get("users").and_then(Value::as_array) {
         None if keys.is_empty() && named.is_none() => Ok(()),
         None => default_user(default, &keys, boot, services),
-        Some(users) => users.iter().try_for_each(|user| match user {
-            Value::String(word) if word == "default" => {
+        Some(users) => users.iter().try_for_each(|user| {
+            if user.as_str() == Some("default") {
                 default_user(default, &keys, boot, services)
+            } else {
+                one_user(user, boot, services)
             }
-            user => one_user(user, boot, services),
         }),
     }
 }
@@ -265,11 +266,9 @@ fn write_file(file: &Value, services: &Services) -> Result<(), String> {
 
 fn packages(config: &Value, services: &Services) -> Result<(), String> {
     let wanted: Vec<String> = items(config, "packages")
-        .filter_map(|item| match item {
-            Value::String(name) => Some(name.clone()),
-            Value::Array(pair) => pair.first()?.as_str().map(str::to_owned),
-            _ => None,
-        })
+        // With a version: `[NAME, VERSION]`.
+        .filter_map(|item| item.as_str().or_else(|| item.get(0)?.as_str()))
+        .map(str::to_owned)
         .collect();
     let update = config.get("package_update").and_then(Value::as_bool);
     if !wanted.is_empty() || update == Some(true) {

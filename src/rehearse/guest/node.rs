@@ -72,7 +72,7 @@ fn with_keys(mut argv: Vec<String>) -> Result<Vec<String>, String> {
         let text = text.map_err(|error| format!("can't open '{path}' - {error}"))?;
         Ok::<_, String>(utf8_percent_encode(text.trim_end(), NON_ALPHANUMERIC).to_string())
     };
-    if !argv.first().is_some_and(|program| program == "qm") {
+    if argv.first().is_none_or(|program| program != "qm") {
         return Ok(argv);
     }
     let mut is_file = false;

@@ -36,7 +36,7 @@ const MADE: &str = r#"
         state: started
 "#;
 
-const CHANGED: &str = r#"
+const CHANGED: &str = r"
 - hosts: localhost
   gather_facts: false
   tasks:
@@ -58,7 +58,7 @@ const CHANGED: &str = r#"
         node: pve
         hostname: copy
         storage: local-lvm
-"#;
+";
 
 const REMOVED: &str = r#"
 - hosts: localhost

@@ -65,7 +65,7 @@ impl Node<'_> {
             Effect::Error(error) => Err(error.clone()),
             Effect::Body(status, _) => Err(ApiError::new(*status, "no JSON in the answer")),
             Effect::Lost | Effect::Hang => Err(ApiError::new(596, "Connection timed out")),
-            _ => answered,
+            Effect::None | Effect::Exit(_) | Effect::World(_) | Effect::Tls(_) => answered,
         };
         self.sim.log.push(RequestLine {
             method: method.to_owned(),
@@ -100,7 +100,7 @@ impl Node<'_> {
                     None => Some((String::new(), "OK".to_owned())),
                     Some(task) => task.exit.clone().map(|exit| {
                         let lines = task.log.iter().filter(|line| !line.starts_with("TASK "));
-                        (lines.map(|line| format!("{line}\n")).collect(), exit)
+                        (lines.flat_map(|line| [line, "\n"]).collect(), exit)
                     }),
                 }
             };

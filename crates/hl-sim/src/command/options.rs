@@ -1,4 +1,4 @@
-//! Words of a command line, as Getopt::Long takes them apart: options anywhere, with one
+//! Words of a command line, as `Getopt::Long` takes them apart: options anywhere, with one
 //! dash or two, and `--` before what is no option.
 
 use super::exchange::CommandReply;
@@ -50,15 +50,16 @@ impl Options {
             };
             let value = match (given, kind) {
                 (Some(value), _) => value,
-                (None, Takes::Value) => match words.next() {
-                    Some(value) => value.clone(),
-                    None => {
+                (None, Takes::Value) => {
+                    if let Some(value) = words.next() {
+                        value.clone()
+                    } else {
                         let text = format!(
                             "Option {name} requires an argument\n400 unable to parse option"
                         );
                         return Err(CommandReply::failed(text));
                     }
-                },
+                }
                 (None, Takes::Flag) => words
                     .next_if(|next| name_of(next).is_none() && *next != "--")
                     .map_or_else(|| "1".to_owned(), |next| flag(next)),

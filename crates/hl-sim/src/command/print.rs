@@ -72,7 +72,7 @@ impl Format {
     }
 
     /// An answer, with a line's end; nothing of nothing.
-    pub(super) fn show(&self, answer: &Value) -> String {
+    pub(super) fn show(self, answer: &Value) -> String {
         if answer.is_null() || self.quiet {
             return String::new();
         }
@@ -83,7 +83,7 @@ impl Format {
         }
     }
 
-    fn text(&self, answer: &Value) -> String {
+    fn text(self, answer: &Value) -> String {
         let (names, rows): (Vec<&str>, Vec<Vec<Cell>>) = match answer {
             Value::Object(fields) => {
                 let row = |(key, value): (&String, &Value)| vec![Cell::word(key), Cell::of(value)];
@@ -105,12 +105,14 @@ impl Format {
             Value::Array(items) => {
                 return items.iter().map(|item| plain(item) + "\n").collect();
             }
-            other => return plain(other) + "\n",
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {
+                return plain(answer) + "\n";
+            }
         };
         self.table(&names, &rows)
     }
 
-    fn table(&self, names: &[&str], rows: &[Vec<Cell>]) -> String {
+    fn table(self, names: &[&str], rows: &[Vec<Cell>]) -> String {
         if rows.is_empty() {
             return String::new();
         }
@@ -212,7 +214,7 @@ pub(super) fn plain(value: &Value) -> String {
         Value::String(text) => text.clone(),
         Value::Null => String::new(),
         Value::Bool(yes) => u8::from(*yes).to_string(),
-        other => other.to_string(),
+        Value::Number(_) | Value::Array(_) | Value::Object(_) => value.to_string(),
     }
 }
 
@@ -245,8 +247,13 @@ fn write_pretty(out: &mut String, value: &Value, depth: usize) {
             }
             write!(out, "\n{outer}]").ok();
         }
-        other => {
-            write!(out, "{other}").ok();
+        Value::Null
+        | Value::Bool(_)
+        | Value::Number(_)
+        | Value::String(_)
+        | Value::Array(_)
+        | Value::Object(_) => {
+            write!(out, "{value}").ok();
         }
     }
 }

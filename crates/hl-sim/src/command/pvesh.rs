@@ -1,6 +1,7 @@
 //! `pvesh`: the API by its paths.
 
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
 
 use super::exchange::CommandReply;
 use super::node::{Node, Said};
@@ -182,7 +183,7 @@ fn usage(path: &str) -> Said {
             }
         });
         let params: String = params.collect();
-        text += &format!("USAGE: pvesh {command} {path}{params}\n");
+        writeln!(text, "USAGE: pvesh {command} {path}{params}").ok();
     }
     if text.is_empty() {
         return Err(ApiError::die(format!("no such resource '{path}'")).into());

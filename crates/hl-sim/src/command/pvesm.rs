@@ -67,6 +67,7 @@ fn path(node: &Node<'_>, given: &Given) -> Said {
 }
 
 /// The version of the interface of storage plugins.
+#[expect(clippy::unnecessary_wraps, reason = "verbs have one shape")]
 fn apiinfo(node: &Node<'_>, _: &Given) -> Said {
     let (version, age) = match node.sim.world().profile.major {
         0..=8 => (11, 2),

@@ -144,12 +144,10 @@ impl Verb {
 
     fn usage(&self, program: &str) -> String {
         let words = self.words.split('|').next().unwrap_or_default();
-        let args: String = self
-            .args
-            .split_whitespace()
-            .map(|arg| format!(" <{arg}>"))
-            .collect();
-        format!("{program} {words}{args} [OPTIONS]\n")
+        let args = self.args.split_whitespace();
+        let args: Vec<String> = args.map(|arg| format!("<{arg}>")).collect();
+        let all = [&[program.to_owned(), words.to_owned()], args.as_slice()].concat();
+        format!("{} [OPTIONS]\n", all.join(" "))
     }
 }
 
@@ -219,9 +217,10 @@ fn takes(table: &[Param], guest: Option<GuestKind>, name: &str) -> Option<Takes>
     let listed = table.iter().find(|param| param.name == name);
     let kind = listed.map(|param| param.kind);
     let kind = kind.or_else(|| Some(keys::find(guest?, name)?.kind))?;
-    Some(match kind {
-        Kind::Bool => Takes::Flag,
-        _ => Takes::Value,
+    Some(if matches!(kind, Kind::Bool) {
+        Takes::Flag
+    } else {
+        Takes::Value
     })
 }
 
@@ -306,11 +305,11 @@ fn ask(
     };
     let answer = node.send(method, &filled, found, params)?;
     let log = node.finish(&answer)?;
-    let shown = match shows {
+    let text = match shows {
         Shows::Nothing => String::new(),
         Shows::All => given.format.show(&answer),
         Shows::Lines(lines) => lines(&answer),
         Shows::Deed(lines) => lines(given, &answer),
     };
-    Ok(log + &shown)
+    Ok(log + &text)
 }
