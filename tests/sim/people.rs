@@ -206,13 +206,13 @@ fn what_access_refuses() {
 
 #[test]
 fn who_has_no_rights_gives_none() {
-    let mut seed = seed();
-    seed.users.push(SeedUser {
+    let mut world = seed();
+    world.users.push(SeedUser {
         id: "u@pve".to_owned(),
         password: Some("pass word".to_owned()),
         grants: vec![Grant::role("/vms", "PVEVMAdmin")],
     });
-    let lab = lab(&seed);
+    let lab = lab(&world);
     let (cookie, csrf) = login(&lab, "u@pve", "pass word");
     let send = |method: &str, path: &str, form: &[(&str, &str)]| {
         let request = lab.bare(method, path).header("Cookie", &cookie);

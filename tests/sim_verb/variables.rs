@@ -82,7 +82,7 @@ fn an_administrator_may_do_everything() {
     let plain = Sim::start(&lab);
     assert!(!plain.exports.contains_key("PROXMOX_ROOT_PASSWORD"));
     let denied = plain.send(
-        |client, url| client.delete(url),
+        reqwest::blocking::Client::delete,
         "/nodes/pve/storage/local/content/local:iso/x.iso",
     );
     assert_eq!(denied.unwrap().status().as_u16(), 403);
