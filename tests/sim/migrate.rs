@@ -88,7 +88,8 @@ fn local_disks_go_with_it_when_they_are_to() {
         .data();
     assert_eq!(lab.exit_of(&live), "migration aborted");
     let log = lab.log_of(&live);
-    let refusal = "can't live migrate attached local disks without with-local-disks option".to_owned();
+    let refusal =
+        "can't live migrate attached local disks without with-local-disks option".to_owned();
     assert!(log.contains(&refusal), "{log:?}");
     assert!(
         lab.get("/nodes/pve/qemu/110/config")

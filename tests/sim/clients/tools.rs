@@ -19,7 +19,7 @@ pub(super) fn with(tool: &str) -> Option<BTreeMap<String, String>> {
     if !out.status.success() {
         assert!(
             std::env::var_os("HL_TESTS_NEED_ALL").is_none() && std::env::var_os("CI").is_none(),
-            "{tool} is not installed: scripts/tools {tool}"
+            "{tool} is not installed: scripts/tools installs it"
         );
         eprintln!("skipped: {tool} not installed");
         return None;
