@@ -190,7 +190,7 @@ impl Caller {
 }
 
 /// The name that the system has for the user; the number where it has none.
-fn name_of_uid() -> String {
+pub fn name_of_uid() -> String {
     let said = cmd!("id", "-un").stdin_null().stderr_null().read();
     let name = said.unwrap_or_default().trim().to_owned();
     if name.is_empty() {

@@ -67,7 +67,7 @@ mod unfinished;
 
 pub use admit::{Kind, admit};
 pub use announce::{Announce, DETACHED, leave_session, relay};
-pub use caller::{Caller, REHEARSAL, REHEARSAL_ASKS, REHEARSAL_SECRETS};
+pub use caller::{Caller, REHEARSAL, REHEARSAL_ASKS, REHEARSAL_SECRETS, name_of_uid};
 pub use dry::{DryRun, dry_run};
 pub use host::{Host, Notice};
 pub use job::{Ended, Job, Origin, Resume, RunOptions};

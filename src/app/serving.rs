@@ -143,16 +143,22 @@ impl Running {
     /// The one at this port, if it runs.
     pub fn find(caller: &Caller, port: u16) -> Option<Self> {
         let place = place(caller, port, "json");
-        let read = |path: &Utf8Path| serde_json::from_slice(&fs::read(path).ok()?).ok();
-        let mut found = place.found().filter_map(read);
-        found.find(|running: &Self| running.process.is_alive())
+        let mut found = place.found().filter_map(Self::read);
+        found.find(|running| running.process.is_alive())
+    }
+
+    fn read(path: &Utf8Path) -> Option<Self> {
+        serde_json::from_slice(&fs::read(path).ok()?).ok()
     }
 }
 
 impl Drop for RunningFile {
     fn drop(&mut self) {
-        // What stays tells of a process that is gone, and counts for nothing.
-        fs::remove_file(&self.0).ok();
+        // The next one at this port may have been started while this one drained. What
+        // stays tells of a process that is gone, and counts for nothing.
+        if Running::read(&self.0).is_some_and(|running| running.process == Process::this()) {
+            fs::remove_file(&self.0).ok();
+        }
     }
 }
 

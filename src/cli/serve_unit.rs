@@ -5,6 +5,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 use super::serve_args::ServeArgs;
 use super::session::{Session, usage};
+use crate::app::name_of_uid;
 use crate::app::serving::PORT;
 use crate::diag::{Exit, Failure};
 
@@ -58,7 +59,7 @@ fn unit(session: &Session, args: &ServeArgs, exe: &Utf8Path) -> String {
         // A specifier of systemd's: the directory that StateDirectory makes.
         words.push(format!("--cert-dir %S/{NAME}"));
     }
-    let user = session.caller.var("USER").unwrap_or("root");
+    let user = name_of_uid();
     let dir = lab.as_ref().unwrap_or(cwd).as_str().replace('%', "%%");
     let (command, token) = (words.join(" "), token.as_str().replace('%', "%%"));
     format!(
@@ -71,6 +72,8 @@ After=network-online.target
 
 [Service]
 Type=notify-reload
+# All repositories are looked through before it is ready, at a reload too.
+TimeoutStartSec=30min
 User={user}
 WorkingDirectory={dir}
 ExecStart={command}

@@ -92,11 +92,13 @@ fn variable(session: &Session, name: &str) -> Option<String> {
 /// `--output FILE` and `-k`, which machines call it with: both are flags of every verb,
 /// and mean something else there.
 pub(super) fn own_flags(args: &mut [OsString]) {
-    let is = |at: usize, word: &str| args.get(at).is_some_and(|arg| arg == word);
+    let is_flag = |arg: &&OsString| arg.to_string_lossy().starts_with('-');
+    let flags = args.iter().skip(1).take_while(is_flag).count();
+    let is = |at: usize, word: &str| args.get(flags + at).is_some_and(|arg| arg == word);
     if !(is(1, "spec") && is(2, "get")) {
         return;
     }
-    for arg in args.iter_mut().skip(3) {
+    for arg in args.iter_mut().skip(flags + 3) {
         let Some(text) = arg.to_str() else { continue };
         if text == "-k" {
             *arg = OsString::from("--insecure");
@@ -138,6 +140,10 @@ mod tests {
         assert_eq!(
             told,
             "hl spec get --insecure --out=a --out b -o c --outputs"
+        );
+        assert_eq!(
+            read("hl --json -q spec get -k"),
+            "hl --json -q spec get --insecure"
         );
         let other = "hl up -k --output live";
         assert_eq!(read(other), other);

@@ -4,6 +4,8 @@
 
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -20,6 +22,8 @@ const LINGER: Duration = Duration::from_secs(2);
 const PIECES: usize = 256;
 /// A piece, in bytes.
 const PIECE: usize = 4096;
+/// Headers of an answer that are looked at.
+const HEADERS: usize = 32;
 
 /// A stream of HTTP/1.
 #[derive(Debug)]
@@ -27,16 +31,24 @@ pub(super) struct Answering<S> {
     inner: S,
     /// What is left to write of the last answer, once there is one of ours.
     last: Option<Bytes>,
+    /// Bytes that are to come of the answer that is being written: what a file holds is
+    /// no answer. `None` once nobody can tell.
+    left: Option<u64>,
+    /// The answer to the last request has no body, whatever its head says.
+    to_head: Arc<AtomicBool>,
     shut: bool,
     linger: Option<Pin<Box<Sleep>>>,
     pieces: usize,
 }
 
 impl<S> Answering<S> {
-    pub(super) fn new(inner: S) -> Self {
+    /// `to_head` says before each answer whether it is one to HEAD.
+    pub(super) fn new(inner: S, to_head: Arc<AtomicBool>) -> Self {
         Self {
             inner,
             last: None,
+            left: Some(0),
+            to_head,
             shut: false,
             linger: None,
             pieces: PIECES,
@@ -44,19 +56,48 @@ impl<S> Answering<S> {
     }
 }
 
-/// The status of an answer without a body that says that the request is no HTTP. Our own
-/// answers have bodies.
-fn refused(head: &[u8]) -> Option<StatusCode> {
-    let status = head.strip_prefix(b"HTTP/1.")?.get(2..5)?;
-    let status = StatusCode::from_bytes(status).ok()?;
-    let known = [
+/// What a write begins that is the first of an answer.
+#[derive(Debug, PartialEq, Eq)]
+enum Begun {
+    /// An answer without a body, which says that the request is no HTTP. Our own answers
+    /// have bodies.
+    Refused(StatusCode),
+    /// An answer of so many bytes, its head among them.
+    Whole(u64),
+    /// One that ends where its connection does.
+    Endless,
+}
+
+fn begun(bytes: &[u8], to_head: bool) -> Begun {
+    let mut headers = [httparse::EMPTY_HEADER; HEADERS];
+    let mut answer = httparse::Response::new(&mut headers);
+    let Ok(httparse::Status::Complete(head)) = answer.parse(bytes) else {
+        return Begun::Endless;
+    };
+    let named = |name: &str| {
+        let mut headers = answer.headers.iter();
+        let found = headers.find(|header| header.name.eq_ignore_ascii_case(name))?;
+        std::str::from_utf8(found.value).ok()
+    };
+    let status = answer.code.and_then(|code| StatusCode::from_u16(code).ok());
+    let body = named("content-length").and_then(|length| length.parse::<u64>().ok());
+    let refusals = [
         StatusCode::BAD_REQUEST,
         StatusCode::URI_TOO_LONG,
         StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
     ];
-    let empty = b"\r\ncontent-length: 0\r\n";
-    let is_empty = || head.windows(empty.len()).any(|part| part == empty);
-    (known.contains(&status) && is_empty()).then_some(status)
+    let without_body =
+        |status| to_head || [StatusCode::NO_CONTENT, StatusCode::NOT_MODIFIED].contains(&status);
+    match (status, body) {
+        (Some(status), Some(0)) if refusals.contains(&status) => Begun::Refused(status),
+        (Some(status), _) if without_body(status) => Begun::Whole(length(head)),
+        (_, Some(body)) => Begun::Whole(length(head).saturating_add(body)),
+        (_, None) => Begun::Endless,
+    }
+}
+
+fn length(bytes: usize) -> u64 {
+    u64::try_from(bytes).unwrap_or(u64::MAX)
 }
 
 fn answer(status: StatusCode) -> Bytes {
@@ -87,11 +128,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Answering<S> {
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
-        if this.last.is_none() {
-            this.last = refused(buf).map(answer);
+        if this.left == Some(0) && this.last.is_none() {
+            match begun(buf, this.to_head.load(Ordering::Relaxed)) {
+                Begun::Refused(status) => this.last = Some(answer(status)),
+                Begun::Whole(bytes) => this.left = Some(bytes),
+                Begun::Endless => this.left = None,
+            }
         }
         let Some(last) = &mut this.last else {
-            return Pin::new(&mut this.inner).poll_write(cx, buf);
+            let written = ready!(Pin::new(&mut this.inner).poll_write(cx, buf))?;
+            this.left = this.left.and_then(|left| left.checked_sub(length(written)));
+            return Poll::Ready(Ok(written));
         };
         while last.has_remaining() {
             let written = ready!(Pin::new(&mut this.inner).poll_write(cx, last))?;
@@ -143,7 +190,7 @@ mod tests {
             .build();
         runtime.unwrap().block_on(async {
             let (ours, mut theirs) = duplex(100_000);
-            let mut ours = Answering::new(ours);
+            let mut ours = Answering::new(ours, Arc::default());
             for piece in pieces {
                 ours.write_all(piece).await.unwrap();
             }
@@ -170,6 +217,20 @@ mod tests {
         );
         let body: serde_json::Value = serde_json::from_str(body).unwrap();
         assert_eq!(body["error"]["code"], "E100");
+    }
+
+    #[test]
+    fn a_file_may_look_like_an_error() {
+        let error: &[u8] = b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n";
+        let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", error.len());
+        let text = written(&[head.as_bytes(), error]);
+        assert_eq!(text, head.clone() + std::str::from_utf8(error).unwrap());
+        // What comes behind the file is an answer again.
+        let text = written(&[head.as_bytes(), error, error]);
+        assert!(text.ends_with('}'), "{text}");
+        let chunked = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n";
+        let text = written(&[chunked.as_bytes(), error]);
+        assert!(text.ends_with("content-length: 0\r\n\r\n"), "{text}");
     }
 
     #[test]

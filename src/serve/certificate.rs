@@ -3,7 +3,7 @@
 
 use std::fs::{self, DirBuilder};
 use std::net::IpAddr;
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::sync::Arc;
 
 use camino::Utf8Path;
@@ -57,6 +57,10 @@ impl Certificates {
     /// As of [`Certificates::load`]; then the former one stays.
     pub(super) fn reload(&self) -> Result<(), Failure> {
         if self.source != CertificateSource::Ephemeral {
+            if let CertificateSource::Kept(dir) = &self.source {
+                // A start makes a new one; here clients know the one that is shown.
+                is_readable(dir)?;
+            }
             self.shown.set(from(&self.source, &self.names)?);
         }
         Ok(())
@@ -134,8 +138,47 @@ fn from(source: &CertificateSource, names: &[String]) -> Result<CertifiedKey, Fa
     Ok(key)
 }
 
+/// A pair that is there must be one.
+fn is_readable(dir: &Utf8Path) -> Result<(), Failure> {
+    let (certificate, key) = (dir.join(CERTIFICATE), dir.join(KEY));
+    if !certificate.exists() && !key.exists() {
+        return Ok(());
+    }
+    let read = read(&certificate, &key).map(drop);
+    read.map_err(|why| {
+        Failure::message(Exit::Definition, why)
+            .help("put both files back, or remove both to have a new certificate made")
+    })
+}
+
+/// Who can write the directory, or read the key, could answer in this server's name.
+fn is_private(dir: &Utf8Path) -> Result<(), Failure> {
+    let refused = |path: &Utf8Path, why: &str, remedy: &str| {
+        let message = format!("`{path}` {why}: its key is not only this server's");
+        Failure::message(Exit::NotApproved, message).help(format!("`{remedy} {path}`"))
+    };
+    let own = rustix::process::geteuid().as_raw();
+    for (path, open) in [(dir.to_owned(), 0o022), (dir.join(KEY), 0o077)] {
+        let Ok(meta) = fs::metadata(&path) else {
+            continue;
+        };
+        if meta.uid() != own && meta.uid() != 0 {
+            return Err(refused(
+                &path,
+                "belongs to another user",
+                "chown -R $(id -u)",
+            ));
+        }
+        if meta.mode() & open != 0 {
+            return Err(refused(&path, "is open to other users", "chmod -R go-rwx"));
+        }
+    }
+    Ok(())
+}
+
 /// The one of the directory; a new one where there is none, or none that still holds.
 fn kept(dir: &Utf8Path, names: &[String]) -> Result<CertifiedKey, Failure> {
+    is_private(dir)?;
     let (certificate, key) = (dir.join(CERTIFICATE), dir.join(KEY));
     let host = names.first().map_or("localhost", String::as_str);
     if certificate.exists() || key.exists() {
@@ -236,8 +279,21 @@ mod tests {
         assert!(renewed.is_for(&self_signed::host_name()) && !renewed.is_for("other.lab"));
         // The two do not belong together.
         fs::write(dir.join(KEY), &other.key).unwrap();
+        let why = renewed.reload().unwrap_err().to_string();
+        assert!(
+            why.contains("controller.key") && !renewed.is_for("other.lab"),
+            "{why}"
+        );
         let mended = load().fingerprint();
         assert_ne!(mended, renewed.fingerprint());
+        assert_eq!(load().fingerprint(), mended);
+        for (name, open) in [(KEY, 0o640), ("", 0o777)] {
+            let path = dir.join(name);
+            fs::set_permissions(&path, fs::Permissions::from_mode(open)).unwrap();
+            let refused = Certificates::load(&source, LOOPBACK).unwrap_err();
+            assert_eq!(refused.exit, Exit::NotApproved, "{refused}");
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o700)).unwrap();
+        }
         assert_eq!(load().fingerprint(), mended);
     }
 

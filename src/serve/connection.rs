@@ -2,12 +2,13 @@
 
 use std::convert::Infallible;
 use std::pin::pin;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use axum::Router;
 use axum::response::Response;
-use http::Request;
+use http::{Method, Request};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -100,11 +101,13 @@ impl Connections {
         let is_http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
         let builder = if is_http2 { &self.http2 } else { &self.http1 };
         let begun = AtomicU64::new(0);
+        let to_head = Arc::new(AtomicBool::new(false));
         let service = service_fn(|request: Request<Incoming>| {
             begun.fetch_add(1, Ordering::Relaxed);
+            to_head.store(request.method() == Method::HEAD, Ordering::Relaxed);
             self.answer(request, peer)
         });
-        let stream = TokioIo::new(Answering::new(stream));
+        let stream = TokioIo::new(Answering::new(stream, Arc::clone(&to_head)));
         let mut connection = pin!(builder.serve_connection(stream, service));
         while !*stopping.borrow_and_update() {
             let before = begun.load(Ordering::Relaxed);
