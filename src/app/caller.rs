@@ -189,6 +189,22 @@ impl Caller {
     }
 }
 
+#[cfg(test)]
+impl Caller {
+    /// A caller for tests, in a directory, with variables.
+    pub(crate) fn at(cwd: impl Into<Utf8PathBuf>, process: &[(&str, &str)]) -> Self {
+        let pair = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+        let process = process.iter().map(pair).collect();
+        Self {
+            user: User::of(&process),
+            process,
+            cwd: cwd.into(),
+            lab: None,
+            set: Vec::new(),
+        }
+    }
+}
+
 /// The name that the system has for the user; the number where it has none.
 pub fn name_of_uid() -> String {
     let said = cmd!("id", "-un").stdin_null().stderr_null().read();

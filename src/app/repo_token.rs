@@ -171,22 +171,12 @@ fn missing() -> Failure {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
     use std::fs;
 
     use super::*;
-    use crate::lab::trust::User;
 
     fn caller(process: &[(&str, &str)]) -> Caller {
-        let pair = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
-        let process: BTreeMap<String, String> = process.iter().map(pair).collect();
-        Caller {
-            user: User::of(&process),
-            process,
-            cwd: "/".into(),
-            lab: None,
-            set: Vec::new(),
-        }
+        Caller::at("/", process)
     }
 
     const NONE: TokenSources<'_> = TokenSources {

@@ -68,7 +68,6 @@ fn no_value(run: &str, missing: &[&str]) -> Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::lab::trust::User;
     use crate::plan::RunInfo;
     use crate::runs::{Ending, Header, RecipeRequest, RunRequest, SavedRequest};
     use std::collections::BTreeMap;
@@ -91,13 +90,9 @@ mod tests {
 
     fn caller(process: &[(&str, &str)], set: &[(&str, &str)]) -> Caller {
         let pair = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
-        let process: BTreeMap<String, String> = process.iter().map(pair).collect();
         Caller {
-            user: User::of(&process),
-            process,
-            cwd: "/".into(),
-            lab: None,
             set: set.iter().map(pair).collect(),
+            ..Caller::at("/", process)
         }
     }
 

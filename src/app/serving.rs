@@ -171,3 +171,32 @@ fn place(caller: &Caller, port: u16, ending: &str) -> Place {
     let name = format!("serve-{port}.{ending}");
     Place::named(&name, caller.var("XDG_RUNTIME_DIR"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_that_ends_leaves_the_file_of_the_next() {
+        let guard = tempfile::tempdir().unwrap();
+        let path = Utf8Path::from_path(guard.path())
+            .unwrap()
+            .join("serve.json");
+        let running = |process| Running {
+            url: String::new(),
+            fingerprint: String::new(),
+            process,
+        };
+        let own = Process::this();
+        let next = Process {
+            start: own.start + 1,
+            ..own
+        };
+        for (process, stays) in [(next, true), (own, false)] {
+            let file = RunningFile(path.clone());
+            file.write(&running(process)).unwrap();
+            drop(file);
+            assert_eq!(path.exists(), stays);
+        }
+    }
+}

@@ -28,8 +28,8 @@ impl Feature {
     }
 }
 
-/// Whether a volume, or a snapshot of it, has a feature. A volume that is not there
-/// has none.
+/// Whether a volume, or a snapshot of it, has a feature. A volume that does not
+/// exist has none.
 pub(super) fn has(world: &World, volid: &str, wanted: Feature, snapshot: bool) -> bool {
     let Some(volume) = world.volume(volid) else {
         return false;

@@ -124,7 +124,6 @@ fn check_excluded(all: &[(String, Utf8PathBuf)], exclude: &[String]) -> Result<(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::lab::trust::User;
     use std::fs;
 
     struct World {
@@ -138,14 +137,7 @@ mod tests {
             let guard = tempfile::tempdir().unwrap();
             let dir = Utf8Path::from_path(guard.path()).unwrap().to_owned();
             fs::create_dir_all(dir.join("labs/attic/.git")).unwrap();
-            let process = BTreeMap::from([("HOME".to_owned(), dir.join("home").into_string())]);
-            let caller = Caller {
-                user: User::of(&process),
-                process,
-                cwd: dir.clone(),
-                lab: None,
-                set: Vec::new(),
-            };
+            let caller = Caller::at(&dir, &[("HOME", dir.join("home").as_str())]);
             Self {
                 _guard: guard,
                 dir,

@@ -166,22 +166,13 @@ fn words(failure: &Failure) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::lab::trust::User;
     use std::os::unix::fs::{PermissionsExt, symlink};
 
     fn world() -> (tempfile::TempDir, Utf8PathBuf, Caller) {
         let guard = tempfile::tempdir().unwrap();
         let dir = Utf8Path::from_path(guard.path()).unwrap();
         let dir = dir.canonicalize_utf8().unwrap();
-        let process = [("HOME".to_owned(), dir.join("home").into_string())];
-        let process = std::collections::BTreeMap::from(process);
-        let caller = Caller {
-            user: User::of(&process),
-            process,
-            cwd: dir.clone(),
-            lab: None,
-            set: Vec::new(),
-        };
+        let caller = Caller::at(&dir, &[("HOME", dir.join("home").as_str())]);
         fs::create_dir_all(dir.join("repo/.git/objects/info")).unwrap();
         (guard, dir, caller)
     }

@@ -38,7 +38,7 @@ pub(super) fn disk(node: &Node<'_>, given: &Given) -> Said {
         // Where disks are no files, there is but one format.
         let format = given.option("format").filter(|_| target.has_paths());
         let format = format.map_or_else(String::new, |format| format!(",format={format}"));
-        // Of a VM that is not there, the call says so.
+        // The call refuses a VM that does not exist.
         (volume, key.unwrap_or_else(|| "unused0".to_owned()), format)
     };
     let path = format!("/nodes/{}/qemu/{}/config", node.name, given.arg("vmid"));
