@@ -146,10 +146,21 @@ pub trait Action: Send + Sync {
     }
 
     /// What to ask before [`Action::run`] when the step has `approve`; `None`
-    /// when there is nothing to approve (an empty plan).
+    /// when there is nothing to approve (an empty plan). An action that has no
+    /// more to say asks with the line of its dry run.
     fn approval(&self, ctx: &StepContext<'_>) -> Result<Option<Approval>, StepError> {
-        let _ = ctx;
-        Ok(None)
+        let seen = self.preview(ctx)?;
+        let line = match seen.instead {
+            Some(Instead::Skipped(_)) => return Ok(None),
+            Some(Instead::NotPlanned(reason)) => reason,
+            None => seen.summary,
+        };
+        Ok(Some(Approval {
+            summary: vec![line],
+            question: format!("run `{}`?", ctx.step.id),
+            exact: ctx.with.clone(),
+            ..Approval::default()
+        }))
     }
 
     /// What a step of it hands on to later runs and to other tools.

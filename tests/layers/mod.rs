@@ -1,5 +1,6 @@
 //! Layer files: what is read, what is refused and how, and the plans they make.
 
+mod approved;
 mod clean;
 mod fixture;
 mod large;

@@ -8,7 +8,7 @@ use std::path::Path;
 use crate::support::{Ran, TestLab};
 
 /// With characters that shells, Python, HTML and URLs write in other ways.
-const SECRET: &str = "CANARY-p&s/it's<ü>1111";
+const SECRET: &str = "CANARY-p&s/it's<ü>XQZW";
 
 /// What is put between its characters.
 const BETWEEN: &[&[u8]] = &[
@@ -42,17 +42,17 @@ const BETWEEN: &[&[u8]] = &[
 
 /// The secret as tools write it.
 const FORMS: &[&str] = &[
-    "CANARY-p&s/it's<ü>1111",
-    "CANARY-p&amp;s/it&#x27;s&lt;ü&gt;1111",
-    "CANARY-p&amp;s/it&#39;s&lt;&#252;&gt;1111",
-    "CANARY-p%26s%2Fit%27s%3C%C3%BC%3E1111",
-    "CANARY-p%2526s%252Fit%2527s%253C%25C3%25BC%253E1111",
-    "CANARY-p&s/it'\"'\"'s<ü>1111",
-    "CANARY-p&s/it'\\''s<ü>1111",
-    "CANARY-p\\&s/it\\'s\\<ü\\>1111",
-    "CANARY-p&s/it's<\\xfc>1111",
-    "CANARY-p&s/it\\'s<\\xc3\\xbc>1111",
-    "CANARY-p\\u0026s/it's\\u003c\\u00fc\\u003e1111",
+    "CANARY-p&s/it's<ü>XQZW",
+    "CANARY-p&amp;s/it&#x27;s&lt;ü&gt;XQZW",
+    "CANARY-p&amp;s/it&#39;s&lt;&#252;&gt;XQZW",
+    "CANARY-p%26s%2Fit%27s%3C%C3%BC%3EXQZW",
+    "CANARY-p%2526s%252Fit%2527s%253C%25C3%25BC%253EXQZW",
+    "CANARY-p&s/it'\"'\"'s<ü>XQZW",
+    "CANARY-p&s/it'\\''s<ü>XQZW",
+    "CANARY-p\\&s/it\\'s\\<ü\\>XQZW",
+    "CANARY-p&s/it's<\\xfc>XQZW",
+    "CANARY-p&s/it\\'s<\\xc3\\xbc>XQZW",
+    "CANARY-p\\u0026s/it's\\u003c\\u00fc\\u003eXQZW",
 ];
 
 /// A lab whose recipe `leak` writes `said.bin` on both streams and fails.
@@ -110,7 +110,7 @@ fn holds_nothing(what: &str, text: &str) {
             assert!(!text.contains(form), "{what} shows {form}");
         }
         // Nothing of it either, such as all but its first character.
-        for piece in ["ANARY", "1111"] {
+        for piece in ["ANARY", "XQZW"] {
             let at = text
                 .split_once(piece)
                 .map(|(_, rest)| rest.chars().take(100));
@@ -214,17 +214,17 @@ fn whatever_is_put_between_its_bytes_no_sink_shows_a_secret() {
 const PARTLY: &[(&str, &str, &str)] = &[
     (
         "PM_TOKEN_ID",
-        "hl@pve!hl=CANARY-0b7e-1111",
+        "hl@pve!hl=CANARY-0b7e-XQZW",
         "hl@pve!hl=(secret)",
     ),
     (
         "DATABASE_URL",
-        "postgres://me:CANARY%201111@db/x",
+        "postgres://me:CANARY%20XQZW@db/x",
         "postgres://me:(secret)@db/x",
     ),
     (
         "PVE_ACCESS_HOST",
-        "https://root:CANARY-pve-1111@192.0.2.1:8006",
+        "https://root:CANARY-pve-XQZW@192.0.2.1:8006",
         "https://root:(secret)@192.0.2.1:8006",
     ),
 ];
@@ -232,7 +232,7 @@ const PARTLY: &[(&str, &str, &str)] = &[
 #[test]
 fn passwords_of_urls_and_whole_tokens_are_secrets() {
     let lab =
-        lab(b"CANARY-0b7e-1111 CANARY 1111 CANARY%201111 CANARY-pve-1111 CANARY-argument-1111\n");
+        lab(b"CANARY-0b7e-XQZW CANARY XQZW CANARY%20XQZW CANARY-pve-XQZW CANARY-argument-XQZW\n");
     let variables: Vec<String> = PARTLY
         .iter()
         .map(|(name, value, _)| format!("{name}=\"{value}\"\n"))
@@ -254,7 +254,7 @@ fn passwords_of_urls_and_whole_tokens_are_secrets() {
         assert_eq!(row.unwrap()["value"], *shown);
     }
     let ran = lab
-        .hl("-v leak https://me:CANARY-argument-1111@host/x")
+        .hl("-v leak https://me:CANARY-argument-XQZW@host/x")
         .exits(4);
     silent("leak", &ran);
     ran.says(&[
@@ -263,8 +263,8 @@ fn passwords_of_urls_and_whole_tokens_are_secrets() {
     ]);
     // Nor what is wrong before anything runs.
     for words in [
-        "l0-runwya https://me:CANARY-argument-1111@host",
-        "leak a https://me:CANARY-argument-1111@host",
+        "l0-runwya https://me:CANARY-argument-XQZW@host",
+        "leak a https://me:CANARY-argument-XQZW@host",
     ] {
         silent(words, &lab.hl(words).run());
     }
@@ -297,13 +297,13 @@ fn an_argument_steers_no_terminal() {
     let ran = lab
         .hl("leak")
         .arg(odd)
-        .env("PM_TOKEN_SECRET", "CANARY-1111")
+        .env("PM_TOKEN_SECRET", "CANARY-XQZW")
         .exits(4);
     assert!(
         ran.stderr.contains("hl resume ") || ran.stderr.contains(again),
         "{}",
         ran.stderr
     );
-    let ran = lab.hl("leak https://me:CANARY-1111@host --").arg(odd).run();
+    let ran = lab.hl("leak https://me:CANARY-XQZW@host --").arg(odd).run();
     silent("leak with a URL", &ran);
 }
