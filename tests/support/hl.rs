@@ -42,6 +42,10 @@ impl Hl {
         env.insert("DOPPLER".to_owned(), "0".to_owned());
         env.insert("TERM".to_owned(), "dumb".to_owned());
         env.insert("LANG".to_owned(), "C.UTF-8".to_owned());
+        // tofu and its provider live for a second, a fifth of which they would
+        // spend on collecting garbage.
+        env.insert("GOGC".to_owned(), "off".to_owned());
+        env.insert("GOMEMLIMIT".to_owned(), "1GiB".to_owned());
         Self {
             dir: dir.to_owned(),
             args: Vec::new(),
