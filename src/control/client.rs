@@ -54,22 +54,66 @@ where
         };
         stream.set_read_timeout(Some(PATIENCE))?;
         stream.set_write_timeout(Some(PATIENCE))?;
-        let mut text = serde_json::to_vec(request)?;
-        text.push(b'\n');
-        (&stream).write_all(&text)?;
-        let mut line = String::new();
-        BufReader::new((&stream).take(LONGEST * 16)).read_line(&mut line)?;
+        let line = match said(&stream, request) {
+            // It ended before it had heard the question.
+            Ok(line) if line.is_empty() => continue,
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset
+                ) =>
+            {
+                continue;
+            }
+            answered => answered?,
+        };
         return Ok(Some(serde_json::from_str(&line)?));
     }
     Ok(None)
 }
 
+/// What is answered; empty when the other end has gone.
+fn said(mut stream: &UnixStream, request: &impl Serialize) -> io::Result<String> {
+    let mut text = serde_json::to_vec(request)?;
+    text.push(b'\n');
+    stream.write_all(&text)?;
+    let mut line = String::new();
+    BufReader::new(stream.take(LONGEST * 16)).read_line(&mut line)?;
+    Ok(line)
+}
+
 #[cfg(test)]
 mod tests {
+    use std::sync::mpsc;
+    use std::thread;
+
     use super::*;
     use crate::control::{Desk, Server, bind};
     use crate::lab::Paths;
     use camino::Utf8Path;
+
+    #[test]
+    fn what_was_heard_is_answered_before_the_end() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = Utf8Path::from_path(dir.path()).unwrap();
+        let place = Place::of(&Paths::live(root), Some(root.as_str()));
+        let (heard, hears) = mpsc::channel();
+        let slowly = move |_: Result<Request, String>| {
+            heard.send(()).unwrap();
+            thread::sleep(Duration::from_millis(100));
+            Reply::Taken {
+                run: "r".to_owned(),
+            }
+        };
+        let server = Server::answering(&place, slowly).unwrap();
+        let asking = thread::spawn(move || ask(&place, &Request::Stop { now: false }).unwrap());
+        hears.recv().unwrap();
+        drop(server);
+        assert!(matches!(
+            asking.join().unwrap(),
+            Some(Reply::Taken { run }) if run == "r"
+        ));
+    }
 
     #[test]
     fn a_run_answers_while_it_lives_and_takes_only_what_it_knows() {

@@ -7,7 +7,7 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use rustix::event::{PollFd, PollFlags, poll};
@@ -26,6 +26,9 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// How long to leave a listener alone that gave an error.
 const PAUSE: Duration = Duration::from_millis(100);
 
+/// How often it is looked whether all are answered.
+const SOON: Duration = Duration::from_millis(5);
+
 /// Callers at once; more are turned away.
 const CALLERS: usize = 64;
 
@@ -40,6 +43,8 @@ pub struct Server {
     /// Closing it ends the accepting.
     life: Option<UnixStream>,
     accepting: Option<JoinHandle<()>>,
+    /// Answers on their way.
+    answering: Arc<AtomicUsize>,
 }
 
 /// Makes the socket. Call it with the lab locked: what is there already was left by
@@ -100,13 +105,16 @@ impl Server {
         // Who is waited for may be gone before it is accepted.
         listener.set_nonblocking(true)?;
         let (life, ended) = UnixStream::pair()?;
+        let answering = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&answering);
         let accepting = thread::Builder::new()
             .name("control".to_owned())
-            .spawn(move || accept(&listener, &ended, &answer, may))?;
+            .spawn(move || accept(&listener, &ended, &answer, &count, may))?;
         Ok(Self {
             socket: None,
             life: Some(life),
             accepting: Some(accepting),
+            answering,
         })
     }
 }
@@ -116,6 +124,11 @@ impl Drop for Server {
         self.life = None;
         if let Some(accepting) = self.accepting.take() {
             accepting.join().ok();
+        }
+        // Who had the run stopped is told so, though that ends this process.
+        let begun = Instant::now();
+        while self.answering.load(Ordering::SeqCst) > 0 && begun.elapsed() < PATIENCE {
+            thread::sleep(SOON);
         }
         // Left over at worst: the next run takes it away.
         if let Some(socket) = &self.socket {
@@ -155,7 +168,13 @@ where
     })
 }
 
-fn accept(listener: &UnixListener, ended: &UnixStream, answer: &Arc<Answer>, may: May) {
+fn accept(
+    listener: &UnixListener,
+    ended: &UnixStream,
+    answer: &Arc<Answer>,
+    answering: &Arc<AtomicUsize>,
+    may: May,
+) {
     let callers = Arc::new(AtomicUsize::new(0));
     loop {
         let mut fds = [
@@ -181,27 +200,40 @@ fn accept(listener: &UnixListener, ended: &UnixStream, answer: &Arc<Answer>, may
             continue;
         }
         let (theirs, answer) = (Arc::clone(&callers), Arc::clone(answer));
-        let answering = thread::Builder::new().spawn(move || {
+        let answering = Arc::clone(answering);
+        let conversing = thread::Builder::new().spawn(move || {
             // Who does not listen to the end gets none.
-            converse(&stream, &*answer, may).ok();
+            converse(&stream, &*answer, &answering, may).ok();
             theirs.fetch_sub(1, Ordering::SeqCst);
         });
-        if answering.is_err() {
+        if conversing.is_err() {
             callers.fetch_sub(1, Ordering::SeqCst);
         }
     }
 }
 
-fn converse(stream: &UnixStream, answer: &Answer, may: May) -> io::Result<()> {
+fn converse(
+    stream: &UnixStream,
+    answer: &Answer,
+    answering: &AtomicUsize,
+    may: May,
+) -> io::Result<()> {
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
-    let mut text = if may(stream)? {
+    let line = if may(stream)? {
         let mut line = String::new();
         BufReader::new(stream.take(LONGEST)).read_line(&mut line)?;
-        answer(Ok(&line))?
+        Ok(line)
     } else {
-        answer(Err("it is another user's".to_owned()))?
+        Err("it is another user's".to_owned())
     };
-    text.push(b'\n');
-    (&*stream).write_all(&text)
+    answering.fetch_add(1, Ordering::SeqCst);
+    let answered = answer(line.as_deref().map_err(Clone::clone))
+        .map_err(io::Error::from)
+        .and_then(|mut text| {
+            text.push(b'\n');
+            (&*stream).write_all(&text)
+        });
+    answering.fetch_sub(1, Ordering::SeqCst);
+    answered
 }

@@ -45,7 +45,7 @@ pub use live::{LiveRun, News, RunEnd};
 pub use open::{Newest, newest_live, open};
 pub use planned::planned;
 pub use prune::{Old, Pruning, Stays, pruning, remove};
-pub use read::{Ending, Run, has_ended, parse, read};
+pub use read::{Ending, Run, has_ended, parse, read, read_by};
 pub use request::{REQUEST_VERSION, RecipeRequest, RunRequest, SavedRequest, UpRequest};
 pub use survivors::{Notice, Survivor, settle, survivors};
 pub use usual::usual;

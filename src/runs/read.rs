@@ -44,18 +44,42 @@ pub enum Ending {
 /// Reads the run file at `path`. Errors: it cannot be read (66), was written
 /// by a newer `hl` (76), or is not a run file (65).
 pub fn read(path: &Utf8Path) -> Result<Run, Failure> {
-    let bytes = fs::read(path).map_err(|error| {
-        Failure::message(
-            Exit::Unknown,
-            format!("cannot read run file `{path}`: {error}"),
-        )
-    })?;
-    parse(&bytes).map_err(|mut failure| {
+    let bytes = || {
+        fs::read(path).map_err(|error| {
+            Failure::message(
+                Exit::Unknown,
+                format!("cannot read run file `{path}`: {error}"),
+            )
+        })
+    };
+    let (run, _) = read_by(bytes)?;
+    run.map_err(|mut failure| {
         for finding in &mut failure.diagnostics {
             finding.message = format!("run file `{path}`: {}", finding.message);
         }
         failure
     })
+}
+
+/// Reads a run with the bytes that `content` gives, and gives those too. Where the
+/// process of the run is gone and its end is not among them, they are read again: it
+/// may have written its end, and ended, after they were read.
+///
+/// # Errors
+/// Those of `content`. What is no run file is told beside the bytes, as by [`parse`].
+pub fn read_by<E>(
+    mut content: impl FnMut() -> Result<Vec<u8>, E>,
+) -> Result<(Result<Run, Failure>, Vec<u8>), E> {
+    let bytes = content()?;
+    let run = parse(&bytes);
+    if run
+        .as_ref()
+        .is_ok_and(|run| run.ending == Ending::Interrupted)
+    {
+        let bytes = content()?;
+        return Ok((parse(&bytes), bytes));
+    }
+    Ok((run, bytes))
 }
 
 /// Whether the run with this id has come to its end. Not when its file cannot be read.
@@ -307,6 +331,25 @@ mod tests {
             duration_ms: 8,
         };
         assert_eq!(parse(&bytes).unwrap().ending, finished);
+    }
+
+    #[test]
+    fn a_run_that_ends_while_it_is_read_has_ended() {
+        let (bytes, _) = journal(Vec::new());
+        let text = String::from_utf8(bytes).unwrap();
+        let start = Process::this().start;
+        let gone = text.replace(&format!("pid_start: {start}"), "pid_start: 1");
+        let end = r#"  - {"time":"2026-01-02T03:04:05Z","event":"run_finished","outcome":"succeeded","exit":0,"duration_ms":5}"#;
+        let mut contents = [gone.clone(), format!("{gone}{end}\n")].into_iter();
+        let (run, bytes) = read_by(|| contents.next().map(String::into_bytes).ok_or(())).unwrap();
+        assert!(matches!(
+            run.unwrap().ending,
+            Ending::Finished { exit: 0, .. }
+        ));
+        assert!(bytes.ends_with(b"}\n"));
+        // One that was cut off stays so.
+        let (run, _) = read_by(|| Ok::<_, ()>(gone.clone().into_bytes())).unwrap();
+        assert_eq!(run.unwrap().ending, Ending::Interrupted);
     }
 
     #[test]

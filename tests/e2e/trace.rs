@@ -59,6 +59,7 @@ fn watch(child: &Child) -> (Arc<AtomicBool>, JoinHandle<Trace>) {
 
 impl Trace {
     fn look(&mut self, first: u32) {
+        let own = spaces(Path::new("/proc/self"));
         let mut all: BTreeMap<u32, Stat> = BTreeMap::new();
         for pid in pids() {
             if let Some(stat) = Stat::read(pid) {
@@ -85,7 +86,6 @@ impl Trace {
             if ours {
                 self.processes.insert((pid, stat.start));
                 // Each time: a process enters its namespaces when it has begun.
-                let own = spaces(Path::new("/proc/self"));
                 let theirs = spaces(&Path::new("/proc").join(pid.to_string()));
                 self.spaces
                     .extend(theirs.into_iter().filter(|space| !own.contains(space)));

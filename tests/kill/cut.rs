@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -48,6 +48,7 @@ impl Cut {
             .unwrap();
         let began = Instant::now();
         let mut journaling = None;
+        let mut seen = 0;
         loop {
             assert!(began.elapsed() < PATIENCE, "{self}: it never came to that");
             if let Some(status) = outer.try_wait().unwrap() {
@@ -58,11 +59,16 @@ impl Cut {
                 return None;
             }
             let path = stage.run_path();
-            let text = path.and_then(|path| fs::read_to_string(path).ok());
+            // Read again only when it has grown: others need the processor.
+            let long = |path: &PathBuf| fs::metadata(path).is_ok_and(|file| file.len() > seen);
+            let text = path
+                .filter(long)
+                .and_then(|path| fs::read_to_string(path).ok());
             let Some(text) = text else {
                 sleep(Duration::from_millis(2));
                 continue;
             };
+            seen = text.len() as u64;
             let inner = *journaling.get_or_insert_with(|| inner(stage.root()));
             if self.is_reached(&text) {
                 if let Self::Middle(_, after) = self {
@@ -72,7 +78,6 @@ impl Cut {
                 kill_process(inner, Signal::KILL).ok()?;
                 break;
             }
-            sleep(Duration::from_millis(1));
         }
         let code = wait(&mut outer);
         assert_eq!(code, Some(137), "{self}: what a killed process ends with");
@@ -122,6 +127,7 @@ fn inner(root: &Path) -> Pid {
             return pid;
         }
         assert!(began.elapsed() < Duration::from_secs(10), "no `hl` inside");
+        sleep(Duration::from_millis(5));
     }
 }
 

@@ -9,10 +9,12 @@ mod cut;
 mod end;
 mod stage;
 
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use cut::Cut;
 use end::End;
+use rstest::rstest;
 use stage::Stage;
 
 use crate::e2e::ready;
@@ -56,39 +58,50 @@ fn survives(cut: &Cut, unbroken: &End) -> Option<String> {
     Some(at)
 }
 
-/// In the build, the apply and both playbooks, at random moments.
-fn middles() -> impl Iterator<Item = Cut> {
+/// The steps that are killed in the middle of their work.
+const WORK: [&str; 4] = [
+    "l1-ensure/build",
+    "l2-apply/apply",
+    "l3-converge/converge",
+    "l4-converge/converge",
+];
+
+/// Each of them at a random moment.
+fn middles() -> [Cut; 4] {
     let mut numbers = Numbers::new("HL_KILL_SEED");
-    let steps = [
-        "l1-ensure/build",
-        "l2-apply/apply",
-        "l3-converge/converge",
-        "l4-converge/converge",
-    ];
-    steps.into_iter().map(move |step| {
-        let after = Duration::from_millis(numbers.below(LONGEST));
-        Cut::Middle(step, after)
-    })
+    WORK.map(|step| Cut::Middle(step, Duration::from_millis(numbers.below(LONGEST))))
 }
 
-#[test]
-fn a_killed_rehearsal_comes_to_the_same_end() {
+/// The run that the tests of this process compare theirs with.
+fn model() -> &'static (End, Vec<String>) {
+    static MODEL: OnceLock<(End, Vec<String>)> = OnceLock::new();
+    MODEL.get_or_init(unbroken)
+}
+
+/// One test each, so that they run beside one another.
+#[rstest]
+#[case::early(|_| Cut::After(2))]
+#[case::behind_the_build(|_| Cut::Finished("l1-ensure/build"))]
+#[case::behind_the_plan(|_| Cut::Finished("l2-apply/plan"))]
+#[case::before_a_playbook(|_| Cut::Finished("l4-converge/reachable"))]
+#[case::at_the_end(Cut::After)]
+#[case::in_the_build(|_| middle(0))]
+#[case::in_the_apply(|_| middle(1))]
+#[case::in_the_system(|_| middle(2))]
+#[case::in_the_workload(|_| middle(3))]
+fn a_killed_rehearsal_comes_to_the_same_end(#[case] cut: fn(usize) -> Cut) {
     if !ready(true, &PROGRAMS) {
         return;
     }
-    let (end, transitions) = unbroken();
-    let last = transitions.len();
-    let cuts = [
-        Cut::After(2),
-        Cut::Finished("l1-ensure/build"),
-        Cut::Finished("l2-apply/plan"),
-        Cut::Finished("l4-converge/reachable"),
-        Cut::After(last),
-    ];
-    for cut in cuts.into_iter().chain(middles()) {
-        let at = survives(&cut, &end);
-        println!("{}", at.unwrap_or_else(|| format!("{cut}: over before")));
-    }
+    let (end, transitions) = model();
+    let cut = cut(transitions.len());
+    let at = survives(&cut, end);
+    println!("{}", at.unwrap_or_else(|| format!("{cut}: over before")));
+}
+
+fn middle(index: usize) -> Cut {
+    let mut middles = middles().into_iter();
+    middles.nth(index).unwrap()
 }
 
 /// Every transition. It takes the better part of an hour: `scripts/kill-every`.

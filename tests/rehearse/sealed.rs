@@ -453,3 +453,37 @@ pub(super) fn step_log(lab: &TestLab) -> String {
         ],
     )
 }
+
+/// As a home is where each user's is mounted.
+#[test]
+fn a_lab_on_a_file_system_of_its_own_in_a_hidden_directory_is_rehearsed() {
+    if !is_root() {
+        return;
+    }
+    let lab = TestLab::empty();
+    lab.write(
+        "layers/l2-t/layer.toml",
+        "[layer]\nid = \"l2\"\nname = \"T\"\ndoc = \"t\"\n[[recipe]]\nname = \"look\"\ndoc = \"d\"\n\
+         [[recipe.step]]\nid = \"s\"\nuse = \"command\"\nwith = { argv = [\"sh\", \"-c\", \"! touch here\"] }\n",
+    )
+    .write(".env", "PVE_ACCESS_HOST=pve.rehearsal.test\nPVE_NODE=n1\n");
+    let mount = tempfile::tempdir().unwrap();
+    let script = "mount -t tmpfs hl-test \"$1\" && cp -a \"$2\" \"$1/lab\" && cd \"$1/lab\" \
+                  && shift 2 && HOME=$PWD exec \"$@\"";
+    let hl = lab.hl("rehearse look").command();
+    let envs = hl
+        .get_envs()
+        .filter_map(|(name, value)| Some((name, value?)));
+    let output = Command::new("unshare")
+        .args(["--mount", "--", "sh", "-ec", script, "sh"])
+        .args([mount.path(), lab.root()])
+        .arg(hl.get_program())
+        .args(hl.get_args())
+        .env_clear()
+        .envs(envs)
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}");
+    assert!(said.contains("Rehearsed `look`"), "{said}");
+}

@@ -4,7 +4,7 @@
 
 use std::fs;
 use std::io;
-use std::os::unix::fs::{FileTypeExt as _, symlink};
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, symlink};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{Mode, OFlags, StatVfsMountFlags};
@@ -258,8 +258,13 @@ impl Tree {
 
 /// Nothing but what is ours can be written, wherever it is mounted.
 fn prove(hidden: &[PathBuf], out: &Path) -> Result<(), String> {
+    // A mount that was below a hidden directory has the lab's way to it in its
+    // place, where that leads through it.
+    let hides = |dir: &PathBuf, point: &Path| {
+        point.starts_with(dir) && device(point).is_some_and(|it| device(dir) == Some(it))
+    };
     let ours = |point: &Path| {
-        hidden.iter().any(|dir| point == dir)
+        hidden.iter().any(|dir| hides(dir, point))
             || point == out
             || KERNEL.iter().any(|top| point.starts_with(top))
     };
@@ -270,6 +275,10 @@ fn prove(hidden: &[PathBuf], out: &Path) -> Result<(), String> {
         }
     }
     Ok(())
+}
+
+fn device(path: &Path) -> Option<u64> {
+    fs::metadata(path).ok().map(|meta| meta.dev())
 }
 
 /// Makes a mount read-only and keeps its other flags. What cannot be reached, and

@@ -1,7 +1,7 @@
 //! A run: where it stands, what it asks, and its steps as a graph and as a list.
 
 use std::collections::BTreeMap;
-use std::io::Read;
+use std::io::{self, Read};
 
 use askama::Template;
 use axum::response::Response;
@@ -114,14 +114,16 @@ pub(super) async fn run(reader: Reader, InPath(id): InPath<String>) -> Result<Re
 fn told(opened: &Opened, mut frame: Frame, id: &str) -> Result<RunPage, Problem> {
     let clean = &opened.clean;
     let Found { paths, file } = &opened.run(id)?;
-    let mut bytes = Vec::new();
-    private_read(file)
-        .and_then(|mut file| file.read_to_end(&mut bytes))
-        .map_err(|error| {
-            let message = format!("cannot read the run: {error}");
-            opened.problem(&Failure::message(Exit::Unknown, message))
-        })?;
-    let run = runs::parse(&bytes).map_err(|failure| opened.problem(&failure))?;
+    let content = || -> io::Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        private_read(file)?.read_to_end(&mut bytes)?;
+        Ok(bytes)
+    };
+    let (run, bytes) = runs::read_by(content).map_err(|error| {
+        let message = format!("cannot read the run: {error}");
+        opened.problem(&Failure::message(Exit::Unknown, message))
+    })?;
+    let run = run.map_err(|failure| opened.problem(&failure))?;
     let whole = bytes.iter().rposition(|byte| *byte == b'\n');
     let document = RunDocument::new(paths, runs::short_id(paths, id), &run, opened.now);
     let row = &document.run;
