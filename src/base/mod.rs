@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `cancel` | the flag that stops a run |
 //! | `child` | programs that must answer within a limit |
+//! | `closed_port` | for tests: a port that refuses |
 //! | `core_dump` | this process writes none |
 //! | `digest` | SHA-256 of files and bytes |
 //! | `drawing` | texts in pictures of graphs |
@@ -20,6 +21,8 @@
 
 mod cancel;
 mod child;
+#[cfg(test)]
+mod closed_port;
 mod core_dump;
 mod digest;
 mod drawing;
@@ -36,6 +39,8 @@ mod words;
 
 pub use cancel::{Cancel, Cancelled};
 pub use child::output;
+#[cfg(test)]
+pub(crate) use closed_port::closed_port;
 pub use core_dump::forbid_core_dumps;
 pub use digest::{digest, hex};
 pub use drawing::{arms, dot_text, mermaid_text};

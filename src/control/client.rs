@@ -97,7 +97,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let root = Utf8Path::from_path(dir.path()).unwrap();
         let place = Place::of(&Paths::live(root), Some(root.as_str()));
-        let (heard, hears) = mpsc::channel();
+        let (heard, told) = mpsc::channel();
         let slowly = move |_: Result<Request, String>| {
             heard.send(()).unwrap();
             thread::sleep(Duration::from_millis(100));
@@ -107,7 +107,7 @@ mod tests {
         };
         let server = Server::answering(&place, slowly).unwrap();
         let asking = thread::spawn(move || ask(&place, &Request::Stop { now: false }).unwrap());
-        hears.recv().unwrap();
+        told.recv().unwrap();
         drop(server);
         assert!(matches!(
             asking.join().unwrap(),

@@ -260,10 +260,8 @@ mod tests {
 
     #[test]
     fn a_closed_port_is_refused() {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = listener.local_addr().unwrap().port();
-        drop(listener);
-        let error = reach(&settings(port, &[]).endpoint).unwrap_err();
+        let (_closed, address) = crate::base::closed_port();
+        let error = reach(&settings(address.port(), &[]).endpoint).unwrap_err();
         let reason = Unreachable::Refused;
         assert!(matches!(error, Error::Unreachable { reason: r, .. } if r == reason));
     }

@@ -79,7 +79,8 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let peer = listener.local_addr().unwrap().to_string();
         assert_eq!(said(&peer), Ok(()));
-        drop(listener);
+        let (_closed, address) = crate::base::closed_port();
+        let peer = address.to_string();
         assert!(said(&peer).unwrap_err().contains("connection refused"));
     }
 }
