@@ -80,7 +80,7 @@ pub(super) fn not_started(session: &Session, failure: &Failure) {
     let globals = &session.globals;
     if wants_document(session) {
         let document = Document::not_started(&scenario, globals.dry_run, failure);
-        // What is wrong was said on stderr, whatever becomes of this.
+        // The error stands on stderr, also where this cannot be written.
         session.json(&document).unwrap_or_default();
     }
     if let Some(path) = globals.junit.clone().or_else(|| typed(words)) {

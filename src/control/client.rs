@@ -84,7 +84,8 @@ fn said(mut stream: &UnixStream, request: &impl Serialize) -> io::Result<String>
 
 #[cfg(test)]
 mod tests {
-    use std::sync::mpsc;
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::sync::{Arc, mpsc};
     use std::thread;
 
     use super::*;
@@ -98,21 +99,32 @@ mod tests {
         let root = Utf8Path::from_path(dir.path()).unwrap();
         let place = Place::of(&Paths::live(root), Some(root.as_str()));
         let (heard, told) = mpsc::channel();
+        let finished = Arc::new(AtomicBool::new(false));
+        let answered = Arc::clone(&finished);
         let slowly = move |_: Result<Request, String>| {
             heard.send(()).unwrap();
             thread::sleep(Duration::from_millis(100));
+            answered.store(true, Ordering::SeqCst);
             Reply::Taken {
                 run: "r".to_owned(),
             }
         };
         let server = Server::answering(&place, slowly).unwrap();
-        let asking = thread::spawn(move || ask(&place, &Request::Stop { now: false }).unwrap());
+        let asked = place.clone();
+        let asking = thread::spawn(move || ask(&asked, &Request::Stop { now: false }).unwrap());
         told.recv().unwrap();
         drop(server);
+        // The process ends here: what is not done by now is never done.
+        assert!(finished.load(Ordering::SeqCst));
         assert!(matches!(
             asking.join().unwrap(),
             Some(Reply::Taken { run }) if run == "r"
         ));
+        // One that ends before it has heard the question is no run that goes on.
+        let listener = bind(place.found().next().unwrap()).unwrap();
+        let hangs_up = thread::spawn(move || drop(listener.accept().unwrap()));
+        assert_eq!(ask(&place, &Request::Stop { now: false }).unwrap(), None);
+        hangs_up.join().unwrap();
     }
 
     #[test]

@@ -85,10 +85,10 @@ fn model() -> &'static (End, Vec<String>) {
 #[case::behind_the_plan(|_| Cut::Finished("l2-apply/plan"))]
 #[case::before_a_playbook(|_| Cut::Finished("l4-converge/reachable"))]
 #[case::at_the_end(Cut::After)]
-#[case::in_the_build(|_| middle(0))]
-#[case::in_the_apply(|_| middle(1))]
-#[case::in_the_system(|_| middle(2))]
-#[case::in_the_workload(|_| middle(3))]
+#[case::in_the_build(|_| middle("l1-ensure/build"))]
+#[case::in_the_apply(|_| middle("l2-apply/apply"))]
+#[case::in_the_system(|_| middle("l3-converge/converge"))]
+#[case::in_the_workload(|_| middle("l4-converge/converge"))]
 fn a_killed_rehearsal_comes_to_the_same_end(#[case] cut: fn(usize) -> Cut) {
     if !ready(true, &PROGRAMS) {
         return;
@@ -99,9 +99,9 @@ fn a_killed_rehearsal_comes_to_the_same_end(#[case] cut: fn(usize) -> Cut) {
     println!("{}", at.unwrap_or_else(|| format!("{cut}: over before")));
 }
 
-fn middle(index: usize) -> Cut {
-    let mut middles = middles().into_iter();
-    middles.nth(index).unwrap()
+fn middle(step: &str) -> Cut {
+    let is_of = |cut: &Cut| matches!(cut, Cut::Middle(of, _) if *of == step);
+    middles().into_iter().find(is_of).unwrap()
 }
 
 /// Every transition. It takes the better part of an hour: `scripts/kill-every`.

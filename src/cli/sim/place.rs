@@ -1,4 +1,4 @@
-//! The directory of a world, and who serves it. It is locked for whoever writes;
+//! The directory of a world, and who serves it. The process that writes locks it;
 //! `world.json` is replaced as a whole, so that it can be read meanwhile.
 
 use std::fs::{DirBuilder, File, TryLockError};

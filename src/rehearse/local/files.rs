@@ -258,8 +258,8 @@ impl Tree {
 
 /// Nothing but what is ours can be written, wherever it is mounted.
 fn prove(hidden: &[PathBuf], out: &Path) -> Result<(), String> {
-    // A mount that was below a hidden directory has the lab's way to it in its
-    // place, where that leads through it.
+    // Mounts that a hidden directory covers are still in the list. Where the lab is
+    // on one of them, a directory of the private file system stands at its path.
     let hides = |dir: &PathBuf, point: &Path| {
         point.starts_with(dir) && device(point).is_some_and(|it| device(dir) == Some(it))
     };
