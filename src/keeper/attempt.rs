@@ -157,15 +157,20 @@ impl Attempt {
         Ok(Found::Empty)
     }
 
-    /// Makes the fence, and waits until it is on the disk.
+    /// Makes the fence, and waits until it is on the disk. Where that fails there is
+    /// none: the child has not been started, and the next one may start it.
     ///
     /// # Errors
     /// It is there already: somebody else runs the child
     /// ([`io::ErrorKind::AlreadyExists`]); or it cannot be written.
     pub(super) fn raise(&self, fence: &Fence) -> io::Result<()> {
+        let text = serde_json::to_vec(fence)?;
         let mut file = private_new(&self.fence())?;
-        file.write_all(&serde_json::to_vec(fence)?)?;
-        file.sync_all()
+        let written = file.write_all(&text).and_then(|()| file.sync_all());
+        if written.is_err() {
+            fs::remove_file(self.fence()).ok();
+        }
+        written
     }
 
     /// Writes down how the child ended, by atomic replace.

@@ -13,6 +13,7 @@ mod parent;
 mod playbook;
 mod processes;
 mod rehearsal;
+mod room;
 mod saved;
 mod terminal;
 mod unknown;
