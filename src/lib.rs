@@ -11,7 +11,7 @@
 //! | floor | rooms |
 //! |---|---|
 //! | 0 | [`base`]: text, files, processes, signals; [`diag`]: errors with places, exit codes, "did you mean"; [`shape`]: a file held against its table |
-//! | 1 | [`plan`]: Step, Plan, Event, order; [`lab`]: root, paths, environment, redaction, lock; [`keeper`]: a parent for children that outlive `hl` |
+//! | 1 | [`plan`]: Step, Plan, Event, order; [`lab`]: root, paths, environment, redaction, lock; [`keeper`]: a parent of children that outlives `hl` |
 //! | 2 | [`pve`]: API client; [`site`]: site-config; [`runs`]: the journal; [`handoff`]: what steps publish; [`control`]: a run is spoken to |
 //! | 3 | [`tofu`] and [`templates`]: what actions and verbs share; [`legacy`]: what older tools left |
 //! | 4 | [`action`]: what a step can do, one file per action |

@@ -5,34 +5,29 @@ use std::any::Any;
 use std::collections::VecDeque;
 use std::fs::{self, File};
 use std::io::{Read, Seek, SeekFrom};
-use std::os::fd::OwnedFd;
-use std::os::unix::process::ExitStatusExt;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::process::ExitStatus;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::thread;
 use std::time::{Duration, Instant};
 
 use camino::{Utf8Path, Utf8PathBuf};
-use duct::Handle;
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{MemfdFlags, memfd_create};
-use rustix::process::{Pid, PidfdFlags, WaitId, WaitIdOptions, pidfd_open, waitid};
+use rustix::process::{Pid, Signal};
 
 use super::child::{LOOK, command_line, not_finished};
 use super::children::{Child, Key, StopState};
 use super::control::Control;
 use super::kept::Kept;
+use super::running::{Ended, Running};
 use super::shared::Shared;
 use super::shown::shown;
-use super::spawn::{cannot_start, spawn};
+use super::spawn::{cannot_start, order, prepare, spawn};
 use super::step_output::{StepOutput, TAIL};
 use crate::action::{Captured, ChildExit, ChildOutcome, ChildSpec, Exec, Line, Stop};
 use crate::base::short_duration;
 use crate::base::{Process, private_new};
 use crate::diag::Exit;
 use crate::diag::{Cause, StepError};
-use crate::keeper::{Attempt, CANNOT, ChildEnd};
+use crate::keeper::{Attempt, Begun};
 use crate::lab::spool::Tail;
 use crate::plan::{EventKind, Stream};
 
@@ -56,9 +51,8 @@ pub(super) struct StepExec<'r, 'a> {
 
 /// A started child.
 struct Started {
-    handle: Handle,
+    running: Running,
     child: Child,
-    pidfd: Option<OwnedFd>,
     key: Key,
 }
 
@@ -93,21 +87,38 @@ impl<'r, 'a> StepExec<'r, 'a> {
         self.kept = kept;
     }
 
-    /// Starts a child and enters it into the table.
+    /// Starts a child and enters it into the table; `None` where an earlier part of
+    /// the run has begun it.
     fn start(
         &self,
         spec: &ChildSpec,
         attempt: Option<&Attempt>,
-        [out, err]: [File; 2],
-    ) -> Result<Started, StepError> {
+        files: [File; 2],
+    ) -> Result<Option<Started>, StepError> {
         tracing::debug!(command = command_line(spec), "starts");
-        let node = self.step_output.step.node.as_deref();
-        let keeping = attempt.zip(self.kept.as_ref());
-        let keeping = keeping.map(|(attempt, kept)| (attempt.base(), kept.says(spec)));
-        let handle = spawn(self.run.setup, node, spec, keeping, out, err)?;
-        let raw = handle.pids().first().copied().unwrap_or_default();
-        let pid = i32::try_from(raw).ok().and_then(Pid::from_raw);
-        let pid = pid.ok_or_else(|| {
+        let prepared = prepare(self.run.setup, self.step_output.step.node.as_deref(), spec)?;
+        let kept = attempt.zip(self.kept.as_ref().zip(self.run.keeper.as_ref()));
+        let running = if let Some((attempt, (kept, keeper))) = kept {
+            let order = order(prepared, spec, attempt, kept.says(spec));
+            match keeper.start(&order, &files) {
+                Ok(Begun::Started(child)) => Running::Kept(child),
+                Ok(Begun::Taken) => return Ok(None),
+                Ok(Begun::CannotWrite(why)) => {
+                    let base = attempt.base();
+                    return Err(
+                        StepError::new(format!("`{}` was not started", spec.program))
+                            .exit(Exit::CannotWrite)
+                            .tail(vec![format!("cannot write to `{base}.*`: {why}")]),
+                    );
+                }
+                Ok(Begun::CannotStart(why)) => return Err(cannot_start(&spec.program, &why)),
+                Err(error) => return Err(cannot_start(&spec.program, &error.to_string())),
+            }
+        } else {
+            Running::own(spawn(prepared, spec, files)?, &spec.program)?
+        };
+        let pid = i32::try_from(running.process().pid).ok();
+        let pid = pid.and_then(Pid::from_raw).ok_or_else(|| {
             StepError::new(format!("`{}` has no process id", spec.program)).exit(Exit::Bug)
         })?;
         let child = Child {
@@ -124,28 +135,21 @@ impl<'r, 'a> StepExec<'r, 'a> {
             takes_sigterm: spec.takes_sigterm,
         };
         let key = self.run.children.add(child.clone());
-        Ok(Started {
-            handle,
+        Ok(Some(Started {
+            running,
             child,
-            pidfd: pidfd_open(pid, PidfdFlags::empty()).ok(),
             key,
-        })
+        }))
     }
 
-    /// Reaps a child that has ended; `end`: as its parent wrote it.
-    fn reap(
-        &self,
-        started: &Started,
-        end: Option<&ChildEnd>,
-    ) -> Result<(StopState, ExitStatus), StepError> {
-        let died = end.map_or_else(|| died(started.child.pid), |end| end.signal.is_some());
-        let (stop_state, status) = self.run.children.remove(started.key, died, || {
-            started.handle.wait().map(|output| output.status)
-        });
-        let status = status
-            .map_err(|e| StepError::new(format!("cannot wait for a child: {e}")).exit(Exit::Bug))?;
-        tracing::debug!(%status, "ended");
-        Ok((stop_state, status))
+    /// Reaps a child that has ended; how, as far as anybody knows.
+    fn reap(&self, started: Started) -> Result<(StopState, Option<Ended>), StepError> {
+        let Started { running, key, .. } = started;
+        let died = running.died();
+        let (stop_state, ended) = self.run.children.remove(key, died, || running.reap());
+        let ended = ended?;
+        tracing::debug!(?ended, "ended");
+        Ok((stop_state, ended))
     }
 
     /// A child that asks a question would wait for ever, silently.
@@ -191,19 +195,28 @@ impl Exec for StepExec<'_, '_> {
         self.step_output.log(&format!("$ {}", command_line(spec)));
         let files = spools.open()?;
         let mut tails = spools.tails()?;
-        let started = self.start(spec, attempt.as_ref(), files)?;
-        let pid = started.child.pid.as_raw_nonzero().get().unsigned_abs();
-        let process = Process::of(pid);
+        let started = self.start(spec, attempt.as_ref(), files);
+        if !matches!(started, Ok(Some(_))) {
+            // Numbers have no gaps: a resumed run looks at one after the other.
+            self.count.fetch_sub(1, Ordering::Relaxed);
+            spools.remove();
+        }
+        let Some(mut started) = started? else {
+            // A parent that an earlier part of the run began was quicker.
+            return self.run(spec, on_line);
+        };
+        let (child, key) = (started.child.clone(), started.key);
+        let Process { pid, start } = started.running.process();
         self.step_output.emit(EventKind::ChildStarted {
             pid,
-            pid_start: process.map_or(0, |process| process.start),
-            program: started.child.program.clone(),
+            pid_start: start,
+            program: child.program.clone(),
             spool: spools.shown(self.run),
             number,
         });
         // A stop that came before the child was in the table missed it.
         if let Some(stop) = self.control.stopped() {
-            self.run.children.interrupt_one(started.key, stop);
+            self.run.children.interrupt_one(key, stop);
         }
         let mut tail = VecDeque::with_capacity(TAIL);
         let mut bug: Option<Box<dyn Any + Send>> = None;
@@ -218,14 +231,12 @@ impl Exec for StepExec<'_, '_> {
                     catch_unwind(AssertUnwindSafe(|| on_line(Line { stream, text })))
             {
                 // The child must not be left behind: stop it, and wait.
-                self.run.children.interrupt_one(started.key, Stop::User);
+                self.run.children.interrupt_one(key, Stop::User);
                 bug = Some(payload);
             }
         };
-        let (mut looked, mut warned) = (Instant::now(), false);
+        let (mut looked, mut warned, mut over) = (Instant::now(), false, false);
         loop {
-            let reapable = has_ended(started.child.pid);
-            let over = reapable && !goes_on(attempt.as_ref(), process);
             for (stream, tail) in &mut tails {
                 let stream = *stream;
                 let mut line = |text: &str| say(stream, text);
@@ -241,57 +252,29 @@ impl Exec for StepExec<'_, '_> {
             if over {
                 break;
             }
-            if reapable {
-                thread::sleep(LOOK);
-            } else {
-                wait(&started, LOOK);
-            }
-            if !warned && looked.elapsed() >= STOPPED_LOOK {
+            over = started.running.wait(LOOK);
+            if !over && !warned && looked.elapsed() >= STOPPED_LOOK {
                 looked = Instant::now();
-                warned = self.warn_if_stopped(&started.child);
+                warned = self.warn_if_stopped(&child);
             }
         }
-        let end = attempt.as_ref().map(ended).transpose()?;
-        let end = end.flatten();
-        let (stop_state, status) = self.reap(&started, end.as_ref())?;
+        let (stop_state, ended) = self.reap(started)?;
         spools.remove();
-        if let (Some(attempt), None) = (&attempt, &end) {
-            match begun_by(attempt)? {
-                // A parent that an earlier part of the run began was quicker.
-                Some(keeper) if keeper.pid != pid => {
-                    self.count.fetch_sub(1, Ordering::Relaxed);
-                    return self.run(spec, on_line);
-                }
-                None if status.code() == Some(i32::from(CANNOT)) => {
-                    return Err(
-                        StepError::new(format!("`{}` was not started", spec.program))
-                            .exit(Exit::CannotWrite)
-                            .tail(tail.into()),
-                    );
-                }
-                Some(_) | None => {}
-            }
-            let asked = stop_state.killed || stop_state.stopped.is_some();
-            if let Some(kept) = kept
-                && status.signal().is_some()
-                && !asked
-            {
-                kept.may_be_lost(spec)?;
-            }
+        let asked = stop_state.killed || stop_state.stopped.is_some();
+        if let (Some(kept), None, false) = (kept, &ended, asked) {
+            kept.may_be_lost(spec)?;
         }
-        let (code, signal) = match &end {
-            Some(end) => (end.code, end.signal),
-            None => (status.code(), status.signal()),
-        };
+        // Where its parent was killed with it, nobody saw more than that it is gone.
+        let Ended { code, signal } = ended.unwrap_or(Ended {
+            code: None,
+            signal: Some(Signal::KILL.as_raw()),
+        });
         self.step_output.emit(EventKind::ChildExited {
             pid,
             code,
             signal,
             unwatched: None,
         });
-        if let Some(error) = end.as_ref().and_then(|end| end.error.as_ref()) {
-            return Err(cannot_start(&spec.program, error));
-        }
         let exit = child_exit(code, signal);
         if let Some(payload) = bug {
             resume_unwind(payload);
@@ -325,15 +308,17 @@ impl Exec for StepExec<'_, '_> {
             file.map_err(|e| StepError::new(format!("cannot run `{}`: {e}", spec.program)))
         };
         let ((mut out, child_out), (mut err, child_err)) = (memory()?, memory()?);
-        let started = self.start(spec, None, [child_out, child_err])?;
+        let Some(mut started) = self.start(spec, None, [child_out, child_err])? else {
+            return Err(not_finished(spec));
+        };
         let deadline = Instant::now() + limit;
-        while !has_ended(started.child.pid) {
+        while !started.running.wait(LOOK) {
             if Instant::now() >= deadline {
                 self.run.children.interrupt_one(started.key, Stop::Timeout);
             }
-            wait(&started, LOOK);
         }
-        let (stop_state, status) = self.reap(&started, None)?;
+        let (stop_state, ended) = self.reap(started)?;
+        let (code, signal) = ended.map_or((None, None), |ended| (ended.code, ended.signal));
         match stop_state.stopped {
             Some(Stop::User) => Err(not_finished(spec)),
             Some(Stop::Timeout) => Err(StepError::new(format!(
@@ -344,7 +329,7 @@ impl Exec for StepExec<'_, '_> {
             .cause(Cause::TimedOut)
             .exit(Exit::Timeout)),
             None => Ok(Captured {
-                code: match child_exit(status.code(), status.signal()) {
+                code: match child_exit(code, signal) {
                     ChildExit::Code(code) => code,
                     ChildExit::Signal(signal) => 128 + signal,
                 },
@@ -415,63 +400,11 @@ impl Spools {
     }
 }
 
-/// Whether it has ended, leaving it to be reaped: until then its process
-/// group cannot become anyone else's.
-fn has_ended(pid: Pid) -> bool {
-    let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
-    match waitid(WaitId::Pid(pid), options) {
-        Ok(status) => status.is_some(),
-        Err(error) => error != rustix::io::Errno::INTR,
-    }
-}
-
-/// Whether what a parent started goes on without it: it ended, wrote no end, and
-/// something of its group lives.
-fn goes_on(attempt: Option<&Attempt>, parent: Option<Process>) -> bool {
-    attempt.zip(parent).is_some_and(|(attempt, parent)| {
-        // What cannot be read is told when it is taken.
-        matches!(attempt.end(), Ok(None)) && parent.group_is_alive()
-    })
-}
-
-/// Whether it was a signal that ended it; not reaped yet.
-fn died(pid: Pid) -> bool {
-    let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
-    let status = waitid(WaitId::Pid(pid), options).ok().flatten();
-    status.is_some_and(|status| status.killed() || status.dumped())
-}
-
-/// Waits until the child ends, at most so long.
-fn wait(started: &Started, at_most: Duration) {
-    let Some(pidfd) = &started.pidfd else {
-        thread::sleep(at_most);
-        return;
-    };
-    let timeout = Timespec {
-        tv_sec: 0,
-        tv_nsec: i64::from(at_most.subsec_nanos()),
-    };
-    // An interrupted wait is only a shorter one.
-    poll(&mut [PollFd::new(pidfd, PollFlags::IN)], Some(&timeout)).unwrap_or_default();
-}
-
 fn child_exit(code: Option<i32>, signal: Option<i32>) -> ChildExit {
     match (code, signal) {
         (Some(code), _) => ChildExit::Code(code),
         (None, signal) => ChildExit::Signal(signal.unwrap_or_default()),
     }
-}
-
-/// Who has begun a child.
-fn begun_by(attempt: &Attempt) -> Result<Option<Process>, StepError> {
-    let process = attempt.begun_by();
-    process.map_err(|error| StepError::io("read the fence of", attempt.base(), &error))
-}
-
-/// How a kept child ended, as its parent wrote it.
-fn ended(attempt: &Attempt) -> Result<Option<ChildEnd>, StepError> {
-    let end = attempt.end();
-    end.map_err(|error| StepError::io("read the end of", attempt.base(), &error))
 }
 
 fn content(file: &mut File) -> Vec<u8> {

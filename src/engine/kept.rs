@@ -14,7 +14,7 @@ use super::question::{Question, ask};
 use super::shared::Shared;
 use super::step_output::StepOutput;
 use crate::action::{Approval, ChildExit, ChildOutcome, ChildSpec};
-use crate::base::{Process, hex, quoted};
+use crate::base::{hex, quoted};
 use crate::diag::{Cause, Exit, StepError, say};
 use crate::keeper::{Attempt, ChildEnd, Fence, Standing};
 use crate::plan::EventKind;
@@ -90,12 +90,9 @@ impl<'r, 'a> Kept<'r, 'a> {
         loop {
             let number = count.load(Ordering::Relaxed) + 1;
             let attempt = self.attempt(number);
-            let standing = attempt
-                .standing()
-                .map_err(|error| StepError::io("read", attempt.base(), &error))?;
-            match standing {
+            match standing(&attempt)? {
                 Standing::New => return Ok(None),
-                Standing::Running(fence) => wait_for(spec, fence.keeper, stopped)?,
+                Standing::Running(_) => wait_for(spec, &attempt, stopped)?,
                 Standing::Ended(fence, end) => {
                     count.store(number, Ordering::Relaxed);
                     if fence.says != self.says(spec) {
@@ -144,7 +141,7 @@ impl<'r, 'a> Kept<'r, 'a> {
             self.step_output.emit(EventKind::Warning { message });
         }
         self.step_output.emit(EventKind::ChildExited {
-            pid: fence.keeper.pid,
+            pid: fence.process().pid,
             code: end.code,
             signal: end.signal,
             unwatched: Some(number),
@@ -242,7 +239,7 @@ pub(super) fn foretell(
         Standing::New => return None,
         Standing::Running(fence) => format!(
             "its child (process {}) still runs: it is waited for, and its result is taken",
-            fence.keeper.pid
+            fence.process().pid
         ),
         Standing::Ended(_, end) if end.code == Some(0) => {
             format!("its child ended while nobody watched, {}", how(&end))
@@ -257,17 +254,21 @@ pub(super) fn foretell(
     })
 }
 
-/// A parent that an earlier part of the run began may have been on its way
-/// to its fence still.
+/// Waits for a child that an earlier part of the run began; one that is stopped
+/// meanwhile is asked once to stop.
 fn wait_for(
     spec: &ChildSpec,
-    keeper: Process,
+    attempt: &Attempt,
     stopped: &dyn Fn() -> bool,
 ) -> Result<(), StepError> {
     let mut asked = false;
-    while keeper.group_is_alive() {
-        if stopped() && !std::mem::replace(&mut asked, true) {
-            keeper.interrupt_group();
+    while let Standing::Running(fence) = standing(attempt)? {
+        if !asked
+            && stopped()
+            && let Some(child) = fence.child
+        {
+            asked = true;
+            child.interrupt_group();
         }
         thread::sleep(LOOK);
     }
@@ -275,6 +276,11 @@ fn wait_for(
         return Err(not_finished(spec));
     }
     Ok(())
+}
+
+fn standing(attempt: &Attempt) -> Result<Standing, StepError> {
+    let standing = attempt.standing();
+    standing.map_err(|error| StepError::io("read", attempt.base(), &error))
 }
 
 /// `exit 0 at 20:07:41 UTC`
@@ -286,6 +292,6 @@ fn how(end: &ChildEnd) -> String {
     match (end.code, end.signal) {
         (Some(code), _) => format!("exit {code} at {at}"),
         (None, Some(signal)) => format!("ended by signal {signal} at {at}"),
-        (None, None) => format!("not started at {at}"),
+        (None, None) => format!("ended at {at}"),
     }
 }

@@ -17,6 +17,7 @@
 //! | `exec` | children as actions see them |
 //! | `kept` | children that are begun at most once, and taken over when `hl` was killed |
 //! | `spawn` | a child's program, variables and files |
+//! | `running` | a child that runs, of this process or kept: has it ended, and how |
 //! | `child` | what is said of a child |
 //! | `children` | all running children: one SIGINT each, grace, escalation |
 //! | `control` | how loop and step agree on stopping it |
@@ -45,6 +46,7 @@ mod question;
 mod redacted;
 mod reuse;
 mod run;
+mod running;
 mod setup;
 mod shared;
 mod shown;

@@ -30,6 +30,7 @@ use crate::action::Stop;
 use crate::base::short_duration;
 use crate::base::{Signal, StopSource};
 use crate::diag::{Advice, Exit, Failure, merge};
+use crate::keeper::Keeper;
 use crate::lab::trace::{self, carried};
 use crate::lab::{Redactor, create_dir};
 use crate::plan::{EventKind, Listener, Outcome, Plan, Status, StepEnd, StepId};
@@ -66,6 +67,10 @@ pub fn run(
         setup,
         bus: Bus::new(setup.redactor, listeners),
         children: Children::default(),
+        keeper: setup.options.keeper.clone().map(|program| {
+            let id = setup.options.run_id.clone();
+            Keeper::new(program, id)
+        }),
         logs,
         published: Mutex::default(),
         results: Mutex::default(),

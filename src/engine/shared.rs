@@ -9,6 +9,7 @@ use camino::Utf8PathBuf;
 use super::bus::Bus;
 use super::children::Children;
 use super::setup::Setup;
+use crate::keeper::Keeper;
 use crate::plan::{Plan, Published, Status, StepId};
 
 /// What all threads of a run share.
@@ -16,6 +17,8 @@ pub(super) struct Shared<'a> {
     pub(super) setup: &'a Setup<'a>,
     pub(super) bus: Bus<'a>,
     pub(super) children: Children,
+    /// The parent of children that may change something, where the caller gave one.
+    pub(super) keeper: Option<Keeper>,
     /// Where logs and spools go; `None` when nothing may be written.
     pub(super) logs: Option<Utf8PathBuf>,
     pub(super) published: Mutex<Published>,

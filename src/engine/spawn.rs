@@ -12,56 +12,71 @@ use super::setup::Setup;
 use crate::action::ChildSpec;
 use crate::diag::Exit;
 use crate::diag::StepError;
-use crate::keeper;
+use crate::keeper::{Attempt, Order};
 use crate::lab::Environment;
 
-/// Starts a child in a process group of its own, with nothing to read and the
-/// variables of that node. `keeping`: under a parent that writes to files with
-/// this beginning, and this text into its fence.
-pub(super) fn spawn(
+/// What is needed to start a child.
+pub(super) struct Prepared {
+    program: Utf8PathBuf,
+    cwd: Utf8PathBuf,
+    variables: BTreeMap<String, String>,
+}
+
+/// Finds a child's program and working directory, with the variables of that node.
+pub(super) fn prepare(
     setup: &Setup<'_>,
     node: Option<&str>,
     spec: &ChildSpec,
-    keeping: Option<(&Utf8Path, String)>,
-    stdout: File,
-    stderr: File,
-) -> Result<Handle, StepError> {
+) -> Result<Prepared, StepError> {
     let cwd = cwd(setup, spec)?;
     let program = program(setup, spec, &cwd)?;
     let env = setup.env.for_node(node)?;
     let options = &setup.options;
-    let mut variables = variables(&env, spec, options.color, &options.run_id);
-    let keeping = keeping.zip(options.keeper.as_ref());
-    let is_kept = keeping.is_some();
-    let child = match keeping {
-        None => cmd(program.as_std_path(), &spec.args),
-        Some(((base, says), keeper)) => {
-            variables.insert(keeper::SAYS.to_owned(), says);
-            let before = [keeper::VERB, base.as_str(), program.as_str()];
-            let args = before
-                .into_iter()
-                .chain(spec.args.iter().map(String::as_str));
-            cmd(keeper.as_std_path(), args)
-        }
-    };
-    child
-        .dir(&cwd)
+    Ok(Prepared {
+        program,
+        cwd,
+        variables: variables(&env, spec, options.color, &options.run_id),
+    })
+}
+
+/// Starts a child in a process group of its own, with nothing to read.
+pub(super) fn spawn(
+    prepared: Prepared,
+    spec: &ChildSpec,
+    [stdout, stderr]: [File; 2],
+) -> Result<Handle, StepError> {
+    cmd(prepared.program.as_std_path(), &spec.args)
+        .dir(&prepared.cwd)
         .stdin_null()
         .stdout_file(stdout)
         .stderr_file(stderr)
         .unchecked()
         // One map, and nothing inherited beside it: of two `env` calls for one
         // name, duct lets the first win.
-        .full_env(variables)
-        .before_spawn(move |command| {
-            // A parent makes a session of its own.
-            if !is_kept {
-                command.process_group(0);
-            }
+        .full_env(prepared.variables)
+        .before_spawn(|command| {
+            command.process_group(0);
             Ok(())
         })
         .start()
         .map_err(|error| cannot_start(&spec.program, &error.to_string()))
+}
+
+/// Orders a child of that attempt from its parent; `says`: the text for its fence.
+pub(super) fn order(
+    prepared: Prepared,
+    spec: &ChildSpec,
+    attempt: &Attempt,
+    says: String,
+) -> Order {
+    Order {
+        base: attempt.base().to_owned(),
+        says,
+        program: prepared.program,
+        args: spec.args.clone(),
+        cwd: prepared.cwd,
+        env: prepared.variables,
+    }
 }
 
 /// What a child gets: the environment (which holds that of the process), then

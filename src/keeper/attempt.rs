@@ -1,6 +1,6 @@
 //! One attempt to run a child: its fence, its end, and where it stands.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io::{self, Write};
 use std::thread;
 use std::time::Duration;
@@ -22,16 +22,51 @@ pub struct Attempt {
 }
 
 /// What the parent writes before it starts the child. The process that creates
-/// the file runs the child; no other does.
+/// the file runs the child; no other does. A line of its own names the child, once
+/// it is started.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fence {
-    /// The parent. Its pid is the id of the child's process group too.
+    /// The parent.
     #[serde(flatten)]
     pub keeper: Process,
-    /// The boot of the machine that the process is of.
+    /// The boot of the machine that the processes are of.
     pub boot_id: String,
     /// What the caller wants to find again; never a secret.
     pub says: String,
+    /// The child, the leader of a process group.
+    #[serde(skip)]
+    pub child: Option<Process>,
+}
+
+impl Fence {
+    /// Reads the content of a fence; `None` where it is not written yet.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (fence, child) = text.split_once('\n')?;
+        Some(Self {
+            child: serde_json::from_str(child).ok(),
+            ..serde_json::from_str(fence).ok()?
+        })
+    }
+
+    /// The process that stands for the attempt: the child, as far as it is known.
+    pub fn process(&self) -> Process {
+        self.child.unwrap_or(self.keeper)
+    }
+
+    fn is_of_this_boot(&self) -> bool {
+        self.boot_id == boot_id()
+    }
+}
+
+/// A fence that was made here: the child may be started.
+pub(super) struct Raised(File);
+
+impl Raised {
+    /// Names the started child. Not on the disk at once: after a power failure no
+    /// process is there any more.
+    pub(super) fn started(&mut self, child: Process) -> io::Result<()> {
+        self.0.write_all(&serde_json::to_vec(&child)?)
+    }
 }
 
 /// How a child ended.
@@ -43,9 +78,6 @@ pub struct ChildEnd {
     /// Signal number, when one ended it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signal: Option<i32>,
-    /// Why it could not be started.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub error: Option<String>,
     /// When, RFC 3339 in UTC.
     pub at: String,
     /// CPU time of it and what it waited for, in milliseconds: in user mode.
@@ -106,17 +138,24 @@ impl Attempt {
     /// # Errors
     /// Its files are there and cannot be read.
     pub fn standing(&self) -> io::Result<Standing> {
-        let fence = match self.read_fence()? {
+        let mut fence = match self.read_fence()? {
             Found::Nothing => return Ok(Standing::New),
             Found::Empty => return Ok(Standing::Unknown),
             Found::Fence(fence) => fence,
         };
-        if fence.boot_id == boot_id() && fence.keeper.group_is_alive() {
+        let is_kept = fence.is_of_this_boot() && fence.keeper.is_alive();
+        if !is_kept && let Found::Fence(last) = self.read_fence()? {
+            // It may have named the child since, and nobody writes into it any more.
+            fence = last;
+        }
+        if fence.is_of_this_boot() && fence.child.is_some_and(Process::group_is_alive) {
             return Ok(Standing::Running(fence));
         }
-        // Read last: it may have ended since the look at the process.
+        // Read last: it may have ended since the look at the processes.
         Ok(match self.end()? {
             Some(end) => Standing::Ended(fence, end),
+            // On its way to the child, or to the end.
+            None if is_kept => Standing::Running(fence),
             None => Standing::Unknown,
         })
     }
@@ -132,24 +171,13 @@ impl Attempt {
         }
     }
 
-    /// Who has begun it, if anybody has.
-    ///
-    /// # Errors
-    /// The fence is there and cannot be read.
-    pub fn begun_by(&self) -> io::Result<Option<Process>> {
-        Ok(match self.read_fence()? {
-            Found::Fence(fence) => Some(fence.keeper),
-            Found::Nothing | Found::Empty => None,
-        })
-    }
-
     fn read_fence(&self) -> io::Result<Found> {
         const LOOKS: u32 = 50;
         for _ in 0..LOOKS {
             let Some(text) = read(&self.fence())? else {
                 return Ok(Found::Nothing);
             };
-            if let Ok(fence) = serde_json::from_str(&text) {
+            if let Some(fence) = Fence::parse(&text) {
                 return Ok(Found::Fence(fence));
             }
             thread::sleep(WRITTEN_WITHIN / LOOKS);
@@ -163,14 +191,21 @@ impl Attempt {
     /// # Errors
     /// It is there already: somebody else runs the child
     /// ([`io::ErrorKind::AlreadyExists`]); or it cannot be written.
-    pub(super) fn raise(&self, fence: &Fence) -> io::Result<()> {
-        let text = serde_json::to_vec(fence)?;
+    pub(super) fn raise(&self, fence: &Fence) -> io::Result<Raised> {
+        let mut text = serde_json::to_vec(fence)?;
+        text.push(b'\n');
         let mut file = private_new(&self.fence())?;
         let written = file.write_all(&text).and_then(|()| file.sync_all());
         if written.is_err() {
-            fs::remove_file(self.fence()).ok();
+            self.withdraw();
         }
-        written
+        written.map(|()| Raised(file))
+    }
+
+    /// Takes the fence away again: the child was not started.
+    pub(super) fn withdraw(&self) {
+        // Left over at worst, and then nobody knows.
+        fs::remove_file(self.fence()).ok();
     }
 
     /// Writes down how the child ended, by atomic replace.
@@ -207,6 +242,7 @@ mod tests {
             keeper,
             boot_id: boot_id(),
             says: "x".to_owned(),
+            child: None,
         }
     }
 
@@ -246,5 +282,51 @@ mod tests {
         // Killed before it could write into it: nobody knows what came after.
         private_new(&dir.join("a-b.3.fence")).unwrap();
         assert_eq!(attempt(3).standing().unwrap(), Standing::Unknown);
+    }
+
+    #[test]
+    fn it_runs_while_its_child_or_its_parent_lives() {
+        let dir = tempfile::tempdir().unwrap();
+        let dir = Utf8Path::from_path(dir.path()).unwrap();
+        let here = Process::this();
+        let gone = Process { start: 1, ..here };
+        let standing = |number, keeper, child: Option<Process>, ended| {
+            let attempt = Attempt::new(dir, "a-b", number);
+            let mut raised = attempt.raise(&fence(keeper)).unwrap();
+            if let Some(child) = child {
+                raised.started(child).unwrap();
+            }
+            if ended {
+                attempt.close(&ChildEnd::default()).unwrap();
+            }
+            attempt.standing().unwrap()
+        };
+        let whole = |keeper, child| Fence {
+            child,
+            ..fence(keeper)
+        };
+        assert_eq!(
+            standing(1, here, None, false),
+            Standing::Running(whole(here, None))
+        );
+        assert_eq!(
+            standing(2, gone, Some(here), false),
+            Standing::Running(whole(gone, Some(here)))
+        );
+        // What it left in its group goes on.
+        assert_eq!(
+            standing(3, here, Some(here), true),
+            Standing::Running(whole(here, Some(here)))
+        );
+        assert_eq!(
+            standing(4, here, Some(gone), false),
+            Standing::Running(whole(here, Some(gone)))
+        );
+        assert_eq!(
+            standing(5, here, Some(gone), true),
+            Standing::Ended(whole(here, Some(gone)), ChildEnd::default())
+        );
+        assert_eq!(standing(6, gone, Some(gone), false), Standing::Unknown);
+        assert_eq!(standing(7, gone, None, false), Standing::Unknown);
     }
 }

@@ -1,151 +1,90 @@
-//! The parent of one child. It reads no configuration and loads nothing: it must
-//! be small, and nothing that is wrong in a lab may keep it from its work.
+//! The parent of a run's children. It reads no configuration and loads nothing: it
+//! must be small, and nothing that is wrong in a lab may keep it from its work. It
+//! has one thread, and ends when `hl` is gone and no child is left.
 
-use std::env;
 use std::ffi::OsString;
-use std::fs;
-use std::io::{self, Write};
-use std::os::unix::process::ExitStatusExt;
-use std::process::{Child, Command, ExitCode};
-use std::sync::atomic::Ordering;
+use std::io;
+use std::os::fd::AsFd;
+use std::os::unix::net::UnixStream;
+use std::process::ExitCode;
 
-use camino::Utf8PathBuf;
-use rustix::process::{Pid, Signal, kill_process, setsid};
-use signal_hook::low_level::emulate_default_handler;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+use rustix::process::setsid;
 
-use super::attempt::{Attempt, ChildEnd, Fence};
+use super::attempt::Fence;
+use super::child::Child;
+use super::message::{Order, receive};
 use crate::base::{Process, boot_id, catch_signals, forbid_core_dumps};
 
-/// The verb: `hl __keep BASE PROGRAM ARGS...`, where BASE is what the names of
-/// the attempt's files begin with. It may change with every version.
+/// The verb: `hl __keep RUN`, with a socket as its stdin; RUN is what a list of
+/// processes shows. It may change with every version.
 pub const VERB: &str = "__keep";
 
-/// The variable with the text for the fence; the child does not get it.
-pub const SAYS: &str = "HL_KEEPER_SAYS";
-
-/// Clock ticks of a second in `/proc` (`USER_HZ`, the same on all that `hl` runs on).
-const CLOCK_TICKS: u64 = 100;
-
-/// It could not do its work, and has started nothing: there is no fence.
-pub const CANNOT: u8 = 73;
+/// How often children are looked at where the system does not say that one ended.
+const LOOK: Timespec = Timespec {
+    tv_sec: 0,
+    tv_nsec: 30_000_000,
+};
 
 /// Whether the arguments (without the program's name) call the parent.
 pub fn is_keeper(args: &[OsString]) -> bool {
     args.first().is_some_and(|verb| verb == VERB)
 }
 
-/// Runs the child that the arguments name, unless somebody else has begun to, and
-/// ends as the child did.
-/// What cannot be done is said on stderr, which is the child's.
-pub fn keep(args: &[OsString]) -> ExitCode {
-    let Some(([base], command)) = args.get(1..).and_then(|args| args.split_first_chunk()) else {
-        return ExitCode::from(CANNOT);
-    };
-    let attempt = Attempt::at(Utf8PathBuf::from(base.to_string_lossy().into_owned()));
-    match run(&attempt, command) {
-        Ok(code) => code,
-        // Who made the fence runs it, and everybody finds its end there.
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => ExitCode::SUCCESS,
-        Err(error) => {
-            let base = attempt.base();
-            writeln!(io::stderr(), "cannot write to `{base}.*`: {error}").ok();
-            ExitCode::from(CANNOT)
-        }
+/// Starts children as they are ordered, and waits for them.
+pub fn keep() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        // Nobody reads what it says; `hl` sees that it is gone.
+        Err(_) => ExitCode::FAILURE,
     }
 }
 
-fn run(attempt: &Attempt, command: &[OsString]) -> io::Result<ExitCode> {
-    // Caught, not ignored: the child starts with their usual meaning, also where
-    // a shell had them ignored, and this process lives to write the end.
-    let heard = catch_signals()?;
-    let heard = || i32::try_from(heard.load(Ordering::SeqCst)).unwrap_or_default();
+fn run() -> io::Result<()> {
+    // Caught, not ignored: children start with their usual meaning, also where a
+    // shell had them ignored, and this process lives to write their ends.
+    catch_signals()?;
     // Fails only for the leader of a group, which has a session then.
     setsid().ok();
     // Where a sandbox forbids it, the limit of `hl` holds.
     forbid_core_dumps().ok();
-    if heard() != 0 {
-        // It was stopped before it began, and ends as anything would.
-        emulate_default_handler(heard())?;
-    }
-    attempt.raise(&Fence {
+    let orders = UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?);
+    let mut orders = Some(orders);
+    let fence = Fence {
         keeper: Process::this(),
         boot_id: boot_id(),
-        says: env::var(SAYS).unwrap_or_default(),
-    })?;
-    let before = heard();
-    let end = if before == 0 {
-        child(command, heard)
-    } else {
-        ChildEnd {
-            signal: Some(before),
-            ..ChildEnd::default()
+        says: String::new(),
+        child: None,
+    };
+    let mut children: Vec<Child> = Vec::new();
+    while orders.is_some() || !children.is_empty() {
+        if wait(orders.as_ref(), &children)?
+            && let Some(socket) = &orders
+        {
+            match receive::<Order>(socket) {
+                Ok(Some((order, with))) => children.extend(Child::begin(&order, with, &fence)),
+                // What it was about to say is no order.
+                Ok(None) | Err(_) => orders = None,
+            }
         }
-    };
-    let (user_ms, system_ms) = cpu_of_children();
-    let end = ChildEnd {
-        at: jiff::Timestamp::now().to_string(),
-        user_ms,
-        system_ms,
-        ..end
-    };
-    if attempt.close(&end).is_err()
-        && let Some(signal) = end.signal
-    {
-        // The `hl` that watches learns of it all the same.
-        emulate_default_handler(signal)?;
+        children.retain_mut(Child::goes_on);
     }
-    let code = end.code.and_then(|code| u8::try_from(code).ok());
-    Ok(ExitCode::from(code.unwrap_or(CANNOT)))
+    Ok(())
 }
 
-/// Runs the child to its end; `heard`: the last signal that came.
-fn child(command: &[OsString], heard: impl Fn() -> i32) -> ChildEnd {
-    let failed = |error: io::Error| ChildEnd {
-        error: Some(error.to_string()),
-        ..ChildEnd::default()
-    };
-    let Some((program, args)) = command.split_first() else {
-        return failed(io::Error::from(io::ErrorKind::InvalidInput));
-    };
-    let started = Command::new(program).args(args).env_remove(SAYS).spawn();
-    let ended = started.and_then(|mut child| {
-        // It came before there was a child to hear it.
-        if heard() != 0 {
-            pass_on(&child, heard());
-        }
-        child.wait()
-    });
-    match ended {
-        Ok(status) => ChildEnd {
-            code: status.code(),
-            signal: status.signal(),
-            ..ChildEnd::default()
-        },
-        Err(error) => failed(error),
+/// Waits until something is to be done; whether it is an order.
+fn wait(orders: Option<&UnixStream>, children: &[Child]) -> io::Result<bool> {
+    let others = children.iter().filter_map(Child::waits_for);
+    let mut polled: Vec<PollFd<'_>> = (orders.map(AsFd::as_fd).into_iter().chain(others))
+        .map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN))
+        .collect();
+    let all = polled.len() == children.len() + usize::from(orders.is_some());
+    match poll(&mut polled, (!all).then_some(&LOOK)) {
+        Ok(_) => {}
+        Err(Errno::INTR) => return Ok(false),
+        Err(error) => return Err(error.into()),
     }
-}
-
-fn pass_on(child: &Child, heard: i32) {
-    let signal = if heard == Signal::TERM.as_raw() {
-        Signal::TERM
-    } else {
-        Signal::INT
-    };
-    // Not reaped yet, so the number is still its own.
-    kill_process(Pid::from_child(child), signal).ok();
-}
-
-/// CPU time of the children that were waited for, in user mode and in the kernel,
-/// in milliseconds: fields 16 and 17 of `/proc/self/stat`, in clock ticks.
-fn cpu_of_children() -> (u64, u64) {
-    let text = fs::read_to_string("/proc/self/stat").unwrap_or_default();
-    let fields = text.rsplit_once(')').map_or("", |(_, rest)| rest);
-    // Field 3 is the first behind the name.
-    let mut fields = fields.split_whitespace().skip(13);
-    let mut milliseconds = || {
-        let ticks: u64 = fields.next().and_then(|ticks| ticks.parse().ok())?;
-        Some(ticks.saturating_mul(1000) / CLOCK_TICKS)
-    };
-    let mut next = || milliseconds().unwrap_or_default();
-    (next(), next())
+    let first = orders.and(polled.first());
+    Ok(first.is_some_and(|first| !first.revents().is_empty()))
 }

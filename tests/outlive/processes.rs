@@ -96,7 +96,7 @@ pub(super) fn fence(lab: &TestLab) -> Fence {
         files.flatten().flatten().find_map(|file| {
             let path = file.path();
             let open = path.extension()? == "fence" && !path.with_extension("exit").exists();
-            serde_json::from_str(&fs::read_to_string(path).ok().filter(|_| open)?).ok()
+            Fence::parse(&fs::read_to_string(path).ok().filter(|_| open)?)
         })
     })
 }
