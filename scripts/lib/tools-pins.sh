@@ -6,13 +6,10 @@ RECIPE=1
 
 # In the order of installing: what is quick or what others need comes first.
 TOOL_NAMES=(
-  sshd iproute2 util-linux valgrind tmux python3
+  sshd iproute2 util-linux valgrind tmux python3 chromium axe
   ansible proxmoxer tofu proxmox-provider packer packer-plugin-proxmox
   guest-packages just doppler sops age
 )
-
-# What only a proof needs: installed where it is named.
-PROOF_NAMES=(chromium axe)
 
 # The version that is built or installed where PATH has none that serves.
 declare -A WANTED=(
@@ -69,6 +66,7 @@ declare -A TAKES=(
   [sops]="about 3 minutes" [age]="about 20 seconds" [doppler]="about 30 seconds"
   [ansible]="about 15 seconds" [proxmoxer]="about 30 seconds" [just]="about 2 minutes"
   [guest-packages]="about 10 seconds"
+  [chromium]="about 30 seconds" [axe]="about 30 seconds"
 )
 
 # Go packages to build, as BINARY=PACKAGE, and the linker's -X settings: what

@@ -80,6 +80,9 @@ pub struct Started {
     pub specs: Vec<String>,
     /// The repositories that it serves.
     pub repos: Vec<String>,
+    /// Those that it serves, or refuses, when they are prepared.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub preparing: Vec<String>,
     /// Those that it does not, each with the reason.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub refused: Vec<RefusedRepo>,

@@ -51,9 +51,9 @@ pub(super) fn approve(session: &Session, args: &ApproveArgs) -> Result<Exit, Fai
 }
 
 pub(super) fn reject(session: &Session, args: &RejectArgs) -> Result<Exit, Failure> {
-    asked(session, args.run.as_deref())?;
-    let by = session.caller.operator();
-    tell(session, &Request::Reject { by }, "Rejected")
+    let (_, question) = asked(session, args.run.as_deref())?;
+    let (digest, by) = (Some(question.digest), session.caller.operator());
+    tell(session, &Request::Reject { digest, by }, "Rejected")
 }
 
 /// The run that goes on and what it asks.

@@ -91,6 +91,9 @@ fn announce(session: &Session, started: &Started) -> Result<(), Failure> {
     session.note(format!("  fingerprint: {}", started.fingerprint));
     session.note(format!("  specs: {}", listed(&started.specs)));
     session.note(format!("  repositories: {}", listed(&started.repos)));
+    if !started.preparing.is_empty() {
+        session.note(format!("  being prepared: {}", listed(&started.preparing)));
+    }
     for refused in &started.refused {
         session.tell(
             Paint::Warn,

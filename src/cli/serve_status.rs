@@ -49,6 +49,10 @@ pub(super) fn status(session: &Session, port: u16, args: &StatusArgs) -> Result<
             .map(|()| Exit::Ok);
     }
     session.data(&format!("{} {}", url, sanitize(word)))?;
+    for name in health["preparing"].as_array().into_iter().flatten() {
+        let name = sanitize(name.as_str().unwrap_or_default());
+        session.tell(Paint::Active, "Preparing", say(format!("`{name}`")));
+    }
     for refused in health["refused"].as_array().into_iter().flatten() {
         let said = |name: &str| sanitize(refused[name].as_str().unwrap_or_default());
         let text = format!("`{}` is not served: {}", said("name"), said("why"));

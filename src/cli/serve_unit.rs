@@ -72,7 +72,7 @@ After=network-online.target
 
 [Service]
 Type=notify-reload
-# All repositories are looked through before it is ready, at a reload too.
+# A reload ends when all repositories are looked through.
 TimeoutStartSec=30min
 User={user}
 WorkingDirectory={dir}

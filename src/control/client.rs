@@ -128,6 +128,25 @@ mod tests {
     }
 
     #[test]
+    fn one_that_ends_leaves_the_socket_of_the_next() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = Utf8Path::from_path(dir.path()).unwrap();
+        let place = Place::of(&Paths::live(root), Some(root.as_str()));
+        let reply = |run: &str| Reply::Taken {
+            run: run.to_owned(),
+        };
+        let first = Server::open(&place, &Desk::new("first")).unwrap();
+        let second = Server::open(&place, &Desk::new("second")).unwrap();
+        drop(first);
+        let stop = Request::Stop { now: false };
+        assert_eq!(ask(&place, &stop).unwrap(), Some(reply("second")));
+        let socket = place.found().next().unwrap();
+        assert!(socket.exists());
+        drop(second);
+        assert!(!socket.exists());
+    }
+
+    #[test]
     fn a_run_answers_while_it_lives_and_takes_only_what_it_knows() {
         let dir = tempfile::tempdir().unwrap();
         let root = Utf8Path::from_path(dir.path()).unwrap();

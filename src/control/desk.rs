@@ -94,17 +94,8 @@ impl Desk {
                 state.stop = state.stop.max(1 + u8::from(now));
                 taken(&state)
             }
-            Request::Approve { digest, by } => match &state.question {
-                None => refused("it waits for no answer"),
-                Some(question) if question.digest != digest => {
-                    refused("what it asks about is not what you were shown")
-                }
-                Some(_) => state.answer(true, by),
-            },
-            Request::Reject { by } => match &state.question {
-                None => refused("it waits for no answer"),
-                Some(_) => state.answer(false, by),
-            },
+            Request::Approve { digest, by } => state.decide(true, Some(&digest), by),
+            Request::Reject { digest, by } => state.decide(false, digest.as_deref(), by),
         };
         drop(state);
         self.shared.changed.notify_all();
@@ -122,6 +113,17 @@ impl Desk {
 }
 
 impl State {
+    /// Answers the question, if it is the one with this digest.
+    fn decide(&mut self, approved: bool, digest: Option<&str>, by: String) -> Reply {
+        match &self.question {
+            None => refused("it waits for no answer"),
+            Some(question) if digest.is_some_and(|digest| digest != question.digest) => {
+                refused("what it asks about is not what you were shown")
+            }
+            Some(_) => self.answer(approved, by),
+        }
+    }
+
     /// The first answer counts.
     fn answer(&mut self, approved: bool, by: String) -> Reply {
         if self.answer.is_some() {
@@ -224,6 +226,13 @@ mod tests {
         })
     }
 
+    fn reject(digest: Option<&str>) -> Request {
+        Request::Reject {
+            digest: digest.map(str::to_owned),
+            by: "me".to_owned(),
+        }
+    }
+
     #[test]
     fn the_first_answer_to_what_was_shown_counts() {
         let given = |approved| Verdict::Given {
@@ -237,13 +246,12 @@ mod tests {
             assert!(
                 matches!(desk.take(Request::Status), Reply::Status(status) if status.question.is_none())
             );
-            let by = "late".to_owned();
-            assert!(!is_taken(&desk.take(Request::Reject { by })));
+            assert!(!is_taken(&desk.take(reject(None))));
         });
         assert_eq!(verdict, given(true));
         let verdict = asked(long, |desk| {
-            let by = "me".to_owned();
-            assert!(is_taken(&desk.take(Request::Reject { by })));
+            assert!(!is_taken(&desk.take(reject(Some("other")))));
+            assert!(is_taken(&desk.take(reject(Some("d")))));
         });
         assert_eq!(verdict, given(false));
         assert_eq!(asked(Duration::ZERO, |_| {}), Verdict::TimedOut);

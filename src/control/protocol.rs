@@ -30,6 +30,9 @@ pub enum Request {
     },
     /// Not to.
     Reject {
+        /// The digest of what was shown, where it was; else of whatever is asked.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        digest: Option<String>,
         /// Who says so.
         by: String,
     },

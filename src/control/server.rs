@@ -2,7 +2,7 @@
 
 use std::fs::{self, Permissions};
 use std::io::{self, BufRead, BufReader, Read, Write};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -10,7 +10,8 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use camino::{Utf8Path, Utf8PathBuf};
-use rustix::event::{PollFd, PollFlags, poll};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::retry_on_intr;
 use rustix::net::sockopt::socket_peercred;
 use rustix::process::getuid;
 use serde::Serialize;
@@ -38,13 +39,45 @@ type Answer = dyn Fn(Result<&str, String>) -> serde_json::Result<Vec<u8>> + Send
 /// Answers at the socket while it lives. Nobody who calls can slow its process down.
 #[derive(Debug)]
 pub struct Server {
-    /// Its path, where it is this server's to remove.
-    socket: Option<Utf8PathBuf>,
+    /// Its file, where it is this server's to remove.
+    file: Option<SocketFile>,
     /// Closing it ends the accepting.
     life: Option<UnixStream>,
     accepting: Option<JoinHandle<()>>,
-    /// Answers on their way.
-    answering: Arc<AtomicUsize>,
+    /// Those who are heard or answered.
+    callers: Arc<AtomicUsize>,
+}
+
+/// The file of a socket. Dropping it removes it, unless another one has its place.
+#[derive(Debug)]
+struct SocketFile {
+    path: Utf8PathBuf,
+    id: (u64, u64),
+}
+
+impl SocketFile {
+    /// The file that is at `path` now.
+    fn at(path: &Utf8Path) -> io::Result<Self> {
+        Ok(Self {
+            path: path.to_owned(),
+            id: file_id(path)?,
+        })
+    }
+}
+
+impl Drop for SocketFile {
+    fn drop(&mut self) {
+        if file_id(&self.path).is_ok_and(|id| id == self.id) {
+            // Left over at worst: the next one that binds there takes it away.
+            fs::remove_file(&self.path).ok();
+        }
+    }
+}
+
+/// Device and inode.
+fn file_id(path: &Utf8Path) -> io::Result<(u64, u64)> {
+    let meta = fs::symlink_metadata(path)?;
+    Ok((meta.dev(), meta.ino()))
 }
 
 /// Makes the socket. Call it with the lab locked: what is there already was left by
@@ -84,10 +117,11 @@ impl Server {
     {
         let socket = place.make()?;
         let listener = bind(socket)?;
+        let file = SocketFile::at(socket)?;
         // Its directory is the user's own already.
         fs::set_permissions(socket, Permissions::from_mode(0o600))?;
         let mut server = Self::start(listener, by_line(answer), is_own)?;
-        server.socket = Some(socket.to_owned());
+        server.file = Some(file);
         Ok(server)
     }
 
@@ -105,34 +139,32 @@ impl Server {
         // Who is waited for may be gone before it is accepted.
         listener.set_nonblocking(true)?;
         let (life, ended) = UnixStream::pair()?;
-        let answering = Arc::new(AtomicUsize::new(0));
-        let count = Arc::clone(&answering);
+        let callers = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&callers);
         let accepting = thread::Builder::new()
             .name("control".to_owned())
-            .spawn(move || accept(&listener, &ended, &answer, &count, may))?;
+            .spawn(move || accept(&listener, &Arc::new(ended), &answer, &count, may))?;
         Ok(Self {
-            socket: None,
+            file: None,
             life: Some(life),
             accepting: Some(accepting),
-            answering,
+            callers,
         })
     }
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
+        // While the socket is open, no other file has its inode.
+        self.file = None;
         self.life = None;
         if let Some(accepting) = self.accepting.take() {
             accepting.join().ok();
         }
         // Who had the run stopped is told so, though that ends this process.
         let begun = Instant::now();
-        while self.answering.load(Ordering::SeqCst) > 0 && begun.elapsed() < PATIENCE {
+        while self.callers.load(Ordering::SeqCst) > 0 && begun.elapsed() < PATIENCE {
             thread::sleep(SOON);
-        }
-        // Left over at worst: the next run takes it away.
-        if let Some(socket) = &self.socket {
-            fs::remove_file(socket).ok();
         }
     }
 }
@@ -170,15 +202,14 @@ where
 
 fn accept(
     listener: &UnixListener,
-    ended: &UnixStream,
+    ended: &Arc<UnixStream>,
     answer: &Arc<Answer>,
-    answering: &Arc<AtomicUsize>,
+    callers: &Arc<AtomicUsize>,
     may: May,
 ) {
-    let callers = Arc::new(AtomicUsize::new(0));
     loop {
         let mut fds = [
-            PollFd::new(ended, PollFlags::IN),
+            PollFd::new(&**ended, PollFlags::IN),
             PollFd::new(listener, PollFlags::IN),
         ];
         let polled = poll(&mut fds, None);
@@ -199,11 +230,11 @@ fn accept(
             callers.fetch_sub(1, Ordering::SeqCst);
             continue;
         }
-        let (theirs, answer) = (Arc::clone(&callers), Arc::clone(answer));
-        let answering = Arc::clone(answering);
+        let (theirs, answer) = (Arc::clone(callers), Arc::clone(answer));
+        let ended = Arc::clone(ended);
         let conversing = thread::Builder::new().spawn(move || {
             // Who does not listen to the end gets none.
-            converse(&stream, &*answer, &answering, may).ok();
+            converse(&stream, &ended, &*answer, may).ok();
             theirs.fetch_sub(1, Ordering::SeqCst);
         });
         if conversing.is_err() {
@@ -212,12 +243,18 @@ fn accept(
     }
 }
 
-fn converse(
-    stream: &UnixStream,
-    answer: &Answer,
-    answering: &AtomicUsize,
-    may: May,
-) -> io::Result<()> {
+fn converse(stream: &UnixStream, ended: &UnixStream, answer: &Answer, may: May) -> io::Result<()> {
+    // One who says nothing does not hold up the end.
+    let mut fds = [
+        PollFd::new(ended, PollFlags::IN),
+        PollFd::new(stream, PollFlags::IN),
+    ];
+    let patience = Timespec::try_from(PATIENCE).map_err(io::Error::other)?;
+    retry_on_intr(|| poll(&mut fds, Some(&patience)))?;
+    let [_, said] = &fds;
+    if said.revents().is_empty() {
+        return Err(io::ErrorKind::TimedOut.into());
+    }
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
     let line = if may(stream)? {
@@ -227,13 +264,7 @@ fn converse(
     } else {
         Err("it is another user's".to_owned())
     };
-    answering.fetch_add(1, Ordering::SeqCst);
-    let answered = answer(line.as_deref().map_err(Clone::clone))
-        .map_err(io::Error::from)
-        .and_then(|mut text| {
-            text.push(b'\n');
-            (&*stream).write_all(&text)
-        });
-    answering.fetch_sub(1, Ordering::SeqCst);
-    answered
+    let mut text = answer(line.as_deref().map_err(Clone::clone))?;
+    text.push(b'\n');
+    (&*stream).write_all(&text)
 }

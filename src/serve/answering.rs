@@ -14,6 +14,7 @@ use http::StatusCode;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
 
+use super::forward::{forward_flush, forward_read};
 use super::refusal::Refusal;
 
 /// How long what comes is thrown away.
@@ -111,15 +112,7 @@ fn answer(status: StatusCode) -> Bytes {
     ))
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Answering<S> {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().inner).poll_read(cx, buf)
-    }
-}
+forward_read!(Answering);
 
 impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Answering<S> {
     fn poll_write(
@@ -150,9 +143,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Answering<S> {
         Poll::Ready(Ok(buf.len()))
     }
 
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().inner).poll_flush(cx)
-    }
+    forward_flush!();
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();

@@ -20,6 +20,7 @@ use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt;
 
 use super::answering::Answering;
+use super::head;
 use super::paced::Paced;
 use super::peer::{Peer, RequestId};
 
@@ -34,8 +35,11 @@ const IDLE: Duration = Duration::from_mins(1);
 const LAST: Duration = Duration::from_hours(1);
 /// HTTP/2: how often a client is asked whether it is there, and how long it may take.
 const PING: Duration = Duration::from_secs(20);
-/// Bytes of a request's head, and what is buffered of an answer.
+/// Bytes that are buffered of an answer.
 const BUFFER: usize = 64 * 1024;
+/// HTTP/2: bytes of a head that are read. It counts more of each field than
+/// [`super::head`], whose refusal has a body, and the library's has none.
+const HEAD_LIST: u32 = 128 * 1024;
 /// HTTP/2: requests at once.
 const STREAMS: u32 = 64;
 /// HTTP/2: requests that were given up and not yet cleared away.
@@ -57,13 +61,13 @@ impl Connections {
             .http1()
             .timer(TokioTimer::new())
             .header_read_timeout(HEAD)
-            .max_buf_size(BUFFER);
+            .max_buf_size(head::LONGEST);
         let mut http2 = auto::Builder::new(TokioExecutor::new());
         http2
             .http2()
             .timer(TokioTimer::new())
             .max_concurrent_streams(STREAMS)
-            .max_header_list_size(u32::try_from(BUFFER).unwrap_or(u32::MAX))
+            .max_header_list_size(HEAD_LIST)
             .max_pending_accept_reset_streams(RESETS)
             .max_local_error_reset_streams(RESETS)
             .max_send_buf_size(BUFFER)

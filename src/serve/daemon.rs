@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use rustix::process::{Resource, getrlimit};
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::spawn_blocking;
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
@@ -19,8 +19,8 @@ use super::failures::Failures;
 use super::gate::Gate;
 use super::listener;
 use super::page::{self, Sessions};
-use super::reload::on_hangup;
-use super::repos::{self, Repositories};
+use super::reload::Reloads;
+use super::repos::{self, Repositories, Wanted};
 use super::routes::router;
 use super::shared::Shared;
 use super::specs::Specs;
@@ -41,6 +41,8 @@ const CONNECTIONS_OF_ONE: usize = 128;
 const DESCRIPTORS: usize = 256;
 /// How long connections may take to end when the daemon does.
 const DRAIN: Duration = Duration::from_secs(10);
+/// How long what it says at its start waits for the repositories.
+const ANNOUNCED: Duration = Duration::from_secs(10);
 /// How long it may take to see which runs go on.
 const LOOK: Duration = Duration::from_secs(2);
 /// Runs that are looked at for those that go on.
@@ -76,9 +78,9 @@ impl Daemon<'_> {
             exclude: options.exclude.clone(),
             ..repos::Options::default()
         };
-        let _ending = known.ending();
-        let repos = tokio::select! {
-            repos = prepare(&self.caller, &known) => repos?,
+        let ending = known.ending();
+        let wanted = tokio::select! {
+            wanted = wanted(&self.caller, &known) => wanted?,
             () = ends.next() => {
                 tracing::info!("stopping before anything was served");
                 return Ok(());
@@ -90,28 +92,33 @@ impl Daemon<'_> {
             url: listener::url(address),
             certificates,
             repo_token: Token::new(options.repo_token.reveal()),
-            repos: Swapped::new(repos),
+            repos: Swapped::new(wanted.begin(&Repositories::default())),
             specs: Swapped::new(specs),
             sessions: Sessions::new(),
             failures: Failures::default(),
             stopping: stopped.clone(),
         });
-        let told = Arc::new(Told::new(
-            &shared,
-            address.port(),
-            listener::local_url(address),
-        ));
+        let told = Told::new(&shared, address.port(), listener::local_url(address));
         let (held, mut none_held) = mpsc::channel::<Infallible>(1);
         let tls = TlsAcceptor::from(Arc::new(tls));
         let connections = Arc::new(Connections::new(tls, router(Arc::clone(&shared))));
         let gate = Gate::new(most_connections(), CONNECTIONS_OF_ONE);
         tokio::spawn(accept(listener, connections, gate, stopped, held));
         let logins = logins(&shared, address.port()).await;
-        announce(&started(&shared, address.port(), options)?)?;
         told.ready(&shared, "serving");
-        let reloads = on_hangup(hangup, Arc::clone(&shared), known, told);
+        let (prepared, first) = oneshot::channel();
+        let reloads = Reloads::new(&shared, known, told).run(hangup, wanted, prepared);
         let reloads = tokio::spawn(reloads);
-        ends.next().await;
+        let is_ended = tokio::select! {
+            // In vain where it ended: then it is not prepared either.
+            _ = timeout(ANNOUNCED, first) => false,
+            () = ends.next() => true,
+        };
+        if !is_ended {
+            announce(&started(&shared, address.port(), options)?)?;
+            ends.next().await;
+        }
+        drop(ending);
         let status = last_words(going_on(&shared).await);
         tracing::info!("{status}");
         stopping(&status);
@@ -153,10 +160,10 @@ fn no_signals(error: &io::Error) -> Failure {
     Failure::message(Exit::Bug, format!("cannot listen to signals: {error}"))
 }
 
-async fn prepare(caller: &Caller, options: &repos::Options) -> Result<Repositories, Failure> {
+async fn wanted(caller: &Caller, options: &repos::Options) -> Result<Wanted, Failure> {
     let (caller, options) = (caller.clone(), options.clone());
-    let prepared = spawn_blocking(move || repos::prepare(&caller, &options)).await;
-    prepared.map_err(|error| Failure::message(Exit::Bug, error.to_string()))?
+    let read = spawn_blocking(move || Wanted::read(&caller, &options)).await;
+    read.map_err(|error| Failure::message(Exit::Bug, error.to_string()))?
 }
 
 /// The socket over which logins are given out; without it the rest is served.
@@ -180,7 +187,6 @@ fn most_connections() -> usize {
 
 fn started(shared: &Shared, port: u16, options: &ServeOptions) -> Result<Started, Failure> {
     let repos = shared.repos.get();
-    let refused = repos.refused().into_iter();
     Ok(Started {
         schema: "hl.serve/1",
         url: shared.url.clone(),
@@ -188,10 +194,12 @@ fn started(shared: &Shared, port: u16, options: &ServeOptions) -> Result<Started
         fingerprint: shared.certificates.fingerprint().to_string(),
         specs: shared.specs.get().names()?,
         repos: repos.names(),
-        refused: refused
-            .map(|repo| RefusedRepo {
-                name: repo.name,
-                why: repo.why,
+        preparing: repos.preparing(),
+        refused: repos
+            .refused()
+            .map(|(name, why)| RefusedRepo {
+                name: name.to_owned(),
+                why: why.to_owned(),
             })
             .collect(),
         repo_token: options.repo_token.generated().map(str::to_owned),

@@ -6,21 +6,21 @@ use std::sync::Arc;
 use axum::body::Body;
 use axum::extract::{Extension, Request, State};
 use axum::response::{IntoResponse, Response};
-use http::header::{ALLOW, AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE};
+use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use serde_json::{Value, json};
 
+use super::page;
 use super::peer::Peer;
 use super::refusal::{Refusal, indented};
 use super::shared::Shared;
 use super::specs::{Rule, Spec};
+use super::token::authorization;
 use crate::base::sanitize;
+use crate::site::is_spec_name;
 
 /// How much of an unknown path is repeated, in characters.
 const REPEATED: usize = 80;
-
-/// No name of a spec is longer, in bytes: a file's name cannot be.
-const LONGEST: usize = 250;
 
 /// Answers what no route of the page and no repository answers. Slashes in front and at
 /// the end do not count, `%` means itself, and a query is not looked at.
@@ -29,8 +29,9 @@ pub(super) async fn answer(
     Extension(peer): Extension<Peer>,
     request: Request,
 ) -> Response {
-    let (request, _) = request.into_parts();
-    let path = request.uri.path().trim_matches('/');
+    let (mut request, _) = request.into_parts();
+    let path = request.uri.path().trim_matches('/').to_owned();
+    let path = path.as_str();
     let looks = matches!(request.method, Method::GET | Method::HEAD);
     let spec = path.strip_prefix("spec/");
     let result = match path {
@@ -40,7 +41,9 @@ pub(super) async fn answer(
         "specs" => specs(&shared).await,
         _ => match spec {
             Some(name) => read(&shared, peer, &request.headers, name).await,
-            None => Err(unknown(path)),
+            // What is served without a login has its own errors, and all else none.
+            None if path == "spec" => Err(unknown(path)),
+            None => return page::unknown(&mut request, &shared).await,
         },
     };
     result.unwrap_or_else(|refusal| {
@@ -60,12 +63,16 @@ fn unknown(path: &str) -> Refusal {
 }
 
 fn health(shared: &Shared) -> Response {
-    let refused = shared.repos.get().refused();
-    let refused: Vec<Value> = refused
-        .into_iter()
-        .map(|repo| json!({ "name": repo.name, "why": repo.why }))
+    let repos = shared.repos.get();
+    let refused: Vec<Value> = repos
+        .refused()
+        .map(|(name, why)| json!({ "name": name, "why": why }))
         .collect();
     let mut health = json!({ "status": "ok" });
+    let preparing = repos.preparing();
+    if !preparing.is_empty() {
+        health["preparing"] = Value::from(preparing);
+    }
     if !refused.is_empty() {
         health["refused"] = Value::from(refused);
     }
@@ -90,7 +97,7 @@ async fn read(
     headers: &HeaderMap,
     name: &str,
 ) -> Result<Response, Refusal> {
-    if !is_name(name) {
+    if !is_spec_name(name) {
         return Err(Refusal::bad_path("Not the name of a spec"));
     }
     let not_found = || Refusal::not_found(format!("Spec not found: {name}"));
@@ -137,50 +144,15 @@ async fn blocking<T: Send + 'static>(
     })
 }
 
-/// Of letters, digits and `-_.@+`, and never a path: nothing else is looked for.
-fn is_name(text: &str) -> bool {
-    let named = |c: char| c.is_ascii_alphanumeric() || "-_.@+".contains(c);
-    !text.is_empty()
-        && text.len() <= LONGEST
-        && text != "."
-        && text != ".."
-        && text.chars().all(named)
-}
-
 /// The token of a request, as bytes: exactly one `Authorization: Bearer TOKEN`.
 fn bearer(headers: &HeaderMap) -> Option<&[u8]> {
-    let mut all = headers.get_all(AUTHORIZATION).iter();
-    let (first, second) = (all.next()?, all.next());
-    let given = first.as_bytes().strip_prefix(b"Bearer ")?;
-    second.is_none().then_some(given)
+    authorization(headers)?.as_bytes().strip_prefix(b"Bearer ")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_name_is_never_a_path() {
-        for name in ["edge", "web-1", "a.b", "..a", "ana@desk", "x+y"] {
-            assert!(is_name(name), "{name}");
-        }
-        let long = "x".repeat(LONGEST + 1);
-        for other in [
-            "",
-            ".",
-            "..",
-            "a/b",
-            "../secrets",
-            "%2e%2e",
-            "a%2fb",
-            "a\\b",
-            "a b",
-            "\u{e4}",
-            &long,
-        ] {
-            assert!(!is_name(other), "{other}");
-        }
-    }
+    use http::header::AUTHORIZATION;
 
     #[test]
     fn a_token_is_sent_in_one_way() {

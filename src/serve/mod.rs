@@ -13,6 +13,8 @@
 //! | `listener`, `accept`, `gate` | the socket, its connections, and how many there may be |
 //! | `connection` | one connection: TLS, HTTP, and when it ends |
 //! | `paced`, `answering` | clients that do not read; answers to what is no HTTP |
+//! | `forward` | what these two have in common |
+//! | `head` | how long the head of a request may be |
 //! | `certificate`, `self_signed` | what TLS clients are shown |
 //! | `routes` | the way of a request |
 //! | `peer`, `shared`, `swapped` | what every request sees, and what a reload replaces |
@@ -29,7 +31,9 @@ mod connection;
 mod daemon;
 mod endpoints;
 mod failures;
+mod forward;
 mod gate;
+mod head;
 mod listener;
 mod paced;
 mod page;

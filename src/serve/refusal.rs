@@ -47,6 +47,18 @@ impl Refusal {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "E500", message)
     }
 
+    /// The repository is not made yet.
+    pub(in crate::serve) fn preparing() -> Self {
+        let message = "The repository is being prepared; try again later";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "E500", message)
+    }
+
+    /// The head of the request is longer than any that is read.
+    pub(in crate::serve) fn head_too_long() -> Self {
+        let message = "Request head too long";
+        Self::new(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "E100", message)
+    }
+
     /// The path or the request is not one that is served.
     pub(in crate::serve) fn bad_path(message: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "E100", message)

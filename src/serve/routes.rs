@@ -18,7 +18,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 use super::peer::{Peer, RequestId};
 use super::refusal::Refusal;
 use super::shared::Shared;
-use super::{endpoints, page, repos};
+use super::{endpoints, head, page, repos};
 
 /// The longest body of a request, in bytes.
 const BODY: usize = 128 * 1024;
@@ -63,6 +63,9 @@ fn panicked(panic: Box<dyn Any + Send>) -> Response {
 }
 
 async fn limited(request: Request, next: Next) -> Response {
+    if head::is_too_long(&request) {
+        return Refusal::head_too_long().into_response();
+    }
     let declared = request.headers().get(CONTENT_LENGTH);
     let declared = declared.and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
     if declared.is_some_and(|length| length > BODY) {

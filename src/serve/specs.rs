@@ -12,9 +12,9 @@ use super::token::Token;
 use crate::app::Caller;
 use crate::base::json;
 use crate::diag::Failure;
+use crate::site::Tree;
 use crate::site::resolve::{Method, SpecError, SpecFault};
 use crate::site::secrets::{Secret, Secrets, Vault};
-use crate::site::{Kind, Tree};
 
 /// The specs of a site-config, with the secrets that they rest on.
 pub(in crate::serve) struct Specs {
@@ -86,7 +86,7 @@ impl Specs {
     /// # Errors
     /// The directory cannot be read.
     pub(super) fn names(&self) -> Result<Vec<String>, Failure> {
-        self.tree.names(Kind::Spec)
+        self.tree.spec_names()
     }
 
     /// Logs what should be mended.
@@ -109,8 +109,7 @@ impl Specs {
 
     /// The spec of that name; none where there is no such file. It reads files.
     pub(super) fn resolve(&self, name: &str) -> Option<Arc<Spec>> {
-        let names = self.names().unwrap_or_default();
-        if !names.iter().any(|known| known == name) {
+        if !self.tree.has_spec(name) {
             return None;
         }
         let spec = Arc::new(Spec {

@@ -17,6 +17,16 @@ impl<T> Swapped<T> {
         Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
     }
 
+    /// Replaces it with what `change` makes of it.
+    pub(in crate::serve) fn update(&self, change: impl FnOnce(&T) -> T) {
+        let former = {
+            let mut held = self.0.write().unwrap_or_else(PoisonError::into_inner);
+            let next = Arc::new(change(&held));
+            std::mem::replace(&mut *held, next)
+        };
+        drop(former);
+    }
+
     /// Replaces it; a request that holds the former keeps it until it is answered.
     pub(in crate::serve) fn set(&self, value: T) {
         let next = Arc::new(value);

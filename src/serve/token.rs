@@ -1,5 +1,7 @@
 //! Tokens, compared by digest: neither length nor content of one can be measured.
 
+use http::header::AUTHORIZATION;
+use http::{HeaderMap, HeaderValue};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
@@ -23,6 +25,14 @@ impl std::fmt::Debug for Token {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Token(..)")
     }
+}
+
+/// The `Authorization` of a request; none where there are several, of which nobody can
+/// say which one counts.
+pub(in crate::serve) fn authorization(headers: &HeaderMap) -> Option<&HeaderValue> {
+    let mut all = headers.get_all(AUTHORIZATION).iter();
+    let only = all.next()?;
+    all.next().is_none().then_some(only)
 }
 
 #[cfg(test)]

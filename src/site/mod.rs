@@ -34,5 +34,5 @@ pub use env::{Cidr, Env, Ip, Vm};
 pub use instances::{is_tag, list, machines, spec_server};
 pub use kind::Kind;
 pub use shape::{SCHEMAS, schema};
-pub use tree::Tree;
+pub use tree::{Tree, is_spec_name};
 pub(crate) use tree::{is_name, sorted};

@@ -235,6 +235,33 @@ fn answer(daemon: &Daemon, client: &mut Client, request: &str, is_head: bool) ->
     })
 }
 
+/// Targets and versions that HTTP knows and nobody needs.
+#[test]
+fn odd_targets_are_answered_too() {
+    let stage = Stage::new();
+    let daemon = stage.serve();
+    for (line, status) in [
+        ("OPTIONS * HTTP/1.1", 401),
+        ("CONNECT 127.0.0.1:1 HTTP/1.1", 401),
+        ("GET https://evil.example/health HTTP/1.1", 200),
+        ("GET https://evil.example/ HTTP/1.1", 421),
+        ("GET https://evil.example/runs HTTP/1.1", 421),
+        ("GET https://evil.example/favicon.ico HTTP/1.1", 401),
+        ("GET https://evil.example/x.git/HEAD HTTP/1.1", 401),
+        ("GET health HTTP/1.1", 400),
+        ("GET /health HTTP/1.0", 200),
+        ("GET /health HTTP/0.9", 400),
+        ("PRI * HTTP/2.0", 400),
+        ("get /health HTTP/1.1", 405),
+    ] {
+        let request = format!("{line}\r\nHost: 127.0.0.1\r\n\r\n");
+        let answer = answer(&daemon, &mut daemon.connect(), &request, false);
+        look_at(&answer, false, &request);
+        assert_eq!(answer.status, status, "{line}: {}", answer.text());
+    }
+    assert_eq!(daemon.get("/health").status, 200);
+}
+
 #[test]
 fn a_body_has_a_limit_and_is_not_waited_for() {
     let stage = Stage::new();

@@ -3,6 +3,7 @@
 
 mod docs;
 mod fuzz;
+mod heads;
 mod limits;
 mod log;
 mod reload;

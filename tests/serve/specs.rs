@@ -184,14 +184,7 @@ fn endpoints_are_found_as_they_are_written() {
         let specs = client.get(path, &[]).json();
         assert_eq!(specs["specs"][0], "base", "{path}");
     }
-    for path in [
-        "/spec",
-        "/spec/",
-        "/nothing",
-        "/spec.yaml",
-        "/healthy",
-        "/%68ealth",
-    ] {
+    for path in ["/spec", "/spec/"] {
         let answer = client.get(path, &[]);
         assert_eq!(
             (answer.status, answer.code().as_str()),
@@ -199,11 +192,77 @@ fn endpoints_are_found_as_they_are_written() {
             "{path}"
         );
     }
+    // Nobody is told what else there is.
+    for path in [
+        "/nothing",
+        "/favicon.ico",
+        "/robots.txt",
+        "/spec.yaml",
+        "/healthy",
+        "/%68ealth",
+        "/runs/../health",
+        "/assets/x",
+    ] {
+        for method in ["GET", "POST", "BREW"] {
+            let answer = client.ask(method, path, &[]).unwrap();
+            assert_eq!(
+                (answer.status, answer.code().as_str()),
+                (401, "E300"),
+                "{method} {path}"
+            );
+        }
+    }
     // A file that is new is found without a reload.
     assert_eq!(client.get("/spec/late", &[]).status, 404);
     let late = "schema_version: 1\n";
     stage.lab.write("site/v2/specs/late.yaml", late);
     assert_eq!(client.get("/spec/late", &[]).status, 200);
+}
+
+/// A link in `v2/specs` is no way out of the site-config, and all agree on it.
+#[test]
+fn a_link_that_leads_out_is_no_spec() {
+    use std::os::unix::fs::symlink;
+
+    let stage = Stage::example();
+    let outside = "schema_version: 1\nidentity: {domain: outside.example}\n";
+    stage.lab.write("outside.yaml", outside);
+    let specs = stage.lab.path("site/v2/specs");
+    symlink("base.yaml", specs.join("alias.yaml")).unwrap();
+    symlink("../../../outside.yaml", specs.join("out.yaml")).unwrap();
+    symlink(stage.lab.path("outside.yaml"), specs.join("far.yaml")).unwrap();
+    symlink("../../secrets.yaml", specs.join("secret.yaml")).unwrap();
+    stage.lab.write("site/v2/specs/two words.yaml", outside);
+    let daemon = stage.serve();
+    let known = ["alias", "base", "edge", "pve", "vault1"];
+    assert_eq!(
+        daemon.get("/specs").json()["specs"],
+        serde_json::json!(known)
+    );
+    assert_eq!(daemon.started["specs"], serde_json::json!(known));
+    assert_eq!(daemon.get("/spec/alias").status, 200);
+    for name in ["out", "far", "secret"] {
+        let answer = daemon.get(&format!("/spec/{name}"));
+        assert_eq!((answer.status, answer.code().as_str()), (404, "E200"));
+        assert!(!answer.text().contains("example"), "{}", answer.text());
+        stage
+            .hl(&format!("site resolve spec {name}"))
+            .exits(66)
+            .says(&["there is no spec"]);
+    }
+    assert_eq!(daemon.get("/spec/two%20words").status, 400);
+    stage
+        .hl("site resolve spec")
+        .arg("two words")
+        .exits(2)
+        .says(&["is not a name"]);
+    let listed = stage.hl("site list specs").exits(0).stdout;
+    assert_eq!(listed.lines().collect::<Vec<_>>(), known);
+    let checked = stage.hl("site check").run();
+    for name in ["out", "far", "secret", "two words"] {
+        let said = format!("v2/specs/{name}.yaml` is not read");
+        checked.says(&[&said]);
+    }
 }
 
 #[test]

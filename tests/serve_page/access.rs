@@ -110,6 +110,29 @@ fn every_path_is_closed_to_who_may_not() {
     assert_eq!(stop.status, 409);
 }
 
+/// What no route has is 401 for those who are not logged in, as all else is.
+#[test]
+fn a_path_that_is_nowhere_is_closed_too() {
+    let lab = lab();
+    let daemon = Daemon::start(&lab);
+    let reader = daemon.session(false);
+    for path in ["/favicon.ico", "/nothing", "/runs/x/y/z", "/assets/none"] {
+        for cookie in ["", "__Host-hl=0000"] {
+            let answer = daemon.get(path, cookie);
+            assert_eq!(answer.status, 401, "{path}");
+            let body: serde_json::Value = serde_json::from_str(&answer.body).unwrap();
+            assert_eq!(body["error"]["code"], "E300", "{path}");
+            assert_eq!(answer.headers["referrer-policy"], "no-referrer");
+        }
+        let answer = daemon.get(path, &reader);
+        assert_eq!(answer.status, 404, "{path}");
+        assert!(answer.body.contains("There is no such page"), "{path}");
+        assert!(answer.headers.contains_key("content-security-policy"));
+        let bearer = daemon.request("GET", path).bearer_auth(REPO_TOKEN);
+        assert_eq!(read(bearer).status, 401, "{path}");
+    }
+}
+
 #[test]
 fn a_link_opens_the_page_once_and_a_preview_does_not_use_it_up() {
     let lab = lab();

@@ -1,5 +1,6 @@
-//! The page in a real browser: `scripts/proof browser`. What is seen is written as
-//! pictures into `HL_SHOTS`, where that is set; `HL_AXE` is the file `axe.min.js`.
+//! The page in a real browser: the first test always, all of them by `scripts/proof
+//! browser`. What is seen is written as pictures into `HL_SHOTS`, where that is set;
+//! `HL_AXE` is the file `axe.min.js`.
 
 use std::fs;
 use std::path::Path;
@@ -8,12 +9,28 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
-use super::chromium::Chromium;
+use super::chromium::{Chromium, program};
 use super::daemon::Daemon;
 use super::live::lab as waiting_lab;
 use crate::e2e::ready;
 use crate::outlive::{lab_with_a_plan, lost, wait_for};
 use crate::support::TestLab;
+
+/// Whether axe is there, as [`ready`] says it of programs.
+#[expect(clippy::print_stderr, reason = "a skip is said")]
+fn ready_for_axe() -> bool {
+    let axe = std::env::var_os("HL_AXE");
+    if axe.is_some_and(|path| Path::new(&path).is_file()) {
+        return true;
+    }
+    let missing = "HL_AXE names no file: eval \"$(scripts/tools --print-env)\"";
+    assert!(
+        std::env::var_os("HL_TESTS_NEED_ALL").is_none() && std::env::var_os("CI").is_none(),
+        "{missing}"
+    );
+    eprintln!("skipped: {missing}");
+    false
+}
 
 /// Opens the page by a link and its button.
 fn log_in(browser: &mut Chromium, daemon: &Daemon<'_>) {
@@ -25,8 +42,7 @@ fn log_in(browser: &mut Chromium, daemon: &Daemon<'_>) {
 /// Looks at a page on a telephone and a screen, in light and dark: nothing is wider than
 /// the screen, and axe finds nothing serious.
 fn look(browser: &mut Chromium, name: &str, url: &str) {
-    let axe = std::env::var("HL_AXE").ok();
-    let axe = axe.map(|path| fs::read_to_string(path).unwrap());
+    let axe = fs::read_to_string(std::env::var("HL_AXE").unwrap()).unwrap();
     for width in [360, 1280] {
         for scheme in ["light", "dark"] {
             browser.screen(width, scheme);
@@ -39,7 +55,7 @@ fn look(browser: &mut Chromium, name: &str, url: &str) {
             );
             // Sizes are of the width, colours of the scheme: two of the four have all.
             let judged = (width == 360) == (scheme == "light");
-            if let Some(axe) = axe.as_ref().filter(|_| judged) {
+            if judged {
                 browser.value(&format!("{axe}; 0"));
                 let found = browser.value("axe.run(document).then((all) => all.violations)");
                 let serious: Vec<&Value> = found
@@ -75,9 +91,12 @@ fn run_of(lab: &TestLab, words: &str) -> Option<String> {
     document["runs"][0]["id"].as_str().map(str::to_owned)
 }
 
+/// A sample of the proof, which runs with all other tests.
 #[test]
-#[ignore = "needs Debian's chromium: `scripts/proof browser`"]
 fn a_rehearsal_is_watched_from_start_to_end() {
+    if !ready(true, &["unshare", &program()]) || !ready_for_axe() {
+        return;
+    }
     let lab = waiting_lab();
     let daemon = Daemon::start(&lab);
     let mut browser = Chromium::start();
@@ -114,7 +133,7 @@ fn a_rehearsal_is_watched_from_start_to_end() {
 }
 
 #[test]
-#[ignore = "needs Debian's chromium: `scripts/proof browser`"]
+#[ignore = "long: `scripts/proof browser`"]
 fn an_approval_is_given_in_the_page() {
     let lab = lost("");
     let daemon = Daemon::start(&lab);
@@ -133,7 +152,7 @@ fn an_approval_is_given_in_the_page() {
 }
 
 #[test]
-#[ignore = "needs Debian's chromium: `scripts/proof browser`"]
+#[ignore = "long: `scripts/proof browser`"]
 fn a_run_is_stopped_and_one_is_watched_without_script() {
     let lab = waiting_lab();
     let daemon = Daemon::start(&lab);
@@ -174,7 +193,7 @@ fn a_run_is_stopped_and_one_is_watched_without_script() {
 }
 
 #[test]
-#[ignore = "needs Debian's chromium: `scripts/proof browser`"]
+#[ignore = "long: `scripts/proof browser`"]
 fn a_whole_lab_fits_on_a_telephone() {
     let lab = TestLab::shipped();
     let daemon = Daemon::start(&lab);
@@ -187,7 +206,7 @@ fn a_whole_lab_fits_on_a_telephone() {
 }
 
 #[test]
-#[ignore = "needs Debian's chromium: `scripts/proof browser`"]
+#[ignore = "long: `scripts/proof browser`"]
 fn what_a_plan_would_do_is_seen_before_a_no() {
     if !ready(true, &["unshare", "ssh-keygen", "tofu"]) {
         return;

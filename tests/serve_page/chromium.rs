@@ -28,9 +28,13 @@ pub(super) struct Chromium {
     _profile: TempDir,
 }
 
+/// The browser's program.
+pub(super) fn program() -> String {
+    std::env::var("HL_CHROMIUM").unwrap_or_else(|_| "chromium".to_owned())
+}
+
 impl Chromium {
     pub(super) fn start() -> Self {
-        let program = std::env::var("HL_CHROMIUM").unwrap_or_else(|_| "chromium".to_owned());
         let profile = TempDir::new().unwrap();
         // It reads commands from descriptor 3 and answers on 4.
         let mut child = Command::new("sh")
@@ -38,7 +42,7 @@ impl Chromium {
                 "-c",
                 "exec \"$0\" \"$@\" 3<&0 4>&1 </dev/null >/dev/null 2>&1",
             ])
-            .arg(program)
+            .arg(program())
             .args([
                 "--headless",
                 "--remote-debugging-pipe",

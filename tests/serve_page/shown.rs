@@ -58,6 +58,50 @@ fn markup_in_a_lab_is_text() {
     );
 }
 
+/// What a person copies is marked as code, and stands without backticks.
+#[test]
+fn commands_names_and_paths_are_code() {
+    let lab = TestLab::empty();
+    lab.write(
+        "layers/l1-test/layer.toml",
+        "[layer]\nid = \"l1\"\nname = \"Test\"\ndoc = \"Runs `true` & <b>\"\n\n\
+         [[recipe]]\nname = \"job\"\ndoc = \"As `hl job` does\"\n\n\
+         [[recipe.step]]\nid = \"work\"\nuse = \"command\"\nwith = { argv = [\"true\"] }\n",
+    );
+    let daemon = Daemon::start(&lab);
+    let code = |page: &str, code: &str| {
+        assert!(
+            page.contains(&format!("<code>{code}</code>")),
+            "{code}\n{page}"
+        );
+        assert!(!page.contains('`'), "{page}");
+    };
+    for path in ["/", "/runs"] {
+        code(&daemon.get(path, "").body, "hl serve login");
+    }
+    let reader = daemon.session(false);
+    let home = daemon.get("/", &reader).body;
+    code(&home, &lab.root().display().to_string());
+    code(&home, "hl job");
+    assert!(
+        home.contains("Runs <code>true</code> &#38; &#60;b&#62;"),
+        "{home}"
+    );
+    code(&daemon.get("/recipes/job", &reader).body, "hl job");
+    lab.hl("job").exits(0);
+    let runs = lab.hl("runs --json").exits(0).json();
+    let id = runs["runs"][0]["id"].as_str().unwrap();
+    for path in [
+        "/runs".to_owned(),
+        format!("/runs/{id}"),
+        format!("/runs/{id}/report"),
+    ] {
+        code(&daemon.get(&path, &reader).body, id);
+    }
+    let report = daemon.get(&format!("/runs/{id}/report"), &reader).body;
+    code(&report, "job/work");
+}
+
 #[test]
 fn secrets_of_the_lab_are_not_shown() {
     let lab = TestLab::empty();
@@ -223,6 +267,8 @@ fn the_first_page_shows_the_lab_and_the_run_page_its_graph() {
         let id = runs["runs"][0]["id"].as_str()?;
         Some(daemon.get(&format!("/runs/{id}"), &reader).body)
     });
+    let id = between(&page, "<p class=\"sub\"><code>", "</code>");
+    assert!(lab.hl("runs --json").exits(0).stdout.contains(id), "{id}");
     assert_eq!(page.matches("class=\"edge\"").count(), 4, "{page}");
     assert!(page.contains("4 of 4 steps"), "{page}");
     assert_eq!(page.matches("class=\"node\"").count(), 4);

@@ -80,6 +80,121 @@ fn a_secret_that_was_reverted_is_still_there() {
     );
 }
 
+/// Names are given away like contents.
+#[test]
+fn a_secret_in_a_name_is_found() {
+    const VALUE: &str = "correct-horse-battery";
+    let stage = Stage::new();
+    stage
+        .lab
+        .write("state/secrets.env", &format!("ROUTER_PASSWORD={VALUE}\n"));
+    let repository = |name: &str| {
+        let dir = stage.repository(name);
+        write(&dir, "first", "1\n");
+        stage.commit(&dir, "first");
+        dir
+    };
+    let dir = repository("branch");
+    stage.git(&dir, &["branch", &format!("fix/{VALUE}")]);
+    let dir = repository("packed");
+    stage.git(&dir, &["branch", VALUE]);
+    stage.git(&dir, &["pack-refs", "--all"]);
+    let dir = repository("light");
+    stage.git(&dir, &["tag", &format!("v1-{VALUE}")]);
+    let dir = repository("tagged");
+    stage.git(&dir, &["tag", "-a", "v1", "-m", &format!("now {VALUE}")]);
+    let dir = repository("message");
+    write(&dir, "second", "2\n");
+    let message = stage.commit(&dir, &format!("use {VALUE}"));
+    let dir = repository("author");
+    let mut git = stage.git_command(&dir);
+    git.env("GIT_AUTHOR_NAME", VALUE);
+    git.args(["commit", "-q", "--allow-empty", "-m", "x"]);
+    assert!(git.status().unwrap().success());
+    let author = stage.git(&dir, &["rev-parse", "HEAD"]);
+    // A file and a directory that are gone, and a file that nobody committed.
+    let dir = repository("file");
+    write(&dir, &format!("a/{VALUE}.txt"), "x\n");
+    let file = stage.commit(&dir, "add");
+    stage.git(&dir, &["rm", "-q", "-r", "a"]);
+    stage.git(&dir, &["commit", "-q", "-m", "remove"]);
+    let dir = repository("directory");
+    write(&dir, &format!("{VALUE}/deep/x"), "x\n");
+    let directory = stage.commit(&dir, "add");
+    stage.git(&dir, &["mv", VALUE, "other"]);
+    stage.git(&dir, &["commit", "-q", "-m", "rename"]);
+    let dir = repository("uncommitted");
+    write(&dir, VALUE, "x\n");
+    // What only a merge has.
+    let dir = repository("merge");
+    stage.git(&dir, &["checkout", "-q", "-b", "side"]);
+    write(&dir, "side", "x\n");
+    stage.commit(&dir, "side");
+    stage.git(&dir, &["checkout", "-q", "main"]);
+    write(&dir, "main", "x\n");
+    stage.commit(&dir, "main");
+    stage.git(&dir, &["merge", "-q", "--no-commit", "side"]);
+    write(&dir, VALUE, "x\n");
+    let merge = stage.commit(&dir, "merge");
+    stage.git(&dir, &["rm", "-q", VALUE]);
+    stage.git(&dir, &["commit", "-q", "-m", "remove"]);
+    repository("clean");
+    let short = |id: &str| id.trim().get(..12).unwrap().to_owned();
+    let rows = [
+        ("branch", "the name of the branch `fix/(secret)`".to_owned()),
+        ("packed", "the name of the branch `(secret)`".to_owned()),
+        ("light", "the name of the tag `v1-(secret)`".to_owned()),
+        ("tagged", "the message or tagger of the tag `v1`".to_owned()),
+        (
+            "message",
+            format!(
+                "the message, author or committer of commit {}",
+                short(&message)
+            ),
+        ),
+        (
+            "author",
+            format!(
+                "the message, author or committer of commit {}",
+                short(&author)
+            ),
+        ),
+        (
+            "file",
+            format!("the name of `a/(secret).txt` of commit {}", short(&file)),
+        ),
+        (
+            "directory",
+            format!(
+                "the name of `(secret)/deep/x` of commit {}",
+                short(&directory)
+            ),
+        ),
+        (
+            "uncommitted",
+            "the name of `(secret)`, which is not committed,".to_owned(),
+        ),
+        (
+            "merge",
+            format!("the name of `(secret)` of commit {}", short(&merge)),
+        ),
+    ];
+    let mut names: Vec<&str> = rows.iter().map(|(name, _)| *name).collect();
+    names.push("clean");
+    named(&stage, &names);
+    let served = stage.serve();
+    assert_eq!(served.names(), ["clean", "test"]);
+    for (name, place) in rows {
+        let why = served.refused(name);
+        let said = format!("{place} holds a value that is kept secret");
+        assert!(why.starts_with(&said), "{name}: {why}");
+        assert_eq!(served.get(&format!("/{name}.git/info/refs")).status, 404);
+    }
+    let health = served.daemon.get("/health").text();
+    assert!(!health.contains("horse"), "{health}");
+    assert!(!served.daemon.log().contains("horse"));
+}
+
 #[test]
 fn each_kind_of_secret_is_found() {
     let stage = Stage::new();

@@ -3,6 +3,7 @@
 mod clone;
 mod hostile;
 mod leaks;
+mod preparing;
 mod pull;
 mod raw;
 mod stage;

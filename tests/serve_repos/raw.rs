@@ -48,6 +48,17 @@ fn the_token_comes_first() {
         let answer = client.get(path, &[("Authorization", "Bearer other")]);
         assert_eq!((answer.status, &*answer.code()), (403, "E301"), "{path}");
     }
+    // Of two nobody can say which one counts, be they the same.
+    let right = format!("Bearer {TOKEN}");
+    let right = ("Authorization", right.as_str());
+    for two in [
+        [right, ("Authorization", "Bearer other")],
+        [("authorization", "Bearer other"), right],
+        [right, right],
+    ] {
+        let answer = client.get(known, &two);
+        assert_eq!((answer.status, &*answer.code()), (401, "E300"), "{two:?}");
+    }
     // Ten wrong ones: this address has to wait, with whatever token.
     let mut tries = (0..50).map(|_| {
         client

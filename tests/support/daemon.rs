@@ -39,13 +39,47 @@ pub(crate) struct Daemon {
 }
 
 impl Daemon {
-    /// Starts `hl serve ...` at a free port of 127.0.0.1.
+    /// Starts `hl serve ...` at a free port of 127.0.0.1, and waits until its
+    /// repositories are prepared.
     #[track_caller]
     pub(crate) fn start(hl: &Hl) -> Self {
+        let mut daemon = Self::begin(hl);
+        daemon.prepared();
+        daemon
+    }
+
+    /// Starts it, and waits until it says what it serves.
+    #[track_caller]
+    pub(crate) fn begin(hl: &Hl) -> Self {
         let kept = TempDir::new().unwrap();
         let hl = hl.clone().cmd("--json --bind 127.0.0.1 --port 0");
         let hl = hl.cmd(&format!("--cert-dir {}", kept.path().display()));
         Self::of(hl.command(), &kept.path().join("controller.crt"), kept)
+    }
+
+    /// Waits until its repositories are prepared. What it said at its start is made what
+    /// it would have said then.
+    #[track_caller]
+    fn prepared(&mut self) {
+        let Some(preparing) = self.started["preparing"].as_array().cloned() else {
+            return;
+        };
+        let health = wait(|| {
+            let health = self.get("/health").json();
+            health["preparing"].is_null().then_some(health)
+        });
+        let health = health.expect("it does not prepare its repositories");
+        let started = self.started.as_object_mut().unwrap();
+        started.remove("preparing");
+        if let Some(refused) = health.get("refused") {
+            started.insert("refused".to_owned(), refused.clone());
+        }
+        let refused = health["refused"].as_array().into_iter().flatten();
+        let refused: Vec<&Value> = refused.map(|one| &one["name"]).collect();
+        let served = started["repos"].as_array_mut().unwrap();
+        let now = preparing.iter().filter(|name| !refused.contains(name));
+        served.extend(now.cloned());
+        served.sort_unstable_by_key(|name| name.as_str().map(str::to_owned));
     }
 
     /// A controller that this command starts, which shows that certificate.

@@ -16,7 +16,7 @@ pub(super) fn list(session: &Session, tree: &Tree, kind: ListKind) -> Result<(),
         ListKind::Presets => ("presets", tree.names(Kind::Preset)?),
         ListKind::Nodes => ("nodes", tree.names(Kind::Node)?),
         ListKind::Hosts => ("hosts", tree.hosts()?),
-        ListKind::Specs => ("specs", tree.names(Kind::Spec)?),
+        ListKind::Specs => ("specs", tree.spec_names()?),
         ListKind::Manifests => ("manifests", tree.names(Kind::Manifest)?),
     };
     if session.globals.json {

@@ -37,7 +37,13 @@ pub(super) async fn reject(
     InPath(id): InPath<String>,
     operator: Operator,
 ) -> Result<Response, Problem> {
-    tell(operator, id, |sent, _| Ok(Request::Reject { by: by(sent) })).await
+    tell(operator, id, |sent, _| {
+        Ok(Request::Reject {
+            digest: Some(sent.fields.get("digest").to_owned()),
+            by: by(sent),
+        })
+    })
+    .await
 }
 
 /// `/runs/ID/stop`: as by the first Ctrl-C.

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use askama::Template;
 use axum::response::Response;
 
+use super::filters;
 use super::frame::{Frame, page};
 use super::opened::{Opened, opened};
 use super::problem::Problem;

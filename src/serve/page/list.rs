@@ -5,6 +5,7 @@ use axum::response::Response;
 use serde::Deserialize;
 
 use super::extract::InQuery;
+use super::filters;
 use super::frame::{Frame, page};
 use super::opened::opened;
 use super::problem::Problem;

@@ -15,6 +15,7 @@
 //! | `entry` | a link's button, and logging out |
 //! | `opened` | the lab behind a page |
 //! | `shown` | text, times and states as they are shown |
+//! | `filters` | what templates do with text |
 //! | `frame`, `problem` | what is around a page; why there is none |
 //! | `home`, `list`, `rows` | the lab; its runs |
 //! | `run`, `graph`, `question` | a run, its steps as a picture, what it asks |
@@ -29,6 +30,8 @@ mod cookie;
 mod entry;
 mod events;
 mod extract;
+#[expect(unreachable_pub, reason = "what askama makes of a filter is public")]
+mod filters;
 mod frame;
 mod graph;
 mod home;
@@ -48,5 +51,5 @@ mod start;
 mod visitor;
 mod who;
 
-pub(in crate::serve) use routes::routes;
+pub(in crate::serve) use routes::{routes, unknown};
 pub(in crate::serve) use sessions::Sessions;

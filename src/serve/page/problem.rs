@@ -4,6 +4,7 @@ use askama::Template;
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 
+use super::filters;
 use super::frame::{Frame, page};
 use super::shown::Clean;
 use crate::diag::{Exit, Failure};

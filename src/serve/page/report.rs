@@ -9,6 +9,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::extract::InPath;
+use super::filters;
 use super::frame::{Frame, page};
 use super::opened::{Opened, opened};
 use super::problem::Problem;

@@ -3,18 +3,20 @@
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, Request};
+use axum::extract::{DefaultBodyLimit, FromRequestParts, Request};
 use axum::middleware::{Next, from_fn};
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
 };
+use http::request::Parts;
 use http::{HeaderName, HeaderValue};
 
 use super::problem::Problem;
 use super::visitor::Reader;
 use super::{act, assets, entry, events, home, list, logs, report, run, start};
+use crate::serve::refusal::Refusal;
 use crate::serve::shared::Shared;
 
 /// The longest form, in bytes.
@@ -69,8 +71,20 @@ async fn no_such_method(_: Reader) -> Problem {
     Problem::method()
 }
 
+/// A path that nothing is at. Only those who are logged in are told so.
+pub(in crate::serve) async fn unknown(request: &mut Parts, shared: &Arc<Shared>) -> Response {
+    let reader = Reader::from_request_parts(request, shared).await;
+    dressed(match reader {
+        Ok(_) => Problem::not_found("There is no such page.").into_response(),
+        Err(_) => Refusal::unauthorized().indented(),
+    })
+}
+
 async fn with_headers(request: Request, next: Next) -> Response {
-    let mut response = next.run(request).await;
+    dressed(next.run(request).await)
+}
+
+fn dressed(mut response: Response) -> Response {
     for (name, value) in headers() {
         let value = HeaderValue::from_static(value);
         response.headers_mut().insert(name, value);

@@ -8,6 +8,7 @@ use axum::response::Response;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::extract::InPath;
+use super::filters;
 use super::frame::{Frame, page};
 use super::graph::{Graph, graph, short};
 use super::opened::{Found, Opened, opened};

@@ -10,6 +10,7 @@ use askama::Template;
 use axum::response::{IntoResponse, Redirect, Response};
 
 use super::extract::InPath;
+use super::filters;
 use super::frame::{Frame, page};
 use super::opened::{Opened, opened};
 use super::problem::Problem;

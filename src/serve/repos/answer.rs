@@ -12,10 +12,15 @@ use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header};
 use super::file::{self, send};
 use super::import::RawFiles;
 use super::path::{Asked, What, asked};
+use super::repositories::RepoState;
 use super::snapshot::RepoSnapshot;
 use crate::serve::peer::Peer;
 use crate::serve::refusal::Refusal;
 use crate::serve::shared::Shared;
+use crate::serve::token::authorization;
+
+/// When a repository that is being prepared may be asked for again, in seconds.
+const LATER: &str = "5";
 
 /// Types of files by the end of their names.
 const TYPES: [(&[u8], &str); 6] = [
@@ -49,6 +54,8 @@ pub(in crate::serve) async fn answer(shared: &Shared, request: Request<Body>) ->
         headers.insert(header::WWW_AUTHENTICATE, ask);
     } else if status == StatusCode::METHOD_NOT_ALLOWED {
         headers.insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
+    } else if status == StatusCode::SERVICE_UNAVAILABLE {
+        headers.insert(header::RETRY_AFTER, HeaderValue::from_static(LATER));
     }
     response
 }
@@ -68,7 +75,7 @@ fn admitted(shared: &Shared, peer: IpAddr, headers: &HeaderMap) -> Result<(), Re
 
 /// The bearer token, or the password of basic authentication.
 fn token(headers: &HeaderMap) -> Option<String> {
-    let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+    let value = authorization(headers)?.to_str().ok()?;
     let (scheme, given) = value.split_once(' ')?;
     let given = given.trim();
     if scheme.eq_ignore_ascii_case("bearer") {
@@ -94,8 +101,13 @@ async fn found(
         _ => return Err(Refusal::method()),
     };
     let Asked { repository, what } = asked(path)?;
-    let snapshot = shared.repos.get().find(&repository);
-    let snapshot = snapshot.ok_or_else(|| Refusal::not_found("Repository not found"))?;
+    let snapshot = match shared.repos.get().find(&repository) {
+        Some(RepoState::Served(snapshot)) => Arc::clone(snapshot),
+        Some(RepoState::Preparing) => return Err(Refusal::preparing()),
+        Some(RepoState::Refused(_)) | None => {
+            return Err(Refusal::not_found("Repository not found"));
+        }
+    };
     match what {
         What::Hidden => Err(Refusal::not_found("File not found")),
         What::Git(name, kind) => {
@@ -183,6 +195,12 @@ mod tests {
         assert_eq!(basic(b"nocolon"), None);
         assert_eq!(basic(b"\xff:x"), None);
         assert_eq!(token(&HeaderMap::new()), None);
+        let mut two = headers("Bearer t0ken");
+        two.append(
+            header::AUTHORIZATION,
+            HeaderValue::from_static("Bearer t0ken"),
+        );
+        assert_eq!(token(&two), None);
     }
 
     #[test]

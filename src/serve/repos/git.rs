@@ -359,23 +359,55 @@ mod tests {
     }
 
     #[test]
-    fn what_takes_too_long_is_ended_with_what_it_started() {
+    fn what_takes_too_long_is_ended() {
         let temp = tempfile::tempdir().unwrap();
         let dir = Utf8Path::from_path(temp.path()).unwrap();
-        let hang = ["-c", "alias.hang=!sleep 600 & sleep 600", "hang"];
-        let stop = Cancel::default();
-        let patient = git(dir, Duration::from_mins(2), &stop);
+        let patient = git(dir, Duration::from_mins(2), &Cancel::default());
         patient.init(&dir.join("repo.git"), 40).unwrap();
         patient.run(&["cat-file", "--batch"], "HEAD\n").unwrap();
-        let hasty = git(dir, Duration::from_millis(100), &stop);
+        let hasty = git(dir, Duration::from_millis(100), &Cancel::default());
+        let hang = ["-c", "alias.hang=!sleep 600 & sleep 600", "hang"];
         let why = hasty.run(&hang, "").unwrap_err();
         assert!(why.contains("took too long"), "{why}");
-        thread::scope(|scope| {
-            let hanging = scope.spawn(|| patient.run(&hang, "").unwrap_err());
-            stop.cancel();
-            let why = hanging.join().unwrap();
-            assert!(why.contains("the controller stops"), "{why}");
-        });
+    }
+
+    /// Also what goes on when git itself has ended.
+    #[test]
+    fn what_it_started_is_ended_with_it() {
+        let temp = tempfile::tempdir().unwrap();
+        let dir = Utf8Path::from_path(temp.path()).unwrap();
+        let init = git(dir, Duration::from_mins(2), &Cancel::default());
+        init.init(&dir.join("repo.git"), 40).unwrap();
+        let pids = dir.join("pids");
+        for (script, count) in [
+            ("sleep 600 & echo $$ $! >PIDS; sleep 600", 2),
+            ("sleep 600 & echo $! >PIDS", 1),
+        ] {
+            std::fs::remove_file(&pids).ok();
+            let stop = Cancel::default();
+            let git = git(dir, Duration::from_mins(2), &stop);
+            let alias = format!("alias.hang=!{}", script.replace("PIDS", pids.as_str()));
+            let started: Vec<u32> = thread::scope(|scope| {
+                let hanging = scope.spawn(|| git.run(&["-c", &alias, "hang"], "").unwrap_err());
+                let started = (0..2400).find_map(|_| {
+                    thread::sleep(LOOK);
+                    let text = std::fs::read_to_string(&pids).unwrap_or_default();
+                    let all = text.ends_with('\n').then(|| text.split_whitespace());
+                    Some(all?.map(|pid| pid.parse().unwrap()).collect())
+                });
+                stop.cancel();
+                let why = hanging.join().unwrap();
+                assert!(why.contains("the controller stops"), "{why}");
+                started.unwrap()
+            });
+            assert_eq!(started.len(), count);
+            let lives = |pid: &u32| Process::of(*pid).is_some_and(Process::is_alive);
+            let ended = (0..2400).any(|_| {
+                thread::sleep(LOOK);
+                !started.iter().any(lives)
+            });
+            assert!(ended, "{started:?}");
+        }
     }
 
     #[test]

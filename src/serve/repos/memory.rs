@@ -28,15 +28,11 @@ impl Memory {
         (snapshot.state() == state).then_some(snapshot)
     }
 
-    /// Remembers what is served by now.
-    pub(super) fn keep(&self, served: &BTreeMap<String, Arc<RepoSnapshot>>) {
-        let weak = served
-            .iter()
-            .map(|(name, snapshot)| (name.clone(), Arc::downgrade(snapshot)));
-        let mut all = self
-            .snapshots
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        *all = weak.collect();
+    /// Remembers what is served under a name.
+    pub(super) fn keep(&self, name: &str, snapshot: &Arc<RepoSnapshot>) {
+        let all = self.snapshots.lock();
+        let mut all = all.unwrap_or_else(PoisonError::into_inner);
+        all.retain(|_, kept| kept.strong_count() > 0);
+        all.insert(name.to_owned(), Arc::downgrade(snapshot));
     }
 }

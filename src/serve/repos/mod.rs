@@ -20,6 +20,7 @@
 //! | `snapshot` | a bare repository and the files beside it |
 //! | `scan` | what must not be in what is served |
 //! | `memory` | what a reload need not do again |
+//! | `repositories` | what is served, refused and being prepared, by name |
 //! | `prepare` | all of it, at the start and at each reload |
 //! | `path` | what a path of a request asks for |
 //! | `file` | a file as an answer |
@@ -39,11 +40,13 @@ mod path;
 mod prepare;
 mod private_dir;
 mod refs;
+mod repositories;
 mod scan;
 mod snapshot;
 mod work_tree;
 
 pub(in crate::serve) use answer::answer;
 pub(in crate::serve) use options::Options;
-pub(in crate::serve) use prepare::{Repositories, prepare};
+pub(in crate::serve) use prepare::Wanted;
 pub(in crate::serve) use private_dir::remove_left_behind;
+pub(in crate::serve) use repositories::Repositories;

@@ -23,7 +23,7 @@ const LIMIT: Duration = Duration::from_mins(10);
 
 /// A snapshot. Dropping the last one that holds it removes it from the disk.
 #[derive(Debug)]
-pub(super) struct RepoSnapshot {
+pub(in crate::serve) struct RepoSnapshot {
     // Made first and removed last.
     dir: PrivateDir,
     raw: RawFiles,

@@ -11,7 +11,7 @@ use crate::shape::Node;
 use crate::site::kind::Kind;
 use crate::site::secrets::Secrets;
 use crate::site::shape::{self, Record, SITE};
-use crate::site::tree::{Loader, Tree, sorted};
+use crate::site::tree::{Loader, Tree, is_spec_name, sorted};
 use crate::site::yaml::Document;
 
 impl Tree {
@@ -40,6 +40,7 @@ impl Tree {
             }
             walk.findings.extend(self.unread(kind));
         }
+        walk.findings.extend(self.uncounted());
         // What machines come to is told once more by the resolver; of it only
         // what no single file shows is wanted.
         let mut loader = Loader::new(self);
@@ -163,5 +164,37 @@ impl Tree {
                 .help(format!("rename it: `mv {shown} {right}`"))
         };
         names.into_iter().map(warning).collect()
+    }
+
+    /// Specs that nobody is given.
+    fn uncounted(&self) -> Vec<Diagnostic> {
+        let mut names = Vec::new();
+        if let Ok(entries) = self.root().join(Kind::Spec.dir()).read_dir_utf8() {
+            let found = entries.flatten().map(|entry| entry.file_name().to_owned());
+            let files = found.filter(|name| Utf8Path::new(name).extension() == Some("yaml"));
+            names.extend(files.filter_map(|name| Some(name.strip_suffix(".yaml")?.to_owned())));
+        }
+        names.sort_unstable();
+        let warning = |name: &String| {
+            let shown = self.shown(Kind::Spec, name);
+            // Editors leave such links.
+            let is_there = self.path(Kind::Spec, name).exists();
+            if !is_there || self.has(Kind::Spec, name) {
+                return None;
+            }
+            let (why, help) = if is_spec_name(name) {
+                (
+                    "it does not lead to a file of the site-config that may be shown",
+                    "put the file itself there",
+                )
+            } else {
+                (
+                    "a spec's name has ASCII letters, digits and `-_.@+` only",
+                    "rename it",
+                )
+            };
+            Some(Diagnostic::warning(format!("`{shown}` is not read: {why}")).help(help))
+        };
+        names.iter().filter_map(warning).collect()
     }
 }

@@ -72,6 +72,10 @@ impl<'t> Loader<'t> {
         if let Some(known) = self.known(kind, name) {
             return known.clone();
         }
+        // A name that stands for no spec is not read, whatever is there.
+        if kind == Kind::Spec && !self.tree.has(kind, name) {
+            return None;
+        }
         let path = self.tree.path(kind, name);
         let shown = self.tree.shown(kind, name);
         let table = |root: &Node| shape::of(kind, root);

@@ -4,6 +4,7 @@ use std::fs;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
+use super::spec_names::{is_spec, is_spec_name};
 use crate::diag::{Diagnostic, Exit, Failure, closest};
 use crate::site::kind::Kind;
 
@@ -40,7 +41,8 @@ impl Tree {
     }
 
     /// The names of a kind, sorted: `*.yaml` at the top of its directory, those
-    /// that begin with a dot too. No directory: none.
+    /// that begin with a dot too; of specs those that `spec_names` lets through. No
+    /// directory: none.
     ///
     /// # Errors
     /// The directory cannot be read (65).
@@ -60,7 +62,7 @@ impl Tree {
             let entry = entry.map_err(|error| failed(&error))?;
             let name = entry.file_name().strip_suffix(".yaml");
             if let Some(name) = name.filter(|name| !name.is_empty())
-                && entry.path().is_file()
+                && self.has(kind, name)
             {
                 names.push(name.to_owned());
             }
@@ -69,8 +71,24 @@ impl Tree {
         Ok(names)
     }
 
+    /// The names of the specs, sorted: of those that can be had by their name.
+    ///
+    /// # Errors
+    /// As of [`Tree::names`].
+    pub fn spec_names(&self) -> Result<Vec<String>, Failure> {
+        self.names(Kind::Spec)
+    }
+
+    /// Whether there is a spec of this name.
+    pub fn has_spec(&self, name: &str) -> bool {
+        self.has(Kind::Spec, name)
+    }
+
     /// Whether there is a file of that kind and name.
     pub(in crate::site) fn has(&self, kind: Kind, name: &str) -> bool {
+        if kind == Kind::Spec {
+            return is_spec(&self.root, &self.path(kind, name), name);
+        }
         is_name(name) && self.path(kind, name).is_file()
     }
 
@@ -93,7 +111,7 @@ impl Tree {
     /// # Errors
     /// The name is a path (2), or there is none (66).
     pub(in crate::site) fn want(&self, kind: Kind, name: &str) -> Result<(), Failure> {
-        if !is_name(name) {
+        if !is_name(name) || (kind == Kind::Spec && !is_spec_name(name)) {
             return Err(Self::no_path(kind.word(), name));
         }
         if !self.has(kind, name) {

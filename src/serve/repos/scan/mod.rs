@@ -7,12 +7,14 @@
 //! | `look` | one object, in pieces |
 //! | `tofu_state` | a state of OpenTofu, and whether values in it are sensitive |
 //! | `objects` | the objects of a repository, and their contents |
+//! | `names` | names of branches and tags, and paths |
 //! | `seen` | objects that were looked through before |
 //! | `leak` | what was found, with its path and its commit |
 //! | `whole` | all of it |
 
 mod leak;
 mod look;
+mod names;
 mod objects;
 mod rules;
 mod seen;

@@ -18,6 +18,8 @@ const SECRETS_FILES: [&str; 3] = [
 pub(super) struct Object<'a> {
     /// Its id.
     pub(super) id: &'a str,
+    /// `blob`, `commit` or `tag`.
+    pub(super) kind: String,
     /// Bytes.
     pub(super) size: u64,
 }
@@ -57,9 +59,13 @@ pub(super) fn contents(
     git.read(&["cat-file", "--batch", "--buffer"], asked, |output| {
         let mut output = BufReader::with_capacity(1 << 16, output);
         for expected in ids {
-            let size = head(&mut output, expected)?;
+            let (kind, size) = head(&mut output, expected)?;
             let mut content: Take<_> = output.by_ref().take(size);
-            let object = Object { id: expected, size };
+            let object = Object {
+                id: expected,
+                kind,
+                size,
+            };
             each(&object, &mut content)?;
             io::copy(&mut content, &mut io::sink())?;
             if content.limit() > 0 || output.read_exact(&mut [0]).is_err() {
@@ -71,14 +77,14 @@ pub(super) fn contents(
 }
 
 /// The line before a content: `ID TYPE SIZE`.
-fn head(output: &mut impl BufRead, expected: &str) -> io::Result<u64> {
+fn head(output: &mut impl BufRead, expected: &str) -> io::Result<(String, u64)> {
     let mut line = String::new();
     output.by_ref().take(256).read_line(&mut line)?;
     let mut words = line.split_whitespace();
-    let id = words.next();
-    let size = words.nth(1).and_then(|size| size.parse().ok());
-    match size {
-        Some(size) if id == Some(expected) => Ok(size),
+    let (id, kind) = (words.next(), words.next());
+    let size = words.next().and_then(|size| size.parse().ok());
+    match (kind, size) {
+        (Some(kind), Some(size)) if id == Some(expected) => Ok((kind.to_owned(), size)),
         _ => Err(damaged(expected)),
     }
 }
@@ -156,4 +162,15 @@ pub(super) fn origin(git: &Git, id: &str) -> Result<(Option<String>, Option<Stri
         about.ends_with(id).then(|| path.to_owned())
     });
     Ok((Some(commit.to_owned()), path))
+}
+
+/// The name of a tag that is this object; none of one that another tag points at.
+///
+/// # Errors
+/// git fails, in words.
+pub(super) fn tag_of(git: &Git, id: &str) -> Result<Option<String>, String> {
+    let points_at = format!("--points-at={id}");
+    let said = git.output(&["for-each-ref", "--format=%(refname)", &points_at], "")?;
+    let said = String::from_utf8_lossy(&said);
+    Ok(said.lines().next().map(str::to_owned))
 }
