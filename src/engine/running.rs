@@ -14,6 +14,10 @@ use crate::diag::{Exit, StepError};
 use crate::keeper::KeptChild;
 
 /// A child that runs, or has ended and is not reaped yet.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "there is one for each child that runs"
+)]
 pub(super) enum Running {
     /// It ends unwritten when this process does.
     Own(Own),

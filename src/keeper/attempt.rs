@@ -59,6 +59,7 @@ impl Fence {
 }
 
 /// A fence that was made here: the child may be started.
+#[derive(Debug)]
 pub(super) struct Raised(File);
 
 impl Raised {

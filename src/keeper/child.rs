@@ -19,7 +19,7 @@ const CLOCK_TICKS: u64 = 100;
 /// A started child.
 pub(super) struct Child {
     attempt: Attempt,
-    child: std::process::Child,
+    process: std::process::Child,
     /// Readable when it has ended; absent where the system has none.
     pidfd: Option<OwnedFd>,
     /// Who is told of it; absent once `hl` is gone, or has seen the end.
@@ -80,7 +80,7 @@ impl Child {
             watcher: tell(&watcher, &Told::Started(process)).then_some(watcher),
             pidfd: pidfd_open(Pid::from_child(&child), PidfdFlags::empty()).ok(),
             attempt,
-            child,
+            process: child,
             has_ended: false,
         })
     }
@@ -113,15 +113,15 @@ impl Child {
             return true;
         }
         // Ended, so this waits for nothing.
-        self.child.wait().ok();
+        self.process.wait().ok();
         false
     }
 
     fn end(&self) -> Option<ChildEnd> {
-        let pid = Pid::from_child(&self.child);
+        let pid = Pid::from_child(&self.process);
         let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
         let status = waitid(WaitId::Pid(pid), options).ok().flatten()?;
-        let (user_ms, system_ms) = cpu_of(self.child.id());
+        let (user_ms, system_ms) = cpu_of(self.process.id());
         Some(ChildEnd {
             code: status.exit_status(),
             signal: status.terminating_signal(),

@@ -24,6 +24,7 @@ mod run;
 mod seal;
 mod seed;
 mod seed_file;
+mod seed_guest;
 mod seed_table;
 mod within;
 mod world;

@@ -7,13 +7,13 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::faults::open;
+use super::seed_guest::{WrittenContainer, WrittenVm};
 use super::seed_table::SEED;
 use crate::diag::{Diagnostic, Failure, Source};
 use crate::pve::rights::Objects;
 use crate::shape::{self, Format, Node};
 use hl_sim::{
-    Bridge, Downloads, Grant, Login, Profile, Seed, SeedFile, SeedStorage, SeedToken, SeedUser,
-    SeedVm, parse_size,
+    Bridge, Downloads, Login, Profile, Seed, SeedFile, SeedStorage, SeedToken, SeedUser, parse_size,
 };
 
 /// A world that begins: with what, and what of it a lab uses.
@@ -43,20 +43,14 @@ struct Written {
     clock: Option<i64>,
     pools: Vec<String>,
     storage: Option<Vec<WrittenStorage>>,
-    bridge: Option<Vec<WrittenBridge>>,
-    user: Vec<WrittenUser>,
-    token: Vec<WrittenToken>,
+    bridge: Option<Vec<Bridge>>,
+    user: Vec<SeedUser>,
+    token: Vec<SeedToken>,
     vm: Vec<WrittenVm>,
-    ssh: WrittenLogin,
+    container: Vec<WrittenContainer>,
+    ssh: Login,
     downloads: BTreeMap<String, Utf8PathBuf>,
     take_downloads: bool,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct WrittenLogin {
-    user: Option<String>,
-    keys: Vec<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -78,58 +72,6 @@ struct WrittenFile {
     name: String,
     size: String,
     disk: Option<String>,
-}
-
-#[derive(Debug, Deserialize)]
-struct WrittenBridge {
-    name: String,
-    cidr: Option<String>,
-    gateway: Option<String>,
-    active: Option<bool>,
-}
-
-#[derive(Deserialize)]
-struct WrittenUser {
-    id: String,
-    password: Option<String>,
-    #[serde(default)]
-    grant: Vec<WrittenGrant>,
-}
-
-#[derive(Deserialize)]
-struct WrittenToken {
-    id: String,
-    secret: String,
-    privsep: Option<bool>,
-    #[serde(default)]
-    grant: Vec<WrittenGrant>,
-}
-
-#[derive(Debug, Deserialize)]
-struct WrittenGrant {
-    path: String,
-    role: Option<String>,
-    #[serde(default)]
-    privileges: Vec<String>,
-    propagate: Option<bool>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a key of the table")]
-struct WrittenVm {
-    vmid: u32,
-    name: Option<String>,
-    template: bool,
-    running: bool,
-    system: bool,
-    agent: bool,
-    cores: Option<u32>,
-    memory: Option<u32>,
-    disk: Option<String>,
-    bridge: Option<String>,
-    cloudinit: bool,
-    config: BTreeMap<String, Value>,
 }
 
 /// Reads what a world begins with.
@@ -159,51 +101,29 @@ fn contradictions(source: &Source, root: &Node) -> Vec<Diagnostic> {
     let mut at = |node: &Node, message: String| {
         found.push(Diagnostic::error(message).at(node.mark.place(source, "")));
     };
-    for (table, name) in [
-        ("storage", "id"),
-        ("bridge", "name"),
-        ("vm", "vmid"),
-        ("token", "id"),
+    for (tables, name) in [
+        (&["storage"][..], "id"),
+        (&["bridge"], "name"),
+        (&["vm", "container"], "vmid"),
+        (&["token"], "id"),
     ] {
         let mut known = BTreeSet::new();
-        for node in list(table).iter().filter_map(|item| item.get(name)) {
+        let all = tables.iter().flat_map(|table| list(table));
+        for node in all.filter_map(|item| item.get(name)) {
             let value = node.to_json().to_string();
             if !known.insert(value.clone()) {
-                at(node, format!("two `[[{table}]]` have the `{name}` {value}"));
+                let tables: Vec<_> = tables
+                    .iter()
+                    .map(|table| format!("`[[{table}]]`"))
+                    .collect();
+                let tables = tables.join(" or ");
+                at(node, format!("two {tables} have the `{name}` {value}"));
             }
         }
     }
-    let own = list("storage")
-        .iter()
-        .filter_map(|item| item.get("id")?.text());
-    let own: Vec<&str> = own.collect();
-    let fresh = Seed::default();
-    let known: Vec<&str> = match root.get("storage") {
-        Some(_) => own,
-        None => fresh
-            .storages
-            .iter()
-            .map(|storage| storage.id.as_str())
-            .collect(),
-    };
-    for vm in list("vm") {
-        let disk = vm.get("disk");
-        let storage = disk
-            .and_then(Node::text)
-            .and_then(|text| text.split_once(':'));
-        if let (Some(node), Some((storage, _))) = (disk, storage)
-            && !known.contains(&storage)
-        {
-            at(node, format!("there is no storage `{storage}`"));
-        }
-        for key in ["system", "cloudinit"] {
-            let wanted = vm
-                .get(key)
-                .filter(|node| matches!(node.value, shape::Value::Bool(true)));
-            if let (Some(node), None) = (wanted, disk) {
-                at(node, format!("`{key}` needs `disk`"));
-            }
-        }
+    let guests = list("vm").iter().chain(list("container"));
+    for guest in guests {
+        misplaced(root, guest, &mut at);
     }
     let people = list("user").iter().chain(list("token"));
     for grant in people.flat_map(|one| one.get("grant").map(Node::items).unwrap_or_default()) {
@@ -212,6 +132,51 @@ fn contradictions(source: &Source, root: &Node) -> Vec<Diagnostic> {
         }
     }
     found
+}
+
+/// What a guest says that is nowhere in the world, or that hangs on what is not said.
+fn misplaced(root: &Node, guest: &Node, at: &mut dyn FnMut(&Node, String)) {
+    let fresh = Seed::default();
+    let items = |key: &str| root.get(key).map(Node::items).unwrap_or_default();
+    let storages: Vec<&str> = match root.get("storage") {
+        Some(all) => all
+            .items()
+            .iter()
+            .filter_map(|item| item.get("id")?.text())
+            .collect(),
+        None => fresh.storages.iter().map(|own| own.id.as_str()).collect(),
+    };
+    let mounts = guest.get("mount").map(Node::items).unwrap_or_default();
+    let mounts = mounts.iter().map(|mount| mount.get("disk"));
+    let disks = [guest.get("disk"), guest.get("rootfs")];
+    for disk in disks.into_iter().chain(mounts).flatten() {
+        let storage = disk.text().and_then(|text| text.split_once(':'));
+        if let Some((storage, _)) = storage
+            && !storages.contains(&storage)
+        {
+            at(disk, format!("there is no storage `{storage}`"));
+        }
+    }
+    let first = root.get("node").and_then(Node::text).unwrap_or(&fresh.node);
+    if let Some(node) = guest.get("node")
+        && let Some(name) = node.text()
+        && name != first
+        && !items("nodes").iter().any(|own| own.text() == Some(name))
+    {
+        at(node, format!("there is no node `{name}`"));
+    }
+    for (key, needed) in [
+        ("system", "disk"),
+        ("cloudinit", "disk"),
+        ("ip", "bridge"),
+        ("gateway", "bridge"),
+    ] {
+        let wanted = guest.get(key);
+        let wanted = wanted.filter(|node| !matches!(node.value, shape::Value::Bool(false)));
+        if let (Some(node), None) = (wanted, guest.get(needed)) {
+            at(node, format!("`{key}` needs `{needed}`"));
+        }
+    }
 }
 
 fn size(text: &str) -> u64 {
@@ -231,7 +196,10 @@ impl Written {
                 .map(|one| one.kind.as_str());
             matches!(kind, Some("dir" | "nfs" | "cifs" | "cephfs" | "btrfs"))
         };
-        let vms = self.vm.into_iter().map(|vm| vm.vm(&has_paths)).collect();
+        let vms = self.vm.into_iter().map(|vm| vm.seed(&has_paths));
+        let containers = self.container.into_iter();
+        let containers = containers.map(|container| container.seed(&has_paths));
+        let guests = vms.chain(containers).collect();
         let files = self.downloads.into_iter();
         Seed {
             profile: match self.pve.as_deref() {
@@ -242,11 +210,9 @@ impl Written {
             more_nodes: self.nodes,
             cpus: self.cpus.unwrap_or(fresh.cpus),
             memory: self.memory.as_deref().map_or(fresh.memory, size),
-            bridges: self.bridge.map_or(fresh.bridges, |all| {
-                all.into_iter().map(WrittenBridge::bridge).collect()
-            }),
-            users: self.user.into_iter().map(WrittenUser::user).collect(),
-            tokens: self.token.into_iter().map(WrittenToken::token).collect(),
+            bridges: self.bridge.unwrap_or(fresh.bridges),
+            users: self.user,
+            tokens: self.token,
             pools: self.pools,
             downloads: Downloads {
                 files: files
@@ -254,12 +220,9 @@ impl Written {
                     .collect(),
                 taken: self.take_downloads,
             },
-            login: Login {
-                user: self.ssh.user.unwrap_or(fresh.login.user),
-                keys: self.ssh.keys,
-            },
+            login: self.ssh,
             clock: self.clock,
-            vms,
+            vms: guests,
             storages,
         }
     }
@@ -282,104 +245,6 @@ impl WrittenStorage {
             enabled: self.enabled.unwrap_or(true),
             files: self.file.into_iter().map(file).collect(),
             ..fresh
-        }
-    }
-}
-
-impl WrittenBridge {
-    fn bridge(self) -> Bridge {
-        Bridge {
-            name: self.name,
-            cidr: self.cidr,
-            gateway: self.gateway,
-            active: self.active.unwrap_or(true),
-        }
-    }
-}
-
-impl WrittenUser {
-    fn user(self) -> SeedUser {
-        SeedUser {
-            id: self.id,
-            password: self.password,
-            grants: grants(self.grant),
-        }
-    }
-}
-
-impl WrittenToken {
-    fn token(self) -> SeedToken {
-        SeedToken {
-            id: self.id,
-            secret: self.secret,
-            privsep: self.privsep.unwrap_or(true),
-            grants: grants(self.grant),
-        }
-    }
-}
-
-fn grants(written: Vec<WrittenGrant>) -> Vec<Grant> {
-    let each = written.into_iter().map(|grant| Grant {
-        path: grant.path,
-        role: grant.role,
-        privileges: grant.privileges,
-        propagate: grant.propagate.unwrap_or(true),
-    });
-    each.collect()
-}
-
-impl WrittenVm {
-    /// What is written in `config` wins over what follows from the other keys.
-    fn vm(self, has_paths: &dyn Fn(&str) -> bool) -> SeedVm {
-        let vmid = self.vmid;
-        let mut config = BTreeMap::new();
-        let flag = |set: bool| set.then(|| "1".to_owned());
-        let number = |number: Option<u32>| number.map(|number| number.to_string());
-        let pairs = [
-            ("name", self.name),
-            ("template", flag(self.template)),
-            ("agent", flag(self.agent)),
-            ("cores", number(self.cores)),
-            ("memory", number(self.memory)),
-        ];
-        for (key, value) in pairs {
-            config.extend(value.map(|value| (key.to_owned(), value)));
-        }
-        let [_, high, middle, low] = vmid.to_be_bytes();
-        config.extend(self.bridge.map(|bridge| {
-            let mac = format!("BC:24:11:{high:02X}:{middle:02X}:{low:02X}");
-            ("net0".to_owned(), format!("virtio={mac},bridge={bridge}"))
-        }));
-        if let Some((storage, size)) = self.disk.as_deref().and_then(|disk| disk.split_once(':')) {
-            let kind = if self.template { "base" } else { "vm" };
-            let volume = |name: String, end: &str| {
-                if has_paths(storage) {
-                    format!("{storage}:{vmid}/{name}.{end}")
-                } else {
-                    format!("{storage}:{name}")
-                }
-            };
-            let disk = volume(format!("{kind}-{vmid}-disk-0"), "qcow2");
-            config.insert("scsi0".to_owned(), format!("{disk},size={size}"));
-            config.insert("boot".to_owned(), "order=scsi0".to_owned());
-            if self.cloudinit {
-                let drive = volume(format!("vm-{vmid}-cloudinit"), "qcow2");
-                config.insert("ide2".to_owned(), format!("{drive},media=cdrom"));
-            }
-        }
-        for (key, value) in self.config {
-            let text = match (value.as_str(), value.as_bool()) {
-                (Some(text), _) => text.to_owned(),
-                (None, Some(flag)) => u8::from(flag).to_string(),
-                (None, None) => value.to_string(),
-            };
-            config.insert(key, text);
-        }
-        SeedVm {
-            vmid,
-            config,
-            running: self.running,
-            system: self.system,
         }
     }
 }
@@ -471,6 +336,22 @@ mod tests {
             disk = "tank:3G"
             bridge = "vmbr7"
             config = { onboot = true, sockets = 2, tags = "a;b" }
+
+            [[container]]
+            vmid = 200
+            node = "n2"
+            hostname = "web"
+            running = true
+            rootfs = "tank:4G"
+            bridge = "vmbr7"
+            ip = "192.168.1.60/24"
+            gateway = "192.168.1.1"
+            features = "nesting=1"
+            keys = ["ssh-ed25519 AAAA me"]
+            config = { onboot = true }
+            [[container.mount]]
+            path = "/data"
+            disk = "tank:2G"
             "#,
         )
         .unwrap();
@@ -499,9 +380,27 @@ mod tests {
         ] {
             assert_eq!(config[key], value, "{key}");
         }
+        let container = &seed.vms[1].config;
+        for (key, value) in [
+            ("hostname", "web"),
+            ("rootfs", "tank:vm-200-disk-0,size=4G"),
+            ("mp0", "tank:vm-200-disk-1,mp=/data,size=2G"),
+            (
+                "net0",
+                "name=eth0,bridge=vmbr7,gw=192.168.1.1,hwaddr=BC:24:11:00:00:C8,\
+                 ip=192.168.1.60/24,type=veth",
+            ),
+            ("features", "nesting=1"),
+            ("unprivileged", "1"),
+            ("memory", "512"),
+            ("onboot", "1"),
+        ] {
+            assert_eq!(container[key], value, "{key}");
+        }
         let world = World::seeded(seed);
         assert_eq!(world.nodes.len(), 2);
         assert!(world.vms[&9000].is_template());
+        assert_eq!(world.vms[&200].node, "n2");
         assert_eq!(world.users["me@pve"].password.as_deref(), Some("secret"));
     }
 
@@ -517,6 +416,11 @@ mod tests {
             [[user]]
             id = "a@pve"
             grant = [{ path = "/" }]
+            [[container]]
+            vmid = 100
+            node = "n7"
+            rootfs = "tank:4G"
+            ip = "dhcp"
             "#,
         )
         .err()
@@ -527,7 +431,7 @@ mod tests {
             .iter()
             .map(|found| found.place.as_ref().unwrap().line_column().0)
             .collect();
-        assert_eq!(lines, [3, 5, 6, 9], "{failure}");
+        assert_eq!(lines, [3, 5, 6, 9, 11, 12, 13, 14], "{failure}");
         let failure = read(
             r#"
             storag = 1

@@ -20,7 +20,8 @@ tables! {
         key("bridge", Shape::List(&Shape::Record(&BRIDGE)), "Bridges of a node [`vmbr0`, 192.168.1.10/24]"),
         key("user", Shape::List(&Shape::Record(&USER)), "Users besides `root@pam`"),
         key("token", Shape::List(&Shape::Record(&TOKEN)), "Tokens besides the one that is printed"),
-        key("vm", Shape::List(&Shape::Record(&VM)), "VMs and templates on the node that answers"),
+        key("vm", Shape::List(&Shape::Record(&VM)), "VMs and templates of them"),
+        key("container", Shape::List(&Shape::Record(&CONTAINER)), "Containers and templates of them"),
         key("ssh", Shape::Record(&SSH), "Who may log in to the nodes"),
         key("downloads", Shape::Keyed(&Shape::Filled), "URLs that a node downloads from, and the file that stands for each, relative to this one"),
         key("take_downloads", Shape::Bool, "Other URLs count as downloaded, without a content [false]"),
@@ -78,6 +79,7 @@ tables! {
 
     static VM = "`[[vm]]`", Refused [
         required("vmid", Shape::Integer(100, 999_999_999), "Its number"),
+        key("node", Shape::Filled, "The node it is on [the one that answers]"),
         key("name", Shape::Filled, "Its name"),
         key("template", Shape::Bool, "Whether it is a template [false]"),
         key("running", Shape::Bool, "Whether it runs [false]"),
@@ -89,6 +91,31 @@ tables! {
         key("bridge", Shape::Filled, "The bridge of `net0`"),
         key("cloudinit", Shape::Bool, "Whether it has a cloud-init drive, on the storage of its disk [false]"),
         key("config", Shape::Keyed(&Shape::Scalar), "Keys of its config as the node holds them"),
+    ];
+
+    static CONTAINER = "`[[container]]`", Refused [
+        required("vmid", Shape::Integer(100, 999_999_999), "Its number"),
+        key("node", Shape::Filled, "The node it is on [the one that answers]"),
+        key("hostname", Shape::Filled, "Its hostname [`CT` and its number]"),
+        key("template", Shape::Bool, "Whether it is a template [false]"),
+        key("running", Shape::Bool, "Whether it runs [false]"),
+        key("unprivileged", Shape::Bool, "Whether its root is nobody on the node [true]"),
+        key("cores", Shape::Integer(1, 8192), "Cores [all]"),
+        key("memory", Shape::Integer(16, 8_388_608), "In MB [512]"),
+        key("swap", Shape::Integer(0, 8_388_608), "In MB [512]"),
+        required("rootfs", Shape::Form(&DISK), "Storage and size of its root: `local-lvm:4G`"),
+        key("mount", Shape::List(&Shape::Record(&MOUNT)), "Mount points: `mp0`, `mp1` ..."),
+        key("bridge", Shape::Filled, "The bridge of `net0`"),
+        key("ip", Shape::Filled, "Its address: `192.168.1.60/24` or `dhcp`; needs `bridge`"),
+        key("gateway", Shape::Filled, "Its gateway; needs `bridge`"),
+        key("features", Shape::Filled, "`nesting=1`"),
+        key("keys", Shape::List(&Shape::Filled), "Public keys that let its root in: `ssh-ed25519 AAAA...`"),
+        key("config", Shape::Keyed(&Shape::Scalar), "Keys of its config as the node holds them"),
+    ];
+
+    static MOUNT = "`[[container.mount]]`", Refused [
+        required("path", Shape::Filled, "Where it is in the container: `/data`"),
+        required("disk", Shape::Form(&DISK), "Storage and size: `local-lvm:2G`"),
     ];
 }
 

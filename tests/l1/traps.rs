@@ -21,8 +21,7 @@ fn add(stage: &Stage, vmid: u32, name: &str, description: &str) {
             config: pairs
                 .map(|(key, value)| (key.to_owned(), value.to_owned()))
                 .into(),
-            running: false,
-            system: false,
+            ..SeedVm::default()
         }],
         ..Seed::default()
     };

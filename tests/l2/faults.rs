@@ -136,8 +136,7 @@ fn a_machine_that_cannot_be_started_is_said_with_what_to_do() {
             vms: vec![SeedVm {
                 vmid: 110,
                 config: [("name".to_owned(), "web-1".to_owned())].into(),
-                running: false,
-                system: false,
+                ..SeedVm::default()
             }],
             ..Seed::default()
         });

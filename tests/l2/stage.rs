@@ -344,7 +344,6 @@ fn template(vmid: u32, name: &str, gib: u32) -> SeedVm {
     SeedVm {
         vmid,
         config: pairs.map(|(key, value)| (key.to_owned(), value)).into(),
-        running: false,
-        system: false,
+        ..SeedVm::default()
     }
 }

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::Read as _;
+use std::net::TcpListener;
 use std::os::unix::fs::MetadataExt as _;
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
@@ -236,12 +237,33 @@ fn neither_a_guest_nor_a_local_step_reaches_the_machine() {
     machine.is_as_before();
 }
 
-/// What root of a node is told to do: by ssh, with a host key that is known.
-fn in_a_node(targets: &str) -> String {
+/// What root of a node is told to do: by ssh, with a host key that is known. Before
+/// that, its sshd is asked to lead to a port of the machine, and is besieged.
+fn in_a_node(targets: &str, port: u16) -> String {
     format!(
         r#"{MACHINES}
 state="$LAB/state/rehearsal/state"
-node() {{ ssh -F none -o BatchMode=yes -o IdentitiesOnly=yes -o StrictHostKeyChecking=yes -o UserKnownHostsFile="$state/known_hosts" -i "$state/ssh/id_ed25519" root@192.0.2.10 "$@"; }}
+options="-F none -o BatchMode=yes -o IdentitiesOnly=yes -o StrictHostKeyChecking=yes -o UserKnownHostsFile=$state/known_hosts -i $state/ssh/id_ed25519"
+node() {{ ssh $options root@192.0.2.10 "$@"; }}
+for way in "-W 127.0.0.1:{port}" "-W [::1]:{port}"; do
+  if echo hello | timeout 30 ssh $options $way root@192.0.2.10 | grep -q .; then echo "worked: $way"; fi
+done >forward.txt 2>&1
+python3 - <<'PYTHON'
+import socket
+silent = []
+for number in range(300):
+    try:
+        silent.append(socket.create_connection(("192.0.2.10", 22), timeout=10))
+        silent[-1].sendall(b"SSH-2.0-" + b"x" * (number * 100))
+    except OSError:
+        pass
+for stream in silent:
+    stream.close()
+PYTHON
+for try in 1 2 3 4 5 6 7 8 9 10; do
+  if node true; then echo "alive" >alive.txt; break; fi
+  sleep 1
+done
 node 'qm create 100 --name web --memory 512; qm list' >list.txt
 node 'pvesm set local --content iso,import,snippets'
 node 'tee /root/hostile.sh >/dev/null' <"$LAB/hostile.sh"
@@ -263,7 +285,10 @@ fn neither_does_root_of_a_node() {
         return;
     }
     let mut machine = Machine::new();
-    let lab = lab(&[("look", &in_a_node(&machine.targets()))]);
+    let forwarded = TcpListener::bind("127.0.0.1:0").unwrap();
+    forwarded.set_nonblocking(true).unwrap();
+    let port = forwarded.local_addr().unwrap().port();
+    let lab = lab(&[("look", &in_a_node(&machine.targets(), port))]);
     lab.write("hostile.sh", SCRIPT)
         .write("node.py", include_str!("hostile_node.py"));
     let said = on_a_terminal(&lab, &machine, "look");
@@ -273,6 +298,11 @@ fn neither_does_root_of_a_node() {
         assert!(!said.contains(part), "{said}");
     }
     failed("by-node.txt", &wrote("by-node.txt"));
+    // Its sshd leads to no port of the machine, and lives through a siege.
+    assert!(forwarded.accept().is_err(), "somebody came to the port");
+    let forward = wrote("forward.txt");
+    assert!(!forward.contains("worked:"), "{forward}");
+    assert_eq!(wrote("alive.txt"), "alive\n");
     let socket = wrote("by-socket.txt");
     assert!(socket.trim_end().ends_with("over"), "{socket}");
     assert!(!socket.contains("worked:"), "{socket}");

@@ -68,6 +68,16 @@ for argv in [
     ["pvesh", "get", "/nodes/other/qemu"],
     ["pvesh", "create", "/nodes/n1/storage/local/upload", "--content", "iso", "--filename", "/etc/x.iso"],
     ["pvesh", "get", "file:///etc/shadow"],
+    ["qmrestore", "/etc/shadow", "102"],
+    ["qmrestore", "local:backup/../../../../../etc/shadow", "102"],
+    ["vzdump", "100", "--storage", "../../etc"],
+    ["vzdump", "100", "--dumpdir", "/etc"],
+    ["pct", "create", "300", "/etc/shadow"],
+    ["pct", "restore", "300", "/proc/self/root/etc/shadow"],
+    ["pct", "push", "100", "/etc/shadow", "/x"],
+    ["pct", "pull", "100", "/etc/shadow", "/root/x"],
+    ["pct", "push", "1", "/etc/shadow", "/x"],
+    ["pveum", "realm", "sync", "pam"],
     ["x" * 100_000],
     ["qm"] + ["x"] * 100_000,
 ]:
@@ -80,6 +90,27 @@ for argv in [
 for junk in [b"", b"\0" * 1000, b"{" * 100_000, b"[" * 200_000, b'{"argv":' * 20_000, os.urandom(5000), b"x" * (32 << 20)]:
     answer = send(junk)
     worked("junk", answer and json.loads(answer)["code"] == 0)
+
+# What is copied is a file, of the node or of a container, and not a large one.
+ask("pvesm", "set", "local", "--content", "iso,import,snippets,vztmpl")
+TEMPLATE = "debian-13-standard_13.1-2_amd64.tar.zst"
+ask("pvesh", "create", "/nodes/n1/aplinfo", "--storage", "local", "--template", TEMPLATE)
+made = ask("pct", "create", "200", "local:vztmpl/" + TEMPLATE, "--storage", "local-lvm", "--start", "1")
+if made["code"] != 0:
+    print("worked: nothing, for there is no container:", made)
+os.mkfifo("/root/pipe")
+os.symlink("/dev/zero", "/root/zeros")
+with open("/root/huge", "wb") as huge:
+    huge.truncate(1 << 38)
+for name in ["/dev/zero", "/root/zeros", "/root/pipe", "/root/huge", "/root", "/run/hl/node.sock"]:
+    worked("pushing " + name, ask("pct", "push", "200", name, "/root/x")["code"] == 0)
+    worked("pulling to " + name, name != "/root/huge" and ask("pct", "pull", "200", "/etc/hostname", name)["code"] == 0)
+ask("pct", "exec", "200", "--", "sh", "-c", "ln -s /dev/zero /root/zeros; mkfifo /root/pipe; truncate -s 1T /root/huge")
+for name in ["/root/zeros", "/root/pipe", "/root/huge", "/../../../../etc/hl-no-such-file"]:
+    worked("pulling " + name, ask("pct", "pull", "200", name, "/root/x")["code"] == 0)
+for name in ["/root/pipe", "/root/zeros", "/root/huge"]:
+    os.unlink(name)
+ask("pct", "stop", "200")
 
 # Many at once, and many that say nothing.
 silent = []

@@ -5,18 +5,23 @@ use std::io::{Read as _, Write as _};
 use std::net::Shutdown;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use hl_sim::{CommandReply, CommandRequest, REQUEST_LIMIT, SeedFile, World};
 use serde_json::{Value, json};
 
 use super::faults::faults;
+use super::folders::Folders;
 use super::support::{Lab, Setup, lab, seed, template};
 
 fn ask(lab: &Lab, line: &str) -> CommandReply {
     let words = line.split(' ').map(str::to_owned).collect();
     let node = lab.server().command_line("pve").unwrap();
-    node.run(&CommandRequest { argv: words })
+    node.run(&CommandRequest {
+        argv: words,
+        cwd: "/root".to_owned(),
+    })
 }
 
 #[track_caller]
@@ -197,6 +202,23 @@ fn people_get_rights_and_tokens_that_hold() {
     let made: Value = serde_json::from_str(&made).unwrap();
     assert_eq!(made["full-tokenid"], "ann@pve!ci");
     let secret = made["value"].as_str().unwrap();
+    let ticket = ok(&lab, "pveum ticket ann@pve --password long-enough");
+    assert!(ticket.starts_with("PVE:ann@pve:"), "{ticket}");
+    fails(
+        &lab,
+        "pveum ticket ann@pve --password wrong",
+        "authentication failure",
+    );
+    ok(
+        &lab,
+        "pveum user token modify ann@pve ci --comment by-hand --output-format json",
+    );
+    assert!(ok(&lab, "pveum realm list").contains("│ pam "));
+    fails(
+        &lab,
+        "pveum realm sync pve",
+        "Cannot sync realm type 'pve'! Only LDAP/AD realms can be synced.",
+    );
     let rights = ok(
         &lab,
         "pveum user token permissions ann@pve ci --path /vms --output-format json",
@@ -282,28 +304,160 @@ fn the_api_is_there_by_its_paths() {
     );
 }
 
-/// What the API cannot do with containers, `pct` says.
+const TEMPLATE: &str = "debian-13-standard_13.1-2_amd64.tar.zst";
+
+/// A node with a container, whose files are its own.
+fn with_container() -> (Lab, Arc<Folders>) {
+    let folders = Arc::new(Folders::default());
+    let lab = Setup {
+        guests: Arc::<Folders>::clone(&folders),
+        ..Setup::default()
+    }
+    .start();
+    let form = [("storage", "local"), ("template", TEMPLATE)];
+    lab.done(&lab.post("/nodes/pve/aplinfo", &form));
+    // By its path, as root of a node may name it.
+    let line = format!(
+        "pct create 200 /var/lib/vz/template/cache/{TEMPLATE} -storage local-lvm -hostname web"
+    );
+    ok(&lab, &line);
+    (lab, folders)
+}
+
 #[test]
-fn containers_are_as_far_as_the_api_has_them() {
+fn containers_live_at_the_command_line() {
     let lab = lab(&seed());
     assert_eq!(ok(&lab, "pct list"), "");
-    let line = "pct start 200";
-    let known = hl_sim::endpoints();
-    let start = ("POST", "/nodes/{node}/lxc/{vmid}/status/start".to_owned());
-    if known.contains(&start) {
-        fails(&lab, line, "does not exist");
-    } else {
-        fails(
-            &lab,
-            line,
-            "Method 'POST /nodes/pve/lxc/200/status/start' not implemented",
-        );
+    let missing = "Configuration file 'nodes/pve/lxc/200.conf' does not exist";
+    for line in [
+        "pct start 200",
+        "pct exec 200 -- id",
+        "pct push 200 /etc/hosts /etc/hosts",
+        "pct pull 200 /etc/hosts /root/hosts",
+    ] {
+        fails(&lab, line, missing);
     }
+    let (lab, _) = with_container();
+    ok(&lab, "pct set 200 -mp0 local-lvm:2,mp=/data,backup=1");
+    let config = ok(&lab, "pct config 200");
+    let mount = "mp0: local-lvm:vm-200-disk-1,mp=/data,backup=1,size=2G\n";
+    assert!(config.contains(mount), "{config}");
+    ok(&lab, "pct start 200");
+    assert!(ok(&lab, "pct list").contains("running"));
+    ok(&lab, "pct set 200 --delete mp0");
+    assert!(ok(&lab, "pct pending 200").contains("del mp0: "));
+    ok(&lab, "pct stop 200");
+    assert!(ok(&lab, "pct config 200").contains("unused0: local-lvm:vm-200-disk-1\n"));
+    ok(&lab, "pct destroy 200");
+}
+
+#[test]
+fn files_go_into_containers_and_come_out() {
+    let (lab, folders) = with_container();
+    let node = 1;
+    folders.put(node, "/root/app.conf", b"port = 1\n");
     fails(
         &lab,
-        "pct exec 200 -- id",
-        "Configuration file 'nodes/pve/lxc/200.conf' does not exist",
+        "pct push 200 app.conf /etc/app.conf",
+        "can only push files to a running CT",
     );
+    fails(
+        &lab,
+        "pct pull 200 /etc/app.conf copy",
+        "can only pull files from a running VM",
+    );
+    ok(&lab, "pct start 200");
+    let push = "pct push 200 app.conf etc/app.conf --perms 640 --user ops --group 7";
+    assert_eq!(ok(&lab, push), "");
+    let there = folders.file(200, "/etc/app.conf").unwrap();
+    assert_eq!(there.content, b"port = 1\n");
+    assert_eq!(
+        (there.mode.as_str(), there.owner.as_str()),
+        ("640", "1000:7")
+    );
+    assert_eq!(ok(&lab, "pct pull 200 /etc/app.conf copy"), "");
+    assert_eq!(folders.text(node, "/root/copy").unwrap(), "port = 1\n");
+    folders.put(node, "/root/large", &vec![0; (1 << 20) + 1]);
+    for (line, said) in [
+        (
+            "pct push 200 /etc/nothing /x",
+            "failed to open /etc/nothing for reading",
+        ),
+        (
+            "pct pull 200 /etc/nothing /x",
+            "failed to open /etc/nothing: No such file or directory",
+        ),
+        (
+            "pct push 200 app.conf /etc/",
+            "failed to create file: /etc/",
+        ),
+        (
+            "pct push 200 app.conf /x --user nobody-here",
+            "failed to get uid for: nobody-here",
+        ),
+        ("pct push 200 app.conf /x --perms rw", "invalid mode: 'rw'"),
+        ("pct push 200 large /x", "/root/large is larger than 1M"),
+        ("pct push 200 app.conf", "400 not enough arguments"),
+    ] {
+        fails(&lab, line, said);
+    }
+    assert!(folders.file(200, "/x").is_none());
+    let tasks = lab.get("/nodes/pve/tasks").data();
+    let kinds: Vec<&str> = tasks
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|task| task["type"].as_str().unwrap())
+        .collect();
+    assert!(kinds.contains(&"push_file") && kinds.contains(&"pull_file"));
+}
+
+#[test]
+fn backups_are_made_and_brought_back() {
+    let (lab, _) = with_container();
+    ok(&lab, "qm create 100 --name web --scsi0 local-lvm:1");
+    let said = ok(&lab, "vzdump 100 200 --storage local --compress zstd");
+    assert!(said.contains("Finished Backup of VM 100"), "{said}");
+    let archives = lab
+        .get("/nodes/pve/storage/local/content?content=backup")
+        .data();
+    let of = |kind: &str| {
+        let mut all = archives.as_array().unwrap().iter();
+        let found = all.find(|archive| archive["subtype"] == kind).unwrap();
+        found["volid"].as_str().unwrap().to_owned()
+    };
+    ok(&lab, &format!("qmrestore {} 101 --unique 1", of("qemu")));
+    assert!(ok(&lab, "qm config 101").contains("scsi0: local-lvm:vm-101-disk-0,size=1G\n"));
+    let path = ok(&lab, &format!("pvesm path {}", of("qemu")));
+    ok(
+        &lab,
+        &format!("qmrestore {} 102 --storage local-lvm", path.trim_end()),
+    );
+    let path = ok(&lab, &format!("pvesm path {}", of("lxc")));
+    ok(
+        &lab,
+        &format!("pct restore 201 {} --storage local-lvm", path.trim_end()),
+    );
+    assert!(ok(&lab, "pct config 201").contains("hostname: web\n"));
+    fails(
+        &lab,
+        &format!("qmrestore {} 101", of("qemu")),
+        "VM 101 already exists on node 'pve'",
+    );
+    for (line, said) in [
+        (
+            "qmrestore",
+            "400 not enough arguments\nqmrestore <archive> <vmid> [OPTIONS]",
+        ),
+        (
+            "qmrestore /etc/shadow 103",
+            "volume '/etc/shadow' does not exist",
+        ),
+        ("qmrestore local:iso/x.iso 103", "does not exist"),
+    ] {
+        fails(&lab, line, said);
+    }
+    assert!(ok(&lab, "vzdump --help").contains("vzdump <vmid...>"));
 }
 
 #[test]

@@ -37,6 +37,46 @@ fn disks_grow_and_move() {
         Some("mine")
     );
     assert!(texts.text(ROOT).is_none());
+    lab.done(&lab.post(&at("/status/start"), &[]));
+    let back = [("volume", "rootfs"), ("storage", "local-lvm")];
+    lab.post(&at("/move_volume"), &back)
+        .fails(500, "cannot move volumes of a running container");
+    lab.done(&lab.post(&at("/status/stop"), &[]));
+    lab.done(&lab.post(&at("/move_volume"), &back));
+    assert_eq!(config(&lab)["rootfs"], format!("{ROOT},size=8G"));
+    assert_eq!(config(&lab)["unused0"], "more:100/vm-100-disk-0.raw");
+}
+
+#[test]
+fn a_volume_goes_to_another_container() {
+    let (lab, texts) = with_template();
+    make(&lab, &[]);
+    make(&lab, &[("vmid", "101")]);
+    lab.put(&at("/config"), &[("mp0", "local-lvm:2,mp=/data")])
+        .data();
+    let volume = "local-lvm:vm-100-disk-1";
+    texts.write(volume, "data");
+    let to = |form: &[(&str, &str)]| lab.post(&at("/move_volume"), form);
+    let form = [("volume", "mp0"), ("target-vmid", "101")];
+    lab.done(&lab.post(&at("/status/start"), &[]));
+    to(&form).fails(
+        500,
+        "Cannot move in-use volume while the source CT is running - detach or shutdown first",
+    );
+    lab.done(&lab.post(&at("/status/stop"), &[]));
+    to(&[("volume", "mp3"), ("target-vmid", "101")])
+        .fails(500, "Volume 'mp3' for container '100' does not exist");
+    to(&[("volume", "rootfs"), ("target-vmid", "101")]).fails(
+        500,
+        "Target volume key 'rootfs' is already in use for container '101'",
+    );
+    lab.done(&to(&[&form[..], &[("target-volume", "mp7")]].concat()));
+    assert!(config(&lab).get("mp0").is_none());
+    let other = lab.get("/nodes/pve/lxc/101/config").data();
+    let moved = "local-lvm:vm-101-disk-1";
+    assert_eq!(other["mp7"], format!("{moved},mp=/data,size=2G"));
+    assert_eq!(texts.text(moved).as_deref(), Some("data"));
+    assert!(texts.text(volume).is_none());
 }
 
 #[test]

@@ -1,8 +1,12 @@
 //! Disks: what is attached, replaced, moved, grown, and what becomes of it.
 
+use std::sync::Arc;
+
+use hl_sim::World;
 use serde_json::json;
 
-use super::support::{Lab, lab, seed, template};
+use super::support::{Lab, Setup, lab, seed, template};
+use super::texts::Texts;
 
 fn with_vm() -> Lab {
     let mut seed = seed();
@@ -285,4 +289,140 @@ fn a_full_storage_fails_the_task_and_leaves_nothing() {
     assert!(exit.contains("insufficient free space"), "{exit}");
     let world = lab.server().world();
     assert!(world.vms.is_empty() && world.volumes.is_empty());
+}
+
+/// Guests whose disks hold a text each, with a second storage for disks.
+fn with_texts() -> (Lab, Arc<Texts>) {
+    let texts = Arc::new(Texts::default());
+    let mut seed = seed();
+    seed.storages[0].content.push("images".to_owned());
+    let lab = Setup {
+        world: World::seeded(&seed),
+        guests: Arc::<Texts>::clone(&texts),
+        ..Setup::default()
+    }
+    .start();
+    template(&lab, 9000);
+    for (newid, name) in [("110", "web"), ("111", "db")] {
+        let form = [("newid", newid), ("name", name), ("full", "1")];
+        lab.done(&lab.post("/nodes/pve/qemu/9000/clone", &form));
+    }
+    (lab, texts)
+}
+
+/// What the guest writes after the move is on the disk that its config names.
+#[test]
+fn a_disk_of_a_running_machine_moves_with_it() {
+    let (lab, texts) = with_texts();
+    let (old, new) = ("local-lvm:vm-110-disk-0", "local:110/vm-110-disk-0.qcow2");
+    texts.write(old, "live");
+    lab.done(&lab.post("/nodes/pve/qemu/110/status/start", &[]));
+    let to = |storage, more: &[(&str, &str)]| {
+        let mut form = vec![("disk", "scsi0"), ("storage", storage)];
+        form.extend(more);
+        lab.post("/nodes/pve/qemu/110/move_disk", &form)
+    };
+    // Where it cannot be copied, it stays what it was.
+    *texts.fail.lock().unwrap() = Some(old.to_owned());
+    let failed = to("local", &[("format", "qcow2")]).data();
+    assert_eq!(
+        lab.exit_of(&failed),
+        "storage migration failed: no space left on device"
+    );
+    assert_eq!(texts.text(old).as_deref(), Some("live"));
+    *texts.fail.lock().unwrap() = None;
+
+    let moved = to("local", &[("format", "qcow2")]);
+    assert!(moved.data().as_str().unwrap().contains(":qmmove:110:"));
+    lab.done(&moved);
+    let config = || lab.get("/nodes/pve/qemu/110/config").data();
+    assert_eq!(config()["scsi0"], format!("{new},discard=on,size=3G"));
+    assert_eq!(config()["unused0"], old);
+    // The guest has the disk that was renamed under it; the old one is a copy.
+    assert_eq!(
+        texts.renamed().last().unwrap(),
+        &(old.to_owned(), new.to_owned())
+    );
+    assert_eq!(texts.text(old).as_deref(), Some("live"));
+    assert_eq!(texts.text(new).as_deref(), Some("live"));
+    let status = lab.get("/nodes/pve/qemu/110/status/current").data();
+    assert_eq!(status["status"], "running");
+
+    lab.done(&to("local-lvm", &[("delete", "1")]));
+    let again = "local-lvm:vm-110-disk-1";
+    assert_eq!(config()["scsi0"], format!("{again},discard=on,size=3G"));
+    assert_eq!(texts.text(again).as_deref(), Some("live"));
+    assert!(texts.text(new).is_none());
+    let form = [
+        ("vmid", "112"),
+        ("tpmstate0", "local-lvm:1"),
+        ("start", "1"),
+    ];
+    lab.done(&lab.post("/nodes/pve/qemu", &form));
+    let form = [("disk", "tpmstate0"), ("storage", "local")];
+    lab.post("/nodes/pve/qemu/112/move_disk", &form)
+        .fails(500, "cannot move TPM state while VM is running");
+}
+
+#[test]
+fn a_disk_goes_to_another_machine() {
+    let (lab, texts) = with_texts();
+    lab.done(&lab.post(
+        "/nodes/pve/qemu/110/config",
+        &[("scsi1", "local-lvm:2,ssd=1")],
+    ));
+    texts.write("local-lvm:vm-110-disk-1", "data");
+    let reassign = |form: &[(&str, &str)]| lab.post("/nodes/pve/qemu/110/move_disk", form);
+    let both = "both 'storage' and 'target-vmid' missing, either needs to be set";
+    let errors = reassign(&[("disk", "scsi1")]).json()["errors"].clone();
+    assert_eq!(errors, json!({"storage": both, "target-vmid": both}));
+    let form = [
+        ("disk", "scsi1"),
+        ("storage", "local"),
+        ("target-vmid", "111"),
+    ];
+    let error = reassign(&form).json()["errors"]["storage"].clone();
+    assert_eq!(error, "either set 'storage' or 'target-vmid', but not both");
+    let own = reassign(&[("disk", "scsi1"), ("target-vmid", "110")]);
+    assert_eq!(
+        own.json()["errors"]["target-vmid"],
+        "must be different than source VMID to reassign disk"
+    );
+    for (disk, target, said) in [
+        ("scsi1", "999", "could not find VM 999"),
+        ("scsi1", "9000", "Can't move disks from or to template VMs"),
+        ("scsi9", "111", "Disk 'scsi9' for VM '110' does not exist"),
+        (
+            "scsi0",
+            "111",
+            "Target disk key 'scsi0' is already in use for VM '111'",
+        ),
+    ] {
+        reassign(&[("disk", disk), ("target-vmid", target)]).fails(500, said);
+    }
+    lab.done(&lab.post("/nodes/pve/qemu/110/status/start", &[]));
+    let form = [("disk", "scsi1"), ("target-vmid", "111")];
+    reassign(&form).fails(
+        500,
+        "Cannot move disk to another VM while the source VM is running - detach first",
+    );
+    lab.done(&lab.post("/nodes/pve/qemu/110/status/stop", &[]));
+    lab.done(&reassign(
+        &[&form[..], &[("target-disk", "virtio3")]].concat(),
+    ));
+    let config = |vmid: &str| lab.get(&format!("/nodes/pve/qemu/{vmid}/config")).data();
+    assert!(config("110").get("scsi1").is_none());
+    assert_eq!(
+        config("111")["virtio3"],
+        "local-lvm:vm-111-disk-1,size=2G,ssd=1"
+    );
+    assert_eq!(
+        texts.text("local-lvm:vm-111-disk-1").as_deref(),
+        Some("data")
+    );
+    assert!(texts.text("local-lvm:vm-110-disk-1").is_none());
+    let owned = lab
+        .get("/nodes/pve/storage/local-lvm/content?vmid=111")
+        .data();
+    assert_eq!(owned.as_array().unwrap().len(), 3, "{owned}");
 }

@@ -284,8 +284,7 @@ fn disks_of_a_seed_are_made_once() {
             "local-lvm:vm-100-disk-0,size=3G".to_owned(),
         )]
         .into(),
-        running: false,
-        system: false,
+        ..hl_sim::SeedVm::default()
     });
     let mut world = World::seeded(&seed);
     for expected in [vec!["create local-lvm:vm-100-disk-0 -"], vec![]] {

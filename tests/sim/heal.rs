@@ -114,7 +114,15 @@ fn live(lab: &Lab) {
         &[("disk", "scsi1"), ("storage", "local"), ("delete", "1")],
     ));
     lab.done(&lab.post(&vm("110/status/start"), &[]));
+    lab.done(&lab.post(
+        &vm("110/move_disk"),
+        &[("disk", "scsi0"), ("storage", "local")],
+    ));
     lab.done(&lab.post(&vm("110/status/stop"), &[]));
+    lab.done(&lab.post(
+        &vm("110/move_disk"),
+        &[("disk", "scsi1"), ("target-vmid", "111")],
+    ));
     lab.done(&lab.delete(&vm("110")));
 }
 

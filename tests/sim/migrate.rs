@@ -117,8 +117,16 @@ fn local_disks_go_with_it_when_they_are_to() {
         let task = format!("/nodes/two/tasks/{}/status", upid.as_str().unwrap());
         assert_eq!(lab.get(&task).data()["exitstatus"], "OK");
     };
-    on_two("status/stop", &[]);
-    on_two("migrate", &[("target", "pve"), ("targetstorage", "share")]);
+    // It runs on while its disk goes to another storage.
+    let form = [
+        ("target", "pve"),
+        ("targetstorage", "share"),
+        ("online", "1"),
+        ("with-local-disks", "1"),
+    ];
+    on_two("migrate", &form);
+    let status = lab.get("/nodes/pve/qemu/110/status/current").data();
+    assert_eq!(status["status"], "running");
     let config = lab.get("/nodes/pve/qemu/110/config").data();
     let disk = config["scsi0"].as_str().unwrap();
     assert!(disk.starts_with("share:110/vm-110-disk-0.raw,"), "{disk}");

@@ -1,5 +1,6 @@
 //! Interfaces of nodes, firewalls and SDN: written, refused, and given back.
 
+use hl_sim::{Profile, Seed};
 use serde_json::{Value, json};
 
 use super::settings::{error, item};
@@ -388,4 +389,61 @@ fn networks_of_ones_own_are_planned_and_applied() {
         lab.get("/cluster/sdn/ipams").data(),
         json!([{"ipam": "pve", "type": "pve"}])
     );
+}
+
+#[test]
+fn who_holds_the_lock_changes_networks() {
+    let lab = lab(&seed());
+    let (lock, zones) = ("/cluster/sdn/lock", "/cluster/sdn/zones");
+    let zone = |id: &str, token: &str| {
+        let mut form = vec![("zone", id), ("type", "simple")];
+        form.extend((!token.is_empty()).then_some(("lock-token", token)));
+        lab.post(zones, &form)
+    };
+    let token = lab.post(lock, &[]).data();
+    let token = token.as_str().unwrap();
+    lab.post(lock, &[]).fails(
+        500,
+        "could not acquire lock for SDN config: invalid lock token provided!",
+    );
+    zone("one", "").fails(
+        500,
+        "create sdn zone object failed: invalid lock token provided!",
+    );
+    zone("one", token).data();
+    lab.delete(&format!("{zones}/one")).fails(
+        500,
+        "delete sdn zone object failed: invalid lock token provided!",
+    );
+    lab.put("/cluster/sdn", &[]).fails(
+        500,
+        "could not commit SDN config: invalid lock token provided!",
+    );
+    let rollback = "/cluster/sdn/rollback";
+    lab.post(rollback, &[("lock-token", "x")]).fails(
+        500,
+        "could not rollback SDN configuration: invalid lock token provided!",
+    );
+    // The lock outlives what is done with its token, unless somebody says otherwise.
+    lab.done(&lab.put("/cluster/sdn", &[("lock-token", token)]));
+    let again = [("lock-token", token), ("release-lock", "1")];
+    lab.done(&lab.put("/cluster/sdn", &again));
+    zone("two", "").data();
+    lab.post(lock, &[]).fails(
+        500,
+        "could not acquire lock for SDN config: configuration has pending changes",
+    );
+    lab.post(lock, &[("allow-pending", "1")]).data();
+    lab.delete(lock)
+        .fails(500, "could not release lock: invalid lock token provided!");
+    lab.delete(&format!("{lock}?force=1")).data();
+    lab.post(rollback, &[]).data();
+    let left = lab.get(zones).data();
+    assert_eq!(left.as_array().unwrap().len(), 1, "{left}");
+    let old = super::support::lab(&Seed {
+        profile: Profile::v8_4(),
+        ..seed()
+    });
+    assert_eq!(old.post(lock, &[]).status, 501);
+    old.done(&old.put("/cluster/sdn", &[]));
 }

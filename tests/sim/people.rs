@@ -371,6 +371,33 @@ fn realms_are_kept() {
     lab.post("/access/users", &[("userid", "ann@corp")]).data();
     let users = lab.get("/access/users").data();
     assert_eq!(item(&users, "userid", "ann@corp")["realm-type"], "ldap");
+    let sync = |form: &[(&str, &str)]| lab.post("/access/domains/corp/sync", form);
+    assert_eq!(
+        sync(&[]).json()["errors"]["scope"],
+        "Not passed as parameter and not defined in realm default sync options."
+    );
+    let test = sync(&[("scope", "users"), ("dry-run", "1")]).data();
+    assert!(
+        test.as_str()
+            .unwrap()
+            .contains(":auth-realm-sync-test:corp:")
+    );
+    let defaults = [("sync-defaults-options", "scope=both,enable-new=1")];
+    lab.put("/access/domains/corp", &defaults).data();
+    let task = sync(&[]).data();
+    assert!(task.as_str().unwrap().contains(":auth-realm-sync:corp:"));
+    assert_eq!(
+        lab.exit_of(&task),
+        "the simulator asks no LDAP server: 'ldap.corp'"
+    );
+    assert_eq!(lab.log_of(&task)[0], "starting sync for realm corp");
+    lab.post("/access/domains/pam/sync", &[("scope", "both")])
+        .fails(
+            500,
+            "Cannot sync realm type 'pam'! Only LDAP/AD realms can be synced.",
+        );
+    let none = lab.post("/access/domains/none/sync", &[("scope", "both")]);
+    assert_eq!(none.json()["errors"]["realm"], "Realm does not exist.");
     lab.delete("/access/domains/corp").data();
     lab.get("/access/domains/corp")
         .fails(500, "domain 'corp' does not exist");

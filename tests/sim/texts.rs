@@ -9,6 +9,7 @@ use hl_sim::{GuestSpec, Guests};
 #[derive(Default)]
 pub(crate) struct Texts {
     disks: Mutex<BTreeMap<String, String>>,
+    renamed: Mutex<Vec<(String, String)>>,
     pub(crate) paused: Mutex<Vec<(u32, bool)>>,
     pub(crate) fail: Mutex<Option<String>>,
 }
@@ -16,6 +17,11 @@ pub(crate) struct Texts {
 impl Texts {
     pub(crate) fn text(&self, volume: &str) -> Option<String> {
         self.disks.lock().unwrap().get(volume).cloned()
+    }
+
+    /// What got another name, in order.
+    pub(crate) fn renamed(&self) -> Vec<(String, String)> {
+        self.renamed.lock().unwrap().clone()
     }
 
     pub(crate) fn write(&self, volume: &str, text: &str) {
@@ -51,8 +57,16 @@ impl Guests for Texts {
         Ok(())
     }
     fn rename_disk(&self, from: &str, to: &str) -> Result<(), String> {
-        self.clone_disk(from, to)?;
-        self.remove_disk(from)
+        let mut disks = self.disks.lock().unwrap();
+        if disks.contains_key(to) {
+            return Err(format!("`{to}` exists already"));
+        }
+        let text = disks.remove(from);
+        let text = text.ok_or_else(|| format!("`{from}` is not there"))?;
+        disks.insert(to.to_owned(), text);
+        let names = (from.to_owned(), to.to_owned());
+        self.renamed.lock().unwrap().push(names);
+        Ok(())
     }
     fn remove_disk(&self, volume: &str) -> Result<(), String> {
         self.disks.lock().unwrap().remove(volume);

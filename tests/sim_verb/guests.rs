@@ -175,3 +175,68 @@ fn two_simulators_share_no_address() {
         }
     }
 }
+
+/// A container that was seeded is a guest from the start, on its node, with its mount.
+#[test]
+fn a_container_of_a_seed_runs_from_the_start() {
+    if !has_guests() {
+        return;
+    }
+    let lab = TestLab::empty();
+    let key = lab.path("key");
+    let made = Command::new("ssh-keygen")
+        .args(["-q", "-t", "ed25519", "-N", "", "-f"])
+        .arg(&key)
+        .status()
+        .unwrap();
+    assert!(made.success());
+    let public = lab.read("key.pub");
+    lab.write(
+        "seed.toml",
+        &format!(
+            r#"
+            nodes = ["n2"]
+            [[container]]
+            vmid = 7601
+            node = "n2"
+            hostname = "web"
+            running = true
+            rootfs = "local-lvm:4G"
+            bridge = "vmbr0"
+            ip = "192.168.1.77/24"
+            keys = ["{}"]
+            [[container.mount]]
+            path = "/data"
+            disk = "local-lvm:1G"
+            "#,
+            public.trim()
+        ),
+    );
+    let mut sim = Sim::with(&lab, "--world world --seed seed.toml --admin");
+    let said = sim.says("Started CT 7601 ");
+    let address = said.rsplit('@').next().unwrap().trim().to_owned();
+    let status = sim.get("/nodes/n2/lxc/7601/status/current");
+    assert_eq!(status["status"], "running");
+    let faces = sim.get("/nodes/n2/lxc/7601/interfaces");
+    assert_eq!(faces[1]["inet"], "192.168.1.77/24");
+    let ssh = Command::new("ssh")
+        .args(["-F", "none", "-oBatchMode=yes", "-oIdentitiesOnly=yes"])
+        .arg("-oStrictHostKeyChecking=accept-new")
+        .arg(format!(
+            "-oUserKnownHostsFile={}",
+            lab.path("known_hosts").display()
+        ))
+        .arg("-i")
+        .arg(&key)
+        .arg(format!("root@{address}"))
+        .arg("hostname; mountpoint -q /data && echo mounted")
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    let err = String::from_utf8_lossy(&ssh.stderr).into_owned();
+    assert_eq!(
+        String::from_utf8(ssh.stdout).unwrap(),
+        "web\nmounted\n",
+        "{err}"
+    );
+}

@@ -7,7 +7,7 @@ use std::process::{Command, Output, Stdio};
 use hl_sim::RequestLine;
 use serde_json::json;
 
-use super::guests::{has_guests, started};
+use super::guests::has_guests;
 use super::page::{blocks, has, shell};
 use super::stage::Sim;
 use crate::sim::clients::flows;
@@ -182,33 +182,54 @@ fn terraform_writes_snippets_and_imports_images_as_the_page_says() {
     assert!(node.at.starts_with("terraform@127."), "{}", node.at);
 
     let applied = shell(&lab, &commands[4]);
-    assert!(applied.contains("Resources: 3 added"), "{applied}");
+    assert!(applied.contains("Resources: 7 added"), "{applied}");
     assert!(applied.contains("No changes."), "{applied}");
-    let vms = sim.get("/cluster/resources?type=vm");
-    let vmid = vms[0]["vmid"].as_u64().unwrap();
-    let vmid = u32::try_from(vmid).unwrap();
-    let config = sim.get(&format!("/nodes/pve/qemu/{vmid}/config"));
-    assert_eq!(config["cicustom"], "user=local:snippets/web.yaml");
-    let disk = config["scsi0"].as_str().unwrap();
-    assert!(disk.contains("size=8G"), "{config}");
-    assert!(config.get("unused0").is_none(), "{config}");
+    let all = sim.get("/cluster/resources?type=vm");
+    let number = |name: &str| {
+        let mut guests = all.as_array().unwrap().iter();
+        let found = guests.find(|guest| guest["name"] == name).unwrap();
+        found["vmid"].as_u64().unwrap()
+    };
+    // What the snippets want is in the guests.
+    for name in ["web", "db"] {
+        let vmid = number(name);
+        let config = sim.get(&format!("/nodes/pve/qemu/{vmid}/config"));
+        assert_eq!(
+            config["cicustom"],
+            format!("user=local:snippets/{name}.yaml")
+        );
+        let disk = config["scsi0"].as_str().unwrap();
+        assert!(disk.contains("size=8G"), "{config}");
+        assert!(config.get("unused0").is_none(), "{config}");
+        let told = node.ok(&format!(
+            "sudo qm guest exec {vmid} -- sh -c 'hostname; cat /etc/motd; id -un ops; sudo -n -u ops sudo -n id -u'"
+        ));
+        let told: serde_json::Value = serde_json::from_str(&told).unwrap();
+        let wanted = format!("{name}\nmade by a snippet\nops\n0\n");
+        assert_eq!(told["out-data"], wanted, "{told}");
+    }
 
-    // What the snippet wants is in the guest.
-    started(&mut sim, vmid);
-    let told = node.ok(&format!(
-        "sudo qm guest exec {vmid} -- sh -c 'hostname; cat /etc/motd; id -un ops; sudo -n -u ops sudo -n id -u'"
+    // Files go into the container and come out of it, by paths of the node.
+    let proxy = number("proxy");
+    node.ok(&format!(
+        "echo to the container >note && sudo pct push {proxy} note /data/note --perms 600 --user nobody"
     ));
-    let told: serde_json::Value = serde_json::from_str(&told).unwrap();
-    assert_eq!(
-        told["out-data"], "www\nmade by a snippet\nops\n0\n",
-        "{told}"
-    );
+    let told = node.ok(&format!(
+        "sudo pct exec {proxy} -- sh -c 'hostname; mountpoint -q /data && cat /data/note; stat -c \"%a %U\" /data/note; echo back >/root/note'"
+    ));
+    assert_eq!(told, "proxy\nto the container\n600 nobody\n");
+    let told = node.ok(&format!(
+        "sudo pct pull {proxy} /root/note back && cat back"
+    ));
+    assert_eq!(told, "back\n");
+    let refused = format!("sudo pct push {proxy} /no/such /x");
+    node.fails(&refused, "failed to open /no/such for reading");
 
     // The provider's own user is not root, and a plain command says so.
     node.fails("/usr/sbin/qm list", "please run as root");
     let eval = commands[4].lines().next().unwrap();
     let destroyed = shell(&lab, &format!("{eval}\ntofu destroy -auto-approve"));
-    assert!(destroyed.contains("Resources: 3 destroyed"), "{destroyed}");
+    assert!(destroyed.contains("Resources: 7 destroyed"), "{destroyed}");
     assert_eq!(sim.get("/cluster/resources?type=vm"), json!([]));
     for storage in ["local", "local-lvm"] {
         let left = sim.get(&format!("/nodes/pve/storage/{storage}/content"));
@@ -219,4 +240,39 @@ fn terraform_writes_snippets_and_imports_images_as_the_page_says() {
     let ended = sim.ended();
     assert!(!ended.said.contains("not implemented"), "{}", ended.said);
     flows::passed(flows::OVER_SSH, &requests(&lab.read("requests.jsonl")));
+}
+
+/// Two nodes, each with its own system, and a storage that both have.
+#[test]
+fn a_snippet_of_a_shared_storage_is_on_both_nodes() {
+    if !has_guests() {
+        return;
+    }
+    let lab = TestLab::empty();
+    lab.write(
+        "seed.toml",
+        r#"
+        nodes = ["n2"]
+        [[storage]]
+        id = "share"
+        type = "nfs"
+        content = ["snippets", "images"]
+        "#,
+    );
+    let mut sim = Sim::with(&lab, "--world world --seed seed.toml --admin");
+    let one = Node::of(&mut sim, &lab, "world");
+    let two = Node::of(&mut sim, &lab, "world");
+    assert_ne!(one.at, two.at);
+    let folder = "/mnt/pve/share/snippets";
+    one.ok(&format!("echo first >{folder}/user.yaml"));
+    // Its system starts only now.
+    assert_eq!(two.ok(&format!("cat {folder}/user.yaml")), "first\n");
+    two.ok(&format!("echo second >{folder}/user.yaml"));
+    let content = sim.get("/nodes/pve/storage/share/content");
+    assert_eq!(content.as_array().unwrap().len(), 1, "{content}");
+    assert_eq!(content[0]["size"], 7);
+    assert_eq!(one.ok(&format!("cat {folder}/user.yaml")), "second\n");
+    one.ok(&format!("rm {folder}/user.yaml"));
+    assert_eq!(sim.get("/nodes/n2/storage/share/content"), json!([]));
+    assert_eq!(two.ok(&format!("ls {folder}")), "");
 }

@@ -68,7 +68,7 @@ impl Daemon {
             let health = self.get("/health").json();
             health["preparing"].is_null().then_some(health)
         });
-        let health = health.expect("it does not prepare its repositories");
+        let health = health.unwrap();
         let started = self.started.as_object_mut().unwrap();
         started.remove("preparing");
         if let Some(refused) = health.get("refused") {

@@ -240,6 +240,34 @@ pub(super) fn copy(
     Ok(volid)
 }
 
+/// Moves what a volume holds to a new one. A guest that runs from it goes on, and writes
+/// to the new one; a volume that is kept has a copy then, and another one only its
+/// record, which the caller drops with the config that named it.
+pub(super) fn relocate(
+    sim: &Sim,
+    from: &str,
+    to: &NewDisk<'_>,
+    cloud_init: bool,
+    keep: bool,
+) -> Result<String, ApiError> {
+    if cloud_init {
+        return copy(sim, from, to, true);
+    }
+    let volid = sim.change(|world| world.allocate(to))?;
+    let mut moved = sim.guests.rename_disk(from, &volid);
+    if keep && moved.is_ok() {
+        moved = sim.guests.clone_disk(&volid, from);
+        if moved.is_err() {
+            sim.guests.rename_disk(&volid, from).ok();
+        }
+    }
+    if let Err(text) = moved {
+        sim.change(|world| world.drop_volume(&volid));
+        return Err(ApiError::die(text));
+    }
+    Ok(volid)
+}
+
 /// Frees volumes: first what holds them, then the record.
 pub(super) fn free(sim: &Arc<Sim>, volids: &[String]) -> Result<(), String> {
     for volid in volids {

@@ -27,10 +27,23 @@ pub struct GuestSpec {
     pub mac: Option<String>,
     /// Whether the guest agent is enabled in the config.
     pub agent: bool,
+    /// The mount points of a container.
+    pub mounts: Vec<GuestMount>,
     /// What `cicustom` names: `user`, `network` ... with the text of the snippet.
     pub custom: BTreeMap<String, String>,
     /// The rest of the config, for what later versions need.
     pub config: BTreeMap<String, String>,
+}
+
+/// A volume that a container has besides its root.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct GuestMount {
+    /// The volume, e.g. `local-lvm:vm-110-disk-1`.
+    pub volume: String,
+    /// Where it is in the container, from the root on.
+    pub path: String,
+    /// Whether nothing may be written to it.
+    pub read_only: bool,
 }
 
 /// The system that a template puts on the disk of a new container.

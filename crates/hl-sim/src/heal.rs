@@ -12,6 +12,7 @@ use super::disks;
 use super::machine::Sim;
 use super::power;
 use super::snapshot;
+use super::vm;
 use super::world::World;
 
 /// Undoes or finishes what was begun, and says what was done.
@@ -28,7 +29,13 @@ pub(super) fn heal(sim: &Arc<Sim>) -> Vec<String> {
         });
     }
     for task in &begun {
-        let Ok(vmid) = task.id.parse() else { continue };
+        // `100`, or what goes from where to where: `100-scsi1>200-scsi1`.
+        let mut ids = task
+            .id
+            .split('>')
+            .filter_map(|part| part.split('-').next()?.parse().ok());
+        let Some(vmid) = ids.next() else { continue };
+        let target = ids.next().unwrap_or(vmid);
         let done = match task.kind.as_str() {
             "qmdestroy" | "vzdestroy" => finish_removal(sim, vmid),
             "qmtemplate" | "vztemplate" => finish_template(sim, vmid),
@@ -36,7 +43,12 @@ pub(super) fn heal(sim: &Arc<Sim>) -> Vec<String> {
                 .change(|world| power::wake(world, vmid))
                 .then(|| format!("VM {vmid} was falling asleep, and is awake"))),
             "vzclone" => Ok(release(sim, vmid)),
-            "qmconfig" | "qmmove" | "resize" | "move_volume" => drop_loose_disks(sim, vmid),
+            "qmmove" | "move_volume" | "qmigrate" | "vzmigrate" => {
+                give_back(sim, vmid, target);
+                sim.change(|world| unlock(world, vmid));
+                drop_loose_disks(sim, target)
+            }
+            "qmconfig" | "resize" => drop_loose_disks(sim, vmid),
             _ => Ok(None),
         };
         match done {
@@ -112,15 +124,49 @@ fn finish_template(sim: &Arc<Sim>, vmid: u32) -> Result<Option<String>, String> 
     Ok(Some(format!("VM {vmid} is a template now")))
 }
 
+/// A migration locks its guest as long as it takes.
+fn unlock(world: &mut World, vmid: u32) {
+    if let Some(vm) = world.vms.get_mut(&vmid) {
+        vm.lock.take_if(|lock| lock == "migrate");
+    }
+}
+
+/// A disk that was moved may have its new name already, and no config says so: it gets
+/// back the name that a config has.
+fn give_back(sim: &Arc<Sim>, vmid: u32, target: u32) {
+    let (named, loose) = {
+        let world = sim.world();
+        let named = world.vms.get(&vmid);
+        let named = named.map_or_else(Vec::new, |vm| {
+            let unused = vm
+                .config
+                .iter()
+                .filter(|(key, _)| key.starts_with("unused"));
+            let unused = unused.map(|(key, volid)| (key.clone(), volid.clone()));
+            let disks = vm::disks(vm.kind, &vm.config);
+            disks.into_iter().chain(unused).collect()
+        });
+        (named, loose(&world, target))
+    };
+    for (_, old) in named {
+        for new in &loose {
+            // Where the old name is in use, nothing was moved.
+            sim.guests.rename_disk(new, &old).ok();
+        }
+    }
+}
+
+/// The volumes of a guest that its config does not name.
+fn loose(world: &World, vmid: u32) -> Vec<String> {
+    let vm = world.vms.get(&vmid);
+    vm.map_or_else(Vec::new, |vm| {
+        world.disks_of(vmid, |volid| !vm.names(volid))
+    })
+}
+
 /// Disks that were made and that no config came to name.
 fn drop_loose_disks(sim: &Arc<Sim>, vmid: u32) -> Result<Option<String>, String> {
-    let loose = {
-        let world = sim.world();
-        let Some(vm) = world.vms.get(&vmid) else {
-            return Ok(None);
-        };
-        world.disks_of(vmid, |volid| !vm.names(volid))
-    };
+    let loose = loose(&sim.world(), vmid);
     if loose.is_empty() {
         return Ok(None);
     }

@@ -78,7 +78,7 @@ pub use command::{
 };
 pub use downloads::Downloads;
 pub use fault::{BadFault, FaultRule, Faults, Hits};
-pub use guests::{AgentRun, ContainerSystem, GuestSpec, Guests, NoGuests};
+pub use guests::{AgentRun, ContainerSystem, GuestMount, GuestSpec, Guests, NoGuests};
 pub use log::RequestLine;
 pub use profile::Profile;
 pub use route::endpoints;

@@ -1,6 +1,6 @@
 //! The running simulator: the world behind its lock, and the workers.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::mpsc;
@@ -39,7 +39,15 @@ pub(super) struct Sim {
     changed: Condvar,
     /// Nodes whose own systems run.
     up: Mutex<BTreeSet<String>>,
+    /// The snippets that were last seen, by node and storage.
+    seen: Mutex<BTreeMap<(String, String), Seen>>,
+    /// Held while the files of nodes are looked at and taken over: of two looks the older
+    /// one must not be taken last.
+    looking: Mutex<()>,
 }
+
+/// Files by volume, with their size and time.
+pub(super) type Seen = BTreeMap<String, (u64, i64)>;
 
 #[derive(Debug, Default)]
 struct Workers {
@@ -98,7 +106,14 @@ impl Sim {
             workers: Mutex::new(Workers::default()),
             changed: Condvar::new(),
             up: Mutex::default(),
+            seen: Mutex::default(),
+            looking: Mutex::default(),
         }
+    }
+
+    /// Lets one look at the files of nodes at a time.
+    pub(super) fn look(&self) -> MutexGuard<'_, ()> {
+        self.looking.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The world, to look at. Never hold it while a guest is asked for something.
@@ -122,6 +137,13 @@ impl Sim {
     /// Notes that a node's own system runs.
     pub(super) fn set_up(&self, node: &str) {
         self.up().insert(node.to_owned());
+    }
+
+    /// Notes which snippets of a storage are on a node, and tells which were before.
+    pub(super) fn replace_seen(&self, (node, storage): (&str, &str), files: Seen) -> Seen {
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let place = (node.to_owned(), storage.to_owned());
+        seen.insert(place, files).unwrap_or_default()
     }
 
     fn up(&self) -> MutexGuard<'_, BTreeSet<String>> {

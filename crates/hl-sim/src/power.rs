@@ -9,7 +9,7 @@ use percent_encoding::percent_decode_str;
 use super::call::{GuestId, unlocked};
 use super::card;
 use super::error::ApiError;
-use super::guests::GuestSpec;
+use super::guests::{ContainerSystem, GuestMount, GuestSpec};
 use super::machine::Sim;
 use super::memory;
 use super::snippets;
@@ -22,15 +22,7 @@ pub(super) fn boot(sim: &Arc<Sim>) {
     let unmade = sim.change(|world| std::mem::take(&mut world.unmade));
     let mut failures = Vec::new();
     for (volume, image) in unmade {
-        let made = sim.guests.create_disk(&volume, image.as_deref());
-        let made = made.and_then(|()| {
-            let agent = image.is_some() && owner_has_agent(&sim.world(), &volume);
-            if agent {
-                sim.guests.install_agent(&volume)?;
-            }
-            Ok(())
-        });
-        if let Err(error) = made {
+        if let Err(error) = make_seeded(sim, &volume, image) {
             failures.push((0, format!("{volume}: {error}")));
         }
     }
@@ -87,10 +79,30 @@ pub(super) fn boot(sim: &Arc<Sim>) {
     });
 }
 
-fn owner_has_agent(world: &World, volume: &str) -> bool {
-    let owner = world.volume(volume).and_then(|volume| volume.vmid);
-    let owner = owner.and_then(|vmid| world.vms.get(&vmid));
-    owner.is_some_and(Vm::agent)
+/// Makes a disk that a seed named, with a system where it is to have one.
+fn make_seeded(sim: &Sim, volume: &str, image: Option<String>) -> Result<(), String> {
+    let owner = {
+        let world = sim.world();
+        let vmid = world.volume(volume).and_then(|volume| volume.vmid);
+        vmid.and_then(|vmid| world.vms.get(&vmid).cloned())
+    };
+    match (owner, image) {
+        (Some(owner), Some(template)) if owner.kind == GuestKind::Lxc => {
+            sim.guests.create_disk(volume, None)?;
+            let system = ContainerSystem {
+                template,
+                ssh_keys: owner.root_keys,
+            };
+            sim.guests.unpack(volume, &system)
+        }
+        (owner, image) => {
+            sim.guests.create_disk(volume, image.as_deref())?;
+            if image.is_some() && owner.is_some_and(|owner| owner.agent()) {
+                sim.guests.install_agent(volume)?;
+            }
+            Ok(())
+        }
+    }
 }
 
 /// Starts a VM that is stopped: applies what waited for a restart, looks for its
@@ -356,7 +368,26 @@ pub(super) fn guest_of(vmid: u32, vm: &Vm, run: &Run) -> GuestSpec {
         ipconfig,
         mac: run.mac.clone(),
         agent: run.agent,
+        mounts: mounts(vm),
         custom: BTreeMap::new(),
         config: vm.config.clone(),
     }
+}
+
+/// The volumes of a container besides its root.
+fn mounts(vm: &Vm) -> Vec<GuestMount> {
+    if vm.kind == GuestKind::Qemu {
+        return Vec::new();
+    }
+    let volumes = vm.drives().into_iter();
+    let volumes = volumes.filter(|(_, mount)| mount.volume().is_some());
+    volumes
+        .filter_map(|(_, mount)| {
+            Some(GuestMount {
+                path: mount.options.get("mp")?.clone(),
+                read_only: mount.options.get("ro").is_some_and(|ro| ro == "1"),
+                volume: mount.file,
+            })
+        })
+        .collect()
 }

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::downloads::Downloads;
 use super::profile::Profile;
+use super::vm::GuestKind;
 use super::world::{Bridge, Login};
 
 const GIB: u64 = 1 << 30;
@@ -36,7 +37,7 @@ pub struct Seed {
     pub tokens: Vec<SeedToken>,
     /// Names of pools.
     pub pools: Vec<String>,
-    /// Virtual machines that exist.
+    /// Virtual machines and containers that exist.
     pub vms: Vec<SeedVm>,
     /// What a node finds where it downloads from.
     #[serde(default)]
@@ -93,8 +94,10 @@ pub struct SeedUser {
     /// `name@realm`.
     pub id: String,
     /// The password, if it may log in.
+    #[serde(default)]
     pub password: Option<String>,
     /// What it may do.
+    #[serde(default, alias = "grant")]
     pub grants: Vec<Grant>,
 }
 
@@ -108,8 +111,10 @@ pub struct SeedToken {
     /// The secret, usually a UUID.
     pub secret: String,
     /// Whether its rights are cut to its own grants.
+    #[serde(default = "yes")]
     pub privsep: bool,
     /// What it may do.
+    #[serde(default, alias = "grant")]
     pub grants: Vec<Grant>,
 }
 
@@ -120,28 +125,45 @@ pub struct Grant {
     /// `/`, `/vms/100`, `/storage/local` ...
     pub path: String,
     /// Name of a role that Proxmox VE has, or `None` with `privileges`.
+    #[serde(default)]
     pub role: Option<String>,
     /// Privileges; a role is made for them.
+    #[serde(default)]
     pub privileges: Vec<String>,
     /// Whether it holds for the paths below.
+    #[serde(default = "yes")]
     pub propagate: bool,
 }
 
-/// A virtual machine that exists.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// A virtual machine or a container that exists.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SeedVm {
     /// Its id.
     pub vmid: u32,
+    /// What it is.
+    #[serde(default)]
+    pub kind: GuestKind,
+    /// The node it is on; none: the one that answers.
+    #[serde(default)]
+    pub node: Option<String>,
     /// Its config as the node holds it; drives name their volumes
     /// (`local-lvm:vm-100-disk-0,size=3G`), which are made for it.
     pub config: BTreeMap<String, String>,
     /// Whether it runs.
     pub running: bool,
     /// Whether a system is on its disks, with the guest agent where the config enables
-    /// it.
+    /// it; in the root of a container.
     #[serde(default)]
     pub system: bool,
+    /// Public keys that let root of a container in.
+    #[serde(default)]
+    pub keys: Vec<String>,
+}
+
+/// What holds where nothing is said.
+fn yes() -> bool {
+    true
 }
 
 impl Default for Seed {

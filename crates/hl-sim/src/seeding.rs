@@ -8,7 +8,9 @@ use sha2::{Digest, Sha256};
 use super::acl::{self, ROOT};
 use super::card;
 use super::hex;
+use super::power;
 use super::seed::{Grant, Seed, SeedFile, SeedStorage, SeedVm};
+use super::storage::ROOTDIR;
 use super::vm::{self, Run, Vm};
 use super::volume::{self, Storage, Volume};
 use super::world::{AclEntry, Bridge, FORMAT, Node, Pool, Token, User, World};
@@ -63,7 +65,7 @@ impl World {
         }
         world.seed_people(seed);
         for entry in &seed.vms {
-            world.seed_vm(&seed.node, entry);
+            world.seed_vm(entry.node.as_ref().unwrap_or(&seed.node), entry);
         }
         world
     }
@@ -137,7 +139,7 @@ impl World {
 
     fn seed_vm(&mut self, node: &str, seed: &SeedVm) {
         let ctime = self.now();
-        for (_, drive) in vm::drives(&seed.config) {
+        for (key, drive) in vm::drives_of(seed.kind, &seed.config) {
             let own = drive
                 .volume()
                 .is_some_and(|(_, name)| !name.starts_with("iso/"));
@@ -148,7 +150,7 @@ impl World {
             self.volumes.push(Volume {
                 volid: drive.file.clone(),
                 node: node.to_owned(),
-                content: "images".to_owned(),
+                content: seed.kind.pick("images", ROOTDIR).to_owned(),
                 format: match drive.file.rsplit_once('.') {
                     Some((_, format)) => format.to_owned(),
                     None => "raw".to_owned(),
@@ -160,20 +162,22 @@ impl World {
                 ..Volume::default()
             });
             if !drive.is_cloudinit() {
-                let image = seed.system.then(|| "a seed".to_owned());
+                let holds = seed.system && matches!(seed.kind.pick("rootfs", &*key), "rootfs");
+                let image = holds.then(|| "a seed".to_owned());
                 self.unmade.push((drive.file.clone(), image));
             }
         }
-        let mut known = Vm::new(node, seed.config.clone());
+        let mut known = Vm {
+            kind: seed.kind,
+            root_keys: seed.keys.clone(),
+            ..Vm::new(node, seed.config.clone())
+        };
         if seed.running && !known.is_template() {
-            let address = known
-                .config
-                .get("ipconfig0")
-                .and_then(|text| text.split(',').find_map(|part| part.strip_prefix("ip=")));
+            let (address, _) = power::ip_settings(&known);
             known.run = Some(Run {
                 pid: 1000 + seed.vmid,
                 since: ctime,
-                address: address.filter(|ip| ip.contains('/')).map(str::to_owned),
+                address: address.filter(|ip| ip.contains('/')),
                 mac: card::first(&known).and_then(|card| card.mac),
                 agent: known.agent(),
                 paused: false,
@@ -240,6 +244,7 @@ fn storage(seed: &SeedStorage) -> (String, Storage) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::vm::GuestKind;
 
     #[test]
     fn the_same_seed_gives_the_same_world() {
@@ -299,6 +304,7 @@ mod tests {
             ]),
             running: true,
             system: true,
+            ..SeedVm::default()
         });
         let world = World::seeded(&seed);
         assert_eq!(
@@ -312,5 +318,52 @@ mod tests {
             [("local-lvm:base-9000-disk-0".to_owned(), image)]
         );
         assert!(world.vms[&9000].run.is_none(), "a template does not run");
+    }
+
+    #[test]
+    fn a_seeded_container_is_on_its_node() {
+        let mut seed = Seed::default();
+        seed.more_nodes.push("n2".to_owned());
+        let config = [
+            ("hostname", "web"),
+            ("rootfs", "local-lvm:vm-200-disk-0,size=4G"),
+            ("mp0", "local-lvm:vm-200-disk-1,mp=/data,size=2G"),
+            ("mp1", "/srv/of-the-node,mp=/srv"),
+            (
+                "net0",
+                "name=eth0,bridge=vmbr0,ip=192.168.1.60/24,type=veth",
+            ),
+        ];
+        seed.vms.push(SeedVm {
+            vmid: 200,
+            kind: GuestKind::Lxc,
+            node: Some("n2".to_owned()),
+            config: config
+                .map(|(key, text)| (key.to_owned(), text.to_owned()))
+                .into(),
+            running: true,
+            system: true,
+            keys: vec!["ssh-ed25519 AAAA me".to_owned()],
+        });
+        let world = World::seeded(&seed);
+        let container = &world.vms[&200];
+        assert_eq!(
+            (container.kind, container.node.as_str()),
+            (GuestKind::Lxc, "n2")
+        );
+        let run = container.run.as_ref().unwrap();
+        assert_eq!(run.address.as_deref(), Some("192.168.1.60/24"));
+        let disk = world.volume("local-lvm:vm-200-disk-1").unwrap();
+        assert_eq!(
+            (disk.content.as_str(), disk.node.as_str()),
+            ("rootdir", "n2")
+        );
+        let root = (
+            "local-lvm:vm-200-disk-0".to_owned(),
+            Some("a seed".to_owned()),
+        );
+        let data = ("local-lvm:vm-200-disk-1".to_owned(), None);
+        let unmade: BTreeSet<_> = world.unmade.iter().cloned().collect();
+        assert_eq!(unmade, [root, data].into());
     }
 }

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use super::drive;
 use super::guests::run_in;
-use super::machine::Sim;
+use super::machine::{Seen, Sim};
 use super::volume::Volume;
 use super::world::World;
 
@@ -20,7 +20,7 @@ const MOST: usize = 500;
 /// The longest file whose text is kept.
 const LONGEST: u64 = 512 << 10;
 /// How long the node has for an answer.
-const SOON: Duration = Duration::from_secs(10);
+const SOON: Duration = Duration::from_secs(30);
 const CONTENT: &str = "snippets";
 
 /// The number of a node's own system.
@@ -33,18 +33,21 @@ pub(super) fn number(world: &World, node: &str) -> Option<u32> {
 struct Shelf {
     storage: String,
     folder: String,
+    /// Whether all its nodes have the same files.
+    shared: bool,
 }
 
 fn shelves(world: &World, node: &str) -> Vec<Shelf> {
     let on_it = world.storages.iter().filter(|(_, storage)| {
         storage.is_on(node) && storage.content.iter().any(|kind| kind == CONTENT)
     });
-    let paths = on_it.filter_map(|(id, storage)| Some((id, storage.path(id)?)));
+    let paths = on_it.filter_map(|(id, storage)| Some((id, storage.path(id)?, storage.shared)));
     paths
-        .filter(|(_, path)| path.starts_with('/'))
-        .map(|(id, path)| Shelf {
+        .filter(|(_, path, _)| path.starts_with('/'))
+        .map(|(id, path, shared)| Shelf {
             storage: id.clone(),
             folder: format!("{path}/{CONTENT}"),
+            shared,
         })
         .collect()
 }
@@ -108,59 +111,140 @@ fn is_name(name: &str) -> bool {
             .all(|c| c.is_ascii_alphanumeric() || "-_.+=@".contains(c))
 }
 
-/// Takes over what is in the directories of a node whose system runs. One that does not
-/// answer changes nothing.
+/// Takes over what is in the directories of a node whose system runs; of a storage that
+/// nodes share, what each of them wrote, and each gets what the others did. A node that
+/// does not answer changes nothing.
 pub(super) fn adopt(sim: &Arc<Sim>, node: &str) {
-    if !sim.is_up(node) {
-        return;
-    }
-    let (number, shelves) = {
-        let world = sim.world();
-        (number(&world, node).unwrap_or(0), shelves(&world, node))
-    };
+    let _one = sim.look();
+    let shelves = shelves(&sim.world(), node);
     for shelf in shelves {
-        let Ok(found) = files(sim, number, &shelf.folder) else {
-            continue;
-        };
-        let fresh: Vec<Volume> = {
-            let world = sim.world();
-            found
-                .iter()
-                .map(|file| volume(&shelf, node, file))
-                .filter(|new| {
-                    let old = world.volume(&new.volid);
-                    old.is_none_or(|old| (old.size, old.ctime) != (new.size, new.ctime))
-                })
-                .collect()
-        };
-        let texts: Vec<Volume> = fresh
-            .into_iter()
-            .map(|mut volume| {
-                if volume.size <= LONGEST {
-                    let path = sim.world().path_of(&volume.volid);
-                    let read = sim.guests.read_file(number, &path);
-                    let whole = read.ok().filter(|(_, more)| !more);
-                    volume.text = whole.and_then(|(bytes, _)| String::from_utf8(bytes).ok());
-                }
-                volume
+        let holders = shelf.holders(sim, node);
+        let looked: Vec<(&Holder, Vec<Found>)> = holders
+            .iter()
+            .filter_map(|holder| {
+                let found = files(sim, holder.number, &shelf.folder).ok()?;
+                take(sim, &shelf, holder, &found);
+                Some((holder, found))
             })
             .collect();
-        let gone = |volume: &Volume| {
-            let (storage, name) = volume.split();
-            let own = volume.content == CONTENT && storage == shelf.storage && volume.node == node;
-            let name = name.strip_prefix("snippets/").unwrap_or_default();
-            own && !found.iter().any(|file| file.name == name)
-        };
-        let changes = !texts.is_empty() || sim.world().volumes.iter().any(gone);
-        if changes {
-            sim.change(|world| {
-                world.volumes.retain(|volume| !gone(volume));
-                for volume in texts {
-                    world.put_file(volume);
-                }
-            });
+        if shelf.shared {
+            for (holder, found) in looked {
+                // One that cannot be given a file is given it when it is looked at next.
+                give(sim, &shelf, holder, &found).ok();
+            }
         }
     }
+}
+
+/// A node whose system runs and has a storage.
+struct Holder {
+    node: String,
+    number: u32,
+}
+
+impl Shelf {
+    /// The nodes that can be asked what is on it: the one that is meant, and where nodes
+    /// share it, the others.
+    fn holders(&self, sim: &Sim, node: &str) -> Vec<Holder> {
+        let world = sim.world();
+        let storage = world.storages.get(&self.storage);
+        let nodes = world.nodes.iter().filter(|own| {
+            let has = storage.is_some_and(|storage| storage.is_on(&own.name));
+            sim.is_up(&own.name) && (own.name == node || (self.shared && has))
+        });
+        nodes
+            .filter_map(|own| {
+                Some(Holder {
+                    node: own.name.clone(),
+                    number: number(&world, &own.name)?,
+                })
+            })
+            .collect()
+    }
+
+    fn volid(&self, name: &str) -> String {
+        format!("{}:{CONTENT}/{name}", self.storage)
+    }
+
+    /// What a file is on it, and how it is known again.
+    fn seen(&self, file: &Found) -> (String, (u64, i64)) {
+        (self.volid(&file.name), (file.size, file.ctime))
+    }
+
+    /// The snippets on it that the world knows, for a node.
+    fn known(&self, world: &World, node: &str) -> BTreeMap<String, Volume> {
+        let own = world.volumes.iter().filter(|volume| {
+            volume.content == CONTENT
+                && volume.storage() == self.storage
+                && (self.shared || volume.node == node)
+        });
+        own.filter_map(|volume| {
+            let name = volume.split().1.strip_prefix("snippets/")?;
+            Some((name.to_owned(), volume.clone()))
+        })
+        .collect()
+    }
+}
+
+/// Takes over what a node has: what is new there or other than it was, and what it had
+/// before and has no more.
+fn take(sim: &Arc<Sim>, shelf: &Shelf, holder: &Holder, found: &[Found]) {
+    let now: Seen = found.iter().map(|file| shelf.seen(file)).collect();
+    let before = sim.replace_seen((&holder.node, &shelf.storage), now.clone());
+    let known = shelf.known(&sim.world(), &holder.node);
+    let fresh = found.iter().filter(|file| {
+        let (volid, seen) = shelf.seen(file);
+        let old = known.get(&file.name).map(|old| (old.size, old.ctime));
+        before.get(&volid) != Some(&seen) && old != Some(seen)
+    });
+    let texts: Vec<Volume> = fresh
+        .map(|file| {
+            let mut volume = volume(shelf, &holder.node, file);
+            if volume.size <= LONGEST {
+                let path = sim.world().path_of(&volume.volid);
+                let read = sim.guests.read_file(holder.number, &path);
+                let whole = read.ok().filter(|(_, more)| !more);
+                volume.text = whole.and_then(|(bytes, _)| String::from_utf8(bytes).ok());
+            }
+            volume
+        })
+        .collect();
+    let gone = |volume: &Volume| {
+        let here = shelf.shared || volume.node == holder.node;
+        here && before.contains_key(&volume.volid) && !now.contains_key(&volume.volid)
+    };
+    if !texts.is_empty() || sim.world().volumes.iter().any(gone) {
+        sim.change(|world| {
+            world.volumes.retain(|volume| !gone(volume));
+            for volume in texts {
+                world.put_file(volume);
+            }
+        });
+    }
+}
+
+/// Makes the directory of a node what the world knows.
+fn give(sim: &Arc<Sim>, shelf: &Shelf, holder: &Holder, found: &[Found]) -> Result<(), String> {
+    let known = shelf.known(&sim.world(), &holder.node);
+    let path = |name: &str| format!("{}/{name}", shelf.folder);
+    let mut seen: Seen = found.iter().map(|file| shelf.seen(file)).collect();
+    for file in found.iter().filter(|file| !known.contains_key(&file.name)) {
+        ask(sim, holder.number, &["rm", "-f", "--", &path(&file.name)])?;
+        seen.remove(&shelf.volid(&file.name));
+    }
+    for (name, volume) in &known {
+        let own = (volume.size, volume.ctime);
+        if let (false, Some(text)) = (seen.get(&volume.volid) == Some(&own), &volume.text) {
+            let (path, time) = (path(name), format!("@{}", volume.ctime));
+            sim.guests
+                .write_file(holder.number, &path, text.as_bytes())?;
+            // By its time it is known again as the file that it is.
+            ask(sim, holder.number, &["touch", "-d", &time, "--", &path])?;
+            seen.insert(volume.volid.clone(), own);
+        }
+    }
+    sim.replace_seen((&holder.node, &shelf.storage), seen);
+    Ok(())
 }
 
 /// Makes the directories of new storages on the nodes whose systems run, as a node does
@@ -183,7 +267,7 @@ pub(super) fn make_folders(sim: &Arc<Sim>) {
 
 fn volume(shelf: &Shelf, node: &str, file: &Found) -> Volume {
     Volume {
-        volid: format!("{}:{CONTENT}/{}", shelf.storage, file.name),
+        volid: shelf.volid(&file.name),
         node: node.to_owned(),
         content: CONTENT.to_owned(),
         format: "snippet".to_owned(),
@@ -203,49 +287,33 @@ pub(super) fn restore(sim: &Arc<Sim>, node: &str) -> Result<(), String> {
         let number = number.ok_or_else(|| format!("there is no node `{node}`"))?;
         (number, shelves(&world, node))
     };
+    let holder = Holder {
+        node: node.to_owned(),
+        number,
+    };
+    // What the others wrote since they were looked at is there, too.
+    adopt(sim, node);
     for shelf in shelves {
         ask(sim, number, &["mkdir", "-p", "--", &shelf.folder])?;
-        let there = files(sim, number, &shelf.folder)?;
-        let known: BTreeMap<String, Option<String>> = {
-            let world = sim.world();
-            let all = world.volumes.iter();
-            let own = all.filter(|volume| {
-                volume.content == CONTENT
-                    && volume.storage() == shelf.storage
-                    && volume.node == node
-            });
-            own.filter_map(|volume| {
-                let name = volume.split().1.strip_prefix("snippets/")?;
-                Some((name.to_owned(), volume.text.clone()))
-            })
-            .collect()
-        };
-        for file in there.iter().filter(|file| !known.contains_key(&file.name)) {
-            let path = format!("{}/{}", shelf.folder, file.name);
-            ask(sim, number, &["rm", "-f", "--", &path])?;
-        }
-        for (name, text) in &known {
-            let missing = !there.iter().any(|file| file.name == *name);
-            if let (true, Some(text)) = (missing, text) {
-                let path = format!("{}/{name}", shelf.folder);
-                sim.guests.write_file(number, &path, text.as_bytes())?;
-            }
-        }
+        let found = files(sim, number, &shelf.folder)?;
+        give(sim, &shelf, &holder, &found)?;
     }
     sim.set_up(node);
     Ok(())
 }
 
-/// Removes a snippet: from the node where its system runs, and from the world.
+/// Removes a snippet: from the nodes that have it and whose systems run, and from the
+/// world.
 pub(super) fn remove(sim: &Arc<Sim>, volid: &str) -> Result<(), String> {
-    let (node, number, path) = {
+    let (node, shelf, path) = {
         let world = sim.world();
-        let node = world.need_volume(volid)?.node.clone();
-        let number = number(&world, &node).unwrap_or(0);
-        (node, number, world.path_of(volid))
+        let volume = world.need_volume(volid)?;
+        let mut all = shelves(&world, &volume.node).into_iter();
+        let shelf = all.find(|shelf| shelf.storage == volume.storage());
+        (volume.node.clone(), shelf, world.path_of(volid))
     };
-    if sim.is_up(&node) {
-        ask(sim, number, &["rm", "-f", "--", &path])?;
+    for holder in shelf.iter().flat_map(|shelf| shelf.holders(sim, &node)) {
+        ask(sim, holder.number, &["rm", "-f", "--", &path])?;
     }
     sim.change(|world| world.drop_volume(volid));
     Ok(())

@@ -108,7 +108,7 @@ pub struct Node {
 
 /// Who may log in to nodes by SSH.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, default)]
 pub struct Login {
     /// The user; another one than root has `sudo`.
     pub user: String,
@@ -136,7 +136,13 @@ pub struct Bridge {
     /// The gateway behind it.
     pub gateway: Option<String>,
     /// Whether it is up.
+    #[serde(default = "up")]
     pub active: bool,
+}
+
+/// What a bridge is of which nothing is said.
+fn up() -> bool {
+    true
 }
 
 /// A network interface, as the file of a node has it.

@@ -77,6 +77,17 @@ impl Address {
     }
 }
 
+/// A directory of this machine that a guest has at a path of its own.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Mount {
+    /// The directory.
+    pub(super) from: PathBuf,
+    /// Where it is in the guest, from the root on.
+    pub(super) path: String,
+    /// Whether nothing may be written to it.
+    pub(super) read_only: bool,
+}
+
 /// One start of a guest.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Boot {
@@ -90,6 +101,9 @@ pub(super) struct Boot {
     pub(super) disk: PathBuf,
     /// Empty directory that becomes the root's mount point.
     pub(super) root: PathBuf,
+    /// What is mounted besides.
+    #[serde(default)]
+    pub(super) mounts: Vec<Mount>,
     /// The `hl` that becomes PID 1.
     pub(super) exe: PathBuf,
     /// Flat apt repository, shown to the guest read-only.

@@ -56,6 +56,11 @@ impl Disks {
         self.dir.join(name)
     }
 
+    /// The files on a volume that has no system, which a container has at a mount point.
+    pub(super) fn files(&self, volume: &str) -> PathBuf {
+        self.path(volume).join("srv")
+    }
+
     /// Whether there is a system on it.
     pub(super) fn bootable(&self, volume: &str) -> bool {
         self.path(volume).join(SYSTEM).exists()

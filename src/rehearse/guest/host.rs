@@ -12,7 +12,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::ask::{Ask, MOST, Told};
-use super::boot::{self, Address, Boot, Network};
+use super::boot::{self, Address, Boot, Mount, Network};
 use super::disk::Disks;
 use super::line::Line;
 use super::network;
@@ -177,6 +177,15 @@ impl GuestHost {
             name: boot::hostname(guest),
             disk: self.disks.path(disk),
             root: dir.join("root"),
+            mounts: guest
+                .mounts
+                .iter()
+                .map(|mount| Mount {
+                    from: self.disks.files(&mount.volume),
+                    path: mount.path.clone(),
+                    read_only: mount.read_only,
+                })
+                .collect(),
             exe: self.config.exe.clone(),
             apt_repo: self.config.apt_repo.clone(),
             network: self.config.network,

@@ -45,7 +45,9 @@ pub(super) fn install(disk: &Path, node: &GuestSpec, host_key: &Path) -> Result<
 /// `hl __node PROGRAM ARGS...`
 pub(in crate::rehearse) fn main(args: &[OsString]) -> ExitCode {
     let words = args.iter().map(|a| a.to_string_lossy().into_owned());
-    let reply = with_keys(words.collect()).and_then(|argv| ask(&CommandRequest { argv }));
+    let cwd = std::env::current_dir().unwrap_or_default();
+    let cwd = cwd.to_string_lossy().into_owned();
+    let reply = with_keys(words.collect()).and_then(|argv| ask(&CommandRequest { argv, cwd }));
     let reply = reply.unwrap_or_else(CommandReply::failed);
     io::stdout().write_all(reply.out.as_bytes()).ok();
     io::stderr().write_all(reply.err.as_bytes()).ok();

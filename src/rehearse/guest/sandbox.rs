@@ -14,10 +14,12 @@ use std::path::Path;
 use std::process::{Command, ExitCode};
 
 use rustix::fs::Mode;
-use rustix::mount::{MountFlags, MountPropagationFlags, UnmountFlags, mount_change, unmount};
+use rustix::mount::{
+    MountFlags, MountPropagationFlags, UnmountFlags, mount_change, mount_move, unmount,
+};
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
-use super::boot::{Address, Boot, Network};
+use super::boot::{Address, Boot, Mount, Network};
 use super::disk::PARTS;
 use super::init::{BOOT_FILE, BOOT_ID};
 use super::node;
@@ -52,6 +54,7 @@ fn enter(file: &Path) -> Result<String, String> {
     std::env::set_current_dir("/").map_err(|e| e.to_string())?;
     unmount("/mnt/old", UnmountFlags::DETACH).map_err(|e| format!("leaving the host: {e}"))?;
     fs::remove_dir("/mnt/old").ok();
+    place_mounts(&boot.mounts)?;
     if let Some(user) = user {
         move_into_link_name_space(user.as_fd(), Some(LinkNameSpaceType::User))
             .map_err(|e| format!("cannot enter the user namespace: {e}"))?;
@@ -156,12 +159,37 @@ fn build(boot: &Boot) -> Result<(), String> {
         // To be connected to, and nothing else.
         read_only(&target, strict)?;
     }
+    for (number, mount) in boot.mounts.iter().enumerate() {
+        let target = root.join(waiting(number).trim_start_matches('/'));
+        make_dir(&target, 0o755)?;
+        bind(&mount.from, &target)?;
+        if mount.read_only {
+            read_only(&target, MountFlags::empty())?;
+        }
+    }
     boot.write(&root.join(BOOT_FILE.trim_start_matches('/')))?;
     fs::set_permissions(
         root.join(BOOT_FILE.trim_start_matches('/')),
         Permissions::from_mode(0o600),
     )
     .map_err(|e| e.to_string())
+}
+
+/// Where a mount waits until the root is the guest's.
+fn waiting(number: usize) -> String {
+    format!("/run/hl/mount-{number}")
+}
+
+/// Puts the mounts where they belong. Their paths are the guest's own, and so are links
+/// on the way there: they must not be followed before the guest has its root.
+fn place_mounts(mounts: &[Mount]) -> Result<(), String> {
+    for (number, mount) in mounts.iter().enumerate() {
+        let (from, to) = (waiting(number), Path::new(&mount.path));
+        fs::create_dir_all(to).map_err(|e| format!("cannot create `{}`: {e}", mount.path))?;
+        mount_move(&*from, to).map_err(|e| format!("cannot mount `{}`: {e}", mount.path))?;
+        fs::remove_dir(from).ok();
+    }
+    Ok(())
 }
 
 /// The overlay's paths are relative, so that no character of them is special.

@@ -30,7 +30,12 @@ mod cookie;
 mod entry;
 mod events;
 mod extract;
-#[expect(unreachable_pub, reason = "what askama makes of a filter is public")]
+#[expect(
+    unreachable_pub,
+    clippy::inline_always,
+    clippy::unused_self,
+    reason = "what askama makes of a filter"
+)]
 mod filters;
 mod frame;
 mod graph;

@@ -94,18 +94,17 @@ impl Wanted {
         let checkout = Checkout::open(&self.caller, &candidate.dir)?;
         let mut draft = Draft::take(&self.caller, &checkout, options.stop())?;
         draft.state.push_str(rules.id());
-        let snapshot = match options.memory.same(name, &draft.state) {
-            Some(same) => same,
-            None => {
-                draft.pack()?;
-                scan(
-                    &draft.git,
-                    rules,
-                    options.memory.seen(),
-                    draft.working.as_deref(),
-                )?;
-                draft.done()
-            }
+        let snapshot = if let Some(same) = options.memory.same(name, &draft.state) {
+            same
+        } else {
+            draft.pack()?;
+            scan(
+                &draft.git,
+                rules,
+                options.memory.seen(),
+                draft.working.as_deref(),
+            )?;
+            draft.done()
         };
         options.memory.keep(name, &snapshot);
         Ok(snapshot)

@@ -29,7 +29,12 @@ resource "proxmox_virtual_environment_vm" "one" {
 
 /// What an apply of [`CLONE`] says.
 fn apply(tofu: &Tofu<'_>) -> Ran {
-    tofu.write(&format!("{HEAD}{CLONE}"));
+    apply_of(tofu, CLONE)
+}
+
+/// What an apply of a machine says.
+fn apply_of(tofu: &Tofu<'_>, machine: &str) -> Ran {
+    tofu.write(&format!("{HEAD}{machine}"));
     let init = tofu.run(&["init", "-input=false", "-no-color"]);
     assert_eq!(init.code, 0, "{}", init.text);
     tofu.run(&["apply", "-auto-approve", "-input=false", "-no-color"])
@@ -70,7 +75,18 @@ fn a_clone_that_fails_is_said_and_not_made_twice() {
             "no space",
             false,
         ),
-        // The reply is lost, the VM is not: the state knows nothing of it.
+        (
+            "POST,PUT,DELETE /nodes/*/qemu/9000/clone status=500 message=\"cluster not ready - no quorum?\"",
+            "no quorum?",
+            false,
+        ),
+        // Its worker was lost, its work was not: the state knows nothing of it.
+        (
+            "task=clone exit=\"unexpected status\" at=after",
+            "unexpected status",
+            true,
+        ),
+        // The reply is lost, the VM is not.
         (
             "POST /nodes/*/qemu/*/clone lost at=after",
             "error cloning VM",
@@ -94,6 +110,80 @@ fn a_clone_that_fails_is_said_and_not_made_twice() {
         let listed = tofu.run(&["state", "list"]);
         assert!(!listed.text.contains("\"one\""), "{}", listed.text);
     }
+}
+
+/// A machine that runs, made of the same template.
+fn started(agent: &str) -> String {
+    let machine = CLONE.replace("  started   = false\n", "");
+    machine.replace("agent { enabled = false }", agent)
+}
+
+/// A machine that does not start is there, in the state too, and was started once.
+#[test]
+fn a_start_that_fails_is_said_and_not_tried_again() {
+    let Some(env) = with("tofu") else { return };
+    let lab = faulty(&["task=start vmid=110 exit=\"start failed: no such device\""]);
+    let folder = tempfile::tempdir().unwrap();
+    let tofu = Tofu::new(env, &lab, folder.path());
+    let ran = apply_of(&tofu, &started("agent { enabled = false }"));
+    assert_eq!(ran.code, 1, "{}", ran.text);
+    assert!(plain(&ran).contains("no such device"), "{}", ran.text);
+    assert_eq!(made(&lab, "POST", "/nodes/pve/qemu/110/status/start"), 1);
+    assert!(lab.server().world().vms.contains_key(&110));
+    let listed = tofu.run(&["state", "list"]);
+    assert!(listed.text.contains("vm.one"), "{}", listed.text);
+}
+
+/// An agent that never answers is waited for as long as the plan says, and then the
+/// machine has no addresses; a guest that ignores its shutdown is not removed.
+#[test]
+fn a_guest_that_does_not_answer_keeps_its_machine() {
+    let Some(env) = with("tofu") else { return };
+    let lab = faulty(&[
+        "/nodes/*/qemu/*/agent/** status=500 message=\"QEMU guest agent is not running\"",
+        "task=shutdown exit=\"VM quit/powerdown failed - got timeout\"",
+    ]);
+    let folder = tempfile::tempdir().unwrap();
+    let tofu = Tofu::new(env, &lab, folder.path());
+    let agent = "agent {\n    enabled = true\n    timeout = \"4s\"\n  }";
+    let ran = apply_of(&tofu, &started(agent));
+    assert_eq!(ran.code, 0, "{}", ran.text);
+    assert!(lab.server().world().vms[&110].run.is_some());
+    assert!(made(&lab, "GET", "/nodes/pve/qemu/110/agent") > 0);
+    let ran = tofu.run(&["destroy", "-auto-approve", "-input=false", "-no-color"]);
+    assert_eq!(ran.code, 1, "{}", ran.text);
+    assert!(plain(&ran).contains("got timeout"), "{}", ran.text);
+    assert_eq!(made(&lab, "DELETE", "/nodes/pve/qemu/110"), 0);
+    assert!(lab.server().world().vms.contains_key(&110));
+}
+
+/// A right that is missing is named, and nothing is made.
+#[test]
+fn a_right_that_is_missing_is_named() {
+    let Some(env) = with("tofu") else { return };
+    // The first is that of the template.
+    let lab = faulty(&["POST /nodes/*/storage/*/download-url hit=2- status=403"]);
+    let folder = tempfile::tempdir().unwrap();
+    let tofu = Tofu::new(env, &lab, folder.path());
+    let ran = apply_of(
+        &tofu,
+        r#"
+resource "proxmox_virtual_environment_download_file" "image" {
+  node_name    = "pve"
+  datastore_id = "local"
+  content_type = "iso"
+  url          = "https://cloud.example/x.iso"
+}
+"#,
+    );
+    assert_eq!(ran.code, 1, "{}", ran.text);
+    assert!(
+        plain(&ran).contains("Permission check failed"),
+        "{}",
+        ran.text
+    );
+    let asked = made(&lab, "POST", "/nodes/pve/storage/local/download-url");
+    assert_eq!(asked, 2, "and not again");
 }
 
 /// A VM that something else has locked is not removed, and stays in the state.

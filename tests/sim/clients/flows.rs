@@ -41,11 +41,11 @@ pub(super) const PEOPLE: &str = "pool, group, role, user, token, rights: made an
 pub(super) const NODE: &str = "bridge, DNS, time, storage: made and destroyed";
 pub(super) const NETWORKS: &str =
     "aliases, IP sets, security groups, SDN zone, vnet and subnet: made, applied and destroyed";
-pub(crate) const OVER_SSH: &str = "over SSH: a snippet written, an image imported by `disk.file_id`, `cicustom` followed by the guest; second plan empty; destroyed";
+pub(crate) const OVER_SSH: &str = "over SSH: an image, a template, snippets; two VMs by `disk.file_id` that follow `cicustom`, a container with a mount point; second plan empty; destroyed";
 pub(super) const CLONE_TEMPLATE: &str = "`proxmox-clone`: a clone becomes a template";
 pub(super) const ISO_TEMPLATE: &str = "`proxmox-iso`: an ISO becomes a template";
 pub(super) const LIFE: &str = "nodes; a VM created, cloned, a snapshot made, gone back to and deleted, started, its agent asked, stopped, deleted";
-pub(super) const PLAYBOOK: &str = "`proxmox_kvm`, `proxmox_snap`, `proxmox_vm_info`, `proxmox_pool`: the life of a VM, and every task again without a change";
+pub(super) const PLAYBOOK: &str = "`proxmox_kvm`, `proxmox_disk`, `proxmox_snap`, `proxmox_vm_info`, `proxmox_pool`: the life of a VM, its disk moved while it runs, and every task again without a change";
 pub(super) const CONTAINERS: &str = "containers: made, changed in place, grown, imported, cloned from a template, destroyed; second plan empty";
 pub(super) const CONTAINER_PLAYBOOK: &str = "`proxmox_template`, `proxmox`: a template downloaded; a container made, started, changed, cloned, removed";
 

@@ -235,12 +235,19 @@ const PLAYBOOK: &str = r#"
         name: second
         node: pve
         newid: 101
-    - community.proxmox.proxmox_snap:
-        vmid: 101
-        snapname: before
     - community.proxmox.proxmox_kvm:
         vmid: 101
         state: started
+    - community.proxmox.proxmox_disk:
+        vmid: 101
+        disk: scsi0
+        target_storage: local
+        format: qcow2
+        delete_moved: true
+        state: moved
+    - community.proxmox.proxmox_snap:
+        vmid: 101
+        snapname: before
     - community.proxmox.proxmox_vm_info:
         node: pve
         vmid: 101
@@ -327,7 +334,9 @@ impl<'a> Plays<'a> {
 
 #[test]
 fn a_playbook_of_the_collection_lives_through_it_all_and_changes_nothing_twice() {
-    let lab = lab(&seed());
+    let mut seed = seed();
+    seed.storages[0].content.push("images".to_owned());
+    let lab = lab(&seed);
     let Some(plays) = Plays::new(&lab) else {
         return;
     };
@@ -338,12 +347,14 @@ fn a_playbook_of_the_collection_lives_through_it_all_and_changes_nothing_twice()
         ran
     };
     let made = play(PLAYBOOK, "{}");
-    assert!(made.text.contains("changed=5"), "{}", made.text);
+    assert!(made.text.contains("changed=6"), "{}", made.text);
     let again = play(PLAYBOOK, "{}");
     assert!(again.text.contains("changed=0"), "{}", again.text);
     let world = lab.server().world();
     assert_eq!(world.pools["lab"].members.len(), 1);
     assert!(world.vms[&101].run.is_some() && world.vms[&101].snapshots.contains_key("before"));
+    let disk = &world.vms[&101].config["scsi0"];
+    assert!(disk.starts_with("local:101/vm-101-disk-0.qcow2,"), "{disk}");
     let ended = play(END, "first_time=1");
     assert!(!ended.text.contains("changed=0"), "{}", ended.text);
     let world = lab.server().world();

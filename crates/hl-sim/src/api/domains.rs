@@ -76,7 +76,16 @@ pub(super) const ROUTES: &[Route] = &[
         .needs(REALM, &["Realm.Allocate", "Sys.Audit"]),
     route("PUT", "access/domains/{realm}", KEYS, update).needs(REALM, ALLOCATE),
     route("DELETE", "access/domains/{realm}", &[], delete).needs(REALM, ALLOCATE),
+    route("POST", "access/domains/{realm}/sync", SYNC, sync).checked(may_sync),
 ];
+
+const SYNC: &[Param] = &[
+    opt("dry-run", Bool),
+    opt("enable-new", Bool),
+    opt("remove-vanished", Text),
+    opt("scope", Enum(SCOPES)),
+];
+const SCOPES: &[&str] = &["users", "groups", "both"];
 
 /// A realm that every node has, or one that was made.
 fn find(world: &World, id: &str) -> Option<Fields> {
@@ -165,6 +174,41 @@ fn update(call: &Call<'_>) -> Answer {
         only_default(world, id, &fields);
         world.realms.insert(id.to_owned(), fields);
         Ok(Value::Null)
+    })
+}
+
+fn may_sync(call: &Call<'_>, world: &World) -> Result<(), ApiError> {
+    let path = format!("/access/realm/{}", call.part("realm"));
+    call.need(world, &path, "Realm.AllocateUser")?;
+    call.need(world, "/access/groups", "User.Modify")
+}
+
+/// Checks what a node checks before its task, which fails here: there is no server to
+/// ask.
+fn sync(call: &Call<'_>) -> Answer {
+    let id = call.part("realm").to_owned();
+    let Some(fields) = find(&call.sim.world(), &id) else {
+        return Err(ApiError::param("realm", "Realm does not exist."));
+    };
+    let kind = fields::text(&fields, "type");
+    if !matches!(kind, "ldap" | "ad") {
+        bail!("Cannot sync realm type '{kind}'! Only LDAP/AD realms can be synced.");
+    }
+    let defaults = fields::text(&fields, "sync-defaults-options").split(',');
+    let mut scopes = defaults.filter_map(|part| part.strip_prefix("scope="));
+    if call.params.text("scope").is_none() && !scopes.any(|scope| SCOPES.contains(&scope)) {
+        let text = "Not passed as parameter and not defined in realm default sync options.";
+        return Err(ApiError::param("scope", text));
+    }
+    let server = fields::text(&fields, "server1").to_owned();
+    let (kind, test) = if call.params.is_set("dry-run") {
+        ("auth-realm-sync-test", "(dry test run) ")
+    } else {
+        ("auth-realm-sync", "")
+    };
+    call.task(kind, id.clone(), Vec::new(), move |_, log| {
+        log.line(format!("{test}starting sync for realm {id}"));
+        Err(format!("the simulator asks no LDAP server: '{server}'"))
     })
 }
 

@@ -12,6 +12,7 @@ mod cluster;
 mod ct_config;
 mod ct_create;
 mod datacenter;
+mod disk_keys;
 mod domains;
 mod files;
 mod firewall;
@@ -25,6 +26,7 @@ mod pools;
 mod roles;
 mod sdn;
 mod sdn_keys;
+mod sdn_lock;
 mod snapshots;
 mod storage;
 mod storage_config;
@@ -40,6 +42,7 @@ mod vm_disk;
 mod vm_end;
 mod vm_migrate;
 mod vm_power;
+mod vm_reassign;
 mod vm_restore;
 
 pub(super) use vm_end::{convert, forget, own_base};
@@ -79,6 +82,7 @@ pub(super) const TABLES: &[&[Route]] = &[
     sdn::SUBNET_ROUTES,
     sdn::VNET_ROUTES,
     sdn::ZONE_ROUTES,
+    sdn_lock::ROUTES,
     snapshots::ROUTES,
     storage::ROUTES,
     storage_config::ROUTES,

@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use serde_json::{Map, Value, json};
 
 use super::sdn_keys::{CONTROLLER, DNS, IPAM, SUBNET, VNET, ZONE};
+use super::sdn_lock::{self, free, let_go};
 use crate::call::{Answer, Call};
 use crate::error::{ApiError, bail};
 use crate::fields::{self, Fields};
@@ -21,6 +22,8 @@ const VIEW: &[Param] = &[
     opt("type", Text),
 ];
 const APPLY: &[Param] = &[opt("lock-token", Text), opt("release-lock", Bool)];
+const LOCK: &[Param] = &[opt("allow-pending", Bool)];
+const DELETE: &[Param] = &[opt("lock-token", Text)];
 
 /// What is never kept.
 const APART: &[&str] = &["lock-token"];
@@ -79,6 +82,21 @@ const fn object(
 
 const ALLOCATE: &[&str] = &["SDN.Allocate"];
 
+impl Object {
+    /// What one is called in messages.
+    fn noun(&self) -> &'static str {
+        match self.key {
+            "id" => "subnet",
+            key => key,
+        }
+    }
+
+    /// What messages begin with when it cannot be done.
+    fn failed(&self, verb: &str) -> String {
+        format!("{verb} sdn {} object failed", self.noun())
+    }
+}
+
 /// The five calls on objects that stand below a path of their own.
 macro_rules! objects {
     ($path:literal, $one:literal, $right:literal, $object:expr, $keys:expr) => {
@@ -92,7 +110,7 @@ macro_rules! objects {
                 update(call, $object)
             })
             .needs($right, ALLOCATE),
-            route("DELETE", concat!($path, $one), APPLY, |call| {
+            route("DELETE", concat!($path, $one), DELETE, |call| {
                 delete(call, $object)
             })
             .needs($right, ALLOCATE),
@@ -125,6 +143,7 @@ pub(super) const IPAM_ROUTES: &[Route] =
 pub(super) const ROUTES: &[Route] = &[
     route("GET", "cluster/sdn", &[], index),
     route("PUT", "cluster/sdn", APPLY, apply).needs("/sdn", ALLOCATE),
+    route("POST", "cluster/sdn/lock", LOCK, lock).needs("/sdn", ALLOCATE),
     route("POST", "cluster/sdn/rollback", APPLY, rollback).needs("/sdn", ALLOCATE),
     on_node("GET", "sdn/zones", &[], node_zones),
     on_node("GET", "sdn/zones/{zone}/content", &[], node_vnets),
@@ -256,6 +275,7 @@ fn create(call: &Call<'_>, object: &'static Object) -> Answer {
         call.params.must(key)?;
     }
     call.sim.change(|world| {
+        free(call, world, &object.failed("create"))?;
         let mut fields = fields::given(&call.params, object.keys, APART);
         if object.key == "id" {
             place_subnet(call, world, &mut fields)?;
@@ -264,10 +284,7 @@ fn create(call: &Call<'_>, object: &'static Object) -> Answer {
             fields.insert("type".to_owned(), "vnet".to_owned());
         }
         let id = fields.get(object.key).cloned().unwrap_or_default();
-        let what = object
-            .table
-            .trim_start_matches("sdn/")
-            .trim_end_matches('s');
+        let what = object.noun();
         if world.kept_one(object.table, object.key, &id).is_some() {
             bail!("create sdn {what} object failed: sdn {what} object ID '{id}' already defined");
         }
@@ -396,6 +413,7 @@ fn contains(cidr: &str, address: &str) -> bool {
 fn update(call: &Call<'_>, object: &'static Object) -> Answer {
     let id = call.part(object.key);
     call.sim.change(|world| {
+        free(call, world, &object.failed("update"))?;
         fields::same(&call.params, world.table(object.table))?;
         let Some(mut fields) = world.kept_one(object.table, object.key, id).cloned() else {
             return Err(missing(object, id));
@@ -434,6 +452,7 @@ fn update(call: &Call<'_>, object: &'static Object) -> Answer {
 fn delete(call: &Call<'_>, object: &'static Object) -> Answer {
     let id = call.part(object.key);
     call.sim.change(|world| {
+        free(call, world, &object.failed("delete"))?;
         let user = |table: &str, key: &str| {
             let mut all = world.table(table).iter();
             all.find(|fields| fields.get(key).is_some_and(|own| own == id))
@@ -458,7 +477,21 @@ fn delete(call: &Call<'_>, object: &'static Object) -> Answer {
     })
 }
 
+fn lock(call: &Call<'_>) -> Answer {
+    sdn_lock::since_9(call)?;
+    call.sim.change(|world| {
+        let pending = |object: &Object| world.table(object.table) != world.table(&running(object));
+        let pending = all().into_iter().any(pending);
+        sdn_lock::take(call, world, pending)
+    })
+}
+
 fn apply(call: &Call<'_>) -> Answer {
+    call.sim.change(|world| {
+        free(call, world, "could not commit SDN config")?;
+        let_go(call, world);
+        Ok::<_, ApiError>(())
+    })?;
     call.task(
         "reloadnetworkall",
         String::new(),
@@ -484,13 +517,16 @@ fn apply(call: &Call<'_>) -> Answer {
 }
 
 fn rollback(call: &Call<'_>) -> Answer {
+    sdn_lock::since_9(call)?;
     call.sim.change(|world| {
+        free(call, world, "could not rollback SDN configuration")?;
         for object in all() {
             let applied = world.table(&running(object)).to_vec();
             *world.table_mut(object.table) = applied;
         }
-    });
-    Ok(Value::Null)
+        let_go(call, world);
+        Ok(Value::Null)
+    })
 }
 
 /// The zones that were applied, on a node that they are for.

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
+use super::disk_keys::{disk_key, drive_of, same_digest};
+use super::vm_reassign;
 use crate::call::{Answer, Call, GuestId, unlocked};
 use crate::disks;
-use crate::drive::Drive;
-use crate::edit;
 use crate::error::{ApiError, bail};
 use crate::kind::Kind::{Bool, DiskSize, Enum, Id, Number, Text, Vmid};
 use crate::machine::Sim;
@@ -13,7 +13,7 @@ use crate::params::{Param, opt, req};
 use crate::route::{Route, on_ct, on_vm};
 use crate::size;
 use crate::storage::{NewDisk, ROOTDIR};
-use crate::vm::{GuestKind, Vm, free_unused, is_disk};
+use crate::vm::{GuestKind, free_unused};
 
 const RESIZE: &[Param] = &[
     req("disk", Text),
@@ -144,11 +144,15 @@ fn grow(sim: &Arc<Sim>, guest: &GuestId, key: &str, wanted: &str) -> Result<(), 
 fn move_disk(call: &Call<'_>) -> Answer {
     let guest = call.guest()?;
     let key = disk_key(call, call.kind.pick("disk", "volume"))?;
-    if call.params.text("target-vmid").is_some() {
-        return Err(ApiError::new(
-            501,
-            "the simulator moves no disks to other guests",
-        ));
+    let text = match (call.params.text("storage"), call.params.text("target-vmid")) {
+        (None, Some(_)) => return vm_reassign::to_another(call, &guest, key),
+        (Some(_), None) => "",
+        (None, None) => "both 'storage' and 'target-vmid' missing, either needs to be set",
+        (Some(_), Some(_)) => "either set 'storage' or 'target-vmid', but not both",
+    };
+    if !text.is_empty() {
+        let both = ["storage", "target-vmid"].map(|name| (name.to_owned(), text.to_owned()));
+        return Err(ApiError::params(both.into()));
     }
     let storage = call.params.must("storage")?.to_owned();
     let format = call.params.text("format").map(str::to_owned);
@@ -160,8 +164,11 @@ fn move_disk(call: &Call<'_>) -> Answer {
         same_digest(call, vm)?;
         unlocked(vm)?;
         let drive = drive_of(vm, &key)?;
-        if drive.is_cdrom() {
+        if drive.is_cdrom() && !drive.is_cloudinit() {
             bail!("you can't move a cdrom");
+        }
+        if key.starts_with("tpmstate") && vm.run.is_some() {
+            bail!("cannot move TPM state while VM is running");
         }
         let volume = world.volume(&drive.file);
         let same = volume.is_some_and(|volume| {
@@ -216,7 +223,8 @@ fn relocate(sim: &Arc<Sim>, guest: &GuestId, key: &str, to: &Target) -> Result<(
         format: to.format.as_deref(),
         parent: None,
     };
-    let new = disks::copy(sim, &drive.file, &disk, false)?;
+    let cloud_init = drive.is_cloudinit();
+    let new = disks::relocate(sim, &drive.file, &disk, cloud_init, !to.delete)?;
     let old = std::mem::replace(&mut drive.file, new);
     sim.change(|world| {
         let vm = guest.find_mut(world)?;
@@ -230,32 +238,4 @@ fn relocate(sim: &Arc<Sim>, guest: &GuestId, key: &str, to: &Target) -> Result<(
         disks::free(sim, &[old]).map_err(ApiError::die)?;
     }
     Ok(())
-}
-
-fn disk_key(call: &Call<'_>, name: &str) -> Result<String, ApiError> {
-    let key = call.params.must(name)?;
-    if is_disk(call.kind, key) || key.starts_with("unused") {
-        return Ok(key.to_owned());
-    }
-    Err(ApiError::param(
-        name,
-        format!("value '{key}' does not have a value in the enumeration of disks"),
-    ))
-}
-
-fn drive_of(vm: &Vm, key: &str) -> Result<Drive, ApiError> {
-    let text = vm
-        .config
-        .get(key)
-        .ok_or_else(|| ApiError::die(format!("disk '{key}' does not exist")))?;
-    edit::drive(vm.kind, key, text).map_err(ApiError::die)
-}
-
-fn same_digest(call: &Call<'_>, vm: &Vm) -> Result<(), ApiError> {
-    match call.params.text("digest") {
-        Some(seen) if seen != vm.digest() => Err(ApiError::die(
-            "detected modified configuration - file changed by other user? Try again.",
-        )),
-        _ => Ok(()),
-    }
 }

@@ -214,10 +214,6 @@ fn migrate(call: &Call<'_>) -> Answer {
             if let Some((own, _)) = drive.volume() {
                 let goes_to = map.get(own).or(rest.as_ref()).map_or(own, String::as_str);
                 world.storage_on(goes_to, &target)?;
-                if running && goes_to != own && call.kind == GuestKind::Qemu {
-                    let text = "the simulator moves no disk of a running VM to another storage";
-                    return Err(ApiError::new(501, text));
-                }
             }
         }
         world.managed(call.vmid()?).is_some()
@@ -384,7 +380,7 @@ fn copy(
         format: None,
         parent: None,
     };
-    let new = disks::copy(sim, &local.volid, &disk, local.cloud_init)?;
+    let new = disks::relocate(sim, &local.volid, &disk, local.cloud_init, false)?;
     sim.change(|world| {
         world.drop_volume(&local.volid);
         if let Some(text) = world
@@ -395,5 +391,5 @@ fn copy(
             *text = text.replacen(&local.volid, &new, 1);
         }
     });
-    sim.guests.remove_disk(&local.volid)
+    Ok(())
 }

@@ -9,11 +9,14 @@ pub const REQUEST_LIMIT: usize = 256 << 10;
 pub const ANSWER_LIMIT: usize = 16 << 20;
 
 /// What is asked.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CommandRequest {
     /// The program and its arguments: `["qm", "start", "100"]`.
     pub argv: Vec<String>,
+    /// The directory of the node that its relative paths are in.
+    #[serde(default)]
+    pub cwd: String,
 }
 
 /// What the program prints, and how it ends.

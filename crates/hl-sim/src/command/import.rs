@@ -11,7 +11,6 @@ use crate::kind::Kind::{Enum, Text};
 use crate::params::{Param, Params, opt};
 use crate::size;
 use crate::vm;
-use crate::world::World;
 
 pub(super) const OPTIONS: &[Param] = &[
     opt("format", Enum(&["raw", "qcow2", "vmdk"])),
@@ -22,7 +21,7 @@ pub(super) fn disk(node: &Node<'_>, given: &Given) -> Said {
     let (source, storage) = (given.arg("source"), given.arg("storage"));
     let (volume, key, format) = {
         let world = node.sim.world();
-        let volume = volume_at(&world, node.name, source).ok_or_else(|| {
+        let volume = node.volume_at(&world, source).ok_or_else(|| {
             CommandReply::failed(format!("{source}: non-existent or non-regular file"))
         })?;
         let target = world.storage(storage)?;
@@ -55,18 +54,4 @@ pub(super) fn disk(node: &Node<'_>, given: &Given) -> Said {
          {key}: successfully imported disk '{made}'\n",
         given.arg("vmid")
     ))
-}
-
-/// The volume that a command line means: by its id, or by where it is on the node.
-fn volume_at(world: &World, node: &str, source: &str) -> Option<String> {
-    if let Some(volume) = world.volume(source) {
-        return Some(volume.volid.clone());
-    }
-    let here = world.volumes.iter().filter(|volume| {
-        let storage = world.storages.get(volume.storage());
-        storage
-            .is_some_and(|storage| storage.is_on(node) && (storage.shared || volume.node == node))
-    });
-    let mut found = here.filter(|volume| world.path_of(&volume.volid) == source);
-    found.next().map(|volume| volume.volid.clone())
 }

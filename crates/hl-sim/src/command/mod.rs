@@ -12,12 +12,17 @@
 //! | `node` | calls of the API, and tasks in the foreground |
 //! | `options` | words become parameters |
 //! | `verb` | a verb is a call and what is shown of its answer |
-//! | `qm`, `pct`, `pvesm`, `pveum` | the verbs of each program |
+//! | `qm`, `pct`, `guest` | the verbs of VMs, of containers, of both |
+//! | `pvesm`, `pveum` | the verbs of each program |
 //! | `pvesh` | the API by its paths |
 //! | `import` | `qm disk import` |
+//! | `backups` | `vzdump` and `qmrestore` |
+//! | `transfer` | `pct push` and `pct pull` |
 //! | `print`, `lines` | answers as tables, JSON and lines |
 
+mod backups;
 mod exchange;
+mod guest;
 mod import;
 mod lines;
 mod node;
@@ -30,6 +35,7 @@ mod pveum;
 mod qm;
 mod run;
 mod socket;
+mod transfer;
 mod verb;
 
 pub use exchange::{ANSWER_LIMIT, CommandReply, CommandRequest, REQUEST_LIMIT};

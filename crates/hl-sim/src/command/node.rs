@@ -15,6 +15,7 @@ use crate::log::RequestLine;
 use crate::machine::Sim;
 use crate::params::Params;
 use crate::route::{self, Captures, Route};
+use crate::world::World;
 
 /// How long a command may take; a task that takes longer goes on without it.
 pub(super) const LIMIT: Duration = Duration::from_mins(15);
@@ -26,6 +27,8 @@ pub(super) type Said = Result<String, CommandReply>;
 pub(super) struct Node<'a> {
     pub(super) sim: &'a Arc<Sim>,
     pub(super) name: &'a str,
+    /// The directory that the command was given in.
+    pub(super) cwd: &'a str,
 }
 
 impl Node<'_> {
@@ -79,6 +82,30 @@ impl Node<'_> {
             who: ROOT.to_owned(),
         });
         answered
+    }
+
+    /// The volume that a command line means: by its id, or by where it is on the node.
+    pub(super) fn volume_at(&self, world: &World, named: &str) -> Option<String> {
+        if let Some(volume) = world.volume(named) {
+            return Some(volume.volid.clone());
+        }
+        let path = self.path(named);
+        let here = world.volumes.iter().filter(|volume| {
+            let storage = world.storages.get(volume.storage());
+            storage.is_some_and(|storage| {
+                storage.is_on(self.name) && (storage.shared || volume.node == self.name)
+            })
+        });
+        let mut found = here.filter(|volume| world.path_of(&volume.volid) == path);
+        found.next().map(|volume| volume.volid.clone())
+    }
+
+    /// A path of the node, from the root on.
+    pub(super) fn path(&self, named: &str) -> String {
+        if named.starts_with('/') {
+            return named.to_owned();
+        }
+        format!("{}/{named}", self.cwd.trim_end_matches('/'))
     }
 
     fn enforce(&self, condition: Option<&crate::fault::Condition>) {

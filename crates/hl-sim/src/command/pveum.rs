@@ -1,105 +1,81 @@
 //! `pveum`
 
-use super::exchange::CommandReply;
+use serde_json::Value;
+
 use super::node::{Node, Said};
-use super::verb::Shows::All;
+use super::print::plain;
+use super::verb::Shows::{All, Lines};
 use super::verb::{Given, Verb, call, own};
 use crate::kind::Kind::Text;
 use crate::params::{Param, Params, opt};
 
 const PERMISSIONS: &[Param] = &[opt("path", Text)];
-const PASSWORD: &[Param] = &[opt("password", Text), opt("confirmation-password", Text)];
+const TOKEN: &str = "access/users/{userid}/token/{tokenid}";
 
-pub(super) const VERBS: &[Verb] = &[
-    call("user list", "", "GET", "access/users").shows(All),
-    call("user add|useradd", "userid", "POST", "access/users"),
-    call(
-        "user modify|usermod",
-        "userid",
-        "PUT",
-        "access/users/{userid}",
-    ),
-    call(
-        "user delete|userdel",
-        "userid",
-        "DELETE",
-        "access/users/{userid}",
-    ),
-    call("user permissions", "userid", "GET", "access/permissions").shows(All),
-    call(
-        "user token list",
-        "userid",
-        "GET",
-        "access/users/{userid}/token",
-    )
-    .shows(All),
-    call(
-        "user token add",
-        "userid tokenid",
-        "POST",
-        "access/users/{userid}/token/{tokenid}",
-    )
-    .shows(All),
-    call(
-        "user token modify",
-        "userid tokenid",
-        "PUT",
-        "access/users/{userid}/token/{tokenid}",
-    )
-    .shows(All),
-    call(
-        "user token delete|user token remove",
-        "userid tokenid",
-        "DELETE",
-        "access/users/{userid}/token/{tokenid}",
-    ),
-    own(
-        "user token permissions",
-        "userid tokenid",
-        PERMISSIONS,
-        permissions,
-    ),
-    call("group list", "", "GET", "access/groups").shows(All),
-    call("group add|groupadd", "groupid", "POST", "access/groups"),
-    call(
-        "group modify|groupmod",
-        "groupid",
-        "PUT",
-        "access/groups/{groupid}",
-    ),
-    call(
-        "group delete|groupdel",
-        "groupid",
-        "DELETE",
-        "access/groups/{groupid}",
-    ),
-    call("role list", "", "GET", "access/roles").shows(All),
-    call("role add|roleadd", "roleid", "POST", "access/roles"),
-    call(
-        "role modify|rolemod",
-        "roleid",
-        "PUT",
-        "access/roles/{roleid}",
-    ),
-    call(
-        "role delete|roledel",
-        "roleid",
-        "DELETE",
-        "access/roles/{roleid}",
-    ),
-    call("acl list", "", "GET", "access/acl").shows(All),
-    call("acl modify|aclmod", "path", "PUT", "access/acl"),
-    call("acl delete|acldel", "path", "PUT", "access/acl").with(&[("delete", "1")]),
-    call("realm list", "", "GET", "access/domains").shows(All),
-    call("realm add", "realm", "POST", "access/domains"),
-    call("realm modify", "realm", "PUT", "access/domains/{realm}"),
-    call("realm delete", "realm", "DELETE", "access/domains/{realm}"),
-    call("pool list", "", "GET", "pools").shows(All),
-    call("pool add", "poolid", "POST", "pools"),
-    call("pool modify", "poolid", "PUT", "pools/{poolid}"),
-    call("pool delete", "poolid", "DELETE", "pools/{poolid}"),
-    own("passwd", "userid", PASSWORD, password),
+/// What is listed, added, modified and deleted; `add`, `mod` and `del` stand behind
+/// another word for it, too.
+macro_rules! kept {
+    ($what:literal, $short:literal, $id:literal, $path:literal) => {
+        &[
+            call(concat!($what, " list"), "", "GET", $path).shows(All),
+            call(concat!($what, " add|", $short, "add"), $id, "POST", $path),
+            call(
+                concat!($what, " modify|", $short, "mod"),
+                $id,
+                "PUT",
+                concat!($path, "/{", $id, "}"),
+            ),
+            call(
+                concat!($what, " delete|", $short, "del"),
+                $id,
+                "DELETE",
+                concat!($path, "/{", $id, "}"),
+            ),
+        ]
+    };
+}
+
+pub(super) const VERBS: &[&[Verb]] = &[
+    kept!("user", "user", "userid", "access/users"),
+    kept!("group", "group", "groupid", "access/groups"),
+    kept!("role", "role", "roleid", "access/roles"),
+    kept!("realm", "realm ", "realm", "access/domains"),
+    kept!("pool", "pool ", "poolid", "pools"),
+    &[
+        call("user permissions", "userid", "GET", "access/permissions").shows(All),
+        call(
+            "user token list",
+            "userid",
+            "GET",
+            "access/users/{userid}/token",
+        )
+        .shows(All),
+        call("user token add", "userid tokenid", "POST", TOKEN).shows(All),
+        call("user token modify", "userid tokenid", "PUT", TOKEN).shows(All),
+        call(
+            "user token delete|user token remove",
+            "userid tokenid",
+            "DELETE",
+            TOKEN,
+        ),
+        own(
+            "user token permissions",
+            "userid tokenid",
+            PERMISSIONS,
+            permissions,
+        ),
+        call("acl list", "", "GET", "access/acl").shows(All),
+        call("acl modify|aclmod", "path", "PUT", "access/acl"),
+        call("acl delete|acldel", "path", "PUT", "access/acl").with(&[("delete", "1")]),
+        call("realm sync", "realm", "POST", "access/domains/{realm}/sync"),
+        call("passwd", "userid", "PUT", "access/password"),
+        call("ticket", "username", "POST", "access/ticket").shows(Lines(ticket)),
+    ],
 ];
+
+fn ticket(answer: &Value) -> String {
+    answer.get("ticket").map_or_else(String::new, plain) + "\n"
+}
 
 fn permissions(node: &Node<'_>, given: &Given) -> Said {
     let mut params = Params::default();
@@ -110,17 +86,4 @@ fn permissions(node: &Node<'_>, given: &Given) -> Said {
     }
     let found = node.call("GET", "/access/permissions", params)?;
     Ok(given.format.show(&found))
-}
-
-fn password(node: &Node<'_>, given: &Given) -> Said {
-    let Some(password) = given.option("password") else {
-        return Err(CommandReply::failed(
-            "there is no terminal to ask for a password at: give one with --password",
-        ));
-    };
-    let mut params = Params::default();
-    params.set("userid", given.arg("userid"));
-    params.set("password", password);
-    node.call("PUT", "/access/password", params)?;
-    Ok(String::new())
 }

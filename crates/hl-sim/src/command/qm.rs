@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use super::exchange::CommandReply;
+use super::guest::on;
 use super::import;
 use super::lines;
 use super::node::{Node, Said};
@@ -20,27 +20,13 @@ const EXEC: &[Param] = &[
     opt("synchronous", Kind::Bool),
     opt("pass-stdin", Kind::Bool),
 ];
-const PASSWORD: &[Param] = &[opt("password", Kind::Text), opt("crypted", Kind::Bool)];
 
 pub(super) const VERBS: &[Verb] = &[
     call("list", "", "GET", "nodes/{node}/qemu").shows(Lines(lines::guests_of_qm)),
-    on("config", "vmid", "GET", "config").shows(Lines(lines::config)),
-    on("pending", "vmid", "GET", "pending").shows(Lines(lines::pending)),
-    on("status", "vmid", "GET", "status/current").shows(Lines(lines::status)),
     call("create", "vmid", "POST", "nodes/{node}/qemu"),
     on("set", "vmid", "PUT", "config").shows(Deed(updated)),
-    on("start", "vmid", "POST", "status/start"),
-    on("stop", "vmid", "POST", "status/stop"),
-    on("shutdown", "vmid", "POST", "status/shutdown"),
-    on("reboot", "vmid", "POST", "status/reboot"),
     on("reset", "vmid", "POST", "status/reset"),
-    on("suspend", "vmid", "POST", "status/suspend"),
-    on("resume", "vmid", "POST", "status/resume"),
     on("sendkey", "vmid key", "PUT", "sendkey"),
-    on("clone", "vmid newid", "POST", "clone"),
-    on("migrate", "vmid target", "POST", "migrate"),
-    on("template", "vmid", "POST", "template"),
-    on("destroy", "vmid", "DELETE", ""),
     on("unlock", "vmid", "PUT", "config").with(&[("delete", "lock"), ("skiplock", "1")]),
     own(
         "disk import|importdisk",
@@ -51,40 +37,24 @@ pub(super) const VERBS: &[Verb] = &[
     on("disk resize|resize", "vmid disk size", "PUT", "resize"),
     on(
         "disk move|move-disk|move_disk",
-        "vmid disk storage",
+        "vmid disk [storage]",
         "POST",
         "move_disk",
     ),
     on("disk unlink|unlink", "vmid", "PUT", "unlink"),
-    on("snapshot", "vmid snapname", "POST", "snapshot"),
-    on(
-        "delsnapshot",
-        "vmid snapname",
-        "DELETE",
-        "snapshot/{snapname}",
-    ),
-    on(
-        "rollback",
-        "vmid snapname",
-        "POST",
-        "snapshot/{snapname}/rollback",
-    ),
-    on("listsnapshot", "vmid", "GET", "snapshot").shows(Lines(lines::snapshots)),
     on("cloudinit dump", "vmid type", "GET", "cloudinit/dump").shows(All),
     on("cloudinit update", "vmid", "PUT", "cloudinit"),
     own("guest cmd|agent", "vmid command", &[], agent),
     own("guest exec", "vmid extra-args...", EXEC, exec),
     on("guest exec-status", "vmid pid", "GET", "agent/exec-status")
         .shows(Lines(|data| pretty(data) + "\n")),
-    own("guest passwd", "vmid username", PASSWORD, password),
+    on(
+        "guest passwd",
+        "vmid username",
+        "POST",
+        "agent/set-user-password",
+    ),
 ];
-
-/// One about a guest.
-const fn on(words: Text, args: Text, method: Text, path: Text) -> Verb {
-    call(words, args, method, path).below("nodes/{node}/qemu/{vmid}/")
-}
-
-type Text = &'static str;
 
 /// `update VM 100: -scsi0 local-lvm:vm-100-disk-0`
 pub(super) fn updated(given: &Given, _: &Value) -> String {
@@ -145,25 +115,4 @@ fn exec(node: &Node<'_>, given: &Given) -> Said {
         std::thread::sleep(Duration::from_millis(100));
     }
     Ok(pretty(&json!({"pid": pid.parse::<u64>().unwrap_or(0)})) + "\n")
-}
-
-fn password(node: &Node<'_>, given: &Given) -> Said {
-    let Some(password) = given.option("password") else {
-        return Err(CommandReply::failed(
-            "there is no terminal to ask for a password at: give one with --password",
-        ));
-    };
-    let mut params = Params::default();
-    params.set("username", given.arg("username"));
-    params.set("password", password);
-    if let Some(crypted) = given.option("crypted") {
-        params.set("crypted", crypted);
-    }
-    let path = format!(
-        "/nodes/{}/qemu/{}/agent/set-user-password",
-        node.name,
-        given.arg("vmid")
-    );
-    node.call("POST", &path, params)?;
-    Ok(String::new())
 }

@@ -69,6 +69,7 @@ impl CommandLine {
         let node = Node {
             sim: &self.sim,
             name: &self.node,
+            cwd: &request.cwd,
         };
         run(&node, request)
     }

@@ -16,14 +16,25 @@ use crate::route::{self, Captures, Route};
 use crate::vm::GuestKind;
 
 /// A program with its verbs.
-pub(super) struct Program(pub(super) &'static str, pub(super) &'static [Verb]);
+pub(super) struct Program<'a> {
+    pub(super) name: &'a str,
+    pub(super) verbs: &'a [&'static [Verb]],
+}
+
+impl Program<'_> {
+    /// What its guests are called in paths.
+    fn guests(&self) -> &'static str {
+        if self.name == "pct" { "lxc" } else { "qemu" }
+    }
+}
 
 /// A verb.
 #[derive(Clone, Copy)]
 pub(super) struct Verb {
     /// Its words; others that mean the same stand behind a `|`.
     words: &'static str,
-    /// What follows, by name; one that ends in `...` takes all that is left.
+    /// What follows, by name; one that ends in `...` takes all that is left, and one in
+    /// brackets may be missing.
     args: &'static str,
     does: Does,
 }
@@ -136,7 +147,7 @@ impl Verb {
     /// How many words it takes from a command line, if it is meant.
     fn meant(&self, args: &[String]) -> Option<usize> {
         self.words.split('|').find_map(|words| {
-            let words: Vec<&str> = words.split(' ').collect();
+            let words: Vec<&str> = words.split_whitespace().collect();
             let own = args.get(..words.len())?;
             own.iter().eq(words.iter()).then_some(words.len())
         })
@@ -145,37 +156,43 @@ impl Verb {
     fn usage(&self, program: &str) -> String {
         let words = self.words.split('|').next().unwrap_or_default();
         let args = self.args.split_whitespace();
-        let args: Vec<String> = args.map(|arg| format!("<{arg}>")).collect();
-        let all = [&[program.to_owned(), words.to_owned()], args.as_slice()].concat();
+        let args = args.map(|arg| {
+            if arg.starts_with('[') {
+                arg.to_owned()
+            } else {
+                format!("<{arg}>")
+            }
+        });
+        let mut all = vec![program.to_owned()];
+        all.extend(words.split_whitespace().map(str::to_owned));
+        all.extend(args);
         format!("{} [OPTIONS]\n", all.join(" "))
     }
 }
 
 /// Runs a command line of a program.
-pub(super) fn run(node: &Node<'_>, program: &Program, args: &[String]) -> Said {
-    let Program(name, verbs) = program;
-    let usages = || {
-        verbs
-            .iter()
-            .map(|verb| format!("       {}", verb.usage(name)))
-    };
+pub(super) fn run(node: &Node<'_>, program: &Program<'_>, args: &[String]) -> Said {
+    let name = program.name;
+    let verbs = || program.verbs.iter().copied().flatten();
+    let usages = || verbs().map(|verb| format!("       {}", verb.usage(name)));
     let usage = || {
         format!(
             "USAGE: {name} <COMMAND> [ARGS] [OPTIONS]\n{}",
             usages().collect::<String>()
         )
     };
-    let Some(first) = args.first() else {
+    let first = args.first().map_or("", String::as_str);
+    if matches!(first, "help" | "--help" | "-h") {
+        return Ok(usage());
+    }
+    // A program without verbs needs none.
+    if first.is_empty() && verbs().all(|verb| !verb.words.is_empty()) {
         return Err(CommandReply::failed(format!(
             "ERROR: no command specified\n{}",
             usage()
         )));
-    };
-    if matches!(first.as_str(), "help" | "--help" | "-h") {
-        return Ok(usage());
     }
-    let meant = verbs
-        .iter()
+    let meant = verbs()
         .filter_map(|verb| Some((verb.meant(args)?, verb)))
         .max_by_key(|(count, _)| *count);
     let Some((count, verb)) = meant else {
@@ -191,7 +208,9 @@ pub(super) fn run(node: &Node<'_>, program: &Program, args: &[String]) -> Said {
             given(verb, words, takes).and_then(|given| work(node, &given))
         }
         Does::Call(method, path, fixed, shows) => {
-            let found = route::find(method, &format!("/{}", path.concat()));
+            let guests = program.guests();
+            let pattern = format!("/{}", path.concat()).replace("{guests}", guests);
+            let found = route::find(method, &pattern);
             let known = found.as_ref().ok().map(|(route, _)| *route);
             let takes = |option: &str| match known {
                 Some(route) => takes(route.params, route.keys, option),
@@ -199,7 +218,7 @@ pub(super) fn run(node: &Node<'_>, program: &Program, args: &[String]) -> Said {
                 None => Some(Takes::Value),
             };
             given(verb, words, takes)
-                .and_then(|given| ask(node, (method, path, known), fixed, shows, &given))
+                .and_then(|given| ask(node, (method, path, guests, known), fixed, shows, &given))
         }
     };
     done.map_err(|mut reply| {
@@ -234,14 +253,22 @@ fn given(
     let mut given = Given::default();
     let mut plain = plain.into_iter().chain(rest);
     for name in verb.args.split_whitespace() {
-        if name.ends_with("...") {
+        if let Some(name) = name.strip_suffix("...") {
             given.all = plain.by_ref().collect();
+            // To a call it is one list.
+            if !given.all.is_empty() {
+                given.args.insert(name, given.all.join(","));
+            }
             continue;
         }
-        let Some(value) = plain.next() else {
-            return Err(CommandReply::failed("400 not enough arguments"));
+        let optional = name
+            .strip_prefix('[')
+            .and_then(|name| name.strip_suffix(']'));
+        match (plain.next(), optional) {
+            (Some(value), _) => given.args.insert(optional.unwrap_or(name), value),
+            (None, Some(_)) => None,
+            (None, None) => return Err(CommandReply::failed("400 not enough arguments")),
         };
-        given.args.insert(name, value);
     }
     if plain.next().is_some() {
         return Err(CommandReply::failed("400 too many arguments"));
@@ -257,7 +284,7 @@ fn given(
 /// Makes the call, waits for its task, and shows what is to be shown.
 fn ask(
     node: &Node<'_>,
-    (method, path, route): (&str, [&'static str; 2], Option<&'static Route>),
+    (method, path, guests, route): (&str, [&'static str; 2], &str, Option<&'static Route>),
     fixed: &[(&str, &str)],
     shows: Shows,
     given: &Given,
@@ -271,6 +298,7 @@ fn ask(
             .and_then(|part| part.strip_suffix('}'));
         let value = match name {
             None => part,
+            Some("guests") => guests,
             Some("node") => node.name,
             // The storage of a volume that is named whole.
             Some("storage") if !given.args.contains_key("storage") => {
@@ -281,7 +309,7 @@ fn ask(
             }
             Some(name) => given.arg(name),
         };
-        if let Some(name) = name {
+        if let Some(name) = name.filter(|name| *name != "guests") {
             captures.insert(name, value.to_owned());
         }
         filled.push('/');
@@ -292,9 +320,13 @@ fn ask(
         params.set(name, *value);
     }
     for (name, value) in &given.args {
-        if !captures.contains_key(name) {
-            params.set(name, value.clone());
+        if captures.contains_key(name) {
+            continue;
         }
+        // Root of a node may name a file by its path.
+        let file = matches!(*name, "archive" | "ostemplate") && !value.contains(':');
+        let volume = file.then(|| node.volume_at(&node.sim.world(), value));
+        params.set(name, volume.flatten().unwrap_or_else(|| value.clone()));
     }
     for (name, value) in &given.options {
         params.push(name, value);
