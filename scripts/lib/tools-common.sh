@@ -57,7 +57,7 @@ recipe_key() {
   local files=()
   case $1 in
     ansible) files=("$ROOT/tools/ansible/requirements.txt") ;;
-    guest-packages) files=("$ROOT/tools/guest-packages.txt" "$ROOT/scripts/lib/tools-guest.sh" /etc/os-release) ;;
+    guest-packages) files=("$ROOT/tools/guest-packages.txt" "$ROOT/scripts/lib/tools-guest.sh" "$ROOT/scripts/lib/tools-pve.sh" /etc/os-release) ;;
     *) [ ! -d "$ROOT/tools/$1" ] || files=("$ROOT/tools/$1"/*) ;;
   esac
   {
@@ -73,6 +73,7 @@ products() {
     ansible) printf '%s\n' venv/bin/ansible-playbook ;;
     proxmoxer) printf '%s\n' bin/proxmoxer-python proxmoxer/bin/python3 ;;
     age) printf '%s\n' bin/age bin/age-keygen ;;
+    kubernetes) printf '%s\n' bin/kube-apiserver bin/kubectl ;;
     proxmox-provider) printf '%s\n' "$(provider_path registry.opentofu.org)" "$(provider_path registry.terraform.io)" ;;
     packer-plugin-proxmox) printf '%s\n' "$(plugin_path)" "$(plugin_path)_SHA256SUM" ;;
     axe) printf '%s\n' axe/axe.min.js ;;

@@ -7,12 +7,14 @@
 
 mod accounts;
 mod config;
+pub mod controller;
 pub mod environment;
 mod hl_toml;
 mod lock;
 mod paths;
 mod redact;
 mod root;
+mod secret_store;
 mod settings;
 pub mod spool;
 pub mod ssh;
@@ -33,5 +35,6 @@ pub use lock::{Holder, Lock};
 pub use paths::Paths;
 pub use redact::{RedactStream, Redactor, mask_within, within};
 pub use root::{Lab, locate};
+pub use secret_store::{keep_secret, kept_secret};
 pub use settings::{Setting, Settings, dry_run_variable};
 pub use write::{create_dir, write};

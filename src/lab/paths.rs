@@ -100,6 +100,11 @@ impl Paths {
         self.root.join("layers")
     }
 
+    /// The lab's own scenarios.
+    pub fn scenarios(&self) -> Utf8PathBuf {
+        self.root.join("scenarios")
+    }
+
     /// The site-config: `site/`, or where a search found another.
     pub fn site(&self) -> Utf8PathBuf {
         self.site.clone()
@@ -108,6 +113,21 @@ impl Paths {
     /// `state/`, 0700.
     pub fn state(&self) -> Utf8PathBuf {
         self.out.join("state")
+    }
+
+    /// What a set-up node's authority is kept in, PEM.
+    pub fn authority(&self, node: &str) -> Utf8PathBuf {
+        self.state().join("nodes").join(format!("{node}.pem"))
+    }
+
+    /// Where nodes that were set up are written: the site-config, in a rehearsal a
+    /// directory of its own with `nodes/` and secrets alone.
+    pub fn own_site(&self) -> Utf8PathBuf {
+        if self.is_rehearsal() {
+            self.out.join("site")
+        } else {
+            self.site()
+        }
     }
 
     /// The snapshot of what is true now.
@@ -164,6 +184,28 @@ impl Paths {
     /// Run reports for people.
     pub fn reports(&self) -> Utf8PathBuf {
         self.out.join("reports")
+    }
+
+    /// The platform: `platform.yaml`, adapters, and what is rendered from them.
+    /// A rehearsal reads the live ones.
+    pub fn platform(&self) -> Utf8PathBuf {
+        self.root.join("platform")
+    }
+
+    /// Rendered files of the platform whose placeholders a bootstrap filled in.
+    pub fn platform_live(&self) -> Utf8PathBuf {
+        self.out.join("platform/live")
+    }
+
+    /// Scripts of a bootstrap while it runs: a directory for each run.
+    pub fn platform_scripts(&self) -> Utf8PathBuf {
+        self.state().join("platform")
+    }
+
+    /// Where a run keeps secrets that it makes; `state/secrets.env`, and in a
+    /// rehearsal a file of its own.
+    pub fn made_secrets(&self) -> Utf8PathBuf {
+        self.state().join("secrets.env")
     }
 
     /// `path` relative to the root, as people should see it.
