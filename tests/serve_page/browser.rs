@@ -142,7 +142,7 @@ fn an_approval_is_given_in_the_page() {
     let id = daemon.run("resume --detach").exits(0).stdout;
     let url = format!("{}/runs/{}", daemon.url, id.trim());
     browser.open(&url);
-    browser.sees(&["It waits for an answer", "run `job/work` again?"]);
+    browser.sees(&["It waits for an answer", "run <code>job/work</code> again?"]);
     look(&mut browser, "asked", &url);
     look(&mut browser, "overview-asked", &format!("{}/", daemon.url));
     browser.open(&url);
