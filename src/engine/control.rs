@@ -94,7 +94,7 @@ impl Control {
         });
     }
 
-    /// Stops it if its time is over; true once.
+    /// Stops it when its limit has passed; true once.
     pub(super) fn time_is_over(&self, now: Instant) -> bool {
         let over = self.with(|state| state.deadline.take_if(|end| *end <= now).is_some());
         if over {

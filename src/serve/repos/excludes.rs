@@ -49,7 +49,7 @@ pub(super) fn excludes(
         }
     }
     files.push(checkout.common.join("info/exclude"));
-    // git takes a file that is not there for a mistake. A link is the user's own way.
+    // git takes a missing file for a mistake. A link is the user's own way.
     files.retain(|file| file.is_file());
     Ok(files)
 }

@@ -9,7 +9,7 @@ use super::snapshot::RepoSnapshot;
 #[derive(Debug, Clone, Default)]
 pub(in crate::serve) struct Repositories(BTreeMap<String, RepoState>);
 
-/// What becomes of a repository that is to be served.
+/// The state of a repository that is to be served.
 #[derive(Debug, Clone)]
 pub(in crate::serve) enum RepoState {
     /// It is not known yet whether it can be served.
