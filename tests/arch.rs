@@ -15,7 +15,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("pve", &["base", "diag", "lab"]),
     ("site", &["base", "diag", "shape", "lab"]),
     ("runs", &["base", "diag", "plan", "lab"]),
-    ("handoff", &["diag", "plan", "lab"]),
+    ("handoff", &["base", "diag", "plan", "lab"]),
     ("control", &["base", "plan", "lab"]),
     ("tofu", &["base", "diag"]),
     ("templates", &["base", "diag", "shape", "lab", "pve"]),
@@ -48,7 +48,9 @@ const TABLE: &[(&str, &[&str])] = &[
     ),
     (
         "manifest",
-        &["base", "diag", "shape", "plan", "lab", "site"],
+        &[
+            "base", "diag", "shape", "plan", "lab", "site", "runs", "handoff",
+        ],
     ),
     (
         "report",
@@ -63,8 +65,24 @@ const TABLE: &[(&str, &[&str])] = &[
     (
         "app",
         &[
-            "base", "diag", "plan", "lab", "pve", "site", "runs", "handoff", "control", "tofu",
-            "legacy", "action", "engine", "layers", "report", "rehearse",
+            "base",
+            "diag",
+            "plan",
+            "lab",
+            "pve",
+            "site",
+            "runs",
+            "handoff",
+            "control",
+            "tofu",
+            "templates",
+            "legacy",
+            "action",
+            "engine",
+            "layers",
+            "manifest",
+            "report",
+            "rehearse",
         ],
     ),
     (

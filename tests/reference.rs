@@ -72,6 +72,9 @@ fn the_command_line_is_documented_as_it_is() {
         "manifest check",
         "manifest show",
         "manifest graph",
+        "scenario",
+        "preflight",
+        "doctor",
         "graph",
         "trust",
         "new",
@@ -177,6 +180,26 @@ fn keys_of_layer_files_are_documented_as_they_are() {
         table(&mut page, title, &schema, place);
     }
     compare("layers.md", &page);
+}
+
+/// The tables of a scenario that a layer file does not have.
+const SCENARIO: [(&str, &str); 2] = [
+    ("[scenario]", "/properties/scenario"),
+    ("[[phase]]", "/properties/phase/items"),
+];
+
+#[test]
+fn keys_of_scenarios_are_documented_as_they_are() {
+    let mut page =
+        "# Keys of scenarios\n\nWritten by a test from `hl schema scenario`: the files of `scenarios/`. How they are \
+                    used: [scenarios](../scenarios.md); one of `params` is as in a [layer](layers.md).\n"
+            .to_owned();
+    let lab = TestLab::shipped();
+    let schema = lab.hl("schema scenario").exits(0).json();
+    for (title, place) in SCENARIO {
+        table(&mut page, title, &schema, place);
+    }
+    compare("scenarios.md", &page);
 }
 
 #[test]

@@ -57,7 +57,7 @@ recipe_key() {
   local files=()
   case $1 in
     ansible) files=("$ROOT/tools/ansible/requirements.txt") ;;
-    guest-packages) files=("$ROOT/tools/guest-packages.txt" "$ROOT/scripts/lib/tools-guest.sh" /etc/os-release) ;;
+    guest-packages) files=("$ROOT/tools/guest-packages.txt" "$ROOT/scripts/lib/tools-guest.sh" "$ROOT/scripts/lib/tools-pve.sh" /etc/os-release) ;;
     *) [ ! -d "$ROOT/tools/$1" ] || files=("$ROOT/tools/$1"/*) ;;
   esac
   {

@@ -115,6 +115,7 @@ install_guest_packages() {
     guest_fetch "$dir" "${own[@]}" || return 1
   fi
   guest_stub "$dir" || return 1
+  guest_pve "$dir" || return 1
   guest_index "$dir" || return 1
   rm -f "$dir/wanted"
   rm -rf -- "$PREFIX/apt.old"

@@ -4,6 +4,17 @@ use schemars::{JsonSchema, Schema, schema_for};
 
 use crate::handoff::Handoff;
 
+/// What takes back what a step did, where a plan is rolled back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Undo {
+    /// Nothing that is known: a plan that may be rolled back does not have it.
+    Unknown,
+    /// There is nothing to take back: it works on files of its own.
+    Nothing,
+    /// The action of that name, in a step at the end for the same node.
+    By(&'static str),
+}
+
 /// An action, and what holds for every step of it.
 #[derive(Debug, Clone, Copy)]
 #[expect(
@@ -30,6 +41,8 @@ pub struct About {
     pub stale: bool,
     /// Why no earlier result of it ever stands, as in `it reads and checks`.
     pub never: Option<&'static str>,
+    /// What takes back what a step of it did.
+    pub undo: Undo,
     /// What its steps hand on, where that is the same for all of them.
     pub handoff: Handoff,
 }
@@ -46,6 +59,7 @@ impl About {
             repeatable: false,
             stale: false,
             never: None,
+            undo: Undo::Unknown,
             handoff: Handoff::default(),
         }
     }
@@ -89,6 +103,20 @@ impl About {
     #[must_use]
     pub fn never(mut self, why: &'static str) -> Self {
         self.never = Some(why);
+        self
+    }
+
+    /// It works on files of its own: a rollback has nothing to take back.
+    #[must_use]
+    pub fn undoes_nothing(mut self) -> Self {
+        self.undo = Undo::Nothing;
+        self
+    }
+
+    /// The action that takes back what a step of it did.
+    #[must_use]
+    pub fn undone_by(mut self, action: &'static str) -> Self {
+        self.undo = Undo::By(action);
         self
     }
 

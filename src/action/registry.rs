@@ -9,8 +9,11 @@ use super::template::{
     Choose, IsoFetch, TemplateCheck, TemplateImage, TemplatePrune, TemplatePublish,
 };
 use super::{
-    Action, InventoryAction, PackerBuild, PackerValidate, PlaybookAction, Program, SshWait,
-    VmStart, VmWait, tofu,
+    Action, ClearMachine, CtTemplate, ForgetMachine, HostBootstrap, HostCheck, HostPlaybook,
+    HostProbe, HostVerify, ImageBuild, ImageDownload, ImageFetch, ImagePublish, ImageRemove,
+    ImageSync, Inside, InventoryAction, MachineInventory, ManifestApprove, ManifestLeft,
+    NodeConfig, PackerBuild, PackerValidate, PlaybookAction, Program, PullClean, PullSnippet,
+    PullWait, PveInstall, RemoveMachine, RepoSync, SshChain, SshWait, VmStart, VmWait, tofu,
 };
 use crate::handoff::Handoffs;
 use crate::plan::Plan;
@@ -76,13 +79,32 @@ pub fn builtin() -> Registry {
         .with(PveCheck)
         .with(ToolCheck)
         .with(Program::Command)
+        .with(CtTemplate)
+        .with(HostBootstrap)
+        .with(HostCheck)
+        .with(HostPlaybook)
+        .with(HostProbe)
+        .with(HostVerify)
+        .with(ImageBuild)
+        .with(ImageDownload)
+        .with(ImageFetch)
+        .with(ImagePublish)
+        .with(ImageRemove)
+        .with(ImageSync)
         .with(InventoryAction)
         .with(IsoFetch)
+        .with(NodeConfig)
         .with(PackerBuild)
         .with(PackerValidate)
         .with(PlaybookAction)
+        .with(PullClean)
+        .with(PullSnippet)
+        .with(PullWait)
+        .with(PveInstall)
         .with(Reconcile)
+        .with(RepoSync)
         .with(Program::Script)
+        .with(SshChain)
         .with(SshWait)
         .with(TemplateCheck)
         .with(TemplateImage)
@@ -99,6 +121,13 @@ pub fn builtin() -> Registry {
         .with(tofu::ReadOutputs)
         .with(VmStart)
         .with(VmWait)
+        .with(ManifestApprove)
+        .with(ManifestLeft)
+        .with(ClearMachine)
+        .with(ForgetMachine)
+        .with(RemoveMachine)
+        .with(Inside)
+        .with(MachineInventory)
 }
 
 #[cfg(test)]

@@ -1,16 +1,17 @@
 //! `ssh.wait`: every host of an inventory answers over ssh, with the host key
 //! that is known. A key is learnt at first contact and never again.
+//!
+//! A new container lets root in alone, and after its first converge perhaps no longer:
+//! who is let in now, the inventory says afterwards.
 
-use std::net::{IpAddr, SocketAddr, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
-use camino::Utf8Path;
 use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::Value;
 
 use super::at_once::at_once;
-use super::limit::is_meant;
+use super::ssh_host::{Inventory, SshHost};
 use super::{About, Action, ChildSpec, Done, StepContext, known_hosts};
 use crate::base::count;
 use crate::diag::say;
@@ -37,23 +38,18 @@ struct Inputs {
     limit: String,
 }
 
-#[derive(Debug, Clone)]
-struct Host {
-    name: String,
-    address: IpAddr,
-    user: String,
-}
-
 impl Action for SshWait {
     fn about(&self) -> About {
         About::of::<Inputs>("ssh.wait")
             .doc("wait until every host of an inventory answers over ssh")
+            .undoes_nothing()
             .never("it looks whether they answer now")
     }
 
     fn preview(&self, ctx: &StepContext<'_>) -> Result<Done, StepError> {
         let inputs: Inputs = ctx.inputs()?;
-        let count = hosts(&read(ctx, &inputs.inventory)?, &inputs.limit).len();
+        let inventory = Inventory::read(ctx, &inputs.inventory)?;
+        let count = inventory.hosts(&inputs.limit).len();
         Ok(match count {
             0 => Done::not_planned("there are no hosts yet"),
             count => Done::new(format!("would wait for {count} hosts")),
@@ -62,21 +58,33 @@ impl Action for SshWait {
 
     fn run(&self, ctx: &StepContext<'_>) -> Result<Done, StepError> {
         let inputs: Inputs = ctx.inputs()?;
-        let inventory = read(ctx, &inputs.inventory)?;
-        let hosts = hosts(&inventory, &inputs.limit);
+        let mut inventory = Inventory::read(ctx, &inputs.inventory)?;
+        let hosts = inventory.hosts(&inputs.limit);
         if hosts.is_empty() {
             return Err(
                 StepError::new("the inventory has no hosts").help(say("run L2 first: ").hl("l2"))
             );
         }
-        let identity = inventory["all"]["vars"]["ansible_ssh_private_key_file"]
-            .as_str()
-            .map(str::to_owned);
+        let identity = inventory.identity();
         ctx.progress(format!("waiting for {}", count(hosts.len(), "host")));
         let results = at_once(&hosts, hosts.len(), |host| {
             wait(ctx, host, identity.as_deref())
         });
-        let mut failed: Vec<StepError> = results.into_iter().filter_map(Result::err).collect();
+        let mut failed = Vec::new();
+        let mut users = Vec::new();
+        for (host, result) in hosts.iter().zip(results) {
+            match result {
+                Ok(user) if user != host.user => {
+                    ctx.note(format!("`{}` lets `{user}` in", host.name));
+                    users.push((host.name.clone(), user));
+                }
+                Ok(_) => {}
+                Err(error) => failed.push(error),
+            }
+        }
+        if !users.is_empty() {
+            inventory.log_in_as(&inputs.inventory, &users)?;
+        }
         let Some(mut first) = failed.pop() else {
             return Ok(Done::new(match hosts.len() {
                 1 => "1 host answers".to_owned(),
@@ -98,54 +106,29 @@ pub(super) fn without_host_key(
     inventory: &str,
     names: &[&str],
 ) -> Result<Vec<String>, StepError> {
-    let Ok(inventory) = read(ctx, inventory) else {
+    let Ok(inventory) = Inventory::read(ctx, inventory) else {
         return Ok(Vec::new());
     };
     let known = ctx.lab.paths.known_hosts();
     let mut strangers = Vec::new();
-    for host in hosts(&inventory, "") {
-        if names.contains(&host.name.as_str())
-            && !known_hosts::knows(&known, &host.address.to_string())?
-        {
+    for host in inventory.hosts("") {
+        if names.contains(&host.name.as_str()) && !known_hosts::knows(&known, &host.known_as())? {
             strangers.push(format!("`{}`", host.name));
         }
     }
     Ok(strangers)
 }
 
-fn read(ctx: &StepContext<'_>, inventory: &str) -> Result<Value, StepError> {
-    let shown = ctx.lab.paths.show(Utf8Path::new(inventory));
-    let text = std::fs::read_to_string(inventory)
-        .map_err(|error| StepError::io("read", &shown, &error))?;
-    serde_json::from_str(&text)
-        .map_err(|error| StepError::new(format!("`{shown}` is not an inventory of ours: {error}")))
-}
-
-fn hosts(inventory: &Value, limit: &str) -> Vec<Host> {
-    let all = &inventory["all"];
-    let in_group = |host: &str, group: &str| all["children"][group]["hosts"].get(host).is_some();
-    let empty = serde_json::Map::new();
-    all["hosts"]
-        .as_object()
-        .unwrap_or(&empty)
-        .iter()
-        .filter(|(name, _)| is_meant(limit, name, |group| in_group(name, group)))
-        .filter_map(|(name, vars)| {
-            let address = vars["ansible_host"].as_str()?.parse().ok()?;
-            Some(Host {
-                name: name.clone(),
-                address,
-                user: vars["ansible_user"].as_str().unwrap_or("root").to_owned(),
-            })
-        })
-        .collect()
-}
-
-fn wait(ctx: &StepContext<'_>, host: &Host, identity: Option<&str>) -> Result<(), StepError> {
+/// Who is let in, once somebody is.
+fn wait(
+    ctx: &StepContext<'_>,
+    host: &SshHost,
+    identity: Option<&str>,
+) -> Result<String, StepError> {
     let end = Instant::now() + PATIENCE;
     loop {
         let why = match try_once(ctx, host, identity) {
-            Ok(()) => return Ok(()),
+            Ok(user) => return Ok(user),
             Err(error) if error.cause != Cause::Transient => return Err(error),
             Err(error) => error,
         };
@@ -160,49 +143,50 @@ fn wait(ctx: &StepContext<'_>, host: &Host, identity: Option<&str>) -> Result<()
 }
 
 /// One try. A transient error may pass while a machine boots.
-fn try_once(ctx: &StepContext<'_>, host: &Host, identity: Option<&str>) -> Result<(), StepError> {
+fn try_once(
+    ctx: &StepContext<'_>,
+    host: &SshHost,
+    identity: Option<&str>,
+) -> Result<String, StepError> {
     let not_yet = |why: String| {
         StepError::new(format!("`{}` ({}): {why}", host.name, host.address)).cause(Cause::Transient)
     };
-    let target = SocketAddr::new(host.address, 22);
+    let target = SocketAddr::new(host.address, host.port);
     TcpStream::connect_timeout(&target, Duration::from_secs(3))
-        .map_err(|e| not_yet(format!("port 22 does not answer: {e}")))?;
+        .map_err(|e| not_yet(format!("port {} does not answer: {e}", host.port)))?;
     let known = ctx.lab.paths.known_hosts();
     let address = host.address.to_string();
-    if !known_hosts::knows(&known, &address)? {
+    let port = host.port.to_string();
+    if !known_hosts::knows(&known, &host.known_as())? {
         let scan = ctx.exec.capture(&ChildSpec::new(
             "ssh-keyscan",
-            ["-T", "5", "-t", "ed25519,ecdsa,rsa", address.as_str()],
+            ["-T", "5", "-p", &port, "-t", "ed25519,ecdsa,rsa", &address],
         ))?;
         let keys = String::from_utf8_lossy(&scan.stdout).into_owned();
         if known_hosts::learn(&known, &keys)? == 0 {
             return Err(not_yet("sshd does not give its host key yet".to_owned()));
         }
     }
-    let mut args = vec![
-        "-o".to_owned(),
-        "BatchMode=yes".to_owned(),
-        "-o".to_owned(),
-        "ConnectTimeout=5".to_owned(),
-        "-o".to_owned(),
-        "StrictHostKeyChecking=yes".to_owned(),
-        "-o".to_owned(),
-        format!("UserKnownHostsFile={known}"),
-        "-o".to_owned(),
-        "ControlPath=none".to_owned(),
-    ];
-    if let Some(identity) = identity {
-        args.extend([
-            "-i".to_owned(),
-            identity.to_owned(),
-            "-o".to_owned(),
-            "IdentitiesOnly=yes".to_owned(),
-        ]);
-    }
-    args.extend([format!("{}@{}", host.user, host.address), "true".to_owned()]);
-    let answer = ctx.exec.capture(&ChildSpec::new("ssh", args))?;
+    let log_in = |host: &SshHost| {
+        let args = host.args(ctx, identity, "true");
+        ctx.exec.capture(&ChildSpec::new("ssh", args))
+    };
+    let mut answer = log_in(host)?;
     if answer.code == 0 {
-        return Ok(());
+        return Ok(host.user.clone());
+    }
+    for user in &host.others {
+        let other = SshHost {
+            user: user.clone(),
+            ..host.clone()
+        };
+        let let_in = log_in(&other)?;
+        if let_in.code == 0 {
+            return Ok(other.user);
+        }
+        if answer.stderr.trim().is_empty() {
+            answer = let_in;
+        }
     }
     let said = answer.stderr.trim();
     if said.contains("REMOTE HOST IDENTIFICATION HAS CHANGED")
@@ -218,28 +202,4 @@ fn try_once(ctx: &StepContext<'_>, host: &Host, identity: Option<&str>) -> Resul
             .unwrap_or("ssh does not let us in")
             .to_owned(),
     ))
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    #[test]
-    fn a_limit_picks_hosts_and_groups_and_patterns_pick_all() {
-        let inventory = json!({"all": {
-            "hosts": {"web-1": {"ansible_host": "10.0.0.1", "ansible_user": "ops"}, "app-1": {"ansible_host": "10.0.0.2"}},
-            "children": {"web": {"hosts": {"web-1": {}}}}}});
-        let pick = |limit: &str| {
-            hosts(&inventory, limit)
-                .into_iter()
-                .map(|h| h.name)
-                .collect::<Vec<_>>()
-        };
-        assert_eq!(pick(""), ["app-1", "web-1"]);
-        assert_eq!(pick("web"), ["web-1"]);
-        assert_eq!(pick("app-1"), ["app-1"]);
-        assert_eq!(pick("all,!web").len(), 2);
-    }
 }

@@ -6,7 +6,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use duct::cmd;
 
 use super::admit::{Kind, admit};
-use super::nodes;
+use super::{nodes, set_up};
 use crate::diag::{Diagnostic, Exit, Failure};
 use crate::lab::environment::{LoadOptions, Loaded, load};
 use crate::lab::trust::User;
@@ -174,6 +174,7 @@ impl Caller {
             .map(|loaded| loaded.as_ref().map(|l| &l.secrets));
         let tree = Tree::new(site.clone(), shown.clone());
         let env = nodes::with_nodes(env, &tree, secrets, self.rehearsing())?;
+        let env = set_up::with_set_up(env, &lab.paths, &variables)?;
         Ok((env, warnings))
     }
 

@@ -3,11 +3,11 @@
 use std::rc::Rc;
 
 use super::job::Origin;
-use super::tools;
+use super::{manifests, tools};
 use crate::action::{Registry, builtin};
-use crate::diag::Failure;
+use crate::diag::{Diagnostic, Failure};
 use crate::lab::{Environment, Lab};
-use crate::layers::{Book, Compiled, Scope};
+use crate::layers::{self, Book, Compiled, Scope};
 use crate::plan::Plan;
 use crate::runs::RunRequest;
 
@@ -41,12 +41,33 @@ impl LoadedLab {
     /// # Errors
     /// As of [`Book::compile`].
     pub fn compile(&self, request: &RunRequest) -> Result<Compiled, Failure> {
+        Ok(self.with_warnings(request)?.0)
+    }
+
+    /// The same, with what is odd about the files of a manifest.
+    fn with_warnings(&self, request: &RunRequest) -> Result<(Compiled, Vec<Diagnostic>), Failure> {
         let scope = Scope {
             lab: &self.lab,
             env: &self.env,
             registry: &self.registry,
         };
-        self.book.compile(request, &scope)
+        match request {
+            RunRequest::Manifest(request) => manifests::compile(&self.book, &scope, request),
+            RunRequest::Recipe(_) | RunRequest::Up(_) | RunRequest::Scenario(_) => {
+                let compiled = self.book_of(request)?.compile(request, &scope)?;
+                Ok((compiled, Vec::new()))
+            }
+        }
+    }
+
+    /// The layers, or the scenarios where one of them is asked for.
+    fn book_of(&self, request: &RunRequest) -> Result<Rc<Book>, Failure> {
+        match request {
+            RunRequest::Recipe(_) | RunRequest::Up(_) | RunRequest::Manifest(_) => {
+                Ok(Rc::clone(&self.book))
+            }
+            RunRequest::Scenario(_) => layers::scenarios(&self.lab.paths).map(Rc::new),
+        }
     }
 
     /// The request's plan, once its variables and its tools are there.
@@ -54,17 +75,33 @@ impl LoadedLab {
     /// # Errors
     /// As of [`Book::compile`]; a variable or a tool is missing (69).
     pub fn plan(&self, request: &RunRequest) -> Result<Plan, Failure> {
-        let compiled = self.compile(request)?;
+        Ok(self.planned(request)?.0)
+    }
+
+    /// The same, with what is odd about the files of a manifest.
+    ///
+    /// # Errors
+    /// As of [`LoadedLab::plan`].
+    pub fn planned(&self, request: &RunRequest) -> Result<(Plan, Vec<Diagnostic>), Failure> {
+        let (compiled, warnings) = self.with_warnings(request)?;
         if compiled.missing.is_empty() {
             tools::require(&self.lab, &self.env, &compiled)?;
         }
-        compiled.ready()
+        Ok((compiled.ready()?, warnings))
     }
 
     /// Where a run of the request comes from.
     pub fn origin(&self, request: RunRequest) -> Origin {
+        let options = match &request {
+            RunRequest::Scenario(_) => layers::scenarios(&self.lab.paths)
+                .map(|book| book.options(&request))
+                .unwrap_or_default(),
+            RunRequest::Recipe(_) | RunRequest::Up(_) | RunRequest::Manifest(_) => {
+                self.book.options(&request)
+            }
+        };
         Origin {
-            options: self.book.options(&request),
+            options,
             request: Some(request),
             ..Origin::default()
         }

@@ -11,12 +11,14 @@
 //! | `admit` | whether a directory may be used at all |
 //! | `announce` | what a detached process says to the one that started it |
 //! | `caller` | who asks, from where, with which variables |
+//! | `context_file` | what a scenario hands to the next one |
 //! | `detached` | a run that nobody sits at is started |
 //! | `dry` | whether a run is dry, and why |
 //! | `earlier` | what earlier parts of a run did |
 //! | `held` | the lab is taken for a run |
 //! | `host` | who is told of a run |
 //! | `job` | what a run is made of, how it runs, and how it ended |
+//! | `manifests` | the plan of a verb with its manifest |
 //! | `loaded` | a lab with its layers and its environment, and the plan of a request |
 //! | `nodes` | what variables and the site say of a node |
 //! | `past_run` | what the file of a run says of it |
@@ -32,6 +34,9 @@
 //! | `spec_get` | a spec, asked of a controller and saved |
 //! | `status` | the lab's status |
 //! | `step_logs` | where the steps of a run have their logs |
+//! | `set_up` | what `hl` itself knows of nodes that it set up |
+//! | `vms` | the plan of `hl vm wait` |
+//! | `repos` | the plan of `hl site repos` |
 //! | `templates` | the plans of promote, rollback and prune |
 //! | `tools` | programs that a plan wants |
 //! | `unfinished` | the newest `up`, when it did not come to its end |
@@ -40,6 +45,7 @@ pub mod access;
 mod admit;
 mod announce;
 mod caller;
+pub mod context_file;
 pub mod detached;
 mod dry;
 mod earlier;
@@ -47,16 +53,19 @@ mod held;
 mod host;
 mod job;
 mod loaded;
+mod manifests;
 mod nodes;
 mod past_run;
 mod remote;
 pub mod replay;
 mod repo_token;
+pub mod repos;
 mod restored;
 mod resume;
 mod run;
 mod saved_plan;
 pub mod serving;
+mod set_up;
 mod speak;
 pub mod spec_get;
 mod status;
@@ -64,6 +73,7 @@ mod step_logs;
 pub mod templates;
 mod tools;
 mod unfinished;
+pub mod vms;
 
 pub use admit::{Kind, admit};
 pub use announce::{Announce, DETACHED, leave_session, relay};

@@ -109,6 +109,28 @@ fn unnamed(
     overlay
 }
 
+/// What differs on the nodes of a site that is a rehearsal's own. They are no part of
+/// the simulated cluster: what variables say of its node and token is not theirs.
+pub(super) fn of_rehearsal(
+    env: &Environment,
+    tree: &Tree,
+    secrets: Opened<'_>,
+) -> Result<BTreeMap<String, BTreeMap<String, Var>>, Failure> {
+    let of_cluster = KEYS.map(|(_, _, name)| name);
+    let plain: BTreeMap<String, Var> = env
+        .plain()
+        .filter(|(name, _)| !of_cluster.contains(name) && !TOKEN.contains(name))
+        .map(|(name, var)| (name.to_owned(), var.clone()))
+        .collect();
+    let names = tree.names(Kind::Node)?;
+    let each = names.into_iter().map(|name| {
+        let vars = told(tree, &name, secrets, &plain, false)
+            .and_then(|told| overlay(&plain, &told, &name))?;
+        Ok((name, vars))
+    });
+    each.collect()
+}
+
 fn told(
     tree: &Tree,
     node: &str,

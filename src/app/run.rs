@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use super::context_file;
 use super::earlier::earlier;
 use super::held;
 use super::host::{Host, Notice};
@@ -17,9 +18,10 @@ use crate::base::StopSource;
 use crate::control::{Desk, Place, Reply, Request, Server, Stops, ask};
 use crate::diag::{Exit, Failure, say};
 use crate::engine::{self, Approver, Options, PriorRun, Setup};
-use crate::handoff::{Identity, Publisher};
+use crate::handoff::{ExecutionKeeper, Identity, Publisher};
 use crate::lab::{Environment, Lab, Redactor, within};
 use crate::legacy;
+use crate::manifest;
 use crate::plan::{Event, Listener, Plan, Tally};
 use crate::pve::Endpoint;
 use crate::rehearse::is_within;
@@ -143,12 +145,20 @@ pub fn run(job: &Job<'_>, host: &dyn Host, stops: &mut dyn StopSource) -> Result
     all.push(watcher.as_mut());
     let result = engine::run(&plan, &setup, &mut stops, &mut all);
     drop(lock);
+    let mut failure = result.failure;
+    if let Some(RunRequest::Scenario(scenario)) = &job.origin.request
+        && let Some(context) = &scenario.context
+        && !job.dry_run
+        && let Err(unwritten) = context_file::write(context, &tally)
+    {
+        failure.get_or_insert(unwritten);
+    }
     Ok(Ended {
         plan,
         run: leaves_traces.then_some(run_id),
         exit: result.exit,
         tally,
-        failure: result.failure,
+        failure,
     })
 }
 
@@ -255,12 +265,17 @@ fn run_files(
     if let Some(notice) = publisher.notice() {
         host.notice(Notice::Warning(notice.to_owned()));
     }
+    let execution = manifest::on_host(plan).filter(|_| !job.dry_run);
+    let execution = execution.map(|of| ExecutionKeeper::new(paths, plan, &of));
     let report = RunReport::new(paths, plan, reported, node, look.resume.clone(), redactor);
-    Ok(vec![
-        Box::new(publisher),
-        Box::new(Console::new(paths, plan, look)),
-        Box::new(report),
-    ])
+    let mut files: Vec<Box<dyn Listener>> = Vec::new();
+    if let Some(execution) = execution.transpose()? {
+        files.push(Box::new(execution));
+    }
+    files.push(Box::new(publisher));
+    files.push(Box::new(Console::new(paths, plan, look)));
+    files.push(Box::new(report));
+    Ok(files)
 }
 
 /// The node that the environment names.

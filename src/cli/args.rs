@@ -13,7 +13,8 @@ use super::candidates;
 use super::fault_flags::FaultFlags;
 use super::flags::{Globals, given, old_set};
 use super::graph_format::GraphFormat;
-use super::manifest::ManifestArgs;
+use super::manifest::{ManifestArgs, RunArgs};
+use super::scenario::{PreflightArgs, ScenarioArgs, with_limits_of_scenarios};
 use super::serve_args::{ServeArgs, SpecArgs};
 use super::sim::SimArgs;
 use super::site::SiteArgs;
@@ -62,11 +63,12 @@ impl Cli {
     /// The command line with the flags of before that are still taken.
     pub(super) fn complete() -> Command {
         let command = Self::command().arg(old_set());
-        command.mut_subcommands(|verb| match verb.get_name() {
+        let command = command.mut_subcommands(|verb| match verb.get_name() {
             // They have an `--env` of their own.
-            "site" | "show" => verb,
+            "site" | "show" | "scenario" => verb,
             _ => with_old_set(verb),
-        })
+        });
+        with_limits_of_scenarios(command)
     }
 }
 
@@ -120,6 +122,11 @@ pub(super) enum Verb {
         #[command(subcommand)]
         verb: Option<TemplatesVerb>,
     },
+    /// Virtual machines on the node: wait until one can be reached
+    Vm {
+        #[command(subcommand)]
+        verb: VmVerb,
+    },
     /// The site-config: where it is, what is in it, what it resolves to
     Site(SiteArgs),
     /// The controller: serve specs, git repositories and a page over HTTPS
@@ -128,6 +135,18 @@ pub(super) enum Verb {
     Spec(SpecArgs),
     /// Manifests, machines that are made together: list, check, show, draw
     Manifest(ManifestArgs),
+    /// Make the machines of a manifest on a host
+    Create(RunArgs),
+    /// Destroy the machines of a manifest on a host; asks for the manifest's name
+    Destroy(RunArgs),
+    /// Make the machines of a manifest, look whether they answer, and destroy them
+    Test(RunArgs),
+    /// Scenarios, recipes in files of their own: list, run
+    Scenario(Box<ScenarioArgs>),
+    /// Check a machine before anything is run on it: over ssh, its node's API, its hardware
+    Preflight(PreflightArgs),
+    /// Check this machine: the checks of `preflight`, and the versions of tools
+    Doctor,
     /// A recipe's steps as a graph
     Graph(GraphArgs),
     /// Let the lab of another user run as you; `--list` and `--remove` what you trust
@@ -149,7 +168,7 @@ pub(super) enum Verb {
     Man,
     /// JSON Schema of a file or stream
     Schema {
-        /// Of what: layer (layer.toml), hl (hl.toml), event (`--events json`), plan (`hl plan --json`),
+        /// Of what: layer (layer.toml), scenario (a file of scenarios/), hl (hl.toml), event (`--events json`), plan (`hl plan --json`),
         /// result (`--json` of anything that runs), runs (`hl runs --json`),
         /// run (`hl runs show --json`), resume (`hl resume --explain --json`), status
         /// (`hl status --json`), seed and faults (files of `hl sim`), or a file of a site-config: site, secrets, node, host, env, template, preset, posture, spec-posture, spec, manifest
@@ -429,6 +448,19 @@ pub(super) enum TemplatesVerb {
     },
 }
 
+/// `hl vm ...`
+#[derive(Debug, Subcommand)]
+pub(super) enum VmVerb {
+    /// Wait until its guest agent tells an address, and print that
+    Wait {
+        /// Its name, or its number
+        name: String,
+        /// How long at most
+        #[arg(long, value_name = "DURATION", default_value = "5m")]
+        patience: String,
+    },
+}
+
 /// `hl graph`
 pub(super) type GraphArgs = OfRecipe<GraphFlags>;
 
@@ -457,8 +489,8 @@ pub(super) struct TrustArgs {
 /// What has a schema.
 fn schemas() -> PossibleValuesParser {
     let own = [
-        "layer", "hl", "event", "plan", "result", "runs", "run", "resume", "status", "serve",
-        "seed", "faults",
+        "layer", "scenario", "hl", "event", "plan", "result", "runs", "run", "resume", "status",
+        "serve", "seed", "faults",
     ];
     PossibleValuesParser::new(own.into_iter().chain(SCHEMAS))
 }

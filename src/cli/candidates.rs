@@ -51,6 +51,11 @@ pub(super) fn manifests() -> Vec<CompletionCandidate> {
     plain(names(Kind::Manifest))
 }
 
+/// Hosts: nodes of the site-config.
+pub(super) fn hosts() -> Vec<CompletionCandidate> {
+    plain(names(Kind::Node))
+}
+
 fn names(kind: Kind) -> Option<Vec<String>> {
     let site = lab()?.paths.site();
     Tree::new(site.clone(), site).names(kind).ok()

@@ -1,7 +1,10 @@
 //! A plan that was built from what was asked for runs; when it misses what L2
 //! made, what helps is offered, and it runs once more.
 
+use std::time::Duration;
+
 use super::dry::announce;
+use super::manifest::tell_kept;
 use super::reconcile::offer;
 use super::run::{options, run};
 use super::session::Session;
@@ -20,8 +23,25 @@ pub(super) fn go(
     dry: &DryRun,
     origin: Origin,
 ) -> Result<(Exit, bool), Failure> {
+    go_within(session, loaded, plan, dry, origin, None)
+}
+
+/// The same, with a limit for the run that interrupts nothing and that a given one
+/// takes the place of.
+pub(super) fn go_within(
+    session: &Session,
+    loaded: &LoadedLab,
+    plan: Plan,
+    dry: &DryRun,
+    origin: Origin,
+    limit: Option<Duration>,
+) -> Result<(Exit, bool), Failure> {
     warn_of_insecure_tls(session, loaded, &plan);
     let mut job = job(session, loaded, plan, dry.on, origin)?;
+    let engine = &mut job.options.engine;
+    if engine.run_timeout.is_none() {
+        (engine.run_timeout, engine.spares_running) = (limit, limit.is_some());
+    }
     let mut ended = run(session, &job)?;
     if !dry.on
         && let Some(request) = offer(session, &ended)
@@ -31,6 +51,7 @@ pub(super) fn go(
         job.origin.archive = None;
         ended = run(session, &job)?;
     }
+    tell_kept(session, &ended);
     announce(session, dry);
     Ok((ended.exit, ended.pending()))
 }

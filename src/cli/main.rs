@@ -11,17 +11,18 @@ use super::flags::Globals;
 use super::session::Session;
 use super::{
     access, answer, clap_errors, clean, completion, detach, graph, list, manifest, new, recipe,
-    rehearse, replay, reports, resume, runs, schema, serve, show, sim, site, spec, status, stop,
-    templates, trust, variables,
+    rehearse, replay, reports, resume, runs, scenario, schema, serve, show, sim, site, spec,
+    status, stop, templates, trust, variables, vm,
 };
 use crate::app::serving::Serve;
 use crate::base::forbid_core_dumps;
 use crate::diag::{Commands, Exit, Failure, render};
 use crate::rehearse::internal_verb;
+use crate::runs::ManifestVerb;
 
 /// Parses, runs, and gives the exit code. `serve` is what `hl serve` runs.
 pub fn main(serve: Serve) -> ExitCode {
-    let args: Vec<OsString> = std::env::args_os().collect();
+    let mut args: Vec<OsString> = std::env::args_os().collect();
     if let Some(code) = internal_verb(args.get(1..).unwrap_or_default()) {
         return code;
     }
@@ -34,6 +35,7 @@ pub fn main(serve: Serve) -> ExitCode {
     if completion::answer(&args) {
         return ExitCode::SUCCESS;
     }
+    scenario::own_flags(&mut args);
     let words: Vec<String> = args
         .iter()
         .skip(1)
@@ -129,11 +131,18 @@ fn dispatch(session: &Session, cli: Cli, serve: Serve) -> Result<Exit, Failure> 
         Verb::Replay(args) => replay::replay(session, &args),
         Verb::Graph(args) => graph::graph(session, &args).map(|()| Exit::Ok),
         Verb::Rehearse(args) => rehearse::rehearse(session, &args),
+        Verb::Vm { verb } => vm::vm(session, &verb),
         Verb::Templates { verb } => templates::templates(session, verb.as_ref()),
         Verb::Site(args) => site::site(session, &args),
         Verb::Serve(args) => serve::serve(session, &args, serve),
         Verb::Spec(args) => spec::spec(session, &args),
         Verb::Manifest(args) => manifest::manifest(session, &args),
+        Verb::Create(args) => recipe::manifest(session, ManifestVerb::Create, &args),
+        Verb::Destroy(args) => recipe::manifest(session, ManifestVerb::Destroy, &args),
+        Verb::Test(args) => recipe::manifest(session, ManifestVerb::Test, &args),
+        Verb::Scenario(args) => scenario::scenario(session, &args),
+        Verb::Preflight(args) => scenario::preflight(session, &args),
+        Verb::Doctor => scenario::doctor(session),
         Verb::Status(args) => status::status(session, &args).map(|()| Exit::Ok),
         Verb::Runs(args) => runs::runs(session, &args),
         Verb::Trust(args) => trust::trust(session, &args).map(|()| Exit::Ok),

@@ -38,6 +38,7 @@ mod reports;
 mod resume;
 mod run;
 mod runs;
+mod scenario;
 mod schema;
 mod serve;
 mod serve_args;
@@ -56,5 +57,6 @@ mod templates;
 mod trust;
 mod unfinished_up;
 mod variables;
+mod vm;
 
 pub use main::main;

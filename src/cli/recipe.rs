@@ -6,6 +6,7 @@ use super::args::{Cli, PlanArgs, ResumeArgs, UpArgs};
 use super::detach::detach;
 use super::dry::decide;
 use super::go::go;
+use super::manifest::{RunArgs, request};
 use super::replay::replay;
 use super::resume::resume;
 use super::session::Session;
@@ -14,7 +15,7 @@ use super::unfinished_up::{Start, before_up};
 use crate::app::{DryRun, Origin};
 use crate::diag::{Advice, Exit, Failure, closest, say};
 use crate::layers::is_reserved;
-use crate::runs::RunRequest;
+use crate::runs::{ManifestVerb, RunRequest};
 
 /// `hl RECIPE ...`; `up` among the recipes is for those who call with words.
 pub(super) fn recipe(session: &Session, words: &[String]) -> Result<Exit, Failure> {
@@ -58,6 +59,17 @@ fn not_a_verb(session: &Session, failure: Failure, words: &[String]) -> Failure 
 /// `hl up ...`
 pub(super) fn up(session: &Session, args: &UpArgs) -> Result<Exit, Failure> {
     start(session, &Target::from(args), None).map(|(exit, _)| exit)
+}
+
+/// `hl create ...`, `hl destroy ...`, `hl test ...`
+pub(super) fn manifest(
+    session: &Session,
+    verb: ManifestVerb,
+    args: &RunArgs,
+) -> Result<Exit, Failure> {
+    let request = request(session, verb, args)?;
+    let fresh = false;
+    start(session, &Target::Run { request, fresh }, None).map(|(exit, _)| exit)
 }
 
 /// `hl plan ...`: a dry run, or with `--json` the plan itself.
@@ -113,7 +125,10 @@ pub(super) fn start(
         }
     }
     let loaded = session.load(true)?;
-    let plan = loaded.plan(request)?;
+    let (plan, warnings) = loaded.planned(request)?;
+    if !warnings.is_empty() {
+        session.warn(&warnings);
+    }
     let origin = Origin {
         archive,
         ..loaded.origin(request.clone())

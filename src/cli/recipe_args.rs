@@ -30,12 +30,24 @@ pub(super) fn split<F: Args>(
     flags: &mut F,
 ) -> Result<Tail, Failure> {
     let verb = F::augment_args(Command::new("hl"));
+    let command = Globals::augment_args(verb.clone());
+    split_by((&verb, command), words, own_options, globals, flags)
+}
+
+/// The same by a verb's flags and a command that has these and those of `hl`.
+pub(super) fn split_by<F: Args>(
+    (verb, command): (&Command, Command),
+    words: &[String],
+    own_options: &[String],
+    globals: &mut Globals,
+    flags: &mut F,
+) -> Result<Tail, Failure> {
     // Their variables were read with the flags in front of the recipe.
-    let mut command = Globals::augment_args(verb.clone())
+    let mut command = command
         .no_binary_name(true)
         .disable_help_flag(true)
         .mut_args(|arg| arg.env(None::<&str>));
-    if named(&verb, "env").is_none() && own_options.iter().all(|own| own != "env") {
+    if named(verb, "env").is_none() && own_options.iter().all(|own| own != "env") {
         command = command.arg(old_set());
     }
     let mut tail = Tail::default();

@@ -14,11 +14,11 @@ use super::flags::Globals;
 use super::rehearsed::{Rehearsed, SealedVerb, rehearsed};
 use super::session::{Session, given, usage};
 use super::target::{Target, parse};
-use super::{recipe, replay, reports, resume};
+use super::{recipe, replay, reports, resume, scenario};
 use crate::app::{REHEARSAL, REHEARSAL_SECRETS, relay};
 use crate::diag::{Exit, Failure};
 use crate::lab::environment::{example, list};
-use crate::lab::{self, Environment, Lab, Provenance};
+use crate::lab::{self, Environment, Lab, Provenance, controller};
 use crate::plan::{TEXT, wrap};
 use crate::pve::rights::Objects;
 use crate::rehearse::{
@@ -26,6 +26,8 @@ use crate::rehearse::{
     serve_on_loopback,
 };
 use crate::report::Paint;
+use crate::runs::RunRequest;
+use crate::site::{Tree, spec_server};
 use hl_sim::World;
 
 pub(super) fn rehearse(session: &Session, args: &RehearseArgs) -> Result<Exit, Failure> {
@@ -39,6 +41,8 @@ pub(super) fn rehearse(session: &Session, args: &RehearseArgs) -> Result<Exit, F
         Rehearsed::Sealed(live, verb) => {
             let instead = |inner: &Session| match &verb {
                 SealedVerb::Plan(args) => recipe::plan(inner, args),
+                SealedVerb::Scenario(args) => scenario::scenario(inner, args),
+                SealedVerb::Preflight(args) => scenario::preflight(inner, args),
                 SealedVerb::Templates => Err(usage(
                     "the builds of a rehearsal are in its world, and that cannot be opened here",
                 )),
@@ -56,6 +60,10 @@ pub(super) fn rehearse(session: &Session, args: &RehearseArgs) -> Result<Exit, F
     let Some(parsed) = parse(session, &words, args.flags.clone())? else {
         return Ok(Exit::Ok);
     };
+    if takes_input(&parsed.target) {
+        return Err(usage("a rehearsal has no standard input")
+            .help("give the manifest as a file, or with `--manifest-json`"));
+    }
     let idle = match &parsed.target {
         Target::Resume(args) => resume::is_idle(&parsed.session.rehearsed(), args)?,
         Target::Replay(_) => replay::is_idle(&parsed.session.rehearsed())?,
@@ -73,6 +81,31 @@ pub(super) fn rehearse(session: &Session, args: &RehearseArgs) -> Result<Exit, F
         instead: &again,
     };
     sealed(&parsed.session, &parsed.flags, &inner)
+}
+
+/// Whether a manifest was read from standard input: the `hl` inside reads it anew.
+fn takes_input(target: &Target) -> bool {
+    let Target::Run { request, .. } = target else {
+        return false;
+    };
+    match request {
+        RunRequest::Manifest(request) => request.is_from_input(),
+        RunRequest::Recipe(_) | RunRequest::Up(_) | RunRequest::Scenario(_) => false,
+    }
+}
+
+/// Where guests ask for their spec: at the port of `spec_server`, where the lab keeps the
+/// certificate by which they know the controller.
+fn controller_port(lab: &Lab) -> Option<u16> {
+    controller::certificate(lab)?;
+    let site = lab.paths.site();
+    let server = spec_server(&Tree::new(site.clone(), site))?;
+    let authority = server.strip_prefix("https://")?.split('/').next()?;
+    let port = match authority.rsplit_once(':') {
+        Some((_, port)) if !port.ends_with(']') => port.parse().ok()?,
+        _ => 443,
+    };
+    (port > 0).then_some(port)
 }
 
 /// What the `hl` inside is to do.
@@ -125,6 +158,7 @@ fn sealed(session: &Session, asked: &RehearseFlags, inner: &Inner<'_>) -> Result
         command: &command,
         fresh: asked.fresh,
         faults,
+        controller: controller_port(&lab),
         exe,
         quiet: session.globals.quiet || session.globals.json || session.globals.events.is_some(),
         width: Session::width(),

@@ -8,6 +8,7 @@ use serde_json::json;
 
 use super::args::{Cli, PlanArgs, TemplatesVerb, Verb};
 use super::dry::{announce, decide};
+use super::scenario::{self, PreflightArgs, ScenarioArgs, needs_no_world, with_its_flags};
 use super::session::{Session, given, usage};
 use super::{answer, clap_errors, graph, runs, show, status, stop, templates, variables};
 use crate::diag::{Commands, Exit, Failure, hl, is_same_in_a_rehearsal};
@@ -30,10 +31,12 @@ pub(super) enum Rehearsed {
 pub(super) enum SealedVerb {
     Plan(PlanArgs),
     Templates,
+    Scenario(Box<ScenarioArgs>),
+    Preflight(PreflightArgs),
 }
 
 /// Verbs that are read here as they are without `rehearse`.
-const VERBS: [&str; 11] = [
+const VERBS: [&str; 13] = [
     "approve",
     "reject",
     "stop",
@@ -45,6 +48,8 @@ const VERBS: [&str; 11] = [
     "show",
     "env",
     "graph",
+    "scenario",
+    "preflight",
 ];
 
 /// Reads words that begin with a verb, and does what needs no world.
@@ -95,6 +100,22 @@ pub(super) fn rehearsed(session: &Session, words: &[String]) -> Result<Rehearsed
         }) => list(&inner, verb.as_ref()),
         Some(Verb::Templates { .. }) => {
             return Ok(Rehearsed::Sealed(Box::new(live), SealedVerb::Templates));
+        }
+        Some(Verb::Scenario(args)) if needs_no_world(&args) => {
+            return told(scenario::scenario(&inner, &args));
+        }
+        Some(Verb::Scenario(args)) => {
+            let live = with_its_flags(&live, &args)?;
+            return Ok(Rehearsed::Sealed(
+                Box::new(live),
+                SealedVerb::Scenario(args),
+            ));
+        }
+        Some(Verb::Preflight(args)) => {
+            return Ok(Rehearsed::Sealed(
+                Box::new(live),
+                SealedVerb::Preflight(args),
+            ));
         }
         Some(Verb::Plan(args)) => {
             return Ok(Rehearsed::Sealed(Box::new(live), SealedVerb::Plan(args)));

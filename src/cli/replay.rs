@@ -91,7 +91,9 @@ fn scope(run: &Run) -> String {
             let to = up.to.as_deref().unwrap_or("the last");
             format!("{}, {from} to {to}", run.header.recipe)
         }
-        Some(RunRequest::Recipe(_)) | None => run.header.recipe.clone(),
+        Some(RunRequest::Recipe(_) | RunRequest::Manifest(_) | RunRequest::Scenario(_)) | None => {
+            run.header.recipe.clone()
+        }
     }
 }
 

@@ -12,15 +12,33 @@ use super::session::Session;
 use crate::app::Ended;
 use crate::diag::{Exit, Failure, Severity};
 use crate::lab;
-use crate::report::{Document, Level, Spot, annotation, junit, junit_not_started, step_summary};
+use crate::plan::Step;
+use crate::report::{
+    Document, Level, ScenarioDocument, Spot, annotation, junit, junit_not_started, step_summary,
+};
+use crate::runs::RunRequest;
 
 /// Reports a run that is over.
-pub(super) fn over(session: &Session, ended: &Ended, dry_run: bool) -> Result<(), Failure> {
+pub(super) fn over(
+    session: &Session,
+    ended: &Ended,
+    dry_run: bool,
+    request: Option<&RunRequest>,
+) -> Result<(), Failure> {
     session.reported.set(true);
     let (plan, tally) = (&ended.plan, &ended.tally);
     let globals = &session.globals;
     let mut result = Ok(());
-    if globals.json && globals.events.is_none() {
+    let wanted = globals.json && globals.events.is_none();
+    if let Some(RunRequest::Scenario(scenario)) = request
+        && wanted
+        && !plan.steps.iter().all(Step::is_gate)
+    {
+        let failure = ended.failure.as_ref();
+        let values = scenario.context.as_ref().map(|context| &context.values);
+        let document = ScenarioDocument::new(&scenario.name, values, tally, failure);
+        result = session.json(&document);
+    } else if wanted {
         let document = Document::new(
             plan,
             tally,
@@ -153,7 +171,11 @@ fn write_junit(
 pub(super) fn runs(words: &[String]) -> bool {
     match early(words).subcommand() {
         None => false,
-        Some(("up" | "rehearse" | "resume" | "replay" | "clean" | "access", _)) => true,
+        Some((
+            "up" | "rehearse" | "resume" | "replay" | "clean" | "access" | "create" | "destroy"
+            | "test" | "scenario" | "preflight",
+            _,
+        )) => true,
         Some(("templates", of)) => !matches!(of.subcommand_name(), None | Some("list" | "show")),
         Some((word, _)) => Cli::command().find_subcommand(word).is_none(),
     }

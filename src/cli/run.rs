@@ -101,7 +101,7 @@ pub(super) fn run(session: &Session, job: &Job<'_>) -> Result<Ended, Failure> {
     // What is written now ends as any program does.
     drop(watch);
     let mut ended = ended?;
-    reports::over(session, &ended, job.dry_run)?;
+    reports::over(session, &ended, job.dry_run, job.origin.request.as_ref())?;
     match ended.failure.take() {
         Some(failure) => Err(failure),
         None => Ok(ended),

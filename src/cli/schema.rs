@@ -17,6 +17,7 @@ use crate::site;
 pub(super) fn schema(session: &Session, name: &str) -> Result<(), Failure> {
     session.json(&match name {
         "layer" => layers::layer_schema(),
+        "scenario" => layers::scenario_schema(),
         "hl" => layers::hl_schema(),
         "event" => schema_for!(Event),
         "plan" => schema_for!(Plan),

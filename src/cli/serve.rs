@@ -5,6 +5,8 @@ use std::fs::File;
 use std::io::{self, IsTerminal, stderr};
 use std::os::fd::AsFd;
 
+use camino::Utf8PathBuf;
+
 use super::serve_args::{ServeArgs, ServeVerb};
 use super::session::{Session, usage};
 use super::{serve_login, serve_status, serve_unit};
@@ -12,6 +14,7 @@ use crate::app::serving::{CertificateSource, Serve, ServeOptions, Started};
 use crate::app::{RepoToken, TokenSources};
 use crate::base::Queued;
 use crate::diag::{Exit, Failure, say};
+use crate::lab::controller;
 use crate::lab::trace::TraceOutput;
 use crate::report::Paint;
 
@@ -44,14 +47,14 @@ fn options(session: &Session, args: &ServeArgs) -> Result<ServeOptions, Failure>
         },
     )?;
     session.warn(&warnings);
-    let at = |path: &camino::Utf8PathBuf| caller.cwd.join(path);
+    let at = |path: &Utf8PathBuf| caller.cwd.join(path);
     let certificate = match (&args.cert, &args.key, &args.cert_dir) {
         (Some(cert), Some(key), _) => CertificateSource::Files {
             cert: at(cert),
             key: at(key),
         },
         (_, _, Some(dir)) => CertificateSource::Kept(at(dir)),
-        _ => CertificateSource::Ephemeral,
+        _ => kept(session)?.map_or(CertificateSource::Ephemeral, CertificateSource::Kept),
     };
     let globals = &session.globals;
     // A daemon says what it does, unless it is told not to.
@@ -67,6 +70,12 @@ fn options(session: &Session, args: &ServeArgs) -> Result<ServeOptions, Failure>
         exclude: args.exclude.clone(),
         log: TraceOutput::new(said, globals.verbose, log()?).map_err(usage)?,
     })
+}
+
+/// Where the lab's settings say that the certificate is kept, where there is a lab.
+fn kept(session: &Session) -> Result<Option<Utf8PathBuf>, Failure> {
+    let lab = session.caller.lab_if_any()?;
+    Ok(lab.as_ref().and_then(controller::cert_dir))
 }
 
 /// Standard error, where a reader that does not read holds nobody.

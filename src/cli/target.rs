@@ -4,12 +4,13 @@
 use clap::{Arg, Args, Command, CommandFactory, FromArgMatches};
 
 use super::args::{Cli, ReplayArgs, ResumeArgs, UpArgs};
+use super::manifest::{RunArgs, request};
 use super::session::{Session, usage};
 use super::{clap_errors, help, recipe_args};
 use crate::diag::{Failure, hl};
 use crate::layers;
 use crate::report::Paint;
-use crate::runs::{RecipeRequest, RunRequest, UpRequest};
+use crate::runs::{ManifestVerb, RecipeRequest, RunRequest, UpRequest};
 
 /// A recipe, `up`, or a run to go on with.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -78,7 +79,13 @@ pub(super) fn parse<F: Args>(
         return Err(usage("no recipe is named").help("`hl list` shows them"));
     };
     let session = &session.in_lab(recipe_args::lab(rest));
-    let is_verb = matches!(name.as_str(), "up" | "resume" | "replay");
+    let manifest = match name.as_str() {
+        "create" => Some(ManifestVerb::Create),
+        "destroy" => Some(ManifestVerb::Destroy),
+        "test" => Some(ManifestVerb::Test),
+        _ => None,
+    };
+    let is_verb = manifest.is_some() || matches!(name.as_str(), "up" | "resume" | "replay");
     let (mut recipe, mut renamed) = (name.clone(), None);
     let mut command = if is_verb {
         let hl = Cli::command();
@@ -109,7 +116,15 @@ pub(super) fn parse<F: Args>(
         session.data(command.render_help().to_string().trim_start())?;
         return Ok(None);
     }
-    let target = if is_verb {
+    let target = if let Some(verb) = manifest {
+        let matches = command.try_get_matches_from(&tail.args);
+        let args = matches.and_then(|matches| RunArgs::from_arg_matches(&matches));
+        let args = args.map_err(|error| clap_errors::failure(&error))?;
+        Target::Run {
+            request: request(session, verb, &args)?,
+            fresh: false,
+        }
+    } else if is_verb {
         let matches = command.try_get_matches_from(&tail.args);
         let target = matches.and_then(|matches| {
             Ok(match name.as_str() {

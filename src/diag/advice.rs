@@ -12,7 +12,7 @@ use crate::base::has_word;
 /// First words of commands that are the same in a rehearsal: they are about the
 /// lab's definition, about `hl` itself, or about the real node alone.
 const SAME: &str = "
-    access completions help list man manifest new rehearse schema serve sim site spec trust";
+    access completions doctor help list man manifest new rehearse schema serve sim site spec trust";
 
 /// Begins with an empty world.
 const FRESH: &str = "rehearse --fresh";

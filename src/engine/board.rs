@@ -3,18 +3,8 @@
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::plan::{self, OnFailure, Plan, Status, StepId, dependents, references};
-
-/// What the user said about the end of the run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Halt {
-    /// Nothing.
-    No,
-    /// The user said stop: nothing new but `finally` steps.
-    Stop,
-    /// The user said it twice: nothing new at all.
-    Hard,
-}
+use crate::plan::{self, Course, CourseEvent, FinallyWhen, OnFailure, Plan, Status, StepId};
+use crate::plan::{dependents, references};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
@@ -30,6 +20,8 @@ struct Item {
     /// How many of `needs` have not ended.
     unmet: usize,
     finally: bool,
+    finally_when: FinallyWhen,
+    guard: bool,
     /// The recipe whose other steps go on when this one fails.
     continues: Option<String>,
     state: State,
@@ -63,11 +55,12 @@ pub(super) struct Board {
     /// Steps that have not ended: all, and all but `finally` ones.
     open: usize,
     main_open: usize,
-    stop_at_failure: bool,
+    mode: OnFailure,
+    /// Where the run stands as a whole: it decides what starts.
+    course: Course,
     /// The first failure of each recipe that goes on, and (`None`) of all
     /// others: nothing outside of that recipe starts but `finally` steps.
     failures: BTreeMap<Option<String>, usize>,
-    halt: Halt,
     /// Why nothing new starts, when the run was stopped.
     why: String,
 }
@@ -84,6 +77,8 @@ impl Board {
                 unmet: needs.len(),
                 needs,
                 finally: step.finally,
+                finally_when: step.finally_when,
+                guard: step.is_guard(),
                 continues: step.continues.clone(),
                 state: State::Waiting,
                 how: "",
@@ -98,14 +93,18 @@ impl Board {
             open: items.len(),
             main_open: items.iter().filter(|item| !item.finally).count(),
             items,
-            stop_at_failure: !keep_going && plan.on_failure == OnFailure::Stop,
+            mode: match plan.on_failure {
+                OnFailure::Stop if keep_going => OnFailure::Continue,
+                mode @ (OnFailure::Stop | OnFailure::Continue | OnFailure::Rollback) => mode,
+            },
+            course: Course::default(),
             failures: BTreeMap::new(),
-            halt: Halt::No,
             why: String::new(),
         };
         for index in 0..board.items.len() {
             board.note_if_ready(index);
         }
+        board.doubt_the_end();
         board
     }
 
@@ -125,8 +124,19 @@ impl Board {
 
     /// A step that had started ended. `how` completes "which ...".
     pub(super) fn end(&mut self, index: usize, status: Status, how: &'static str) {
+        let item = &self.items[index];
+        if !item.finally && !fulfils(status) {
+            let event = if item.guard {
+                CourseEvent::Refused
+            } else if status == Status::Cancelled {
+                CourseEvent::Cancelled
+            } else {
+                CourseEvent::Failed
+            };
+            self.course = self.course.next(self.mode, event);
+        }
         self.ended(index, status, how);
-        if self.stop_at_failure && !self.items[index].finally && !fulfils(status) {
+        if !self.items[index].finally && !fulfils(status) && self.mode != OnFailure::Continue {
             self.failed(index);
         }
     }
@@ -136,7 +146,13 @@ impl Board {
         if self.why.is_empty() {
             why.clone_into(&mut self.why);
         }
-        self.halt(if hard { Halt::Hard } else { Halt::Stop });
+        let event = if hard {
+            CourseEvent::StopNow
+        } else {
+            CourseEvent::Stop
+        };
+        self.course = self.course.next(self.mode, event);
+        self.doubtful = (0..self.items.len()).collect();
     }
 
     /// Ends every step that will never start, in the plan's order as far as
@@ -164,6 +180,9 @@ impl Board {
         item.how = how;
         self.open -= 1;
         self.main_open -= usize::from(!item.finally);
+        if !item.finally {
+            self.doubt_the_end();
+        }
         self.ready.remove(&index);
         self.ready_at_end.remove(&index);
         for dependent in std::mem::take(&mut self.dependents[index]) {
@@ -187,10 +206,12 @@ impl Board {
         }
     }
 
-    fn halt(&mut self, halt: Halt) {
-        if halt > self.halt {
-            self.halt = halt;
-            self.doubtful = (0..self.items.len()).collect();
+    /// Once all others have ended it is known which steps of the end run.
+    fn doubt_the_end(&mut self) {
+        if self.main_open == 0 {
+            let items = self.items.iter().enumerate();
+            let at_end = items.filter(|(_, item)| item.finally);
+            self.doubtful.extend(at_end.map(|(index, _)| index));
         }
     }
 
@@ -216,11 +237,24 @@ impl Board {
                 reason,
             })
         };
-        if self.halt == Halt::Hard || (self.halt == Halt::Stop && !item.finally) {
+        let stopped = match self.course {
+            Course::Over => true,
+            Course::Stopped => !item.finally,
+            Course::Forward
+            | Course::Refused
+            | Course::Damaged
+            | Course::Halting
+            | Course::Undoing => false,
+        };
+        if stopped {
             return never(Status::Cancelled, format!("{} before it started", self.why));
         }
         if item.finally {
-            return None;
+            let when = item.finally_when;
+            let known = self.main_open == 0 && !self.course.ends_with(when);
+            return known
+                .then(|| self.course.why_not(when).to_owned())
+                .and_then(|why| never(Status::Skipped, why));
         }
         let bad = item.needs.iter().copied().find(
             |need| matches!(self.items[*need].state, State::Ended(status) if !fulfils(status)),
@@ -242,7 +276,8 @@ impl Board {
         }
         // In a recipe that goes on, its own failures stop only what needs them.
         let stops = |recipe: &Option<String>| recipe.is_none() || *recipe != item.continues;
-        let culprit = self.failures.iter().find(|(recipe, _)| stops(recipe));
+        let mut failures = self.failures.iter().filter(|_| !self.course.starts());
+        let culprit = failures.find(|(recipe, _)| stops(recipe));
         if let Some((_, &culprit)) = culprit {
             let culprit_item = &self.items[culprit];
             let reason = format!(

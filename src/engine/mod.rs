@@ -27,6 +27,7 @@
 //! | `explain` | which steps of a resumed run would run, and why |
 //! | `identity` | does the plan make sense, and what is the run called |
 //! | `log` | a step's log |
+//! | `undo` | does each step of a plan that is rolled back have an undo |
 //! | `stop_messages` | what is said when a run is stopped |
 
 mod approval;
@@ -56,6 +57,7 @@ mod step_end;
 mod step_output;
 mod stop_messages;
 mod temporary;
+mod undo;
 
 pub use explain::{Expect, Forecast, explain};
 pub use log::slugs;

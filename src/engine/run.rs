@@ -26,6 +26,7 @@ use super::step::perform;
 use super::step_end::End;
 use super::stop_messages::{self, Urgency};
 use super::temporary::Temporary;
+use super::undo::check_undo;
 use crate::action::Stop;
 use crate::base::short_duration;
 use crate::base::{Signal, StopSource};
@@ -98,6 +99,7 @@ pub fn run(
             temporary: Temporary::new(plan),
             source: stops,
             stops: Stops::default(),
+            overrun: false,
             limit: setup.options.run_timeout.map(|l| Limit::new(l, started)),
         }
         .run()
@@ -125,6 +127,7 @@ pub fn run(
 /// written. Their directory is absent when the plan only reads.
 fn prepare(plan: &Plan, setup: &Setup<'_>) -> Result<(Option<Utf8PathBuf>, Dispatch), Failure> {
     check(plan)?;
+    check_undo(plan, setup.registry)?;
     // Without an id there is no run that logs could be of.
     let logs = (!reads_only(plan, setup.registry) && !setup.options.run_id.is_empty())
         .then(|| setup.lab.paths.logs(&setup.options.run_id));
@@ -160,6 +163,8 @@ struct Scheduler<'scope, 'a> {
     temporary: Temporary,
     source: &'scope mut dyn StopSource,
     stops: Stops,
+    /// The run's limit was over, and nothing was interrupted for it.
+    overrun: bool,
     limit: Option<Limit>,
 }
 
@@ -301,7 +306,13 @@ impl Scheduler<'_, '_> {
             return;
         }
         let over = format!("the run's limit of {} was over", short_duration(whole));
-        let done = self.stop(Exit::Timeout, &over);
+        let done = if self.run.setup.options.spares_running {
+            self.overrun = true;
+            self.board.stop(false, &over);
+            "nothing new begins, and what runs goes on to its end".to_owned()
+        } else {
+            self.stop(Exit::Timeout, &over)
+        };
         self.run.bus.emit(
             None,
             EventKind::Interrupted {
@@ -376,9 +387,13 @@ impl Scheduler<'_, '_> {
         let failure = self.run.bus.failure();
         let ends: Vec<End> = self.ends.into_iter().flatten().collect();
         let exits = ends.iter().filter_map(End::exit);
+        // What had begun may have been all there was, or may have failed by itself.
+        let count = |status| ends.iter().filter(|end| end.told.status == status).count();
+        let overran = self.overrun && count(Status::Cancelled) > 0 && count(Status::Failed) == 0;
         let exit = match (&failure, self.stops.first) {
             (Some(failure), _) => failure.exit,
             (None, Some(exit)) => exit,
+            (None, None) if overran => Exit::Timeout,
             (None, None) => merge(exits),
         };
         let any = |status| ends.iter().any(|end| end.told.status == status);

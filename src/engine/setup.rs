@@ -52,6 +52,9 @@ pub struct Options {
     pub timeout: Option<Duration>,
     /// Limits the run: when it is over, the run is stopped as by Ctrl-C.
     pub run_timeout: Option<Duration>,
+    /// That limit interrupts nothing: what runs goes on to its end, and nothing
+    /// begins after it.
+    pub spares_running: bool,
     /// Children may colour their output.
     pub color: bool,
     /// The program that knows [`keeper::VERB`], for children that may change

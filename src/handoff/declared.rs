@@ -57,6 +57,8 @@ pub enum Gives {
     Images,
     /// [`Hosts`]: it ran a [`Playbook`].
     Hosts,
+    /// [`Removed`]: a machine of a manifest went.
+    Removed,
 }
 
 impl Handoff {
@@ -114,6 +116,9 @@ pub struct Provisioned {
     pub node: Option<String>,
     /// Its fixed address, with its prefix; `dhcp` where it gets one by itself.
     pub address: Option<String>,
+    /// `ct` of a container; none of a virtual machine.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<String>,
 }
 
 /// The machines of an environment, and where that is written.
@@ -136,6 +141,16 @@ pub struct Machines {
 pub struct Inventory {
     /// Absolute.
     pub inventory: Option<String>,
+}
+
+/// A node of a manifest that may be gone.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Removed {
+    /// `MANIFEST/HOST/NODE`
+    pub key: String,
+    /// Nothing is left of it.
+    pub removed: bool,
 }
 
 /// What is known of a template or an image.

@@ -5,6 +5,8 @@
 //! |---|---|
 //! | `catalog` | `state/cache/templates/manifest.json` |
 //! | `declared` | what a step hands on, as its action declares it |
+//! | `execution` | `.states/MANIFEST/HOST/execution.json`: the nodes of a manifest |
+//! | `execution_keeper` | keeps it while a run goes on |
 //! | `last_step` | the words of `LAST_STEP_COMPLETED` |
 //! | `latest` | `state/runs/latest.env` |
 //! | `publication` | which steps publish, and what `LAST_STEP_COMPLETED` says |
@@ -15,6 +17,8 @@ mod catalog;
 mod declared;
 #[cfg(test)]
 mod declared_tests;
+mod execution;
+mod execution_keeper;
 mod last_step;
 pub mod latest;
 mod publication;
@@ -23,9 +27,11 @@ mod runtime;
 
 pub use catalog::{Catalog, FAMILIES, Image};
 pub use declared::{Applied, Gives, Handoff, Handoffs, Hosts, Images, Inventory};
-pub use declared::{Machines, Playbook, Provisioned, Stage, Workspace, typed};
+pub use declared::{Machines, Playbook, Provisioned, Removed, Stage, Workspace, typed};
 #[cfg(test)]
 pub(crate) use declared_tests::declared as assumed;
+pub use execution::{Execution, NodeRecord, NodeStatus, nodes};
+pub use execution_keeper::{ExecutionKeeper, ManifestOnHost};
 pub use last_step::LastStep;
 pub use latest::Latest;
 pub use publish::{Identity, Publisher};

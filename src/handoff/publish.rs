@@ -13,7 +13,7 @@ use super::latest::Latest;
 use super::publication::{Ended, Publications};
 use super::runtime::{LastRun, Made, Runtime, VmInfo};
 use super::{Applied, Catalog, Gives, Handoffs, Images, Inventory, Machines, Provisioned};
-use super::{Workspace, typed};
+use super::{Removed, Workspace, typed};
 use crate::diag::Failure;
 use crate::lab::{Paths, Redactor};
 use crate::plan::{
@@ -44,7 +44,7 @@ pub struct Publisher {
     runtime: Option<Runtime>,
     publications: Publications,
     handoffs: Handoffs,
-    /// Where tofu works, by recipe.
+    /// Where tofu works, by recipe, or by node of a manifest.
     spaces: BTreeMap<String, Workspace>,
     run: String,
     /// Environments of which nothing was known before this run.
@@ -167,7 +167,7 @@ impl Publisher {
 
     fn started(&mut self, step: &Step) {
         self.begun.insert(step.id.clone());
-        let space = self.spaces.get(&step.recipe).cloned();
+        let space = self.spaces.get(step.id.recipe()).cloned();
         if self.gives(step) == Some(Gives::Applied)
             && let Some(Workspace {
                 key,
@@ -197,7 +197,8 @@ impl Publisher {
         let outputs = outputs.clone();
         match self.gives(step) {
             Some(Gives::Workspace) if well => {
-                self.spaces.insert(step.recipe.clone(), typed(outputs));
+                self.spaces
+                    .insert(step.id.recipe().to_owned(), typed(outputs));
             }
             Some(Gives::Applied) => self.applied(step, well, typed(outputs)),
             Some(Gives::Machines) if well => self.machines(step, typed(outputs)),
@@ -208,6 +209,12 @@ impl Publisher {
                 }
             }
             Some(Gives::Images) => self.templates(),
+            Some(Gives::Removed) => {
+                let Removed { key, removed } = typed(outputs);
+                if let Some(runtime) = self.runtime.as_mut().filter(|_| removed) {
+                    runtime.environments.remove(&key);
+                }
+            }
             _ => {}
         }
     }
@@ -217,7 +224,11 @@ impl Publisher {
     }
 
     fn applied(&mut self, step: &Step, well: bool, told: Applied) {
-        let space = self.spaces.get(&step.recipe).cloned().unwrap_or_default();
+        let space = self
+            .spaces
+            .get(step.id.recipe())
+            .cloned()
+            .unwrap_or_default();
         if well {
             for (key, value) in [
                 (latest::TERRAFORM_WORKDIR, &space.workdir),
@@ -228,7 +239,7 @@ impl Publisher {
                 }
             }
         }
-        let of_recipe = |other: &&Step| other.recipe == step.recipe;
+        let of_recipe = |other: &&Step| other.id.recipe() == step.id.recipe();
         let destroys = |step: &Step| self.handoffs.get(&step.id).is_some_and(|it| it.destroys);
         let gone = well && self.plan.steps.iter().filter(of_recipe).any(destroys);
         let Some(runtime) = &mut self.runtime else {
@@ -282,7 +293,7 @@ impl Publisher {
         let before = runtime.environments.get(&key);
         let space = self
             .spaces
-            .get(&step.recipe)
+            .get(step.id.recipe())
             .filter(|space| space.key == key);
         let workdir = space
             .and_then(|space| space.workdir.clone())
@@ -388,6 +399,7 @@ fn provisioned(told: Provisioned, before: &BTreeMap<String, VmInfo>) -> (String,
         vmid,
         node,
         address,
+        kind: _,
     } = told;
     let fixed = address
         .as_deref()

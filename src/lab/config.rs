@@ -33,6 +33,9 @@ pub struct Config {
     pub components: BTreeMap<String, Vec<String>>,
     /// `[serve]`: what the controller gives to others.
     pub serve: ServeSettings,
+    /// `[repos]`: repositories beside the lab, by the name of their directory: a URL of
+    /// git, with `#BRANCH` behind it where another than the default is wanted.
+    pub repos: BTreeMap<String, String>,
 }
 
 /// `[lab]`: what the lab is called and what it does by default.
@@ -93,6 +96,14 @@ pub struct ServeSettings {
     /// Git repositories that are served beside the lab and its site-config: the name
     /// in URLs, and the path, relative to the lab's root.
     pub repos: BTreeMap<String, String>,
+    /// Where the certificate is kept that the controller signs itself, relative to the
+    /// lab's root; absent: it is not kept.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cert_dir: Option<String>,
+    /// The certificate of a controller that is started with `--cert`, PEM, relative to
+    /// the lab's root.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub certificate: Option<String>,
 }
 
 /// When Doppler is asked.

@@ -25,6 +25,7 @@ tables! {
         key("tools", Shape::Keyed(&Shape::Text), "Program to run for a tool, e.g. `tofu = \"terraform\"`"),
         key("components", Shape::Named(&COMPONENT, &TEXTS), "Optional parts of the lab, each with the recipes that `up --with NAME` runs behind the default recipe of their layers, e.g. `metrics = [\"l4-metrics\"]`"),
         key("serve", Shape::Record(&SERVE), "What `serve` gives to others"),
+        key("repos", Shape::Named(&REPOSITORY, &Shape::Text), "Repositories beside the lab, which `hl site repos` clones and updates: the directory's name and a URL of git, with `#BRANCH` behind it where another than the default is wanted"),
     ];
 
     static LAB = "`[lab]`", Refused [
@@ -51,6 +52,8 @@ tables! {
 
     static SERVE = "`[serve]`", Refused [
         key("repos", Shape::Named(&REPOSITORY, &Shape::Text), "Git repositories that are served beside the lab and its site-config: name in the URL and path, e.g. `ansible = \"../ansible\"`"),
+        key("cert_dir", Shape::Text, "Directory in which `serve` keeps the certificate that it signs itself, as `--cert-dir` names it; machines that pull their spec know it by its digest"),
+        key("certificate", Shape::Text, "The certificate (PEM) of a controller that is started with `--cert`; instead of `cert_dir`"),
     ];
 
     static NETWORK = "`[network]`", Refused [
@@ -210,7 +213,9 @@ mod tests {
     use super::*;
     use crate::diag::Exit;
     use crate::diag::render;
-    use crate::lab::{DopplerMode, DopplerSettings, LabSettings, NetworkSettings, SshSettings};
+    use crate::lab::{
+        DopplerMode, DopplerSettings, LabSettings, NetworkSettings, ServeSettings, SshSettings,
+    };
 
     fn fails(text: &str) -> Failure {
         parse(&Source::new("hl.toml", text)).unwrap_err()
@@ -247,6 +252,8 @@ mod tests {
             metrics = ["l3-agent", "l4-metrics"]
             [serve.repos]
             ansible = "../ansible"
+            [repos]
+            tofu = "https://git.example/tofu.git#main"
         "#;
         let config = parse(&Source::new("hl.toml", text)).unwrap();
         assert_eq!(
@@ -262,6 +269,7 @@ mod tests {
         assert_eq!(config.timeouts["quick"], "45s");
         assert_eq!(config.tools["tofu"], "terraform");
         assert_eq!(config.serve.repos["ansible"], "../ansible");
+        assert_eq!(config.repos["tofu"], "https://git.example/tofu.git#main");
     }
 
     #[test]
@@ -356,6 +364,11 @@ mod tests {
             ssh: SshSettings {
                 identity: Some("i".to_owned()),
                 ..SshSettings::default()
+            },
+            serve: ServeSettings {
+                cert_dir: Some("d".to_owned()),
+                certificate: Some("c".to_owned()),
+                ..ServeSettings::default()
             },
             ..Config::default()
         };

@@ -7,6 +7,7 @@
 
 mod accounts;
 mod config;
+pub mod controller;
 pub mod environment;
 mod hl_toml;
 mod lock;

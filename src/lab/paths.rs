@@ -100,6 +100,11 @@ impl Paths {
         self.root.join("layers")
     }
 
+    /// The lab's own scenarios.
+    pub fn scenarios(&self) -> Utf8PathBuf {
+        self.root.join("scenarios")
+    }
+
     /// The site-config: `site/`, or where a search found another.
     pub fn site(&self) -> Utf8PathBuf {
         self.site.clone()
@@ -108,6 +113,21 @@ impl Paths {
     /// `state/`, 0700.
     pub fn state(&self) -> Utf8PathBuf {
         self.out.join("state")
+    }
+
+    /// What a set-up node's authority is kept in, PEM.
+    pub fn authority(&self, node: &str) -> Utf8PathBuf {
+        self.state().join("nodes").join(format!("{node}.pem"))
+    }
+
+    /// Where nodes that were set up are written: the site-config, in a rehearsal a
+    /// directory of its own with `nodes/` and secrets alone.
+    pub fn own_site(&self) -> Utf8PathBuf {
+        if self.is_rehearsal() {
+            self.out.join("site")
+        } else {
+            self.site()
+        }
     }
 
     /// The snapshot of what is true now.

@@ -84,6 +84,9 @@ pub const ALL: &[Variable] = variables![
     Layers "PVE_STORAGE_IMPORT", default "local", "storage with content type `import`, for cloud images";
     Layers "PVE_BRIDGE", default "vmbr0", "bridge of the virtual machines";
     Layers "PVE_CA_FILE", example "/etc/ssl/pve-root-ca.pem", "PEM file to trust beside the system's roots";
+    Layers "PVE_MIRROR", example "http://mirror.lab.example/debian/pve", "repository that `pve-install` takes Proxmox VE from, instead of Proxmox's own";
+    Layers "PVE_MIRROR_KEY", example "http://mirror.lab.example/key.gpg", "URL of the key that signs it";
+    Layers "PVE_MIRROR_FINGERPRINT", example "F4E1...0C39", "fingerprint of that key, 40 hexadecimal digits";
     Layers "PVE_FINGERPRINT", example "AB:CD:...", "SHA-256 of the one certificate to trust";
     Layers "PVE_TLS_INSECURE", default "0", "`1`: the certificate is not verified; warns on every run";
     Layers "UPDATE_STABLE", default "yes", "anything but `yes`, nothing included: a new template or ISO is not promoted to stable", empty_counts: true;

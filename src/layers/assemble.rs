@@ -94,7 +94,10 @@ fn wanted(instances: &mut Instances<'_>) {
 }
 
 /// No secret's value may be in a plan, not even by an argument.
-fn refuse_secrets(plan: &Plan, env: &Environment) -> Result<(), Failure> {
+///
+/// # Errors
+/// One is (2).
+pub fn refuse_secrets(plan: &Plan, env: &Environment) -> Result<(), Failure> {
     let text = serde_json::to_string(plan).unwrap_or_default();
     let nodes = plan.steps.iter().filter_map(|step| step.node.as_deref());
     let nodes: BTreeSet<&str> = nodes.collect();

@@ -168,7 +168,9 @@ impl<'a, 'b> Builder<'a, 'b> {
         let mut step = Step::new(id, present_name(def.action.get_ref()));
         let instance = &self.instances.list[index];
         let (layer, recipe) = (instance.layer, instance.recipe);
-        step.layer = Some(layer.id.get_ref().clone());
+        // A scenario is no layer.
+        let is_layer = layer.scenario.is_none();
+        step.layer = is_layer.then(|| layer.id.get_ref().clone());
         step.purpose = self.purpose(layer);
         step.recipe.clone_from(&instance.text);
         step.node = instance.node.as_deref().map(str::to_owned);

@@ -249,15 +249,23 @@ fn name(path: &Path, remove: &[Removal], keep: &mut Vec<Kept>) {
     });
 }
 
-/// `hl l2-destroy dev --node pve` for `.states/dev-pve/terraform.tfstate`.
+/// `hl l2-destroy dev --node pve` for `.states/dev-pve/terraform.tfstate`, and
+/// `hl destroy -M web -H pve` for `.states/web/pve/NODE/terraform.tfstate`.
 fn destroy(lab: &Lab, book: Option<&Book>, state: &Utf8Path) -> Option<String> {
-    let key = state
+    let parts: Vec<&str> = state
         .strip_prefix(".states")
         .ok()?
         .components()
-        .next()?
-        .as_str()
-        .to_owned();
+        .map(|part| part.as_str())
+        .collect();
+    let key = match parts.as_slice() {
+        [manifest, host, _, _] => {
+            let words = format!("destroy -M {manifest} -H {host}");
+            return Some(lab.paths.commands().line(&words));
+        }
+        [key, ..] => (*key).to_owned(),
+        [] => return None,
+    };
     book?.get("l2-destroy")?;
     // Environments and nodes may both hold a `-`: an environment that there is decides.
     let envs = lab.paths.site().join("envs");

@@ -31,6 +31,11 @@ struct Layers;
 #[folder = "site/"]
 struct Site;
 
+/// `scenarios/`
+#[derive(Embed)]
+#[folder = "scenarios/"]
+struct Scenarios;
+
 /// `docs/`: what the files of a lab refer to, without what is for those who
 /// change `hl`.
 #[derive(Embed)]
@@ -41,6 +46,7 @@ struct Docs;
 
 const HL_TOML: &str = include_str!("../../hl.toml");
 const ENV_EXAMPLE: &str = include_str!("../../env.example");
+const INSTALL: &str = include_str!("../../scripts/install.sh");
 
 /// What a lab's runs write and nobody commits.
 const GITIGNORE: &str = "\
@@ -66,6 +72,10 @@ pub fn files(name: &str) -> Vec<(Utf8PathBuf, Cow<'static, [u8]>)> {
     let mut files: Vec<(Utf8PathBuf, Cow<'static, [u8]>)> = vec![
         ("hl.toml".into(), text(named(name))),
         ("env.example".into(), Cow::Borrowed(ENV_EXAMPLE.as_bytes())),
+        (
+            "scripts/install.sh".into(),
+            Cow::Borrowed(INSTALL.as_bytes()),
+        ),
         (".gitignore".into(), Cow::Borrowed(GITIGNORE.as_bytes())),
         ("justfile".into(), text(justfile(&book()))),
     ];
@@ -95,6 +105,18 @@ pub fn book() -> Book {
         })
         .collect();
     Book::of(layers)
+}
+
+/// The shipped scenarios: name and text, sorted.
+pub(super) fn scenarios() -> Vec<(String, String)> {
+    let read = |path: Cow<'static, str>| {
+        let name = path.strip_suffix(".toml")?.to_owned();
+        let text = String::from_utf8(Scenarios::get(&path)?.data.into_owned()).ok()?;
+        Some((name, text))
+    };
+    let mut all: Vec<_> = Scenarios::iter().filter_map(read).collect();
+    all.sort();
+    all
 }
 
 /// Writes a new lab into `dir`, which does not exist or is empty; gives the

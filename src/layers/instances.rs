@@ -523,7 +523,7 @@ fn asked(recipe: &Recipe, given: &[Option<String>]) -> String {
     words.join(" ")
 }
 
-fn usage_failure(error: ArgError) -> Failure {
+pub(super) fn usage_failure(error: ArgError) -> Failure {
     let mut diagnostic = Diagnostic::error(error.message);
     diagnostic.help = error.help.iter().map(Advice::from).collect();
     Failure::new(Exit::Usage, diagnostic)

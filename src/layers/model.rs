@@ -37,6 +37,23 @@ pub struct Layer {
     pub generates: Vec<Text>,
     /// Its recipes, as written.
     pub recipes: Vec<Recipe>,
+    /// What a file of `scenarios/` says beside its recipe; none in a layer.
+    pub scenario: Option<ScenarioHead>,
+}
+
+/// What `[scenario]` says that a recipe does not have.
+#[derive(Debug, Clone)]
+pub struct ScenarioHead {
+    /// Seconds that a run usually takes.
+    pub runtime: u64,
+    /// A call names the machine that it works on.
+    pub host_required: bool,
+    /// With `--local` it runs as root.
+    pub root: bool,
+    /// Phases of the scenario `preflight` that come before it.
+    pub preflight: Vec<Text>,
+    /// It is the binary's own, or has the place of one that is.
+    pub known: bool,
 }
 
 /// One `[[recipe]]`.

@@ -5,9 +5,10 @@ use camino::Utf8Path;
 use toml::Spanned;
 
 use super::fields::{Findings, duplicates, filled, items, text, text_or_empty, texts, value};
-use super::model::{Layer, Param, ParamType, Recipe, RetryDef, StepDef};
-use super::table::FILE;
+use super::model::{Layer, Param, ParamType, Recipe, RetryDef, ScenarioHead, StepDef, Text};
+use super::table::{FILE, SCENARIO_FILE, is_word};
 use crate::diag::{Diagnostic, Source};
+use crate::lab::timeouts::parse_duration;
 use crate::shape::{self, Format, Node, Value};
 
 /// Reads one layer file. `dir` is its folder relative to the lab. What could be
@@ -31,6 +32,7 @@ pub(super) fn parse(source: Source, dir: &Utf8Path) -> (Layer, Vec<Diagnostic>) 
         tools: Vec::new(),
         generates: Vec::new(),
         recipes: Vec::new(),
+        scenario: None,
         dir: dir.to_owned(),
     };
     if let Some(table) = root.get("layer") {
@@ -39,6 +41,53 @@ pub(super) fn parse(source: Source, dir: &Utf8Path) -> (Layer, Vec<Diagnostic>) 
     for table in items(&root, "recipe") {
         layer.recipes.extend(recipe(table, &mut findings));
     }
+    let mut list = findings.list;
+    list.sort_by_key(|finding| finding.place.as_ref().map(|place| place.span.start));
+    (layer, list)
+}
+
+/// Reads one file of `scenarios/`: a layer of one recipe, whose name is the file's.
+pub(super) fn parse_scenario(source: Source, known: bool) -> (Layer, Vec<Diagnostic>) {
+    let (root, faults) = shape::tree(&source);
+    let mut findings = Findings::new(source.clone());
+    findings.list = faults;
+    let checked = shape::check(&source, Format::Toml, &root, &SCENARIO_FILE, true);
+    findings.list.extend(checked.errors);
+    let name = source.path.file_stem().unwrap_or_default().to_owned();
+    if !is_word(&name) {
+        let wrong = format!("`{name}` cannot be a scenario's name");
+        let help = "name the file `NOUN-VERB.toml`, in lower-case letters, digits and `-`";
+        findings.error(0..0, wrong, "", Some(help.to_owned()));
+    }
+    let dir = source.path.parent().unwrap_or(Utf8Path::new("scenarios"));
+    // Without the table, which is reported, nothing of it is there.
+    let table = root.get("scenario").unwrap_or(&root);
+    let mut recipe = body(table, Spanned::new(0..0, name.clone()), &mut findings);
+    let phases = items(&root, "phase");
+    recipe.steps = phases.iter().filter_map(step).collect();
+    duplicates("phase", recipe.steps.iter().map(|s| &s.id), &mut findings);
+    let runtime = text(table, "runtime").and_then(|text| parse_duration(text.get_ref()));
+    let scenario = ScenarioHead {
+        runtime: runtime.unwrap_or_default().as_secs(),
+        host_required: value(table, "host_required").unwrap_or_default(),
+        root: value(table, "root").unwrap_or_default(),
+        preflight: texts(table, "preflight"),
+        known,
+    };
+    let layer = Layer {
+        dir: dir.to_owned(),
+        id: Spanned::new(0..0, name.clone()),
+        name,
+        doc: recipe.doc.clone(),
+        default: None,
+        env: Vec::new(),
+        optional_env: Vec::new(),
+        tools: Vec::new(),
+        generates: Vec::new(),
+        recipes: vec![recipe],
+        scenario: Some(scenario),
+        source,
+    };
     let mut list = findings.list;
     list.sort_by_key(|finding| finding.place.as_ref().map(|place| place.span.start));
     (layer, list)
@@ -70,13 +119,26 @@ fn head(table: &Node, layer: &mut Layer, folder: &str, findings: &mut Findings) 
 }
 
 fn recipe(table: &Node, findings: &mut Findings) -> Option<Recipe> {
+    let steps: Vec<StepDef> = items(table, "step").iter().filter_map(step).collect();
+    duplicates("step", steps.iter().map(|s| &s.id), findings);
+    let name = filled(table, "name");
+    // What is wrong with its parameters is told, also where it has no name.
+    let mut recipe = body(table, name.clone().unwrap_or_else(unnamed), findings);
+    recipe.steps = steps;
+    name.map(|_| recipe)
+}
+
+fn unnamed() -> Text {
+    Spanned::new(0..0, String::new())
+}
+
+/// A recipe without its steps.
+fn body(table: &Node, name: Text, findings: &mut Findings) -> Recipe {
     let params = items(table, "params").iter();
     let params: Vec<Param> = params.filter_map(|node| param(node, findings)).collect();
     duplicates("parameter", params.iter().map(|p| &p.name), findings);
-    let steps: Vec<StepDef> = items(table, "step").iter().filter_map(step).collect();
-    duplicates("step", steps.iter().map(|s| &s.id), findings);
-    Some(Recipe {
-        name: filled(table, "name")?,
+    Recipe {
+        name,
         doc: text_or_empty(table, "doc"),
         params,
         deps: texts(table, "deps"),
@@ -87,8 +149,8 @@ fn recipe(table: &Node, findings: &mut Findings) -> Option<Recipe> {
         on_failure: value(table, "on_failure").unwrap_or_default(),
         private: value(table, "private").unwrap_or_default(),
         remote: value(table, "remote").unwrap_or_default(),
-        steps,
-    })
+        steps: Vec::new(),
+    }
 }
 
 fn param(table: &Node, findings: &mut Findings) -> Option<Param> {

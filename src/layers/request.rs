@@ -15,7 +15,7 @@ use crate::action::Registry;
 use crate::diag::{Diagnostic, Exit, Failure};
 use crate::lab::{Environment, Lab};
 use crate::plan::Plan;
-use crate::runs::{RecipeRequest, RunRequest, UpRequest};
+use crate::runs::{ManifestRequest, RecipeRequest, RunRequest, UpRequest};
 
 /// What plans are made in.
 #[derive(Debug, Clone, Copy)]
@@ -61,18 +61,12 @@ pub struct RunRecipe {
 }
 
 impl Book {
-    /// The plan of a recipe and all that it depends on, or of `up`: each layer's
-    /// default recipe, from the first to the last. Invalid definitions are
-    /// [`Exit::Definition`], an unknown recipe or layer [`Exit::Unknown`], wrong
-    /// arguments [`Exit::Usage`]. Missing variables are for [`Compiled::ready`].
-    pub fn compile(&self, request: &RunRequest, scope: &Scope<'_>) -> Result<Compiled, Failure> {
-        match request {
-            RunRequest::Recipe(request) => self.recipe(request, scope),
-            RunRequest::Up(request) => self.up(request, scope),
-        }
-    }
-
-    fn recipe(&self, request: &RecipeRequest, scope: &Scope<'_>) -> Result<Compiled, Failure> {
+    /// The plan of a recipe.
+    pub(super) fn recipe(
+        &self,
+        request: &RecipeRequest,
+        scope: &Scope<'_>,
+    ) -> Result<Compiled, Failure> {
         // Known first: a slip in the name is the likelier wish to be helped with.
         self.find(&request.name)?;
         self.check(scope.registry, &scope.lab.config)?;
@@ -85,7 +79,7 @@ impl Book {
     }
 
     /// A layer without a default recipe has no part in it.
-    fn up(&self, request: &UpRequest, scope: &Scope<'_>) -> Result<Compiled, Failure> {
+    pub(super) fn up(&self, request: &UpRequest, scope: &Scope<'_>) -> Result<Compiled, Failure> {
         let first = match &request.from {
             Some(id) => self.find_layer(id)?,
             None => 0,
@@ -151,6 +145,11 @@ impl Book {
         match request {
             RunRequest::Recipe(request) => self.options_of_recipe(request),
             RunRequest::Up(request) => options_of_up(request),
+            RunRequest::Manifest(request) => options_of_manifest(request),
+            RunRequest::Scenario(request) => self.options_of_recipe(&RecipeRequest {
+                name: request.name.clone(),
+                args: request.args.clone(),
+            }),
         }
     }
 
@@ -181,6 +180,16 @@ impl Compiled {
             Err(missing_failure(&self.missing))
         }
     }
+}
+
+fn options_of_manifest(request: &ManifestRequest) -> BTreeMap<String, serde_json::Value> {
+    let on_error = request.on_error.map(|mode| serde_json::json!(mode));
+    let skips = request.skip_preflight.then(|| true.into());
+    let given = [("on_error", on_error), ("skip_preflight", skips)];
+    let given = given.into_iter();
+    given
+        .filter_map(|(name, value)| Some((name.to_owned(), value?)))
+        .collect()
 }
 
 fn options_of_up(request: &UpRequest) -> BTreeMap<String, serde_json::Value> {

@@ -3,7 +3,7 @@
 use schemars::Schema;
 use serde_json::{Map, Value, json};
 
-use super::table::FILE;
+use super::table::{FILE, SCENARIO_FILE};
 use crate::action::{Registry, builtin};
 use crate::lab;
 use crate::shape::{self, Format};
@@ -14,13 +14,29 @@ const STEP: &str = "/properties/recipe/items/properties/step/items";
 /// What the file is, for editors.
 const ABOUT: &str = "A layer file: `layers/<id>-<name>/layer.toml`. Strings are minijinja templates where it says so; they know `var.NAME`, `lab`, `layer`, `paths`, `steps.ID.KEY` and the recipe's parameters.";
 
-/// The JSON Schema of `layer.toml`, with the inputs of every action that `hl` ships.
-pub fn layer_schema() -> Schema {
-    Schema::try_from(with_actions(&builtin())).unwrap_or_default()
+/// Where a phase is in the schema of a scenario.
+const PHASE: &str = "/properties/phase/items";
+
+/// What a scenario's file is, for editors.
+const SCENARIO_ABOUT: &str = "A scenario: `scenarios/NOUN-VERB.toml`. Strings are minijinja templates where it says so; they know `var.NAME`, `lab`, `layer`, `paths`, `steps.PHASE.KEY` and the scenario's options.";
+
+/// The JSON Schema of `scenarios/NAME.toml`, with the inputs of every action that
+/// `hl` ships.
+pub fn scenario_schema() -> Schema {
+    let schema = shape::schema(Format::Toml, &SCENARIO_FILE);
+    let schema = with_actions(&builtin(), schema, PHASE, SCENARIO_ABOUT);
+    Schema::try_from(shape::document("scenarios/NAME.toml", schema)).unwrap_or_default()
 }
 
-fn with_actions(actions: &Registry) -> Value {
-    let mut schema = shape::schema(Format::Toml, &FILE);
+/// The JSON Schema of `layer.toml`, with the inputs of every action that `hl` ships.
+pub fn layer_schema() -> Schema {
+    let schema = shape::schema(Format::Toml, &FILE);
+    let schema = with_actions(&builtin(), schema, STEP, ABOUT);
+    Schema::try_from(shape::document("layer.toml", schema)).unwrap_or_default()
+}
+
+/// A file's schema with the inputs of these actions; `at` is where a step is in it.
+fn with_actions(actions: &Registry, mut schema: Value, at: &str, about: &str) -> Value {
     let mut cases = Vec::new();
     let mut defs = Map::new();
     for name in actions.names() {
@@ -50,7 +66,7 @@ fn with_actions(actions: &Registry) -> Value {
         .filter_map(|name| Some(actions.get(name)?.about()))
         .map(|about| json!({ "const": about.name, "description": about.doc }))
         .collect();
-    if let Some(step) = schema.pointer_mut(STEP).and_then(Value::as_object_mut) {
+    if let Some(step) = schema.pointer_mut(at).and_then(Value::as_object_mut) {
         let action = step
             .get_mut("properties")
             .and_then(|keys| keys.get_mut("use"));
@@ -60,10 +76,10 @@ fn with_actions(actions: &Registry) -> Value {
         step.insert("allOf".to_owned(), Value::Array(cases));
     }
     if let Some(root) = schema.as_object_mut() {
-        root.insert("description".to_owned(), json!(ABOUT));
+        root.insert("description".to_owned(), json!(about));
         root.insert("$defs".to_owned(), Value::Object(defs));
     }
-    shape::document("layer.toml", schema)
+    schema
 }
 
 /// The JSON Schema of `hl.toml`.

@@ -2,6 +2,7 @@
 
 use super::verbs::{is_reserved, reserved_since};
 use crate::diag::Diagnostic;
+use crate::lab::timeouts::parse_duration;
 use crate::shape::{Form, Nothing, Shape, key, required, tables};
 
 tables! {
@@ -11,6 +12,26 @@ tables! {
     pub(super) static FILE = "the file", Refused [
         required("layer", Shape::Record(&LAYER), "About the layer: `id` and `name`"),
         key("recipe", Shape::List(&Shape::Record(&RECIPE)), "What a user can run."),
+    ];
+
+    /// `scenarios/NAME.toml`
+    pub(super) static SCENARIO_FILE = "the file", Refused [
+        required("scenario", Shape::Record(&SCENARIO), "About the scenario; its name is that of the file."),
+        key("phase", Shape::List(&Shape::Record(&STEP)), "What it does, in order. The keys are those of a step of a recipe."),
+    ];
+
+    static SCENARIO = "`[scenario]`", Refused [
+        required("doc", Shape::Filled, DOC),
+        required("runtime", Shape::Form(&RUNTIME), "How long a run usually takes, e.g. `90s` or `3m`. Four times as long is the limit of a run, unless `--timeout` says another."),
+        key("host_required", Shape::Bool, "A call names the machine: `--host`, `--remote`, `--vm-ip` or `--local`."),
+        key("root", Shape::Bool, "With `--local` it runs as root."),
+        key("preflight", TEXTS, "Checks that come before it: phases of the scenario `preflight`."),
+        key("params", Shape::List(&Shape::Record(&PARAM)), "Its options."),
+        key("env", TEXTS, "Variables that it needs."),
+        key("tools", TEXTS, "Programs that it needs."),
+        key("approve", Shape::Text, "The phase that shows what it would do and asks."),
+        key("on_failure", Shape::Choice(&["stop", "continue"]), "What happens to the rest when a phase fails."),
+        key("private", Shape::Bool, "Not listed."),
     ];
 
     static LAYER = "`[layer]`", Refused [
@@ -91,16 +112,32 @@ static RECIPE_NAME: Form = Form {
     pattern: WORD,
 };
 
+static RUNTIME: Form = Form {
+    is: "a duration such as `90s`",
+    wrong: |what, text| {
+        parse_duration(text).is_none().then(|| {
+            Diagnostic::error(format!(
+                "{what} is `{text}`, expected a duration such as `90s` or `3m`"
+            ))
+        })
+    },
+    pattern: "[0-9]",
+};
+
 static STEP_ID: Form = Form {
     is: "text",
     wrong: |_, id| not_word(id, "a step's id"),
     pattern: WORD,
 };
 
-fn not_word(text: &str, what: &str) -> Option<Diagnostic> {
+/// Whether it is lower-case letters, digits, `-` and `_`, a letter first.
+pub(super) fn is_word(text: &str) -> bool {
     let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '_';
-    let is_one = text.starts_with(|c: char| c.is_ascii_lowercase()) && text.chars().all(plain);
-    (!is_one).then(|| {
+    text.starts_with(|c: char| c.is_ascii_lowercase()) && text.chars().all(plain)
+}
+
+fn not_word(text: &str, what: &str) -> Option<Diagnostic> {
+    (!is_word(text)).then(|| {
         Diagnostic::error(format!(
             "`{text}` cannot be {what}, expected lower-case letters, digits, `-` and `_`, a letter first"
         ))

@@ -1,5 +1,5 @@
 //! Manifests: machines that are made, tested and destroyed together, as a graph.
-//! Read, checked, ordered, resolved and drawn; nothing here runs.
+//! Read, checked, ordered, resolved, drawn and planned; nothing here runs.
 //!
 //! What may stand in a file, and what its nodes may say of each other, is the
 //! site's to know (`site::shape`, `Tree::check_manifest`): it has both forms, `nodes`
@@ -12,19 +12,29 @@
 //! | `around` | what a manifest is held against: site-config, states, templates |
 //! | `order` | who is made after whom |
 //! | `resolve` | what each node is made from, and which file says so |
+//! | `settings` | what a plan is made of besides its manifest |
+//! | `machine` | a node as its steps are given it |
+//! | `steps` | the phases of a node as steps |
+//! | `plan` | the plan of `create`, `destroy`, `test` |
 //! | `list` | the manifests of a site-config |
 //! | `draw` | a manifest as a picture |
 
 mod around;
 pub mod draw;
 mod list;
+mod machine;
 mod model;
 mod order;
+mod plan;
 mod read;
 mod resolve;
+mod settings;
+mod steps;
 
 pub use around::Around;
 pub use list::{Listed, list};
 pub use model::{ManifestGraph, ManifestNode, Mode, NodeType, OnError, Pattern, Settings};
+pub use plan::{on_host, plan};
 pub use read::{ManifestFile, read};
 pub use resolve::{check, explain, resolve};
+pub use settings::PlanSettings;

@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::plan::OnFailure;
+
 /// Machines that are made, tested and destroyed together.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ManifestGraph {
@@ -92,6 +94,16 @@ pub struct Settings {
     pub timeout_buffer: u32,
     /// When a node fails.
     pub on_error: OnError,
+}
+
+impl From<OnError> for OnFailure {
+    fn from(mode: OnError) -> Self {
+        match mode {
+            OnError::Stop => Self::Stop,
+            OnError::Rollback => Self::Rollback,
+            OnError::Continue => Self::Continue,
+        }
+    }
 }
 
 impl Default for Settings {

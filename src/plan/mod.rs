@@ -2,6 +2,7 @@
 //! ([`Event`]). No I/O here; everything serialises.
 
 mod consent;
+mod course;
 mod end;
 mod event;
 mod fingerprint;
@@ -19,6 +20,7 @@ mod wrap;
 
 pub use crate::base::sanitize;
 pub use consent::Consent;
+pub use course::{Course, CourseEvent};
 pub use end::{Status, StepEnd, StepState};
 pub use event::{Event, EventKind, Outcome, Resumed, RunInfo, Stream};
 pub use fingerprint::{Difference, Fingerprint};
@@ -28,7 +30,9 @@ pub use listener::Listener;
 pub use order::{Cycle, dependents, needs, order, sort};
 pub use past::{PriorResult, PriorState};
 pub use reference::{Missing, Published, references, resolve};
-pub use step::{OnFailure, PLAN_VERSION, Plan, Purpose, Retry, RetryOn, Step, Timeout};
+pub use step::{
+    FinallyWhen, OnFailure, PLAN_VERSION, Plan, Purpose, Retry, RetryOn, Step, Timeout,
+};
 pub use tally::{Ended, StepRun, Tally};
 pub use took::took;
 pub use wrap::{TEXT, wrap};

@@ -19,6 +19,33 @@ pub enum OnFailure {
     Stop,
     /// What does not depend on the failure goes on.
     Continue,
+    /// As `stop`; then the steps run that undo what this run made.
+    Rollback,
+}
+
+/// When a `finally` step runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum FinallyWhen {
+    /// Whatever happened.
+    #[default]
+    Always,
+    /// Unless a guard or a check let nothing begin.
+    Begun,
+    /// Only when every other step succeeded.
+    Succeeded,
+    /// Only when a step failed and the plan is rolled back.
+    Undoing,
+}
+
+impl FinallyWhen {
+    #[expect(
+        clippy::trivially_copy_pass_by_ref,
+        reason = "serde asks with a reference"
+    )]
+    fn is_always(&self) -> bool {
+        *self == Self::Always
+    }
 }
 
 /// Which failures are worth another attempt.
@@ -71,6 +98,8 @@ pub enum Purpose {
     Work,
     /// It belongs to a layer of which every step only checks: a gate for others.
     Gate,
+    /// Nothing of the plan has begun before it says yes.
+    Guard,
 }
 
 /// One unit of a plan: an action and its inputs.
@@ -88,6 +117,9 @@ pub struct Step {
     /// variables are those of that node.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub node: Option<String>,
+    /// The node of a manifest that it is a phase of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub machine: Option<String>,
     /// One line for people; empty when the id says it all.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub doc: String,
@@ -120,6 +152,9 @@ pub struct Step {
     /// Runs at the end whatever happened, also after the first Ctrl-C.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub finally: bool,
+    /// Of a `finally` step, when it runs.
+    #[serde(default, skip_serializing_if = "FinallyWhen::is_always")]
+    pub finally_when: FinallyWhen,
     /// The recipe of which it is a part and that goes on after a failure: when
     /// this step fails, the others of that recipe which do not need it run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -195,6 +230,11 @@ impl Plan {
 }
 
 impl Step {
+    /// Whether nothing has begun when it ends badly.
+    pub fn is_guard(&self) -> bool {
+        self.purpose != Purpose::Work
+    }
+
     /// Whether it is a gate.
     pub fn is_gate(&self) -> bool {
         self.purpose == Purpose::Gate
@@ -217,6 +257,7 @@ impl Step {
             recipe: id.recipe().to_owned(),
             id,
             node: None,
+            machine: None,
             doc: String::new(),
             action: action.into(),
             with: Map::new(),
@@ -228,6 +269,7 @@ impl Step {
             approve: false,
             repeatable: false,
             finally: false,
+            finally_when: FinallyWhen::Always,
             continues: None,
             purpose: Purpose::Work,
         }

@@ -118,6 +118,11 @@ impl Tally {
         &self.steps
     }
 
+    /// The step of that name, once it was told of.
+    pub fn step(&self, id: &StepId) -> Option<&StepRun> {
+        self.steps.get(*self.places.get(id)?)
+    }
+
     /// The steps that ended in the last part of the run, in that order.
     pub fn ended(&self) -> impl DoubleEndedIterator<Item = Ended<'_>> {
         let steps = self.ended.iter().filter_map(|place| self.steps.get(*place));
@@ -167,6 +172,11 @@ impl StepRun {
             settled: 0,
             warnings: Vec::new(),
         }
+    }
+
+    /// When it ended, RFC 3339 in UTC; empty while it has not.
+    pub fn ended_at(&self) -> &str {
+        &self.ended_at
     }
 
     /// Whether it failed.

@@ -13,6 +13,8 @@ mod cluster;
 mod endpoint;
 mod error;
 mod fingerprint;
+mod guest_kind;
+mod guests;
 pub mod handshake;
 pub mod https;
 mod lenient;
@@ -32,6 +34,7 @@ pub use client::{Client, Param};
 pub use endpoint::{DEFAULT_PORT, Endpoint};
 pub use error::{BadSetting, Error, TlsProblem, Unreachable};
 pub use fingerprint::Fingerprint;
+pub use guest_kind::GuestKind;
 pub use path::percent_encode;
 pub use settings::{Settings, check_token_id};
 pub use storage::Download;
@@ -39,6 +42,6 @@ pub use tasks::TaskEnd;
 pub use tls::Policy;
 pub use trust::{Trust, tool_env, write_bundle};
 pub use types::{
-    Flag, LogLine, Network, Node, Permissions, Storage, Task, Upid, Version, Vm, VmConfig,
-    VmStatus, Volume,
+    Appliance, Flag, LogLine, Network, Node, Permissions, Storage, Task, Upid, Version, Vm,
+    VmConfig, VmStatus, Volume,
 };

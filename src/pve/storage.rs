@@ -6,7 +6,7 @@ use camino::Utf8Path;
 use reqwest::blocking::multipart;
 
 use super::path::percent_encode;
-use super::{Client, Error, Param, Storage, Upid, Volume};
+use super::{Appliance, Client, Error, Param, Storage, Upid, Volume};
 
 /// An image of some gigabytes over a slow line.
 const UPLOAD: Duration = Duration::from_hours(4);
@@ -48,6 +48,22 @@ impl Client {
     ) -> Result<Vec<Volume>, Error> {
         let query: Vec<Param<'_>> = content.map(|c| ("content", c)).into_iter().collect();
         self.get(&storage_path(node, storage, "content"), &query)
+    }
+
+    /// `GET /nodes/{node}/aplinfo`: templates of containers that the node can download.
+    pub fn appliances(&self, node: &str) -> Result<Vec<Appliance>, Error> {
+        self.get(&format!("nodes/{}/aplinfo", percent_encode(node)), &[])
+    }
+
+    /// `POST /nodes/{node}/aplinfo`: the node downloads one of them, and verifies it.
+    pub fn download_appliance(
+        &self,
+        node: &str,
+        storage: &str,
+        template: &str,
+    ) -> Result<Upid, Error> {
+        let form = [("storage", storage), ("template", template)];
+        self.post(&format!("nodes/{}/aplinfo", percent_encode(node)), &form)
     }
 
     /// `POST .../download-url`: the node fetches a file itself.

@@ -7,7 +7,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::lenient;
+use super::{GuestKind, lenient};
 
 /// `GET /version`
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -172,6 +172,27 @@ pub struct Vm {
     /// Seconds since it was started; 0 when it does not run.
     #[serde(default, deserialize_with = "lenient::number")]
     pub uptime: u64,
+}
+
+impl Vm {
+    /// What it is.
+    pub fn guest(&self) -> GuestKind {
+        GuestKind::of_type(&self.kind)
+    }
+}
+
+/// One of `GET /nodes/{node}/aplinfo`: a template of containers that the node can
+/// download.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Appliance {
+    /// `debian-13-standard`
+    #[serde(default)]
+    pub package: String,
+    /// `13.1-2`
+    #[serde(default, deserialize_with = "lenient::text")]
+    pub version: String,
+    /// The file's name, by which it is asked for.
+    pub template: String,
 }
 
 /// `GET /nodes/{node}/qemu/{vmid}/status/current`

@@ -2,7 +2,7 @@
 //! task: see [`Client::wait_task`].
 
 use super::path::percent_encode;
-use super::{Client, Error, Param, Upid, VmConfig, VmStatus};
+use super::{Client, Error, GuestKind, Param, Upid, VmConfig, VmStatus};
 
 fn vm(node: &str, vmid: u32, rest: &str) -> String {
     format!("nodes/{}/qemu/{vmid}{rest}", percent_encode(node))
@@ -11,18 +11,17 @@ fn vm(node: &str, vmid: u32, rest: &str) -> String {
 impl Client {
     /// `GET .../config`
     pub fn vm_config(&self, node: &str, vmid: u32) -> Result<VmConfig, Error> {
-        self.get(&vm(node, vmid, "/config"), &[])
+        self.guest_config(GuestKind::Vm, node, vmid)
     }
 
     /// `PUT .../config`: sets keys at once; `("delete", "a,b")` removes keys.
     pub fn set_vm_config(&self, node: &str, vmid: u32, keys: &[Param<'_>]) -> Result<(), Error> {
-        let _: serde_json::Value = self.put(&vm(node, vmid, "/config"), keys)?;
-        Ok(())
+        self.set_guest_config(GuestKind::Vm, node, vmid, keys)
     }
 
     /// `GET .../status/current`
     pub fn vm_status(&self, node: &str, vmid: u32) -> Result<VmStatus, Error> {
-        self.get(&vm(node, vmid, "/status/current"), &[])
+        self.guest_status(GuestKind::Vm, node, vmid)
     }
 
     /// `GET .../agent/network-get-interfaces`, asked of the guest itself.
@@ -44,12 +43,12 @@ impl Client {
 
     /// `POST .../status/start`
     pub fn start_vm(&self, node: &str, vmid: u32) -> Result<Upid, Error> {
-        self.post(&vm(node, vmid, "/status/start"), &[])
+        self.start_guest(GuestKind::Vm, node, vmid)
     }
 
     /// `POST .../status/stop`: pulls the plug.
     pub fn stop_vm(&self, node: &str, vmid: u32) -> Result<Upid, Error> {
-        self.post(&vm(node, vmid, "/status/stop"), &[])
+        self.stop_guest(GuestKind::Vm, node, vmid)
     }
 
     /// `PUT .../resize`: grows a disk to `size` (`10G`), or by it (`+2G`).
@@ -69,7 +68,6 @@ impl Client {
     /// `DELETE .../{vmid}` with its disks, also those it no longer refers to,
     /// and its place in jobs and HA. It must be stopped.
     pub fn delete_vm(&self, node: &str, vmid: u32) -> Result<Upid, Error> {
-        let query = [("purge", "1"), ("destroy-unreferenced-disks", "1")];
-        self.delete(&vm(node, vmid, ""), &query)
+        self.delete_guest(GuestKind::Vm, node, vmid)
     }
 }

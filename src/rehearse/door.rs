@@ -1,22 +1,19 @@
 //! Port 22 of a simulated node. Its system is started when somebody comes, in the walls
 //! of a guest, and what they say is carried to the sshd in there.
 
-use std::fs::{self, File, Permissions};
 use std::io::{self, Write as _};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::os::fd::AsRawFd as _;
-use std::os::unix::fs::PermissionsExt as _;
-use std::os::unix::net::UnixListener;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::guest::GuestHost;
-use crate::base::if_there;
+use super::guest::{GuestHost, bind_socket};
 use hl_sim::{CommandLine, GuestSpec, Guests as _, Login};
 
+/// Where the programs of a node ask.
+const SOCKET: &str = "node.sock";
 /// The port of sshd.
 pub(super) const SSH: u16 = 22;
 /// What the systems of nodes have for a gateway in a network of their own.
@@ -143,7 +140,8 @@ impl Door {
         let number = self.line.number();
         let dir = self.host.own_dir(number)?;
         let failed = |error: io::Error| format!("no socket in `{}`: {error}", dir.display());
-        let (socket, listener) = bind(&dir).map_err(failed)?;
+        let listener = bind_socket(&dir, SOCKET).map_err(failed)?;
+        let socket = dir.join(SOCKET);
         self.line.serve(listener).map_err(failed)?;
         let name = self.line.node();
         let address = if self.inner.is_loopback() {
@@ -164,18 +162,6 @@ impl Door {
         wait_for(inner)?;
         self.line.booted()
     }
-}
-
-/// A socket for the programs of a node. Its path may be longer than a socket's name.
-fn bind(dir: &Path) -> io::Result<(PathBuf, UnixListener)> {
-    let socket = dir.join("node.sock");
-    if_there(fs::remove_file(&socket))?;
-    let folder = File::open(dir)?;
-    let short = format!("/proc/self/fd/{}/node.sock", folder.as_raw_fd());
-    let listener = UnixListener::bind(short)?;
-    // Who is root in there, the simulator asks itself.
-    fs::set_permissions(&socket, Permissions::from_mode(0o666))?;
-    Ok((socket, listener))
 }
 
 /// Waits until somebody listens.

@@ -4,25 +4,26 @@
 use std::fs;
 use std::io::{self, BufRead as _, Read as _, Write as _};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
-use std::process::{Command, ExitCode, Stdio};
+use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use camino::{Utf8Path, Utf8PathBuf};
+use camino::Utf8PathBuf;
 
+use super::controller::Controller;
 use super::guest::{GuestHost, GuestHostConfig, Network, STAND_INS, overlay_works, veth_works};
 use super::lock::Lock;
 use super::nodes::Nodes;
 use super::run::{self, InnerRun};
 use super::seal;
+use super::side::{Place, Side};
 use super::world::LockedWorld;
-use super::{keys, local, make_keys, namespaces, nodes};
+use super::{keys, make_keys, nodes};
 use crate::base::{Process, Signal, StopSource, Watch};
-use crate::control::Place;
+use crate::control;
 use crate::diag::{Commands, Exit, Failure, render};
 use crate::lab::{self, Paths};
 use crate::plan::{TEXT, wrap};
@@ -127,15 +128,19 @@ fn hold() -> Result<Exit, Failure> {
     let nodes = nodes(&inner_run, &paths, &locked, &guests, &server)?;
     let control = control(&inner_run, &paths)?;
     let identity = nodes.as_ref().map(|_| keys::key(&paths));
-    let exit = perform(
-        &inner_run,
-        &locked,
-        &guests,
-        identity.as_deref(),
-        control.as_ref(),
-        &mut watch,
-        &alone,
-    );
+    let place = Place {
+        inner_run: &inner_run,
+        locked: &locked,
+        guests: &guests,
+        identity: identity.as_deref(),
+    };
+    let exit = controller(place, &paths).and_then(|controller| {
+        let exit = perform(place, control.as_ref(), &mut watch, &alone);
+        if let Some(controller) = controller {
+            controller.stop();
+        }
+        exit
+    });
     locked.lock.ends();
     if let Some(socket) = control {
         // Left over at worst: the next run takes it away.
@@ -261,11 +266,25 @@ fn release() -> String {
         )
 }
 
+/// The controller that guests ask, where the lab has one that they can know.
+fn controller(place: Place<'_>, paths: &Paths) -> Result<Option<Controller>, Failure> {
+    let Some(port) = place.inner_run.controller else {
+        return Ok(None);
+    };
+    let controller = Controller::start(place, paths, port)?;
+    say(
+        place.inner_run,
+        "Serving",
+        &format!("specs to guests, on port {port} of every address"),
+    );
+    Ok(Some(controller))
+}
+
 /// Where the run is spoken to from this machine.
 fn control(inner_run: &InnerRun, paths: &Paths) -> Result<Option<Utf8PathBuf>, Failure> {
     // Its name is made of where this lies.
     lab::create_dir(&paths.state())?;
-    let place = Place::of(paths, inner_run.runtime_dir.as_deref());
+    let place = control::Place::of(paths, inner_run.runtime_dir.as_deref());
     match place.make() {
         Ok(socket) => Ok(Some(socket.to_owned())),
         Err(error) => {
@@ -335,64 +354,20 @@ fn nodes(
 
 /// Runs the local side to its end: the inner `hl`, and what a killed one left.
 fn perform(
-    inner_run: &InnerRun,
-    locked: &LockedWorld,
-    guests: &GuestHost,
-    identity: Option<&Utf8Path>,
+    place: Place<'_>,
     control: Option<&Utf8PathBuf>,
     watch: &mut Watch,
     alone: &Arc<AtomicBool>,
 ) -> Result<Exit, Failure> {
-    let steps = local::Orders {
-        root: inner_run.root.clone(),
-        command: inner_run.command.clone(),
-        exe: inner_run.exe.clone(),
-        holder: Process::this(),
-        user_namespace: guests.user_namespace(),
-        named: inner_run.named.clone(),
-        sockets: inner_run.sockets.clone(),
-        control: control.cloned(),
-        quiet: inner_run.quiet,
-    };
-    let text = serde_json::to_string(&steps).map_err(|e| failed(e.to_string()))?;
-    let mut inner = Command::new("unshare");
-    inner
-        .args(["--mount", "--pid", "--ipc", "--propagation", "private"])
-        .args(namespaces::cgroup())
-        .args(["--fork", "--kill-child=SIGKILL", "--"])
-        .arg(&inner_run.exe)
-        .arg("__local")
-        .env_clear()
-        .envs(run::surroundings())
-        .envs(&inner_run.variables)
-        .env("HL_LAB", &inner_run.root)
-        .env("HL_REHEARSAL", "1")
-        .env("HL_REHEARSAL_HIDDEN", inner_run.hidden.join(","))
-        .env("DOPPLER", "0")
-        .env("PM_TOKEN_SECRET", &locked.secret)
-        .env("PVE_CA_FILE", locked.dir.join("ca.pem"))
-        .stdin(Stdio::piped())
-        .process_group(0);
-    // It goes on in the process that waits for it, not in one of its own.
-    inner.env_remove("HL_DETACH");
-    // What the provider would ask the user's agent for, which is out of sight.
-    if let Some(key) = identity.and_then(|key| fs::read_to_string(key).ok()) {
-        inner
-            .env("PROXMOX_VE_SSH_USERNAME", &locked.world.login.user)
-            .env("PROXMOX_VE_SSH_PRIVATE_KEY", key);
-    }
-    if inner_run.asks {
-        inner.env("HL_REHEARSAL_ASKS", "1");
-    }
-    let mut inner = inner
-        .spawn()
-        .map_err(|e| failed(format!("cannot run `unshare`: {e}")))?;
-    // It stays open: when it closes, this process is gone.
-    let Some(mut life) = inner.stdin.take() else {
-        return Err(failed("a pipe is missing"));
-    };
-    // One that cannot read them has said why, and its code says it again.
-    writeln!(life, "{text}").ok();
+    let inner_run = place.inner_run;
+    let Side {
+        child: mut inner,
+        mut life,
+    } = place.start(&inner_run.command, control, |inner| {
+        if inner_run.asks {
+            inner.env("HL_REHEARSAL_ASKS", "1");
+        }
+    })?;
     let told = AtomicBool::new(false);
     loop {
         if let Ok(Some(status)) = inner.try_wait() {

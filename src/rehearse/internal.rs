@@ -23,6 +23,7 @@ pub fn internal_verb(args: &[OsString]) -> Option<ExitCode> {
         "__guest" => Some(guest::sandbox_main(rest)),
         "__guest-init" => Some(guest::init_main()),
         "__node" => Some(guest::node_main(rest)),
+        "__node-world" => Some(guest::wish_main()),
         "__systemctl" => Some(guest::systemctl_main(rest)),
         _ => None,
     }

@@ -6,6 +6,7 @@
 //! that it writes is in `state/rehearsal/`.
 
 mod api;
+mod controller;
 mod door;
 mod faults;
 pub mod guest;
@@ -26,6 +27,7 @@ mod seed;
 mod seed_file;
 mod seed_guest;
 mod seed_table;
+mod side;
 mod within;
 mod world;
 

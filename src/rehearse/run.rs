@@ -63,6 +63,8 @@ pub struct Rehearsal<'a> {
     pub fresh: bool,
     /// What goes wrong on the simulated node.
     pub faults: Vec<FaultRule>,
+    /// The port at which guests ask a controller for their spec; none: nobody serves.
+    pub controller: Option<u16>,
     /// This very `hl`.
     pub exe: PathBuf,
     /// Whether nothing is narrated beside what the inner `hl` says.
@@ -93,6 +95,8 @@ pub(super) struct InnerRun {
     pub(super) fresh: bool,
     /// What goes wrong.
     pub(super) faults: Vec<FaultRule>,
+    /// The port of the controller.
+    pub(super) controller: Option<u16>,
     /// The `hl` to run.
     pub(super) exe: PathBuf,
     /// Process id and start time of the `hl` that was typed.
@@ -285,6 +289,7 @@ fn inner_run(rehearsal: &Rehearsal<'_>) -> Result<InnerRun, Failure> {
         command,
         fresh: rehearsal.fresh,
         faults: rehearsal.faults.clone(),
+        controller: rehearsal.controller,
         exe: rehearsal.exe.clone(),
         typed: (this.pid, this.start),
         outer: seal::network_of("self").ok_or_else(|| bug("`/proc` is not mounted".to_owned()))?,
@@ -433,6 +438,7 @@ mod tests {
             command: &[],
             fresh: false,
             faults: Vec::new(),
+            controller: None,
             exe: PathBuf::from("/hl"),
             quiet: false,
             width: None,

@@ -44,7 +44,10 @@ fn single(objects: &Objects, token_id: &str, secret: &str) -> Seed {
         ..SeedStorage::new(&objects.storage_vm, "lvmthin", &["images", "rootdir"])
     }];
     for (id, content) in [
-        (&objects.storage_iso, ["iso", "vztmpl", "backup"].as_slice()),
+        (
+            &objects.storage_iso,
+            ["iso", "vztmpl", "backup", "snippets"].as_slice(),
+        ),
         (&objects.storage_import, &["import"]),
     ] {
         match storages.iter_mut().find(|storage| storage.id == *id) {

@@ -366,10 +366,10 @@ mod tests {
         let text = String::from_utf8(bytes).unwrap();
         let with = |request: &str| text.replace("\nevents:\n", &format!("\n{request}\nevents:\n"));
         // Nothing is expected of its shape.
-        let newer = with("request: {\"version\":2,\"orchard\":[]}");
+        let newer = with("request: {\"version\":3,\"orchard\":[]}");
         let failure = parse(newer.as_bytes()).unwrap_err();
         assert_eq!(failure.exit, Exit::Newer);
-        let wanted = "its request is in format 2, this hl reads up to 1";
+        let wanted = "its request is in format 3, this hl reads up to 2";
         assert_eq!(failure.to_string(), wanted);
         let old = with("request: {\"recipe\":{\"name\":\"12\",\"args\":[\"no\",\"1e3\"]}}");
         let request = parse(old.as_bytes()).unwrap().header.request.unwrap();

@@ -2,14 +2,20 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use camino::Utf8PathBuf;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use crate::lab::{Environment, Provenance, Redactor};
+use crate::plan::OnFailure;
 
 /// The version of a request on disk that this `hl` writes. A newer one is not read (76).
-pub const REQUEST_VERSION: u32 = 1;
+pub const REQUEST_VERSION: u32 = 2;
 
-/// A recipe with its arguments, or `up`.
+/// The version of requests for recipes and `up`: an older `hl` reads them still.
+const RECIPES_ALONE: u32 = 1;
+
+/// A recipe with its arguments, `up`, or a verb with its manifest.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RunRequest {
@@ -17,6 +23,104 @@ pub enum RunRequest {
     Recipe(RecipeRequest),
     /// The layers in order.
     Up(UpRequest),
+    /// The machines of a manifest.
+    Manifest(ManifestRequest),
+    /// A scenario.
+    Scenario(ScenarioRequest),
+}
+
+/// A manifest that is created, destroyed or tested on a host.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ManifestRequest {
+    /// What is done.
+    pub verb: ManifestVerb,
+    /// The host.
+    pub host: String,
+    /// Which manifest.
+    pub source: ManifestSource,
+    /// Instead of what the manifest says of failures.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on_error: Option<OnFailure>,
+    /// The checks of L0 are left out.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub skip_preflight: bool,
+}
+
+/// What standard input is called.
+pub const STANDARD_INPUT: &str = "standard input";
+
+impl ManifestRequest {
+    /// Whether the manifest was read from standard input.
+    pub fn is_from_input(&self) -> bool {
+        match &self.source {
+            ManifestSource::Text { shown, .. } => shown == STANDARD_INPUT,
+            ManifestSource::Name(_) => false,
+        }
+    }
+}
+
+/// What is done with a manifest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ManifestVerb {
+    /// Its machines are made.
+    Create,
+    /// They are destroyed.
+    Destroy,
+    /// They are made, looked at, and destroyed.
+    Test,
+}
+
+impl ManifestVerb {
+    /// As it is typed.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Create => "create",
+            Self::Destroy => "destroy",
+            Self::Test => "test",
+        }
+    }
+}
+
+/// Which manifest is meant.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ManifestSource {
+    /// That of `manifests/` in the site-config; as it is when the plan is built.
+    Name(String),
+    /// One from elsewhere, whole: it may be gone when the run is resumed.
+    Text {
+        /// Where it was.
+        shown: String,
+        /// What it says.
+        text: String,
+    },
+}
+
+/// A scenario that a user asks for.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ScenarioRequest {
+    /// Its name: that of its file in `scenarios/`.
+    pub name: String,
+    /// Its options, as a recipe takes them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub args: Vec<String>,
+    /// Phases that do not run.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub skip: Vec<String>,
+    /// Values of runs before it, and where those of this one are written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub context: Option<ScenarioContext>,
+}
+
+/// The context file of a scenario.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ScenarioContext {
+    /// Its path, absolute.
+    pub file: Utf8PathBuf,
+    /// What it held when the run began.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    pub values: Map<String, Value>,
 }
 
 /// A recipe that a user asks for.
@@ -82,8 +186,12 @@ impl SavedRequest {
                 set.insert(name.to_owned(), var.value.clone());
             }
         }
+        let version = match &request {
+            RunRequest::Manifest(_) | RunRequest::Scenario(_) => REQUEST_VERSION,
+            RunRequest::Recipe(_) | RunRequest::Up(_) => RECIPES_ALONE,
+        };
         Self {
-            version: REQUEST_VERSION,
+            version,
             request,
             set,
             secrets,
@@ -118,6 +226,33 @@ mod tests {
     }
 
     #[test]
+    fn a_manifest_is_named_or_whole_and_only_a_newer_hl_reads_it() {
+        let request = |source| {
+            RunRequest::Manifest(ManifestRequest {
+                verb: ManifestVerb::Create,
+                host: "pve".to_owned(),
+                source,
+                on_error: Some(OnFailure::Rollback),
+                skip_preflight: false,
+            })
+        };
+        let named = request(ManifestSource::Name("n1-basic".to_owned()));
+        let json = json!({ "manifest": {
+            "verb": "create", "host": "pve", "source": { "name": "n1-basic" }, "on_error": "rollback",
+        } });
+        assert_eq!(to_value(&named).unwrap(), json);
+        assert_eq!(from_value::<RunRequest>(json).unwrap(), named);
+        let whole = request(ManifestSource::Text {
+            shown: "standard input".to_owned(),
+            text: "name: x".to_owned(),
+        });
+        let saved = SavedRequest::new(whole, &Environment::default(), &Redactor::default());
+        assert_eq!(saved.version, REQUEST_VERSION);
+        let back: SavedRequest = from_value(to_value(&saved).unwrap()).unwrap();
+        assert_eq!(back, saved);
+    }
+
+    #[test]
     fn of_secret_variables_only_the_names_are_written() {
         let mut env = Environment::default();
         for (name, value, secret, from) in [
@@ -143,7 +278,7 @@ mod tests {
         });
         let saved = SavedRequest::new(request, &env, &redactor);
         let json = json!({
-            "version": REQUEST_VERSION,
+            "version": RECIPES_ALONE,
             "recipe": { "name": "job", "args": ["12"] },
             "set": { "NOTE": "plain" },
             "secrets": ["API_TOKEN", "URL"],

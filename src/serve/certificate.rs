@@ -17,12 +17,9 @@ use super::self_signed::{self, AHEAD};
 use super::swapped::Swapped;
 use crate::app::serving::CertificateSource;
 use crate::diag::{Exit, Failure};
+use crate::lab::controller::{CERTIFICATE, KEY};
 use crate::lab::write;
 use crate::pve::Fingerprint;
-
-/// The files of a directory in which a certificate is kept.
-const CERTIFICATE: &str = "controller.crt";
-const KEY: &str = "controller.key";
 
 /// The certificate of now, and where it comes from.
 #[derive(Debug)]

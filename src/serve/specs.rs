@@ -10,7 +10,6 @@ use bytes::Bytes;
 use super::refusal::Refusal;
 use super::token::Token;
 use crate::app::Caller;
-use crate::base::json;
 use crate::diag::Failure;
 use crate::site::Tree;
 use crate::site::resolve::{Method, SpecError, SpecFault};
@@ -153,8 +152,8 @@ impl Specs {
             tracing::warn!(spec = name, "{}", warning.message);
         }
         // Its secrets are public keys; tokens and passwords are in no spec.
-        match json::pretty(&resolved.revealed()) {
-            Ok(text) => Ok(Bytes::from(text + "\n")),
+        match resolved.document() {
+            Ok(text) => Ok(Bytes::from(text)),
             Err(error) => Err(Refusal::server(format!("cannot write JSON: {error}"))),
         }
     }

@@ -1,4 +1,4 @@
-//! An environment: the virtual machines that `site/envs/ENV.yaml` asks for.
+//! An environment: the machines that `site/envs/ENV.yaml` asks for.
 
 use std::fmt;
 use std::net::Ipv4Addr;
@@ -23,12 +23,25 @@ impl Env {
     }
 }
 
-/// One virtual machine.
+/// What a machine is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MachineKind {
+    /// A virtual machine.
+    #[default]
+    Vm,
+    /// A container.
+    Ct,
+}
+
+/// One machine.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Vm {
     /// Name and host name: a DNS label.
     pub name: String,
-    /// The template of L1 it is cloned from.
+    /// What it is.
+    pub kind: MachineKind,
+    /// The template of L1 it is cloned from; of a container, a template of the node's.
     pub image: String,
     /// Its id on the cluster, 100 or more; absent: one that is free.
     pub vmid: Option<u32>,
@@ -50,6 +63,8 @@ pub struct Vm {
     pub groups: Vec<String>,
     /// Packages that L3 installs on it.
     pub packages: Vec<String>,
+    /// Of a container: what it may do that others may not, as `nesting`.
+    pub features: Vec<String>,
 }
 
 /// How a virtual machine gets its address.

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
-use super::env::{Cidr, Env, Ip, Vm};
+use super::env::{Cidr, Env, Ip, MachineKind, Vm};
 use super::resolve::{Object, Origin, Traced, Value};
 use super::shape::is_label;
 use super::tree::Loader;
@@ -37,12 +37,29 @@ pub fn machines(tree: &Tree, env: &str) -> Result<Env, Failure> {
     Err(Failure::many(Exit::Definition, reader.findings))
 }
 
+/// A machine whose layers were laid already, as a manifest's node: its `type` may stand
+/// for its `kind`.
+///
+/// # Errors
+/// It cannot be made as it is described (65, every finding).
+pub fn machine(traced: &Traced) -> Result<Vm, Failure> {
+    let mut reader = Reader::default();
+    match reader.vm(traced) {
+        Some(vm) if reader.findings.is_empty() => Ok(vm),
+        _ => Err(Failure::many(Exit::Definition, reader.findings)),
+    }
+}
+
 /// `defaults.spec_server` of `site.yaml`: where machines ask for their spec.
 pub fn spec_server(tree: &Tree) -> Option<String> {
     let site = Loader::new(tree).site()?;
     let server = site.root.get("defaults")?.get("spec_server")?.text()?;
     (!server.is_empty()).then(|| server.to_owned())
 }
+
+/// What every token may let a container do, and what one does that says nothing of it:
+/// the systemd of present distributions needs it.
+pub(super) const NESTING: &str = "nesting";
 
 #[derive(Default)]
 struct Reader {
@@ -79,6 +96,8 @@ impl Reader {
                 None,
             );
         }
+        let kind = kind(vm);
+        let features = self.features(vm, &name, kind);
         let ip = self.ip(vm, &name);
         let gateway = self.gateway(vm, ip);
         let tags = self.names(vm, "tags", is_tag, "lower-case letters, digits and `_-+.`");
@@ -98,6 +117,7 @@ impl Reader {
         });
         Some(Vm {
             name,
+            kind,
             image: image?.to_owned(),
             vmid: vmid.and_then(|id| u32::try_from(id).ok()),
             cores: u32::try_from(number(vm, "cores").unwrap_or(1)).ok()?,
@@ -109,7 +129,38 @@ impl Reader {
             tags,
             groups,
             packages: texts(vm, "packages"),
+            features,
         })
+    }
+
+    /// What a container may do that others may not. Proxmox VE lets a token set one of
+    /// them, and of unprivileged containers alone.
+    fn features(&mut self, vm: &Object, name: &str, kind: MachineKind) -> Vec<String> {
+        let mut features: Vec<String> = Vec::new();
+        if kind == MachineKind::Vm && !vm.items("features").is_empty() {
+            self.told(
+                vm.get("features"),
+                format!("`features` of `{name}`, a virtual machine, have no effect"),
+                Some("write `kind: ct` to have a container, or leave them out".to_owned()),
+            );
+            return features;
+        }
+        if kind == MachineKind::Ct && vm.get("features").is_none_or(Traced::is_null) {
+            return vec![NESTING.to_owned()];
+        }
+        for item in vm.items("features") {
+            let Some(text) = item.text() else { continue };
+            if text != NESTING {
+                self.told(
+                    Some(item),
+                    format!("feature `{text}` of container `{name}` can be set by `root@pam` alone, not by a token"),
+                    Some(format!("leave it out, or set it by hand, on the node: `pct set VMID --features {text}=1`")),
+                );
+            } else if features.is_empty() {
+                features.push(text.to_owned());
+            }
+        }
+        features
     }
 
     fn ip(&mut self, vm: &Object, name: &str) -> Ip {
@@ -183,6 +234,15 @@ impl Reader {
         finding.place = at.and_then(|traced| traced.origin.place());
         finding.help.extend(help.map(Advice::from));
         self.findings.push(finding);
+    }
+}
+
+/// `kind` of a machine, `type` of a manifest's node.
+fn kind(vm: &Object) -> MachineKind {
+    let said = vm.text("kind").or_else(|| vm.text("type"));
+    match said {
+        Some("ct") => MachineKind::Ct,
+        _ => MachineKind::Vm,
     }
 }
 
@@ -308,6 +368,41 @@ mod tests {
         let env = read(&without).unwrap();
         assert_eq!(env.vms[0].vmid, None);
         assert_eq!(env.vms[0].bridge.as_deref(), Some("vmbr9"));
+    }
+
+    #[test]
+    fn containers_say_that_they_are_and_only_nesting_is_a_tokens() {
+        let files = [
+            (
+                "envs/dev.yaml",
+                "vms:\n  - {name: a, template: box}\n  - {name: b, kind: ct, image: debian-12, features: [nesting, nesting]}\n  - {name: c, image: i}\n  - {name: d, kind: ct, image: i, features: []}\n",
+            ),
+            ("vms/box.yaml", "kind: ct\nimage: debian-13\n"),
+        ];
+        let env = read(&files).unwrap();
+        let kinds: Vec<_> = env.vms.iter().map(|vm| vm.kind).collect();
+        assert_eq!(
+            kinds,
+            [
+                MachineKind::Ct,
+                MachineKind::Ct,
+                MachineKind::Vm,
+                MachineKind::Ct
+            ]
+        );
+        let features: Vec<_> = env.vms.iter().map(|vm| vm.features.len()).collect();
+        assert_eq!(features, [1, 1, 0, 0]);
+        let files = [(
+            "envs/dev.yaml",
+            "vms:\n  - {name: a, kind: ct, image: i, features: [nesting, keyctl]}\n  - {name: b, image: i, features: [nesting]}\n",
+        )];
+        assert_eq!(
+            told(&files),
+            [
+                "site/envs/dev.yaml:2 feature `keyctl` of container `a` can be set by `root@pam` alone, not by a token",
+                "site/envs/dev.yaml:3 `features` of `b`, a virtual machine, have no effect",
+            ]
+        );
     }
 
     #[test]

@@ -36,35 +36,56 @@ impl Web {
     /// # Errors
     /// There are none.
     pub fn new() -> Result<Self, StepError> {
-        let mut roots = RootCertStore::empty();
-        let found = rustls_native_certs::load_native_certs();
-        let (added, _) = roots.add_parsable_certificates(found.certs);
-        if added == 0 {
-            return Err(
-                StepError::new("this system trusts no certificate authority")
-                    .help("install them: `apt-get install ca-certificates`"),
-            );
-        }
-        Self::with_roots(roots)
+        Self::with_roots(system_roots()?)
     }
 
     fn with_roots(roots: RootCertStore) -> Result<Self, StepError> {
-        let unusable = |error: String| StepError::new(format!("cannot use TLS: {error}"));
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let tls = ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .map_err(|error| unusable(error.to_string()))?
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        let client = Client::builder()
-            .tls_backend_preconfigured(tls)
-            .https_only(true)
-            .timeout(LIMIT)
-            .user_agent(concat!("hl/", env!("CARGO_PKG_VERSION")))
-            .build()
-            .map_err(|error| unusable(error.to_string()))?;
+        let client = client(roots, true)?;
         Ok(Self { client })
     }
+
+    /// The client itself, for what is longer than a text.
+    pub fn into_client(self) -> Client {
+        self.client
+    }
+}
+
+/// The authorities that this system trusts.
+fn system_roots() -> Result<RootCertStore, StepError> {
+    let mut roots = RootCertStore::empty();
+    let found = rustls_native_certs::load_native_certs();
+    let (added, _) = roots.add_parsable_certificates(found.certs);
+    if added == 0 {
+        return Err(
+            StepError::new("this system trusts no certificate authority")
+                .help("install them: `apt-get install ca-certificates`"),
+        );
+    }
+    Ok(roots)
+}
+
+/// A client of these authorities; `secure`: of https URLs alone.
+fn client(roots: RootCertStore, secure: bool) -> Result<Client, StepError> {
+    let unusable = |error: String| StepError::new(format!("cannot use TLS: {error}"));
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let tls = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|error| unusable(error.to_string()))?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    Client::builder()
+        .tls_backend_preconfigured(tls)
+        .https_only(secure)
+        .timeout(LIMIT)
+        .user_agent(concat!("hl/", env!("CARGO_PKG_VERSION")))
+        .build()
+        .map_err(|error| unusable(error.to_string()))
+}
+
+/// A client for servers of tests, which speak plain HTTP on loopback.
+#[cfg(test)]
+pub(crate) fn plain_client() -> Client {
+    client(RootCertStore::empty(), false).unwrap()
 }
 
 impl Fetch for Web {

@@ -23,6 +23,8 @@ mod table;
 pub use build_in_progress::{BuildInProgress, built};
 pub use clones::clones;
 pub use digest::inputs_digest;
+#[cfg(test)]
+pub(crate) use fetch::plain_client;
 pub use fetch::{Fetch, Web};
 pub use in_use::{pin_in_use, stable_iso};
 pub use inventory::{Entry, TemplateInventory};

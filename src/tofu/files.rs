@@ -5,7 +5,7 @@ use std::fs::Permissions;
 use std::io;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 
-use camino::{Utf8DirEntry, Utf8Path, Utf8PathBuf};
+use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::base::if_there;
 use crate::diag::StepError;
@@ -87,21 +87,30 @@ fn gone(path: &Utf8Path, removed: io::Result<()>) -> Result<(), StepError> {
         .map_err(|error| StepError::io("remove", path, &error))
 }
 
-/// Removes the plans that runs saved and never came to apply: `.build/*/*/*.tfplan`.
+/// How deep below `.build` a plan may be: `tofu/MANIFEST/HOST/NODE/RUN.tfplan`.
+const DEPTH: usize = 5;
+
+/// Removes the plans that runs saved and never came to apply:
+/// `.build/tofu/KEY/*.tfplan`, where a key has one part or three.
 /// Only while no run can use them. What cannot be read is none.
 ///
 /// # Errors
 /// One cannot be removed.
 pub fn remove_saved_plans(build: &Utf8Path) -> io::Result<()> {
-    let within = |dir: Utf8PathBuf| {
-        let entries = dir.read_dir_utf8().into_iter().flatten().flatten();
-        entries.map(Utf8DirEntry::into_path).collect::<Vec<_>>()
-    };
-    let spaces = within(build.to_owned()).into_iter().flat_map(within);
-    for plan in spaces.flat_map(within) {
-        if plan.extension() == Some("tfplan") {
-            fs::remove_file(plan)?;
+    let mut level = vec![build.to_owned()];
+    for _ in 0..DEPTH {
+        let mut below = Vec::new();
+        for dir in level {
+            for entry in dir.read_dir_utf8().into_iter().flatten().flatten() {
+                let is_dir = entry.file_type().is_ok_and(|kind| kind.is_dir());
+                if is_dir && entry.file_name() != "module" {
+                    below.push(entry.into_path());
+                } else if entry.path().extension() == Some("tfplan") {
+                    fs::remove_file(entry.path())?;
+                }
+            }
         }
+        level = below;
     }
     Ok(())
 }

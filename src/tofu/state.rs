@@ -7,14 +7,14 @@ use camino::Utf8Path;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::summary::{VM_TYPE, Vm};
+use super::summary::Vm;
 use crate::base::if_there;
 use crate::diag::StepError;
 
 /// A state.
 #[derive(Debug, Clone, Default)]
 pub struct State {
-    /// The virtual machines by their key in the module.
+    /// The machines, containers too, by their key in the module.
     pub vms: BTreeMap<String, Vm>,
     /// Output values.
     pub outputs: BTreeMap<String, Value>,
@@ -89,11 +89,8 @@ impl State {
             .filter(|resource| resource.mode != "data")
         {
             state.resources += resource.instances.len();
-            if resource.kind != VM_TYPE {
-                continue;
-            }
             for instance in &resource.instances {
-                let Some(vm) = Vm::of(&instance.attributes) else {
+                let Some(vm) = Vm::of(&resource.kind, &instance.attributes) else {
                     continue;
                 };
                 let key = instance.index_key.as_str().unwrap_or(&vm.name).to_owned();
@@ -103,28 +100,60 @@ impl State {
         Ok(state)
     }
 
-    /// The virtual machine with that id, and its key.
+    /// The machine with that id, and its key.
     pub fn with_vmid(&self, vmid: u32) -> Option<(&str, &Vm)> {
         let mut vms = self.vms.iter().map(|(key, vm)| (key.as_str(), vm));
         vms.find(|(_, vm)| vm.vmid == Some(vmid))
     }
 }
 
-/// All states of a lab (`.states/KEY/terraform.tfstate`) with their keys; those
-/// that cannot be read are left out.
-pub fn all(states: &Utf8Path) -> Vec<(String, State)> {
-    let Ok(entries) = states.read_dir_utf8() else {
-        return Vec::new();
-    };
-    let mut found: Vec<(String, State)> = entries
-        .flatten()
-        .filter_map(|entry| {
-            let state = State::read(&entry.path().join("terraform.tfstate")).ok()?;
-            Some((entry.file_name().to_owned(), state))
+/// The file's name, below `.states/KEY/`.
+pub const STATE_FILE: &str = "terraform.tfstate";
+
+/// What tells the directory of a manifest's node from any other one, in `.states` and
+/// in `.build/tofu`.
+const OF_A_NODE: [&str; 4] = [STATE_FILE, "data", "module", "terraform.tfvars.json"];
+
+/// The keys of all states of a lab, sorted: `ENV-NODE` of an environment,
+/// `MANIFEST/HOST/NODE` of a manifest's node. One that has no file yet is among them
+/// when its directory is there.
+pub fn keys(states: &Utf8Path) -> Vec<String> {
+    let below = |key: &str| -> Vec<String> {
+        let entries = states.join(key).read_dir_utf8().into_iter().flatten();
+        let dirs = entries
+            .flatten()
+            .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
+        dirs.map(|dir| match key {
+            "" => dir.file_name().to_owned(),
+            key => format!("{key}/{}", dir.file_name()),
         })
-        .collect();
-    found.sort_by(|a, b| a.0.cmp(&b.0));
+        .collect()
+    };
+    let mut found = Vec::new();
+    for top in below("") {
+        let nodes = below(&top).into_iter().flat_map(|host| below(&host));
+        // What lies below `data/` of an environment has none of these.
+        let is_node = |key: &String| {
+            let dir = states.join(key);
+            OF_A_NODE.iter().any(|name| dir.join(name).exists())
+        };
+        let nodes: Vec<String> = nodes.filter(is_node).collect();
+        if nodes.is_empty() || states.join(&top).join(STATE_FILE).exists() {
+            found.push(top);
+        }
+        found.extend(nodes);
+    }
+    found.sort();
     found
+}
+
+/// All states of a lab with their [`keys`]; those that cannot be read are left out.
+pub fn all(states: &Utf8Path) -> Vec<(String, State)> {
+    let read = |key: String| {
+        let state = State::read(&states.join(&key).join(STATE_FILE)).ok()?;
+        Some((key, state))
+    };
+    keys(states).into_iter().filter_map(read).collect()
 }
 
 #[cfg(test)]
@@ -132,6 +161,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::tofu::summary::{CT_TYPE, VM_TYPE};
 
     #[test]
     fn machines_and_outputs_are_found() {
@@ -143,13 +173,50 @@ mod tests {
                 {"mode": "managed", "type": VM_TYPE, "instances": [
                     {"index_key": "web-1", "attributes": {"vm_id": 5101, "node_name": "pve", "name": "web-1"}}]},
                 {"mode": "managed", "type": "other", "instances": [{}]},
+                {"mode": "managed", "type": CT_TYPE, "instances": [
+                    {"index_key": "cache", "attributes": {"vm_id": 5201, "node_name": "pve"}}]},
             ],
         });
         let state = State::parse(text.to_string().as_bytes()).unwrap();
-        assert_eq!(state.resources, 2);
+        assert_eq!(state.resources, 3);
+        let (name, container) = state.with_vmid(5201).unwrap();
+        assert!(name == "cache" && container.container);
         assert_eq!(state.with_vmid(5101).unwrap().0, "web-1");
         assert!(state.with_vmid(1).is_none());
         assert_eq!(state.outputs["vms"]["web-1"]["vmid"], 5101);
+    }
+
+    #[test]
+    fn states_of_environments_and_of_manifests_are_listed() {
+        let dir = tempfile::tempdir().unwrap();
+        let states = Utf8Path::from_path(dir.path()).unwrap();
+        let text = |vmid: u32| {
+            let instance = json!({"attributes": {"vm_id": vmid, "node_name": "pve", "name": "x"}});
+            let resource = json!({"mode": "managed", "type": VM_TYPE, "instances": [instance]});
+            json!({"version": 4, "resources": [resource]}).to_string()
+        };
+        for (key, vmid) in [("dev-pve", 101), ("m/pve/web", 102), ("m/pve/db", 103)] {
+            std::fs::create_dir_all(states.join(key).join("data/providers")).unwrap();
+            std::fs::write(states.join(key).join(STATE_FILE), text(vmid)).unwrap();
+        }
+        std::fs::write(states.join("m/pve/execution.json"), "{}").unwrap();
+        std::fs::create_dir_all(states.join("new-pve/data")).unwrap();
+        assert_eq!(
+            keys(states),
+            ["dev-pve", "m/pve/db", "m/pve/web", "new-pve"]
+        );
+        let vmids = |(key, state): (String, State)| (key, state.vms["x"].vmid);
+        let found: Vec<_> = all(states)
+            .into_iter()
+            .filter(|(_, s)| s.resources > 0)
+            .map(vmids)
+            .collect();
+        let wanted = [("dev-pve", 101), ("m/pve/db", 103), ("m/pve/web", 102)];
+        assert_eq!(
+            found,
+            wanted.map(|(key, vmid)| (key.to_owned(), Some(vmid)))
+        );
+        assert!(keys(&states.join("none")).is_empty());
     }
 
     #[test]

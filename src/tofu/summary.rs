@@ -12,6 +12,8 @@ use crate::diag::StepError;
 
 /// The type of the provider's virtual machines.
 pub const VM_TYPE: &str = "proxmox_virtual_environment_vm";
+/// The type of the provider's containers.
+pub const CT_TYPE: &str = "proxmox_virtual_environment_container";
 
 /// A plan in short.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -31,7 +33,7 @@ pub struct Summary {
 pub struct Change {
     /// `proxmox_virtual_environment_vm.vm["web-1"]`
     pub address: String,
-    /// `web-1`; the address for what is no VM.
+    /// `web-1`; the address for what is no machine.
     pub name: String,
     /// What happens to it.
     pub kind: Kind,
@@ -67,26 +69,37 @@ const WORDS: [(Kind, &str, &str); 5] = [
     (Kind::Forget, "to forget", "forgotten"),
 ];
 
-/// What matters of a VM in a plan or a state.
+/// What matters of a machine in a plan or a state.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Vm {
+    /// Whether it is a container.
+    pub container: bool,
     /// Its name on the node.
     pub name: String,
     /// Its number, when it has one.
     pub vmid: Option<u32>,
     /// The node it is on.
     pub node: String,
-    /// `ipconfig0`'s address: CIDR or `dhcp`.
+    /// Its address: CIDR or `dhcp`.
     pub address: Option<String>,
-    /// Size of `scsi0` in GiB.
+    /// Its notes on the node.
+    pub description: Option<String>,
+    /// Size of `scsi0`, or of a container's root, in GiB.
     pub disk: Option<u64>,
     /// The template's vmid and node.
     pub template: Option<(u32, Option<String>)>,
+    /// The file that a container was unpacked from.
+    pub archive: Option<String>,
 }
 
 impl Vm {
-    /// Reads a resource's attributes.
-    pub fn of(values: &Value) -> Option<Self> {
+    /// Reads the attributes of a resource of this type; none of one that is no machine.
+    pub fn of(resource_type: &str, values: &Value) -> Option<Self> {
+        let container = match resource_type {
+            VM_TYPE => false,
+            CT_TYPE => true,
+            _ => return None,
+        };
         let text = |pointer: &str| {
             values
                 .pointer(pointer)
@@ -98,26 +111,36 @@ impl Vm {
             number.and_then(|number| u32::try_from(number).ok())
         };
         let disks = values.get("disk").and_then(Value::as_array);
-        let disk = disks
-            .into_iter()
-            .flatten()
-            .find(|disk| disk.get("interface").and_then(Value::as_str) == Some("scsi0"));
+        let root = |disk: &&Value| {
+            // A container has one disk, the other ones are mount points.
+            container || disk.get("interface").and_then(Value::as_str) == Some("scsi0")
+        };
+        let disk = disks.into_iter().flatten().find(root);
+        let name = if container {
+            "/initialization/0/hostname"
+        } else {
+            "/name"
+        };
         Some(Self {
-            name: text("/name").unwrap_or_default(),
+            container,
+            name: text(name).unwrap_or_default(),
             vmid: number("/vm_id"),
             node: text("/node_name")?,
             address: text("/initialization/0/ip_config/0/ipv4/0/address"),
+            description: text("/description").filter(|text| !text.is_empty()),
             disk: disk
                 .and_then(|disk| disk.get("size"))
                 .and_then(Value::as_u64),
             template: number("/clone/0/vm_id").map(|vmid| (vmid, text("/clone/0/node_name"))),
+            archive: text("/operating_system/0/template_file_id"),
         })
     }
 
-    /// `VM 5101`, or `a VM` while the id is not known.
+    /// `VM 5101`, `CT 5102`, or `a VM` while the id is not known.
     pub fn id(&self) -> String {
+        let what = if self.container { "CT" } else { "VM" };
         self.vmid
-            .map_or_else(|| "a VM".to_owned(), |vmid| format!("VM {vmid}"))
+            .map_or_else(|| format!("a {what}"), |vmid| format!("{what} {vmid}"))
     }
 }
 
@@ -166,16 +189,12 @@ impl Summary {
                 exact.push(whole);
             }
         }
-        let machines = plan
-            .variables
-            .pointer("/vms/value")
-            .and_then(Value::as_object);
-        let images = machines
+        let machines = ["/vms/value", "/containers/value"]
             .into_iter()
-            .flatten()
-            .filter_map(|(name, machine)| {
-                Some((name.clone(), machine.get("image")?.as_str()?.to_owned()))
-            });
+            .filter_map(|place| plan.variables.pointer(place)?.as_object());
+        let images = machines.flatten().filter_map(|(name, machine)| {
+            Some((name.clone(), machine.get("image")?.as_str()?.to_owned()))
+        });
         Ok(Self {
             changes,
             exact,
@@ -300,6 +319,9 @@ impl Change {
                 if let Some((template, _)) = &vm.template {
                     text = format!("{text} from template {template}");
                 }
+                if let Some(archive) = &vm.archive {
+                    text = format!("{text} from {archive}");
+                }
                 if let Some(address) = &vm.address {
                     text = format!("{text}, {address}");
                 }
@@ -328,9 +350,10 @@ fn change(resource: ResourceChange) -> Option<Change> {
         ["delete" | "forget", "create"] | ["create", "delete" | "forget"] => Kind::Replace,
         _ => return None,
     };
-    let is_vm = resource.resource_type == VM_TYPE;
-    let vm = |values: &Value| if is_vm { Vm::of(values) } else { None };
-    let name = match (&resource.index, is_vm) {
+    let resource_type = resource.resource_type.as_str();
+    let is_machine = [VM_TYPE, CT_TYPE].contains(&resource_type);
+    let vm = |values: &Value| Vm::of(resource_type, values);
+    let name = match (&resource.index, is_machine) {
         (Value::String(key), true) => key.clone(),
         _ => resource.address.clone(),
     };
@@ -450,6 +473,26 @@ mod tests {
         assert_eq!(summary.losses(), ["b", "c", "d"]);
         assert_eq!(summary.names(Kind::Add), ["web-1"]);
         assert_eq!(summary.changes[0].after.as_ref().unwrap().disk, Some(10));
+    }
+
+    #[test]
+    fn a_container_is_told_as_one() {
+        let ct = json!({
+            "vm_id": 5201, "node_name": "pve", "disk": [{"size": 8, "datastore_id": "local-lvm"}],
+            "initialization": [{"hostname": "cache", "ip_config": [{"ipv4": [{"address": "dhcp"}]}]}],
+            "operating_system": [{"template_file_id": "local:vztmpl/debian-13-standard_13.1-2_amd64.tar.zst"}],
+        });
+        let summary = plan(&[json!({
+            "address": format!("{CT_TYPE}.ct[\"cache\"]"), "mode": "managed", "type": CT_TYPE,
+            "name": "ct", "index": "cache",
+            "change": {"actions": ["create"], "before": null, "after": ct},
+        })]);
+        assert_eq!(
+            summary.lines()[0],
+            "+ cache  create CT 5201 on pve from local:vztmpl/debian-13-standard_13.1-2_amd64.tar.zst, dhcp"
+        );
+        let (_, vm) = summary.made().next().unwrap();
+        assert!(vm.container && vm.name == "cache" && vm.disk == Some(8));
     }
 
     #[test]

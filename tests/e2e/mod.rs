@@ -3,6 +3,8 @@
 mod clean;
 mod fresh;
 mod lock;
+mod manifest_faults;
+mod manifests;
 mod nodes;
 mod rehearsal;
 mod trace;

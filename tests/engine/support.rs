@@ -187,6 +187,7 @@ pub(super) fn options(id: &str) -> Options {
         keep_going: false,
         timeout: None,
         run_timeout: None,
+        spares_running: false,
         color: false,
         approval_lasts: Duration::from_mins(10),
         keeper: Some(env!("CARGO_BIN_EXE_hl").into()),

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -39,7 +39,7 @@ impl Cut {
     /// its run file then held; `None` when it was over before.
     pub(super) fn make(&self, stage: &Stage) -> Option<Vec<u8>> {
         let mut outer = stage
-            .hl("rehearse")
+            .hl(stage.words())
             .command()
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -69,7 +69,7 @@ impl Cut {
                 continue;
             };
             seen = text.len() as u64;
-            let inner = *journaling.get_or_insert_with(|| inner(stage.root()));
+            let inner = *journaling.get_or_insert_with(|| inner(stage));
             if self.is_reached(&text) {
                 if let Self::Middle(_, after) = self {
                     sleep(*after);
@@ -103,9 +103,9 @@ impl Cut {
     }
 }
 
-/// The `hl` inside the rehearsal of this lab: it has the recipe among its words.
-fn inner(root: &Path) -> Pid {
-    let lab = format!("HL_LAB={}", root.display());
+/// The `hl` inside the rehearsal of this lab: it has what is run among its words.
+fn inner(stage: &Stage) -> Pid {
+    let lab = format!("HL_LAB={}", stage.root().display());
     let of = |pid: u32| -> Option<Pid> {
         let line = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
         let environ = fs::read(format!("/proc/{pid}/environ")).ok()?;
@@ -114,8 +114,11 @@ fn inner(root: &Path) -> Pid {
         let is_hl = words
             .first()
             .is_some_and(|program| program.ends_with(b"/hl"));
-        let up = words.contains(&b"up".as_slice()) && words.contains(&b"--fresh".as_slice());
-        (ours && is_hl && up).then(|| Pid::from_raw(i32::try_from(pid).ok()?))?
+        let is_it = stage
+            .inner()
+            .iter()
+            .all(|word| words.contains(&word.as_bytes()));
+        (ours && is_hl && is_it).then(|| Pid::from_raw(i32::try_from(pid).ok()?))?
     };
     let began = Instant::now();
     loop {

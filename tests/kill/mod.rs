@@ -7,6 +7,7 @@
 
 mod cut;
 mod end;
+mod manifest;
 mod stage;
 
 use std::sync::OnceLock;

@@ -1,5 +1,6 @@
 //! A small lab with all five layers: one template, one machine.
 
+use std::cell::RefCell;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -45,9 +46,25 @@ fn playbook(layer: &str) -> String {
     )
 }
 
+/// Three machines: one with a spec, a container, and one without anything.
+const MANIFEST: &str = "\
+schema_version: 2
+name: three
+nodes:
+  - {name: web, type: vm, spec: base, preset: small, image: debian-13, vmid: 6101}
+  - {name: box, type: ct, preset: small, image: debian-13, vmid: 6102}
+  - {name: bare, type: vm, preset: small, image: debian-13, vmid: 6103}
+";
+
 pub(super) struct Stage {
     lab: TestLab,
     home: TempDir,
+    /// What is run and killed.
+    words: &'static str,
+    /// Words of the `hl` inside that no other has.
+    inner: [&'static str; 2],
+    /// Run files of before.
+    earlier: RefCell<Vec<PathBuf>>,
 }
 
 impl Stage {
@@ -69,7 +86,45 @@ impl Stage {
         Self {
             lab,
             home: TempDir::new().unwrap(),
+            words: "rehearse",
+            inner: ["up", "--fresh"],
+            earlier: RefCell::default(),
         }
+    }
+
+    /// The shipped lab with a manifest of three machines, and the template that they
+    /// are made from.
+    pub(super) fn of_manifest() -> Self {
+        let lab = TestLab::shipped();
+        lab.write("site/manifests/three.yaml", MANIFEST);
+        lab.write("layers/l3-system/ansible/system.yml", &playbook("l3"));
+        let stage = Self {
+            lab,
+            home: TempDir::new().unwrap(),
+            words: "rehearse create -M three -H pve --skip-preflight",
+            inner: ["create", "three"],
+            earlier: RefCell::default(),
+        };
+        stage.hl("rehearse l1-ensure debian-13").exits(0);
+        stage.forget_runs();
+        stage
+    }
+
+    /// The run files that are there are of before.
+    pub(super) fn forget_runs(&self) {
+        let files = fs::read_dir(self.out("state/runs")).unwrap();
+        let files = files.map(|entry| entry.unwrap().path());
+        *self.earlier.borrow_mut() = files.collect();
+    }
+
+    /// What is run and killed.
+    pub(super) fn words(&self) -> &'static str {
+        self.words
+    }
+
+    /// Words of the `hl` inside that no other has.
+    pub(super) fn inner(&self) -> [&'static str; 2] {
+        self.inner
     }
 
     pub(super) fn hl(&self, words: &str) -> Hl {
@@ -93,6 +148,7 @@ impl Stage {
             .ok()?
             .filter_map(|entry| Some(entry.ok()?.path()))
             .filter(|path| path.extension().is_some_and(|e| e == "yaml"))
+            .filter(|path| !self.earlier.borrow().contains(path))
             .collect();
         assert!(files.len() < 2, "a run of its own was made: {files:?}");
         files.pop()

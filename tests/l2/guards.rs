@@ -33,6 +33,57 @@ fn a_foreign_machine_with_the_id_is_not_adopted() {
     stage.is_clean();
 }
 
+/// The state of a manifest's node with this machine.
+fn of_a_manifest(stage: &Stage, vmid: u32) {
+    let instance = serde_json::json!({
+        "index_key": "web", "attributes": {"vm_id": vmid, "node_name": "pve", "name": "web"},
+    });
+    let resource = serde_json::json!({
+        "mode": "managed", "type": "proxmox_virtual_environment_vm", "name": "vm",
+        "instances": [instance],
+    });
+    let state = serde_json::json!({"version": 4, "serial": 1, "resources": [resource]});
+    let file = ".states/shop/pve/web/terraform.tfstate";
+    stage.lab.write(file, &state.to_string());
+    stage.lab.write(".states/shop/pve/execution.json", "{}");
+}
+
+#[test]
+fn a_machine_of_a_manifest_is_not_adopted_by_an_environment() {
+    if !sealed(
+        "guards::a_machine_of_a_manifest_is_not_adopted_by_an_environment",
+        "tofu",
+    ) {
+        return;
+    }
+    let stage = Stage::new();
+    stage.add_template(5101, "web");
+    stage.sim.change(|world| {
+        let vm = world.vms.get_mut(&5101).unwrap();
+        vm.config.remove("template");
+    });
+    of_a_manifest(&stage, 5101);
+    let refused = stage.hl("l2-apply dev --yes").exits(69);
+    refused.says(&["held by `web` on `pve`, which belongs to `shop/pve/web`"]);
+    assert_eq!(stage.sim.write_count(), 0);
+}
+
+/// An id that a manifest's machine has is nobody else's, also when that machine is gone.
+#[test]
+fn an_environment_takes_no_id_of_a_manifest() {
+    if !sealed("guards::an_environment_takes_no_id_of_a_manifest", "tofu") {
+        return;
+    }
+    let stage = Stage::new();
+    stage.lab.write(
+        "site/envs/free.yaml",
+        "vms:\n  - {name: one, image: debian-13, cores: 1, memory: 1024, disk: 10, ip: 192.168.1.99/24}\n",
+    );
+    of_a_manifest(&stage, 100);
+    stage.hl("l2-apply free --yes").exits(0);
+    assert_eq!(stage.vms().into_keys().collect::<Vec<_>>(), [101]);
+}
+
 #[test]
 fn an_address_that_answers_is_named() {
     if !sealed("guards::an_address_that_answers_is_named", "tofu") {

@@ -4,6 +4,7 @@
 
 mod applies;
 mod approvals;
+mod containers;
 mod faults;
 mod guards;
 mod interrupts;

@@ -462,3 +462,22 @@ fn the_history_of_runs_stays_unless_it_is_asked_for() {
         assert!(left.iter().any(|left| left == file), "{file} is gone");
     }
 }
+
+/// States lie at two depths: of environments, and of the nodes of manifests.
+#[test]
+fn states_of_manifests_stay_with_the_command_that_destroys_them() {
+    let fixture = used();
+    write(&fixture, ".states/shop/pve/web/terraform.tfstate", FULL);
+    write(&fixture, ".states/shop/pve/web/data/x", "x");
+    write(&fixture, ".states/shop/pve/old/terraform.tfstate", EMPTY);
+    let shown = shown(&look(&fixture));
+    let has = |line: &str| shown.lines().any(|shown| shown.trim() == line);
+    assert!(
+        has(
+            ".states/shop/pve/web/terraform.tfstate: holds 2 resources: web, db [hl destroy -M shop -H pve]"
+        ),
+        "{shown}"
+    );
+    assert!(has("- .states/shop/pve/web/data"), "{shown}");
+    assert!(has("- .states/shop/pve/old"), "{shown}");
+}

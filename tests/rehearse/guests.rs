@@ -72,8 +72,23 @@ impl Room {
         key.trim().to_owned()
     }
 
+    /// The private key of the one that logs in.
+    pub(super) fn identity(&self) -> PathBuf {
+        self.dir.path().join("key")
+    }
+
     pub(super) fn ssh_as(&self, user: &str, address: &str, script: &str) -> Output {
-        Command::new("ssh")
+        self.ssh_command(user, address)
+            .arg(script)
+            .stdin(Stdio::null())
+            .output()
+            .unwrap()
+    }
+
+    /// `ssh` to a guest; what it runs there is to be added.
+    pub(super) fn ssh_command(&self, user: &str, address: &str) -> Command {
+        let mut command = Command::new("ssh");
+        command
             .args([
                 "-F",
                 "none",
@@ -90,15 +105,41 @@ impl Room {
             ))
             .arg("-i")
             .arg(self.dir.path().join("key"))
-            .arg(format!("{user}@{address}"))
-            .arg(script)
-            .stdin(Stdio::null())
-            .output()
-            .unwrap()
+            .arg(format!("{user}@{address}"));
+        command
+    }
+
+    /// The private key of the one that logs in.
+    pub(super) fn key_file(&self) -> PathBuf {
+        self.dir.path().join("key")
+    }
+
+    /// Copies a file to a guest: `USER@ADDRESS:PATH`.
+    pub(super) fn scp(&self, file: &Path, to: &str) {
+        let known = self.dir.path().join("known");
+        let key = self.key_file();
+        run(
+            "scp",
+            [
+                "-q",
+                "-F",
+                "none",
+                "-o",
+                "BatchMode=yes",
+                "-o",
+                "StrictHostKeyChecking=accept-new",
+                "-o",
+                &format!("UserKnownHostsFile={}", known.display()),
+                "-i",
+                key.to_str().unwrap(),
+                file.to_str().unwrap(),
+                to,
+            ],
+        );
     }
 
     /// Runs a script in a guest, as a user with sudo, and gives what it printed.
-    fn shell(&self, address: &str, script: &str) -> String {
+    pub(super) fn shell(&self, address: &str, script: &str) -> String {
         let output = self.ssh(address, script);
         let out = String::from_utf8_lossy(&output.stdout).into_owned();
         assert!(

@@ -6,6 +6,9 @@ mod cut;
 mod faults;
 mod guests;
 mod hostile;
+mod install;
+mod preflight;
+mod pve_guest;
 mod sealed;
 mod verbs;
 

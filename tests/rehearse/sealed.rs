@@ -74,6 +74,7 @@ fn rehearse(root: &Path, command: &[&str], fresh: bool) -> Exit {
         command: &command,
         fresh,
         faults: Vec::new(),
+        controller: None,
         exe,
         quiet: false,
         width: None,

@@ -248,7 +248,7 @@ fn odd_targets_are_answered_too() {
         ("GET https://evil.example/runs HTTP/1.1", 421),
         ("GET https://evil.example/favicon.ico HTTP/1.1", 401),
         ("GET https://evil.example/x.git/HEAD HTTP/1.1", 401),
-        ("GET health HTTP/1.1", 401),
+        ("GET health HTTP/1.1", 400),
         ("GET /health HTTP/1.0", 200),
         ("GET /health HTTP/0.9", 400),
         ("PRI * HTTP/2.0", 400),

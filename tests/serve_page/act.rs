@@ -53,7 +53,7 @@ fn an_approval_in_the_page_is_for_what_it_shows() {
     let daemon = Daemon::start(&lab);
     let operator = daemon.session(true);
     let (id, page) = asking(&daemon);
-    assert!(page.contains("run <code>job/work</code> again?"), "{page}");
+    assert!(page.contains("run `job/work` again?"), "{page}");
     // A reader sees what is asked, and no button.
     assert!(!page.contains("/approve") && page.contains("This session only reads"));
     let path = format!("/runs/{id}");

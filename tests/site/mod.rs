@@ -2,6 +2,7 @@
 //! what each question about it is answered with.
 
 mod check;
+mod conventions;
 mod docs;
 mod faults;
 mod golden;

@@ -41,9 +41,6 @@ pub(super) struct Sim {
     up: Mutex<BTreeSet<String>>,
     /// The snippets that were last seen, by node and storage.
     seen: Mutex<BTreeMap<(String, String), Seen>>,
-    /// Held while the files of nodes are looked at and taken over: of two looks the older
-    /// one must not be taken last.
-    looking: Mutex<()>,
 }
 
 /// Files by volume, with their size and time.
@@ -107,13 +104,7 @@ impl Sim {
             changed: Condvar::new(),
             up: Mutex::default(),
             seen: Mutex::default(),
-            looking: Mutex::default(),
         }
-    }
-
-    /// Lets one look at the files of nodes at a time.
-    pub(super) fn look(&self) -> MutexGuard<'_, ()> {
-        self.looking.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The world, to look at. Never hold it while a guest is asked for something.

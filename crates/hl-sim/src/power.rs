@@ -311,6 +311,13 @@ pub(super) fn ssh_keys(vm: &Vm) -> Vec<String> {
         .collect()
 }
 
+/// How many addresses a DHCP server gives, from the hundredth of its network on.
+const POOL: u32 = 151;
+
+/// The network of a bridge on which the node has no address: its DHCP server is another
+/// machine there.
+const ELSEWHERE: &str = "10.97.0.1/24";
+
 /// The address that a VM comes up with, as `address/prefix`: the static one, or
 /// one of its bridge's network when it asks for DHCP.
 fn lease(world: &World, vmid: u32) -> Option<String> {
@@ -328,7 +335,11 @@ fn lease(world: &World, vmid: u32) -> Option<String> {
         .iter()
         .flat_map(|node| &node.bridges)
         .find(|bridge| Some(bridge.name.as_str()) == card.bridge())?;
-    let (own, prefix) = bridge.cidr.as_deref()?.split_once('/')?;
+    let (own, prefix) = bridge
+        .cidr
+        .as_deref()
+        .unwrap_or(ELSEWHERE)
+        .split_once('/')?;
     let [a, b, c, _] = own.parse::<Ipv4Addr>().ok()?.octets();
     let taken: Vec<&str> = world
         .vms
@@ -337,7 +348,9 @@ fn lease(world: &World, vmid: u32) -> Option<String> {
         .chain(bridge.gateway.as_deref())
         .chain([own])
         .collect();
-    (100..=250)
+    // Each asks for one of its own: two that start at once get two.
+    (0..POOL)
+        .filter_map(|more| u8::try_from(100 + (vmid + more) % POOL).ok())
         .map(|last| Ipv4Addr::new(a, b, c, last).to_string())
         .find(|address| {
             !taken

@@ -35,6 +35,8 @@ const STOP_PATIENCE: Duration = Duration::from_secs(30);
 pub struct ServerConfig {
     /// Addresses to listen on; port 0 takes a free one.
     pub listen: Vec<SocketAddr>,
+    /// Sockets that listen already, for a network that this process is not in.
+    pub listeners: Vec<TcpListener>,
     /// The certificate.
     pub tls: Tls,
     /// The world to begin with.
@@ -55,6 +57,7 @@ impl ServerConfig {
     pub fn new(world: World) -> Self {
         Self {
             listen: vec![SocketAddr::from(([127, 0, 0, 1], 0))],
+            listeners: Vec::new(),
             tls: Tls::Authority(vec!["127.0.0.1".to_owned()]),
             world,
             guests: Arc::new(NoGuests),
@@ -69,6 +72,7 @@ impl std::fmt::Debug for ServerConfig {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("ServerConfig")
             .field("listen", &self.listen)
+            .field("listeners", &self.listeners)
             .field("faults", &self.faults)
             .field("save_to", &self.save_to)
             .field("log_to", &self.log_to)
@@ -154,6 +158,9 @@ impl Server {
         let mut listeners = Vec::new();
         for addr in &config.listen {
             listeners.push(listen(*addr)?);
+        }
+        for listener in config.listeners {
+            listeners.push(taken(listener)?);
         }
         let addrs: Vec<SocketAddr> = listeners.iter().map(|(addr, _)| *addr).collect();
         if addrs.is_empty() {
@@ -335,10 +342,17 @@ impl Drop for Running {
 }
 
 fn listen(addr: SocketAddr) -> Result<(SocketAddr, TcpListener), Error> {
-    let fail = |error| Error::Listen(addr, error);
-    let listener = TcpListener::bind(addr).map_err(fail)?;
-    listener.set_nonblocking(true).map_err(fail)?;
+    let listener = TcpListener::bind(addr).map_err(|error| Error::Listen(addr, error))?;
+    taken(listener)
+}
+
+/// A socket as the server wants it, and where it listens.
+fn taken(listener: TcpListener) -> Result<(SocketAddr, TcpListener), Error> {
+    let unknown = SocketAddr::from(([0, 0, 0, 0], 0));
+    let fail = |error| Error::Listen(unknown, error);
     let bound = listener.local_addr().map_err(fail)?;
+    let fail = |error| Error::Listen(bound, error);
+    listener.set_nonblocking(true).map_err(fail)?;
     Ok((bound, listener))
 }
 

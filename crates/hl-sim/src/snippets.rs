@@ -20,7 +20,7 @@ const MOST: usize = 500;
 /// The longest file whose text is kept.
 const LONGEST: u64 = 512 << 10;
 /// How long the node has for an answer.
-const SOON: Duration = Duration::from_secs(30);
+const SOON: Duration = Duration::from_secs(10);
 const CONTENT: &str = "snippets";
 
 /// The number of a node's own system.
@@ -115,7 +115,6 @@ fn is_name(name: &str) -> bool {
 /// nodes share, what each of them wrote, and each gets what the others did. A node that
 /// does not answer changes nothing.
 pub(super) fn adopt(sim: &Arc<Sim>, node: &str) {
-    let _one = sim.look();
     let shelves = shelves(&sim.world(), node);
     for shelf in shelves {
         let holders = shelf.holders(sim, node);

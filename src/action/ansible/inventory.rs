@@ -17,6 +17,7 @@ use crate::diag::{Advice, Exit, Failure, hl, say};
 use crate::handoff::{Gives, Handoff, Inventory, Stage};
 use crate::lab;
 use crate::lab::ssh;
+use crate::pve::GuestKind;
 
 /// Renders `.build/ansible/ENV-NODE/inventory.json`.
 #[derive(Debug, Clone, Copy)]
@@ -43,6 +44,8 @@ struct Vm {
     #[serde(default)]
     groups: Vec<String>,
     user: Option<String>,
+    #[serde(default)]
+    kind: GuestKind,
 }
 
 /// Who logs in, and with which keys.
@@ -176,10 +179,19 @@ fn inventory(
             StepError::new(format!("virtual machine `{name}` has no address"))
                 .help(say("is the guest agent installed in its template, and does it get an address? see ").hl("l2-outputs"))
         })?;
-        let user = vm.user.as_deref().unwrap_or(&keys.user);
+        let told = vm.user.as_deref().unwrap_or(&keys.user);
+        // A new container lets root in alone; L3 makes the lab's user, and may shut root
+        // out. `ssh.wait` finds out who is let in now.
+        let (user, first) = match vm.kind {
+            GuestKind::Vm => (told, None),
+            GuestKind::Ct => (keys.user.as_str(), Some(told)),
+        };
         let mut own = site.hosts.get(name).cloned().unwrap_or_default();
         own.insert("ansible_host".to_owned(), json!(address));
         own.insert("ansible_user".to_owned(), json!(user));
+        if let Some(first) = first {
+            own.insert("hl_first_user".to_owned(), json!(first));
+        }
         hosts.insert(name.clone(), Value::Object(own));
         for group in &vm.groups {
             groups
@@ -236,6 +248,15 @@ mod tests {
         assert_eq!(all["hosts"]["app-1"]["ansible_host"], "192.168.1.77");
         assert_eq!(all["children"]["edge"]["hosts"], json!({"web-1": {}}));
         assert_eq!(all["vars"]["ansible_ssh_private_key_file"], "/k");
+    }
+
+    #[test]
+    fn a_container_lets_root_in_first() {
+        let text = r#"{"cache":{"kind":"ct","address":"192.168.1.60","user":"root"}}"#;
+        let inventory = inventory(&parse(text).unwrap(), &keys(), &Variables::default()).unwrap();
+        let host = &inventory["all"]["hosts"]["cache"];
+        assert_eq!(host["ansible_user"], "ops");
+        assert_eq!(host["hl_first_user"], "root");
     }
 
     #[test]

@@ -1,26 +1,15 @@
-//! `ansible.playbook`: runs a playbook; its end is judged by the statistics of
-//! every host, because ansible's exit codes mean several things at once.
+//! `ansible.playbook`: runs a playbook.
 
-use std::collections::BTreeMap;
-use std::fs;
-use std::io;
-use std::time::Duration;
-
-use camino::{Utf8Path, Utf8PathBuf};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Map;
 
-use super::events::{CALLBACK, Counts, PlaybookEvent, judge};
-use super::site;
-use crate::action::ssh_wait;
-use crate::action::{About, Action, Basis, ChildExit, ChildSpec, Done, Reads, StepContext};
-use crate::base::count;
+use super::converge::{Playbook, check_syntax, converge};
+use super::{site, spec};
+use crate::action::flag::Flag;
+use crate::action::{About, Action, Basis, Done, Reads, StepContext};
 use crate::diag::StepError;
-use crate::diag::{Exit, hl, say};
-use crate::handoff::{Gives, Handoff, Hosts, LastStep, Stage};
-use crate::lab;
-use crate::lab::spool::Tail;
+use crate::handoff::{Gives, Handoff, LastStep, Stage};
 use crate::plan::Step;
 
 /// Runs `ansible-playbook`.
@@ -50,24 +39,27 @@ struct Inputs {
     #[serde(default)]
     #[schemars(length(max = 100))]
     env: String,
+    /// The spec, a file in v2/specs/, that the hosts are to become: its users, packages,
+    /// services, time zone and posture are variables of the shipped L3. They are in a
+    /// file for its owner alone, too.
+    #[serde(default)]
+    #[schemars(length(max = 250))]
+    spec: String,
+    /// With `spec`: the name of the machine, its host name where the spec says none.
+    #[serde(default)]
+    #[schemars(length(max = 100))]
+    machine: String,
 }
 
-/// A boolean, or the text that a template makes of one.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(untagged)]
-enum Flag {
-    Bool(bool),
-    Text(String),
-    #[default]
-    Absent,
-}
-
-impl Flag {
-    fn is_set(&self) -> bool {
-        match self {
-            Self::Bool(flag) => *flag,
-            Self::Text(text) => text == "true",
-            Self::Absent => false,
+impl Inputs {
+    fn playbook(&self) -> Playbook {
+        Playbook {
+            file: self.playbook.clone(),
+            inventory: self.inventory.clone(),
+            limit: self.limit.clone(),
+            tags: self.tags.clone(),
+            check: self.check.is_set(),
+            ..Playbook::default()
         }
     }
 }
@@ -77,6 +69,7 @@ impl Action for PlaybookAction {
         About::of::<Inputs>("ansible.playbook")
             .doc("run a playbook; every host must end without a failure")
             .repeatable()
+            .undone_by("machine.remove")
     }
 
     fn handoff(&self, step: &Step, dry_run: bool) -> Handoff {
@@ -111,221 +104,21 @@ impl Action for PlaybookAction {
 
     fn preview(&self, ctx: &StepContext<'_>) -> Result<Done, StepError> {
         let inputs: Inputs = ctx.inputs()?;
-        let work = Work::new(ctx)?;
-        let child = child(ctx, &inputs, &work, &["--syntax-check"]);
-        ctx.exec
-            .run(&child, &mut |_| {})?
-            .check("ansible-playbook --syntax-check")
-            .map_err(|error| error.help(format!("the playbook is `{}`", inputs.playbook)))?;
-        Ok(Done::new("syntax is fine"))
+        check_syntax(ctx, &inputs.playbook())
     }
 
     fn run(&self, ctx: &StepContext<'_>) -> Result<Done, StepError> {
         let inputs: Inputs = ctx.inputs()?;
-        let check = inputs.check.is_set();
-        let work = Work::new(ctx)?;
-        let mut more: Vec<&str> = Vec::new();
-        if check {
-            more.extend(["--check", "--diff"]);
-        }
-        let secrets = work.dir.join("secret.json");
-        let extra = format!("@{secrets}");
+        let mut playbook = inputs.playbook();
+        let secrets = ctx.work.join("secret.json");
         if !inputs.env.is_empty() && site::secrets(ctx, &inputs.env, &secrets)? {
-            more.extend(["--extra-vars", &extra]);
+            playbook.extra_files.push(secrets);
         }
-        let mut child = child(ctx, &inputs, &work, &more).grace(Duration::from_secs(30));
-        child.tells_all = true;
-        let file = work.events()?;
-        let mut events = follower(&file)?;
-        let child = child.env("HL_ANSIBLE_EVENTS", file.as_str());
-        let mut stats = None;
-        let outcome = ctx
-            .exec
-            .run(&child, &mut |_| follow(ctx, &mut events, &mut stats));
-        work.close_connections(ctx);
-        let outcome = outcome?;
-        if outcome.taken {
-            events = follower(&work.earlier())?;
+        let file = ctx.work.join("spec.json");
+        if !inputs.spec.is_empty() {
+            spec::write(ctx, &inputs.spec, &inputs.machine, &file)?;
+            playbook.extra_files.push(file);
         }
-        follow(ctx, &mut events, &mut stats);
-        if outcome.stopped.is_some() {
-            outcome.check("ansible-playbook")?;
-        }
-        let Some(stats) = stats.filter(|stats: &BTreeMap<_, _>| !stats.is_empty()) else {
-            // It ended before any host was touched: bad syntax, no such host, a bad option.
-            outcome.check("ansible-playbook")?;
-            return Err(StepError::new(
-                "no host was converged: nothing matches the playbook's hosts and `--limit`",
-            )
-            .help(hl("l2-outputs").say(" shows the hosts and their groups"))
-            .tail(outcome.tail));
-        };
-        let verdict = judge(&stats);
-        if !verdict.bad.is_empty() {
-            let exit = match outcome.exit {
-                ChildExit::Code(code) if code > 0 => Exit::Child(u8::try_from(code).unwrap_or(1)),
-                ChildExit::Code(_) | ChildExit::Signal(_) => Exit::Child(2),
-            };
-            let limit = verdict
-                .bad
-                .iter()
-                .filter_map(|b| b.split(' ').next())
-                .collect::<Vec<_>>()
-                .join(",");
-            let mut error = StepError::new(format!("not converged: {}", verdict.bad.join(", ")));
-            let strangers =
-                ssh_wait::without_host_key(ctx, &inputs.inventory, &unreachable(&stats))?;
-            if !strangers.is_empty() {
-                error = error.help(format!(
-                    "no host key of {} is known: put a step with `use = \"ssh.wait\"` before this one, which waits for the hosts and learns their keys",
-                    strangers.join(", ")
-                ));
-            }
-            return Err(error
-                .exit(exit)
-                .help(
-                    say("to continue with these hosts only: ")
-                        .hl(format!("{} --limit {limit}", ctx.step.recipe)),
-                )
-                .tail(outcome.tail));
-        }
-        outcome.check("ansible-playbook")?;
-        let hosts = count(verdict.hosts, "host");
-        let would = if check { "would change" } else { "changed" };
-        Ok(Done::new(format!("{hosts}, {would}={}", verdict.changed))
-            .changed(verdict.changed > 0 && !check)
-            .publish(&Hosts {
-                changed: Some(verdict.changed.into()),
-                hosts: Some(verdict.hosts.into()),
-            }))
+        converge(ctx, &playbook)
     }
-}
-
-/// Reads a playbook's events as they are written.
-fn follower(file: &Utf8Path) -> Result<Tail, StepError> {
-    Tail::open(file).map_err(|error| StepError::io("read", file, &error))
-}
-
-/// The hosts that could not be reached.
-fn unreachable(stats: &BTreeMap<String, Counts>) -> Vec<&str> {
-    let hosts = stats.iter().filter(|(_, counts)| counts.unreachable > 0);
-    hosts.map(|(host, _)| host.as_str()).collect()
-}
-
-/// Takes in what the callback wrote meanwhile. A line that is not one of ours is
-/// passed over: the playbook's end is judged by its stats.
-fn follow(ctx: &StepContext<'_>, events: &mut Tail, stats: &mut Option<BTreeMap<String, Counts>>) {
-    let mut take = |line: &str| match serde_json::from_str(line) {
-        Ok(PlaybookEvent::Play { name } | PlaybookEvent::Task { name }) => ctx.progress(name),
-        Ok(PlaybookEvent::Result { host, task, status }) => {
-            if matches!(status.as_str(), "failed" | "unreachable") {
-                ctx.progress(format!("{task}: {host} {status}"));
-            }
-        }
-        Ok(PlaybookEvent::Stats { hosts }) => *stats = Some(hosts),
-        Err(_) => {}
-    };
-    // A read that fails half-way keeps what it got; the next one goes on there.
-    events.read(&mut take).unwrap_or_default();
-}
-
-/// The playbook's own files: callback, events and secrets, in every part of a
-/// run the same; ssh's control sockets under the system's temporary directory,
-/// because a socket's path is short.
-struct Work {
-    dir: Utf8PathBuf,
-    sockets: tempfile::TempDir,
-}
-
-impl Work {
-    fn new(ctx: &StepContext<'_>) -> Result<Self, StepError> {
-        let sockets = tempfile::Builder::new()
-            .prefix("hl-")
-            .tempdir()
-            .map_err(|error| StepError::io("make", "a temporary directory", &error))?;
-        let work = Self {
-            dir: ctx.work.clone(),
-            sockets,
-        };
-        lab::write(&work.dir.join("plugins/hl_events.py"), CALLBACK, 0o644)?;
-        lab::create_dir(&ctx.lab.paths.build().join("ansible"))?;
-        Ok(work)
-    }
-
-    /// Where the playbook's events go. What a playbook said that an earlier part
-    /// of the run began is laid aside as [`Work::earlier`].
-    fn events(&self) -> Result<Utf8PathBuf, StepError> {
-        let path = self.dir.join("events.jsonl");
-        match fs::rename(&path, self.earlier()) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                return Err(StepError::io("move", &path, &error));
-            }
-            _ => {}
-        }
-        lab::write(&path, "", 0o600)?;
-        Ok(path)
-    }
-
-    fn earlier(&self) -> Utf8PathBuf {
-        self.dir.join("earlier.jsonl")
-    }
-
-    fn sockets(&self) -> &Utf8Path {
-        Utf8Path::from_path(self.sockets.path()).unwrap_or(Utf8Path::new("/nonexistent"))
-    }
-
-    /// Ends ssh's shared connections: they would outlive the run by a minute.
-    fn close_connections(&self, ctx: &StepContext<'_>) {
-        let Ok(sockets) = self.sockets().read_dir_utf8() else {
-            return;
-        };
-        for socket in sockets.flatten() {
-            let options = format!("ControlPath={}", socket.path());
-            // One that is gone already is as good as one that is closed.
-            drop(ctx.exec.capture(&ChildSpec::new(
-                "ssh",
-                ["-o", options.as_str(), "-O", "exit", "host"],
-            )));
-        }
-    }
-}
-
-impl Drop for Work {
-    fn drop(&mut self) {
-        // What cannot be removed goes with the run's logs.
-        fs::remove_dir_all(&self.dir).unwrap_or_default();
-    }
-}
-
-fn child(ctx: &StepContext<'_>, inputs: &Inputs, work: &Work, more: &[&str]) -> ChildSpec {
-    let playbook = ctx.lab.paths.root().join(&inputs.playbook);
-    let mut args = vec!["-i".to_owned(), inputs.inventory.clone()];
-    for (flag, value) in [("--limit", &inputs.limit), ("--tags", &inputs.tags)] {
-        if !value.is_empty() {
-            args.extend([flag.to_owned(), value.clone()]);
-        }
-    }
-    args.extend(more.iter().map(|arg| (*arg).to_owned()));
-    args.push(playbook.to_string());
-    let ssh = format!(
-        "-o UserKnownHostsFile={} -o StrictHostKeyChecking=yes -o ControlMaster=auto -o ControlPersist=60s",
-        ctx.lab.paths.known_hosts()
-    );
-    let home = ctx.lab.paths.build().join("ansible/home");
-    ChildSpec::new("ansible-playbook", args)
-        .env(
-            "ANSIBLE_CALLBACK_PLUGINS",
-            work.dir.join("plugins").as_str(),
-        )
-        .env("ANSIBLE_CALLBACKS_ENABLED", "hl_events")
-        .env("ANSIBLE_HOST_KEY_CHECKING", "true")
-        .env("ANSIBLE_SSH_ARGS", ssh)
-        .env("ANSIBLE_SSH_CONTROL_PATH_DIR", work.sockets().as_str())
-        .env("ANSIBLE_PIPELINING", "true")
-        .env("ANSIBLE_RETRY_FILES_ENABLED", "false")
-        .env("ANSIBLE_LOCALHOST_WARNING", "false")
-        .env("ANSIBLE_INVENTORY_UNPARSED_WARNING", "false")
-        .env("ANSIBLE_HOME", home.as_str())
-        .env("PYTHONUNBUFFERED", "1")
-        .env("PYTHONDONTWRITEBYTECODE", "1")
 }

@@ -8,12 +8,11 @@ use serde_json::{Map, Value, json};
 
 use crate::action;
 use crate::action::StepContext;
+use crate::diag::Exit;
 use crate::diag::StepError;
-use crate::diag::{Exit, Failure};
 use crate::lab;
+use crate::site;
 use crate::site::resolve::{Object, Origin, Traced, Value as SiteValue};
-use crate::site::secrets::{Loaded, Vault};
-use crate::site::{self, Tree};
 
 /// Keys whose value is known whatever the files say.
 const ALWAYS: [&str; 2] = ["env_name", "posture_name"];
@@ -79,7 +78,7 @@ pub(super) fn secrets(
     file: &Utf8Path,
 ) -> Result<bool, StepError> {
     let tree = action::site::tree(ctx.lab);
-    let Some(loaded) = open(ctx, &tree)? else {
+    let Some(loaded) = action::site::secrets(ctx, &tree)? else {
         return Ok(false);
     };
     let secrets = Some(&loaded.secrets);
@@ -120,14 +119,4 @@ fn token(vm: &Object) -> Option<(String, Value)> {
     };
     let token = Some(secret.reveal()).filter(|token| !token.is_empty())?;
     Some((vm.text("name")?.to_owned(), json!(token)))
-}
-
-fn open(ctx: &StepContext<'_>, tree: &Tree) -> Result<Option<Loaded>, Failure> {
-    let variables = ctx
-        .env
-        .iter()
-        .map(|(name, var)| (name.to_owned(), var.value.clone()))
-        .collect();
-    let shown = ctx.lab.paths.show(tree.root());
-    Vault::new(tree.root(), &shown, &variables).load()
 }

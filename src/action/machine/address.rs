@@ -1,8 +1,8 @@
 //! Which of a guest's addresses lead to it.
 //!
-//! `GET .../agent/network-get-interfaces` lists every interface of the guest,
-//! also those of its containers and bridges, whose addresses are the same on
-//! every machine that runs them.
+//! `GET .../agent/network-get-interfaces` and, of a container, `GET .../interfaces`
+//! list every interface of the guest, also those of its containers and bridges, whose
+//! addresses are the same on every machine that runs them.
 
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -22,6 +22,21 @@ pub(super) struct Interfaces {
     pub(super) result: Vec<Interface>,
 }
 
+impl Interfaces {
+    /// Of the answer about a container: a list, or nothing when it does not run.
+    pub(super) fn of_container(answer: Option<Vec<Interface>>) -> Self {
+        let mut result = answer.unwrap_or_default();
+        for interface in &mut result {
+            // Before 8.1 there is no list of addresses, only the first one.
+            if let (true, Some(cidr)) = (interface.addresses.is_empty(), &interface.inet) {
+                let address = cidr.split('/').next().unwrap_or_default().to_owned();
+                interface.addresses.push(Address { address });
+            }
+        }
+        Self { result }
+    }
+}
+
 /// One interface; everything may be absent (measured with `lo`).
 #[derive(Debug, Default, Deserialize)]
 pub(super) struct Interface {
@@ -29,6 +44,9 @@ pub(super) struct Interface {
     name: String,
     #[serde(default, rename = "ip-addresses")]
     addresses: Vec<Address>,
+    /// Of a container: the first IPv4 address with its prefix.
+    #[serde(default)]
+    inet: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -112,6 +130,24 @@ mod tests {
                 "169.254.7.7 (eth0)"
             ]
         );
+    }
+
+    #[test]
+    fn a_container_tells_a_list_or_one_address_each() {
+        let told = |value: serde_json::Value| {
+            let answer = serde_json::from_value(value).unwrap();
+            Interfaces::of_container(answer).told()
+        };
+        let all = told(json!([
+            {"name": "lo", "inet": "127.0.0.1/8", "hwaddr": "00:00:00:00:00:00"},
+            {"name": "eth0", "inet": "192.168.1.60/24", "ip-addresses": [
+                {"ip-address": "192.168.1.60", "ip-address-type": "inet", "prefix": 24},
+                {"ip-address": "fe80::1", "ip-address-type": "inet6", "prefix": 64}]},
+            {"name": "eth1", "inet": "10.0.0.5/24"},
+            {"name": "docker0", "inet": "172.17.0.1/16"},
+        ]));
+        assert_eq!(all.usable, ["192.168.1.60", "10.0.0.5"]);
+        assert_eq!(told(json!(null)), Told::default());
     }
 
     #[test]

@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::diag::StepError;
+use crate::pve::GuestKind;
 
 /// How many are asked at once: a node has three workers for its API.
 pub(super) const AT_ONCE: usize = 8;
@@ -16,6 +17,9 @@ pub(super) struct Machine {
     pub(super) name: String,
     /// Its number.
     pub(super) vmid: u32,
+    /// What it is: `vm` when absent, or `ct`.
+    #[serde(default)]
+    pub(super) kind: GuestKind,
     /// The Proxmox node that it is on.
     pub(super) node: String,
     /// Its fixed address, when it has one.
@@ -26,7 +30,14 @@ pub(super) struct Machine {
 impl Machine {
     /// `` `web-1` (VM 5101 on `pve`) ``
     pub(super) fn words(&self) -> String {
-        format!("`{}` (VM {} on `{}`)", self.name, self.vmid, self.node)
+        let Self {
+            name,
+            vmid,
+            kind,
+            node,
+            ..
+        } = self;
+        format!("`{name}` ({kind} {vmid} on `{node}`)")
     }
 }
 

@@ -30,6 +30,7 @@ impl Action for VmStart {
     fn about(&self) -> About {
         About::of::<Inputs>("vm.start")
             .doc("starts those of the machines that are stopped")
+            .undone_by("machine.remove")
             .never("it looks whether they run now")
     }
 
@@ -75,19 +76,21 @@ fn one(
     vm: &Machine,
     start: bool,
 ) -> Result<bool, StepError> {
-    let Machine { node, vmid, .. } = vm;
+    let Machine {
+        node, vmid, kind, ..
+    } = vm;
     let named = |error: pve::Error| {
         let mut error = StepError::from(error);
         error.message = format!("{}: {}", vm.words(), error.message);
         error
     };
-    let status = client.vm_status(node, *vmid).map_err(named)?;
+    let status = client.guest_status(*kind, node, *vmid).map_err(named)?;
     if status.status == "running" {
         return Ok(false);
     }
     if start {
         ctx.note(format!("{} is {}: started", vm.words(), status.status));
-        let task = client.start_vm(node, *vmid).map_err(named)?;
+        let task = client.start_guest(*kind, node, *vmid).map_err(named)?;
         client
             .wait_task(&task, ctx.cancel, PATIENCE)
             .map_err(named)?;

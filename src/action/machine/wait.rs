@@ -1,4 +1,5 @@
-//! `vm.wait`: every guest agent tells addresses that lead to its machine. All
+//! `vm.wait`: every guest agent tells addresses that lead to its machine; of a
+//! container its node tells them. All
 //! are asked in turn until they have, or until patience ends.
 
 use std::collections::BTreeMap;
@@ -8,7 +9,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::address::Interfaces;
+use super::address::{Interface, Interfaces};
 use super::given::{AT_ONCE, Machine, together};
 use crate::action::at_once::at_once;
 use crate::action::{About, Action, Done, StepContext};
@@ -18,6 +19,7 @@ use crate::diag::{Exit, hl};
 use crate::lab::timeouts;
 use crate::plan::EventKind;
 use crate::pve;
+use crate::pve::GuestKind;
 
 /// How long a guest agent may take (300 s is what a slow first boot needs).
 const PATIENCE: &str = "5m";
@@ -55,9 +57,10 @@ impl Action for VmWait {
     fn about(&self) -> About {
         About::of::<Inputs>("vm.wait")
             .doc(
-                "waits until every machine's guest agent reports an address; publishes \
-                 `addresses`, `NAME_ip`, `vm_ip`",
+                "waits until every machine's guest agent, or the node of a container, reports an \
+                 address; publishes `addresses`, `NAME_ip`, `vm_ip`",
             )
+            .undoes_nothing()
             .never("it asks for the addresses of now")
     }
 
@@ -138,7 +141,7 @@ fn wait(
         waiting = silent.into_iter().map(|(vm, _)| vm).collect();
         let names: Vec<&str> = waiting.iter().map(|vm| vm.name.as_str()).collect();
         (ctx.emit)(EventKind::Progress {
-            message: format!("waiting for the guest agent of {}", names.join(", ")),
+            message: format!("waiting for the addresses of {}", names.join(", ")),
             done: u64::try_from(told.len()).ok(),
             total: u64::try_from(vms.len()).ok(),
         });
@@ -151,8 +154,16 @@ fn round(client: &pve::Client, vms: &[&Machine]) -> Vec<Result<Answer, StepError
 }
 
 fn ask(client: &pve::Client, vm: &Machine) -> Result<Answer, StepError> {
-    let Machine { node, vmid, .. } = vm;
-    match client.agent_interfaces::<Interfaces>(node, *vmid) {
+    let Machine {
+        node, vmid, kind, ..
+    } = vm;
+    let answer = match kind {
+        GuestKind::Vm => client.agent_interfaces::<Interfaces>(node, *vmid),
+        GuestKind::Ct => client
+            .ct_interfaces::<Option<Vec<Interface>>>(node, *vmid)
+            .map(Interfaces::of_container),
+    };
+    match answer {
         Ok(interfaces) => {
             let told = interfaces.told();
             Ok(if !told.usable.is_empty() {
@@ -183,13 +194,19 @@ fn not_answered(
     let Machine { vmid, node, .. } = vm;
     let said = error.to_string();
     let never = |what: String| StepError::new(format!("{}: {what}", vm.words()));
+    let program = vm.kind.program();
     if let pve::Error::Forbidden { message, .. } = error {
-        let error = never(format!("the token may not ask its guest agent: {message}"))
+        let asked = match vm.kind {
+            GuestKind::Vm => "its guest agent",
+            GuestKind::Ct => "for its addresses",
+        };
+        let error = never(format!("the token may not ask {asked}: {message}"))
             .help(hl("l0-runway").say(" names the right that the token lacks"));
         return Answer::Never(error);
     }
     if error.is_not_found() {
-        let error = never("it is gone".to_owned()).help(format!("`qm config {vmid}` on `{node}`"));
+        let error =
+            never("it is gone".to_owned()).help(format!("`{program} config {vmid}` on `{node}`"));
         return Answer::Never(error);
     }
     let is_off = said.contains("No QEMU guest agent configured")
@@ -219,24 +236,30 @@ fn is_switched_off(config: &pve::VmConfig) -> bool {
 
 fn timed_out(vm: &Machine, why: &str, patience: Duration) -> StepError {
     let Machine { vmid, node, .. } = vm;
+    let program = vm.kind.program();
+    let console = match vm.kind {
+        GuestKind::Vm => format!("`qm terminal {vmid}` on `{node}`"),
+        GuestKind::Ct => format!("`pct enter {vmid}` on `{node}`"),
+    };
     let error = StepError::new(format!(
         "{} reported no address within {}: {why}",
         vm.words(),
         crate::base::short_duration(patience)
     ));
-    if why.contains("is not running") && why.contains("VM ") {
+    let stopped = why.contains("is not running") && why.contains("VM ");
+    if stopped || why.contains("CT ") && why.contains("not running") {
         return error.help(format!(
-            "on `{node}`: `qm start {vmid}`, and look why it stopped"
+            "on `{node}`: `{program} start {vmid}`, and look why it stopped"
         ));
     }
     if why.starts_with("it has") {
         return error.help(format!(
-            "is there a DHCP server on its bridge? give `{}` an `ip` in the environment's file, or look with `qm terminal {vmid}` on `{node}`",
+            "is there a DHCP server on its bridge? give `{}` an `ip` in the environment's file, or look with {console}",
             vm.name
         ));
     }
     error.help(format!(
-        "look with `qm terminal {vmid}` on `{node}`: does it boot, and does `systemctl status qemu-guest-agent` say that it runs? its template must have the package `qemu-guest-agent`"
+        "look with {console}: does it boot, and does `systemctl status qemu-guest-agent` say that it runs? its template must have the package `qemu-guest-agent`"
     ))
 }
 
@@ -273,6 +296,7 @@ mod tests {
         Machine {
             name: name.to_owned(),
             vmid: 5101,
+            kind: GuestKind::Vm,
             node: "pve".to_owned(),
             address: address.map(str::to_owned),
         }

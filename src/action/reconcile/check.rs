@@ -207,7 +207,7 @@ fn judge(
     fresh: bool,
     found: &mut Found,
 ) {
-    let words = format!("`{name}` (VM {} on `{}`)", machine.vmid, machine.node);
+    let words = machine.words(name);
     match (fate, answer) {
         (Some(Fate::Gone), _) => found.wrong.push(format!("{words} is gone from the node")),
         (Some(Fate::Stopped), _) => found.wrong.push(format!("{words} is stopped")),
@@ -248,10 +248,12 @@ fn is_fresh(written: Option<SystemTime>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::pve::GuestKind;
 
     fn machine() -> Machine {
         Machine {
             vmid: 5101,
+            kind: GuestKind::Vm,
             node: "pve".to_owned(),
             address: "127.0.0.9".to_owned(),
             addresses: Vec::new(),

@@ -50,9 +50,11 @@ pub(in crate::action) fn fates<'a>(
     let mut fates = BTreeMap::new();
     for (name, machine) in machines {
         let fate = match listed.iter().find(|vm| vm.vmid == machine.vmid) {
+            // Ids are shared: one of the other kind is another machine.
+            Some(vm) if vm.guest() != machine.kind => Fate::Gone,
             Some(vm) => standing(&vm.status, vm.uptime),
             // A token sees only what it may audit: the answer proves nothing yet.
-            None => match client.vm_status(&machine.node, machine.vmid) {
+            None => match client.guest_status(machine.kind, &machine.node, machine.vmid) {
                 Ok(vm) => standing(&vm.status, vm.uptime),
                 Err(error) if error.is_not_found() => Fate::Gone,
                 Err(error) => {

@@ -15,15 +15,18 @@ fn among(listed: &[Vm]) -> Vec<Advice> {
     let left = listed.iter().filter(|vm| {
         // Proxmox VE lists one without a name as `VM 100`.
         let name = vm.name.as_deref().unwrap_or_default();
-        let nameless = name.is_empty() || name == format!("VM {}", vm.vmid);
+        // A container has a number for a name.
+        let of_id = [format!("VM {}", vm.vmid), format!("CT{}", vm.vmid)];
+        let nameless = name.is_empty() || of_id.iter().any(|of_id| of_id == name);
         nameless && matches!(vm.lock.as_deref(), Some("create" | "clone"))
     });
     left.map(|vm| {
         let Vm { vmid, node, .. } = vm;
         let lock = vm.lock.as_deref().unwrap_or_default();
-        let remove = format!("qm unlock {vmid} && qm destroy {vmid} --purge");
+        let (kind, program) = (vm.guest(), vm.guest().program());
+        let remove = format!("{program} unlock {vmid} && {program} destroy {vmid} --purge");
         say(format!(
-            "VM {vmid} on `{node}` has no name and is locked ({lock}): unless it is just being made, it was only half made; remove it: "
+            "{kind} {vmid} on `{node}` has no name and is locked ({lock}): unless it is just being made, it was only half made; remove it: "
         ))
         .on_node(node, remove)
     })
@@ -45,10 +48,16 @@ mod tests {
             {"vmid": 102, "node": "pve", "type": "qemu", "status": "stopped", "lock": "clone", "name": "web"},
             {"vmid": 103, "node": "pve", "type": "qemu", "status": "stopped", "lock": "backup"},
             {"vmid": 104, "node": "pve", "type": "qemu", "status": "stopped"},
+            {"vmid": 105, "node": "pve", "type": "lxc", "status": "stopped", "lock": "create", "name": "CT105"},
         ]))
         .unwrap();
         let told = among(&listed);
-        assert_eq!(told.len(), 2);
+        assert_eq!(told.len(), 3);
+        let container = told[2].text(Commands::Live);
+        assert!(
+            container.contains("CT 105 on `pve`") && container.contains("pct destroy 105"),
+            "{container}"
+        );
         let live = told[0].text(Commands::Live);
         assert!(live.contains("VM 100 on `pve`"), "{live}");
         assert!(

@@ -15,6 +15,7 @@ use super::stale_host_keys::{StaleHostKeys, forget};
 use super::tool::Tool;
 use super::workspace::{Target, Workspace};
 use crate::action;
+use crate::action::mark;
 use crate::action::{About, Action, Approval, Basis, Done, Reads, StepContext};
 use crate::diag::{Advice, hl, say};
 use crate::diag::{Cause, StepError};
@@ -25,7 +26,7 @@ use crate::plan::Step;
 use crate::site;
 use crate::tofu::events::Events;
 use crate::tofu::state::State;
-use crate::tofu::summary::Summary;
+use crate::tofu::summary::{Kind, Summary};
 use crate::tofu::{files, files::RemoveOnDrop};
 
 /// `tofu.apply`
@@ -39,6 +40,10 @@ struct Inputs {
     /// The plan that `tofu.plan` saved.
     #[serde(default)]
     plan_file: String,
+    /// Machines that are made were approved before, all together: asked is about
+    /// everything else.
+    #[serde(default)]
+    granted: bool,
 }
 
 /// Everything that an apply works with.
@@ -52,7 +57,9 @@ struct Job {
 
 impl Job {
     fn of(ctx: &StepContext<'_>) -> Result<Self, StepError> {
-        let Inputs { target, plan_file } = ctx.inputs()?;
+        let Inputs {
+            target, plan_file, ..
+        } = ctx.inputs()?;
         let space = Workspace::of(ctx, &target)?;
         let file = Utf8PathBuf::from(plan_file);
         if !file.is_file() {
@@ -76,6 +83,7 @@ impl Action for Apply {
     fn about(&self) -> About {
         About::of::<Inputs>("tofu.apply")
             .repeatable()
+            .undone_by("machine.remove")
             .doc("applies the saved plan that was shown, once")
     }
 
@@ -89,7 +97,16 @@ impl Action for Apply {
     }
 
     fn approval(&self, ctx: &StepContext<'_>) -> Result<Option<Approval>, StepError> {
+        let inputs: Inputs = ctx.inputs()?;
         let job = Job::of(ctx)?;
+        let makes = job.summary.changes.iter();
+        let makes = makes
+            .map(|change| change.kind)
+            .all(|kind| matches!(kind, Kind::Add | Kind::Replace));
+        let lost = mark::lost(&job.summary, ctx.run_id, &job.space.key);
+        if inputs.granted && makes && lost.is_empty() {
+            return Ok(None);
+        }
         Ok(approval(&job.summary, &job.target))
     }
 
@@ -197,6 +214,7 @@ fn provisioned(mut done: Done, state: &State, order: &[String]) -> Done {
             vmid,
             node: Some(vm.node.clone()),
             address: vm.address.clone(),
+            kind: vm.container.then(|| "ct".to_owned()),
         });
     }
     done.publish(&Applied {

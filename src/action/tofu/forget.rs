@@ -156,7 +156,7 @@ fn gone(ctx: &StepContext<'_>, target: &Target) -> Result<Vec<Gone>, StepError> 
         let Some(machine) = all.get(name) else {
             continue;
         };
-        let words = format!("`{name}` (VM {} on `{}`)", machine.vmid, machine.node);
+        let words = machine.words(name);
         match fate {
             Fate::Gone => {
                 let mut hosts = machine.addresses.clone();

@@ -149,10 +149,15 @@ fn ids(
         .iter()
         .filter(|(other, _)| other != key)
         .find(|(_, state)| state.with_vmid(vmid).is_some());
-    let other_id = format!("give `{name}` another vmid in the environment's file");
+    let file = if key.contains('/') {
+        "the manifest"
+    } else {
+        "the environment's file"
+    };
+    let other_id = format!("give `{name}` another vmid in {file}");
     if let Some(found) = resources.iter().find(|found| found.vmid == vmid) {
         let what = found.name.as_deref().unwrap_or("without a name");
-        let node = &found.node;
+        let (node, program) = (&found.node, found.guest().program());
         if let Some((other, _)) = elsewhere {
             problems.add(
                 format!("vmid {vmid} of `{name}` is held by `{what}` on `{node}`, which belongs to `{other}`"),
@@ -165,7 +170,7 @@ fn ids(
                 "vmid {vmid} of `{name}` is held by `{what}` on `{node}`, which is in no state"
             ),
             say("if an interrupted run left it behind, look at it and remove it: ")
-                .on_node(node, format!("qm destroy {vmid} --purge")),
+                .on_node(node, format!("{program} destroy {vmid} --purge")),
         );
         problems.add_help(other_id);
         return Ok(());

@@ -1,7 +1,7 @@
 //! Ids for machines whose environment names none: a machine keeps the one that
 //! it has, a new one gets the lowest that is free.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use camino::Utf8Path;
@@ -23,13 +23,13 @@ const FIRST: u32 = 100;
 static ONE_CHOOSES: Mutex<()> = Mutex::new(());
 
 /// Keeps others from choosing while it lives.
-pub(super) fn choosing() -> MutexGuard<'static, ()> {
+pub(in crate::action) fn choosing() -> MutexGuard<'static, ()> {
     // It guards no data that a panic could have left half-made.
     ONE_CHOOSES.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Gives every machine an id.
-pub(super) fn fill(
+pub(in crate::action) fn fill(
     ctx: &StepContext<'_>,
     env: &mut Env,
     state: &State,
@@ -84,34 +84,42 @@ fn choose(
     Ok(())
 }
 
-/// Ids that another environment has written down and perhaps not made yet.
+/// Ids that another environment or manifest has written down and perhaps not made
+/// yet. Those of `own`, and of what is below it, are not another's.
 fn planned(build: &Utf8Path, own: &str) -> BTreeSet<u32> {
     #[derive(Deserialize)]
     struct Vars {
-        vms: std::collections::BTreeMap<String, Planned>,
+        vms: BTreeMap<String, Planned>,
+        #[serde(default)]
+        containers: BTreeMap<String, Planned>,
     }
     #[derive(Deserialize)]
     struct Planned {
         vmid: u32,
     }
-    let entries = build.read_dir_utf8().into_iter().flatten().flatten();
-    entries
-        .filter(|entry| entry.file_name() != own)
-        .filter_map(|entry| std::fs::read(entry.path().join(VARIABLES)).ok())
+    let is_own = |key: &str| {
+        let rest = key.strip_prefix(own);
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    };
+    let keys = state::keys(build).into_iter();
+    keys.filter(|key| !is_own(key))
+        .filter_map(|key| std::fs::read(build.join(key).join(VARIABLES)).ok())
         .filter_map(|text| serde_json::from_slice::<Vars>(&text).ok())
-        .flat_map(|vars| vars.vms.into_values().map(|vm| vm.vmid))
+        .flat_map(|vars| vars.vms.into_values().chain(vars.containers.into_values()))
+        .map(|machine| machine.vmid)
         .collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::site::Ip;
+    use crate::site::{Ip, MachineKind};
     use crate::tofu::summary;
 
     fn env(ids: &[Option<u32>]) -> Env {
         let vm = |(index, vmid): (usize, &Option<u32>)| Vm {
             name: format!("vm-{index}"),
+            kind: MachineKind::Vm,
             image: "i".to_owned(),
             vmid: *vmid,
             cores: 1,
@@ -123,6 +131,7 @@ mod tests {
             tags: Vec::new(),
             groups: Vec::new(),
             packages: Vec::new(),
+            features: Vec::new(),
         };
         Env {
             name: "dev".to_owned(),
@@ -155,7 +164,15 @@ mod tests {
             std::fs::create_dir_all(build.join(key)).unwrap();
             std::fs::write(build.join(key).join("terraform.tfvars.json"), text).unwrap();
         }
-        assert_eq!(planned(build, "a-pve"), [102].into());
+        let text = r#"{"vms": {}, "containers": {"m": {"vmid": 103}}}"#;
+        std::fs::create_dir_all(build.join("c-pve")).unwrap();
+        std::fs::write(build.join("c-pve/terraform.tfvars.json"), text).unwrap();
+        assert_eq!(planned(build, "a-pve"), [102, 103].into());
+        let text = r#"{"env": "m", "vms": {"web": {"vmid": 104}}}"#;
+        std::fs::create_dir_all(build.join("m/pve/web")).unwrap();
+        std::fs::write(build.join("m/pve/web/terraform.tfvars.json"), text).unwrap();
+        assert_eq!(planned(build, "a-pve"), [102, 103, 104].into());
+        assert_eq!(planned(build, "m/pve"), [101, 102, 103].into());
         assert!(planned(&build.join("none"), "x").is_empty());
     }
 }

@@ -1,5 +1,7 @@
 //! `tofu.init` and `tofu.validate`: a working copy that is ready and valid.
 
+use std::sync::{Mutex, PoisonError};
+
 use serde::Deserialize;
 
 use super::tool::Tool;
@@ -25,6 +27,7 @@ impl Action for Init {
             .repeatable()
             .doc("copies a tofu module to .build and makes it ready: providers and state")
             .hands_on(Handoff::part(Stage::Terraform).giving(Gives::Workspace))
+            .undoes_nothing()
             .never("it makes ready what the steps behind it work in")
     }
 
@@ -68,7 +71,13 @@ impl Action for Init {
     }
 }
 
+/// Nodes of a manifest are made ready at once, and the cache of providers that they
+/// share is not made for that.
+static ONE_FETCHES: Mutex<()> = Mutex::new(());
+
 fn init(ctx: &StepContext<'_>, space: &Workspace, tool: &Tool) -> Result<(), StepError> {
+    // It guards no data that a panic could have left half-made.
+    let _alone = ONE_FETCHES.lock().unwrap_or_else(PoisonError::into_inner);
     let backend = format!("-backend-config=path={}", space.state);
     let args = [
         "init",
@@ -152,6 +161,7 @@ impl Action for Validate {
         About::of::<Target>("tofu.validate")
             .doc("checks a module that tofu.init made ready, without contacting anything")
             .hands_on(Handoff::part(Stage::Terraform))
+            .undoes_nothing()
             .never("it checks what is there now")
     }
 

@@ -15,6 +15,7 @@ pub(super) struct Orphan {
     pub(super) vmid: u32,
     name: String,
     node: String,
+    kind: pve::GuestKind,
     status: String,
     lock: Option<String>,
 }
@@ -26,6 +27,7 @@ impl Orphan {
             vmid,
             name,
             node,
+            kind,
             status,
             ..
         } = self;
@@ -39,19 +41,22 @@ impl Orphan {
         } else {
             format!(" `{name}`")
         };
-        format!("VM {vmid}{name} on `{node}` is in no state ({status}{lock})")
+        format!("{kind} {vmid}{name} on `{node}` is in no state ({status}{lock})")
     }
 
     /// What to do.
     pub(super) fn help(&self) -> Advice {
-        let Self { vmid, node, .. } = self;
+        let Self {
+            vmid, node, kind, ..
+        } = self;
+        let program = kind.program();
         let wait = if self.lock.is_some() {
             "wait until the node has finished, then "
         } else {
             ""
         };
-        say(format!("{wait}look at VM {vmid} and remove it: "))
-            .on_node(node, format!("qm destroy {vmid} --purge"))
+        say(format!("{wait}look at {kind} {vmid} and remove it: "))
+            .on_node(node, format!("{program} destroy {vmid} --purge"))
     }
 }
 
@@ -102,6 +107,7 @@ fn among(
             vmid: vm.vmid,
             name: vm.name.clone().unwrap_or_default(),
             node: vm.node.clone(),
+            kind: vm.guest(),
             status: vm.status.clone(),
             lock: vm.lock.clone(),
         })
@@ -148,6 +154,7 @@ mod tests {
             {"vmid": 5104, "node": "pve", "type": "qemu", "status": "running", "tags": "hl;prod"},
             {"vmid": 9000, "node": "pve", "type": "qemu", "status": "stopped", "template": 1, "tags": "dev;hl"},
             {"vmid": 100, "node": "pve", "type": "qemu", "status": "running"},
+            {"vmid": 5105, "node": "pve", "type": "lxc", "status": "running", "name": "cache", "tags": "dev;hl"},
         ]))
         .unwrap();
         let found = among(
@@ -157,9 +164,11 @@ mod tests {
             &summary,
         );
         let ids: Vec<_> = found.iter().map(|orphan| orphan.vmid).collect();
-        assert_eq!(ids, [5101, 5103]);
+        assert_eq!(ids, [5101, 5103, 5105]);
+        assert!(found[2].words().starts_with("CT 5105 `cache`"));
         let help = |at: usize| found[at].help().text(crate::diag::Commands::Live);
         assert!(found[0].words().contains("locked: clone") && help(0).starts_with("wait"));
         assert!(help(1).contains("qm destroy 5103 --purge"));
+        assert!(help(2).contains("pct destroy 5105 --purge"));
     }
 }

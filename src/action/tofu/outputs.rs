@@ -18,7 +18,7 @@ use crate::diag::{Advice, Exit, hl, say};
 use crate::handoff::{Gives, Handoff, Machines, Stage, VmInfo};
 use crate::lab::{self, Lab};
 use crate::tofu::state::State;
-use crate::{pve, site};
+use crate::{pve, pve::GuestKind, site};
 
 /// What `outputs.json` holds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,6 +36,9 @@ pub struct Outputs {
 pub struct Machine {
     /// Its id.
     pub vmid: u32,
+    /// What it is.
+    #[serde(default, skip_serializing_if = "GuestKind::is_vm")]
+    pub kind: GuestKind,
     /// Where it is.
     pub node: String,
     /// Where it is reached: its fixed address, else the first it reported.
@@ -52,8 +55,18 @@ pub struct Machine {
     /// Tags on the node.
     #[serde(default)]
     pub tags: Vec<String>,
-    /// The user that cloud-init made.
+    /// The user that cloud-init made, or root of a container.
     pub user: String,
+}
+
+impl Machine {
+    /// `` `web-1` (VM 5101 on `pve`) ``
+    pub(in crate::action) fn words(&self, name: &str) -> String {
+        let Self {
+            kind, vmid, node, ..
+        } = self;
+        format!("`{name}` ({kind} {vmid} on `{node}`)")
+    }
 }
 
 /// `.build/tofu/KEY/outputs.json`
@@ -180,8 +193,8 @@ pub(super) fn wants_machines(lab: &Lab, target: &Target) -> bool {
 /// Why the outputs cannot be handed on.
 #[derive(Debug)]
 pub(super) enum IncompleteOutputs {
-    /// Machines without an address: name, id and node of each.
-    Silent(Vec<(String, u32, String)>),
+    /// Machines without an address, with their names.
+    Silent(Vec<(String, Machine)>),
     /// Machines of the state that the outputs do not know: the apply that made
     /// them did not come to its end.
     Unfinished(Vec<String>),
@@ -206,16 +219,14 @@ impl IncompleteOutputs {
                 let mut error = StepError::new(format!("no address is known of {names}"))
                     .exit(Exit::Runway)
                     .help(again.say(
-                        " starts what is stopped; once the guest agent answers, it reads the addresses",
+                        " starts what is stopped; once its guest agent or its node tells them, it reads the addresses",
                     ));
-                for (name, vmid, node) in &vms {
+                for (name, vm) in &vms {
                     let why = match &client {
-                        Ok(client) => agent(client, node, *vmid),
+                        Ok(client) => silence(client, vm),
                         Err(error) => error.to_string(),
                     };
-                    error
-                        .tail
-                        .push(format!("`{name}` (VM {vmid} on `{node}`): {why}"));
+                    error.tail.push(format!("{}: {why}", vm.words(name)));
                 }
                 error
             }
@@ -224,12 +235,18 @@ impl IncompleteOutputs {
 }
 
 /// Why a machine told no address.
-fn agent(client: &pve::Client, node: &str, vmid: u32) -> String {
+fn silence(client: &pve::Client, vm: &Machine) -> String {
+    let Machine {
+        vmid, node, kind, ..
+    } = vm;
     if client
-        .vm_status(node, vmid)
+        .guest_status(*kind, node, *vmid)
         .is_ok_and(|vm| vm.status == "stopped")
     {
         return "it is stopped".to_owned();
+    }
+    if *kind == GuestKind::Ct {
+        return "its node told none: does it get one from its network?".to_owned();
     }
     let path = format!("nodes/{node}/qemu/{vmid}/agent/network-get-interfaces");
     match client.get::<Value>(&path, &[]) {
@@ -270,7 +287,7 @@ pub(super) fn collect(
         // Behind an exit code of 0 there may be no address at all: the agent
         // did not answer in time, or may not be asked (measured).
         match (vm.address.split_once('/'), vm.addresses.first()) {
-            (_, None) => silent.push((name.clone(), vm.vmid, vm.node.clone())),
+            (_, None) => silent.push((name.clone(), vm.clone())),
             (Some((fixed, _)), _) => vm.address = fixed.to_owned(),
             (None, Some(first)) => vm.address.clone_from(first),
         }
@@ -385,7 +402,10 @@ mod tests {
         let IncompleteOutputs::Silent(silent) = incomplete else {
             panic!("{incomplete:?}")
         };
-        assert_eq!(silent, [("web-1".to_owned(), 5101, "pve".to_owned())]);
+        let [(name, vm)] = silent.as_slice() else {
+            panic!("{silent:?}")
+        };
+        assert_eq!(vm.words(name), "`web-1` (VM 5101 on `pve`)");
     }
 
     #[test]

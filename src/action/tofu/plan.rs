@@ -10,7 +10,9 @@ use serde::Deserialize;
 use super::guard;
 use super::tool::Tool;
 use super::workspace::{self, Target, Workspace};
+use crate::action::mark;
 use crate::action::{About, Action, ChildExit, Done, StepContext};
+use crate::base::ticked;
 use crate::diag::StepError;
 use crate::diag::{Exit, did_you_mean, hl};
 use crate::handoff::{Handoff, LastStep, Stage};
@@ -19,7 +21,7 @@ use crate::plan::Step;
 use crate::plan::Stream;
 use crate::tofu::files;
 use crate::tofu::state::State;
-use crate::tofu::{summary::Kind, summary::Summary, summary::VM_TYPE};
+use crate::tofu::{summary::CT_TYPE, summary::Kind, summary::Summary, summary::VM_TYPE};
 
 /// How much of what went wrong is repeated when a plan fails.
 const ERROR_LINES: usize = 20;
@@ -40,6 +42,9 @@ struct Inputs {
     /// Plan to destroy everything that the state holds.
     #[serde(default)]
     destroy: bool,
+    /// Machines stay: a plan that would destroy or replace one is refused.
+    #[serde(default)]
+    keep: bool,
 }
 
 impl Inputs {
@@ -50,7 +55,7 @@ impl Inputs {
             .filter(|name| !name.is_empty())
     }
 
-    fn args(&self, plan_file: &Utf8Path, dry_run: bool) -> Vec<String> {
+    fn args(&self, plan_file: &Utf8Path, dry_run: bool, state: &State) -> Vec<String> {
         let mut args: Vec<String> = ["plan", "-input=false", "-no-color", "-detailed-exitcode"]
             .map(str::to_owned)
             .to_vec();
@@ -66,10 +71,14 @@ impl Inputs {
         if self.destroy {
             args.push("-destroy".to_owned());
         }
-        args.extend(
-            self.replaced()
-                .map(|name| format!("-replace={VM_TYPE}.vm[\"{name}\"]")),
-        );
+        args.extend(self.replaced().map(|name| {
+            let container = state.vms.get(name).is_some_and(|vm| vm.container);
+            if container {
+                format!("-replace={CT_TYPE}.ct[\"{name}\"]")
+            } else {
+                format!("-replace={VM_TYPE}.vm[\"{name}\"]")
+            }
+        }));
         args
     }
 }
@@ -80,6 +89,7 @@ impl Action for MakePlan {
             .repeatable()
             .stale()
             .doc("saves a plan of what would change, and checks that it can go well")
+            .undoes_nothing()
             .never("a plan is made from what is there now, and applied once")
     }
 
@@ -100,7 +110,7 @@ impl Action for MakePlan {
             .lab
             .paths
             .logs(ctx.run_id)
-            .join(format!("tofu-{}-plan.txt", space.key));
+            .join(format!("tofu-{}-plan.txt", workspace::flat(&space.key)));
         lab::write(&file, format!("{}\n", summary.lines().join("\n")), 0o600)?;
         let done = done(&summary, &space)
             .changed(!summary.is_empty())
@@ -146,7 +156,7 @@ fn plan(ctx: &StepContext<'_>) -> Result<(Workspace, Summary), StepError> {
     files::reserve(&file)?;
     let unused = files::RemoveOnDrop(file.clone());
     ctx.progress(workspace::asking(&tool, "plan", state.vms.len()));
-    let child = space.calling_child(ctx, &tool, inputs.args(&file, ctx.dry_run))?;
+    let child = space.calling_child(ctx, &tool, inputs.args(&file, ctx.dry_run, &state))?;
     let mut errors = VecDeque::with_capacity(ERROR_LINES);
     let mut outcome = ctx.exec.run(&child, &mut |line| {
         if line.stream == Stream::Stderr {
@@ -169,6 +179,15 @@ fn plan(ctx: &StepContext<'_>) -> Result<(Workspace, Summary), StepError> {
     let summary = read(ctx, &space, &tool, &file)?;
     for line in summary.lines() {
         ctx.note(line);
+    }
+    // What this very run left half-made may be made anew.
+    let lost = mark::lost(&summary, ctx.run_id, &space.key);
+    if inputs.keep && !lost.is_empty() {
+        let lost = ticked(lost);
+        let message = format!("this would destroy {lost}, with all that is on it");
+        return Err(StepError::new(message)
+            .exit(Exit::NotApproved)
+            .help(hl("destroy").say(" first, or change it back in the manifest")));
     }
     guard::check(ctx, &summary, &space.key, &state)?;
     unused.keep();
@@ -235,7 +254,7 @@ mod tests {
             "env": "dev", "node": "pve", "vars_file": "/v.json", "replace": "web-1, app-1,",
         }))
         .unwrap();
-        let args = inputs.args(Utf8Path::new("/p"), false);
+        let args = inputs.args(Utf8Path::new("/p"), false, &State::default());
         assert!(
             args.contains(&"-out=/p".to_owned()) && args.contains(&"-var-file=/v.json".to_owned())
         );
@@ -251,7 +270,7 @@ mod tests {
         assert!(!args.contains(&"-destroy".to_owned()));
         assert!(
             inputs
-                .args(Utf8Path::new("/p"), true)
+                .args(Utf8Path::new("/p"), true, &State::default())
                 .contains(&"-lock=false".to_owned())
         );
     }

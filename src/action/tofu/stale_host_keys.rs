@@ -63,7 +63,7 @@ impl StaleHostKeys {
 }
 
 /// Forgets the keys of these machines, under their names and addresses.
-pub(super) fn forget(
+pub(in crate::action) fn forget(
     ctx: &StepContext<'_>,
     names: &BTreeSet<String>,
     states: &[&State],

@@ -5,23 +5,29 @@ use std::collections::BTreeMap;
 
 use camino::Utf8Path;
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 use super::ids;
+use super::node::NodeMachine;
+use super::vars::{Common, Template, Vars};
 use super::workspace::{Target, Workspace};
 use crate::action;
+use crate::action::mark;
 use crate::action::{About, Action, Done, StepContext};
 use crate::diag::StepError;
 use crate::diag::{Advice, Exit, did_you_mean};
 use crate::handoff::{Handoff, Stage};
 use crate::lab::{self, Lab, ssh};
-use crate::site::{self, Env, Ip, Vm};
+use crate::site::{self, Env, MachineKind, Vm};
 use crate::templates;
 use crate::tofu::files;
 use crate::tofu::state::State;
 
 /// The bridge when neither the machine nor `PVE_BRIDGE` names one.
 const BRIDGE: &str = "vmbr0";
+
+/// Stands for the archive of a container that is only to be destroyed.
+const NO_ARCHIVE: &str = "none:vztmpl/none.tar.zst";
 
 /// `site.tfvars`
 #[derive(Debug, Clone, Copy)]
@@ -34,40 +40,21 @@ struct Inputs {
     /// For a destroy: templates may be gone, and so may the environment's file.
     #[serde(default)]
     destroy: bool,
-}
-
-/// The module's variables.
-#[derive(Debug, Serialize)]
-struct Vars {
-    env: String,
-    node: String,
-    storage: String,
-    ssh_user: String,
-    ssh_keys: Vec<String>,
-    vms: BTreeMap<String, Machine>,
-}
-
-#[derive(Debug, Serialize)]
-struct Machine {
-    vmid: u32,
-    image: String,
-    template_vmid: u32,
-    template_node: String,
-    cores: u32,
-    memory: u64,
-    disk: u64,
-    bridge: String,
-    address: String,
-    gateway: Option<String>,
-    tags: Vec<String>,
-    groups: Vec<String>,
-}
-
-/// What a machine is cloned from.
-#[derive(Debug, Clone)]
-struct Template {
-    node: String,
-    vmid: u32,
+    /// What containers are unpacked from, as `ct.template` publishes it in
+    /// `templates`: volumes by image.
+    #[serde(default)]
+    ct_templates: BTreeMap<String, String>,
+    /// Snippets that cloud-init reads, as `pull.snippet` publishes them in
+    /// `snippets`: volumes by machine.
+    #[serde(default)]
+    snippets: BTreeMap<String, String>,
+    /// The one machine, in place of those of the environment's file: a node of a
+    /// manifest, which is named where the environment is.
+    #[serde(default)]
+    machine: Option<NodeMachine>,
+    /// Ids that were chosen, by name.
+    #[serde(default)]
+    vmids: BTreeMap<String, u32>,
 }
 
 impl Action for Tfvars {
@@ -75,6 +62,7 @@ impl Action for Tfvars {
         About::of::<Inputs>("site.tfvars")
             .doc("turns site/envs/ENV.yaml into variables for tofu, templates looked up")
             .hands_on(Handoff::part(Stage::Terraform))
+            .undoes_nothing()
             .never("it looks up the templates of now")
     }
 
@@ -93,7 +81,25 @@ impl Action for Tfvars {
         ids::fill(ctx, &mut env, &state, &space.key)?;
         let mut missing = BTreeMap::new();
         let mut vms = BTreeMap::new();
+        let mut containers = BTreeMap::new();
+        let bridge = ctx.env.get("PVE_BRIDGE").unwrap_or(BRIDGE);
+        // What tells later whose machine it is: written when it is made, and kept.
+        let description = |vm: &Vm| {
+            inputs.machine.as_ref()?;
+            let made = state.vms.get(&vm.name);
+            let kept = made.and_then(|made| made.description.clone());
+            Some(kept.unwrap_or_else(|| {
+                mark::description(&inputs.target.env, &vm.image, ctx.run_id, &space.key)
+            }))
+        };
         for vm in &env.vms {
+            let Some(vmid) = vm.vmid else { continue };
+            let common = Common::new(&env.name, vm, vmid, bridge).described(description(vm));
+            if vm.kind == MachineKind::Ct {
+                let template = unpacked_from(vm, &inputs, &state)?;
+                containers.insert(vm.name.clone(), common.unpacked(template, vm));
+                continue;
+            }
             let template = if inputs.destroy {
                 known(vm, &state).unwrap_or(Template {
                     node: node.to_owned(),
@@ -108,19 +114,20 @@ impl Action for Tfvars {
                     }
                 }
             };
-            let bridge = ctx.env.get("PVE_BRIDGE").unwrap_or(BRIDGE);
-            if let Some(vmid) = vm.vmid {
-                let machine = machine(&env.name, vm, vmid, template, bridge);
-                vms.insert(vm.name.clone(), machine);
-            }
+            let snippet = inputs.snippets.get(&vm.name).cloned();
+            vms.insert(vm.name.clone(), common.cloned(template, snippet));
         }
         if !missing.is_empty() {
             return not_built(ctx, &space, &missing);
         }
-        let count = vms.len();
+        let count = vms.len() + containers.len();
         // As the environment's file has them.
-        let made = env.vms.iter().filter(|vm| vms.contains_key(&vm.name));
+        let made = env
+            .vms
+            .iter()
+            .filter(|vm| vms.contains_key(&vm.name) || containers.contains_key(&vm.name));
         let names: Vec<String> = made.map(|vm| vm.name.clone()).collect();
+        let vmid = made_id(&env, inputs.machine.is_some());
         let storage = ctx.env.get("PVE_STORAGE_VM").ok_or_else(|| {
             StepError::new("`PVE_STORAGE_VM` is not set")
                 .help("add it to `.env`: the storage for disks")
@@ -132,6 +139,7 @@ impl Action for Tfvars {
             ssh_user: ctx.lab.config.ssh.user.clone(),
             ssh_keys: ssh::public_keys(ctx.lab, ctx.env.get("HOME").map(Utf8Path::new))?,
             vms,
+            containers,
         };
         let text = serde_json::to_string_pretty(&vars)
             .map_err(|error| StepError::new(error.to_string()).exit(Exit::Bug))?;
@@ -139,16 +147,50 @@ impl Action for Tfvars {
         lab::write(&file, format!("{text}\n"), 0o600)?;
         drop(choosing);
         let machines = crate::base::count(count, "machine");
-        Ok(Done::new(format!("{machines} in `{}`", vars.env))
+        let done = Done::new(match vmid {
+            Some(vmid) => format!("its id is {vmid}"),
+            None => format!("{machines} in `{}`", vars.env),
+        });
+        let done = done
             .output("tfvars", file.as_str())
             .output("key", space.key.as_str())
-            .output("vms", names))
+            .output("vms", names);
+        Ok(match vmid {
+            Some(vmid) => done.output("vmid", vmid),
+            None => done,
+        })
     }
+}
+
+/// The volume that a container is unpacked from. One that is there needs none any more.
+fn unpacked_from(vm: &Vm, inputs: &Inputs, state: &State) -> Result<String, StepError> {
+    let named = inputs.ct_templates.get(&vm.image).cloned();
+    let known = || state.vms.get(&vm.name)?.archive.clone();
+    let gone = || inputs.destroy.then(|| NO_ARCHIVE.to_owned());
+    named.or_else(known).or_else(gone).ok_or_else(|| {
+        let Vm { name, image, .. } = vm;
+        StepError::new(format!(
+            "what container `{name}` is unpacked from is not known: nobody looked for `{image}`"
+        ))
+        .exit(Exit::Definition)
+        .help("put a step with `use = \"ct.template\"` before this one, and give this one its `templates` as `ct_templates`")
+    })
+}
+
+/// The id of a manifest's node.
+fn made_id(env: &Env, is_node: bool) -> Option<u32> {
+    env.vms.first().filter(|_| is_node)?.vmid
 }
 
 /// The environment; for a destroy, an empty one when only its state is left.
 fn environment(lab: &Lab, inputs: &Inputs, state: &State) -> Result<Env, StepError> {
     let name = &inputs.target.env;
+    if let Some(node) = &inputs.machine {
+        return Ok(Env {
+            name: name.clone(),
+            vms: vec![node.machine(&inputs.vmids)?],
+        });
+    }
     match site::machines(&action::site::tree(lab), name) {
         Err(failure) if inputs.destroy && failure.exit == Exit::Unknown && state.resources > 0 => {
             Ok(Env {
@@ -206,34 +248,6 @@ fn known(vm: &Vm, state: &State) -> Option<Template> {
         node: node.unwrap_or_default(),
         vmid,
     })
-}
-
-fn machine(env: &str, vm: &Vm, vmid: u32, template: Template, bridge: &str) -> Machine {
-    let mut tags = vec!["hl".to_owned()];
-    let own = std::iter::once(env).filter(|env| site::is_tag(env));
-    for tag in own.chain(vm.tags.iter().map(String::as_str)) {
-        if !tags.iter().any(|known| known == tag) {
-            tags.push(tag.to_owned());
-        }
-    }
-    tags.sort_unstable();
-    Machine {
-        vmid,
-        image: vm.image.clone(),
-        template_vmid: template.vmid,
-        template_node: template.node,
-        cores: vm.cores,
-        memory: vm.memory,
-        disk: vm.disk,
-        bridge: vm.bridge.clone().unwrap_or_else(|| bridge.to_owned()),
-        address: vm.ip.to_string(),
-        gateway: match vm.ip {
-            Ip::Static(_) => vm.gateway.map(|gateway| gateway.to_string()),
-            Ip::Dhcp => None,
-        },
-        tags,
-        groups: vm.groups.clone(),
-    }
 }
 
 fn not_built(

@@ -29,7 +29,7 @@ const MODULE: &str = "tofu/vms";
 pub(super) const LOCK: &str = ".terraform.lock.hcl";
 
 /// The module's variables, in its working directory.
-pub(super) const VARIABLES: &str = "terraform.tfvars.json";
+pub(in crate::action) const VARIABLES: &str = "terraform.tfvars.json";
 
 /// What is waited for while tofu reads the machines of a state from the node:
 /// the provider gives a guest agent that is silent the module's
@@ -59,7 +59,7 @@ pub(super) struct Target {
     #[serde(default)]
     pub(super) dir: Option<String>,
     /// Name of state and working directory; `ENV-NODE` when absent. A module
-    /// of your own needs one of its own.
+    /// of your own needs one of its own; a manifest's node has `MANIFEST/HOST/NODE`.
     #[serde(default)]
     pub(super) key: Option<String>,
 }
@@ -84,14 +84,22 @@ pub(super) struct Workspace {
 }
 
 impl Target {
-    /// `ENV-NODE`, fit to be a directory's name.
+    /// `ENV-NODE`, fit to be a directory's name; or several, one in the other.
     pub(super) fn key(&self) -> Result<String, StepError> {
         let key = self
             .key
             .clone()
             .unwrap_or_else(|| format!("{}-{}", self.env, self.node));
         let plain = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
-        if key.starts_with(|c: char| c.is_ascii_alphanumeric()) && key.chars().all(plain) {
+        let fits = |part: &str| {
+            part.starts_with(|c: char| c.is_ascii_alphanumeric()) && part.chars().all(plain)
+        };
+        // Only a key that is given has several parts: names of environments have no `/`.
+        let fits = match &self.key {
+            Some(key) => key.split('/').all(fits),
+            None => fits(&key),
+        };
+        if fits {
             return Ok(key);
         }
         Err(StepError::new(format!("`{key}` cannot name a directory"))
@@ -116,7 +124,7 @@ impl Workspace {
         }
         let live = built(paths).join(&key);
         let (build, data) = if ctx.dry_run {
-            let scratch = paths.logs(ctx.run_id).join(format!("tofu-{key}"));
+            let scratch = paths.logs(ctx.run_id).join(format!("tofu-{}", flat(&key)));
             (scratch.clone(), scratch.join("data"))
         } else {
             (live, paths.tofu_state(&key).join("data"))
@@ -229,8 +237,13 @@ impl Workspace {
     }
 }
 
+/// A key as one name.
+pub(super) fn flat(key: &str) -> String {
+    key.replace('/', "-")
+}
+
 /// What is made for tofu, by key.
-pub(super) fn built(paths: &Paths) -> Utf8PathBuf {
+pub(in crate::action) fn built(paths: &Paths) -> Utf8PathBuf {
     paths.build().join("tofu")
 }
 

@@ -1,11 +1,12 @@
 //! `hl manifest` as clap sees it.
 
 use camino::Utf8PathBuf;
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 use clap_complete::ArgValueCandidates;
 
 use crate::cli::candidates;
 use crate::cli::graph_format::GraphFormat;
+use crate::plan::OnFailure;
 
 /// `hl manifest`
 #[derive(Debug, Args)]
@@ -62,4 +63,38 @@ pub(super) struct GraphArgs {
     /// The same as --format mermaid
     #[arg(long, conflicts_with = "format")]
     pub(super) mermaid: bool,
+}
+
+/// `hl create`, `hl destroy`, `hl test`
+#[derive(Debug, Args)]
+pub(in crate::cli) struct RunArgs {
+    #[command(flatten)]
+    pub(super) chosen: Chosen,
+    /// The host: a node of the site-config, or `PVE_NODE`
+    #[arg(short = 'H', long, value_name = "HOST", add = ArgValueCandidates::new(candidates::hosts))]
+    pub(super) host: String,
+    /// What happens when a node fails: stop, continue or rollback [default: what the manifest says]
+    #[arg(long, value_enum, value_name = "MODE", hide_possible_values = true)]
+    pub(super) on_error: Option<OnErrorWord>,
+    /// Leave out the checks of L0
+    #[arg(long)]
+    pub(super) skip_preflight: bool,
+}
+
+/// `--on-error`
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(super) enum OnErrorWord {
+    Stop,
+    Continue,
+    Rollback,
+}
+
+impl From<OnErrorWord> for OnFailure {
+    fn from(word: OnErrorWord) -> Self {
+        match word {
+            OnErrorWord::Stop => Self::Stop,
+            OnErrorWord::Continue => Self::Continue,
+            OnErrorWord::Rollback => Self::Rollback,
+        }
+    }
 }

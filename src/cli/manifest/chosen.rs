@@ -9,6 +9,7 @@ use super::args::Chosen;
 use crate::base::ticked;
 use crate::cli::session::{Session, usage};
 use crate::diag::{Exit, Failure, Source};
+use crate::runs::STANDARD_INPUT;
 use crate::site::{Kind, Tree};
 
 /// No manifest is near this size.
@@ -39,7 +40,7 @@ pub(super) fn given(
         return Ok(None);
     };
     let (shown, read) = if file == "-" {
-        ("standard input", text(stdin().lock()))
+        (STANDARD_INPUT, text(stdin().lock()))
     } else {
         let opened = File::open(session.caller.cwd.join(file));
         (file.as_str(), opened.map_err(Unread::from).and_then(text))

@@ -1,5 +1,6 @@
 //! `hl manifest`: manifests listed, checked, shown and drawn. None of it needs a
-//! lab; where there is one, its states and templates count.
+//! lab; where there is one, its states and templates count. And `hl create`,
+//! `hl destroy` and `hl test`, which do.
 //!
 //! | file | what is in it |
 //! |---|---|
@@ -10,14 +11,20 @@
 //! | `check` | `hl manifest check` |
 //! | `show` | `hl manifest show` |
 //! | `graph` | `hl manifest graph` |
+//! | `request` | `hl create`, `hl destroy`, `hl test` as a request |
+//! | `kept` | what a test that failed leaves |
 
 mod args;
 mod check;
 mod chosen;
 mod graph;
+mod kept;
 mod list;
+mod request;
 mod show;
 mod verb;
 
-pub(super) use args::ManifestArgs;
+pub(super) use args::{ManifestArgs, RunArgs};
+pub(super) use kept::tell_kept;
+pub(super) use request::request;
 pub(super) use verb::manifest;

@@ -38,6 +38,8 @@ pub(super) enum SiteVerb {
         /// Where [default: the lab's site/]
         dir: Option<Utf8PathBuf>,
     },
+    /// Clone or update the repositories of `[repos]` in hl.toml, beside the lab
+    Repos,
     /// Write nodes/NAME.yaml from the Proxmox VE that the lab's variables name
     NodeConfig(NodeConfigArgs),
     /// Write hosts/NAME.yaml from this machine, or from another over ssh

@@ -37,6 +37,7 @@ pub(super) fn node_config(
         api_token: name.clone(),
         datastore: datastore(&storages, &env)?,
         ip: address(&networks).or_else(|| literal(client.endpoint().host())),
+        ssh_user: None,
         node: name.clone(),
     };
     let version = client.version().map_err(failed)?.version;

@@ -8,6 +8,7 @@
 //! | `secrets` | `hl site secrets` |
 //! | `init` | `hl site init` |
 //! | `generate` | `hl site node-config`, `hl site host-config` |
+//! | `repos` | `hl site repos` |
 //! | `place` | `hl site where` |
 //! | `check` | `hl site check` |
 //! | `names` | `hl site list` |
@@ -20,6 +21,7 @@ mod init;
 mod names;
 mod open;
 mod place;
+mod repos;
 mod resolve;
 mod secrets;
 mod verb;

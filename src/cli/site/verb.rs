@@ -4,7 +4,7 @@ use camino::Utf8Path;
 
 use super::args::{SiteArgs, SiteVerb};
 use super::open::OpenSite;
-use super::{check, generate, init, names, place, resolve, secrets};
+use super::{check, generate, init, names, place, repos, resolve, secrets};
 use crate::cli::session::Session;
 use crate::diag::{Exit, Failure};
 use crate::lab::Lab;
@@ -16,10 +16,15 @@ pub(in crate::cli) fn site(session: &Session, args: &SiteArgs) -> Result<Exit, F
         let dir = dir.as_deref().or(args.site.as_deref());
         return init::init(session, dir).map(|()| Exit::Ok);
     }
+    if matches!(args.verb, SiteVerb::Repos) {
+        // One of them may be the site-config.
+        return repos::repos(session);
+    }
     let (_, found) = find(session, args.site.as_deref())?;
     let site = OpenSite::new(session, &found.root);
     match &args.verb {
         SiteVerb::Secrets { verb } => secrets::secrets(session, &site, verb),
+        SiteVerb::Repos => repos::repos(session),
         SiteVerb::Init { dir } => {
             let dir = dir.as_deref().unwrap_or(&found.root);
             init::init(session, Some(dir)).map(|()| Exit::Ok)

@@ -121,6 +121,19 @@ impl Environment {
         self
     }
 
+    /// Adds what differs on a node, which is one from then on; a node whose file
+    /// cannot be had stays so.
+    pub fn add_node(&mut self, node: &str, more: &BTreeMap<String, Var>) {
+        let nodes = Arc::make_mut(&mut self.nodes);
+        if nodes.picked.as_deref() == Some(node) {
+            Arc::make_mut(&mut self.overlay).extend(more.clone());
+        }
+        let known = nodes.of.entry(node.to_owned());
+        if let Ok(vars) = known.or_insert_with(|| Ok(BTreeMap::new())) {
+            vars.extend(more.clone());
+        }
+    }
+
     /// The nodes that have a file.
     pub fn nodes(&self) -> impl Iterator<Item = &str> {
         self.nodes.of.keys().map(String::as_str)

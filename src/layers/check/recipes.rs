@@ -39,7 +39,8 @@ pub(in crate::layers) fn findings(
         checker.layer(layer, &mut findings);
         all.extend(findings.list);
     }
-    if let Some(config) = config {
+    let is_lab = book.layers().iter().all(|layer| layer.scenario.is_none());
+    if let Some(config) = config.filter(|_| is_lab) {
         all.extend(components::findings(book, config));
     }
     all

@@ -125,6 +125,9 @@ pub(super) struct Boot {
     /// A socket of the simulator, for the system of a node.
     #[serde(default)]
     pub(super) socket: Option<PathBuf>,
+    /// The directory of its own world's sockets, for a guest that may be a Proxmox VE.
+    #[serde(default)]
+    pub(super) own_world: Option<PathBuf>,
     /// `cicustom`: `user`, `vendor` ... with the text of the snippet.
     #[serde(default)]
     pub(super) custom: BTreeMap<String, String>,

@@ -11,12 +11,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::ask::{Ask, MOST, Told};
+use super::ask::Ask;
 use super::boot::{self, Address, Boot, Mount, Network};
 use super::disk::Disks;
 use super::line::Line;
 use super::network;
 use super::node;
+use super::own_world::{OwnWorld, Owner};
 use super::record;
 use crate::base::Process;
 use crate::rehearse::mounts::make_dir;
@@ -59,6 +60,8 @@ struct Running {
     /// The guest ends when this end of the pipe closes.
     line: Arc<Line>,
     records: Vec<Process>,
+    /// Answers it when it is a Proxmox VE.
+    own: Option<OwnWorld>,
 }
 
 impl GuestHost {
@@ -110,6 +113,27 @@ impl GuestHost {
     /// The log of a guest's PID 1.
     pub fn log_path(&self, vmid: u32) -> PathBuf {
         self.dir(vmid).join("log")
+    }
+
+    /// Where guests find the stand-ins for Proxmox VE's packages: the variables that name
+    /// a mirror. Nothing where the repository has none.
+    pub(in crate::rehearse) fn mirror(&self) -> Vec<(&'static str, String)> {
+        let fingerprint = self
+            .config
+            .apt_repo
+            .as_deref()
+            .and_then(|repo| fs::read_to_string(repo.join("pve/fingerprint")).ok());
+        let Some(fingerprint) = fingerprint else {
+            return Vec::new();
+        };
+        vec![
+            ("PVE_MIRROR", "file:/run/hl/apt/pve".to_owned()),
+            (
+                "PVE_MIRROR_KEY",
+                "file:///run/hl/apt/pve/key.gpg".to_owned(),
+            ),
+            ("PVE_MIRROR_FINGERPRINT", fingerprint.trim().to_owned()),
+        ]
     }
 
     /// The user namespace of guests, where they have one.
@@ -196,6 +220,7 @@ impl GuestHost {
             agent: guest.agent,
             resolver: boot::resolver(&guest.config),
             socket: socket.map(Path::to_owned),
+            own_world: self.may_own(guest, socket).then(|| dir.join("node")),
             custom: guest.custom.clone(),
             id: fs::read_to_string("/proc/sys/kernel/random/uuid")
                 .map_err(|e| e.to_string())?
@@ -204,14 +229,46 @@ impl GuestHost {
         };
         fs::create_dir_all(&boot.root)
             .map_err(|e| format!("cannot create `{}`: {e}", boot.root.display()))?;
+        if let Some(shown) = &boot.own_world {
+            // What is in there, the guest reads.
+            make_dir(shown, 0o755)?;
+        }
         boot.write(&dir.join("boot.json"))?;
         Ok(boot)
+    }
+
+    /// A machine can be a Proxmox VE where it has a network of its own.
+    fn may_own(&self, guest: &GuestSpec, socket: Option<&Path>) -> bool {
+        socket.is_none() && guest.kind == GuestKind::Qemu && self.config.network == Network::Own
+    }
+
+    /// What the own world of a guest is made of, once it is started.
+    fn owner(&self, boot: &Boot, network: File, line: &Arc<Line>) -> Option<Owner> {
+        let kept = boot.disk.join("world");
+        let config = GuestHostConfig {
+            disks_dir: kept.join("disks"),
+            run_dir: self.dir(boot.vmid).join("guests"),
+            ..self.config.clone()
+        };
+        Some(Owner {
+            shown: boot.own_world.clone()?,
+            kept,
+            network,
+            address: boot.address.as_ref().map(|address| address.ip),
+            line: Arc::downgrade(line),
+            guests: Box::new(move || Ok(Arc::new(GuestHost::new(&config)?) as Arc<dyn Guests>)),
+        })
     }
 
     fn launch(&self, guest: &GuestSpec, boot: &Boot) -> Result<Running, String> {
         let dir = self.dir(guest.vmid);
         let log = File::create(dir.join("log")).map_err(|e| e.to_string())?;
         let own = own_namespaces(guest, boot)?;
+        let listener = boot
+            .own_world
+            .as_deref()
+            .map(OwnWorld::listen)
+            .transpose()?;
         let mut command = Command::new("nsenter");
         command.arg(format!("--uts={}", own.path("uts").display()));
         if boot.network == Network::Own {
@@ -240,11 +297,24 @@ impl GuestHost {
         let mut records: Vec<Process> = Process::of(unshare.id()).into_iter().collect();
         let state = dir.join("state.json");
         record::save(&state, &records)?;
-        let (talk, ready) = Line::new(life, said);
+        let (spoken, ready) = Line::new(life, said);
+        let spoken = Arc::new(spoken);
+        // Before it is up: a unit of it may ask at once.
+        let attended = match listener {
+            Some(listener) => {
+                let network = File::open(own.path("net")).map_err(|e| e.to_string())?;
+                let owner = self.owner(boot, network, &spoken);
+                owner
+                    .map(|owner| OwnWorld::attend(listener, owner))
+                    .transpose()?
+            }
+            None => None,
+        };
         let mut running = Running {
             unshare,
-            line: Arc::new(talk),
+            line: spoken,
             records: records.clone(),
+            own: attended,
         };
         let started = match ready.recv_timeout(START_LIMIT) {
             Ok(()) => Ok(()),
@@ -265,15 +335,14 @@ impl GuestHost {
         }
     }
 
-    /// Asks the PID 1 of a guest something.
-    fn ask(&self, vmid: u32, ask: Ask) -> Result<Told, String> {
+    /// The pipes to the PID 1 of a guest. To be used without the lock: an answer may
+    /// take its time.
+    fn line(&self, vmid: u32) -> Result<Arc<Line>, String> {
         let line = self
             .running()
             .get(&vmid)
             .map(|guest| Arc::clone(&guest.line));
-        // Not under the lock: an answer may take its time.
-        line.ok_or_else(|| "nobody is at home in this guest".to_owned())?
-            .ask(ask)
+        line.ok_or_else(|| "nobody is at home in this guest".to_owned())
     }
 
     /// The last thing that a failed guest said.
@@ -296,7 +365,10 @@ impl GuestHost {
             mut unshare,
             line,
             mut records,
+            own,
         } = guest;
+        // Its machines end before it.
+        drop(own);
         records.extend(records.first().and_then(|process| record::child(*process)));
         drop(line);
         let until = Instant::now() + STOP_LIMIT;
@@ -333,7 +405,10 @@ fn own_namespaces(guest: &GuestSpec, boot: &Boot) -> Result<Namespaces, String> 
 pub(in crate::rehearse) fn clean_up(run_dir: &Path) -> Result<(), String> {
     let entries = match fs::read_dir(run_dir) {
         Ok(entries) => entries,
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+        // Files are there too, and most guests have no world of their own.
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+            return Ok(());
+        }
         Err(error) => return Err(format!("cannot read `{}`: {error}", run_dir.display())),
     };
     for dir in entries.filter_map(|e| e.ok().map(|e| e.path())) {
@@ -341,6 +416,8 @@ pub(in crate::rehearse) fn clean_up(run_dir: &Path) -> Result<(), String> {
         record::kill_all(&record::load(&state));
         fs::remove_file(state).ok();
         fs::remove_dir(dir.join("root")).ok();
+        // Those of its own world.
+        clean_up(&dir.join("guests"))?;
     }
     Ok(())
 }
@@ -408,64 +485,24 @@ impl Guests for GuestHost {
         if !self.running().contains_key(&vmid) {
             return Ok(());
         }
-        self.ask(vmid, Ask::Pause { paused }).map(|_| ())
+        self.line(vmid)?.ask(Ask::Pause { paused }).map(|_| ())
     }
 
     fn exec(&self, vmid: u32, argv: &[String], input: &[u8]) -> Result<i32, String> {
-        let ask = Ask::Exec {
-            argv: argv.to_vec(),
-            input: input.to_vec(),
-        };
-        let told = self.ask(vmid, ask)?;
-        let Told::Started { pid } = told else {
-            return Err(odd(&told));
-        };
-        Ok(pid)
+        self.line(vmid)?.exec(argv, input)
     }
 
     fn exec_status(&self, vmid: u32, pid: i32) -> Result<Option<AgentRun>, String> {
-        let told = self.ask(vmid, Ask::Status { pid })?;
-        if matches!(told, Told::Running) {
-            return Ok(None);
-        }
-        if let Told::Ended(ended) = told {
-            return Ok(Some(AgentRun {
-                code: ended.code,
-                signal: ended.signal,
-                out: ended.out.bytes,
-                out_cut: ended.out.cut,
-                err: ended.err.bytes,
-                err_cut: ended.err.cut,
-            }));
-        }
-        Err(odd(&told))
+        self.line(vmid)?.exec_status(pid)
     }
 
     fn read_file(&self, vmid: u32, path: &str) -> Result<(Vec<u8>, bool), String> {
-        let ask = Ask::Read {
-            path: path.to_owned(),
-            offset: 0,
-            count: MOST,
-        };
-        let told = self.ask(vmid, ask)?;
-        if let Told::Content { bytes, last } = told {
-            return Ok((bytes, !last));
-        }
-        Err(odd(&told))
+        self.line(vmid)?.read_file(path)
     }
 
     fn write_file(&self, vmid: u32, path: &str, content: &[u8]) -> Result<(), String> {
-        let ask = Ask::Write {
-            path: path.to_owned(),
-            content: content.to_vec(),
-        };
-        self.ask(vmid, ask).map(|_| ())
+        self.line(vmid)?.write_file(path, content)
     }
-}
-
-/// An answer that does not fit its question.
-fn odd(told: &Told) -> String {
-    format!("the guest answered something else: {told:?}")
 }
 
 impl Drop for GuestHost {

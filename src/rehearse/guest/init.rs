@@ -24,6 +24,8 @@ use super::client::SOCKET;
 use super::cloud_init;
 use super::container;
 use super::custom;
+use super::kernel;
+use super::network;
 use super::protocol::{Reply, Request};
 use super::services::Services;
 use super::systemctl;
@@ -80,7 +82,9 @@ fn boot() -> Result<(), String> {
         wishes.send(Wish::End).ok();
     });
     let mut first = true;
+    network::hand_over();
     loop {
+        kernel::boot();
         let changed = if boot.container {
             container::apply(&boot, &services)?;
             false

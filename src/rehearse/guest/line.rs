@@ -7,8 +7,9 @@ use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::ask::{Answer, Ask, LINE, Question, Told};
+use super::ask::{Answer, Ask, LINE, MOST, Question, Told};
 use super::init::READY;
+use hl_sim::AgentRun;
 
 /// How long PID 1 has for an answer.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -63,6 +64,67 @@ impl Line {
             }
         }
     }
+}
+
+/// What the agent does, each with the agent's own errors.
+impl Line {
+    /// Starts a program; gives its process.
+    pub(super) fn exec(&self, argv: &[String], input: &[u8]) -> Result<i32, String> {
+        let told = self.ask(Ask::Exec {
+            argv: argv.to_vec(),
+            input: input.to_vec(),
+        })?;
+        let Told::Started { pid } = told else {
+            return Err(odd(&told));
+        };
+        Ok(pid)
+    }
+
+    /// How a program ended; `None`: it runs.
+    pub(super) fn exec_status(&self, pid: i32) -> Result<Option<AgentRun>, String> {
+        let told = self.ask(Ask::Status { pid })?;
+        if matches!(told, Told::Running) {
+            return Ok(None);
+        }
+        if let Told::Ended(ended) = told {
+            return Ok(Some(AgentRun {
+                code: ended.code,
+                signal: ended.signal,
+                out: ended.out.bytes,
+                out_cut: ended.out.cut,
+                err: ended.err.bytes,
+                err_cut: ended.err.cut,
+            }));
+        }
+        Err(odd(&told))
+    }
+
+    /// The beginning of a file, and whether there is more of it.
+    pub(super) fn read_file(&self, path: &str) -> Result<(Vec<u8>, bool), String> {
+        let told = self.ask(Ask::Read {
+            path: path.to_owned(),
+            offset: 0,
+            count: MOST,
+        })?;
+        if let Told::Content { bytes, last } = told {
+            return Ok((bytes, !last));
+        }
+        Err(odd(&told))
+    }
+
+    /// Writes a file.
+    pub(super) fn write_file(&self, path: &str, content: &[u8]) -> Result<(), String> {
+        self.ask(Ask::Write {
+            path: path.to_owned(),
+            content: content.to_vec(),
+        })
+        .map(|_| ())
+    }
+}
+
+/// An answer that does not fit its question.
+fn odd(told: &Told) -> String {
+    format!("the guest answered something else: {told:?}")
 }
 
 fn listen(output: ChildStdout, up: Sender<()>, told: &SyncSender<Answer>) {

@@ -13,6 +13,8 @@
 //! | `init`, `cloud_init`, `container` | PID 1, and what it does before anything else |
 //! | `unit`, `units`, `service`, `services`, `launch`, `pidfile`, `children` | real unit files, run for real |
 //! | `node` | what the own system of a node has more: programs that ask the simulator |
+//! | `own_world`, `own_guests`, `sockets` | what a guest that is a Proxmox VE has for a world of its own |
+//! | `kernel` | which kernel a guest shows |
 //! | `custom` | `cicustom`: what a snippet wants of a guest |
 //! | `protocol`, `systemctl`, `show`, `client` | both sides of `systemctl` |
 //! | `ask`, `line`, `agent` | both sides of the guest agent |
@@ -31,10 +33,13 @@ mod custom;
 mod disk;
 mod host;
 mod init;
+mod kernel;
 mod launch;
 mod line;
 mod network;
 mod node;
+mod own_guests;
+mod own_world;
 mod packages;
 mod pidfile;
 mod protocol;
@@ -44,6 +49,7 @@ mod service;
 mod services;
 mod show;
 mod skeleton;
+mod sockets;
 mod systemctl;
 mod unit;
 mod units;
@@ -59,5 +65,6 @@ pub(super) use client::main as systemctl_main;
 pub(super) use host::clean_up;
 pub(super) use init::main as init_main;
 pub(super) use network::ip;
-pub(super) use node::main as node_main;
+pub(super) use node::{main as node_main, wish_main};
 pub(super) use sandbox::main as sandbox_main;
+pub(super) use sockets::bind_socket;

@@ -4,6 +4,7 @@
 //! is the one that leads out to its pair.
 
 use std::fs;
+use std::path::Path;
 use std::process::Command;
 
 use super::boot::Address;
@@ -70,6 +71,21 @@ pub(super) fn attach(
         ])?;
     }
     Ok(())
+}
+
+/// In a guest at its start: one whose own files make a bridge of its card sets the
+/// addresses itself, when its `networking` unit starts. Two owners of one address would
+/// both answer for it.
+pub(super) fn hand_over() {
+    let text = fs::read_to_string("/etc/network/interfaces").unwrap_or_default();
+    let bridges = text.lines().any(|line| {
+        let mut words = line.split_whitespace();
+        matches!(words.next(), Some("bridge-ports" | "bridge_ports"))
+            && words.any(|port| port == "eth0")
+    });
+    if bridges && Path::new("/usr/sbin/ifup").exists() {
+        ip(&["address", "flush", "dev", "eth0"]).unwrap_or_default();
+    }
 }
 
 /// Guests that share the sealed network are not its owners, and have servers with

@@ -12,6 +12,8 @@ use std::process::ExitCode;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::boot;
+use super::init::BOOT_ID;
+use super::own_world::{self, Wish};
 use super::skeleton::{copy, write};
 use hl_sim::{ANSWER_LIMIT, CommandReply, CommandRequest, GuestSpec, PROGRAMS};
 
@@ -56,7 +58,10 @@ pub(in crate::rehearse) fn main(args: &[OsString]) -> ExitCode {
 
 fn ask(request: &CommandRequest) -> Result<CommandReply, String> {
     let gone = |error: io::Error| format!("ipcc_send_rec failed: {error}");
-    let mut stream = UnixStream::connect(SOCKET).map_err(gone)?;
+    let own = Path::new(own_world::DIR).join(own_world::COMMANDS);
+    let mut stream = UnixStream::connect(SOCKET)
+        .or_else(|_| UnixStream::connect(own))
+        .map_err(gone)?;
     let text = serde_json::to_vec(request).map_err(|error| error.to_string())?;
     // One that is refused is told so before all is read.
     stream.write_all(&text).ok();
@@ -65,6 +70,62 @@ fn ask(request: &CommandRequest) -> Result<CommandReply, String> {
     let mut reply = Vec::new();
     stream.take(most).read_to_end(&mut reply).map_err(gone)?;
     serde_json::from_slice(&reply).map_err(|error| format!("no answer: {error}"))
+}
+
+/// Where the version of `pve-manager` stands, and which it is.
+const MANAGER: &str = "/usr/share/hl-stand-ins/pve-manager";
+/// The end of a rehearsal without guests that have a network each.
+const NO_WORLD: &str = "guests share one network here (this kernel has no veth pairs), so none \
+    of them can be a Proxmox VE";
+
+/// `hl __node-world`, what `pve-cluster` of a guest runs: asks for the world of the node.
+pub(in crate::rehearse) fn wish_main() -> ExitCode {
+    match wish() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            writeln!(io::stderr(), "pve-cluster: {error}").ok();
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn wish() -> Result<(), String> {
+    let read = |path: &str| {
+        let text = fs::read_to_string(path);
+        let text = text.map_err(|error| format!("cannot read `{path}`: {error}"))?;
+        Ok::<_, String>(text.trim().to_owned())
+    };
+    let wish = Wish {
+        node: read("/proc/sys/kernel/hostname")?,
+        // Its package may come after that of this unit.
+        version: read(MANAGER).or_else(|_| release())?,
+        boot: read(BOOT_ID)?,
+    };
+    let socket = Path::new(own_world::DIR).join(own_world::WISH);
+    if !socket.exists() {
+        return Err(NO_WORLD.to_owned());
+    }
+    let failed = |error: io::Error| format!("nobody answers: {error}");
+    let mut stream = UnixStream::connect(socket).map_err(failed)?;
+    let text = serde_json::to_vec(&wish).map_err(|error| error.to_string())?;
+    stream.write_all(&text).map_err(failed)?;
+    stream.shutdown(Shutdown::Write).map_err(failed)?;
+    let mut said = String::new();
+    stream.read_to_string(&mut said).map_err(failed)?;
+    if said.is_empty() { Ok(()) } else { Err(said) }
+}
+
+/// The Proxmox VE that belongs to this Debian.
+fn release() -> Result<String, String> {
+    let text = fs::read_to_string("/etc/os-release").map_err(|error| error.to_string())?;
+    let debian = text
+        .lines()
+        .find_map(|line| line.strip_prefix("VERSION_ID="));
+    match debian.map(|id| id.trim_matches('"')) {
+        Some("12") => Ok("8".to_owned()),
+        Some("13") => Ok("9".to_owned()),
+        other => Err(format!("there is no Proxmox VE for Debian {other:?}")),
+    }
 }
 
 /// Puts the keys themselves where a file with them is named, as a config holds them.

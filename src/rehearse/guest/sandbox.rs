@@ -22,7 +22,9 @@ use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 use super::boot::{Address, Boot, Mount, Network};
 use super::disk::PARTS;
 use super::init::{BOOT_FILE, BOOT_ID};
+use super::kernel;
 use super::node;
+use super::own_world;
 use crate::rehearse::mounts::{bind, devices, file_system, harden_proc, make_dir, read_only};
 
 /// `hl __guest BOOTFILE`: does not return when all goes well.
@@ -135,6 +137,7 @@ fn build(boot: &Boot) -> Result<(), String> {
     file_system("proc", &root.join("proc"), strict, None)?;
     harden_proc(root, &root.join("run/hl/nothing"))?;
     boot_id(boot)?;
+    kernel::cover(root)?;
     file_system(
         "sysfs",
         &root.join("sys"),
@@ -166,6 +169,12 @@ fn build(boot: &Boot) -> Result<(), String> {
         if mount.read_only {
             read_only(&target, MountFlags::empty())?;
         }
+    }
+    if let Some(shown) = &boot.own_world {
+        let target = root.join(own_world::DIR.trim_start_matches('/'));
+        make_dir(&target, 0o755)?;
+        bind(shown, &target)?;
+        read_only(&target, strict)?;
     }
     boot.write(&root.join(BOOT_FILE.trim_start_matches('/')))?;
     fs::set_permissions(

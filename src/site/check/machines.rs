@@ -1,8 +1,10 @@
 //! What an environment's machines come to, layers laid.
 
+use super::conventions::Conventions;
 use crate::diag::Diagnostic;
 use crate::shape::Node;
 use crate::site::env::Cidr;
+use crate::site::instances::NESTING;
 use crate::site::kind::Kind;
 use crate::site::resolve::{Object, Traced, Value, machines};
 use crate::site::tree::Loader;
@@ -20,9 +22,12 @@ pub(super) fn check(loader: &mut Loader<'_>, env: &str) -> Vec<Diagnostic> {
     let mut findings = instances(&file);
     let (list, twins) = machines(loader, &file);
     findings.extend(twins);
+    let conventions = Conventions::of(loader);
     for vm in list.iter().filter_map(Traced::map) {
+        findings.extend(conventions.check(vm));
         findings.extend(small_id(vm));
         findings.extend(no_host(vm));
+        findings.extend(features(vm));
     }
     findings
 }
@@ -67,6 +72,20 @@ fn no_host(vm: &Object) -> Option<Diagnostic> {
         .filter(|cidr| !cidr.is_host())?;
     let message = format!("`{cidr}` is the address of a network, not of a host in it");
     Some(placed(ip, Diagnostic::warning(message)))
+}
+
+/// Features that no token can set.
+fn features(vm: &Object) -> Vec<Diagnostic> {
+    let items = vm.items("features").iter();
+    let refused = items.filter(|item| item.text().is_some_and(|text| text != NESTING));
+    refused
+        .map(|item| {
+            let text = item.text().unwrap_or_default();
+            let message =
+                format!("feature `{text}` can be set by `root@pam` alone, not by a token");
+            placed(item, Diagnostic::warning(message)).help("leave it out")
+        })
+        .collect()
 }
 
 fn placed(value: &Traced, mut finding: Diagnostic) -> Diagnostic {

@@ -7,10 +7,12 @@
 //! | `walk` | every file, in order |
 //! | `names` | names that stand for nothing |
 //! | `machines` | what an environment's machines come to |
+//! | `conventions` | what machines are usually like |
 //! | `graph` | nodes and levels of manifests |
 //! | `rings` | nodes that are in themselves |
 //! | `file` | one file, held against its table and the others |
 
+mod conventions;
 mod file;
 mod graph;
 mod machines;

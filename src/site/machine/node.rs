@@ -19,4 +19,7 @@ pub struct NodeFile {
     /// Address for SSH.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ip: Option<String>,
+    /// Who logs in there, when it is not root.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ssh_user: Option<String>,
 }

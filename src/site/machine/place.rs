@@ -107,6 +107,7 @@ mod tests {
             api_token: "pve".to_owned(),
             datastore: datastore.to_owned(),
             ip: Some("192.0.2.1".to_owned()),
+            ssh_user: None,
         }
     }
 

@@ -78,6 +78,58 @@ impl Tree {
         done(loader, out)
     }
 
+    /// The user that `site.yaml` names for ssh; root when it names none.
+    ///
+    /// # Errors
+    /// The file is invalid (65).
+    pub fn ssh_user(&self) -> Result<String, Failure> {
+        let mut loader = Loader::new(self);
+        let defaults = Defaults::load(&mut loader);
+        let user = defaults.or("ssh_user", "root");
+        let user = user.text().unwrap_or_default().to_owned();
+        loader.finish()?;
+        Ok(user)
+    }
+
+    /// The release that images are taken from, as `site.yaml` names it.
+    ///
+    /// # Errors
+    /// The file is invalid (65).
+    pub fn packer_release(&self) -> Result<Option<String>, Failure> {
+        let mut loader = Loader::new(self);
+        let defaults = Defaults::load(&mut loader);
+        let release = defaults.given("packer_release");
+        let release = release.and_then(|value| value.text().map(str::to_owned));
+        loader.finish()?;
+        Ok(release)
+    }
+
+    /// Reads a node's file as it is read for work on the node.
+    ///
+    /// # Errors
+    /// It is invalid, or names no storage for disks (65).
+    pub fn check_node(&self, name: &str) -> Result<(), Failure> {
+        let mut loader = Loader::new(self);
+        loader.file(Kind::Node, name);
+        loader.finish()?;
+        Ok(())
+    }
+
+    /// The `ip` of a node's file, where it has one.
+    ///
+    /// # Errors
+    /// The file is invalid (65).
+    pub fn node_ip(&self, name: &str) -> Result<Option<String>, Failure> {
+        let mut loader = Loader::new(self);
+        let document = loader.part(Kind::Node, name);
+        let ip = document.as_ref().and_then(|document| {
+            let machine = Machine { document, name };
+            Some(machine.get("ip")?.text()?.to_owned())
+        });
+        loader.finish()?;
+        Ok(ip)
+    }
+
     /// The names of all hosts: nodes and machines that are none yet, sorted.
     ///
     /// # Errors

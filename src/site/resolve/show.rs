@@ -3,6 +3,7 @@
 use serde::ser::{Serialize, SerializeMap, SerializeSeq, Serializer};
 
 use super::value::{Object, Origin, Resolved, Traced, Value};
+use crate::base::json::pretty;
 
 /// What stands where a secret would.
 const HIDDEN: &str = "(secret)";
@@ -40,6 +41,15 @@ impl Resolved {
             object: &self.value,
             reveal: true,
         }
+    }
+
+    /// As it is sent to machines: JSON with secrets in the clear. Of a spec these are
+    /// public keys.
+    ///
+    /// # Errors
+    /// It cannot be written, which is a mistake of the program's.
+    pub fn document(&self) -> Result<String, serde_json::Error> {
+        Ok(pretty(&self.revealed())? + "\n")
     }
 
     /// Every value that is no collection, and every empty collection, with

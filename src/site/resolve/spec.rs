@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use serde_json::json;
+
 use super::env::{done, no_secrets};
 use super::node::{Defaults, secret_missing};
 use super::posture::{self, Method, Named};
@@ -76,6 +78,26 @@ impl Tree {
         };
         loader.finish()?;
         Ok(method)
+    }
+
+    /// The settings of the posture that a spec names, without how its machine proves who
+    /// it is; empty where there is none.
+    ///
+    /// # Errors
+    /// As of [`Tree::resolve_spec`].
+    pub fn spec_posture(&self, identity: &str) -> Result<serde_json::Value, SpecError> {
+        let mut loader = Loader::new(self);
+        let Some(file) = self.asked(&mut loader, Kind::Spec, identity)? else {
+            return Err(refused(loader, SpecFault::Other));
+        };
+        let named = Named::in_file(&file, posture_of(&file));
+        let document = posture::file(&mut loader, Kind::SpecPosture, &named);
+        loader.finish()?;
+        let mut settings = document.map_or_else(|| json!({}), |found| found.root.to_json());
+        if let Some(settings) = settings.as_object_mut() {
+            settings.remove("auth");
+        }
+        Ok(settings)
     }
 
     /// A spec as a machine of that identity gets it: its own keys, the site's

@@ -2,7 +2,7 @@
 
 use super::envelope::{Form, has_clear_values};
 use super::vault::PLAIN;
-use crate::diag::Source;
+use crate::diag::{Failure, Source};
 use crate::site::yaml::Document;
 
 /// Whether the content of a file of secrets lets anybody read a secret: it is not
@@ -20,6 +20,22 @@ pub fn is_exposed(content: &[u8]) -> bool {
         // Encrypted values are in it; what else is, nobody says.
         Form::Damaged(_) => true,
     }
+}
+
+/// The line of the first encrypted value, or of the section that tells who can open
+/// the file; none of a file in the clear.
+///
+/// # Errors
+/// It is not YAML (65).
+pub fn sealed_line(source: &Source) -> Result<Option<usize>, Failure> {
+    let document = Document::parse_secret(source.clone())?;
+    let at = match Form::of(&document) {
+        Form::Plain => return Ok(None),
+        Form::Encrypted(envelope) => envelope.section,
+        Form::Damaged(at) => at,
+    };
+    let (line, _) = source.at(at, "").line_column();
+    Ok(Some(line))
 }
 
 #[cfg(test)]
@@ -46,6 +62,10 @@ mod tests {
         ] {
             assert!(is_exposed(text.as_bytes()), "{text}");
         }
+        let line = |text: &str| sealed_line(&Source::new(PLAIN, text)).unwrap();
+        assert_eq!(line("auth: {site_token: x}\n"), None);
+        assert_eq!(line(&sealed("")), Some(3));
+        assert_eq!(line(&format!("auth:\n    site_token: {SEALED}\n")), Some(2));
         assert!(is_exposed(b"\xff\xfe"));
         for text in [
             "",

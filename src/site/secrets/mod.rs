@@ -36,11 +36,12 @@ mod private;
 mod problem;
 mod read;
 mod sops;
+mod token;
 mod vault;
 
 pub use change::{Changed, How};
 pub use check::{FileReport, Report};
-pub use exposed::is_exposed;
+pub use exposed::{is_exposed, sealed_line};
 pub use git::Tracking;
 pub use model::{Keyed, Secret, Secrets};
 pub use vault::{Loaded, Vault};

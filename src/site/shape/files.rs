@@ -1,6 +1,6 @@
 //! The files of a site-config.
 
-use super::forms::{ADDRESS, CIDR, URL};
+use super::forms::{ADDRESS, CIDR, MAC_PREFIX, URL, VMID_RANGE};
 use super::target::{Key, Shape, Target, name};
 use crate::shape::{key, required, tables};
 use crate::site::kind::Kind;
@@ -14,6 +14,7 @@ const PORT: Shape = Shape::Integer(1, 65_535);
 const TEXTS: Shape = Shape::List(&Shape::Text);
 const ROOT_LOGIN: Shape =
     Shape::Choice(&["yes", "no", "prohibit-password", "forced-commands-only"]);
+const KIND: Shape = Shape::Choice(&["vm", "ct"]);
 const YES_NO: Shape = Shape::Choice(&["yes", "no"]);
 
 /// Keys that a machine, its template and its preset share.
@@ -43,6 +44,8 @@ tables! {
         key("packer_release", Shape::Text, "Release that images are fetched from [latest]"),
         key("spec_server", Shape::Form(&URL), "Where machines ask for their spec"),
         key("datastore", Shape::Text, "Storage of nodes that name none"),
+        key("mac_prefix", Shape::Form(&MAC_PREFIX), "What MAC addresses of machines begin with; others are a warning [BC:24:11]"),
+        key("vmid_range", Shape::Form(&VMID_RANGE), "First and last id of machines, e.g. 10000-99999; others are a warning"),
     ];
 
     /// `nodes/NODE.yaml`
@@ -109,16 +112,17 @@ tables! {
     pub(super) static ENV = "an environment", Refused [
         key("posture", name(Kind::Posture), "Its posture [dev]"),
         key("vmid_base", VMID, "Machines without a `vmid` get this plus their place in the list"),
-        key("vms", Shape::List(&Shape::Record(&MACHINE)), "Its virtual machines"),
+        key("vms", Shape::List(&Shape::Record(&MACHINE)), "Its machines"),
     ];
 
-    static MACHINE = "a virtual machine", Pass [
+    static MACHINE = "a machine", Pass [
         required("name", Shape::Text, "Its name"),
+        key("kind", KIND, "vm: a virtual machine; ct: a container [vm]"),
         key("template", name(Kind::Template), "File in vms/ that is laid under it"),
         key("vm_preset", name(Kind::Preset), "File in vms/presets/ that is laid under it; no effect beside `template`"),
         key("preset", Shape::Any, "Chooses nothing here: `vm_preset` does"),
         key("vmid", VMID, "Its id; null: Proxmox VE chooses"),
-        key("image", Shape::Text, "What it is made from"),
+        key("image", Shape::Text, "What it is made from: a template of the lab, of a container one of the node's, as debian-13 or its file"),
         SIZES[0], SIZES[1], SIZES[2],
         key("bridge", Shape::Text, "Bridge [`bridge` of site.yaml]"),
         key("ip", Shape::Form(&CIDR), "Address with its prefix, or dhcp"),
@@ -126,10 +130,12 @@ tables! {
         key("packages", TEXTS, "Packages of its own"),
         key("tags", TEXTS, "Tags on the node"),
         key("groups", TEXTS, "Groups in the inventory"),
+        key("features", TEXTS, "Of a container: nesting, or none; root@pam alone may set others [nesting]"),
     ];
 
     /// `vms/TEMPLATE.yaml`
     pub(super) static TEMPLATE = "a template", Pass [
+        key("kind", KIND, "vm: virtual machines; ct: containers [vm]"),
         key("image", Shape::Text, "What machines are made from"),
         key("preset", name(Kind::Preset), "File in vms/presets/ that is laid under it"),
         SIZES[0], SIZES[1], SIZES[2],
@@ -140,6 +146,7 @@ tables! {
         key("packages", TEXTS, "Packages"),
         key("tags", TEXTS, "Tags on the node"),
         key("groups", TEXTS, "Groups in the inventory"),
+        key("features", TEXTS, "Of containers: nesting, or none; root@pam alone may set others [nesting]"),
     ];
 
     /// `vms/presets/PRESET.yaml` and `v2/presets/PRESET.yaml`

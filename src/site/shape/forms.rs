@@ -44,6 +44,42 @@ pub(super) static CIDR: Form = Form {
     ),
 };
 
+/// The beginning of a MAC address: bytes in hexadecimal.
+pub(super) static MAC_PREFIX: Form = Form {
+    is: "the beginning of a MAC address such as `BC:24:11`",
+    wrong: |what, text| {
+        let is_byte = |byte: &str| byte.len() == 2 && byte.chars().all(|c| c.is_ascii_hexdigit());
+        let fits = text.split(':').all(is_byte) && text.len() < 18;
+        let wrong = format!("{what} `{text}` is not the beginning of a MAC address");
+        (!fits).then(|| Diagnostic::error(wrong).help("write bytes, e.g. `BC:24:11`"))
+    },
+    pattern: "^[0-9A-Fa-f]{2}(:[0-9A-Fa-f]{2}){0,5}$",
+};
+
+/// Two ids with a dash between them.
+pub(super) static VMID_RANGE: Form = Form {
+    is: "a range of ids such as `10000-99999`",
+    wrong: |what, text| {
+        let wrong = format!("{what} `{text}` is not a range of ids");
+        let help = "write the first and the last, e.g. `10000-99999`";
+        vmid_range(text)
+            .is_none()
+            .then(|| Diagnostic::error(wrong).help(help))
+    },
+    pattern: "^[0-9]{1,9}-[0-9]{1,9}$",
+};
+
+/// `10000-99999`
+pub(in crate::site) fn vmid_range(text: &str) -> Option<(u64, u64)> {
+    let (first, last) = text.split_once('-')?;
+    let id = |text: &str| {
+        let is_one = (1..=9).contains(&text.len()) && text.chars().all(|c| c.is_ascii_digit());
+        text.parse::<u64>().ok().filter(|_| is_one)
+    };
+    let (first, last) = (id(first)?, id(last)?);
+    Some((first.min(last), first.max(last)))
+}
+
 /// What a host may be called, without a domain: the name of a machine.
 pub(in crate::site) fn is_label(text: &str) -> bool {
     let inner = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';

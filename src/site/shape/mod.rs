@@ -17,7 +17,7 @@ mod table;
 mod target;
 
 pub(super) use files::SITE;
-pub(super) use forms::is_label;
+pub(super) use forms::{is_label, vmid_range};
 pub use schema::{SCHEMAS, schema};
 pub(super) use table::{check, of};
 pub(super) use target::{Record, Reference, Target};

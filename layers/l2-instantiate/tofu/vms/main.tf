@@ -3,7 +3,7 @@ resource "proxmox_virtual_environment_vm" "vm" {
 
   name        = each.key
   node_name   = var.node
-  description = "Environment ${var.env}, from template ${each.value.image}. Made by hl: change it in site/envs, not here."
+  description = coalesce(each.value.description, "Environment ${var.env}, from template ${each.value.image}. Made by hl: change it in site/envs, not here.")
   tags        = each.value.tags
 
   # Always given: the provider would otherwise deal ids out in an order that
@@ -80,6 +80,9 @@ resource "proxmox_virtual_environment_vm" "vm" {
       username = var.ssh_user
       keys     = var.ssh_keys
     }
+
+    # A snippet beside the settings. It is gone from the node when it was followed.
+    vendor_data_file_id = each.value.vendor_data
   }
 
   lifecycle {
@@ -89,7 +92,82 @@ resource "proxmox_virtual_environment_vm" "vm" {
       clone,
       # Users and keys are made at the first boot; later they are L3's.
       initialization[0].user_account,
+      initialization[0].vendor_data_file_id,
       # A machine that was migrated stays where it is.
+      node_name,
+    ]
+  }
+}
+
+resource "proxmox_virtual_environment_container" "ct" {
+  for_each = var.containers
+
+  node_name   = var.node
+  description = coalesce(each.value.description, "Environment ${var.env}, from template ${each.value.image}. Made by hl: change it in site/envs, not here.")
+  tags        = each.value.tags
+  vm_id       = each.value.vmid
+
+  unprivileged  = true
+  start_on_boot = true
+  started       = true
+
+  # Tokens may set no other one, and this one only of unprivileged containers.
+  dynamic "features" {
+    for_each = each.value.nesting ? [true] : []
+    content {
+      nesting = true
+    }
+  }
+
+  cpu {
+    cores = each.value.cores
+  }
+
+  memory {
+    dedicated = each.value.memory
+    swap      = 0
+  }
+
+  disk {
+    datastore_id = var.storage
+    size         = each.value.disk
+  }
+
+  network_interface {
+    name   = "eth0"
+    bridge = each.value.bridge
+  }
+
+  operating_system {
+    template_file_id = each.value.template
+    # Tells the node how to set up name and network.
+    type = each.value.system
+  }
+
+  # The node writes all of it into the container: there is no cloud-init.
+  initialization {
+    hostname = each.key
+
+    ip_config {
+      ipv4 {
+        address = each.value.address
+        gateway = each.value.gateway
+      }
+    }
+
+    # Of root; L3 makes `ssh_user`.
+    user_account {
+      keys = var.ssh_keys
+    }
+  }
+
+  lifecycle {
+    ignore_changes = [
+      # A newer template is for new containers, `hl l2-apply ENV --replace NAME`
+      # renews one.
+      operating_system,
+      # Keys are written once; later they are L3's.
+      initialization[0].user_account,
       node_name,
     ]
   }

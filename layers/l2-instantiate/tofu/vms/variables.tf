@@ -9,7 +9,7 @@ variable "node" {
 }
 
 variable "storage" {
-  description = "Storage for disks and cloud-init drives."
+  description = "Storage for disks, of containers too, and cloud-init drives."
   type        = string
 }
 
@@ -19,7 +19,7 @@ variable "ssh_user" {
 }
 
 variable "ssh_keys" {
-  description = "Public keys of that user."
+  description = "Public keys of that user, and of root on containers."
   type        = list(string)
 }
 
@@ -44,5 +44,28 @@ variable "vms" {
     gateway       = optional(string)
     tags          = list(string)
     groups        = list(string)
+    description   = optional(string) # a manifest's node: which run made it
+    vendor_data   = optional(string) # a snippet, STORAGE:snippets/FILE
   }))
+}
+
+variable "containers" {
+  description = "The containers by name."
+  type = map(object({
+    vmid        = number
+    image       = string
+    template    = string # STORAGE:vztmpl/FILE
+    system      = string # debian, ubuntu ...
+    cores       = number
+    memory      = number # MB
+    disk        = number # GB
+    bridge      = string
+    address     = string # CIDR, or dhcp
+    gateway     = optional(string)
+    nesting     = bool
+    tags        = list(string)
+    groups      = list(string)
+    description = optional(string)
+  }))
+  default = {}
 }

@@ -1,0 +1,158 @@
+//! What state, record and node say of a manifest's machines.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use super::given::OnHost;
+use crate::action::StepContext;
+use crate::action::mark;
+use crate::action::tofu::{VARIABLES, built};
+use crate::base::Cancel;
+use crate::diag::StepError;
+use crate::handoff::{Execution, NodeStatus};
+use crate::pve::{self, GuestKind, Vm, VmConfig, percent_encode};
+use crate::tofu::state::{STATE_FILE, State};
+use crate::tofu::summary;
+
+/// What is known of a manifest on a host.
+pub(super) struct Known {
+    /// The states of its nodes, by name: also of nodes that it does not name any more.
+    pub(super) states: BTreeMap<String, State>,
+    /// Ids that were recorded, by name.
+    pub(super) recorded: BTreeMap<String, u32>,
+}
+
+impl Known {
+    /// Reads states and record.
+    pub(super) fn read(ctx: &StepContext<'_>, on: &OnHost) -> Result<Self, StepError> {
+        let paths = &ctx.lab.paths;
+        let dir = paths.tofu_state(&format!("{}/{}", on.manifest, on.node));
+        let entries = dir.read_dir_utf8().into_iter().flatten().flatten();
+        let dirs = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
+        let mut states = BTreeMap::new();
+        for entry in dirs {
+            let state = State::read(&entry.path().join(STATE_FILE))?;
+            states.insert(entry.file_name().to_owned(), state);
+        }
+        let execution = Execution::read(paths, &on.manifest, &on.node)?.unwrap_or_default();
+        // Of one that was destroyed the id is free for others.
+        let nodes = execution.nodes.into_iter();
+        let nodes = nodes.filter(|(_, node)| node.status != NodeStatus::Destroyed);
+        let recorded = nodes.filter_map(|(name, node)| Some((name, node.vm_id?)));
+        Ok(Self {
+            states,
+            recorded: recorded.collect(),
+        })
+    }
+
+    /// The machine of a node in its state.
+    pub(super) fn made(&self, name: &str) -> Option<&summary::Vm> {
+        self.states.get(name)?.vms.get(name)
+    }
+
+    /// Whether the state of a node holds anything.
+    pub(super) fn holds(&self, name: &str) -> bool {
+        self.states
+            .get(name)
+            .is_some_and(|state| state.resources > 0)
+    }
+}
+
+/// Ids under which a node may have been made: of its state, of its record, and of the
+/// variables that were written for tofu.
+pub(super) fn ids(ctx: &StepContext<'_>, key: &str, known: &Known, name: &str) -> BTreeSet<u32> {
+    #[derive(Deserialize)]
+    struct Vars {
+        #[serde(default)]
+        vms: BTreeMap<String, Id>,
+        #[serde(default)]
+        containers: BTreeMap<String, Id>,
+    }
+    #[derive(Deserialize)]
+    struct Id {
+        vmid: u32,
+    }
+    let state = known.states.get(name);
+    let mut ids: BTreeSet<u32> = state
+        .into_iter()
+        .flat_map(|state| state.vms.values().filter_map(|vm| vm.vmid))
+        .collect();
+    ids.extend(known.recorded.get(name));
+    let file = built(&ctx.lab.paths).join(key).join(VARIABLES);
+    let text = std::fs::read(file).unwrap_or_default();
+    if let Ok(vars) = serde_json::from_slice::<Vars>(&text) {
+        let written = vars.vms.into_values().chain(vars.containers.into_values());
+        ids.extend(written.map(|id| id.vmid));
+    }
+    ids
+}
+
+/// A machine as the node has it.
+pub(super) struct OnNode<'a> {
+    pub(super) client: &'a pve::Client,
+    pub(super) vm: &'a Vm,
+}
+
+impl OnNode<'_> {
+    /// `VM 5101`, `CT 5102`
+    pub(super) fn words(&self) -> String {
+        format!("{} {}", self.vm.guest(), self.vm.vmid)
+    }
+
+    /// Its settings; none when it is gone.
+    pub(super) fn config(&self) -> Result<Option<VmConfig>, pve::Error> {
+        let Vm { node, vmid, .. } = self.vm;
+        match self.client.guest_config(self.vm.guest(), node, *vmid) {
+            Ok(config) => Ok(Some(config)),
+            Err(error) if is_gone(&error) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Whether it has the mark of this run.
+    pub(super) fn is_of(&self, run: &str, key: &str) -> Result<bool, pve::Error> {
+        let config = self.config()?;
+        let description = config.and_then(|config| config.text("description"));
+        Ok(mark::has(description.as_deref(), run, key))
+    }
+
+    /// Stops it, where it runs, and deletes it with the disks that it refers to; no
+    /// others, as these may be older than it.
+    pub(super) fn delete(&self, ctx: &StepContext<'_>) -> Result<(), StepError> {
+        let patience = Duration::from_mins(10);
+        let wait = |task: &pve::Upid| self.client.wait_task(task, &Cancel::default(), patience);
+        let Vm { node, vmid, .. } = self.vm;
+        let kind = self.vm.guest();
+        let status = match self.client.guest_status(kind, node, *vmid) {
+            Ok(status) => status,
+            Err(error) if is_gone(&error) => return Ok(()),
+            Err(error) => return Err(error.into()),
+        };
+        if status.status == "running" {
+            ctx.progress(format!("stopping {}", self.words()));
+            let task = self.client.stop_guest(kind, node, *vmid)?;
+            wait(&task)?;
+        }
+        ctx.progress(format!("deleting {}", self.words()));
+        let query = [("purge", "1"), ("destroy-unreferenced-disks", "0")];
+        let path = match kind {
+            GuestKind::Vm => "qemu",
+            GuestKind::Ct => "lxc",
+        };
+        let path = format!("nodes/{}/{path}/{vmid}", percent_encode(node));
+        let task: pve::Upid = match self.client.delete(&path, &query) {
+            Ok(task) => task,
+            Err(error) if is_gone(&error) => return Ok(()),
+            Err(error) => return Err(error.into()),
+        };
+        wait(&task)?;
+        Ok(())
+    }
+}
+
+/// Of a machine that does not exist a node says so with 404, or with 500 and a text.
+fn is_gone(error: &pve::Error) -> bool {
+    error.is_not_found() || error.to_string().contains("does not exist")
+}

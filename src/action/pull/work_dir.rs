@@ -1,0 +1,30 @@
+//! Files of a step that may hold a secret: gone when the step is over.
+
+use camino::Utf8PathBuf;
+
+use crate::action::StepContext;
+use crate::diag::StepError;
+use crate::lab;
+
+/// The step's own directory; removed with all that is in it when this is dropped.
+pub(super) struct WorkDir(Utf8PathBuf);
+
+impl WorkDir {
+    pub(super) fn of(ctx: &StepContext<'_>) -> Self {
+        Self(ctx.work.clone())
+    }
+
+    /// Writes a file for its owner alone.
+    pub(super) fn write(&self, name: &str, text: &str) -> Result<Utf8PathBuf, StepError> {
+        let file = self.0.join(name);
+        lab::write(&file, text, 0o600)?;
+        Ok(file)
+    }
+}
+
+impl Drop for WorkDir {
+    fn drop(&mut self) {
+        // What cannot be removed goes with the run's logs.
+        std::fs::remove_dir_all(&self.0).unwrap_or_default();
+    }
+}

@@ -1,0 +1,47 @@
+//! `hl create`, `hl destroy`, `hl test`: from words to a request.
+
+use super::args::RunArgs;
+use super::chosen::{name, wanted};
+use crate::cli::session::{Session, usage};
+use crate::cli::site::find;
+use crate::diag::Failure;
+use crate::runs::{ManifestRequest, ManifestSource, ManifestVerb, RunRequest};
+use crate::site::Tree;
+
+/// What is asked for. A manifest that is not in the site-config is read here, once.
+///
+/// # Errors
+/// None is named (2), or it cannot be read (65, 66).
+pub(in crate::cli) fn request(
+    session: &Session,
+    verb: ManifestVerb,
+    args: &RunArgs,
+) -> Result<RunRequest, Failure> {
+    let reads_input = args
+        .chosen
+        .manifest_file
+        .as_ref()
+        .is_some_and(|file| file == "-");
+    if reads_input && session.globals.detach {
+        return Err(usage("a detached run has no standard input")
+            .help("give the manifest as a file, or with `--manifest-json`"));
+    }
+    let source = if let Some(name) = name(&args.chosen) {
+        ManifestSource::Name(name.to_owned())
+    } else {
+        let (_, found) = find(session, None)?;
+        let tree = Tree::new(found.root.clone(), found.root);
+        let source = wanted(session, &tree, &args.chosen)?;
+        ManifestSource::Text {
+            shown: source.path.into_string(),
+            text: source.text.to_string(),
+        }
+    };
+    Ok(RunRequest::Manifest(ManifestRequest {
+        verb,
+        host: args.host.clone(),
+        source,
+        on_error: args.on_error.map(Into::into),
+        skip_preflight: args.skip_preflight,
+    }))
+}

@@ -1,0 +1,82 @@
+//! A node that fails while the machines of a manifest are made, with the real tools.
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use super::{ready, tree};
+use crate::support::{Hl, TestLab};
+
+const MANIFEST: &str = "\
+schema_version: 2
+name: pair
+nodes:
+  - {name: one, type: vm, preset: small, image: debian-13, vmid: 6201}
+  - {name: two, type: vm, preset: small, image: debian-13, vmid: 6202}
+";
+
+/// Where the node fails: the call is refused, or its task ends badly.
+const RULES: [&str; 2] = [
+    "POST /nodes/*/qemu/*/clone hit=2 status=500",
+    "task=clone hit=2 exit=\"no space left\"",
+];
+
+struct Room {
+    lab: TestLab,
+    home: TempDir,
+}
+
+impl Room {
+    fn hl(&self, words: &str) -> Hl {
+        let home = self.home.path().display().to_string();
+        self.lab.hl(words).env("HOME", home)
+    }
+
+    fn machines(&self) -> Vec<String> {
+        let world: Value =
+            serde_json::from_str(&self.lab.read("state/rehearsal/world/world.json")).unwrap();
+        let vms = world["vms"].as_object().unwrap().iter();
+        let vms = vms.filter(|(_, vm)| vm["config"]["template"] != "1");
+        vms.map(|(id, _)| id.clone()).collect()
+    }
+
+    fn states(&self) -> usize {
+        let states = tree::files(&self.lab.path("state/rehearsal/.states"), &[]);
+        let states = states
+            .iter()
+            .filter(|path| path.ends_with("terraform.tfstate"));
+        states.count()
+    }
+}
+
+#[test]
+fn each_mode_ends_as_it_says_when_the_node_fails() {
+    let programs = ["packer", "tofu", "unshare", "ssh-keygen"];
+    if !ready(true, &programs) {
+        return;
+    }
+    let room = Room {
+        lab: TestLab::shipped(),
+        home: TempDir::new().unwrap(),
+    };
+    room.lab.write("site/manifests/pair.yaml", MANIFEST);
+    room.hl("rehearse l1-ensure debian-13").exits(0);
+    for rule in RULES {
+        for mode in ["stop", "continue", "rollback"] {
+            // One after the other, so that the second clone is the second machine's.
+            let create =
+                format!(" create -M pair -H pve --skip-preflight --jobs 1 --on-error {mode}");
+            let ran = room.hl("rehearse --fault").arg(rule).cmd(&create).run();
+            assert_ne!(ran.code, 0, "{mode} {rule}: {}", ran.stderr);
+            if mode == "rollback" {
+                assert_eq!(room.machines(), [] as [&str; 0], "{rule}: {}", ran.stderr);
+                assert_eq!(room.states(), 0, "{rule}");
+                continue;
+            }
+            room.hl("rehearse resume").exits(0);
+            assert_eq!(room.machines(), ["6201", "6202"], "{mode} {rule}");
+            room.hl("rehearse destroy -M pair -H pve --skip-preflight")
+                .exits(0);
+            assert_eq!(room.machines(), [] as [&str; 0], "{mode} {rule}");
+        }
+    }
+}

@@ -1,0 +1,221 @@
+//! The machines of a manifest with the real tools: made, looked at, destroyed.
+
+use std::path::PathBuf;
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use super::{ready, tree};
+use crate::support::{Hl, Ran, TestLab};
+
+/// A machine, a container, and a machine with a spec; the container has one, too.
+const MANIFEST: &str = "\
+schema_version: 2
+name: flat
+nodes:
+  - {name: plain, type: vm, preset: small, image: debian-13}
+  - {name: cache, type: ct, spec: own, preset: small, image: debian-13, vmid: 9112}
+  - {name: web, type: vm, spec: own, preset: small, image: debian-13, vmid: 9113, disk: 12}
+settings: {on_error: rollback}
+";
+
+const SPEC: &str = "\
+schema_version: 1
+access:
+  posture: dev
+  users: [{name: ana, sudo: true}]
+platform:
+  services: {enable: [ssh], disable: []}
+config:
+  timezone: Europe/Lisbon
+";
+
+struct Room {
+    lab: TestLab,
+    home: TempDir,
+}
+
+impl Room {
+    fn new() -> Self {
+        let lab = TestLab::shipped();
+        lab.write("site/manifests/flat.yaml", MANIFEST)
+            .write("site/v2/specs/own.yaml", SPEC);
+        Self {
+            lab,
+            home: TempDir::new().unwrap(),
+        }
+    }
+
+    fn hl(&self, words: &str) -> Hl {
+        let home = self.home.path().display().to_string();
+        self.lab.hl(words).env("HOME", home)
+    }
+
+    fn run(&self, words: &str) -> Ran {
+        self.hl(&format!("rehearse {words}")).run()
+    }
+
+    fn out(&self, below: &str) -> PathBuf {
+        self.lab.path("state/rehearsal").join(below)
+    }
+
+    fn world(&self) -> Value {
+        let text = std::fs::read_to_string(self.out("world/world.json")).unwrap();
+        serde_json::from_str(&text).unwrap()
+    }
+
+    /// The machines of the simulated node that are no templates: id and state.
+    fn machines(&self) -> Vec<(u64, String)> {
+        let world = self.world();
+        let vms = world["vms"].as_object().unwrap().iter();
+        let machines = vms.filter(|(_, vm)| vm["config"]["template"] != "1");
+        machines
+            .map(|(id, vm)| (id.parse().unwrap(), vm["run"].is_object().to_string()))
+            .collect()
+    }
+
+    fn states(&self) -> Vec<PathBuf> {
+        let states = tree::files(&self.out(".states/flat"), &[]).into_iter();
+        let states = states.filter(|path| path.file_name().unwrap() == "terraform.tfstate");
+        states.collect()
+    }
+}
+
+fn nodes(document: &Value) -> Vec<(String, String, bool)> {
+    let nodes = document["nodes"].as_array().unwrap().iter();
+    nodes
+        .map(|node| {
+            let text = |key: &str| node[key].as_str().unwrap_or_default().to_owned();
+            (text("name"), text("status"), node["vm_id"].is_u64())
+        })
+        .collect()
+}
+
+fn changed(document: &Value) -> Vec<&str> {
+    let phases = document["phases"].as_array().unwrap().iter();
+    let changed = phases.filter(|phase| phase["changed"] == true);
+    changed
+        .map(|phase| phase["name"].as_str().unwrap())
+        .collect()
+}
+
+#[test]
+fn a_flat_manifest_is_created_tested_and_destroyed() {
+    let programs = [
+        "packer",
+        "tofu",
+        "ansible-playbook",
+        "unshare",
+        "ssh-keygen",
+    ];
+    if !ready(true, &programs) {
+        return;
+    }
+    let room = Room::new();
+    let ran = room.run("l1-ensure debian-13");
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    let empty = room.machines();
+    created(&room);
+    again(&room);
+    refused(&room);
+    destroyed(&room, &empty);
+    tested(&room, &empty);
+    documented(&room, &empty);
+}
+
+/// The commands of the page, and each line that it shows.
+fn documented(room: &Room, empty: &[(u64, String)]) {
+    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/manifests.md");
+    let page = std::fs::read_to_string(page).unwrap();
+    let mut commands = 0;
+    for block in page.split("```console rehearsal\n").skip(1) {
+        let block = block.split("```").next().unwrap();
+        for part in block.split("$ ").skip(1) {
+            let (command, lines) = part.split_once('\n').unwrap();
+            let words = command.strip_prefix("hl ").unwrap();
+            let ran = room.hl(words).exits(0);
+            ran.says(&lines.lines().collect::<Vec<_>>());
+            commands += 1;
+        }
+    }
+    assert!(commands >= 3);
+    assert_eq!(room.machines(), empty);
+}
+
+fn created(room: &Room) {
+    let ran = room.run("create -M flat -H pve --json");
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    let document = ran.json();
+    assert_eq!(document["scenario"], "create -M flat -H pve");
+    let all = ["plain", "cache", "web"];
+    let wanted = all.map(|name| (name.to_owned(), "completed".to_owned(), true));
+    assert_eq!(nodes(&document), wanted);
+    assert_eq!(room.states().len(), 3);
+    let record = std::fs::read_to_string(room.out(".states/flat/pve/execution.json")).unwrap();
+    let record: Value = serde_json::from_str(&record).unwrap();
+    assert_eq!(record["nodes"]["web"]["vm_id"], 9113);
+    assert!(record["nodes"]["plain"]["ip"].is_string(), "{record:#}");
+    let world = room.world();
+    let web = &world["vms"]["9113"]["config"];
+    let description = web["description"].as_str().unwrap();
+    assert!(description.contains("node flat/pve/web]"), "{description}");
+    // The spec reached both kinds.
+    let zones = tree::files(&room.out("world/disks"), &[]);
+    let zones = zones.iter().filter(|path| path.ends_with("etc/timezone"));
+    let zones: Vec<String> = zones
+        .map(|path| std::fs::read_to_string(path).unwrap())
+        .filter(|zone| zone.trim() == "Europe/Lisbon")
+        .collect();
+    assert_eq!(zones.len(), 2);
+}
+
+fn again(room: &Room) {
+    let before = room.machines();
+    let ran = room.run("create -M flat -H pve --json");
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    let document = ran.json();
+    assert_eq!(changed(&document), [] as [&str; 0], "{document:#}");
+    assert_eq!(room.machines(), before);
+}
+
+/// Where something of it stands, a test ends before its first step.
+fn refused(room: &Room) {
+    let before = room.machines();
+    let ran = room.run("test -M flat -H pve --yes");
+    assert_eq!(ran.code, 77, "{}", ran.stderr);
+    ran.says(&[
+        "3 machines are there",
+        "`web` (VM 9113), in its state",
+        "destroy -M flat -H pve",
+    ]);
+    assert_eq!(room.machines(), before);
+    assert_eq!(room.states().len(), 3);
+}
+
+fn destroyed(room: &Room, empty: &[(u64, String)]) {
+    let ran = room.run("destroy -M flat -H pve --json");
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    let wanted = ["web", "cache", "plain"].map(|name| (name.to_owned(), "destroyed".to_owned()));
+    let gone: Vec<_> = nodes(&ran.json())
+        .into_iter()
+        .map(|(n, s, _)| (n, s))
+        .collect();
+    assert_eq!(gone, wanted);
+    assert_eq!(room.machines(), empty);
+    assert_eq!(room.states(), [] as [PathBuf; 0]);
+}
+
+fn tested(room: &Room, empty: &[(u64, String)]) {
+    let ran = room.run("test -M flat -H pve --json");
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    let document = ran.json();
+    let verified = document["phases"].as_array().unwrap().iter();
+    let verified = verified.filter(|phase| phase["name"].as_str().unwrap().ends_with("/verify"));
+    assert_eq!(verified.count(), 3);
+    assert_eq!(room.machines(), empty);
+    assert_eq!(room.states(), [] as [PathBuf; 0]);
+    // What is not in a manifest is not there either.
+    let ran = room.run("destroy -M flat -H pve");
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    ran.says(&["nothing of it is here"]);
+}

@@ -1,0 +1,5 @@
+//! Machines that ask for their spec and apply it, and containers beside them.
+
+mod actions;
+mod program;
+mod rehearsal;

@@ -1,0 +1,8 @@
+//! Scenarios from end to end: the real `hl`, the real packer.
+
+mod context;
+mod docs;
+mod given;
+mod lab;
+mod limits;
+mod packer;
