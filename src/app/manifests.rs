@@ -42,8 +42,8 @@ pub(super) fn compile(
         paths: Some(paths),
         images: images.as_deref(),
     };
-    let file = read(&around, source)?;
-    let resolved = resolve(&tree, &file)?;
+    let mut file = read(&around, source)?;
+    let mut resolved = resolve(&tree, &file)?;
     let makes = layer(book, scope, MAKES)?;
     let converges = layer(book, scope, CONVERGES)?;
     let settings = PlanSettings {
@@ -55,7 +55,10 @@ pub(super) fn compile(
         playbook: converges.dir.join(CONVERGES.1).into_string(),
         preflight: preflight(book, scope, request)?,
     };
-    let plan = plan(&file, &resolved, &settings)?;
+    let tools = tools(request, &file, [makes, converges]);
+    let mut warnings = std::mem::take(&mut file.warnings);
+    warnings.append(&mut resolved.warnings);
+    let plan = plan(file, resolved, &settings)?;
     if plan.steps.len() > MOST_STEPS {
         let message = format!("`{}` has more than {MOST_STEPS} steps", plan.recipe);
         return Err(Failure::message(Exit::Usage, message));
@@ -63,12 +66,10 @@ pub(super) fn compile(
     refuse_secrets(&plan, scope.env)?;
     let compiled = Compiled {
         missing: missing(scope, request, makes)?,
-        tools: tools(request, &file, [makes, converges]),
+        tools,
         recipes: Vec::new(),
         plan,
     };
-    let mut warnings = file.warnings;
-    warnings.extend(resolved.warnings);
     Ok((compiled, warnings))
 }
 
