@@ -42,7 +42,7 @@ pub(in crate::action) fn fill(
     let client = ctx.pve()?;
     let on_node = client.cluster_resources_vms()?;
     let mut taken: BTreeSet<u32> = on_node.iter().map(|vm| vm.vmid).collect();
-    for (_, other) in state::all(&ctx.lab.paths.out().join(".states")) {
+    for (_, other) in state::all(&ctx.lab.paths.states()) {
         taken.extend(other.vms.values().filter_map(|vm| vm.vmid));
     }
     taken.extend(planned(&built(&ctx.lab.paths), key));
