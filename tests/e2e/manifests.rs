@@ -1,6 +1,7 @@
 //! The machines of a manifest with the real tools: made, looked at, destroyed.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -102,6 +103,31 @@ impl Room {
     fn record(&self) -> Value {
         let record = std::fs::read_to_string(self.out(".states/flat/pve/execution.json"));
         serde_json::from_str(&record.unwrap()).unwrap()
+    }
+
+    /// Processes that have this lab in their words or in what they mount, once those that
+    /// are just ending had a moment.
+    fn processes(&self) -> Vec<String> {
+        let root = self.lab.root().display().to_string();
+        let read = |path: PathBuf| {
+            let bytes = std::fs::read(path).unwrap_or_default();
+            String::from_utf8_lossy(&bytes).replace('\0', " ")
+        };
+        let mut left = Vec::new();
+        for _ in 0..100 {
+            let all = std::fs::read_dir("/proc").unwrap().flatten();
+            let words = all.filter_map(|process| {
+                let words = read(process.path().join("cmdline"));
+                let mounts = read(process.path().join("mountinfo"));
+                (words.contains(&root) || mounts.contains(&root)).then_some(words)
+            });
+            left = words.collect();
+            if left.is_empty() {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        left
     }
 
     fn states(&self) -> Vec<PathBuf> {
@@ -249,6 +275,7 @@ fn destroyed(room: &Room, empty: &[(u64, String)]) {
     assert_eq!(gone, wanted);
     assert_eq!(room.machines(), empty);
     assert_eq!(room.states(), [] as [PathBuf; 0]);
+    assert_eq!(room.processes(), [] as [&str; 0]);
 }
 
 fn tested(room: &Room, empty: &[(u64, String)]) {
@@ -260,6 +287,7 @@ fn tested(room: &Room, empty: &[(u64, String)]) {
     assert_eq!(verified.count(), 4);
     assert_eq!(room.machines(), empty);
     assert_eq!(room.states(), [] as [PathBuf; 0]);
+    assert_eq!(room.processes(), [] as [&str; 0]);
     // What is not in a manifest is not there either.
     let ran = room.run("destroy -M flat -H pve");
     assert_eq!(ran.code, 0, "{}", ran.stderr);
