@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::given::{Given, OnHost, Verb};
 use super::known::{Known, OnNode, ids};
 use crate::action::mark;
-use crate::action::tofu::{choosing, fill};
+use crate::action::tofu::{choosing, fill, is_free};
 use crate::action::{About, Action, Approval, Done, StepContext};
 use crate::base::{count, ticked};
 use crate::diag::{Exit, StepError, say};
@@ -147,6 +147,15 @@ impl<'i> Look<'i> {
                     standing.push(format!("`{name}`: {} is on `{}`", found.words(), vm.node));
                     break;
                 }
+            }
+            // What the token may not see is not listed.
+            if let Some(vmid) = given.machine.vmid
+                && !on_node.iter().any(|vm| vm.vmid == vmid)
+                && !is_free(&client, vmid)?
+            {
+                standing.push(format!(
+                    "`{name}`: {vmid} is held by something that the token may not see"
+                ));
             }
         }
         let states = self.known.states.iter();

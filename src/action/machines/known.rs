@@ -9,6 +9,7 @@ use super::given::OnHost;
 use crate::action::StepContext;
 use crate::action::mark;
 use crate::action::tofu::{VARIABLES, built};
+use crate::base::if_there;
 use crate::diag::StepError;
 use crate::handoff::{Execution, NodeStatus};
 use crate::pve::{self, GuestKind, Vm, VmConfig, percent_encode};
@@ -28,9 +29,15 @@ impl Known {
     pub(super) fn read(ctx: &StepContext<'_>, on: &OnHost) -> Result<Self, StepError> {
         let paths = &ctx.lab.paths;
         let dir = paths.tofu_state(&format!("{}/{}", on.manifest, on.node));
-        let entries = dir.read_dir_utf8().into_iter().flatten().flatten();
-        let dirs = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
-        let names: Vec<String> = dirs.map(|dir| dir.file_name().to_owned()).collect();
+        let unread = |error: std::io::Error| StepError::io("read", &dir, &error);
+        let entries = if_there(dir.read_dir_utf8()).map_err(unread)?;
+        let mut names = Vec::new();
+        for entry in entries.into_iter().flatten() {
+            let entry = entry.map_err(unread)?;
+            if entry.file_type().map_err(unread)?.is_dir() {
+                names.push(entry.file_name().to_owned());
+            }
+        }
         Self::of(ctx, on, names)
     }
 

@@ -51,7 +51,7 @@ pub(in crate::action) fn fill(
 
 /// Whether no machine has an id: what the token may not see is not listed, but
 /// its id is taken.
-pub(super) fn is_free(client: &pve::Client, id: u32) -> Result<bool, StepError> {
+pub(in crate::action) fn is_free(client: &pve::Client, id: u32) -> Result<bool, StepError> {
     match client.get::<serde_json::Value>("cluster/nextid", &[("vmid", &id.to_string())]) {
         Ok(_) => Ok(true),
         Err(pve::Error::Api { status: 400, .. }) => Ok(false),
