@@ -12,7 +12,7 @@ use crate::action::tofu::{VARIABLES, built};
 use crate::base::if_there;
 use crate::diag::StepError;
 use crate::handoff::{Execution, NodeStatus};
-use crate::pve::{self, GuestKind, Vm, VmConfig, percent_encode};
+use crate::pve::{self, Vm, VmConfig};
 use crate::tofu::state::{STATE_FILE, State};
 use crate::tofu::summary;
 
@@ -160,8 +160,8 @@ impl OnNode<'_> {
     }
 
     /// Stops it, where it runs, and deletes it with the disks that it refers to; no
-    /// others, as these may be older than it.
-    pub(super) fn delete(&self, ctx: &StepContext<'_>) -> Result<(), StepError> {
+    /// others, as these may be older than it. Its mark is read once more right before.
+    pub(super) fn delete(&self, ctx: &StepContext<'_>, key: &str) -> Result<(), StepError> {
         let patience = Duration::from_mins(10);
         let wait = |task: &pve::Upid| self.client.wait_task(task, ctx.cancel, patience);
         let Vm { node, vmid, .. } = self.vm;
@@ -177,13 +177,13 @@ impl OnNode<'_> {
             wait(&task)?;
         }
         ctx.progress(format!("deleting {}", self.words()));
-        let query = [("purge", "1"), ("destroy-unreferenced-disks", "0")];
-        let path = match kind {
-            GuestKind::Vm => "qemu",
-            GuestKind::Ct => "lxc",
+        let Some(config) = self.config()? else {
+            return Ok(());
         };
-        let path = format!("nodes/{}/{path}/{vmid}", percent_encode(node));
-        let task: pve::Upid = match self.client.delete(&path, &query) {
+        if !mark::has(config.text("description").as_deref(), ctx.run_id, key) {
+            return Err(StepError::new("it has no mark of this run any more"));
+        }
+        let task = match self.client.delete_guest(kind, node, *vmid, false) {
             Ok(task) => task,
             Err(error) if error.is_not_found() => return Ok(()),
             Err(error) => return Err(error.into()),

@@ -138,7 +138,7 @@ pub(super) fn delete_own(
         let words = format!("{} on `{}`", found.words(), vm.node);
         if is_ours(ctx, &client, vm, key)? {
             found
-                .delete(ctx)
+                .delete(ctx, key)
                 .map_err(|error| still_there(error, &words))?;
             deleted.push(found.words());
         } else {
