@@ -2,6 +2,7 @@
 //! simulated node and to their files.
 
 use std::cell::Cell;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -36,6 +37,8 @@ pub(super) struct Doubles {
     client: Client,
     /// What a machine that asks for its spec says that it applied.
     digest: Mutex<String>,
+    /// Machines that a playbook converged.
+    converged: Mutex<BTreeSet<String>>,
 }
 
 /// A machine that a plan makes.
@@ -93,7 +96,13 @@ impl Doubles {
             stage: Arc::clone(stage),
             client: stage.client(),
             digest: Mutex::default(),
+            converged: Mutex::default(),
         }
+    }
+
+    /// The machines that were converged since this was asked last.
+    pub(super) fn converged(&self) -> BTreeSet<String> {
+        std::mem::take(&mut self.converged.lock().unwrap())
     }
 
     /// From now on programs of this thread are cut off in what they do.
@@ -334,6 +343,7 @@ impl Exec for Doubles {
                 let inventory = child.args.iter().position(|arg| arg == "-i").unwrap();
                 let inventory = read(Path::new(&child.args[inventory + 1]));
                 let hosts = inventory["all"]["hosts"].as_object().unwrap();
+                self.converged.lock().unwrap().extend(hosts.keys().cloned());
                 let counts = json!({"ok": 1, "changed": 0, "unreachable": 0, "failures": 0, "skipped": 0, "rescued": 0, "ignored": 0});
                 let stats: Value = hosts
                     .keys()

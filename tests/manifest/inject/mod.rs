@@ -139,6 +139,25 @@ fn a_rollback_leaves_what_it_did_not_make() {
     assert_eq!(room.states().len(), NODES);
 }
 
+/// A run that was rolled back and is resumed makes machines anew, and converges all.
+#[test]
+fn a_rollback_can_be_resumed() {
+    if !is_sealed("manifest::inject::a_rollback_can_be_resumed", "unshare") {
+        return;
+    }
+    let room = Room::new();
+    let whole = room.unbroken();
+    room.begin();
+    let failed = room.create(OnFailure::Rollback, &[at("n7/clean", When::Before)]);
+    assert_eq!(failed.outcome, Outcome::Failed);
+    assert_eq!(room.machines(), [] as [u32; 0]);
+    room.converged();
+    let resumed = room.resume(&failed.run);
+    assert_eq!(resumed.outcome, Outcome::Succeeded, "{:?}", resumed.errors);
+    assert_eq!(room.end(), whole);
+    assert_eq!(room.converged(), ["n0", "n2", "n4", "n6"]);
+}
+
 /// An undo that fails is named with what it left, and does not stop the others.
 #[test]
 fn an_undo_that_fails_is_told() {

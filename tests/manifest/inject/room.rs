@@ -194,6 +194,11 @@ impl Room {
         run(&loaded, plan, origin)
     }
 
+    /// The machines that were converged since this was asked last.
+    pub(super) fn converged(&self) -> Vec<String> {
+        self.doubles.converged().into_iter().collect()
+    }
+
     /// A machine goes from the node, and its state stays.
     pub(super) fn lose(&self, vmid: u32) {
         self.stage.sim.change(|world| {
