@@ -154,14 +154,29 @@ impl<'a> Phases<'a> {
         with: impl IntoIterator<Item = Input>,
         limit: u64,
     ) -> &mut Step {
-        let settings = self.along.settings;
-        let mut step = Step::new(StepId::new(&self.node.name, name), action);
-        self.along.text.clone_into(&mut step.recipe);
-        step.node = Some(settings.host.clone());
+        let layer = &self.along.settings.makes;
+        self.add_to(layer, name, action, with, limit)
+    }
+
+    fn add_to(
+        &mut self,
+        layer: &str,
+        name: &str,
+        action: &str,
+        with: impl IntoIterator<Item = Input>,
+        limit: u64,
+    ) -> &mut Step {
+        let along = self.along;
+        let id = StepId::new(&self.node.name, name);
+        let mut step = Step::of(id, action.to_owned(), along.text.to_owned());
+        step.node = Some(along.settings.host.clone());
         step.machine = Some(self.node.name.clone());
-        step.layer = Some(settings.makes.clone());
-        let with = with.into_iter().filter(|(_, value)| !value.is_null());
-        step.with = with.map(|(key, value)| (key.to_owned(), value)).collect();
+        step.layer = Some(layer.to_owned());
+        for (key, value) in with {
+            if !value.is_null() {
+                step.with.insert(key.to_owned(), value);
+            }
+        }
         step.needs = std::mem::replace(&mut self.needs, vec![step.id.clone()]);
         step.timeout_seconds = Some(minutes(limit));
         let at = self.steps.len();
@@ -192,7 +207,8 @@ impl<'a> Phases<'a> {
 
     /// What an earlier step of the node publishes.
     fn of(&self, step: &str, output: &str) -> Value {
-        Value::from(format!("${{steps.{}/{step}.{output}}}", self.node.name))
+        let parts = ["${steps.", &self.node.name, "/", step, ".", output, "}"];
+        Value::from(parts.concat())
     }
 
     /// What the guard publishes.
@@ -318,8 +334,8 @@ impl<'a> Phases<'a> {
         with: impl IntoIterator<Item = Input>,
         limit: u64,
     ) {
-        let layer = self.along.settings.converges.clone();
-        self.add(name, action, with, limit).layer = Some(layer);
+        let layer = &self.along.settings.converges;
+        self.add_to(layer, name, action, with, limit);
     }
 
     /// Seconds that the manifest gives to what waits for machines, beside its own.
