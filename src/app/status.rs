@@ -125,12 +125,11 @@ fn published(paths: &Paths, runtime: Runtime, take: &mut dyn FnMut(&Failure)) ->
     let latest = latest.unwrap_or_default();
     let values = latest.iter().map(|(k, v)| (k.to_owned(), v.to_owned()));
     let mut environments = runtime.environments;
-    for (key, state) in state::all(&paths.states()) {
-        // The record of runs may have gone with `hl clean`, or be of another checkout.
-        if !state.vms.is_empty() && !environments.contains_key(&key) {
-            let made = held(paths, &key, &state);
-            environments.insert(key, made);
-        }
+    let states = state::all(&paths.states()).into_iter();
+    // The record of runs may have gone with `hl clean`, or be of another checkout.
+    for (key, state) in states.filter(|(_, state)| !state.vms.is_empty()) {
+        let known = environments.entry(key);
+        known.or_insert_with_key(|key| held(paths, key, &state));
     }
     Published {
         templates: templates.collect(),
