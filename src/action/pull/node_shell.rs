@@ -4,7 +4,7 @@
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-use super::work_dir::WorkDir;
+use super::work_dir::{WorkDir, ssh_reading};
 use crate::action;
 use crate::action::{ChildSpec, StepContext};
 use crate::base::quoted;
@@ -87,12 +87,7 @@ impl<'a, 'c> NodeShell<'a, 'c> {
         }
         args.extend(["--".to_owned(), self.to.clone(), remote]);
         let child = match input {
-            // The shell opens the file: what is in it is in no argument.
-            Some(file) => {
-                let opened = ["-c", "exec ssh \"$@\" <\"$0\"", file.as_str()];
-                let opened = opened.into_iter().map(str::to_owned);
-                ChildSpec::new("sh", opened.chain(args))
-            }
+            Some(file) => ssh_reading(file, args),
             None => ChildSpec::new("ssh", std::iter::once("-n".to_owned()).chain(args)),
         };
         let outcome = self.ctx.exec.run(&child, &mut |_| {})?;
