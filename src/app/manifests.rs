@@ -63,7 +63,11 @@ pub(super) fn compile(
         let message = format!("`{}` has more than {MOST_STEPS} steps", plan.recipe);
         return Err(Failure::message(Exit::Usage, message));
     }
-    refuse_secrets(&plan, scope.env)?;
+    let text = match &request.source {
+        ManifestSource::Name(_) => "",
+        ManifestSource::Text { text, .. } => text.as_str(),
+    };
+    refuse_secrets(&plan, text, scope.env)?;
     let compiled = Compiled {
         missing: missing(scope, request, makes)?,
         tools,

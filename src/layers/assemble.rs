@@ -44,7 +44,7 @@ pub(super) fn assemble(
         plan.on_failure = instances.list[*root].recipe.on_failure;
     }
     order(&plan).map_err(|cycle| Failure::message(Exit::Definition, cycle.to_string()))?;
-    refuse_secrets(&plan, scope.env)?;
+    refuse_secrets(&plan, "", scope.env)?;
     let mut tools: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     let mut recipes = Vec::new();
     for (instance, name) in instances.list.iter().zip(&names) {
@@ -93,11 +93,12 @@ fn wanted(instances: &mut Instances<'_>) {
     }
 }
 
-/// No secret's value may be in a plan, not even by an argument.
+/// No secret's value may be in a plan, not even by an argument, nor in the `text` of
+/// what was asked for, which is written down beside it.
 ///
 /// # Errors
 /// One is (2).
-pub fn refuse_secrets(plan: &Plan, env: &Environment) -> Result<(), Failure> {
+pub fn refuse_secrets(plan: &Plan, text: &str, env: &Environment) -> Result<(), Failure> {
     let secrets = secrets(plan, env);
     if secrets.is_empty() {
         return Ok(());
@@ -107,7 +108,8 @@ pub fn refuse_secrets(plan: &Plan, env: &Environment) -> Result<(), Failure> {
         secrets.find(|(_, value)| text.contains(value.as_str()))
     };
     let mut steps = plan.steps.iter();
-    let found = look(&plan.recipe).or_else(|| steps.find_map(|step| in_step(step, &look)));
+    let asked = [plan.recipe.as_str(), text].into_iter().find_map(look);
+    let found = asked.or_else(|| steps.find_map(|step| in_step(step, &look)));
     let Some((name, _)) = found else {
         return Ok(());
     };

@@ -183,6 +183,12 @@ fn parents_come_before_what_is_in_them() {
 fn what_is_wrong_is_told_before_a_plan_is_made() {
     let lab = lab("stop", "true");
     ask(&lab, "create").exits(2).says(&["no manifest is named"]);
+    // The text of a manifest is written down with the run.
+    let secret = r#"{"schema_version": 2, "name": "x", "description": "00000000-0000-0000-0000-000000000001", "nodes": [{"name": "a", "type": "vm", "preset": "small", "image": "debian-13"}]}"#;
+    lab.hl("plan create -H pve --manifest-json")
+        .arg(secret)
+        .exits(2)
+        .says(&["the value of the secret variable `PM_TOKEN_SECRET`"]);
     ask(&lab, "create mixe")
         .exits(66)
         .says(&["did you mean `mixed`?"]);
