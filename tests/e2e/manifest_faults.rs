@@ -31,12 +31,12 @@ impl Room {
         self.lab.hl(words).env("HOME", home)
     }
 
-    /// The node without what a run may leave: tasks, and the ids of what comes next.
+    /// The node without what a run may leave: its tasks, and what ids are counted with.
     fn world(&self) -> Value {
         let text = self.lab.read("state/rehearsal/world/world.json");
         let mut world: Value = serde_json::from_str(&text).unwrap();
         let map = world.as_object_mut().unwrap();
-        map.retain(|key, _| !key.contains("task") && !key.starts_with("next"));
+        map.retain(|key, _| !["tasks", "counter"].contains(&key.as_str()));
         world
     }
 

@@ -222,11 +222,11 @@ impl Room {
         run(&loaded, plan, origin)
     }
 
-    /// The node without what a run may leave: tasks, and the ids of what comes next.
+    /// The node without what a run may leave: its tasks, and what ids are counted with.
     pub(super) fn world(&self) -> Value {
         let mut world = serde_json::to_value(self.stage.sim.world()).unwrap();
         let map = world.as_object_mut().unwrap();
-        map.retain(|key, _| !key.contains("task") && !key.starts_with("next"));
+        map.retain(|key, _| !["tasks", "counter"].contains(&key.as_str()));
         world
     }
 
