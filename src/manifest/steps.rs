@@ -255,7 +255,11 @@ impl<'a> Phases<'a> {
         let mut from = Vec::new();
         if self.of_graph.kind == NodeType::Ct {
             let image = self.node.machine.get("image").cloned().unwrap_or_default();
-            let with = [("node", self.host()), ("images", json!([image]))];
+            let with = [
+                ("key", self.key()),
+                ("node", self.host()),
+                ("images", json!([image])),
+            ];
             self.add("template", "ct.template", with, 30);
             from.push(("ct_templates", self.of("template", "templates")));
         }

@@ -9,6 +9,7 @@ use serde::Deserialize;
 
 use super::given::OnHost;
 use super::known::{Known, OnNode, ids};
+use crate::action::container::remove_downloads;
 use crate::action::mark;
 use crate::action::pull::remove_snippet;
 use crate::action::tofu::{built, forget_host_keys};
@@ -92,6 +93,7 @@ impl Action for Remove {
         };
         let (deleted, mut left) = found?;
         snippet?;
+        let downloads = remove_downloads(ctx, &one.node, &key)?.into_iter();
         // The node may hide a machine from the token, or have lost it: the state of an
         // earlier run is kept all the same.
         if left.is_empty() {
@@ -100,9 +102,10 @@ impl Action for Remove {
         if !left.is_empty() {
             let left = left.join(", ");
             let done = Done::new(format!("left as it is: {left} has no mark of this run"));
-            return Ok(done.changed(!deleted.is_empty()).warn(format!(
+            let done = done.changed(!deleted.is_empty()).warn(format!(
                 "{left} was not made by this run, and stays; look at it if you expected it to go"
-            )));
+            ));
+            return Ok(downloads.fold(done, |done, left| done.warn(left)));
         }
         let state = known.states.get(&one.name);
         if let Some(state) = state {
@@ -114,7 +117,8 @@ impl Action for Remove {
             [] => "nothing was made".to_owned(),
             deleted => format!("deleted {}", deleted.join(", ")),
         };
-        Ok(one.removed(summary).changed(!deleted.is_empty()))
+        let done = one.removed(summary).changed(!deleted.is_empty());
+        Ok(downloads.fold(done, |done, left| done.warn(left)))
     }
 }
 

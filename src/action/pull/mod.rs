@@ -27,6 +27,6 @@ mod wait;
 mod work_dir;
 
 pub use clean::PullClean;
-pub(super) use place::remove_snippet;
+pub(super) use place::{free_volume, remove_snippet};
 pub use snippet::PullSnippet;
 pub use wait::PullWait;

@@ -105,6 +105,15 @@ pub(in crate::action) fn remove_snippet(
     Ok(found.len())
 }
 
+/// Lets root of a host remove a volume that the token may not.
+pub(in crate::action) fn free_volume(
+    ctx: &StepContext<'_>,
+    host: &str,
+    volid: &str,
+) -> Result<(), StepError> {
+    NodeShell::of(ctx, host)?.free(volid)
+}
+
 /// A machine whose settings name a file that is gone does not start any more.
 fn detach(client: &Client, node: &str, vmid: u32, file: &str) -> Result<(), StepError> {
     let config = match client.guest_config(GuestKind::Vm, node, vmid) {

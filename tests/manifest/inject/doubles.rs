@@ -140,7 +140,7 @@ impl Doubles {
         }
     }
 
-    pub(super) fn wait(&self, task: &Upid) {
+    fn wait(&self, task: &Upid) {
         let patience = Duration::from_mins(1);
         self.client
             .wait_task(task, &Cancel::default(), patience)
@@ -220,16 +220,16 @@ impl Doubles {
         self.wait(&task);
     }
 
-    /// A snippet is written to the node, or removed from it.
-    fn snippet(&self, child: &ChildSpec, is_there: bool) -> ChildOutcome {
+    /// A snippet is written to the node, or a volume removed from it.
+    fn volume(&self, child: &ChildSpec, is_there: bool) -> ChildOutcome {
         if CUT_OFF.get() {
             return ended(255);
         }
         let words = child.args.last().unwrap();
-        let (_, rest) = words.split_once("local:snippets/").unwrap();
-        let plain = |c: &char| c.is_ascii_alphanumeric() || "-_.".contains(*c);
-        let file: String = rest.chars().take_while(plain).collect();
-        let volid = format!("local:snippets/{file}");
+        let (_, rest) = words.split_once("local:").unwrap();
+        let plain = |c: &char| c.is_ascii_alphanumeric() || "-_./".contains(*c);
+        let name: String = rest.chars().take_while(plain).collect();
+        let volid = format!("local:{name}");
         self.stage.sim.change(|world| {
             world.volumes.retain(|volume| volume.volid != volid);
             if is_there {
@@ -336,8 +336,8 @@ impl Exec for Doubles {
         Ok(match name(child) {
             "tofu" => self.tofu(child, on_line),
             // A shell that gives a file to `ssh`, and `ssh` alone.
-            "sh" => self.snippet(child, true),
-            "ssh" => self.snippet(child, false),
+            "sh" => self.volume(child, true),
+            "ssh" => self.volume(child, false),
             "ansible-playbook" if CUT_OFF.get() => ended(4),
             "ansible-playbook" => {
                 let inventory = child.args.iter().position(|arg| arg == "-i").unwrap();

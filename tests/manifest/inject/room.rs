@@ -83,13 +83,6 @@ impl Room {
             }
         });
         let doubles = Arc::new(Doubles::new(&stage));
-        // A container's template stays when the container goes: it is there before.
-        let client = stage.client();
-        let offered = client.appliances("pve").unwrap();
-        let is_wanted = |file: &&String| file.starts_with("debian-13-standard");
-        let file = offered.iter().map(|one| &one.template).find(is_wanted);
-        let task = client.download_appliance("pve", "local", file.unwrap());
-        doubles.wait(&task.unwrap());
         let empty = stage.sim.world();
         Self {
             stage,
