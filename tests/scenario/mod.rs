@@ -6,3 +6,4 @@ mod given;
 mod lab;
 mod limits;
 mod packer;
+mod roundtrip;
