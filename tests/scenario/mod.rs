@@ -3,6 +3,7 @@
 mod context;
 mod docs;
 mod given;
+mod hosts;
 mod lab;
 mod limits;
 mod packer;

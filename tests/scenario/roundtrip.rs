@@ -147,7 +147,6 @@ fn a_machine_is_made_finds_the_real_controller_and_goes() {
     }
     assert_eq!(document["context"]["vm_ip"], "192.168.1.91");
     assert_eq!(document["context"]["test_vm_id"], 7301);
-    ran.says(&["well, and gives its spec"]);
     room.is_clean();
     holds_no_token(room.lab.root());
 
