@@ -249,6 +249,7 @@ fn kept_from_all_else(root: &Path, secret: &str) {
 
 /// The host is restarted by the playbook; `hl` is killed meanwhile, and a resume goes on.
 #[test]
+#[ignore = "takes minutes: scripts/proof hosts"]
 fn a_restart_in_the_middle_is_survived_by_a_resume() {
     if !ready(true, &["ansible-playbook", "ssh"]) {
         return;
