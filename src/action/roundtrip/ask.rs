@@ -119,8 +119,7 @@ fn unlike(name: &str, expected: &[&str], found: &[&str]) -> StepError {
 fn server(ctx: &StepContext<'_>, inputs: &Inputs) -> Result<Done, StepError> {
     let pin = controller_fingerprint(ctx.lab)
         .map_err(|finding| StepError::new(finding.message).exit(Exit::Definition))?;
-    let spec = format!("v2/specs/{}.yaml", inputs.name);
-    let has = action::site::tree(ctx.lab).root().join(spec).is_file();
+    let has = action::site::tree(ctx.lab).has_spec(&inputs.name);
     let words = [
         inputs.server.as_str(),
         pin.as_str(),
