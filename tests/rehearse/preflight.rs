@@ -385,6 +385,52 @@ build {
 }
 "#;
 
+/// An image of QEMU that was built there is known as such, and fetched byte by byte.
+#[test]
+fn an_image_of_a_virtual_machine_is_fetched_as_it_was_built() {
+    if !crate::e2e::ready(true, &["ssh"]) {
+        return;
+    }
+    let Some(built) = crate::scenario::image::built() else {
+        return;
+    };
+    in_namespaces(
+        "preflight::an_image_of_a_virtual_machine_is_fetched_as_it_was_built",
+        || {
+            let world = World::new();
+            let images = "layers/l1-templates/images";
+            world.lab.write(
+                &format!("{images}/tiny/build.pkr.hcl"),
+                crate::scenario::image::TEMPLATE,
+            );
+            let there = ".cache/hl/images/tiny";
+            world.room.shell(AT, &format!("mkdir -p {there}"));
+            let tiny = built.join("images/tiny");
+            for name in ["tiny.qcow2", "inputs.sha256"] {
+                let to = format!("ops@{AT}:{there}/{name}");
+                world.room.scp(&tiny.join(name), &to);
+            }
+            let run = |words: &str| {
+                let hl = world.hl(&format!("scenario {words} --json --remote"));
+                hl.arg(format!("ops@{AT}")).exits(0).json()
+            };
+            assert_eq!(run("packer-sync")["context"]["synced"], 1);
+            // The machine has no packer: what is up to date needs none.
+            let all = run("packer-sync-build-fetch");
+            assert_eq!(all["context"]["images"][0]["name"], "tiny");
+            let fetched = world.lab.path(".build/images/tiny/tiny.qcow2");
+            let same = || fs::read(&fetched).unwrap() == fs::read(tiny.join("tiny.qcow2")).unwrap();
+            assert!(same());
+            // One that was cut is gone on with, and compared.
+            let whole = fs::metadata(&fetched).unwrap().len();
+            let file = fs::OpenOptions::new().write(true).open(&fetched).unwrap();
+            file.set_len(whole / 2).unwrap();
+            run("packer-build-fetch");
+            assert!(same());
+        },
+    );
+}
+
 #[test]
 fn images_are_synced_built_there_and_fetched() {
     if !crate::e2e::ready(true, &["packer"]) {

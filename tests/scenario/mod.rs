@@ -4,6 +4,7 @@ mod context;
 mod docs;
 mod given;
 mod hosts;
+pub(crate) mod image;
 mod lab;
 mod limits;
 mod packer;
