@@ -336,3 +336,22 @@ fn a_network_that_nobody_confirms_goes_back() {
         },
     );
 }
+
+/// Where guests have no network of their own none of them can be a node.
+#[test]
+fn a_guest_that_shares_its_network_is_refused_as_a_node() {
+    in_namespaces(
+        "pve_guest::a_guest_that_shares_its_network_is_refused_as_a_node",
+        || {
+            let room = Room::shared();
+            room.host
+                .create_disk("s:vm-60-disk-0", Some("debian.qcow2"))
+                .unwrap();
+            room.host.start(&room.spec(60, AT)).unwrap();
+            let ran = room.ssh_as("ops", AT, "sudo /run/hl/hl __node-world");
+            let said = String::from_utf8_lossy(&ran.stderr).into_owned();
+            assert!(!ran.status.success(), "{said}");
+            assert!(said.contains("guests share one network here"), "{said}");
+        },
+    );
+}
