@@ -135,7 +135,8 @@ fn an_image_is_published_again_and_removed_once() {
     };
     let size = || {
         let world = sim.world();
-        let found = world.volume("local:iso/one.img");
+        let mut volumes = world.volumes.iter();
+        let found = volumes.find(|volume| volume.volid == "local:iso/one.img");
         found.map(|volume| volume.size)
     };
     publish();
