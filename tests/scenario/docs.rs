@@ -31,7 +31,7 @@ fn console_blocks_are_what_is_said() {
             }
         }
     }
-    assert_eq!(count, 3);
+    assert_eq!(count, 4);
 }
 
 #[test]
