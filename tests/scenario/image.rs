@@ -19,7 +19,9 @@ pub(crate) const TEMPLATE: &str = include_str!("../../tools/packer-image/build.p
 /// is a failure, elsewhere it is said.
 #[expect(clippy::print_stderr, reason = "a skip is said")]
 pub(crate) fn built() -> Option<PathBuf> {
-    let found = std::env::var_os("HL_PACKER_IMAGE").map(PathBuf::from);
+    let var = |name: &str| std::env::var_os(name).map(PathBuf::from);
+    let cache = || var("XDG_CACHE_HOME").or_else(|| Some(var("HOME")?.join(".cache")));
+    let found = var("HL_PACKER_IMAGE").or_else(|| Some(cache()?.join("hl/tools/image")));
     let found = found.filter(|dir| dir.join("images/tiny/tiny.qcow2").is_file());
     if found.is_none() {
         assert!(
