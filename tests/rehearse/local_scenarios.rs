@@ -134,11 +134,44 @@ fn a_user_is_made_on_the_machine_itself() {
             scene.root("id keeper && sudo -n -l -U keeper | grep -q NOPASSWD");
             let again = scene.works(words);
             assert!(again.contains("changed=0"), "{again}");
+            alone(&scene);
             // Without a machine nothing is meant.
             let nowhere = said(&scene.hl("scenario user-setup"));
             assert!(nowhere.contains("no machine is named"), "{nowhere}");
         },
     );
+}
+
+/// The playbook without `hl`, from another machine: with an inventory of its own.
+fn alone(scene: &Scene) {
+    let home = tempfile::tempdir().unwrap();
+    let known = home.path().join("known");
+    let play = || {
+        let output = Command::new("ansible-playbook")
+            .args(["-i", &format!("{AT},"), "-u", "ops", "user.yml"])
+            .args(["-e", "automation_user=alone"])
+            .arg("--private-key")
+            .arg(scene.room.identity())
+            .arg(format!(
+                "--ssh-common-args=-o StrictHostKeyChecking=accept-new -o UserKnownHostsFile={}",
+                known.display()
+            ))
+            .current_dir(concat!(
+                env!("CARGO_MANIFEST_DIR"),
+                "/layers/l0-runway/ansible"
+            ))
+            .env("HOME", home.path())
+            .env("ANSIBLE_HOME", home.path())
+            .output()
+            .unwrap();
+        let text = said(&output);
+        assert!(output.status.success(), "{text}");
+        text
+    };
+    play();
+    scene.root("id alone && sudo -n -l -U alone | grep -q NOPASSWD");
+    let again = play();
+    assert!(again.contains("changed=0"), "{again}");
 }
 
 /// The run ends where the machine has to be restarted; after that it goes on by itself,
