@@ -125,7 +125,10 @@ fn a_machine_is_made_finds_the_real_controller_and_goes() {
     // Without its template nothing is made, and what there is says how it comes to be.
     let early = room.hl(words).run();
     assert_ne!(early.code, 0, "{}", early.stderr);
-    early.says(&["l1-ensure debian-13"]);
+    early.says(&[
+        "there is no stable template `debian-13`",
+        "l1-template debian-13",
+    ]);
     room.is_clean();
     room.hl("rehearse l1-ensure debian-13").exits(0);
 
