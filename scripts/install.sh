@@ -179,7 +179,8 @@ account() {
     say "the user $USER_NAME is made"
   fi
   rule="$USER_NAME ALL=(ALL) NOPASSWD:ALL"
-  file=/etc/sudoers.d/91-hl-automation
+  # sudo reads no file whose name has a dot.
+  file=/etc/sudoers.d/91-hl-$(printf '%s' "$USER_NAME" | tr . -)
   if [ -d /etc/sudoers.d ] && ! grep -qsxF "$rule" "$file"; then
     printf '# Written by hl.\n%s\n' "$rule" >"$WORK/rule"
     chmod 440 "$WORK/rule"

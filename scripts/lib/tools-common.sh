@@ -57,6 +57,7 @@ recipe_key() {
   local files=()
   case $1 in
     ansible) files=("$ROOT/tools/ansible/requirements.txt") ;;
+    packer-image) files=("$ROOT/tools/packer-image"/* "$ROOT/scripts/lib/tools-image.sh" /etc/os-release) ;;
     guest-packages) files=("$ROOT/tools/guest-packages.txt" "$ROOT/scripts/lib/tools-guest.sh" "$ROOT/scripts/lib/tools-pve.sh" /etc/os-release) ;;
     *) [ ! -d "$ROOT/tools/$1" ] || files=("$ROOT/tools/$1"/*) ;;
   esac
@@ -76,6 +77,7 @@ products() {
     proxmox-provider) printf '%s\n' "$(provider_path registry.opentofu.org)" "$(provider_path registry.terraform.io)" ;;
     packer-plugin-proxmox) printf '%s\n' "$(plugin_path)" "$(plugin_path)_SHA256SUM" ;;
     axe) printf '%s\n' axe/axe.min.js ;;
+    packer-image) printf '%s\n' image/base.qcow2 image/vmlinuz image/initrd image/bin/packer image/images/tiny/tiny.qcow2 image/images/tiny/inputs.sha256 ;;
     guest-packages) printf '%s\n' apt/Packages apt/Packages.gz apt/Release apt/stubs.txt ;;
     *) printf '%s\n' "bin/${COMMAND[$1]}" ;;
   esac

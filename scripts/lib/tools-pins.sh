@@ -8,7 +8,7 @@ RECIPE=1
 TOOL_NAMES=(
   sshd iproute2 util-linux valgrind tmux python3 chromium axe
   ansible proxmoxer tofu proxmox-provider packer packer-plugin-proxmox
-  guest-packages just doppler sops age
+  guest-packages just doppler sops age packer-image
 )
 
 # The version that is built or installed where PATH has none that serves.
@@ -65,7 +65,7 @@ declare -A TAKES=(
   [packer]="about 2 minutes" [packer-plugin-proxmox]="about 30 seconds"
   [sops]="about 3 minutes" [age]="about 20 seconds" [doppler]="about 30 seconds"
   [ansible]="about 15 seconds" [proxmoxer]="about 30 seconds" [just]="about 2 minutes"
-  [guest-packages]="about 10 seconds"
+  [guest-packages]="about 10 seconds" [packer-image]="about 3 minutes"
   [chromium]="about 30 seconds" [axe]="about 30 seconds"
 )
 

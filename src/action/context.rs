@@ -42,6 +42,22 @@ pub struct StepContext<'a> {
 }
 
 impl StepContext<'_> {
+    /// The same step with other inputs, for an action that is made of others.
+    pub(super) fn with_inputs(&self, with: Value) -> Self {
+        Self {
+            lab: self.lab,
+            env: self.env,
+            step: self.step,
+            with,
+            run_id: self.run_id,
+            work: self.work.clone(),
+            dry_run: self.dry_run,
+            exec: self.exec,
+            emit: self.emit,
+            cancel: self.cancel,
+        }
+    }
+
     /// The inputs as the action's own type.
     pub fn inputs<T: DeserializeOwned>(&self) -> Result<T, StepError> {
         serde_json::from_value(self.with.clone()).map_err(|error| {

@@ -31,6 +31,7 @@ pub mod reconcile;
 mod registry;
 mod remote;
 mod repository;
+mod roundtrip;
 mod runway;
 mod site;
 mod ssh_host;
@@ -58,5 +59,9 @@ pub use provision::{HostBootstrap, HostPlaybook, HostVerify, NodeConfig, PveInst
 pub use pull::{PullClean, PullSnippet, PullWait};
 pub use registry::{Registry, builtin, present_name};
 pub use repository::RepoSync;
+pub use roundtrip::{
+    ControllerStart, ControllerStop, MachineAsk, MachineProvision, MachineReach, RoundtripCheck,
+    TemplateReady,
+};
 pub use runway::{PveAccess, PveCheck, ToolCheck};
 pub use ssh_wait::SshWait;

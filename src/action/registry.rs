@@ -9,11 +9,13 @@ use super::template::{
     Choose, IsoFetch, TemplateCheck, TemplateImage, TemplatePrune, TemplatePublish,
 };
 use super::{
-    Action, ClearMachine, CtTemplate, ForgetMachine, HostBootstrap, HostCheck, HostPlaybook,
-    HostProbe, HostVerify, ImageBuild, ImageDownload, ImageFetch, ImagePublish, ImageRemove,
-    ImageSync, Inside, InventoryAction, MachineInventory, ManifestApprove, ManifestLeft,
-    NodeConfig, PackerBuild, PackerValidate, PlaybookAction, Program, PullClean, PullSnippet,
-    PullWait, PveInstall, RemoveMachine, RepoSync, SshChain, SshWait, VmStart, VmWait, tofu,
+    Action, ClearMachine, ControllerStart, ControllerStop, CtTemplate, ForgetMachine,
+    HostBootstrap, HostCheck, HostPlaybook, HostProbe, HostVerify, ImageBuild, ImageDownload,
+    ImageFetch, ImagePublish, ImageRemove, ImageSync, Inside, InventoryAction, MachineAsk,
+    MachineInventory, MachineProvision, MachineReach, ManifestApprove, ManifestLeft, NodeConfig,
+    PackerBuild, PackerValidate, PlaybookAction, Program, PullClean, PullSnippet, PullWait,
+    PveInstall, RemoveMachine, RepoSync, RoundtripCheck, SshChain, SshWait, TemplateReady, VmStart,
+    VmWait, tofu,
 };
 use crate::handoff::Handoffs;
 use crate::plan::Plan;
@@ -128,6 +130,13 @@ pub fn builtin() -> Registry {
         .with(RemoveMachine)
         .with(Inside)
         .with(MachineInventory)
+        .with(RoundtripCheck)
+        .with(ControllerStart)
+        .with(ControllerStop)
+        .with(TemplateReady)
+        .with(MachineProvision)
+        .with(MachineReach)
+        .with(MachineAsk)
 }
 
 #[cfg(test)]

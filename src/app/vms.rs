@@ -38,7 +38,7 @@ pub fn wait(vm: &Vm, patience: &str) -> Plan {
     let name = vm.name.clone().unwrap_or_else(|| vm.vmid.to_string());
     let mut step = Step::new(StepId::new("vm", "wait"), "vm.wait");
     let with = json!({
-        "vms": [{ "name": name, "vmid": vm.vmid, "node": vm.node }],
+        "vms": [{ "name": name, "vmid": vm.vmid, "kind": vm.guest(), "node": vm.node }],
         "patience": patience,
     });
     step.with = with.as_object().cloned().unwrap_or_default();

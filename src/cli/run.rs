@@ -117,6 +117,18 @@ pub(super) fn run_plan(
     dry_run: bool,
     journal: bool,
 ) -> Result<Exit, Failure> {
+    Ok(end_of_plan(session, lab, env, plan, dry_run, journal)?.exit)
+}
+
+/// The same; all that is known of its end.
+pub(super) fn end_of_plan(
+    session: &Session,
+    lab: &Lab,
+    env: &Environment,
+    plan: Plan,
+    dry_run: bool,
+    journal: bool,
+) -> Result<Ended, Failure> {
     let job = Job {
         lab,
         env,
@@ -127,7 +139,7 @@ pub(super) fn run_plan(
         origin: Origin::default(),
         options: options(session)?,
     };
-    Ok(run(session, &job)?.exit)
+    run(session, &job)
 }
 
 /// How the flags say that a run runs.

@@ -2,7 +2,7 @@
 
 use super::args::VmVerb;
 use super::dry::{announce, decide};
-use super::run::run_plan;
+use super::run::end_of_plan;
 use super::session::Session;
 use crate::app::vms::{find, wait};
 use crate::diag::{Exit, Failure};
@@ -18,7 +18,13 @@ pub(super) fn vm(session: &Session, verb: &VmVerb) -> Result<Exit, Failure> {
     let all = client.cluster_resources_vms().map_err(failed)?;
     let plan = wait(find(&all, name)?, patience);
     let dry = decide(session, &lab)?;
-    let exit = run_plan(session, &lab, &env, plan, dry.on, true)?;
+    let ended = end_of_plan(session, &lab, &env, plan, dry.on, true)?;
     announce(session, &dry);
-    Ok(exit)
+    let outputs = ended.tally.ended().map(|ended| &ended.end.outputs);
+    let mut addresses = outputs.filter_map(|outputs| outputs.get("vm_ip")?.as_str());
+    // The document of `--json` holds it.
+    if let Some(address) = addresses.next().filter(|_| !session.globals.json) {
+        session.data(address)?;
+    }
+    Ok(ended.exit)
 }

@@ -172,7 +172,12 @@ impl<'a, 'b> Builder<'a, 'b> {
         let is_layer = layer.scenario.is_none();
         step.layer = is_layer.then(|| layer.id.get_ref().clone());
         step.purpose = self.purpose(layer);
-        step.recipe.clone_from(&instance.text);
+        // As it is typed, for advice that names it.
+        step.recipe = if is_layer || recipe.private {
+            instance.text.clone()
+        } else {
+            format!("scenario {}", instance.text)
+        };
         step.node = instance.node.as_deref().map(str::to_owned);
         let instances = &mut self.instances;
         let mut filled =

@@ -15,3 +15,4 @@ mod reconcile;
 mod site;
 pub(crate) mod stage;
 mod traps;
+mod wait;

@@ -41,7 +41,7 @@ impl Room {
     }
 
     /// One whose guests share the network they are started in.
-    fn shared() -> Self {
+    pub(super) fn shared() -> Self {
         let Self { dir, host } = Self::new();
         drop(host);
         let host = host_in(dir.path(), Network::Shared);

@@ -7,6 +7,7 @@ mod faults;
 mod guests;
 mod hostile;
 mod install;
+mod local_scenarios;
 mod preflight;
 mod pve_guest;
 mod sealed;
@@ -52,7 +53,8 @@ fn in_namespaces(name: &str, body: impl FnOnce()) {
         .args(["sh", "-ec", script, "sh"])
         .arg(std::env::current_exe().unwrap())
         .args(["--exact", &format!("rehearse::{name}")])
-        .args(["--nocapture", "--test-threads=1"])
+        // One that only a proof runs is run here, too.
+        .args(["--include-ignored", "--nocapture", "--test-threads=1"])
         .env(INSIDE, "1")
         .status()
         .unwrap();

@@ -249,6 +249,7 @@ fn kept_from_all_else(root: &Path, secret: &str) {
 
 /// The host is restarted by the playbook; `hl` is killed meanwhile, and a resume goes on.
 #[test]
+#[ignore = "takes minutes: scripts/proof hosts"]
 fn a_restart_in_the_middle_is_survived_by_a_resume() {
     if !ready(true, &["ansible-playbook", "ssh"]) {
         return;
@@ -332,6 +333,25 @@ fn a_network_that_nobody_confirms_goes_back() {
             assert_eq!(scene.root("cat /etc/network/interfaces"), before);
             // Too late: what went back cannot be confirmed.
             assert_eq!(scene.ssh("sudo hl-network confirm").status.code(), Some(1));
+        },
+    );
+}
+
+/// Where guests have no network of their own none of them can be a node.
+#[test]
+fn a_guest_that_shares_its_network_is_refused_as_a_node() {
+    in_namespaces(
+        "pve_guest::a_guest_that_shares_its_network_is_refused_as_a_node",
+        || {
+            let room = Room::shared();
+            room.host
+                .create_disk("s:vm-60-disk-0", Some("debian.qcow2"))
+                .unwrap();
+            room.host.start(&room.spec(60, AT)).unwrap();
+            let ran = room.ssh_as("ops", AT, "sudo /run/hl/hl __node-world");
+            let said = String::from_utf8_lossy(&ran.stderr).into_owned();
+            assert!(!ran.status.success(), "{said}");
+            assert!(said.contains("guests share one network here"), "{said}");
         },
     );
 }

@@ -31,7 +31,7 @@ fn console_blocks_are_what_is_said() {
             }
         }
     }
-    assert_eq!(count, 3);
+    assert_eq!(count, 4);
 }
 
 #[test]
@@ -46,6 +46,14 @@ fn the_scenario_that_is_written_there_is_sound() {
     let ran = lab.hl("scenario cache-warm --dry-run").exits(0);
     assert!(!ran.stderr.contains("verb_noun"), "{}", ran.stderr);
     assert!(ran.stderr.contains("/latest"), "{}", ran.stderr);
+    // The release: the flag, then the site, then the literal tag.
+    lab.write("site/site.yaml", "defaults: {packer_release: v1.4}\n");
+    lab.hl("scenario cache-warm --dry-run")
+        .exits(0)
+        .says(&["/v1.4"]);
+    lab.hl("scenario cache-warm --dry-run --packer-release v9")
+        .exits(0)
+        .says(&["/v9"]);
 }
 
 #[test]

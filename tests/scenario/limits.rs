@@ -25,7 +25,7 @@ fn no_phase_begins_after_the_default_limit_and_none_is_interrupted() {
     lab.write("scenarios/time-take.toml", SLOW);
     lab.hl("scenario time-take")
         .exits(124)
-        .says(&["the run's limit of 4s was over", "goes on to its end"]);
+        .says(&["the run's limit of 4.0s was over", "goes on to its end"]);
     assert_eq!(log(&lab), ["done"]);
     // Where it was the last phase, all is done.
     let one = SLOW.split("[[phase]]\nid = \"come_after\"").next().unwrap();

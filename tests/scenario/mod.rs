@@ -3,6 +3,9 @@
 mod context;
 mod docs;
 mod given;
+mod hosts;
+pub(crate) mod image;
 mod lab;
 mod limits;
 mod packer;
+mod roundtrip;

@@ -2,6 +2,8 @@
 
 use std::fs;
 
+use hl_sim::{Seed, SeedToken, Server, ServerConfig, World};
+
 use super::lab::{IMAGES, lab, packer};
 
 #[test]
@@ -85,4 +87,78 @@ fn a_rehearsal_builds_and_publishes_to_the_simulated_node() {
     // Once more: what is there is replaced.
     lab.hl("rehearse scenario packer-build-publish --templates one")
         .exits(0);
+}
+
+const REMOVE: &str = r#"
+[scenario]
+doc = "take an image off the node"
+runtime = "10s"
+params = [{ name = "volume", option = true, default = "local:iso/one.img", doc = "which" }]
+
+[[phase]]
+id = "remove_image"
+use = "image.remove"
+with = { volume = "{{ volume }}", node = "pve" }
+"#;
+
+#[test]
+fn an_image_is_published_again_and_removed_once() {
+    if !crate::e2e::ready(false, &["packer"]) {
+        return;
+    }
+    let secret = "11111111-2222-3333-4444-555555555555";
+    let seed = Seed {
+        tokens: vec![SeedToken {
+            id: "root@pam!images".to_owned(),
+            secret: secret.to_owned(),
+            privsep: false,
+            grants: Vec::new(),
+        }],
+        ..Seed::default()
+    };
+    let sim = Server::start(ServerConfig::new(World::seeded(&seed))).unwrap();
+    let lab = lab();
+    lab.write("site/site.yaml", "defaults: {}\n")
+        .write("ca.pem", sim.ca_pem())
+        .write("scenarios/image-remove.toml", REMOVE)
+        .write(
+            ".env",
+            &format!(
+                "PVE_ACCESS_HOST={}\nPVE_CA_FILE=ca.pem\nPM_TOKEN_ID=root@pam!images\n\
+                 PM_TOKEN_SECRET={secret}\nPVE_NODE=pve\nPVE_STORAGE_VM=local-lvm\n",
+                sim.addr()
+            ),
+        );
+    let publish = || {
+        lab.hl("scenario packer-build-publish --templates one")
+            .exits(0);
+    };
+    let size = || {
+        let world = sim.world();
+        let mut volumes = world.volumes.iter();
+        let found = volumes.find(|volume| volume.volid == "local:iso/one.img");
+        found.map(|volume| volume.size)
+    };
+    publish();
+    assert_eq!(size(), Some(5));
+    lab.write(
+        &format!("{IMAGES}/one/build.pkr.hcl"),
+        &packer("longer one"),
+    );
+    publish();
+    assert_eq!(size(), Some(10), "it was replaced");
+    lab.hl("scenario image-remove --dry-run")
+        .exits(0)
+        .says(&["would remove `local:iso/one.img`"]);
+    assert!(size().is_some());
+    lab.hl("scenario image-remove")
+        .exits(0)
+        .says(&["`local:iso/one.img` removed"]);
+    assert_eq!(size(), None);
+    lab.hl("scenario image-remove")
+        .exits(0)
+        .says(&["is not there"]);
+    lab.hl("scenario image-remove --volume local-lvm:vm-100-disk-0")
+        .exits(65)
+        .says(&["is no image"]);
 }

@@ -9,6 +9,7 @@ mod golden;
 mod large;
 mod laws;
 mod places;
+mod repos;
 mod schemas;
 mod sinks;
 pub(crate) mod stage;

@@ -113,13 +113,14 @@ pub(in crate::action) fn converge(
                 strangers.join(", ")
             ));
         }
-        return Err(error
-            .exit(exit)
-            .help(
+        // Scenarios and manifests have one host, and no such option.
+        if ctx.step.with.contains_key("limit") {
+            error = error.help(
                 say("to continue with these hosts only: ")
                     .hl(format!("{} --limit {limit}", ctx.step.recipe)),
-            )
-            .tail(outcome.tail));
+            );
+        }
+        return Err(error.exit(exit).tail(outcome.tail));
     }
     outcome.check("ansible-playbook")?;
     let hosts = count(verdict.hosts, "host");

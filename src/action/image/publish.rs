@@ -15,7 +15,6 @@ use crate::action::{About, Action, Done, StepContext};
 use crate::base::{count, quoted};
 use crate::diag::{StepError, say};
 use crate::lab;
-use crate::pve::Client;
 
 /// `image.publish`
 #[derive(Debug, Clone, Copy)]
@@ -96,8 +95,8 @@ fn storage(ctx: &StepContext<'_>, inputs: &Inputs) -> String {
     ctx.env.get("PVE_STORAGE_ISO").unwrap_or("local").to_owned()
 }
 
-/// Sends it through the API, which verifies it. The node takes its name from the
-/// file's own, so it is given one by a link.
+/// Sends it through the API, which verifies it and replaces one that is there. The node
+/// takes its name from the file's own, so it is given one by a link.
 fn upload(
     ctx: &StepContext<'_>,
     node: &str,
@@ -110,7 +109,6 @@ fn upload(
             .help(say("build it first: ").hl("scenario packer-build"))
     })?;
     let client = ctx.pve()?;
-    remove_old(ctx, &client, node, storage, &image.name)?;
     lab::create_dir(&ctx.work)?;
     let link: Utf8PathBuf = ctx.work.join(format!("{}.img", image.name));
     let done = linked(&real, &link, || {
@@ -132,22 +130,6 @@ fn linked(
 ) -> Result<(), StepError> {
     std::os::unix::fs::symlink(real, link).map_err(|error| StepError::io("write", link, &error))?;
     work()
-}
-
-/// The node refuses a file that is there.
-fn remove_old(
-    ctx: &StepContext<'_>,
-    client: &Client,
-    node: &str,
-    storage: &str,
-    name: &str,
-) -> Result<(), StepError> {
-    let volume = format!("{storage}:iso/{name}.img");
-    let there = client.storage_content(node, storage, Some("iso"))?;
-    if there.iter().any(|one| one.volid == volume) {
-        super::remove::remove(ctx, client, node, storage, &volume)?;
-    }
-    Ok(())
 }
 
 /// Copies it in its place on the node; a reader sees the old file or the new one.

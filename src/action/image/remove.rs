@@ -71,7 +71,7 @@ fn act(ctx: &StepContext<'_>, write: bool) -> Result<Done, StepError> {
 }
 
 /// Removes a volume, and waits until it is gone.
-pub(super) fn remove(
+fn remove(
     ctx: &StepContext<'_>,
     client: &Client,
     node: &str,

@@ -121,6 +121,7 @@ impl Target {
             }
             Machine::There(ssh) => {
                 set("ansible_host", json!(ssh.address));
+                set("ansible_port", json!(ssh.port));
                 set("ansible_user", json!(ssh.user));
                 if let Some(identity) = &ssh.identity {
                     set("ansible_ssh_private_key_file", json!(identity));

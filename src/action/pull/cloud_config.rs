@@ -35,7 +35,8 @@ pub(super) fn text(pull: &Pull) -> String {
     format!("#cloud-config\n{config:#}\n")
 }
 
-fn file(path: &str, mode: &str, text: &str) -> Value {
+/// A file that cloud-init writes.
+pub(in crate::action) fn file(path: &str, mode: &str, text: &str) -> Value {
     json!({
         "path": path,
         // As text: cloud-init takes a number for a decimal one.

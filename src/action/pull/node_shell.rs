@@ -13,7 +13,7 @@ use crate::lab::ssh;
 use crate::pve::Endpoint;
 
 /// The shell of a node.
-pub(super) struct NodeShell<'a, 'c> {
+pub(in crate::action) struct NodeShell<'a, 'c> {
     ctx: &'a StepContext<'c>,
     to: String,
     options: Vec<String>,
@@ -25,7 +25,7 @@ pub(super) struct NodeShell<'a, 'c> {
 impl<'a, 'c> NodeShell<'a, 'c> {
     /// That of the node of the step's environment, whose file in the site may have
     /// another name.
-    pub(super) fn of(ctx: &'a StepContext<'c>, node: &str) -> Result<Self, StepError> {
+    pub(in crate::action) fn of(ctx: &'a StepContext<'c>, node: &str) -> Result<Self, StepError> {
         let address = ctx.env.get("PVE_ACCESS_HOST").unwrap_or_default();
         let endpoint = Endpoint::parse(address).map_err(|why| {
             StepError::new(format!("`PVE_ACCESS_HOST` cannot be used: {why}")).exit(Exit::Runway)
@@ -63,7 +63,7 @@ impl<'a, 'c> NodeShell<'a, 'c> {
     }
 
     /// Puts a file where a volume is, for its owner alone.
-    pub(super) fn put(&self, volid: &str, file: &Utf8Path) -> Result<(), StepError> {
+    pub(in crate::action) fn put(&self, volid: &str, file: &Utf8Path) -> Result<(), StepError> {
         let script =
             "umask 077; mkdir -p \"${file%/*}\"; cat >\"$file.new\"; mv \"$file.new\" \"$file\"";
         self.run(&with_file(volid, script), Some(file))

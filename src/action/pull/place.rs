@@ -10,7 +10,7 @@ use crate::tofu::state::State;
 const CONTENT: &str = "snippets";
 
 /// The file of a machine's snippet, by the name of its state and its own.
-pub(super) fn file_name(key: &str, name: &str) -> String {
+pub(in crate::action) fn file_name(key: &str, name: &str) -> String {
     let plain = |c: char| {
         if c.is_ascii_alphanumeric() || "-_.".contains(c) {
             c
@@ -30,7 +30,7 @@ fn storages(client: &Client, node: &str) -> Result<Vec<String>, pve::Error> {
 }
 
 /// Where a machine's snippet is to be.
-pub(super) fn volume(
+pub(in crate::action) fn volume(
     client: &Client,
     node: &str,
     storage: Option<&str>,

@@ -117,7 +117,7 @@ fn digest(settings: &str, body: &str) -> String {
     hex(&whole.finalize())
 }
 
-fn no_server(tree: &Tree) -> Diagnostic {
+pub(in crate::action) fn no_server(tree: &Tree) -> Diagnostic {
     let file = tree.root().join("site.yaml");
     Diagnostic::error("no controller is named that machines could ask for their spec").help(
         format!("write `spec_server: https://ADDRESS:44443` below `defaults` in `{file}`"),
@@ -125,7 +125,7 @@ fn no_server(tree: &Tree) -> Diagnostic {
 }
 
 /// SHA-256 of the certificate that the controller shows.
-fn fingerprint(lab: &Lab) -> Result<String, Box<Diagnostic>> {
+pub(in crate::action) fn fingerprint(lab: &Lab) -> Result<String, Box<Diagnostic>> {
     let Some(file) = controller::certificate(lab) else {
         return Err(Diagnostic::error(
             "the controller's certificate is not kept: a machine would know it only until the controller's next start",

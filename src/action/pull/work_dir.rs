@@ -7,15 +7,19 @@ use crate::diag::StepError;
 use crate::lab;
 
 /// The step's own directory; removed with all that is in it when this is dropped.
-pub(super) struct WorkDir(Utf8PathBuf);
+pub(in crate::action) struct WorkDir(Utf8PathBuf);
 
 impl WorkDir {
-    pub(super) fn of(ctx: &StepContext<'_>) -> Self {
+    pub(in crate::action) fn of(ctx: &StepContext<'_>) -> Self {
         Self(ctx.work.clone())
     }
 
     /// Writes a file for its owner alone.
-    pub(super) fn write(&self, name: &str, text: &str) -> Result<Utf8PathBuf, StepError> {
+    pub(in crate::action) fn write(
+        &self,
+        name: &str,
+        text: &str,
+    ) -> Result<Utf8PathBuf, StepError> {
         let file = self.0.join(name);
         lab::write(&file, text, 0o600)?;
         Ok(file)

@@ -59,6 +59,8 @@ impl Machine {
         Ok(Self::There(Ssh {
             user,
             address,
+            // An address that no file is named for has the usual one.
+            port: tree.ssh_port(named.host)?,
             known_hosts: ctx.lab.paths.known_hosts(),
             identity: identity(ctx.lab, home)?,
             learns: true,

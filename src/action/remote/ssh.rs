@@ -8,6 +8,8 @@ use crate::diag::{Cause, Exit, StepError};
 
 /// The exit code of ssh for what is its own trouble.
 const SSH_FAILED: i32 = 255;
+/// The port of an SSH server, where no other is named.
+const PORT: u16 = 22;
 
 /// How a machine is reached.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,6 +18,8 @@ pub(in crate::action) struct Ssh {
     pub(in crate::action) user: String,
     /// Name or address.
     pub(in crate::action) address: String,
+    /// The port of its SSH server.
+    pub(in crate::action) port: u16,
     /// The lab's file of host keys.
     pub(in crate::action) known_hosts: Utf8PathBuf,
     /// The lab's private key; without one the agent and OpenSSH's defaults.
@@ -53,6 +57,9 @@ impl Ssh {
     pub(in crate::action) fn as_typed(&self) -> Vec<String> {
         let known = format!("UserKnownHostsFile={}", self.known_hosts);
         let mut words = vec!["ssh".to_owned(), "-o".to_owned(), known];
+        if self.port != PORT {
+            words.extend(["-p".to_owned(), self.port.to_string()]);
+        }
         if let Some(identity) = &self.identity {
             words.extend(["-i".to_owned(), identity.to_string()]);
         }
@@ -87,11 +94,30 @@ impl Ssh {
             .into_iter()
             .flat_map(|option| ["-o".to_owned(), option])
             .collect();
+        if self.port != PORT {
+            args.extend(["-o".to_owned(), format!("Port={}", self.port)]);
+        }
         if let Some(identity) = &self.identity {
             args.extend(["-i".to_owned(), identity.to_string()]);
             args.extend(["-o".to_owned(), "IdentitiesOnly=yes".to_owned()]);
         }
         args
+    }
+
+    /// As `known_hosts` names it.
+    fn known_as(&self) -> String {
+        match self.port {
+            PORT => self.address.clone(),
+            port => format!("'[{}]:{port}'", self.address),
+        }
+    }
+
+    /// `-p PORT `, where a command needs it.
+    fn port_flag(&self) -> String {
+        match self.port {
+            PORT => String::new(),
+            port => format!("-p {port} "),
+        }
     }
 
     /// Why ssh itself did not get there, if it did not.
@@ -106,21 +132,26 @@ impl Ssh {
             return Some(
                 StepError::new(message)
                     .exit(Exit::Runway)
-                    .help(format!("`ssh-keygen -R {address} -f {known}`, if the machine was made anew; then it is not known"))
+                    .help(format!("`ssh-keygen -R {} -f {known}`, if the machine was made anew; then it is not known", self.known_as()))
                     .help("if it was not, something else answers at its address: find out what before you go on"),
             );
         }
         if text.contains("Host key verification failed") || text.contains("host key is known") {
             let message = format!("the host key of `{address}` is not known");
             return Some(StepError::new(message).exit(Exit::Runway).help(format!(
-                "`ssh-keyscan -t ed25519 {address} >> {known}`, and compare the key with the machine's own"
+                "`ssh-keyscan {}-t ed25519 {address} >> {known}`, and compare the key with the machine's own",
+                self.port_flag()
             )));
         }
         if text.contains("Permission denied") {
             let message = format!("`{address}` does not let `{}` in", self.user);
             let copy = match &self.identity {
-                Some(key) => format!("`ssh-copy-id -i {key} {}`", self.target()),
-                None => format!("`ssh-copy-id {}`", self.target()),
+                Some(key) => format!(
+                    "`ssh-copy-id {}-i {key} {}`",
+                    self.port_flag(),
+                    self.target()
+                ),
+                None => format!("`ssh-copy-id {}{}`", self.port_flag(), self.target()),
             };
             return Some(StepError::new(message).exit(Exit::Runway).help(copy));
         }
@@ -131,7 +162,8 @@ impl Ssh {
                 .exit(Exit::Runway)
                 .cause(Cause::Transient)
                 .help(format!(
-                    "`ssh {} true` must work without a question",
+                    "`ssh {}{} true` must work without a question",
+                    self.port_flag(),
                     self.target()
                 )),
         )
@@ -146,6 +178,7 @@ mod tests {
         Ssh {
             user: "ops".to_owned(),
             address: "192.0.2.1".to_owned(),
+            port: PORT,
             known_hosts: "/lab/state/known_hosts".into(),
             identity: None,
             learns: true,
@@ -171,6 +204,28 @@ mod tests {
             assert_eq!(all.contains("accept-new"), learns);
             assert_eq!(child.args.last().unwrap(), "sh -c 'echo '\\''x y'\\'''");
         }
+    }
+
+    #[test]
+    fn another_port_is_in_commands_and_in_what_is_advised() {
+        let other = Ssh {
+            port: 2222,
+            ..ssh()
+        };
+        let usual = ssh().script("true", false).args.join(" ");
+        assert!(!usual.contains("Port="), "{usual}");
+        for child in [other.script("true", false), other.batch("/b".into())] {
+            let all = child.args.join(" ");
+            assert!(all.contains("-o Port=2222"), "{all}");
+        }
+        assert!(other.as_typed().join(" ").contains("-p 2222"));
+        let said = Captured {
+            code: 255,
+            stdout: Vec::new(),
+            stderr: "REMOTE HOST IDENTIFICATION HAS CHANGED".to_owned(),
+        };
+        let help = &other.failed(&said).unwrap().help[0];
+        assert!(help.contains("-R '[192.0.2.1]:2222'"), "{help:?}");
     }
 
     #[test]

@@ -150,6 +150,8 @@ fn new_boot_id() {
     }
 }
 
+/// Starts what is enabled. What runs to its end and is over then, nobody waits for, as
+/// systemd starts all at once.
 fn start_enabled(services: &Arc<Services>, agent: bool) {
     let mut wanted = services.units.wanted(&BOOT_TARGETS);
     // udev starts it on a real VM, when the agent's port appears.
@@ -160,9 +162,18 @@ fn start_enabled(services: &Arc<Services>, agent: bool) {
         if !name.ends_with(".service") {
             continue;
         }
-        if let Err(error) = services.start(&name) {
-            writeln!(io::stderr(), "warning: {name} did not start: {error}").ok();
+        if services.is_errand(&name) {
+            let services = Arc::clone(services);
+            thread::spawn(move || start(&services, &name));
+        } else {
+            start(services, &name);
         }
+    }
+}
+
+fn start(services: &Arc<Services>, name: &str) {
+    if let Err(error) = services.start(name) {
+        writeln!(io::stderr(), "warning: {name} did not start: {error}").ok();
     }
 }
 

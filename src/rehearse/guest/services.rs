@@ -140,6 +140,14 @@ impl Services {
         }
     }
 
+    /// Whether a unit runs to its end and is over then.
+    pub(super) fn is_errand(&self, name: &str) -> bool {
+        self.load(name).is_ok_and(|found| {
+            found.unit.last("Service", "Type") == Some("oneshot")
+                && !found.unit.flag("Service", "RemainAfterExit")
+        })
+    }
+
     /// Starts a unit and what it needs.
     pub(super) fn start(self: &Arc<Self>, name: &str) -> Result<(), String> {
         self.start_within(name, &mut BTreeSet::new())

@@ -12,6 +12,8 @@ use crate::site::tree::{Loader, Tree, is_name};
 
 /// The storage when neither node nor site names one.
 const DATASTORE: &str = "local-zfs";
+/// The port of an SSH server that no file gives another one.
+const SSH: u16 = 22;
 
 impl Tree {
     /// A host, from `nodes/HOST.yaml`, else from `hosts/HOST.yaml` and then
@@ -130,6 +132,47 @@ impl Tree {
         Ok(ip)
     }
 
+    /// The port of a host's SSH server: `access.ssh_port` of its file in `hosts/`, which
+    /// a node's file may name as its `host`.
+    ///
+    /// # Errors
+    /// A file is invalid (65).
+    pub fn ssh_port(&self, name: &str) -> Result<u16, Failure> {
+        let mut loader = Loader::new(self);
+        let named = self
+            .has(Kind::Node, name)
+            .then(|| loader.part(Kind::Node, name))
+            .flatten()
+            .and_then(|document| {
+                let machine = Machine {
+                    document: &document,
+                    name,
+                };
+                Some(machine.get("host")?.text()?.to_owned())
+            });
+        let host = named.unwrap_or_else(|| name.to_owned());
+        let document = (is_name(&host) && self.has(Kind::Host, &host))
+            .then(|| loader.part(Kind::Host, &host))
+            .flatten();
+        let port = document.and_then(|document| {
+            let machine = Machine {
+                document: &document,
+                name: &host,
+            };
+            match machine.at(&["access", "ssh_port"])?.value {
+                Value::Number(port) => u16::try_from(port.as_u64()?).ok(),
+                Value::Null
+                | Value::Bool(_)
+                | Value::Text(_)
+                | Value::Secret(_)
+                | Value::List(_)
+                | Value::Map(_) => None,
+            }
+        });
+        loader.finish()?;
+        Ok(port.unwrap_or(SSH))
+    }
+
     /// The names of all hosts: nodes and machines that are none yet, sorted.
     ///
     /// # Errors
@@ -208,5 +251,40 @@ fn constants(out: &mut Object) {
         ("ssh_key", text("~/.ssh/id_rsa")),
     ] {
         out.set(key, Traced::default(value));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use camino::Utf8Path;
+
+    use super::*;
+
+    #[test]
+    fn the_port_of_ssh_is_that_of_the_hosts_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = Utf8Path::from_path(dir.path()).unwrap();
+        for (file, text) in [
+            ("hosts/bare.yaml", "host: bare\naccess: {ssh_port: 2222}\n"),
+            ("hosts/plain.yaml", "host: plain\n"),
+            ("nodes/pve.yaml", "node: pve\nhost: bare\n"),
+            ("nodes/alone.yaml", "node: alone\n"),
+        ] {
+            let path = root.join(file);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        }
+        let tree = Tree::new(root.to_owned(), "site".into());
+        for (name, port) in [
+            ("bare", 2222),
+            ("plain", 22),
+            ("pve", 2222),
+            ("alone", 22),
+            ("nobody", 22),
+        ] {
+            assert_eq!(tree.ssh_port(name).unwrap(), port, "{name}");
+        }
     }
 }

@@ -10,5 +10,6 @@ mod packer;
 mod python;
 mod tofu;
 mod tofu_container;
+mod tofu_network;
 mod tofu_settings;
 mod tools;
