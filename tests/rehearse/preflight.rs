@@ -209,7 +209,7 @@ const FAULTS: [Fault; 8] = [
     },
     Fault {
         name: "the node's file is no YAML",
-        script: "printf 'datastore: tank\\n\\tnode: x\\n' >/usr/local/etc/homestak/nodes/guest-50.yaml",
+        script: "printf 'datastore: tank\\nnode: x: y\\n' >/usr/local/etc/homestak/nodes/guest-50.yaml",
         check: "preflight/verify_node_config",
         says: "/usr/local/etc/homestak/nodes/guest-50.yaml:2",
         command: false,
