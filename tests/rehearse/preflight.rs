@@ -90,6 +90,11 @@ impl World {
              echo 'defaults: {{}}' >site/site.yaml"
         ));
         world.there("ca.pem", world.sim.ca_pem());
+        // A program of tests has its own files outside of it, where no guest sees them.
+        world.there(
+            "scenarios/preflight.toml",
+            include_str!("../../scenarios/preflight.toml"),
+        );
         world.env(SECRET);
         world.sudo(HEALTHY);
         let keys = super::run("ssh-keyscan", ["-t", "ed25519", AT]);
