@@ -237,6 +237,80 @@ mod tests {
         assert!(book.odd_phases().is_empty());
     }
 
+    /// Name, phases, seconds that a run takes, and whether it is root's with `--local`.
+    const NINE: [(&str, &[&str], u64, bool); 9] = [
+        (
+            "bootstrap-install",
+            &["run_bootstrap", "verify_install", "verify_user"],
+            120,
+            false,
+        ),
+        ("packer-build", &["build"], 180, false),
+        ("packer-build-fetch", &["build", "fetch"], 300, false),
+        ("packer-build-publish", &["build", "publish"], 420, false),
+        ("packer-sync", &["sync"], 30, false),
+        (
+            "packer-sync-build-fetch",
+            &["sync", "build", "fetch"],
+            360,
+            false,
+        ),
+        (
+            "pve-setup",
+            &["ensure_pve", "setup_pve", "generate_node_config"],
+            180,
+            true,
+        ),
+        (
+            "spec-vm-push-roundtrip",
+            &[
+                "check_config",
+                "start_server",
+                "ensure_image",
+                "provision",
+                "start",
+                "wait_ip",
+                "verify_ssh",
+                "verify_env",
+                "verify_server",
+                "destroy",
+                "stop_server",
+            ],
+            180,
+            false,
+        ),
+        ("user-setup", &["create_user"], 30, true),
+    ];
+
+    #[test]
+    fn the_nine_are_there_with_their_phases_in_order() {
+        let (_dir, paths) = lab(&[]);
+        let book = scenarios(&paths).unwrap();
+        for (name, phases, runtime, root) in NINE {
+            let (_, recipe, head) = book.scenario(name).unwrap();
+            let ids: Vec<&str> = recipe
+                .steps
+                .iter()
+                .map(|step| step.id.get_ref().as_str())
+                .collect();
+            assert_eq!(ids, phases, "{name}");
+            assert_eq!((head.runtime, head.root), (runtime, root), "{name}");
+        }
+        assert_eq!(book.list_scenarios().len(), NINE.len());
+    }
+
+    #[test]
+    fn no_phase_of_pve_setup_is_given_up_early() {
+        let (_dir, paths) = lab(&[]);
+        let book = scenarios(&paths).unwrap();
+        let (_, recipe, _) = book.scenario("pve-setup").unwrap();
+        for step in &recipe.steps {
+            let limit = step.timeout.as_ref().unwrap().get_ref();
+            let limit = crate::lab::timeouts::parse_duration(limit).unwrap();
+            assert!(limit.as_secs() >= 1200, "{}", step.id.get_ref());
+        }
+    }
+
     #[test]
     fn a_file_of_the_lab_wins_and_is_asked_for_verb_noun() {
         let (_dir, paths) = lab(&[("cable-check.toml", OWN), ("packer-sync.toml", OWN)]);

@@ -90,6 +90,11 @@ impl World {
              echo 'defaults: {{}}' >site/site.yaml"
         ));
         world.there("ca.pem", world.sim.ca_pem());
+        // A program of tests has its own files outside of it, where no guest sees them.
+        world.there(
+            "scenarios/preflight.toml",
+            include_str!("../../scenarios/preflight.toml"),
+        );
         world.env(SECRET);
         world.sudo(HEALTHY);
         let keys = super::run("ssh-keyscan", ["-t", "ed25519", AT]);
@@ -209,7 +214,7 @@ const FAULTS: [Fault; 8] = [
     },
     Fault {
         name: "the node's file is no YAML",
-        script: "printf 'datastore: tank\\n\\tnode: x\\n' >/usr/local/etc/homestak/nodes/guest-50.yaml",
+        script: "printf 'datastore: tank\\nnode: x: y\\n' >/usr/local/etc/homestak/nodes/guest-50.yaml",
         check: "preflight/verify_node_config",
         says: "/usr/local/etc/homestak/nodes/guest-50.yaml:2",
         command: false,

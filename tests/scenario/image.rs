@@ -110,6 +110,38 @@ fn what_was_built_once_stands_until_a_byte_of_its_template_changes() {
     assert_ne!(image(&second).1, sha256);
 }
 
+/// The shipped templates, by the packer that has QEMU's builder inside. A checksum of the
+/// vendor's would be fetched even for this.
+#[test]
+fn the_shipped_templates_are_valid() {
+    let Some(built) = built() else { return };
+    let templates = Path::new(env!("CARGO_MANIFEST_DIR")).join(IMAGES);
+    let mut count = 0;
+    for entry in fs::read_dir(templates).unwrap() {
+        let dir = entry.unwrap().path();
+        let home = tempfile::tempdir().unwrap();
+        let bin = built.join("bin");
+        let path = std::env::var("PATH").unwrap();
+        let output = Command::new(bin.join("packer"))
+            .args(["validate", "-var", "base_checksum=none"])
+            .args(["-var", "name=x", "-var", "accelerator=tcg", "-var"])
+            .arg(format!("output={}", home.path().join("out").display()))
+            .arg(".")
+            .current_dir(&dir)
+            .env("PATH", format!("{}:{path}", bin.display()))
+            .env("HOME", home.path())
+            .env("PACKER_CACHE_DIR", home.path())
+            .env("CHECKPOINT_DISABLE", "1")
+            .output()
+            .unwrap();
+        let said = [output.stdout.as_slice(), output.stderr.as_slice()].concat();
+        let said = String::from_utf8_lossy(&said);
+        assert!(output.status.success(), "{}\n{said}", dir.display());
+        count += 1;
+    }
+    assert!(count >= 2, "{count}");
+}
+
 #[test]
 fn it_is_published_to_the_simulated_node() {
     if !crate::e2e::ready(true, &["unshare"]) {

@@ -215,13 +215,16 @@ fn lines(inputs: &Inputs, target: &Target, seen: &Seen) -> Vec<String> {
 
 /// The run ends here, with all that was to be done so far.
 fn restart(ctx: &StepContext<'_>, inputs: &Inputs) -> Result<StepError, StepError> {
-    let resume = format!("resume {}", ctx.run_id);
-    let error =
-        StepError::new("the kernel is installed: restart this machine, then the run goes on")
-            .cause(Cause::Cancelled)
-            .help(say("after the restart: ").hl(resume));
+    // What a step says that was stopped is its message alone.
+    let stopped = |then: &str| {
+        StepError::new(format!(
+            "the kernel is installed: restart this machine, then {then}"
+        ))
+        .cause(Cause::Cancelled)
+    };
     if !inputs.resume_at_boot {
-        return Ok(error);
+        let resume = format!("resume {}", ctx.run_id);
+        return Ok(stopped("resume the run").help(say("after the restart: ").hl(resume)));
     }
     let exe = std::env::current_exe()
         .map_err(|cause| StepError::new(format!("cannot tell where `hl` is: {cause}")))?;
@@ -243,9 +246,7 @@ fn restart(ctx: &StepContext<'_>, inputs: &Inputs) -> Result<StepError, StepErro
             &mut |_| {},
         )?
         .check("systemctl enable hl-resume.service")?;
-    Ok(error.help(format!(
-        "`hl-resume.service` does it at the next start: `{UNIT}`"
-    )))
+    Ok(stopped("`hl-resume.service` goes on with the run"))
 }
 
 /// A run that was gone on with by hand leaves no unit behind.

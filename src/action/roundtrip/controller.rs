@@ -86,7 +86,7 @@ impl Action for ControllerStart {
                 Ok(()) => break None,
                 Err(why) => why,
             };
-            if !process.is_alive() {
+            if process.is_none_or(|process| !process.is_alive()) {
                 break Some(format!("it ended: {}", last_words(ctx)));
             }
             if Instant::now() >= until {
@@ -101,7 +101,9 @@ impl Action for ControllerStart {
                     .output("started", true),
             );
         };
-        end(ctx, process)?;
+        if let Some(process) = process {
+            end(ctx, process)?;
+        }
         let log = ctx.lab.paths.show(&log(ctx));
         Err(
             StepError::new(format!("no controller answers at `{}`: {why}", inputs.server))
@@ -185,7 +187,8 @@ fn answers(ctx: &StepContext<'_>, server: &str) -> Result<(), String> {
     }
 }
 
-fn start(ctx: &StepContext<'_>, server: &str) -> Result<Process, StepError> {
+/// The process that was started; none: it has ended already.
+fn start(ctx: &StepContext<'_>, server: &str) -> Result<Option<Process>, StepError> {
     let url = Url::parse(server).map_err(|error| {
         StepError::new(format!("`{server}` is no URL: {error}")).exit(Exit::Definition)
     })?;
@@ -201,14 +204,13 @@ fn start(ctx: &StepContext<'_>, server: &str) -> Result<Process, StepError> {
         pid = line.text.trim().parse::<u32>().ok().or(pid);
     })?;
     outcome.check("hl serve")?;
-    let process = pid.and_then(Process::of).ok_or_else(|| {
-        StepError::new(format!("the controller ended at once: {}", last_words(ctx)))
-            .exit(Exit::Runway)
-    })?;
+    let Some(process) = pid.and_then(Process::of) else {
+        return Ok(None);
+    };
     let bug = |error: serde_json::Error| StepError::new(error.to_string()).exit(Exit::Bug);
     let text = serde_json::to_string(&process).map_err(bug)?;
     lab::write(&record(ctx), text, 0o600)?;
-    Ok(process)
+    Ok(Some(process))
 }
 
 fn end(ctx: &StepContext<'_>, process: Process) -> Result<(), StepError> {
