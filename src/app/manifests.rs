@@ -136,6 +136,10 @@ fn preflight(
     let left_out: Vec<StepId> = left_out.into_iter().map(|step| step.id).collect();
     for step in &mut steps {
         step.needs.retain(|need| !left_out.contains(need));
+        // The bridges of an environment are not those of a manifest.
+        if step.with.contains_key("check") {
+            step.with.remove("env");
+        }
     }
     Ok(steps)
 }

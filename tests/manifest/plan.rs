@@ -107,6 +107,10 @@ fn create_has_a_step_for_each_phase() {
             serde_json::json!(["create/approve"])
         );
     }
+    // No environment has a say in it.
+    let checks = plan["steps"].as_array().unwrap().iter();
+    let mut checks = checks.filter(|step| step["layer"] == "l0");
+    assert!(checks.all(|step| step["with"]["env"].is_null() && step["with"]["check"] != "site"));
     let guard = of(&plan, "create/approve");
     assert!(guard["needs"].as_array().unwrap().len() > 5 && guard["approve"] == true);
     assert_eq!(of(&plan, "web/plan")["with"]["key"], "mixed/pve/web");
