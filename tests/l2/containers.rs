@@ -124,7 +124,9 @@ fn a_container_that_is_gone_is_forgotten_and_one_in_no_state_is_named() {
         done(stage, &client.stop_guest(GuestKind::Ct, "pve", ID).unwrap());
         done(
             stage,
-            &client.delete_guest(GuestKind::Ct, "pve", ID).unwrap(),
+            &client
+                .delete_guest(GuestKind::Ct, "pve", ID, false)
+                .unwrap(),
         );
     };
     gone(&stage);
