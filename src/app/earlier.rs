@@ -8,7 +8,7 @@ use super::past_run::{rename_steps, succeeded};
 use crate::diag::{Exit, Failure};
 use crate::engine::PriorRun;
 use crate::lab::Lab;
-use crate::plan::{Consent, Plan, Tally, took};
+use crate::plan::{Consent, Plan, Tally, forget_undone, took};
 use crate::runs;
 
 /// What the earlier parts of the run that is gone on with did.
@@ -25,9 +25,12 @@ pub(super) fn earlier(lab: &Lab, resume: &Resume, plan: &Plan) -> Result<PriorRu
     }
     rename_steps(&mut run.events, plan);
     let tally = Tally::of(&run.events);
+    let settled = tally.settled();
+    let mut steps = tally.past();
+    forget_undone(&mut steps, plan);
     Ok(PriorRun {
-        settled: tally.settled(),
-        steps: tally.past(),
+        settled,
+        steps,
         forced: resume.forced.clone(),
         consent: Consent::after(&run.events),
         // Of a dry run on its own, the live run is no part.

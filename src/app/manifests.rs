@@ -42,8 +42,8 @@ pub(super) fn compile(
         paths: Some(paths),
         images: images.as_deref(),
     };
-    let file = read(&around, source)?;
-    let resolved = resolve(&tree, &file)?;
+    let mut file = read(&around, source)?;
+    let mut resolved = resolve(&tree, &file)?;
     let makes = layer(book, scope, MAKES)?;
     let converges = layer(book, scope, CONVERGES)?;
     let settings = PlanSettings {
@@ -55,20 +55,25 @@ pub(super) fn compile(
         playbook: converges.dir.join(CONVERGES.1).into_string(),
         preflight: preflight(book, scope, request)?,
     };
-    let plan = plan(&file, &resolved, &settings)?;
+    let tools = tools(request, &file, [makes, converges]);
+    let mut warnings = std::mem::take(&mut file.warnings);
+    warnings.append(&mut resolved.warnings);
+    let plan = plan(file, resolved, &settings)?;
     if plan.steps.len() > MOST_STEPS {
         let message = format!("`{}` has more than {MOST_STEPS} steps", plan.recipe);
         return Err(Failure::message(Exit::Usage, message));
     }
-    refuse_secrets(&plan, scope.env)?;
+    let text = match &request.source {
+        ManifestSource::Name(_) => "",
+        ManifestSource::Text { text, .. } => text.as_str(),
+    };
+    refuse_secrets(&plan, text, scope.env)?;
     let compiled = Compiled {
         missing: missing(scope, request, makes)?,
-        tools: tools(request, &file, [makes, converges]),
+        tools,
         recipes: Vec::new(),
         plan,
     };
-    let mut warnings = file.warnings;
-    warnings.extend(resolved.warnings);
     Ok((compiled, warnings))
 }
 
@@ -131,6 +136,10 @@ fn preflight(
     let left_out: Vec<StepId> = left_out.into_iter().map(|step| step.id).collect();
     for step in &mut steps {
         step.needs.retain(|need| !left_out.contains(need));
+        // The bridges of an environment are not those of a manifest.
+        if step.with.contains_key("check") {
+            step.with.remove("env");
+        }
     }
     Ok(steps)
 }

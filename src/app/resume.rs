@@ -9,7 +9,7 @@ use crate::base::ticked;
 use crate::diag::{Exit, Failure, did_you_mean, hl};
 use crate::engine::{self, Answer, Approver, Asked, Forecast, Options, PriorRun, Setup};
 use crate::lab::{Lab, Redactor};
-use crate::plan::{Plan, StepId, Tally};
+use crate::plan::{Plan, StepId, Tally, forget_undone};
 use crate::runs::{self, Newest, Run, RunRequest};
 
 /// What `hl resume` finds.
@@ -110,9 +110,12 @@ impl ResumePlan {
     pub fn forecasts(&self) -> (Vec<Forecast>, Vec<StepId>) {
         let redactor = Redactor::new(self.loaded.env.secrets());
         let tally = Tally::of(&self.run.events);
+        let settled = tally.settled();
+        let mut steps = tally.past();
+        forget_undone(&mut steps, &self.plan);
         let earlier = PriorRun {
-            settled: tally.settled(),
-            steps: tally.past(),
+            settled,
+            steps,
             forced: self.forced.clone(),
             ..PriorRun::default()
         };

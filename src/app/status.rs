@@ -8,7 +8,7 @@ use super::speak::say_to_run;
 use crate::base::ticked;
 use crate::control::{Reply, Request};
 use crate::diag::{Advice, Failure, say};
-use crate::handoff::{Catalog, LastRun, Latest, Runtime};
+use crate::handoff::{Catalog, LastRun, Latest, Made, Runtime, VmInfo};
 use crate::lab::Paths;
 use crate::layers;
 use crate::legacy::found;
@@ -16,6 +16,7 @@ use crate::report::{
     Current, Next, Published, PublishedTemplate, RunDocument, RunState, StatusDocument,
 };
 use crate::runs::{self, Ending, Entry, Newest, Summary};
+use crate::tofu::state::{self, STATE_FILE, State};
 
 /// Runs that the history tells of.
 const HISTORY: usize = 10;
@@ -123,10 +124,35 @@ fn published(paths: &Paths, runtime: Runtime, take: &mut dyn FnMut(&Failure)) ->
     });
     let latest = latest.unwrap_or_default();
     let values = latest.iter().map(|(k, v)| (k.to_owned(), v.to_owned()));
+    let mut environments = runtime.environments;
+    let states = state::all(&paths.states()).into_iter();
+    // The record of runs may have gone with `hl clean`, or be of another checkout.
+    for (key, state) in states.filter(|(_, state)| !state.vms.is_empty()) {
+        let known = environments.entry(key);
+        known.or_insert_with_key(|key| held(paths, key, &state));
+    }
     Published {
         templates: templates.collect(),
-        environments: runtime.environments,
+        environments,
         values: values.collect(),
+    }
+}
+
+/// What a state holds that no run tells of.
+fn held(paths: &Paths, key: &str, state: &State) -> Made {
+    let vms = state.vms.iter().filter_map(|(name, vm)| {
+        let address = vm.address.as_deref().and_then(|text| text.split_once('/'));
+        let info = VmInfo {
+            vmid: vm.vmid?,
+            node: vm.node.clone(),
+            address: address.map_or_else(String::new, |(address, _)| address.to_owned()),
+        };
+        Some((name.clone(), info))
+    });
+    Made {
+        state: Some(paths.tofu_state(key).join(STATE_FILE).into_string()),
+        vms: vms.collect(),
+        ..Made::default()
     }
 }
 

@@ -242,6 +242,7 @@ impl Board {
             Course::Stopped => !item.finally,
             Course::Forward
             | Course::Refused
+            | Course::Barred
             | Course::Damaged
             | Course::Halting
             | Course::Undoing => false,

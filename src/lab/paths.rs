@@ -171,9 +171,14 @@ impl Paths {
         self.out.join("templates")
     }
 
+    /// The states of tofu, those of manifests two directories deeper.
+    pub fn states(&self) -> Utf8PathBuf {
+        self.out.join(".states")
+    }
+
     /// OpenTofu state of one environment on one node: `terraform.tfstate` and `data/`.
     pub fn tofu_state(&self, key: &str) -> Utf8PathBuf {
-        self.out.join(".states").join(key)
+        self.states().join(key)
     }
 
     /// Rendered files.

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::builder::Builder;
 use super::instance_names;
@@ -12,7 +12,7 @@ use super::request::{Compiled, RunRecipe, Scope};
 use crate::diag::{Exit, Failure};
 use crate::lab::variables::is_secret;
 use crate::lab::{Environment, Redactor};
-use crate::plan::{Plan, order};
+use crate::plan::{Plan, Step, order};
 
 /// Builds the plan that runs `roots` one after the other.
 pub(super) fn assemble(
@@ -44,7 +44,7 @@ pub(super) fn assemble(
         plan.on_failure = instances.list[*root].recipe.on_failure;
     }
     order(&plan).map_err(|cycle| Failure::message(Exit::Definition, cycle.to_string()))?;
-    refuse_secrets(&plan, scope.env)?;
+    refuse_secrets(&plan, "", scope.env)?;
     let mut tools: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     let mut recipes = Vec::new();
     for (instance, name) in instances.list.iter().zip(&names) {
@@ -93,12 +93,34 @@ fn wanted(instances: &mut Instances<'_>) {
     }
 }
 
-/// No secret's value may be in a plan, not even by an argument.
+/// No secret's value may be in a plan, not even by an argument, nor in the `text` of
+/// what was asked for, which is written down beside it.
 ///
 /// # Errors
 /// One is (2).
-pub fn refuse_secrets(plan: &Plan, env: &Environment) -> Result<(), Failure> {
-    let text = serde_json::to_string(plan).unwrap_or_default();
+pub fn refuse_secrets(plan: &Plan, text: &str, env: &Environment) -> Result<(), Failure> {
+    let secrets = secrets(plan, env);
+    if secrets.is_empty() {
+        return Ok(());
+    }
+    let look = |text: &str| {
+        let mut secrets = secrets.iter();
+        secrets.find(|(_, value)| text.contains(value.as_str()))
+    };
+    let mut steps = plan.steps.iter();
+    let asked = [plan.recipe.as_str(), text].into_iter().find_map(look);
+    let found = asked.or_else(|| steps.find_map(|step| in_step(step, &look)));
+    let Some((name, _)) = found else {
+        return Ok(());
+    };
+    let message =
+        format!("the value of the secret variable `{name}` would be written into the plan");
+    Err(Failure::message(Exit::Usage, message)
+        .help("leave it out of arguments: every step's tools get the variable by environment"))
+}
+
+/// The secret variables of all nodes of a plan, with their values.
+fn secrets(plan: &Plan, env: &Environment) -> BTreeSet<(String, String)> {
     let nodes = plan.steps.iter().filter_map(|step| step.node.as_deref());
     let nodes: BTreeSet<&str> = nodes.collect();
     let of_nodes = nodes
@@ -108,18 +130,38 @@ pub fn refuse_secrets(plan: &Plan, env: &Environment) -> Result<(), Failure> {
         .chain(of_nodes)
         .collect();
     let vars = all.iter().flat_map(|env| env.iter());
-    for (name, var) in vars.filter(|(name, _)| is_secret(name)) {
-        let escaped = Value::String(var.value.clone()).to_string();
-        let value = escaped.trim_matches('"');
-        if !Redactor::is_too_short(value) && text.contains(value) {
-            return Err(Failure::message(
-                Exit::Usage,
-                format!("the value of the secret variable `{name}` would be written into the plan"),
-            )
-            .help(
-                "leave it out of arguments: every step's tools get the variable by environment",
-            ));
-        }
+    vars.filter(|(name, var)| is_secret(name) && !Redactor::is_too_short(&var.value))
+        .map(|(name, var)| (name.to_owned(), var.value.clone()))
+        .collect()
+}
+
+/// What `look` finds first in the texts of a step. They are looked at one by one: a plan
+/// of many steps is not written out for it.
+fn in_step<T>(step: &Step, look: &impl Fn(&str) -> Option<T>) -> Option<T> {
+    let own = [step.id.as_str(), &step.recipe, &step.doc, &step.action];
+    let more = [
+        &step.layer,
+        &step.node,
+        &step.machine,
+        &step.when,
+        &step.continues,
+    ];
+    let more = more.into_iter().filter_map(|text| text.as_deref());
+    let found = own.into_iter().chain(more).find_map(look);
+    found.or_else(|| in_map(&step.with, look))
+}
+
+fn in_map<T>(map: &Map<String, Value>, look: &impl Fn(&str) -> Option<T>) -> Option<T> {
+    map.iter()
+        .find_map(|(key, value)| look(key).or_else(|| in_value(value, look)))
+}
+
+fn in_value<T>(value: &Value, look: &impl Fn(&str) -> Option<T>) -> Option<T> {
+    match value {
+        Value::String(text) => look(text),
+        Value::Number(number) => look(&number.to_string()),
+        Value::Array(items) => items.iter().find_map(|item| in_value(item, look)),
+        Value::Object(map) => in_map(map, look),
+        Value::Null | Value::Bool(_) => None,
     }
-    Ok(())
 }

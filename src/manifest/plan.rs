@@ -16,12 +16,15 @@ use crate::site::resolve::Resolved;
 /// # Errors
 /// A node cannot be made as it is described (65, every finding).
 pub fn plan(
-    file: &ManifestFile,
-    resolved: &Resolved,
+    file: ManifestFile,
+    resolved: Resolved,
     settings: &PlanSettings,
 ) -> Result<Plan, Failure> {
-    let graph = &file.graph;
-    let nodes = nodes(graph, resolved)?;
+    let nodes = nodes(&file.graph, &resolved)?;
+    // Of ten thousand nodes the steps alone are a hundred megabytes: what they were made
+    // from goes first.
+    let graph = file.into_graph();
+    drop(resolved);
     let PlanSettings {
         verb,
         host,
@@ -41,68 +44,84 @@ pub fn plan(
     };
     let along = Along {
         settings,
-        graph,
+        graph: &graph,
         text: &text,
         rolls_back: mode == OnFailure::Rollback,
     };
-    let mut all = settings.preflight.clone();
-    let before: Vec<StepId> = all.iter().map(|step| step.id.clone()).collect();
-    let order = match verb {
-        ManifestVerb::Create | ManifestVerb::Test => graph.create_order(),
-        ManifestVerb::Destroy => graph.destroy_order(),
-    };
-    let created = graph.create_order().into_iter();
-    let created: Vec<&PlannedNode> = created.filter_map(|place| nodes.get(place)).collect();
-    let guard = guard(&along, &created, before);
+    let mut plan = Plan::new(text.clone(), all(&along, nodes));
+    plan.on_failure = mode;
+    Ok(plan)
+}
+
+/// All steps, those of the end behind the others.
+fn all(along: &Along<'_>, nodes: Vec<PlannedNode>) -> Vec<Step> {
+    let (settings, graph) = (along.settings, along.graph);
+    let mut all = Vec::with_capacity(settings.preflight.len() + 2 + nodes.len() * 12);
+    all.extend(settings.preflight.iter().cloned());
+    let before: Vec<StepId> = all.iter().map(|step: &Step| step.id.clone()).collect();
+    let created = graph.create_order();
+    let whole: Vec<&PlannedNode> = created.iter().filter_map(|at| nodes.get(*at)).collect();
+    let guard = guard(along, &whole, before);
+    let left = left(along, &whole);
     let first = guard.id.clone();
     all.push(guard);
     let children = graph.children();
+    let destroys = settings.verb == ManifestVerb::Destroy;
+    let mut order = created;
+    if destroys {
+        order.reverse();
+    }
+    let mut nodes: Vec<Option<PlannedNode>> = nodes.into_iter().map(Some).collect();
     let mut last: Vec<Vec<StepId>> = vec![Vec::new(); nodes.len()];
     let mut at_end = Vec::new();
     for place in order {
-        let (Some(node), Some(planned)) = (graph.nodes.get(place), nodes.get(place)) else {
+        let planned = nodes.get_mut(place).and_then(Option::take);
+        let (Some(node), Some(planned)) = (graph.nodes.get(place), planned) else {
             continue;
         };
         let mut needs = vec![first.clone()];
-        match verb {
-            ManifestVerb::Create | ManifestVerb::Test => {
-                let above = node.parent.and_then(|parent| last.get(parent));
-                needs.extend(above.into_iter().flatten().cloned());
-            }
-            ManifestVerb::Destroy => {
-                let within = children.get(place).into_iter().flatten();
-                let within = within.filter_map(|child| last.get(*child));
-                needs.extend(within.flatten().cloned());
-            }
+        if destroys {
+            needs.extend(ends_of(&children, place, &last));
+        } else {
+            let above = node.parent.and_then(|parent| last.get(parent));
+            needs.extend(above.into_iter().flatten().cloned());
         }
-        let of_node = steps(&along, planned, needs).into_iter();
-        let (finally, main): (Vec<Step>, Vec<Step>) = of_node.partition(|step| step.finally);
+        let (finally, main): (Vec<Step>, Vec<Step>) = steps(along, planned, needs)
+            .into_iter()
+            .partition(|step| step.finally);
         if let (Some(ends), Some(step)) = (last.get_mut(place), main.last()) {
             ends.push(step.id.clone());
         }
         all.extend(main);
-        at_end.push((place, finally));
+        at_end.extend(finally.into_iter().map(|step| (place, step)));
     }
     // What is in a machine goes before it, whatever was made.
-    at_end.reverse();
     let mut gone: Vec<Vec<StepId>> = vec![Vec::new(); nodes.len()];
-    let mut removals = Vec::new();
-    for (place, finally) in at_end {
-        for mut step in finally {
-            let within = children.get(place).into_iter().flatten();
-            let within = within.filter_map(|child| gone.get(*child));
-            step.needs.extend(within.flatten().cloned());
-            if let Some(ends) = gone.get_mut(place) {
-                ends.push(step.id.clone());
-            }
-            removals.push(step.id.clone());
-            all.push(step);
+    for (place, mut step) in at_end.into_iter().rev() {
+        step.needs.extend(ends_of(&children, place, &gone));
+        if let Some(ends) = gone.get_mut(place) {
+            ends.push(step.id.clone());
         }
+        all.push(step);
     }
-    all.extend(left(&along, &created, removals));
-    let mut plan = Plan::new(text, all);
-    plan.on_failure = mode;
-    Ok(plan)
+    if let Some(mut left) = left {
+        left.needs = gone.into_iter().flatten().collect();
+        all.push(left);
+    }
+    all
+}
+
+/// Of what is in a node, the steps that `ends` names.
+fn ends_of(
+    children: &[Vec<usize>],
+    place: usize,
+    ends: &[Vec<StepId>],
+) -> impl Iterator<Item = StepId> {
+    let within = children.get(place).into_iter().flatten();
+    within
+        .filter_map(move |child| ends.get(*child))
+        .flatten()
+        .cloned()
 }
 
 /// Which manifest on which host a plan is about, if it is about one.

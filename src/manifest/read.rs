@@ -24,6 +24,11 @@ pub struct ManifestFile {
 }
 
 impl ManifestFile {
+    /// What it says, without the file.
+    pub(super) fn into_graph(self) -> ManifestGraph {
+        self.graph
+    }
+
     /// The file's nodes or levels; the place of one is that of its node in the graph.
     pub(super) fn items(&self) -> &[Node] {
         items(self.file.root()).1

@@ -44,7 +44,8 @@ pub(super) fn guard(along: &Along<'_>, nodes: &[&PlannedNode], needs: Vec<StepId
 }
 
 /// The step that looks, at the end, whether anything is left.
-pub(super) fn left(along: &Along<'_>, nodes: &[&PlannedNode], needs: Vec<StepId>) -> Option<Step> {
+/// It needs every step that removes something.
+pub(super) fn left(along: &Along<'_>, nodes: &[&PlannedNode]) -> Option<Step> {
     let when = match along.settings.verb {
         ManifestVerb::Create => return None,
         ManifestVerb::Destroy => FinallyWhen::Begun,
@@ -52,7 +53,6 @@ pub(super) fn left(along: &Along<'_>, nodes: &[&PlannedNode], needs: Vec<StepId>
     };
     let mut step = whole(along, "left", "manifest.left", nodes);
     "nothing of it is left".clone_into(&mut step.doc);
-    step.needs = needs;
     step.finally = true;
     step.finally_when = when;
     step.timeout_seconds = Some(minutes(5));
@@ -90,18 +90,20 @@ fn at_end(along: &Along<'_>) -> FinallyWhen {
 }
 
 /// The steps of a node; the first of them needs `needs`, and each the one before it.
-pub(super) fn steps(along: &Along<'_>, node: &PlannedNode, needs: Vec<StepId>) -> Vec<Step> {
+pub(super) fn steps(along: &Along<'_>, node: PlannedNode, needs: Vec<StepId>) -> Vec<Step> {
     let Some(of_graph) = along.graph.nodes.get(node.place) else {
         return Vec::new();
     };
+    let host = &along.settings.host;
     let mut phases = Phases {
         along,
+        key: format!("{}/{host}/{}", along.graph.name, node.name),
         node,
         of_graph,
-        steps: Vec::with_capacity(12),
+        steps: Vec::with_capacity(16),
         needs,
     };
-    if node.parent.is_some() {
+    if phases.node.parent.is_some() {
         phases.inside();
         return phases.steps;
     }
@@ -128,29 +130,53 @@ fn minutes(minutes: u64) -> Timeout {
     Timeout::from(Duration::from_mins(minutes))
 }
 
+/// An input of a step.
+type Input = (&'static str, Value);
+
 /// The steps of a node as they are written down.
 struct Phases<'a> {
     along: &'a Along<'a>,
-    node: &'a PlannedNode,
+    node: PlannedNode,
     of_graph: &'a ManifestNode,
+    /// `MANIFEST/HOST/NODE`
+    key: String,
     steps: Vec<Step>,
     /// What the next one needs.
     needs: Vec<StepId>,
 }
 
 impl<'a> Phases<'a> {
-    /// Adds a step behind the one before it.
-    fn add(&mut self, name: &str, action: &str, with: &[(&str, Value)], limit: u64) -> &mut Step {
-        let settings = self.along.settings;
-        let mut step = Step::new(StepId::new(&self.node.name, name), action);
-        self.along.text.clone_into(&mut step.recipe);
-        step.node = Some(settings.host.clone());
+    /// Adds a step behind the one before it. Inputs that are null are left out.
+    fn add(
+        &mut self,
+        name: &str,
+        action: &str,
+        with: impl IntoIterator<Item = Input>,
+        limit: u64,
+    ) -> &mut Step {
+        let layer = &self.along.settings.makes;
+        self.add_to(layer, name, action, with, limit)
+    }
+
+    fn add_to(
+        &mut self,
+        layer: &str,
+        name: &str,
+        action: &str,
+        with: impl IntoIterator<Item = Input>,
+        limit: u64,
+    ) -> &mut Step {
+        let along = self.along;
+        let id = StepId::new(&self.node.name, name);
+        let mut step = Step::of(id, action.to_owned(), along.text.to_owned());
+        step.node = Some(along.settings.host.clone());
         step.machine = Some(self.node.name.clone());
-        step.layer = Some(settings.makes.clone());
-        let with = with.iter().filter(|(_, value)| !value.is_null());
-        step.with = with
-            .map(|(key, value)| ((*key).to_owned(), value.clone()))
-            .collect();
+        step.layer = Some(layer.to_owned());
+        for (key, value) in with {
+            if !value.is_null() {
+                step.with.insert(key.to_owned(), value);
+            }
+        }
         step.needs = std::mem::replace(&mut self.needs, vec![step.id.clone()]);
         step.timeout_seconds = Some(minutes(limit));
         let at = self.steps.len();
@@ -158,17 +184,31 @@ impl<'a> Phases<'a> {
         &mut self.steps[at]
     }
 
+    fn name(&self) -> Value {
+        Value::from(self.node.name.as_str())
+    }
+
     fn key(&self) -> Value {
-        let (graph, settings) = (self.along.graph, self.along.settings);
-        json!(format!(
-            "{}/{}/{}",
-            graph.name, settings.host, self.node.name
-        ))
+        Value::from(self.key.as_str())
+    }
+
+    fn host(&self) -> Value {
+        Value::from(self.along.settings.host.as_str())
+    }
+
+    fn manifest(&self) -> Value {
+        Value::from(self.along.graph.name.as_str())
+    }
+
+    /// What the node is made from; it is asked for once.
+    fn machine(&mut self) -> Value {
+        Value::Object(std::mem::take(&mut self.node.machine))
     }
 
     /// What an earlier step of the node publishes.
     fn of(&self, step: &str, output: &str) -> Value {
-        json!(format!("${{steps.{}/{step}.{output}}}", self.node.name))
+        let parts = ["${steps.", &self.node.name, "/", step, ".", output, "}"];
+        Value::from(parts.concat())
     }
 
     /// What the guard publishes.
@@ -177,23 +217,31 @@ impl<'a> Phases<'a> {
         format!("${{steps.{verb}/approve.{output}}}")
     }
 
-    /// Inputs that say which machine of which manifest it is.
-    fn place(&self) -> [(&'static str, Value); 3] {
+    /// Inputs that say which state is meant.
+    fn state(&self) -> [Input; 3] {
         [
-            ("env", json!(self.along.graph.name)),
-            ("node", json!(self.along.settings.host)),
+            ("env", self.manifest()),
+            ("node", self.host()),
             ("key", self.key()),
         ]
     }
 
-    fn with_place(&self, more: &[(&'static str, Value)]) -> Vec<(&'static str, Value)> {
-        let mut with = self.place().to_vec();
-        with.extend_from_slice(more);
-        with
+    /// Inputs that say which machine is meant.
+    fn one(&self) -> [Input; 3] {
+        [
+            ("manifest", self.manifest()),
+            ("node", self.host()),
+            ("name", self.name()),
+        ]
     }
 
-    fn host(&self) -> Value {
-        json!(self.along.settings.host)
+    /// Inputs that say which snippet is meant.
+    fn snippet(&self) -> [Input; 3] {
+        [
+            ("key", self.key()),
+            ("node", self.host()),
+            ("name", self.name()),
+        ]
     }
 
     fn pulls(&self) -> Option<&'a str> {
@@ -202,127 +250,124 @@ impl<'a> Phases<'a> {
     }
 
     fn create(&mut self) {
-        let (name, ct) = (json!(self.node.name), self.of_graph.kind == NodeType::Ct);
-        let image = self.node.machine.get("image").cloned().unwrap_or_default();
-        let with = self.with_place(&[]);
-        self.add("init", "tofu.init", &with, 10);
-        let mut resolve = vec![
-            ("machine", Value::Object(self.node.machine.clone())),
-            ("vmids", json!(self.of_guard("vmids"))),
-        ];
-        if ct {
-            let with = [("node", self.host()), ("images", json!([image]))];
-            self.add("template", "ct.template", &with, 30);
-            resolve.push(("ct_templates", self.of("template", "templates")));
-        }
-        if let Some(spec) = self.pulls() {
+        let with = self.state();
+        self.add("init", "tofu.init", with, 10);
+        let mut from = Vec::new();
+        if self.of_graph.kind == NodeType::Ct {
+            let image = self.node.machine.get("image").cloned().unwrap_or_default();
             let with = [
                 ("key", self.key()),
                 ("node", self.host()),
-                ("name", name.clone()),
-                ("spec", json!(spec)),
+                ("images", json!([image])),
             ];
-            self.add("snippet", "pull.snippet", &with, 5);
-            resolve.push(("snippets", self.of("snippet", "snippets")));
+            self.add("template", "ct.template", with, 30);
+            from.push(("ct_templates", self.of("template", "templates")));
         }
-        let with = self.with_place(&resolve);
-        self.add("resolve", "site.tfvars", &with, 5);
-        let with = [
-            ("manifest", json!(self.along.graph.name)),
-            ("node", self.host()),
-            ("name", name.clone()),
-        ];
-        self.add("clear", "machine.clear", &with, 45);
-        let with = self.with_place(&[
-            ("vars_file", self.of("resolve", "tfvars")),
-            ("keep", json!(true)),
-        ]);
-        self.add("plan", "tofu.plan", &with, 30);
-        let with = self.with_place(&[
-            ("plan_file", self.of("plan", "plan_file")),
-            ("granted", json!(true)),
-        ]);
-        self.add("apply", "tofu.apply", &with, 60).approve = true;
+        if let Some(spec) = self.pulls() {
+            let with = self.snippet().into_iter().chain([("spec", json!(spec))]);
+            self.add("snippet", "pull.snippet", with, 5);
+            from.push(("snippets", self.of("snippet", "snippets")));
+        }
+        let machine = ("machine", self.machine());
+        let vmids = ("vmids", json!(self.of_guard("vmids")));
+        let with = self.state().into_iter().chain([machine, vmids]);
+        self.add("resolve", "site.tfvars", with.chain(from), 5);
+        let with = self.one();
+        self.add("clear", "machine.clear", with, 45);
+        let vars = ("vars_file", self.of("resolve", "tfvars"));
+        let with = self
+            .state()
+            .into_iter()
+            .chain([vars, ("keep", json!(true))]);
+        self.add("plan", "tofu.plan", with, 30);
+        let file = ("plan_file", self.of("plan", "plan_file"));
+        let with = self
+            .state()
+            .into_iter()
+            .chain([file, ("granted", json!(true))]);
+        self.add("apply", "tofu.apply", with, 60).approve = true;
         let made = self.of("apply", "provisioned_vms");
-        self.add("start", "vm.start", &[("vms", made.clone())], 5);
-        let with = [("vms", made), ("patience", json!("5m"))];
-        self.wait("wait", "vm.wait", &with, 10);
+        self.add("start", "vm.start", [("vms", made.clone())], 5);
+        let patience = 5 * 60 + self.more();
+        let with = [("vms", made), ("patience", json!(format!("{patience}s")))];
+        self.add("wait", "vm.wait", with, 10);
+        self.buffer();
         let with = [
             ("key", self.key()),
-            ("name", name.clone()),
+            ("name", self.name()),
             ("type", json!(self.of_graph.kind.to_string())),
             ("ip", json!(self.node.ip)),
             ("addresses", self.of("wait", "addresses")),
         ];
-        self.converge("inventory", "machine.inventory", &with, 5);
-        let inventory = self.of("inventory", "inventory");
-        let spec = self.of_graph.spec.clone();
+        self.converge("inventory", "machine.inventory", with, 5);
+        let spec = self.of_graph.spec.as_deref();
         if self.along.graph.settings.verify_ssh || spec.is_some() {
-            let with = [("inventory", inventory.clone())];
-            self.converge("ssh", "ssh.wait", &with, 15);
+            let with = [("inventory", self.of("inventory", "inventory"))];
+            self.converge("ssh", "ssh.wait", with, 15);
             self.buffer();
         }
-        let Some(spec) = spec else { return };
+        if let Some(spec) = spec {
+            self.become_spec(spec);
+        }
+    }
+
+    /// The steps by which the machine becomes what its spec says.
+    fn become_spec(&mut self, spec: &str) {
+        let inventory = ("inventory", self.of("inventory", "inventory"));
+        let spec = ("spec", json!(spec));
         match self.of_graph.mode {
             Mode::Push => {
-                let with = [
-                    ("playbook", json!(self.along.settings.playbook)),
-                    ("inventory", inventory),
-                    ("spec", json!(spec)),
-                    ("machine", name),
-                ];
-                self.converge("converge", "ansible.playbook", &with, 60);
+                let playbook = ("playbook", json!(self.along.settings.playbook));
+                let with = [playbook, inventory, spec, ("machine", self.name())];
+                self.converge("converge", "ansible.playbook", with, 60);
             }
             Mode::Pull => {
-                let with = [
-                    ("inventory", inventory),
-                    ("name", name.clone()),
-                    ("spec", json!(spec)),
-                    ("digest", self.of("snippet", "digest")),
-                ];
-                self.converge("applied", "pull.wait", &with, 60);
-                let with = [("key", self.key()), ("node", self.host()), ("name", name)];
-                self.converge("clean", "pull.clean", &with, 5);
+                let digest = ("digest", self.of("snippet", "digest"));
+                let with = [inventory, ("name", self.name()), spec, digest];
+                self.converge("applied", "pull.wait", with, 60);
+                let with = self.snippet();
+                self.converge("clean", "pull.clean", with, 5);
             }
         }
     }
 
-    fn converge(&mut self, name: &str, action: &str, with: &[(&str, Value)], limit: u64) {
-        let layer = self.along.settings.converges.clone();
-        self.add(name, action, with, limit).layer = Some(layer);
+    fn converge(
+        &mut self,
+        name: &str,
+        action: &str,
+        with: impl IntoIterator<Item = Input>,
+        limit: u64,
+    ) {
+        let layer = &self.along.settings.converges;
+        self.add_to(layer, name, action, with, limit);
     }
 
-    fn wait(&mut self, name: &str, action: &str, with: &[(&str, Value)], limit: u64) {
-        self.add(name, action, with, limit);
-        self.buffer();
+    /// Seconds that the manifest gives to what waits for machines, beside its own.
+    fn more(&self) -> u64 {
+        u64::from(self.along.graph.settings.timeout_buffer)
     }
 
-    /// The manifest may give what waits for machines more time.
     fn buffer(&mut self) {
-        let more = u64::from(self.along.graph.settings.timeout_buffer);
-        if let Some(limit) = self
+        let more = self.more();
+        let limit = self
             .steps
             .last_mut()
-            .and_then(|step| step.timeout_seconds.as_mut())
-        {
+            .and_then(|step| step.timeout_seconds.as_mut());
+        if let Some(limit) = limit {
             limit.0 += more;
         }
     }
 
     fn verify(&mut self) {
         let with = [("inventory", self.of("inventory", "inventory"))];
-        self.converge("verify", "ssh.wait", &with, 5);
+        self.converge("verify", "ssh.wait", with, 5);
     }
 
     /// At the end what this run made goes.
     fn remove(&mut self, name: &str, when: FinallyWhen) {
-        let with = [
-            ("manifest", json!(self.along.graph.name)),
-            ("node", self.host()),
-            ("name", json!(self.node.name)),
-            ("pulls", self.pulls().map_or(Value::Null, |_| json!(true))),
-        ];
-        let step = self.add(name, "machine.remove", &with, 45);
+        let pulls = self.pulls().map(|_| ("pulls", json!(true)));
+        let with = self.one().into_iter().chain(pulls);
+        let step = self.add(name, "machine.remove", with, 45);
         step.needs = Vec::new();
         step.finally = true;
         step.finally_when = when;
@@ -331,36 +376,27 @@ impl<'a> Phases<'a> {
 
     fn destroy(&mut self) {
         let there = self.of_guard(&format!("{}_there", self.node.name));
-        let from = self.steps.len();
-        let with = self.with_place(&[]);
-        self.add("init", "tofu.init", &with, 10);
+        let with = self.state();
+        self.add("init", "tofu.init", with, 10);
         if self.pulls().is_some() {
-            let with = [
-                ("key", self.key()),
-                ("node", self.host()),
-                ("name", json!(self.node.name)),
-            ];
-            self.add("clean", "pull.clean", &with, 5);
+            let with = self.snippet();
+            self.add("clean", "pull.clean", with, 5);
         }
-        let with = self.with_place(&[
-            ("machine", Value::Object(self.node.machine.clone())),
-            ("destroy", json!(true)),
-        ]);
-        self.add("resolve", "site.tfvars", &with, 5);
-        let with = self.with_place(&[
-            ("vars_file", self.of("resolve", "tfvars")),
-            ("destroy", json!(true)),
-        ]);
-        self.add("plan", "tofu.plan", &with, 30);
-        let with = self.with_place(&[("plan_file", self.of("plan", "plan_file"))]);
-        self.add("apply", "tofu.apply", &with, 60);
-        let with = [
-            ("manifest", json!(self.along.graph.name)),
-            ("node", self.host()),
-            ("name", json!(self.node.name)),
-        ];
-        self.add("forget", "machine.forget", &with, 5);
-        for step in &mut self.steps[from..] {
+        let all = ("destroy", json!(true));
+        let machine = ("machine", self.machine());
+        let with = self.state().into_iter().chain([machine, all.clone()]);
+        self.add("resolve", "site.tfvars", with, 5);
+        let vars = ("vars_file", self.of("resolve", "tfvars"));
+        let with = self.state().into_iter().chain([vars, all]);
+        self.add("plan", "tofu.plan", with, 30);
+        let file = ("plan_file", self.of("plan", "plan_file"));
+        let with = self.state().into_iter().chain([file]);
+        self.add("apply", "tofu.apply", with, 60);
+        let with = self.one();
+        self.add("forget", "machine.forget", with, 5);
+        // A snippet may be left of a machine that was never made.
+        let of_machine = |step: &&mut Step| step.action != "pull.clean";
+        for step in self.steps.iter_mut().filter(of_machine) {
             step.when = Some(there.clone());
         }
     }
@@ -370,10 +406,8 @@ impl<'a> Phases<'a> {
         if self.along.settings.verb == ManifestVerb::Destroy {
             return;
         }
-        let with = [
-            ("parent", json!(self.node.parent)),
-            ("machine", Value::Object(self.node.machine.clone())),
-        ];
-        self.add("create", "machine.inside", &with, 20);
+        let parent = ("parent", json!(self.node.parent));
+        let with = [parent, ("machine", self.machine())];
+        self.add("create", "machine.inside", with, 20);
     }
 }

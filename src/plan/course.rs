@@ -11,6 +11,8 @@ pub enum Course {
     Forward,
     /// A check or a guard let nothing begin.
     Refused,
+    /// A check or a guard let nothing begin of what depends on it; other steps go on.
+    Barred,
     /// A step failed; what does not depend on it goes on.
     Damaged,
     /// A step failed; what runs ends, nothing new starts.
@@ -48,17 +50,18 @@ impl Course {
             (Self::Undoing, _) => Self::Undoing,
             (Self::Stopped, _) | (_, CourseEvent::Stop) => Self::Stopped,
             (Self::Forward, CourseEvent::Refused) => match mode {
-                OnFailure::Continue => Self::Damaged,
+                OnFailure::Continue => Self::Barred,
                 OnFailure::Stop | OnFailure::Rollback => Self::Refused,
             },
             (Self::Refused, _) => Self::Refused,
+            (Self::Barred, CourseEvent::Refused) => Self::Barred,
             (_, CourseEvent::Refused | CourseEvent::Failed) => match mode {
                 OnFailure::Stop => Self::Halting,
                 OnFailure::Continue => Self::Damaged,
                 OnFailure::Rollback => Self::Undoing,
             },
             (Self::Halting, CourseEvent::Cancelled) => Self::Halting,
-            (Self::Forward | Self::Damaged, CourseEvent::Cancelled) => match mode {
+            (Self::Forward | Self::Barred | Self::Damaged, CourseEvent::Cancelled) => match mode {
                 OnFailure::Continue => Self::Damaged,
                 OnFailure::Stop | OnFailure::Rollback => Self::Halting,
             },
@@ -67,14 +70,14 @@ impl Course {
 
     /// Whether steps that do not depend on a failure still start.
     pub fn starts(self) -> bool {
-        matches!(self, Self::Forward | Self::Damaged)
+        matches!(self, Self::Forward | Self::Barred | Self::Damaged)
     }
 
     /// Whether a step of the end runs, once all others have ended.
     pub fn ends_with(self, when: FinallyWhen) -> bool {
         let wanted = match when {
             FinallyWhen::Always => true,
-            FinallyWhen::Begun => self != Self::Refused,
+            FinallyWhen::Begun => !matches!(self, Self::Refused | Self::Barred),
             FinallyWhen::Succeeded => self == Self::Forward,
             FinallyWhen::Undoing => self == Self::Undoing,
         };
@@ -85,7 +88,7 @@ impl Course {
     pub fn why_not(self, when: FinallyWhen) -> &'static str {
         match (self, when) {
             (Self::Over, _) => "the run was stopped twice",
-            (Self::Refused, _) => "nothing had begun",
+            (Self::Refused | Self::Barred, _) => "nothing had begun",
             (Self::Stopped, FinallyWhen::Undoing) => "the run was stopped, and can be gone on with",
             (_, FinallyWhen::Undoing) => "no step failed",
             (_, FinallyWhen::Succeeded) => "not every step succeeded: what there is stays",
@@ -135,6 +138,17 @@ mod tests {
             ),
             (OnFailure::Rollback, &[E::Failed, E::StopNow], Course::Over),
             (
+                OnFailure::Continue,
+                &[E::Refused, E::Refused],
+                Course::Barred,
+            ),
+            (
+                OnFailure::Continue,
+                &[E::Refused, E::Failed],
+                Course::Damaged,
+            ),
+            (OnFailure::Continue, &[E::Refused, E::Stop], Course::Stopped),
+            (
                 OnFailure::Rollback,
                 &[E::Cancelled, E::Failed],
                 Course::Undoing,
@@ -145,6 +159,7 @@ mod tests {
         assert!(Course::Undoing.ends_with(FinallyWhen::Undoing));
         assert!(!Course::Stopped.ends_with(FinallyWhen::Undoing));
         assert!(!Course::Refused.ends_with(FinallyWhen::Begun));
+        assert!(!Course::Barred.ends_with(FinallyWhen::Begun));
         assert!(!Course::Damaged.ends_with(FinallyWhen::Succeeded));
         assert!(Course::Stopped.ends_with(FinallyWhen::Always));
     }

@@ -17,7 +17,7 @@ impl StepId {
     /// `l1-ensure(debian-13)`. The name holds no `/`.
     pub fn new(recipe: &str, name: &str) -> Self {
         debug_assert!(!name.contains('/'), "step name `{name}`");
-        Self(format!("{recipe}/{name}"))
+        Self([recipe, "/", name].concat())
     }
 
     /// The whole name as text.

@@ -16,6 +16,7 @@ mod reference;
 mod step;
 mod tally;
 mod took;
+mod undone;
 mod wrap;
 
 pub use crate::base::sanitize;
@@ -35,4 +36,5 @@ pub use step::{
 };
 pub use tally::{Ended, StepRun, Tally};
 pub use took::took;
+pub use undone::forget_undone;
 pub use wrap::{TEXT, wrap};

@@ -252,14 +252,20 @@ impl Step {
     /// A bare step; the other fields are public.
     pub fn new(id: impl Into<StepId>, action: impl Into<String>) -> Self {
         let id = id.into();
+        let recipe = id.recipe().to_owned();
+        Self::of(id, action.into(), recipe)
+    }
+
+    /// The same, of a recipe whose arguments are not in the id.
+    pub fn of(id: StepId, action: String, recipe: String) -> Self {
         Self {
             layer: None,
-            recipe: id.recipe().to_owned(),
+            recipe,
             id,
             node: None,
             machine: None,
             doc: String::new(),
-            action: action.into(),
+            action,
             with: Map::new(),
             needs: Vec::new(),
             when: None,

@@ -46,10 +46,17 @@ impl Client {
         self.post(&guest(kind, node, vmid, "/status/stop"), &[])
     }
 
-    /// `DELETE .../{vmid}` with its disks, also those it no longer refers to,
-    /// and its place in jobs and HA. It must be stopped.
-    pub fn delete_guest(&self, kind: GuestKind, node: &str, vmid: u32) -> Result<Upid, Error> {
-        let query = [("purge", "1"), ("destroy-unreferenced-disks", "1")];
+    /// `DELETE .../{vmid}` with its disks and its place in jobs and HA; with `all` also
+    /// the disks that it no longer refers to. It must be stopped.
+    pub fn delete_guest(
+        &self,
+        kind: GuestKind,
+        node: &str,
+        vmid: u32,
+        all: bool,
+    ) -> Result<Upid, Error> {
+        let all = if all { "1" } else { "0" };
+        let query = [("purge", "1"), ("destroy-unreferenced-disks", all)];
         self.delete(&guest(kind, node, vmid, ""), &query)
     }
 

@@ -50,6 +50,17 @@ impl Client {
         self.get(&storage_path(node, storage, "content"), &query)
     }
 
+    /// `DELETE .../content/{volid}`; the task that does it, where there is one.
+    pub fn delete_volume(
+        &self,
+        node: &str,
+        storage: &str,
+        volid: &str,
+    ) -> Result<Option<Upid>, Error> {
+        let rest = format!("content/{}", percent_encode(volid));
+        self.delete(&storage_path(node, storage, &rest), &[])
+    }
+
     /// `GET /nodes/{node}/aplinfo`: templates of containers that the node can download.
     pub fn appliances(&self, node: &str) -> Result<Vec<Appliance>, Error> {
         self.get(&format!("nodes/{}/aplinfo", percent_encode(node)), &[])

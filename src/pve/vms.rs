@@ -68,6 +68,6 @@ impl Client {
     /// `DELETE .../{vmid}` with its disks, also those it no longer refers to,
     /// and its place in jobs and HA. It must be stopped.
     pub fn delete_vm(&self, node: &str, vmid: u32) -> Result<Upid, Error> {
-        self.delete_guest(GuestKind::Vm, node, vmid)
+        self.delete_guest(GuestKind::Vm, node, vmid, true)
     }
 }

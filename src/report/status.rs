@@ -245,6 +245,9 @@ impl Published {
                 }
                 (Some(run), _) => format!("run {run} started an apply and did not record its end"),
                 (None, Some(outputs)) => outputs.clone(),
+                (None, None) if made.run.is_empty() => {
+                    "in its state; no run tells of it".to_owned()
+                }
                 // A manifest's node has a run of its own for what is above L2.
                 (None, None) if key.contains('/') && !made.vms.is_empty() => "made".to_owned(),
                 (None, None) => "not applied to its end".to_owned(),

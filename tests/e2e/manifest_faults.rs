@@ -31,9 +31,17 @@ impl Room {
         self.lab.hl(words).env("HOME", home)
     }
 
+    /// The node without what a run may leave: its tasks, and what ids are counted with.
+    fn world(&self) -> Value {
+        let text = self.lab.read("state/rehearsal/world/world.json");
+        let mut world: Value = serde_json::from_str(&text).unwrap();
+        let map = world.as_object_mut().unwrap();
+        map.retain(|key, _| !["tasks", "counter"].contains(&key.as_str()));
+        world
+    }
+
     fn machines(&self) -> Vec<String> {
-        let world: Value =
-            serde_json::from_str(&self.lab.read("state/rehearsal/world/world.json")).unwrap();
+        let world = self.world();
         let vms = world["vms"].as_object().unwrap().iter();
         let vms = vms.filter(|(_, vm)| vm["config"]["template"] != "1");
         vms.map(|(id, _)| id.clone()).collect()
@@ -65,11 +73,13 @@ fn each_mode_ends_as_it_says_when_the_node_fails() {
             // One after the other, so that the second clone is the second machine's.
             let create =
                 format!(" create -M pair -H pve --skip-preflight --jobs 1 --on-error {mode}");
+            let before = room.world();
             let ran = room.hl("rehearse --fault").arg(rule).cmd(&create).run();
             assert_ne!(ran.code, 0, "{mode} {rule}: {}", ran.stderr);
             if mode == "rollback" {
                 assert_eq!(room.machines(), [] as [&str; 0], "{rule}: {}", ran.stderr);
                 assert_eq!(room.states(), 0, "{rule}");
+                assert_eq!(room.world(), before, "{rule}");
                 continue;
             }
             room.hl("rehearse resume").exits(0);

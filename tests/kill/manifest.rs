@@ -26,7 +26,7 @@ const PROGRAMS: [&str; 5] = [
 struct End {
     /// Machines that are no templates: id, name, and whether they run.
     machines: Vec<(String, String, bool)>,
-    /// Disks on the node.
+    /// Disks of machines. What containers are unpacked from stays: others use it, too.
     volumes: usize,
     /// The states that hold something.
     states: Vec<String>,
@@ -46,6 +46,7 @@ impl End {
         let record = Execution::read(&paths, "three", "pve")
             .unwrap()
             .unwrap_or_default();
+        let volumes = world["volumes"].as_array().unwrap().iter();
         let completed = record.nodes.into_values();
         let completed = completed.filter(|node| node.status == NodeStatus::Completed);
         Self {
@@ -57,7 +58,7 @@ impl End {
                     (id.clone(), name.unwrap_or_default().to_owned(), runs)
                 })
                 .collect(),
-            volumes: world["volumes"].as_array().unwrap().len(),
+            volumes: volumes.filter(|volume| volume["vmid"].is_u64()).count(),
             states: held.map(|(key, _)| key).collect(),
             completed: completed.map(|node| node.name).collect(),
         }

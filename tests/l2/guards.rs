@@ -5,9 +5,10 @@ use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use hl_sim::{Faults, GuestSpec, Guests};
+use hl_sim::{Faults, GuestSpec, Guests, NoGuests};
 
 use super::stage::{Stage, sealed};
+use crate::sim::faults::faults;
 
 #[test]
 fn a_foreign_machine_with_the_id_is_not_adopted() {
@@ -82,6 +83,43 @@ fn an_environment_takes_no_id_of_a_manifest() {
     of_a_manifest(&stage, 100);
     stage.hl("l2-apply free --yes").exits(0);
     assert_eq!(stage.vms().into_keys().collect::<Vec<_>>(), [101]);
+}
+
+/// After an apply that failed, a machine that a manifest's state holds is not lost.
+#[test]
+fn a_machine_of_a_manifest_is_no_orphan() {
+    if !sealed("guards::a_machine_of_a_manifest_is_no_orphan", "tofu") {
+        return;
+    }
+    let rule = "task=clone hit=1 exit=\"clone failed: no space left\"";
+    let stage = Stage::with(faults(&[rule]), Arc::new(NoGuests));
+    for (vmid, name) in [(5201, "web"), (5202, "lost")] {
+        stage.add_template(vmid, name);
+        stage.sim.change(|world| {
+            let vm = world.vms.get_mut(&vmid).unwrap();
+            vm.config.remove("template");
+            vm.config.insert("tags".to_owned(), "dev;hl".to_owned());
+        });
+    }
+    of_a_manifest(&stage, 5201);
+    let ran = stage.hl("l2-apply dev --yes").exits(1);
+    ran.says(&["VM 5202 `lost` on `pve` is in no state"]);
+    assert!(!ran.stderr.contains("VM 5201"), "{}", ran.stderr);
+}
+
+/// What no run tells of, as its record went, is in its state all the same.
+#[test]
+fn a_machine_of_a_manifest_is_in_the_status() {
+    let stage = Stage::new();
+    of_a_manifest(&stage, 5201);
+    let status = stage.hl("status --json").exits(0).json();
+    let made = &status["published"]["environments"]["shop/pve/web"];
+    assert_eq!(made["vms"]["web"]["vmid"], 5201, "{status:#}");
+    let text = stage.hl("status").exits(0).stdout;
+    assert!(
+        text.contains("shop/pve/web  in its state; no run tells of it"),
+        "{text}"
+    );
 }
 
 #[test]

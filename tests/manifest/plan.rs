@@ -107,6 +107,10 @@ fn create_has_a_step_for_each_phase() {
             serde_json::json!(["create/approve"])
         );
     }
+    // No environment has a say in it.
+    let checks = plan["steps"].as_array().unwrap().iter();
+    let mut checks = checks.filter(|step| step["layer"] == "l0");
+    assert!(checks.all(|step| step["with"]["env"].is_null() && step["with"]["check"] != "site"));
     let guard = of(&plan, "create/approve");
     assert!(guard["needs"].as_array().unwrap().len() > 5 && guard["approve"] == true);
     assert_eq!(of(&plan, "web/plan")["with"]["key"], "mixed/pve/web");
@@ -163,6 +167,8 @@ fn destroy_goes_on_and_goes_the_other_way() {
         of(&plan, "box/apply")["when"],
         "${steps.destroy/approve.box_there}"
     );
+    // A token may be on the node before there is a machine.
+    assert_eq!(of(&plan, "own/clean")["when"], Value::Null);
 }
 
 /// What is in a hypervisor is planned behind it; its own machines are another issue.
@@ -181,6 +187,12 @@ fn parents_come_before_what_is_in_them() {
 fn what_is_wrong_is_told_before_a_plan_is_made() {
     let lab = lab("stop", "true");
     ask(&lab, "create").exits(2).says(&["no manifest is named"]);
+    // The text of a manifest is written down with the run.
+    let secret = r#"{"schema_version": 2, "name": "x", "description": "00000000-0000-0000-0000-000000000001", "nodes": [{"name": "a", "type": "vm", "preset": "small", "image": "debian-13"}]}"#;
+    lab.hl("plan create -H pve --manifest-json")
+        .arg(secret)
+        .exits(2)
+        .says(&["the value of the secret variable `PM_TOKEN_SECRET`"]);
     ask(&lab, "create mixe")
         .exits(66)
         .says(&["did you mean `mixed`?"]);

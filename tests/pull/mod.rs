@@ -3,3 +3,4 @@
 mod actions;
 mod program;
 mod rehearsal;
+pub(crate) mod same;

@@ -211,6 +211,34 @@ class Becomes(Case):
         self.assertIsNone(self.system.read("/etc/ssh/sshd_config.d/10-hl.conf"))
 
 
+    def test_what_sshd_does_not_take_is_taken_back_and_tried_again(self):
+        own = "/etc/ssh/sshd_config.d/10-hl.conf"
+        for fails in ["sshd", "reload"]:
+            self.system.fails = fails
+            with self.assertRaises(apply.Failed):
+                self.become()
+            self.assertIsNone(self.system.read(own))
+        self.system.fails = None
+        self.become()
+        self.assertIn("systemctl reload ssh", self.system.calls)
+        good = self.system.read(own)
+        self.system.fails = "sshd"
+        settings = json.loads(json.dumps(SETTINGS))
+        settings["posture"]["ssh"]["permit_root_login"] = "yes"
+        with self.assertRaises(apply.Failed):
+            self.become(settings=settings)
+        self.assertEqual(self.system.read(own), good)
+
+    def test_a_name_that_was_not_taken_is_given_again(self):
+        self.system.fails = "hostname"
+        with self.assertRaises(apply.Failed):
+            self.become()
+        self.system.fails = None
+        self.become()
+        self.assertIn("hostname web", self.system.calls)
+        self.assertEqual(self.system.read("/etc/hostname"), "web\n")
+
+
 class Server:
     """A controller that answers with what it is given."""
 
@@ -330,6 +358,12 @@ class Asks(Case):
             self.assertEqual(self.main(), 1)
             self.assertIn("did not answer with a spec", self.applied()["failed"])
             self.assertIsNone(self.system.read(apply.STATE + "/spec.json"))
+
+    def test_settings_that_are_none_are_told(self):
+        for text, why in [("{", "JSONDecodeError"), ("[]", "TypeError"), ("{}", "KeyError")]:
+            self.system.write(apply.STATE + "/settings.json", text)
+            self.assertEqual(self.main(), 1)
+            self.assertIn(why, self.applied()["failed"])
 
     def test_without_settings_there_is_nobody_to_ask(self):
         self.assertEqual(self.main(), 1)

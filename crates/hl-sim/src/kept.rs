@@ -25,9 +25,8 @@ impl World {
 
     /// The same, to change.
     pub(super) fn kept_one_mut(&mut self, table: &str, key: &str, id: &str) -> Option<&mut Fields> {
-        self.table_mut(table)
-            .iter_mut()
-            .find(|fields| is(fields, key, id))
+        let mut lines = self.kept.get_mut(table)?.iter_mut();
+        lines.find(|fields| is(fields, key, id))
     }
 
     /// One of a table as the API gives it back, with the digest of the table.
@@ -53,10 +52,17 @@ impl World {
 
     /// Forgets one of a table; whether it was there.
     pub(super) fn drop_kept(&mut self, table: &str, key: &str, id: &str) -> bool {
-        let table = self.table_mut(table);
-        let count = table.len();
-        table.retain(|fields| !is(fields, key, id));
-        table.len() < count
+        let Some(lines) = self.kept.get_mut(table) else {
+            return false;
+        };
+        let count = lines.len();
+        lines.retain(|fields| !is(fields, key, id));
+        let dropped = lines.len() < count;
+        // A table without lines is none: what comes and goes leaves nothing.
+        if lines.is_empty() {
+            self.kept.remove(table);
+        }
+        dropped
     }
 
     /// Adds one to a table, or fails with `taken`.
@@ -132,4 +138,23 @@ const VNETS: &str = "sdn/running/vnets";
 
 fn is(fields: &Fields, key: &str, id: &str) -> bool {
     fields.get(key).is_some_and(|own| own == id)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::seed::Seed;
+
+    #[test]
+    fn a_table_without_lines_is_not_kept() {
+        let mut world = World::seeded(&Seed::default());
+        world.forget_kept(100);
+        assert!(world.kept_one_mut(RESOURCES, "sid", "vm:100").is_none());
+        assert!(world.kept.is_empty());
+        let fields = Fields::from_iter([("sid".to_owned(), "vm:100".to_owned())]);
+        world.add_kept(RESOURCES, "sid", fields, "taken").unwrap();
+        assert_eq!(world.kept.len(), 1);
+        world.forget_kept(100);
+        assert!(world.kept.is_empty());
+    }
 }

@@ -3,6 +3,9 @@
 
 use std::cmp::Ordering;
 
+/// What a storage that holds archives calls them.
+pub(super) const CONTENT: &str = "vztmpl";
+
 /// What a package may be called beside the image's own name.
 const KINDS: [&str; 3] = ["-standard", "-default", "-base"];
 

@@ -9,7 +9,8 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::archive::{Archive, best};
+use super::archive::{Archive, CONTENT, best};
+use super::downloaded::note;
 use crate::action;
 use crate::action::{About, Action, Done, StepContext};
 use crate::base::{count, ticked};
@@ -20,9 +21,6 @@ use crate::site::{self, MachineKind};
 /// `ct.template`
 #[derive(Debug, Clone, Copy)]
 pub struct CtTemplate;
-
-/// What a storage that holds them calls them.
-const CONTENT: &str = "vztmpl";
 
 /// How long the node may take for a download; an archive has some hundred megabytes.
 const DOWNLOAD: Duration = Duration::from_mins(30);
@@ -44,6 +42,11 @@ struct Inputs {
     /// `debian-13-standard`; a package, a file, or a volume name themselves.
     #[serde(default)]
     images: Vec<String>,
+    /// Name of the state of the machine that it is for: `machine.remove` takes away what
+    /// the node downloaded for it in the same run.
+    #[serde(default)]
+    #[schemars(length(max = 300))]
+    key: String,
 }
 
 /// What stands behind an image.
@@ -72,8 +75,7 @@ impl Action for CtTemplate {
                  by image, and of a single one `template`",
             )
             .repeatable()
-            // A template is shared by all containers, as one that was there before.
-            .undoes_nothing()
+            .undone_by("machine.remove")
             .never("it looks for the newest that the node has now")
     }
 
@@ -115,6 +117,9 @@ fn all(ctx: &StepContext<'_>, fetch: bool) -> Result<Done, StepError> {
             continue;
         }
         if fetch {
+            if !inputs.key.is_empty() {
+                note(ctx, &inputs.key, &found.volid())?;
+            }
             download(ctx, &client, &node, storage, file)?;
             ctx.note(format!("downloaded {file} to `{storage}` for `{image}`"));
         } else {

@@ -2,25 +2,21 @@
 
 use std::fs;
 
-use camino::{Utf8Path, Utf8PathBuf};
+use camino::Utf8PathBuf;
 
 use crate::action::{Done, StepContext};
 use crate::base::{count, quoted};
 use crate::diag::StepError;
+use crate::tofu::state;
 
 /// As OpenTofu and Terraform call it.
 const LOCK: &str = ".terraform.lock.hcl";
-/// How deep below `.build` and `.states` one may be.
-const DEPTH: usize = 4;
 
 /// Each can be read, and locks a provider. One that no longer fits a module is renewed
 /// by `tofu.init`.
 pub(super) fn check(ctx: &StepContext<'_>) -> Result<Done, StepError> {
-    let mut found = Vec::new();
     let paths = &ctx.lab.paths;
-    for dir in [paths.build().join("tofu"), paths.out().join(".states")] {
-        walk(&dir, DEPTH, &mut found);
-    }
+    let found = files(&[paths.build().join("tofu"), paths.states()]);
     for file in &found {
         let text = fs::read_to_string(file);
         let whole = text.as_ref().is_ok_and(|text| text.contains("provider \""));
@@ -45,18 +41,37 @@ pub(super) fn check(ctx: &StepContext<'_>) -> Result<Done, StepError> {
     }))
 }
 
-/// A directory that is not there, or not ours to read, has none.
-fn walk(dir: &Utf8Path, depth: usize, found: &mut Vec<Utf8PathBuf>) {
-    let Ok(entries) = dir.read_dir_utf8() else {
-        return;
-    };
-    for entry in entries.flatten() {
-        let is_dir = entry.file_type().is_ok_and(|kind| kind.is_dir());
-        if entry.file_name() == LOCK {
-            found.push(entry.into_path());
-        } else if is_dir && depth > 0 && entry.file_name() != "providers" {
-            walk(entry.path(), depth - 1, found);
+/// The lock files of all states, in their directories and one below: of environments and
+/// of the nodes of manifests. What cannot be read has none.
+fn files(roots: &[Utf8PathBuf]) -> Vec<Utf8PathBuf> {
+    let mut found = Vec::new();
+    for root in roots {
+        for key in state::keys(root) {
+            let dir = root.join(key);
+            let below = ["", "module", "data"].map(|below| dir.join(below).join(LOCK));
+            found.extend(below.into_iter().filter(|file| file.is_file()));
         }
     }
-    found.sort();
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use camino::Utf8Path;
+
+    use super::*;
+
+    #[test]
+    fn lock_files_of_environments_and_of_manifests_are_found() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = Utf8Path::from_path(dir.path()).unwrap();
+        for key in ["dev-pve", "shop/pve/web"] {
+            let module = root.join(key).join("module");
+            fs::create_dir_all(module.join("modules/inner")).unwrap();
+            fs::write(module.join(LOCK), "").unwrap();
+        }
+        let found = files(&[root.to_owned(), root.join("none")]);
+        let wanted = ["dev-pve/module", "shop/pve/web/module"];
+        assert_eq!(found, wanted.map(|dir| root.join(dir).join(LOCK)));
+    }
 }

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::given::{Given, OnHost, Verb};
 use super::known::{Known, OnNode, ids};
 use crate::action::mark;
-use crate::action::tofu::{choosing, fill};
+use crate::action::tofu::{choosing, fill, is_free};
 use crate::action::{About, Action, Approval, Done, StepContext};
 use crate::base::{count, ticked};
 use crate::diag::{Exit, StepError, say};
@@ -78,8 +78,10 @@ impl<'i> Look<'i> {
     fn new(ctx: &StepContext<'_>, inputs: &'i Inputs) -> Result<Self, StepError> {
         let known = Known::read(ctx, &inputs.on)?;
         let vmids = if inputs.verb == Verb::Destroy {
-            let held = known.states.values().flat_map(|state| &state.vms);
-            held.filter_map(|(name, vm)| Some((name.clone(), vm.vmid?)))
+            let held = known.states.iter();
+            held.filter(|(name, _)| inputs.on.names(name))
+                .flat_map(|(_, state)| &state.vms)
+                .filter_map(|(name, vm)| Some((name.clone(), vm.vmid?)))
                 .collect()
         } else {
             chosen(ctx, inputs, &known)?
@@ -146,14 +148,18 @@ impl<'i> Look<'i> {
                     break;
                 }
             }
+            // What the token may not see is not listed.
+            if let Some(vmid) = given.machine.vmid
+                && !on_node.iter().any(|vm| vm.vmid == vmid)
+                && !is_free(&client, vmid)?
+            {
+                standing.push(format!(
+                    "`{name}`: {vmid} is held by something that the token may not see"
+                ));
+            }
         }
-        let names = on.machines.iter().map(|given| given.machine.name.as_str());
-        let names: Vec<&str> = names.collect();
-        let others = self
-            .known
-            .states
-            .iter()
-            .filter(|(name, state)| state.resources > 0 && !names.contains(&name.as_str()));
+        let states = self.known.states.iter();
+        let others = states.filter(|(name, state)| state.resources > 0 && !on.names(name));
         standing.extend(others.map(|(name, _)| format!("`{name}`, in a state")));
         if standing.is_empty() {
             return Ok(());
@@ -236,7 +242,14 @@ impl<'i> Look<'i> {
             let states = self.known.states.iter();
             let vms = states.flat_map(|(name, state)| state.vms.values().map(move |vm| (name, vm)));
             return vms
-                .map(|(name, vm)| format!("- {name}  {} on {}", vm.id(), vm.node))
+                .map(|(name, vm)| {
+                    let line = format!("{name}  {} on {}", vm.id(), vm.node);
+                    if on.names(name) {
+                        format!("- {line}")
+                    } else {
+                        format!("= {line} stays: the manifest does not name it")
+                    }
+                })
                 .collect();
         }
         let line = |given: &Given| {

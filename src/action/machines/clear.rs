@@ -1,8 +1,8 @@
 //! `machine.clear`: what an earlier part of this run left half-made goes, so that it can
 //! be made whole. What is in a state is tofu's to mend.
 
-use super::known::{Known, OnNode, ids};
-use super::remove::{One, is_ours};
+use super::known::Known;
+use super::remove::{One, delete_own};
 use crate::action::{About, Action, Done, StepContext};
 use crate::diag::StepError;
 
@@ -27,24 +27,11 @@ impl Action for ClearMachine {
     fn run(&self, ctx: &StepContext<'_>) -> Result<Done, StepError> {
         let one: One = ctx.inputs()?;
         let key = one.on().key(&one.name);
-        let known = Known::read(ctx, &one.on())?;
+        let known = Known::of_node(ctx, &one.on(), &one.name)?;
         if known.holds(&one.name) {
             return Ok(Done::new("its state knows it").changed(false));
         }
-        let ids = ids(ctx, &key, &known, &one.name);
-        let client = ctx.pve()?;
-        let on_node = client.cluster_resources_vms()?;
-        let mut deleted = Vec::new();
-        for vm in on_node.iter().filter(|vm| ids.contains(&vm.vmid)) {
-            let found = OnNode {
-                client: &client,
-                vm,
-            };
-            if is_ours(ctx, &client, vm, &key)? {
-                found.delete(ctx)?;
-                deleted.push(found.words());
-            }
-        }
+        let (deleted, _) = delete_own(ctx, &known, &one, &key)?;
         Ok(if deleted.is_empty() {
             Done::new("nothing is half-made").changed(false)
         } else {

@@ -25,7 +25,7 @@ impl Action for ForgetMachine {
 
     fn run(&self, ctx: &StepContext<'_>) -> Result<Done, StepError> {
         let one: One = ctx.inputs()?;
-        let known = Known::read(ctx, &one.on())?;
+        let known = Known::of_node(ctx, &one.on(), &one.name)?;
         if known.holds(&one.name) {
             let message = format!("the state of `{}` still holds something", one.name);
             return Err(StepError::new(message).help(hl(ctx.step.recipe.as_str())));

@@ -47,6 +47,11 @@ impl OnHost {
         format!("{}/{}/{name}", self.manifest, self.node)
     }
 
+    /// Whether the manifest has a machine of that name on the host itself.
+    pub(super) fn names(&self, name: &str) -> bool {
+        self.own().any(|given| given.machine.name == name)
+    }
+
     /// Those on the host itself.
     pub(super) fn own(&self) -> impl Iterator<Item = &Given> {
         self.machines.iter().filter(|given| given.parent.is_none())

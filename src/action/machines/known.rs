@@ -9,10 +9,10 @@ use super::given::OnHost;
 use crate::action::StepContext;
 use crate::action::mark;
 use crate::action::tofu::{VARIABLES, built};
-use crate::base::Cancel;
+use crate::base::if_there;
 use crate::diag::StepError;
 use crate::handoff::{Execution, NodeStatus};
-use crate::pve::{self, GuestKind, Vm, VmConfig, percent_encode};
+use crate::pve::{self, Vm, VmConfig};
 use crate::tofu::state::{STATE_FILE, State};
 use crate::tofu::summary;
 
@@ -29,12 +29,37 @@ impl Known {
     pub(super) fn read(ctx: &StepContext<'_>, on: &OnHost) -> Result<Self, StepError> {
         let paths = &ctx.lab.paths;
         let dir = paths.tofu_state(&format!("{}/{}", on.manifest, on.node));
-        let entries = dir.read_dir_utf8().into_iter().flatten().flatten();
-        let dirs = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
+        let unread = |error: std::io::Error| StepError::io("read", &dir, &error);
+        let entries = if_there(dir.read_dir_utf8()).map_err(unread)?;
+        let mut names = Vec::new();
+        for entry in entries.into_iter().flatten() {
+            let entry = entry.map_err(unread)?;
+            if entry.file_type().map_err(unread)?.is_dir() {
+                names.push(entry.file_name().to_owned());
+            }
+        }
+        Self::of(ctx, on, names)
+    }
+
+    /// Reads the state of one node, and the record.
+    pub(super) fn of_node(
+        ctx: &StepContext<'_>,
+        on: &OnHost,
+        name: &str,
+    ) -> Result<Self, StepError> {
+        Self::of(ctx, on, [name.to_owned()])
+    }
+
+    fn of(
+        ctx: &StepContext<'_>,
+        on: &OnHost,
+        names: impl IntoIterator<Item = String>,
+    ) -> Result<Self, StepError> {
+        let paths = &ctx.lab.paths;
         let mut states = BTreeMap::new();
-        for entry in dirs {
-            let state = State::read(&entry.path().join(STATE_FILE))?;
-            states.insert(entry.file_name().to_owned(), state);
+        for name in names {
+            let state = State::read(&paths.tofu_state(&on.key(&name)).join(STATE_FILE))?;
+            states.insert(name, state);
         }
         let execution = Execution::read(paths, &on.manifest, &on.node)?.unwrap_or_default();
         // Of one that was destroyed the id is free for others.
@@ -50,6 +75,22 @@ impl Known {
     /// The machine of a node in its state.
     pub(super) fn made(&self, name: &str) -> Option<&summary::Vm> {
         self.states.get(name)?.vms.get(name)
+    }
+
+    /// Machines in the state of a node that an earlier run than `run` made.
+    pub(super) fn of_earlier_runs(&self, name: &str, run: &str, key: &str) -> Vec<String> {
+        let vms = self
+            .states
+            .get(name)
+            .into_iter()
+            .flat_map(|s| s.vms.values());
+        let earlier = vms.filter(|vm| {
+            let description = vm.description.as_deref();
+            description.is_some() && !mark::has(description, run, key)
+        });
+        earlier
+            .map(|vm| format!("{} of its state", vm.id()))
+            .collect()
     }
 
     /// Whether the state of a node holds anything.
@@ -106,7 +147,7 @@ impl OnNode<'_> {
         let Vm { node, vmid, .. } = self.vm;
         match self.client.guest_config(self.vm.guest(), node, *vmid) {
             Ok(config) => Ok(Some(config)),
-            Err(error) if is_gone(&error) => Ok(None),
+            Err(error) if error.is_not_found() => Ok(None),
             Err(error) => Err(error),
         }
     }
@@ -119,15 +160,15 @@ impl OnNode<'_> {
     }
 
     /// Stops it, where it runs, and deletes it with the disks that it refers to; no
-    /// others, as these may be older than it.
-    pub(super) fn delete(&self, ctx: &StepContext<'_>) -> Result<(), StepError> {
+    /// others, as these may be older than it. Its mark is read once more right before.
+    pub(super) fn delete(&self, ctx: &StepContext<'_>, key: &str) -> Result<(), StepError> {
         let patience = Duration::from_mins(10);
-        let wait = |task: &pve::Upid| self.client.wait_task(task, &Cancel::default(), patience);
+        let wait = |task: &pve::Upid| self.client.wait_task(task, ctx.cancel, patience);
         let Vm { node, vmid, .. } = self.vm;
         let kind = self.vm.guest();
         let status = match self.client.guest_status(kind, node, *vmid) {
             Ok(status) => status,
-            Err(error) if is_gone(&error) => return Ok(()),
+            Err(error) if error.is_not_found() => return Ok(()),
             Err(error) => return Err(error.into()),
         };
         if status.status == "running" {
@@ -136,23 +177,18 @@ impl OnNode<'_> {
             wait(&task)?;
         }
         ctx.progress(format!("deleting {}", self.words()));
-        let query = [("purge", "1"), ("destroy-unreferenced-disks", "0")];
-        let path = match kind {
-            GuestKind::Vm => "qemu",
-            GuestKind::Ct => "lxc",
+        let Some(config) = self.config()? else {
+            return Ok(());
         };
-        let path = format!("nodes/{}/{path}/{vmid}", percent_encode(node));
-        let task: pve::Upid = match self.client.delete(&path, &query) {
+        if !mark::has(config.text("description").as_deref(), ctx.run_id, key) {
+            return Err(StepError::new("it has no mark of this run any more"));
+        }
+        let task = match self.client.delete_guest(kind, node, *vmid, false) {
             Ok(task) => task,
-            Err(error) if is_gone(&error) => return Ok(()),
+            Err(error) if error.is_not_found() => return Ok(()),
             Err(error) => return Err(error.into()),
         };
         wait(&task)?;
         Ok(())
     }
-}
-
-/// Of a machine that does not exist a node says so with 404, or with 500 and a text.
-fn is_gone(error: &pve::Error) -> bool {
-    error.is_not_found() || error.to_string().contains("does not exist")
 }

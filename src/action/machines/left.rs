@@ -73,6 +73,12 @@ impl Action for Left {
         };
         let mut error = StepError::new(message).exit(Exit::Runway).says_all();
         error.tail = left;
+        let mut states = known.states.iter();
+        if states.any(|(name, state)| state.resources > 0 && !on.names(name)) {
+            error = error.help(format!(
+                "what `{manifest}` does not name any more goes when it is named again, and destroyed"
+            ));
+        }
         Err(error.help(hl(format!("destroy -M {manifest} -H {node}")).say(" tries once more")))
     }
 }

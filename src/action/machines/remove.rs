@@ -9,12 +9,11 @@ use serde::Deserialize;
 
 use super::given::OnHost;
 use super::known::{Known, OnNode, ids};
+use crate::action::container::remove_downloads;
 use crate::action::mark;
 use crate::action::pull::remove_snippet;
-use crate::action::site;
 use crate::action::tofu::{built, forget_host_keys};
 use crate::action::{About, Action, Done, StepContext};
-use crate::base::Cancel;
 use crate::diag::{StepError, say};
 use crate::handoff::{Execution, Gives, Handoff, Removed, Stage};
 use crate::pve::{Client, Vm};
@@ -84,37 +83,29 @@ impl Action for Remove {
     fn run(&self, ctx: &StepContext<'_>) -> Result<Done, StepError> {
         let one: One = ctx.inputs()?;
         let key = one.on().key(&one.name);
-        let known = Known::read(ctx, &one.on())?;
-        let ids = ids(ctx, &key, &known, &one.name);
-        let client = ctx.lasting_pve()?;
-        let on_node = client.cluster_resources_vms()?;
-        let mut deleted = Vec::new();
-        let mut left = Vec::new();
-        for vm in on_node.iter().filter(|vm| ids.contains(&vm.vmid)) {
-            let found = OnNode {
-                client: &client,
-                vm,
-            };
-            if is_ours(ctx, &client, vm, &key)? {
-                let words = format!("{} on `{}`", found.words(), vm.node);
-                found
-                    .delete(ctx)
-                    .map_err(|error| still_there(error, &words))?;
-                deleted.push(found.words());
-            } else {
-                left.push(format!("{} on `{}`", found.words(), vm.node));
-            }
+        let known = Known::of_node(ctx, &one.on(), &one.name)?;
+        let found = delete_own(ctx, &known, &one, &key);
+        // Also where the machine stays: what this run wrote may hold a token.
+        let snippet = if one.pulls {
+            remove_snippet(ctx, &one.node, &key, &one.name)
+        } else {
+            Ok(0)
+        };
+        let (deleted, mut left) = found?;
+        snippet?;
+        let downloads = remove_downloads(ctx, &one.node, &key)?.into_iter();
+        // The node may hide a machine from the token, or have lost it: the state of an
+        // earlier run is kept all the same.
+        if left.is_empty() {
+            left.extend(known.of_earlier_runs(&one.name, ctx.run_id, &key));
         }
         if !left.is_empty() {
             let left = left.join(", ");
             let done = Done::new(format!("left as it is: {left} has no mark of this run"));
-            return Ok(done.changed(!deleted.is_empty()).warn(format!(
+            let done = done.changed(!deleted.is_empty()).warn(format!(
                 "{left} was not made by this run, and stays; look at it if you expected it to go"
-            )));
-        }
-        if one.pulls {
-            let node = site::node(ctx, &one.node);
-            remove_snippet(ctx, node, &key, &one.name)?;
+            ));
+            return Ok(downloads.fold(done, |done, left| done.warn(left)));
         }
         let state = known.states.get(&one.name);
         if let Some(state) = state {
@@ -126,8 +117,39 @@ impl Action for Remove {
             [] => "nothing was made".to_owned(),
             deleted => format!("deleted {}", deleted.join(", ")),
         };
-        Ok(one.removed(summary).changed(!deleted.is_empty()))
+        let done = one.removed(summary).changed(!deleted.is_empty());
+        Ok(downloads.fold(done, |done, left| done.warn(left)))
     }
+}
+
+/// Deletes what carries this run's mark: what was deleted, and what has another one or
+/// none.
+pub(super) fn delete_own(
+    ctx: &StepContext<'_>,
+    known: &Known,
+    one: &One,
+    key: &str,
+) -> Result<(Vec<String>, Vec<String>), StepError> {
+    let ids = ids(ctx, key, known, &one.name);
+    let client = ctx.lasting_pve()?;
+    let on_node = client.cluster_resources_vms()?;
+    let (mut deleted, mut left) = (Vec::new(), Vec::new());
+    for vm in on_node.iter().filter(|vm| ids.contains(&vm.vmid)) {
+        let found = OnNode {
+            client: &client,
+            vm,
+        };
+        let words = format!("{} on `{}`", found.words(), vm.node);
+        if is_ours(ctx, &client, vm, key)? {
+            found
+                .delete(ctx, key)
+                .map_err(|error| still_there(error, &words))?;
+            deleted.push(found.words());
+        } else {
+            left.push(words);
+        }
+    }
+    Ok((deleted, left))
 }
 
 /// Its address, of the record: the state may not have come to know it.
@@ -141,15 +163,9 @@ fn recorded_address(ctx: &StepContext<'_>, one: &One) -> BTreeSet<String> {
 
 /// Whether it carries this run's mark. While the node is at work on it nothing is
 /// known: a clone gets its description when its disks are there.
-pub(super) fn is_ours(
-    ctx: &StepContext<'_>,
-    client: &Client,
-    vm: &Vm,
-    key: &str,
-) -> Result<bool, StepError> {
+fn is_ours(ctx: &StepContext<'_>, client: &Client, vm: &Vm, key: &str) -> Result<bool, StepError> {
     let found = OnNode { client, vm };
     let begun = Instant::now();
-    let patience = Cancel::default();
     loop {
         let Some(config) = found.config()? else {
             return Ok(false);
@@ -173,7 +189,7 @@ pub(super) fn is_ours(
             "waiting for the node, which is at work on {} ({lock})",
             found.words()
         ));
-        patience.sleep(PAUSE)?;
+        ctx.cancel.sleep(PAUSE)?;
     }
 }
 

@@ -253,8 +253,10 @@ class Machine:
         if domain and not DOMAIN.match(domain):
             raise Failed(f"`{domain}` is not a domain")
         names = f"{name}.{domain} {name}" if domain else name
-        if self.system.write("/etc/hostname", name + "\n"):
+        if self.system.read("/etc/hostname") != name + "\n":
+            # First, so that what fails here is done the next time.
             self.system.run("hostname", name)
+            self.system.write("/etc/hostname", name + "\n")
         lines = (self.system.read("/etc/hosts") or "127.0.0.1 localhost\n").splitlines()
         lines = [line for line in lines if line.split()[:1] != ["127.0.1.1"]]
         self.system.write("/etc/hosts", "\n".join([f"127.0.1.1 {names}", *lines]) + "\n")
@@ -349,9 +351,19 @@ class Machine:
         if password not in ("yes", "no"):
             raise Failed(f"`{password}` does not say whether passwords are taken")
         text = SSHD.format(root=root, password=password)
-        if self.system.write("/etc/ssh/sshd_config.d/10-hl.conf", text):
-            self.system.run("sshd", "-t")
-            self.system.run("systemctl", "reload", "ssh")
+        own = "/etc/ssh/sshd_config.d/10-hl.conf"
+        before = self.system.read(own)
+        if self.system.write(own, text):
+            try:
+                self.system.run("sshd", "-t")
+                self.system.run("systemctl", "reload", "ssh")
+            except Failed:
+                # What sshd does not take may not stay: nobody could log in after a restart,
+                # and the next attempt would find nothing to do.
+                self.system.remove(own)
+                if before is not None:
+                    self.system.write(own, before)
+                raise
         if self.fail2ban:
             self.system.run("systemctl", "enable", "--now", "fail2ban")
 
@@ -425,9 +437,10 @@ def main(system, sleep=time.sleep):
         system.write(STATE + "/spec.json", body.decode(), 0o600)
         Machine(system, settings, spec).become()
         forget_copies(system)
-    except Failed as error:
-        print(f"error: {error}", file=sys.stderr)
-        note(system, failed=str(error))
+    except (Failed, OSError, ValueError, AttributeError, KeyError, TypeError) as error:
+        why = str(error) if isinstance(error, Failed) else f"{type(error).__name__}: {error}"
+        print(f"error: {why}", file=sys.stderr)
+        note(system, failed=why)
         return 1
     note(system, digest=digest(settings_text, body))
     print(f"applied the spec of {settings['identity']}")

@@ -53,8 +53,7 @@ impl Action for PullClean {
 
     fn run(&self, ctx: &StepContext<'_>) -> Result<Done, StepError> {
         let inputs: Inputs = ctx.inputs()?;
-        let node = action::site::node(ctx, &inputs.node);
-        match remove_snippet(ctx, node, &inputs.key, &inputs.name)? {
+        match remove_snippet(ctx, &inputs.node, &inputs.key, &inputs.name)? {
             0 => Ok(Done::skipped("there is no snippet").changed(false)),
             _ => Ok(Done::new(format!("the snippet of `{}` is gone", inputs.name)).changed(true)),
         }

@@ -29,7 +29,9 @@ mod work_dir;
 pub use clean::PullClean;
 pub(super) use cloud_config::file as snippet_file;
 pub(super) use node_shell::NodeShell;
-pub(super) use place::{file_name as snippet_name, remove_snippet, volume as snippet_volume};
+pub(super) use place::{
+    file_name as snippet_name, free_volume, remove_snippet, volume as snippet_volume,
+};
 pub(super) use settings::{fingerprint as controller_fingerprint, no_server};
 pub use snippet::PullSnippet;
 pub use wait::PullWait;

@@ -4,7 +4,7 @@
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-use super::work_dir::WorkDir;
+use super::work_dir::{WorkDir, ssh_reading};
 use crate::action;
 use crate::action::{ChildSpec, StepContext};
 use crate::base::quoted;
@@ -66,19 +66,21 @@ impl<'a, 'c> NodeShell<'a, 'c> {
     pub(in crate::action) fn put(&self, volid: &str, file: &Utf8Path) -> Result<(), StepError> {
         let script =
             "umask 077; mkdir -p \"${file%/*}\"; cat >\"$file.new\"; mv \"$file.new\" \"$file\"";
-        self.run(volid, script, Some(file))
+        self.run(&with_file(volid, script), Some(file))
     }
 
     /// Removes a volume's file, where there is one.
     pub(super) fn remove(&self, volid: &str) -> Result<(), StepError> {
-        self.run(volid, "rm -f -- \"$file\"", None)
+        self.run(&with_file(volid, "rm -f -- \"$file\""), None)
     }
 
-    fn run(&self, volid: &str, script: &str, input: Option<&Utf8Path>) -> Result<(), StepError> {
-        let script = format!(
-            "set -eu; PATH=$PATH:/usr/sbin:/sbin; file=$(pvesm path {}); {script}",
-            quoted(volid)
-        );
+    /// Removes a volume of which its storage itself has to know.
+    pub(super) fn free(&self, volid: &str) -> Result<(), StepError> {
+        self.run(&format!("pvesm free {}", quoted(volid)), None)
+    }
+
+    fn run(&self, script: &str, input: Option<&Utf8Path>) -> Result<(), StepError> {
+        let script = format!("set -eu; PATH=$PATH:/usr/sbin:/sbin; {script}");
         let sudo = if self.root { "" } else { "sudo -n " };
         let remote = format!("{sudo}sh -c {}", quoted(&script));
         let mut args = Vec::new();
@@ -87,12 +89,7 @@ impl<'a, 'c> NodeShell<'a, 'c> {
         }
         args.extend(["--".to_owned(), self.to.clone(), remote]);
         let child = match input {
-            // The shell opens the file: what is in it is in no argument.
-            Some(file) => {
-                let opened = ["-c", "exec ssh \"$@\" <\"$0\"", file.as_str()];
-                let opened = opened.into_iter().map(str::to_owned);
-                ChildSpec::new("sh", opened.chain(args))
-            }
+            Some(file) => ssh_reading(file, args),
             None => ChildSpec::new("ssh", std::iter::once("-n".to_owned()).chain(args)),
         };
         let outcome = self.ctx.exec.run(&child, &mut |_| {})?;
@@ -104,6 +101,11 @@ impl<'a, 'c> NodeShell<'a, 'c> {
             ))
         })
     }
+}
+
+/// A script for the `file` of a volume.
+fn with_file(volid: &str, script: &str) -> String {
+    format!("file=$(pvesm path {}); {script}", quoted(volid))
 }
 
 /// The key of `PROXMOX_VE_SSH_PRIVATE_KEY`, as a file for its owner alone.

@@ -1,7 +1,7 @@
 //! Which volume a machine's snippet is, and taking it away.
 
 use super::node_shell::NodeShell;
-use crate::action::StepContext;
+use crate::action::{self, StepContext};
 use crate::diag::{Exit, StepError};
 use crate::pve::{self, Client, GuestKind};
 use crate::tofu::state::State;
@@ -72,13 +72,15 @@ pub(super) fn volumes(client: &Client, node: &str, file: &str) -> Result<Vec<Str
     Ok(found)
 }
 
-/// Takes a machine's snippet out of its settings, and off the node; how many files went.
+/// Takes a machine's snippet out of its settings, and off its host, as the site names
+/// it; how many files went.
 pub(in crate::action) fn remove_snippet(
     ctx: &StepContext<'_>,
-    node: &str,
+    host: &str,
     key: &str,
     name: &str,
 ) -> Result<usize, StepError> {
+    let node = action::site::node(ctx, host);
     let client = ctx.pve()?;
     let file = file_name(key, name);
     let state = State::read(&ctx.lab.paths.tofu_state(key).join("terraform.tfstate"))?;
@@ -89,7 +91,7 @@ pub(in crate::action) fn remove_snippet(
     }
     let found = volumes(&client, node, &file)?;
     if !found.is_empty() {
-        let shell = NodeShell::of(ctx, node)?;
+        let shell = NodeShell::of(ctx, host)?;
         for volid in &found {
             shell.remove(volid)?;
         }
@@ -101,6 +103,15 @@ pub(in crate::action) fn remove_snippet(
         }
     }
     Ok(found.len())
+}
+
+/// Lets root of a host remove a volume that the token may not.
+pub(in crate::action) fn free_volume(
+    ctx: &StepContext<'_>,
+    host: &str,
+    volid: &str,
+) -> Result<(), StepError> {
+    NodeShell::of(ctx, host)?.free(volid)
 }
 
 /// A machine whose settings name a file that is gone does not start any more.

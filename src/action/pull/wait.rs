@@ -10,7 +10,7 @@ use serde::Deserialize;
 use super::applied::Applied;
 use super::cloud_config::{STATE, UNIT};
 use super::settings::pull;
-use super::work_dir::WorkDir;
+use super::work_dir::{WorkDir, ssh_reading};
 use crate::action::ssh_host::{Inventory, SshHost};
 use crate::action::{About, Action, ChildSpec, Done, StepContext};
 use crate::base::short_duration;
@@ -176,9 +176,7 @@ impl Asked<'_, '_> {
     }
 
     fn run(&self, file: &Utf8Path, args: Vec<String>) -> Result<(), StepError> {
-        let opened = ["-c", "exec ssh \"$@\" <\"$0\"", file.as_str()];
-        let opened = opened.into_iter().map(str::to_owned);
-        let child = ChildSpec::new("sh", opened.chain(args));
+        let child = ssh_reading(file, args);
         self.ctx.exec.run(&child, &mut |_| {})?.check("ssh")
     }
 

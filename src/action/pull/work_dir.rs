@@ -1,8 +1,8 @@
 //! Files of a step that may hold a secret: gone when the step is over.
 
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
 
-use crate::action::StepContext;
+use crate::action::{ChildSpec, StepContext};
 use crate::diag::StepError;
 use crate::lab;
 
@@ -31,4 +31,12 @@ impl Drop for WorkDir {
         // What cannot be removed goes with the run's logs.
         std::fs::remove_dir_all(&self.0).unwrap_or_default();
     }
+}
+
+/// An `ssh` whose standard input is a file, which a shell opens: what is in it is in no
+/// argument.
+pub(super) fn ssh_reading(file: &Utf8Path, args: Vec<String>) -> ChildSpec {
+    let opened = ["-c", "exec ssh \"$@\" <\"$0\"", file.as_str()];
+    let opened = opened.into_iter().map(str::to_owned);
+    ChildSpec::new("sh", opened.chain(args))
 }

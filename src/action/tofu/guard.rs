@@ -69,7 +69,7 @@ pub(super) fn check(
     if !new.is_empty() {
         let client = ctx.pve()?;
         let resources = client.cluster_resources_vms()?;
-        let states = state::all(&ctx.lab.paths.out().join(".states"));
+        let states = state::all(&ctx.lab.paths.states());
         for (change, vm) in &new {
             ids(
                 &client,

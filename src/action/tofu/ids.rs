@@ -42,7 +42,7 @@ pub(in crate::action) fn fill(
     let client = ctx.pve()?;
     let on_node = client.cluster_resources_vms()?;
     let mut taken: BTreeSet<u32> = on_node.iter().map(|vm| vm.vmid).collect();
-    for (_, other) in state::all(&ctx.lab.paths.out().join(".states")) {
+    for (_, other) in state::all(&ctx.lab.paths.states()) {
         taken.extend(other.vms.values().filter_map(|vm| vm.vmid));
     }
     taken.extend(planned(&built(&ctx.lab.paths), key));
@@ -51,7 +51,7 @@ pub(in crate::action) fn fill(
 
 /// Whether no machine has an id: what the token may not see is not listed, but
 /// its id is taken.
-pub(super) fn is_free(client: &pve::Client, id: u32) -> Result<bool, StepError> {
+pub(in crate::action) fn is_free(client: &pve::Client, id: u32) -> Result<bool, StepError> {
     match client.get::<serde_json::Value>("cluster/nextid", &[("vmid", &id.to_string())]) {
         Ok(_) => Ok(true),
         Err(pve::Error::Api { status: 400, .. }) => Ok(false),

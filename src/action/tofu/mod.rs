@@ -25,7 +25,7 @@ mod workspace;
 
 pub use apply::Apply;
 pub use forget::Forget;
-pub(in crate::action) use ids::{choosing, fill};
+pub(in crate::action) use ids::{choosing, fill, is_free};
 pub use init::{Init, Validate};
 pub(in crate::action) use node::NodeMachine;
 pub use outputs::{Machine, Outputs, ReadOutputs, file as outputs_file, read as read_outputs};

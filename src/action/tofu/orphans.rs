@@ -73,7 +73,7 @@ pub(super) fn find(
         .lasting_pve()
         .and_then(|client| client.cluster_resources_vms())
         .map_err(|error| error.to_string())?;
-    let states = state::all(&ctx.lab.paths.out().join(".states"));
+    let states = state::all(&ctx.lab.paths.states());
     // One that cannot be read is no proof that a machine is lost.
     State::read(&space.state).map_err(|error| error.message)?;
     Ok(among(&resources, &states, env, summary))

@@ -276,7 +276,7 @@ mod tests {
             fs::create_dir_all(path.parent().unwrap()).unwrap();
             fs::write(path, text).unwrap();
         }
-        let tree = Tree::new(root.to_owned(), "site".into());
+        let tree = Tree::new(root, "site");
         for (name, port) in [
             ("bare", 2222),
             ("plain", 22),

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use camino::Utf8Path;
 use hl::app::{Ended, Host, Job, LoadedLab, Notice, Origin, ResumePlan, RunOptions};
 use hl::base::{Signal, StopSource};
+use hl::diag::Exit;
 use hl::engine::{Answer, Approver, Asked, Options};
 use hl::handoff::{NodeStatus, nodes};
 use hl::lab::{Environment, Lab, Provenance, Var};
@@ -27,7 +28,7 @@ use crate::l2::stage::{CANARY, Stage, TOKEN_ID};
 pub(super) const NODES: usize = 8;
 
 pub(super) struct Room {
-    stage: Stage,
+    stage: Arc<Stage>,
     doubles: Arc<Doubles>,
     empty: World,
     _ssh: TcpListener,
@@ -36,9 +37,28 @@ pub(super) struct Room {
 /// How a run ended.
 pub(super) struct Run {
     pub(super) outcome: Outcome,
+    pub(super) exit: Exit,
     pub(super) run: String,
     pub(super) completed: Vec<String>,
     pub(super) errors: Vec<String>,
+}
+
+/// Machines of all kinds: every other one has a spec; one has no id, one is a container,
+/// one asks for its spec itself.
+fn manifest() -> String {
+    let node = |n: usize| {
+        let id = 7000 + n;
+        let more = match n {
+            5 => "type: vm".to_owned(),
+            6 => format!("type: ct, spec: base, vmid: {id}"),
+            7 => format!("type: vm, spec: base, vmid: {id}, execution: {{mode: pull}}"),
+            n if n % 2 == 0 => format!("type: vm, spec: base, vmid: {id}"),
+            _ => format!("type: vm, vmid: {id}"),
+        };
+        format!("  - {{name: n{n}, preset: small, image: debian-13, {more}}}\n")
+    };
+    let nodes: String = (0..NODES).map(node).collect();
+    format!("schema_version: 2\nname: eight\nnodes:\n{nodes}")
 }
 
 impl Room {
@@ -46,21 +66,24 @@ impl Room {
         let route = ["route", "add", "local", "0.0.0.0/0", "dev", "lo"];
         assert!(Command::new("ip").args(route).status().unwrap().success());
         let ssh = TcpListener::bind("0.0.0.0:22").unwrap();
-        let stage = Stage::new();
-        let node = |n: usize| {
-            let spec = if n % 2 == 0 { "spec: base, " } else { "" };
-            format!(
-                "  - {{name: n{n}, type: vm, {spec}preset: small, image: debian-13, vmid: {}}}\n",
-                7000 + n
-            )
-        };
-        let nodes: String = (0..NODES).map(node).collect();
-        let text = format!("schema_version: 2\nname: eight\nnodes:\n{nodes}");
-        stage.lab.write("site/manifests/eight.yaml", &text);
-        let empty = stage.sim.world();
-        let doubles = Arc::new(Doubles {
-            client: stage.client(),
+        let stage = Arc::new(Stage::new());
+        let toml = stage.lab.read("hl.toml");
+        let toml = format!("{toml}\n[serve]\ncert_dir = \"keep\"\n");
+        let made = hl_sim::certs::with_authority(&["192.0.2.9".to_owned()]).unwrap();
+        let server = "defaults:\n  spec_server: https://192.0.2.9:44443\n";
+        let lab = &stage.lab;
+        lab.write("hl.toml", &toml)
+            .write("keep/controller.crt", &made.cert_pem)
+            .write("site/site.yaml", server)
+            .write("site/manifests/eight.yaml", &manifest());
+        stage.sim.change(|world| {
+            let local = world.storages.get_mut("local").unwrap();
+            if !local.content.iter().any(|kind| kind == "snippets") {
+                local.content.push("snippets".to_owned());
+            }
         });
+        let doubles = Arc::new(Doubles::new(&stage));
+        let empty = stage.sim.world();
         Self {
             stage,
             doubles,
@@ -82,7 +105,7 @@ impl Room {
         Lab::read(root.to_owned()).unwrap()
     }
 
-    fn loaded(&self, fault: Option<&Fault>) -> LoadedLab {
+    fn loaded(&self, faults: &[Fault]) -> LoadedLab {
         let lab = self.lab();
         let book = Rc::new(hl::layers::load(&lab.paths).unwrap());
         let mut env = Environment::default();
@@ -113,7 +136,7 @@ impl Room {
             );
         }
         let mut loaded = LoadedLab::new(lab, book, env);
-        loaded.registry = registry(&self.doubles, fault);
+        loaded.registry = registry(&self.doubles, faults);
         loaded
     }
 
@@ -130,40 +153,80 @@ impl Room {
         dir.display().to_string()
     }
 
-    pub(super) fn create(&self, mode: OnFailure, fault: Option<&Fault>) -> Run {
-        let loaded = self.loaded(fault);
-        let request = RunRequest::Manifest(ManifestRequest {
-            verb: ManifestVerb::Create,
+    fn request(verb: ManifestVerb, mode: OnFailure) -> RunRequest {
+        RunRequest::Manifest(ManifestRequest {
+            verb,
             host: "pve".to_owned(),
             source: ManifestSource::Name("eight".to_owned()),
             on_error: Some(mode),
             skip_preflight: true,
-        });
+        })
+    }
+
+    /// The steps that make the machines, the guard first.
+    pub(super) fn steps(&self) -> Vec<String> {
+        let request = Self::request(ManifestVerb::Create, OnFailure::Stop);
+        let plan = self.loaded(&[]).plan(&request).unwrap();
+        let steps = plan.steps.iter().filter(|step| !step.finally);
+        steps.map(|step| step.id.to_string()).collect()
+    }
+
+    pub(super) fn create(&self, mode: OnFailure, faults: &[Fault]) -> Run {
+        self.run(ManifestVerb::Create, mode, faults)
+    }
+
+    pub(super) fn test(&self, mode: OnFailure) -> Run {
+        self.run(ManifestVerb::Test, mode, &[])
+    }
+
+    fn run(&self, verb: ManifestVerb, mode: OnFailure, faults: &[Fault]) -> Run {
+        let loaded = self.loaded(faults);
+        let request = Self::request(verb, mode);
         let plan = loaded.plan(&request).unwrap();
         let origin = loaded.origin(request);
         run(&loaded, plan, origin)
     }
 
+    /// The machines that were converged since this was asked last.
+    pub(super) fn converged(&self) -> Vec<String> {
+        self.doubles.converged().into_iter().collect()
+    }
+
+    /// A machine goes from the node, and its state stays.
+    pub(super) fn lose(&self, vmid: u32) {
+        self.stage.sim.change(|world| {
+            world.vms.remove(&vmid).unwrap();
+            world.volumes.retain(|volume| volume.vmid != Some(vmid));
+        });
+    }
+
+    /// The ids on the node that are no templates.
+    pub(super) fn machines(&self) -> Vec<u32> {
+        let world = self.stage.sim.world();
+        let vms = world.vms.iter().filter(|(_, vm)| !vm.is_template());
+        vms.map(|(id, _)| *id).collect()
+    }
+
     pub(super) fn resume(&self, id: &str) -> Run {
         let lab = self.lab();
         let past = hl::runs::find(&lab.paths, id).unwrap();
-        let resumed = ResumePlan::new(past, None, false, || Ok(self.loaded(None))).unwrap();
+        let resumed = ResumePlan::new(past, None, false, || Ok(self.loaded(&[]))).unwrap();
         let (loaded, plan, origin) = resumed.into_parts();
         run(&loaded, plan, origin)
     }
 
-    /// The node without what a run may leave: tasks, and the ids of what comes next.
+    /// The node without what a run may leave: its tasks, and what ids are counted with.
     pub(super) fn world(&self) -> Value {
         let mut world = serde_json::to_value(self.stage.sim.world()).unwrap();
         let map = world.as_object_mut().unwrap();
-        map.retain(|key, _| !key.contains("task") && !key.starts_with("next"));
+        map.retain(|key, _| !["tasks", "counter"].contains(&key.as_str()));
         world
     }
 
     /// What an unbroken run comes to.
     pub(super) fn unbroken(&self) -> Value {
         self.begin();
-        let run = self.create(OnFailure::Stop, None);
+        let run = self.create(OnFailure::Stop, &[]);
         assert_eq!(run.outcome, Outcome::Succeeded, "{:?}", run.errors);
         assert_eq!(run.completed.len(), NODES);
         self.end()
@@ -227,6 +290,7 @@ impl Run {
             .filter(|one| one.end.status == Status::Failed);
         Self {
             outcome: ended.tally.finished.unwrap().0,
+            exit: ended.exit,
             run: ended.run.clone().unwrap(),
             completed: completed.map(|node| node.name).collect(),
             errors: failed

@@ -1,4 +1,4 @@
-//! The shipped actions with doubles for their programs, and one failure.
+//! The shipped actions with doubles for their programs, and failures.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use super::{Fault, When};
 struct Wrapped {
     inner: &'static dyn Action,
     doubles: Arc<Doubles>,
-    fault: Option<Fault>,
+    faults: Vec<Fault>,
 }
 
 impl Wrapped {
@@ -37,7 +37,17 @@ impl Wrapped {
 
     fn fails(&self, ctx: &StepContext<'_>, when: When) -> bool {
         let own = |fault: &Fault| fault.step == ctx.step.id.as_str() && fault.when == when;
-        self.fault.as_ref().is_some_and(own)
+        self.faults.iter().any(own)
+    }
+
+    /// Does what the action does; the machine that asks for its spec hears of it.
+    fn act(&self, ctx: &StepContext<'_>) -> Result<Done, StepError> {
+        let done = self.with(ctx, |ctx| self.inner.run(ctx))?;
+        if ctx.step.action == "pull.snippet" {
+            self.doubles
+                .applies(done.outputs["digest"].as_str().unwrap());
+        }
+        Ok(done)
     }
 }
 
@@ -74,13 +84,13 @@ impl Action for Wrapped {
         }
         if self.fails(ctx, When::Middle) {
             let cut = self.doubles.cut_off();
-            let done = self.with(ctx, |ctx| self.inner.run(ctx));
+            let done = self.act(ctx);
             drop(cut);
             // What has no program to be cut off in has done its work, and is not heard.
             done?;
             return Err(injected());
         }
-        let done = self.with(ctx, |ctx| self.inner.run(ctx))?;
+        let done = self.act(ctx)?;
         if self.fails(ctx, When::After) {
             return Err(injected());
         }
@@ -89,13 +99,13 @@ impl Action for Wrapped {
 }
 
 /// Every shipped action so wrapped.
-pub(super) fn registry(doubles: &Arc<Doubles>, fault: Option<&Fault>) -> Registry {
+pub(super) fn registry(doubles: &Arc<Doubles>, faults: &[Fault]) -> Registry {
     let shipped: &'static Registry = Box::leak(Box::new(builtin()));
     shipped.names().fold(Registry::default(), |registry, name| {
         registry.with(Wrapped {
             inner: shipped.get(name).unwrap(),
             doubles: Arc::clone(doubles),
-            fault: fault.cloned(),
+            faults: faults.to_vec(),
         })
     })
 }
