@@ -17,7 +17,6 @@ mod controller;
 mod machine;
 mod provision;
 mod reach;
-
 mod template;
 
 pub use ask::MachineAsk;
