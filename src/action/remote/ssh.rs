@@ -224,8 +224,12 @@ mod tests {
             stdout: Vec::new(),
             stderr: "REMOTE HOST IDENTIFICATION HAS CHANGED".to_owned(),
         };
-        let help = &other.failed(&said).unwrap().help[0];
-        assert!(help.contains("-R '[192.0.2.1]:2222'"), "{help:?}");
+        let error = other.failed(&said).unwrap();
+        assert!(
+            error.help[0].contains("-R '[192.0.2.1]:2222'"),
+            "{:?}",
+            error.help
+        );
     }
 
     #[test]

@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::scene::token;
+use super::machine::token;
 use crate::action;
 use crate::action::pull::controller_fingerprint;
 use crate::action::ssh_host::Inventory;

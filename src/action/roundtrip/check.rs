@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::scene::{machine, server, token, told};
+use super::machine::{machine, server, token, told};
 use crate::action::{About, Action, Done, StepContext};
 use crate::diag::StepError;
 

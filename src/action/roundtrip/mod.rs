@@ -3,7 +3,7 @@
 //!
 //! | file | what is in it |
 //! |---|---|
-//! | `scene` | the machine of an environment, and what it is told |
+//! | `machine` | the machine of an environment, and what it is told |
 //! | `check` | `roundtrip.check`: all of that is there |
 //! | `controller` | `controller.start`, `controller.stop` |
 //! | `template` | `template.ready`: its template is on the node |
@@ -14,9 +14,9 @@
 mod ask;
 mod check;
 mod controller;
+mod machine;
 mod provision;
 mod reach;
-mod scene;
 mod template;
 
 pub use ask::MachineAsk;

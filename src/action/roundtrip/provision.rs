@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::scene::token;
+use super::machine::token;
 use crate::action;
 use crate::action::machines::ClearMachine;
 use crate::action::pull::{NodeShell, WorkDir, snippet_file, snippet_name, snippet_volume};

@@ -150,8 +150,8 @@ fn new_boot_id() {
     }
 }
 
-/// Starts what is enabled. What runs to its end and is over then, nobody waits for, as
-/// systemd starts all at once.
+/// Starts what is enabled. A oneshot runs beside the others, which systemd starts at the
+/// same time.
 fn start_enabled(services: &Arc<Services>, agent: bool) {
     let mut wanted = services.units.wanted(&BOOT_TARGETS);
     // udev starts it on a real VM, when the agent's port appears.
@@ -162,7 +162,7 @@ fn start_enabled(services: &Arc<Services>, agent: bool) {
         if !name.ends_with(".service") {
             continue;
         }
-        if services.is_errand(&name) {
+        if services.is_oneshot(&name) {
             let services = Arc::clone(services);
             thread::spawn(move || start(&services, &name));
         } else {

@@ -140,8 +140,8 @@ impl Services {
         }
     }
 
-    /// Whether a unit runs to its end and is over then.
-    pub(super) fn is_errand(&self, name: &str) -> bool {
+    /// Whether a unit is a oneshot that does not count as running afterwards.
+    pub(super) fn is_oneshot(&self, name: &str) -> bool {
         self.load(name).is_ok_and(|found| {
             found.unit.last("Service", "Type") == Some("oneshot")
                 && !found.unit.flag("Service", "RemainAfterExit")
