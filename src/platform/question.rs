@@ -1,0 +1,133 @@
+//! A question of `hl platform init`, and what of the lab could be its answer.
+
+use serde_json::Value;
+
+use super::answer::typed;
+use super::model::{Input, Kind, Suggest};
+
+/// An optional group without an adapter.
+pub const NONE: &str = "none";
+
+/// What a question is about.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum About {
+    /// `platform.organization`
+    Organization,
+    /// `platform.app_name`
+    AppName,
+    /// The adapter of a group.
+    Group(String),
+    /// The version of an adapter's product.
+    Version(String),
+    /// An input of an adapter.
+    Input(String, String),
+}
+
+impl About {
+    /// As `--answer` names it.
+    pub fn key(&self) -> String {
+        match self {
+            Self::Organization => "organization".to_owned(),
+            Self::AppName => "app_name".to_owned(),
+            Self::Group(group) => format!("group.{group}"),
+            Self::Version(adapter) => format!("{adapter}.version"),
+            Self::Input(adapter, input) => format!("{adapter}.{input}"),
+        }
+    }
+
+    /// The adapter that it is about.
+    pub fn adapter(&self) -> Option<&str> {
+        match self {
+            Self::Version(adapter) | Self::Input(adapter, _) => Some(adapter),
+            Self::Organization | Self::AppName | Self::Group(_) => None,
+        }
+    }
+}
+
+/// Something that is still to be said.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Question {
+    /// What it is about.
+    pub about: About,
+    /// What is asked.
+    pub prompt: String,
+    /// What is said below.
+    pub help: String,
+    /// What may be chosen; empty: it is typed.
+    pub choices: Vec<String>,
+    /// What is taken when nothing is typed.
+    pub default: Option<String>,
+    /// Its type.
+    pub kind: Kind,
+    /// Why it is asked again.
+    pub wrong: Option<String>,
+    /// It may be left without an answer where there is no terminal: there is a default.
+    pub settled: bool,
+    /// The variable of a secret.
+    pub variable: Option<String>,
+    /// It has its value from another answer, once that is there.
+    pub derived: bool,
+}
+
+/// What the lab has that could be an answer.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Suggestions {
+    /// Names of Proxmox nodes.
+    pub nodes: Vec<String>,
+    /// Names of environments.
+    pub environments: Vec<String>,
+    /// Machines that L2 published: name, address, id.
+    pub machines: Vec<(String, String, u32)>,
+}
+
+impl Suggestions {
+    /// What the lab has that could be the answer.
+    pub(super) fn of(&self, input: &Input) -> Option<String> {
+        let all = self;
+        let names = |names: &[String]| match input.kind {
+            Kind::List => (!names.is_empty()).then(|| names.join(",")),
+            Kind::Text | Kind::Secret | Kind::Bool | Kind::Int | Kind::Choice | Kind::Records => {
+                names.first().cloned()
+            }
+        };
+        match input.suggest? {
+            Suggest::Nodes => names(&all.nodes),
+            Suggest::Environments => names(&all.environments),
+            Suggest::Machines if input.kind == Kind::Records => {
+                let records = all.machines.iter().enumerate();
+                let records: Vec<Value> = records
+                    .map(|(at, machine)| record(input, at, machine))
+                    .collect();
+                (!records.is_empty()).then(|| typed(&Value::Array(records)))
+            }
+            Suggest::Machines => {
+                let addresses: Vec<String> =
+                    all.machines.iter().map(|(_, ip, _)| ip.clone()).collect();
+                names(&addresses)
+            }
+        }
+    }
+}
+
+/// A machine with the fields that the input has. The first one gets the first of
+/// choices, the others the last.
+fn record(input: &Input, at: usize, (name, address, id): &(String, String, u32)) -> Value {
+    let fields = input.fields.iter().filter_map(|field| {
+        let value = match field.name.as_str() {
+            "name" => Value::from(name.as_str()),
+            "ip" | "address" => Value::from(address.as_str()),
+            "id" | "vmid" => Value::from(*id),
+            _ if field.kind == Kind::Choice => {
+                let choice = if at == 0 {
+                    field.choices.first()
+                } else {
+                    field.choices.last()
+                };
+                Value::from(choice?.as_str())
+            }
+            _ => return None,
+        };
+        Some((field.name.clone(), value))
+    });
+    Value::Object(fields.collect())
+}

@@ -1,0 +1,524 @@
+//! What `hl platform init` still has to ask, from what is said so far.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value, json};
+
+use super::adapters::Adapters;
+use super::answer::{parse_answer, typed};
+use super::draft::Told;
+use super::inputs::{Around, State, states, with_defaults};
+use super::model::{Adapter, Group, Kind};
+use super::question::{About, NONE, Question, Suggestions};
+use super::table::is_name;
+use super::values::misfits;
+
+/// The questions of a lab.
+#[derive(Debug)]
+pub struct Questions<'a> {
+    /// The adapters there are.
+    pub adapters: &'a Adapters,
+    /// What could be an answer.
+    pub suggestions: Suggestions,
+}
+
+impl Questions<'_> {
+    /// All that is still to be asked, in its order. What depends on an answer comes
+    /// when that is there.
+    pub fn open(&self, told: &Told) -> Vec<Question> {
+        let mut open = Vec::new();
+        open.extend(self.names(told));
+        let groups = self.groups(told);
+        let undecided = !groups.is_empty();
+        open.extend(groups);
+        if undecided {
+            return open;
+        }
+        let around = self.around(told);
+        for (name, given) in &told.adapters {
+            if let Some(adapter) = self.adapters.get(name) {
+                open.extend(self.of_adapter(adapter, given, told, &around));
+            }
+        }
+        // What others decide is asked for when they have not.
+        if open
+            .iter()
+            .any(|question| !question.derived && !question.settled)
+        {
+            open.retain(|question| !question.derived);
+        }
+        open
+    }
+
+    /// Chooses where there is nothing to choose: for groups of one adapter, and
+    /// versions where there is one.
+    pub fn settle(&self, told: &mut Told) {
+        if !self.groups(told).is_empty() {
+            return;
+        }
+        for (group, members) in self.by_group() {
+            let [(name, about)] = members.as_slice() else {
+                continue;
+            };
+            let is_taken = told.of(name).is_some();
+            let is_due = told.fresh || self.is_required(told, name);
+            if !is_taken && !about.optional && !told.declined.contains(&group) && is_due {
+                told.of_mut(name);
+            }
+        }
+        let names: Vec<String> = told.adapters.iter().map(|(name, _)| name.clone()).collect();
+        for name in names {
+            let releases = self.adapters.get(&name).map(|a| &a.definition.releases);
+            if let Some([release]) = releases.map(Vec::as_slice)
+                && let Some(given) = told.of_mut(&name)
+                && !given.contains_key("version")
+            {
+                given.insert("version".to_owned(), Value::from(release.name.as_str()));
+            }
+        }
+    }
+
+    /// Whether a chosen adapter requires what this one provides.
+    fn is_required(&self, told: &Told, name: &str) -> bool {
+        let Some(candidate) = self.adapters.get(name) else {
+            return false;
+        };
+        self.missing(told).iter().any(|capability| {
+            let mut provides = candidate.definition.provides.iter();
+            provides.any(|provides| provides.capability == *capability)
+        })
+    }
+
+    /// Capabilities that chosen adapters require and none of them provides.
+    fn missing(&self, told: &Told) -> Vec<String> {
+        let chosen: Vec<&Adapter> = told
+            .adapters
+            .iter()
+            .filter_map(|(name, _)| self.adapters.get(name))
+            .collect();
+        let provided = |capability: &str| {
+            chosen.iter().any(|adapter| {
+                let mut provides = adapter.definition.provides.iter();
+                provides.any(|provides| provides.capability == capability)
+            })
+        };
+        let requires = chosen
+            .iter()
+            .flat_map(|adapter| &adapter.definition.requires);
+        requires
+            .filter(|requires| !provided(&requires.capability))
+            .map(|requires| requires.capability.clone())
+            .collect()
+    }
+
+    /// What is wrong with an answer.
+    ///
+    /// # Errors
+    /// What, as it is told.
+    pub fn check(&self, question: &Question, value: &Value, told: &Told) -> Result<(), String> {
+        let text = value.as_str().unwrap_or_default();
+        match &question.about {
+            About::Organization if is_name(text) => Ok(()),
+            About::Organization => {
+                Err("expected lower-case letters, digits and `-`, a letter first".to_owned())
+            }
+            About::AppName => {
+                let organization = told.organization.as_deref().unwrap_or_default();
+                let rest = text.strip_prefix(organization);
+                let fits = rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('-'));
+                if is_name(text) && fits {
+                    return Ok(());
+                }
+                Err(format!(
+                    "expected `{organization}` or `{organization}-NAME`"
+                ))
+            }
+            About::Group(_) | About::Version(_) => {
+                if question.choices.iter().any(|choice| choice == text) {
+                    return Ok(());
+                }
+                Err(format!("expected one of {}", question.choices.join(", ")))
+            }
+            About::Input(adapter, name) => {
+                let adapter = self.adapters.get(adapter);
+                let mut inputs = adapter.into_iter().flat_map(|a| &a.definition.inputs);
+                let Some(input) = inputs.find(|input| input.name == *name) else {
+                    return Ok(());
+                };
+                if let Some(misfit) = misfits(input, value).into_iter().next() {
+                    return Err(misfit.message);
+                }
+                let mut after = told.clone();
+                if let (Some(adapter), true) = (adapter, input.kind != Kind::Secret) {
+                    if let Some(given) = after.of_mut(adapter.name()) {
+                        given.insert(name.clone(), value.clone());
+                    }
+                    let around = self.around(&after);
+                    let around = with_release(around, adapter, after.of(adapter.name()));
+                    let empty = Map::new();
+                    let given = after.of(adapter.name()).unwrap_or(&empty);
+                    for (input, state) in states(adapter, given, &around) {
+                        if let (true, State::Wrong(why)) = (input.name == *name, state) {
+                            return Err(why);
+                        }
+                    }
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// The question that a key of `--answer` names, open or not.
+    pub fn named(&self, key: &str, told: &Told) -> Option<Question> {
+        let bare = |about: About, kind: Kind, choices: Vec<String>| Question {
+            about,
+            prompt: String::new(),
+            help: String::new(),
+            choices,
+            default: None,
+            kind,
+            wrong: None,
+            settled: false,
+            variable: None,
+            derived: false,
+        };
+        match key.split_once('.') {
+            None if key == "organization" => {
+                Some(bare(About::Organization, Kind::Text, Vec::new()))
+            }
+            None if key == "app_name" => Some(bare(About::AppName, Kind::Text, Vec::new())),
+            None => None,
+            Some(("group", group)) => {
+                let mut groups = self.by_group().into_iter();
+                let (_, members) = groups.find(|(name, _)| name == group)?;
+                let optional = members.iter().any(|(_, group)| group.optional);
+                let mut choices: Vec<String> = members.into_iter().map(|(name, _)| name).collect();
+                if optional {
+                    choices.push(NONE.to_owned());
+                }
+                Some(bare(About::Group(group.to_owned()), Kind::Choice, choices))
+            }
+            Some((name, key)) => {
+                told.of(name)?;
+                let adapter = self.adapters.get(name)?;
+                if key == "version" {
+                    let releases = adapter.definition.releases.iter();
+                    let choices = releases.map(|release| release.name.clone()).collect();
+                    return Some(bare(About::Version(name.to_owned()), Kind::Choice, choices));
+                }
+                let mut inputs = adapter.definition.inputs.iter();
+                let input = inputs.find(|input| input.name == key)?;
+                let about = About::Input(name.to_owned(), key.to_owned());
+                let mut question = bare(about, input.kind, input.choices.clone());
+                question.variable.clone_from(&input.variable);
+                Some(question)
+            }
+        }
+    }
+
+    /// The value that a text stands for, as an answer to a question.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn answer(&self, question: &Question, text: &str, told: &Told) -> Result<Value, String> {
+        let value = match &question.about {
+            About::Input(adapter, name) => {
+                let adapter = self.adapters.get(adapter);
+                let mut inputs = adapter.into_iter().flat_map(|a| &a.definition.inputs);
+                match inputs.find(|input| input.name == *name) {
+                    Some(input) => parse_answer(input, text)?,
+                    None => Value::from(text.trim()),
+                }
+            }
+            About::Organization | About::AppName | About::Group(_) | About::Version(_) => {
+                Value::from(text.trim())
+            }
+        };
+        self.check(question, &value, told)?;
+        Ok(value)
+    }
+
+    /// What is said with an answer to it. A secret is the caller's to keep.
+    pub fn take(&self, question: &Question, value: Value, told: &mut Told) {
+        match &question.about {
+            About::Organization => told.organization = value.as_str().map(str::to_owned),
+            About::AppName => told.app_name = value.as_str().map(str::to_owned),
+            About::Group(group) => {
+                let members = self.by_group().into_iter();
+                let others = members.filter(|(name, _)| name == group);
+                let others: Vec<String> = others
+                    .flat_map(|(_, members)| members)
+                    .map(|(name, _)| name)
+                    .collect();
+                let chosen = value.as_str().unwrap_or_default();
+                told.adapters
+                    .retain(|(name, _)| name == chosen || !others.contains(name));
+                if chosen == NONE {
+                    told.declined.insert(group.clone());
+                } else {
+                    told.of_mut(chosen);
+                }
+            }
+            About::Version(adapter) => {
+                if let Some(given) = told.of_mut(adapter) {
+                    given.insert("version".to_owned(), value);
+                }
+            }
+            About::Input(adapter, name) => {
+                if let Some(variable) = &question.variable {
+                    told.secrets.insert(variable.clone());
+                } else if let Some(given) = told.of_mut(adapter) {
+                    given.insert(name.clone(), value);
+                }
+            }
+        }
+    }
+
+    /// A default is left as it is.
+    pub fn leave(question: &Question, told: &mut Told) {
+        match &question.about {
+            About::Input(adapter, name) => {
+                told.seen.insert((adapter.clone(), name.clone()));
+            }
+            About::Version(adapter) => {
+                if let (Some(given), Some(version)) = (told.of_mut(adapter), &question.default) {
+                    given.insert("version".to_owned(), Value::from(version.as_str()));
+                }
+            }
+            About::Organization | About::AppName | About::Group(_) => {}
+        }
+    }
+
+    fn names(&self, told: &Told) -> Vec<Question> {
+        let mut open = Vec::new();
+        let ask = |about: About, prompt: &str, help: &str, default: Option<String>| Question {
+            about,
+            prompt: prompt.to_owned(),
+            help: help.to_owned(),
+            choices: Vec::new(),
+            default,
+            kind: Kind::Text,
+            wrong: None,
+            settled: false,
+            variable: None,
+            derived: false,
+        };
+        let organization = told.organization.as_deref().filter(|name| is_name(name));
+        if organization.is_none() {
+            let help = "a short name in lower case; it is in the names of what is made";
+            open.push(ask(About::Organization, "Organization:", help, None));
+        }
+        let fits = |name: &&str| {
+            let rest = organization.and_then(|organization| name.strip_prefix(organization));
+            is_name(name) && rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
+        };
+        if told.app_name.as_deref().filter(fits).is_none() {
+            let default = organization.map(|organization| format!("{organization}-lab"));
+            let help = "begins with the organization";
+            open.push(ask(About::AppName, "Name of the platform:", help, default));
+        }
+        open
+    }
+
+    /// The groups by order and name, each with its adapters.
+    fn by_group(&self) -> Vec<(String, Vec<(String, Group)>)> {
+        let mut groups: BTreeMap<(u32, String), Vec<(String, Group)>> = BTreeMap::new();
+        let mut orders: BTreeMap<String, u32> = BTreeMap::new();
+        for adapter in self.adapters.iter() {
+            if let Some(group) = &adapter.definition.adapter.group {
+                let order = orders.entry(group.name.clone()).or_insert(group.order);
+                *order = (*order).min(group.order);
+            }
+        }
+        for adapter in self.adapters.iter() {
+            if let Some(group) = &adapter.definition.adapter.group {
+                let order = orders.get(&group.name).copied().unwrap_or_default();
+                let members = groups.entry((order, group.name.clone())).or_default();
+                members.push((adapter.name().to_owned(), group.clone()));
+            }
+        }
+        groups
+            .into_iter()
+            .map(|((_, name), members)| (name, members))
+            .collect()
+    }
+
+    fn groups(&self, told: &Told) -> Vec<Question> {
+        let missing = self.missing(told);
+        let is_wanted = |members: &[(String, Group)]| {
+            // A file that has adapters was decided; what it lacks is asked for.
+            told.fresh
+                || members.iter().any(|(name, _)| {
+                    let adapter = self.adapters.get(name);
+                    let mut provides = adapter.into_iter().flat_map(|a| &a.definition.provides);
+                    provides.any(|provides| missing.contains(&provides.capability))
+                })
+        };
+        let chosen = |group: &str| {
+            let mut all = told.adapters.iter();
+            all.any(|(name, _)| {
+                let adapter = self.adapters.get(name);
+                adapter.is_some_and(|adapter| group_name(adapter) == Some(group))
+            })
+        };
+        let mut open = Vec::new();
+        for (group, members) in self.by_group() {
+            let optional = members.iter().any(|(_, group)| group.optional);
+            let is_choice = members.len() > 1 || optional;
+            if chosen(&group) || told.declined.contains(&group) || !is_choice {
+                continue;
+            }
+            if !is_wanted(&members) {
+                continue;
+            }
+            let default = members.iter().find(|(_, group)| group.default);
+            let default = default.or_else(|| members.first());
+            let prompts = members.iter().map(|(_, group)| group.prompt.as_str());
+            let prompt = prompts.clone().find(|prompt| !prompt.is_empty());
+            let mut choices: Vec<String> = members.iter().map(|(name, _)| name.clone()).collect();
+            if optional {
+                choices.push(NONE.to_owned());
+            }
+            open.push(Question {
+                about: About::Group(group.clone()),
+                prompt: prompt.map_or_else(|| format!("Adapter of group {group}:"), str::to_owned),
+                help: String::new(),
+                choices,
+                default: default.map(|(name, _)| name.clone()),
+                kind: Kind::Choice,
+                wrong: None,
+                settled: false,
+                variable: None,
+                derived: false,
+            });
+        }
+        open
+    }
+
+    fn around(&self, told: &Told) -> Around {
+        let mut selected = Map::new();
+        let mut adapters = Map::new();
+        for (name, given) in &told.adapters {
+            if let Some(adapter) = self.adapters.get(name) {
+                adapters.insert(name.clone(), with_defaults(adapter, given));
+                if let Some(group) = group_name(adapter) {
+                    selected.insert(group.to_owned(), Value::from(name.as_str()));
+                }
+            }
+        }
+        Around {
+            platform: json!({
+                "organization": told.organization,
+                "app_name": told.app_name,
+            }),
+            selected,
+            adapters,
+            release: Value::Null,
+        }
+    }
+
+    fn of_adapter(
+        &self,
+        adapter: &Adapter,
+        given: &Map<String, Value>,
+        told: &Told,
+        around: &Around,
+    ) -> Vec<Question> {
+        let mut open = Vec::new();
+        let name = adapter.name();
+        open.extend(version(adapter, given));
+        let around = with_release(around.clone(), adapter, Some(given));
+        for (input, state) in states(adapter, given, &around) {
+            let key = (name.to_owned(), input.name.clone());
+            let (wrong, default, settled) = match state {
+                State::Secret => {
+                    let variable = input.variable.clone().unwrap_or_default();
+                    if input.optional || told.secrets.contains(&variable) {
+                        continue;
+                    }
+                    (None, None, false)
+                }
+                State::None => continue,
+                State::Open => (None, self.suggestions.of(input), false),
+                State::Wrong(why) => (Some(why), given.get(&input.name).map(typed), false),
+                State::Has(value) => {
+                    let left = given.contains_key(&input.name) || told.seen.contains(&key);
+                    if left || !input.ask {
+                        continue;
+                    }
+                    (None, Some(typed(&value)), true)
+                }
+            };
+            let prompt = if input.prompt.is_empty() {
+                &input.name
+            } else {
+                &input.prompt
+            };
+            open.push(Question {
+                about: About::Input(key.0, key.1),
+                prompt: format!("{name}: {prompt}"),
+                help: input.help.clone(),
+                choices: input.choices.clone(),
+                default,
+                kind: input.kind,
+                wrong,
+                settled,
+                variable: input.variable.clone(),
+                derived: input.derive.is_some() && !given.contains_key(&input.name),
+            });
+        }
+        open
+    }
+}
+
+fn version(adapter: &Adapter, given: &Map<String, Value>) -> Option<Question> {
+    let releases = &adapter.definition.releases;
+    let named = given.get("version");
+    let known = |value: &Value| {
+        releases
+            .iter()
+            .any(|release| Some(release.name.as_str()) == value.as_str())
+    };
+    if releases.is_empty() || named.is_some_and(known) {
+        return None;
+    }
+    let wrong = named.map(|value| format!("`{}` is not known", typed(value)));
+    Some(Question {
+        about: About::Version(adapter.name().to_owned()),
+        prompt: format!("{}: version", adapter.name()),
+        help: String::new(),
+        choices: releases
+            .iter()
+            .map(|release| release.name.clone())
+            .collect(),
+        default: adapter
+            .default_release()
+            .map(|release| release.name.clone()),
+        kind: Kind::Choice,
+        settled: wrong.is_none(),
+        wrong,
+        variable: None,
+        derived: false,
+    })
+}
+
+fn with_release(
+    mut around: Around,
+    adapter: &Adapter,
+    given: Option<&Map<String, Value>>,
+) -> Around {
+    let named = given
+        .and_then(|given| given.get("version"))
+        .and_then(Value::as_str);
+    let mut releases = adapter.definition.releases.iter();
+    let release = named
+        .and_then(|name| releases.find(|release| release.name == name))
+        .or_else(|| adapter.default_release());
+    around.release = release.map_or(Value::Null, super::model::Release::told);
+    around
+}
+
+fn group_name(adapter: &Adapter) -> Option<&str> {
+    let group = adapter.definition.adapter.group.as_ref();
+    group.map(|group| group.name.as_str())
+}
