@@ -64,6 +64,6 @@ mod tests {
         );
         assert_eq!(kept_secret(&path, "AB").unwrap().as_deref(), Some("two"));
         assert!(fs::read_to_string(&path).unwrap().starts_with("# mine\n"));
-        assert_eq!(super::super::write::mode(&path), Some(0o600));
+        assert_eq!(write::mode(&path), Some(0o600));
     }
 }

@@ -8,7 +8,7 @@ use super::model::{Field, Input, Kind};
 ///
 /// # Errors
 /// It stands for none of the input's type; the text says what was expected.
-pub fn parse_answer(input: &Input, text: &str) -> Result<Value, String> {
+pub(super) fn parse_answer(input: &Input, text: &str) -> Result<Value, String> {
     let text = text.trim();
     match input.kind {
         Kind::Text | Kind::Secret | Kind::Choice => Ok(Value::from(text)),

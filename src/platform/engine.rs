@@ -7,7 +7,7 @@ use std::sync::Arc;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use minijinja::syntax::SyntaxConfig;
-use minijinja::value::{Value, ValueKind};
+use minijinja::value::{Serde, Value, ValueKind};
 use minijinja::{AutoEscape, Environment, Error, ErrorKind, UndefinedBehavior};
 
 use super::mark;
@@ -55,7 +55,7 @@ fn by(list: &Value, key: &str, value: &str) -> Result<Value, Error> {
         let found = item.get_attr(value)?;
         pairs.insert(item.get_attr(key)?.to_string(), found);
     }
-    Ok(Value::from_serialize(pairs))
+    Ok(Value::from(Serde(pairs)))
 }
 
 /// A value as JSON on one line, which is YAML as well.

@@ -1,6 +1,7 @@
 //! What an adapter is told in the end: what the file gives, what is derived, defaults.
 
 use minijinja::Value as Jinja;
+use minijinja::value::Serde;
 use serde_json::{Map, Value, json};
 
 use super::engine::{TemplateFault, engine, evaluate, is_true};
@@ -9,7 +10,7 @@ use super::values::misfits;
 
 /// Something of the platform that inputs may depend on.
 #[derive(Debug, Clone)]
-pub struct Around {
+pub(super) struct Around {
     /// `platform`: organization and name.
     pub platform: Value,
     /// The adapter of each group.
@@ -22,7 +23,7 @@ pub struct Around {
 
 /// What becomes of an input.
 #[derive(Debug, Clone, PartialEq)]
-pub enum State {
+pub(super) enum State {
     /// It has a value.
     Has(Value),
     /// It has none, and needs none.
@@ -36,7 +37,7 @@ pub enum State {
 }
 
 /// What becomes of each input, in their order.
-pub fn states<'a>(
+pub(super) fn states<'a>(
     adapter: &'a Adapter,
     given: &Map<String, Value>,
     around: &Around,
@@ -116,14 +117,14 @@ fn derived(engine: &minijinja::Environment<'_>, derive: &str, context: &Jinja) -
 }
 
 fn context(around: &Around, inputs: &Map<String, Value>, value: Option<&Value>) -> Jinja {
-    Jinja::from_serialize(json!({
+    Jinja::from(Serde(json!({
         "platform": around.platform,
         "selected": around.selected,
         "adapters": around.adapters,
         "release": around.release,
         "inputs": inputs,
         "value": value,
-    }))
+    })))
 }
 
 /// What an adapter is told, with its defaults: what others may look at.

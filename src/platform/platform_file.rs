@@ -101,7 +101,7 @@ pub(super) fn missing(paths: &Paths) -> Failure {
 ///
 /// # Errors
 /// It is no YAML, or is no platform at all (65).
-pub fn read(
+pub(super) fn read(
     source: Source,
     adapters: &Adapters,
 ) -> Result<(PlatformFile, Vec<Diagnostic>), Failure> {

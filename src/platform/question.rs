@@ -69,6 +69,30 @@ pub struct Question {
     pub derived: bool,
 }
 
+impl Question {
+    /// A question that is typed, without a default.
+    pub(super) fn new(about: About, kind: Kind, prompt: impl Into<String>) -> Self {
+        Self {
+            about,
+            prompt: prompt.into(),
+            help: String::new(),
+            choices: Vec::new(),
+            default: None,
+            kind,
+            wrong: None,
+            settled: false,
+            variable: None,
+            derived: false,
+        }
+    }
+
+    /// The same with these to choose from.
+    pub(super) fn choices(mut self, choices: Vec<String>) -> Self {
+        self.choices = choices;
+        self
+    }
+}
+
 /// What the lab has that could be an answer.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Suggestions {

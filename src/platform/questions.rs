@@ -170,23 +170,10 @@ impl Questions<'_> {
 
     /// The question that a key of `--answer` names, open or not.
     pub fn named(&self, key: &str, told: &Told) -> Option<Question> {
-        let bare = |about: About, kind: Kind, choices: Vec<String>| Question {
-            about,
-            prompt: String::new(),
-            help: String::new(),
-            choices,
-            default: None,
-            kind,
-            wrong: None,
-            settled: false,
-            variable: None,
-            derived: false,
-        };
+        let bare = |about: About, kind: Kind| Question::new(about, kind, "");
         match key.split_once('.') {
-            None if key == "organization" => {
-                Some(bare(About::Organization, Kind::Text, Vec::new()))
-            }
-            None if key == "app_name" => Some(bare(About::AppName, Kind::Text, Vec::new())),
+            None if key == "organization" => Some(bare(About::Organization, Kind::Text)),
+            None if key == "app_name" => Some(bare(About::AppName, Kind::Text)),
             None => None,
             Some(("group", group)) => {
                 let mut groups = self.by_group().into_iter();
@@ -196,7 +183,7 @@ impl Questions<'_> {
                 if optional {
                     choices.push(NONE.to_owned());
                 }
-                Some(bare(About::Group(group.to_owned()), Kind::Choice, choices))
+                Some(bare(About::Group(group.to_owned()), Kind::Choice).choices(choices))
             }
             Some((name, key)) => {
                 told.of(name)?;
@@ -204,12 +191,13 @@ impl Questions<'_> {
                 if key == "version" {
                     let releases = adapter.definition.releases.iter();
                     let choices = releases.map(|release| release.name.clone()).collect();
-                    return Some(bare(About::Version(name.to_owned()), Kind::Choice, choices));
+                    let about = About::Version(name.to_owned());
+                    return Some(bare(about, Kind::Choice).choices(choices));
                 }
                 let mut inputs = adapter.definition.inputs.iter();
                 let input = inputs.find(|input| input.name == key)?;
                 let about = About::Input(name.to_owned(), key.to_owned());
-                let mut question = bare(about, input.kind, input.choices.clone());
+                let mut question = bare(about, input.kind).choices(input.choices.clone());
                 question.variable.clone_from(&input.variable);
                 Some(question)
             }
@@ -292,16 +280,9 @@ impl Questions<'_> {
     fn names(&self, told: &Told) -> Vec<Question> {
         let mut open = Vec::new();
         let ask = |about: About, prompt: &str, help: &str, default: Option<String>| Question {
-            about,
-            prompt: prompt.to_owned(),
             help: help.to_owned(),
-            choices: Vec::new(),
             default,
-            kind: Kind::Text,
-            wrong: None,
-            settled: false,
-            variable: None,
-            derived: false,
+            ..Question::new(about, Kind::Text, prompt)
         };
         let organization = told.organization.as_deref().filter(|name| is_name(name));
         if organization.is_none() {
@@ -322,25 +303,18 @@ impl Questions<'_> {
 
     /// The groups by order and name, each with its adapters.
     fn by_group(&self) -> Vec<(String, Vec<(String, Group)>)> {
-        let mut groups: BTreeMap<(u32, String), Vec<(String, Group)>> = BTreeMap::new();
-        let mut orders: BTreeMap<String, u32> = BTreeMap::new();
+        let mut groups: BTreeMap<String, Vec<(String, Group)>> = BTreeMap::new();
         for adapter in self.adapters.iter() {
             if let Some(group) = &adapter.definition.adapter.group {
-                let order = orders.entry(group.name.clone()).or_insert(group.order);
-                *order = (*order).min(group.order);
-            }
-        }
-        for adapter in self.adapters.iter() {
-            if let Some(group) = &adapter.definition.adapter.group {
-                let order = orders.get(&group.name).copied().unwrap_or_default();
-                let members = groups.entry((order, group.name.clone())).or_default();
+                let members = groups.entry(group.name.clone()).or_default();
                 members.push((adapter.name().to_owned(), group.clone()));
             }
         }
+        let mut groups: Vec<_> = groups.into_iter().collect();
+        let order =
+            |members: &[(String, Group)]| members.iter().map(|(_, group)| group.order).min();
+        groups.sort_by_key(|(_, members)| order(members));
         groups
-            .into_iter()
-            .map(|((_, name), members)| (name, members))
-            .collect()
     }
 
     fn groups(&self, told: &Told) -> Vec<Question> {
@@ -379,17 +353,11 @@ impl Questions<'_> {
             if optional {
                 choices.push(NONE.to_owned());
             }
+            let prompt = prompt.map_or_else(|| format!("Adapter of group {group}:"), str::to_owned);
+            let question = Question::new(About::Group(group), Kind::Choice, prompt);
             open.push(Question {
-                about: About::Group(group.clone()),
-                prompt: prompt.map_or_else(|| format!("Adapter of group {group}:"), str::to_owned),
-                help: String::new(),
-                choices,
                 default: default.map(|(name, _)| name.clone()),
-                kind: Kind::Choice,
-                wrong: None,
-                settled: false,
-                variable: None,
-                derived: false,
+                ..question.choices(choices)
             });
         }
         open
@@ -454,17 +422,16 @@ impl Questions<'_> {
             } else {
                 &input.prompt
             };
+            let about = About::Input(key.0, key.1);
+            let question = Question::new(about, input.kind, format!("{name}: {prompt}"));
             open.push(Question {
-                about: About::Input(key.0, key.1),
-                prompt: format!("{name}: {prompt}"),
                 help: input.help.clone(),
-                choices: input.choices.clone(),
                 default,
-                kind: input.kind,
                 wrong,
                 settled,
                 variable: input.variable.clone(),
                 derived: input.derive.is_some() && !given.contains_key(&input.name),
+                ..question.choices(input.choices.clone())
             });
         }
         open
@@ -483,22 +450,16 @@ fn version(adapter: &Adapter, given: &Map<String, Value>) -> Option<Question> {
         return None;
     }
     let wrong = named.map(|value| format!("`{}` is not known", typed(value)));
+    let about = About::Version(adapter.name().to_owned());
+    let names = releases.iter().map(|release| release.name.clone());
+    let question = Question::new(about, Kind::Choice, format!("{}: version", adapter.name()));
     Some(Question {
-        about: About::Version(adapter.name().to_owned()),
-        prompt: format!("{}: version", adapter.name()),
-        help: String::new(),
-        choices: releases
-            .iter()
-            .map(|release| release.name.clone())
-            .collect(),
         default: adapter
             .default_release()
             .map(|release| release.name.clone()),
-        kind: Kind::Choice,
         settled: wrong.is_none(),
         wrong,
-        variable: None,
-        derived: false,
+        ..question.choices(names.collect())
     })
 }
 

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
-use camino::{Utf8Component, Utf8Path};
+use camino::Utf8Path;
 use minijinja::Environment;
 use serde_json::Value;
 
@@ -13,6 +13,7 @@ use super::model::{Adapter, Definition, Input, Kind, Origin};
 use super::table::ADAPTER;
 use super::values::misfits;
 use super::version::{requirement, version};
+use crate::action::platform::is_inside;
 use crate::base::ticked;
 use crate::diag::{Advice, Diagnostic, Exit, Failure, Place, Source, did_you_mean};
 use crate::lab::timeouts;
@@ -430,12 +431,4 @@ impl Checks<'_> {
 fn text<'n>(table: &'n Node, key: &str) -> Option<(&'n Node, &'n str)> {
     let node = table.get(key)?;
     Some((node, node.text()?))
-}
-
-/// Whether a path is relative and leads nowhere else.
-pub(super) fn is_inside(path: &str) -> bool {
-    let all_normal = Utf8Path::new(path)
-        .components()
-        .all(|part| matches!(part, Utf8Component::Normal(_)));
-    all_normal && !path.is_empty() && !path.ends_with('/') && !path.contains(['\0', '\n'])
 }

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use camino::{Utf8Path, Utf8PathBuf};
+use minijinja::value::Serde;
 use minijinja::{Environment, Value as Jinja};
 use serde_json::{Map, Value, json};
 
@@ -13,9 +14,9 @@ use super::engine::{TemplateFault, engine, evaluate, is_true, render_json};
 use super::lock::{Lock, LockedAdapter};
 use super::model::{Adapter, Output, Provides};
 use super::pipeline::Pipeline;
-use super::read_adapter::is_inside;
 use super::scripts::entries;
 use super::selection::{Member, Platform};
+use crate::action::platform::is_inside;
 use crate::diag::{Diagnostic, Exit, Failure, Place, Source};
 
 /// What a platform is rendered to.
@@ -162,7 +163,7 @@ impl Work<'_, '_> {
                 }
             }
         }
-        let base = Jinja::from_serialize(self.base(member));
+        let base = Jinja::from(Serde(self.base(member)));
         let mut own = Map::new();
         for (index, output) in definition.outputs.iter().enumerate() {
             self.output(member, &engine, &base, index, output, &mut own);
@@ -374,7 +375,7 @@ impl Work<'_, '_> {
 
 /// A context with one more name.
 fn merged(base: &Jinja, name: &str, value: Value) -> Jinja {
-    let more = Jinja::from_serialize(json!({ name: value }));
+    let more = Jinja::from(Serde(json!({ name: value })));
     minijinja::context! { ..more, ..base.clone() }
 }
 

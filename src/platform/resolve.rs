@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use minijinja::value::Serde;
 use serde_json::{Map, Value, json};
 
 use super::adapters::Adapters;
@@ -138,7 +139,7 @@ fn providers<'p>(
     let mut all: BTreeMap<&str, Vec<Offer>> = BTreeMap::new();
     for (index, part) in parts.iter().enumerate() {
         for provides in &part.adapter.definition.provides {
-            let context = minijinja::Value::from_serialize(json!({ "release": part.release }));
+            let context = minijinja::Value::from(Serde(json!({ "release": part.release })));
             let text = Value::from(provides.version.as_str());
             let rendered = render_json(&engine([]), &text, &context);
             let version_text = match rendered {

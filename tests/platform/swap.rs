@@ -4,10 +4,13 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use super::stage::{small, tree};
-use crate::support::TestLab;
+use crate::support::{Numbers, TestLab};
 
-/// Moments at which it is killed.
-const MOMENTS: u32 = 100;
+/// Moments at which it is killed; `scripts/proof platform-kills` takes a hundred.
+fn moments() -> u32 {
+    let given = std::env::var("HL_PLATFORM_MOMENTS").ok();
+    given.map_or(8, |given| given.parse().unwrap())
+}
 
 fn lab_of_many() -> TestLab {
     let lab = TestLab::empty();
@@ -26,14 +29,6 @@ fn choose(lab: &TestLab, color: &str) {
     );
 }
 
-/// A number from a seed, so that a failure can be had again.
-fn next(seed: &mut u64) -> u64 {
-    *seed ^= *seed << 13;
-    *seed ^= *seed >> 7;
-    *seed ^= *seed << 17;
-    *seed
-}
-
 #[test]
 fn a_kill_leaves_the_old_or_the_new_and_no_mixture() {
     let lab = lab_of_many();
@@ -43,17 +38,15 @@ fn a_kill_leaves_the_old_or_the_new_and_no_mixture() {
     choose(&lab, "blue");
     lab.hl("platform render").exits(0);
     let whole = began.elapsed();
-    let mut seed: u64 = std::env::var("HL_TEST_SEED")
-        .ok()
-        .and_then(|seed| seed.parse().ok())
-        .unwrap_or(0x9e37_79b9_7f4a_7c15);
+    let mut numbers = Numbers::new("HL_PLATFORM_SEED");
+    let seed = numbers.seed();
     let (mut old, mut new) = (0, 0);
     let mut color = "blue";
-    for moment in 0..MOMENTS {
+    for moment in 0..moments() {
         let other = if color == "blue" { "red" } else { "blue" };
         choose(&lab, other);
         let micros = u64::try_from(whole.as_micros()).unwrap();
-        let wait = Duration::from_micros(next(&mut seed) % (micros + micros / 4));
+        let wait = Duration::from_micros(numbers.below(micros + micros / 4));
         let mut child = lab.hl("platform render").spawn();
         sleep(wait);
         child.kill().unwrap();
@@ -83,7 +76,11 @@ fn a_kill_leaves_the_old_or_the_new_and_no_mixture() {
         }
     }
     println!("{old} old, {new} new, seed {seed}");
-    assert!(old > 0 && new > 0, "{old} old, {new} new");
+    // Few moments may all be on one side.
+    assert!(
+        moments() < 50 || (old > 0 && new > 0),
+        "{old} old, {new} new"
+    );
     let left = tree(&lab, "platform");
     assert!(left.keys().all(|path| !path.starts_with(".render")));
 }

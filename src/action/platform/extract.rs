@@ -6,7 +6,7 @@ use std::fs;
 use std::io;
 use std::time::SystemTime;
 
-use camino::{Utf8Path, Utf8PathBuf};
+use camino::{Utf8Component, Utf8Path, Utf8PathBuf};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -54,7 +54,6 @@ impl Action for ExtractScripts {
         let dir = dir(ctx);
         create_dir(&dir)?;
         for (path, text) in &inputs.files {
-            let path = Utf8Path::new(path);
             if !is_inside(path) {
                 let message = format!("`{path}` is not a path inside of an adapter");
                 return Err(StepError::new(message).exit(Exit::Definition));
@@ -79,10 +78,11 @@ fn dir(ctx: &StepContext<'_>) -> Utf8PathBuf {
     ctx.lab.paths.platform_scripts().join(ctx.run_id)
 }
 
-/// Whether a path leads nowhere else.
-fn is_inside(path: &Utf8Path) -> bool {
-    use camino::Utf8Component::Normal;
-    path.components().all(|part| matches!(part, Normal(_))) && !path.as_str().is_empty()
+/// Whether a path is relative and leads nowhere else.
+pub fn is_inside(path: &str) -> bool {
+    let mut parts = Utf8Path::new(path).components();
+    let all_normal = parts.all(|part| matches!(part, Utf8Component::Normal(_)));
+    all_normal && !path.is_empty() && !path.ends_with('/') && !path.contains(['\0', '\n'])
 }
 
 fn cannot(error: io::Error) -> StepError {
@@ -172,7 +172,7 @@ mod tests {
             ("/etc/x", false),
             ("", false),
         ] {
-            assert_eq!(is_inside(Utf8Path::new(path)), inside, "{path}");
+            assert_eq!(is_inside(path), inside, "{path}");
         }
     }
 }

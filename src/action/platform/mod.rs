@@ -19,6 +19,6 @@ pub mod mark;
 mod script;
 mod told;
 
-pub use extract::{ExtractScripts, Leftover, leftovers};
+pub use extract::{ExtractScripts, Leftover, is_inside, leftovers};
 pub use live::{Filled, LiveRecord, RECORD, template_hash};
 pub use script::RunScript;

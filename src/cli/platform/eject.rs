@@ -22,10 +22,13 @@ pub(super) fn eject(session: &Session, args: &EjectArgs) -> Result<(), Failure> 
     check_lock(&lab.paths, &rendered, &args.env.env)?;
     let dir = lab.paths.root().join(&args.output);
     let shown = lab.paths.show(&dir);
-    match dir.read_dir_utf8() {
-        Ok(mut entries) if entries.next().is_none() => {}
+    match dir
+        .read_dir_utf8()
+        .map(|mut entries| entries.next().is_none())
+    {
+        Ok(true) => {}
         Err(error) if error.kind() == ErrorKind::NotFound => {}
-        Ok(_) => {
+        Ok(false) => {
             let message = format!("`{shown}` is not empty");
             return Err(Failure::message(Exit::CannotWrite, message)
                 .help("name a directory that does not exist: `--output DIR`"));
