@@ -44,7 +44,9 @@ pub fn settle(paths: &Paths) -> Result<(), Failure> {
     let platform = paths.platform();
     let settled = if_there(fs::remove_dir_all(platform.join(NEW))).and_then(|_| {
         if platform.join(READY).exists() {
-            finish(paths)?;
+            let ready = platform.join(READY);
+            let is_new = is_still_new(&ready, &ready.join(GENERATED))?;
+            put_in_place(paths, is_new)?;
         }
         Ok(())
     });
@@ -72,7 +74,7 @@ pub fn commit(paths: &Paths, rendered: &Rendered) -> Result<(), Failure> {
         if_there(fs::remove_dir_all(&new)).ok();
         return Err(cannot(paths, &error));
     }
-    finish(paths).map_err(|error| cannot(paths, &error))
+    put_in_place(paths, true).map_err(|error| cannot(paths, &error))
 }
 
 fn write_tree(dir: &Utf8Path, rendered: &Rendered) -> io::Result<()> {
@@ -90,13 +92,13 @@ fn write_tree(dir: &Utf8Path, rendered: &Rendered) -> io::Result<()> {
     Ok(())
 }
 
-/// Puts what is ready in its places. Each part may have been done before.
-fn finish(paths: &Paths) -> io::Result<()> {
+/// Puts what is ready in its places. Each part may have been done before; `is_new`:
+/// the tree that is ready is not yet the platform's.
+fn put_in_place(paths: &Paths, is_new: bool) -> io::Result<()> {
     let platform = paths.platform();
     let ready = platform.join(READY);
-    let (from, to) = (ready.join(GENERATED), platform.join(GENERATED));
-    if is_still_new(&ready, &from)? {
-        exchange(&from, &to)?;
+    if is_new {
+        exchange(&ready.join(GENERATED), &platform.join(GENERATED))?;
     }
     // The lock is the last: while it is there, the exchange can be judged.
     for name in [pipeline::FILE, lock::FILE] {

@@ -212,9 +212,10 @@ fn inline(value: &Value) -> String {
 fn is_plain(text: &str) -> bool {
     let words = ["true", "false", "null", "yes", "no", "on", "off", "y", "n"];
     let plain = |c: char| c.is_ascii_alphanumeric() || "._/+-".contains(c);
-    text.starts_with(|c: char| c.is_ascii_alphabetic())
-        && text.chars().all(plain)
-        && !words.contains(&text.to_ascii_lowercase().as_str())
+    // No number has two dots: an address needs no quotes.
+    let is_no_number = text.starts_with(|c: char| c.is_ascii_alphabetic())
+        || (text.starts_with(|c: char| c.is_ascii_digit()) && text.matches('.').count() > 1);
+    is_no_number && text.chars().all(plain) && !words.contains(&text.to_ascii_lowercase().as_str())
 }
 
 fn is_flow(text: &str, node: &Node) -> bool {
@@ -322,8 +323,8 @@ adapters:
   k3s:
     version: v1.37.0+k3s1 # pinned
     nodes:
-      - {ip: \"10.0.0.2\", name: b}
-    cidr: \"10.43.0.0/16\" # ours
+      - {ip: 10.0.0.2, name: b}
+    cidr: 10.43.0.0/16 # ours
     api: \"yes\"
 
   sops:

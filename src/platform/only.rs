@@ -61,19 +61,16 @@ pub fn narrowed(paths: &Paths, full: Rendered, only: &[String]) -> Result<Render
         files.insert(path, kept);
     }
     let pipeline = pipeline_of(paths, full.pipeline, is_meant);
-    for (name, locked) in full.lock.adapters {
-        if is_meant(&name) {
-            lock.adapters.insert(name, locked);
+    for (name, locked) in &full.lock.adapters {
+        if is_meant(name) {
+            lock.adapters.insert(name.clone(), locked.clone());
         }
     }
-    // What the whole was rendered from is only known again when nothing else changed.
-    let others_are_same = files
-        .iter()
-        .all(|(_, file)| lock.adapters.contains_key(&file.adapter));
     lock.hl_version.clone_from(&full.lock.hl_version);
     lock.artifacts_hash = of_artifacts(&files);
     lock.pipeline_hash = pipeline_hash(&pipeline)?;
-    if others_are_same && lock.artifacts_hash == full.lock.artifacts_hash {
+    // The whole is from this `platform.yaml` only where nothing of the others differs.
+    if lock.adapters == full.lock.adapters && lock.artifacts_hash == full.lock.artifacts_hash {
         lock.platform_hash = full.lock.platform_hash;
     }
     Ok(Rendered {

@@ -155,3 +155,39 @@ fn record(input: &Input, at: usize, (name, address, id): &(String, String, u32))
     });
     Value::Object(fields.collect())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{from_value, json};
+
+    #[test]
+    fn what_the_lab_has_is_suggested() {
+        let all = Suggestions {
+            nodes: vec!["pve".to_owned()],
+            environments: vec!["dev".to_owned(), "prod".to_owned()],
+            machines: vec![
+                ("a".to_owned(), "10.0.0.5".to_owned(), 105),
+                ("b".to_owned(), "10.0.0.6".to_owned(), 106),
+            ],
+        };
+        let of = |input: Value| all.of(&from_value(input).unwrap());
+        let machines = of(
+            json!({"name": "x", "type": "records", "suggest": "machines", "fields": [
+                {"name": "name"}, {"name": "ip"}, {"name": "vmid", "type": "int"},
+                {"name": "role", "type": "choice", "choices": ["controlplane", "worker"]},
+            ]}),
+        );
+        assert_eq!(
+            machines.as_deref(),
+            Some(
+                "ip=10.0.0.5,name=a,role=controlplane,vmid=105; ip=10.0.0.6,name=b,role=worker,vmid=106"
+            )
+        );
+        let lists = json!({"name": "x", "type": "list", "suggest": "environments"});
+        assert_eq!(of(lists).as_deref(), Some("dev,prod"));
+        let node = json!({"name": "x", "type": "text", "suggest": "nodes"});
+        assert_eq!(of(node).as_deref(), Some("pve"));
+        assert_eq!(of(json!({"name": "x", "type": "text"})), None);
+    }
+}
