@@ -58,7 +58,8 @@ impl LoadedLab {
                 Ok((compiled, Vec::new()))
             }
             RunRequest::Platform(request) => {
-                Ok((super::platform::compile(self, request)?, Vec::new()))
+                let compiled = super::platform::compile(&self.lab.paths, &self.env, request)?;
+                Ok((compiled, Vec::new()))
             }
         }
     }

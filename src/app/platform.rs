@@ -2,9 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::loaded::LoadedLab;
 use crate::diag::Failure;
-use crate::lab::{Lock, kept_secret};
+use crate::lab::{Environment, Lock, Paths, kept_secret};
 use crate::layers::Compiled;
 use crate::platform::{Adapters, bootstrap, check_lock, is_torn, load, render, settle};
 use crate::runs::PlatformRequest;
@@ -13,8 +12,11 @@ use crate::runs::PlatformRequest;
 ///
 /// # Errors
 /// The platform is wrong, or not as it was rendered (65); a newer `hl` rendered it (76).
-pub(super) fn compile(loaded: &LoadedLab, request: &PlatformRequest) -> Result<Compiled, Failure> {
-    let paths = &loaded.lab.paths;
+pub(super) fn compile(
+    paths: &Paths,
+    env: &Environment,
+    request: &PlatformRequest,
+) -> Result<Compiled, Failure> {
     if is_torn(paths) {
         let _lock = Lock::take(paths, "hl platform")?;
         settle(paths)?;
@@ -27,7 +29,7 @@ pub(super) fn compile(loaded: &LoadedLab, request: &PlatformRequest) -> Result<C
     let mut missing: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for (name, wanted) in bootstrap.secrets {
         let kept = || kept_secret(&paths.made_secrets(), &name);
-        if loaded.env.get(&name).is_none() && kept()?.is_none() {
+        if env.get(&name).is_none() && kept()?.is_none() {
             missing.insert(name.clone(), wanted);
         }
     }

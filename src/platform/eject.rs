@@ -18,7 +18,7 @@ use crate::diag::{Exit, Failure};
 pub type Ejected = BTreeMap<Utf8PathBuf, (u32, String)>;
 
 /// The files. Paths in them are relative to the lab, where the page says to stand;
-/// `dir` is where they will be, relative to it.
+/// `dir` is where they will be, relative to it or absolute.
 ///
 /// # Errors
 /// The pipeline cannot be written as text (70).
@@ -58,6 +58,11 @@ fn context(entry: &Entry) -> String {
 
 fn page(rendered: &Rendered, dir: &str) -> String {
     let mut out = String::new();
+    let absolute = if dir.starts_with('/') {
+        dir.to_owned()
+    } else {
+        format!("$PWD/{dir}")
+    };
     out.line(format_args!(
         "# Bootstrap by hand: {}",
         rendered.lock.environment
@@ -79,7 +84,7 @@ fn page(rendered: &Rendered, dir: &str) -> String {
     out.line("mkdir -p \"$HL_PLATFORM_OUTPUT/secrets\" \"$HL_PLATFORM_OUTPUT/values\"");
     out.line("export HL_PLATFORM_GENERATED=$PWD/platform/generated");
     out.line("export HL_PLATFORM_LIVE=$PWD/platform/live");
-    out.line(format_args!("export HL_PLATFORM_LIB=$PWD/{dir}/scripts"));
+    out.line(format_args!("export HL_PLATFORM_LIB={absolute}/scripts"));
     out.line(format_args!(
         "export HL_PLATFORM_ENVIRONMENT={}",
         rendered.lock.environment
@@ -108,7 +113,7 @@ fn page(rendered: &Rendered, dir: &str) -> String {
         }
         out.line("```sh");
         out.line(format_args!(
-            "HL_PLATFORM_CONTEXT=$PWD/{dir}/{} timeout {} {dir}/scripts/{}",
+            "HL_PLATFORM_CONTEXT={absolute}/{} timeout {} {absolute}/scripts/{}",
             context(entry),
             entry.timeout,
             entry.script

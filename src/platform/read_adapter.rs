@@ -320,7 +320,9 @@ impl Checks<'_> {
                             message,
                             Some("expected a relative path without `..`".to_owned()),
                         );
-                    } else if !fixed.insert((root, path.to_owned())) {
+                    } else if table.get("when").is_none() && !fixed.insert((root, path.to_owned()))
+                    {
+                        // With `when`, it may be one or the other: rendering tells.
                         self.tell(node, format!("two files are written to `{path}`"), None);
                     }
                 }

@@ -308,7 +308,7 @@ fn a_bootstrap_is_ejected_to_be_done_by_hand() {
         "#!/bin/sh\necho by hand >done\n",
         "context = { color = \"{{ inputs.color }}\" }\n",
     );
-    lab.hl("platform eject --output out")
+    lab.hl("platform eject out")
         .exits(0)
         .says(&["out/README.md"]);
     let page = lab.read("out/README.md");
@@ -327,7 +327,7 @@ fn a_bootstrap_is_ejected_to_be_done_by_hand() {
         .unwrap();
     assert!(ran.success());
     assert_eq!(lab.read("done"), "by hand\n");
-    lab.hl("platform eject --output out")
+    lab.hl("platform eject out")
         .exits(73)
         .says(&["`out` is not empty"]);
 }

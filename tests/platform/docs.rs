@@ -3,14 +3,14 @@
 use std::fs;
 use std::path::Path;
 
-use crate::support::TestLab;
+use super::stage::empty;
 
 /// Files that the page shows are written, and its commands run, in one lab.
 #[test]
 fn console_blocks_are_what_is_said() {
     let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/platform.md");
     let page = fs::read_to_string(page).unwrap();
-    let lab = TestLab::empty();
+    let lab = empty();
     let mut verbs = Vec::new();
     let mut blocks = page.split("```");
     blocks.next();

@@ -26,8 +26,7 @@ vms:
     gateway: 192.168.1.1
 ";
 
-const PROXMOX: &str = "\
-  proxmox:
+const PROXMOX: &str = "  proxmox:
     machines:
       - {name: web-1, ip: 192.168.1.51, vmid: 5101, role: controlplane}
 ";

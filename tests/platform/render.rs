@@ -137,7 +137,7 @@ fn an_adapter_reaches_nothing_outside() {
         "{% include '/etc/passwd' %}",
         "{{ now() }}",
         "{{ env('HOME') }}",
-        "{{ range(100000) | length }}",
+        "{{ range(100001) | length }}",
         "{{ capabilities.cni.manifests }}",
     ] {
         small(&lab, "#!/bin/sh\n", "");

@@ -8,14 +8,12 @@ use std::path::Path;
 use crate::support::TestLab;
 
 /// What each shipped adapter is told in the tests.
-pub(super) const PROXMOX: &str = "\
-  proxmox:
+pub(super) const PROXMOX: &str = "  proxmox:
     machines:
       - {name: cp01, ip: 10.0.0.5, vmid: 105, role: controlplane}
       - {name: w01, ip: 10.0.0.6, vmid: 106, role: worker}
 ";
-pub(super) const HETZNER: &str = "\
-  hetzner:
+pub(super) const HETZNER: &str = "  hetzner:
     machines:
       - {name: cp01, ip: 10.0.0.5, id: 2870814, role: controlplane}
     rescue_mode_confirm: true
@@ -38,9 +36,17 @@ pub(super) fn platform(adapters: &[&str]) -> String {
     )
 }
 
+/// A lab that could run something: it has a layer.
+pub(super) fn empty() -> TestLab {
+    let lab = TestLab::empty();
+    let layer = "[layer]\nid = \"l0\"\nname = \"Nothing\"\ndoc = \"A layer without recipes\"\n";
+    lab.write("layers/l0-nothing/layer.toml", layer);
+    lab
+}
+
 /// A lab with a platform of these adapters.
 pub(super) fn lab(adapters: &[&str]) -> TestLab {
-    let lab = TestLab::empty();
+    let lab = empty();
     lab.write("platform/platform.yaml", &platform(adapters));
     lab
 }

@@ -64,7 +64,7 @@ pub(in crate::cli) struct RenderArgs {
 pub(in crate::cli) struct EjectArgs {
     #[command(flatten)]
     pub(super) env: EnvArgs,
-    /// A directory that does not exist or is empty
-    #[arg(long, value_name = "DIR", default_value = "platform/eject")]
-    pub(super) output: Utf8PathBuf,
+    /// A directory that does not exist or is empty; platform/eject of the lab when absent
+    #[arg(value_name = "DIR")]
+    pub(super) dir: Option<Utf8PathBuf>,
 }

@@ -8,7 +8,7 @@ use super::args::EjectArgs;
 use super::settled::settled;
 use crate::base::count;
 use crate::cli::session::Session;
-use crate::diag::{Exit, Failure};
+use crate::diag::{Exit, Failure, say};
 use crate::lab;
 use crate::platform::{self, Adapters, check_lock};
 use crate::report::Paint;
@@ -20,7 +20,10 @@ pub(super) fn eject(session: &Session, args: &EjectArgs) -> Result<(), Failure> 
     let platform = platform::load(&lab.paths, &adapters)?;
     let rendered = platform::render(&platform, &args.env.env)?;
     check_lock(&lab.paths, &rendered, &args.env.env)?;
-    let dir = lab.paths.root().join(&args.output);
+    let dir = match &args.dir {
+        Some(dir) => session.caller.cwd.join(dir),
+        None => lab.paths.platform().join("eject"),
+    };
     let shown = lab.paths.show(&dir);
     match dir
         .read_dir_utf8()
@@ -31,7 +34,7 @@ pub(super) fn eject(session: &Session, args: &EjectArgs) -> Result<(), Failure> 
         Ok(false) => {
             let message = format!("`{shown}` is not empty");
             return Err(Failure::message(Exit::CannotWrite, message)
-                .help("name a directory that does not exist: `--output DIR`"));
+                .help(say("name one that does not exist: ").hl("platform eject DIR")));
         }
         Err(error) => {
             let message = format!("cannot write to `{shown}`: {error}");
