@@ -199,13 +199,20 @@ fn inline(value: &Value) -> String {
             format!("[{}]", items.join(", "))
         }
         Value::Object(map) => {
-            let pairs = map
-                .iter()
+            let pairs = name_first(map)
+                .into_iter()
                 .map(|(key, value)| format!("{key}: {}", inline(value)));
             format!("{{{}}}", pairs.collect::<Vec<_>>().join(", "))
         }
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => value.to_string(),
     }
+}
+
+/// What it is called stands in front.
+fn name_first(map: &Map<String, Value>) -> Vec<(&String, &Value)> {
+    let mut all: Vec<_> = map.iter().collect();
+    all.sort_by_key(|(key, _)| *key != "name");
+    all
 }
 
 /// Whether a text is read as itself without quotes, by YAML 1.1 too.
@@ -323,7 +330,7 @@ adapters:
   k3s:
     version: v1.37.0+k3s1 # pinned
     nodes:
-      - {ip: 10.0.0.2, name: b}
+      - {name: b, ip: 10.0.0.2}
     cidr: 10.43.0.0/16 # ours
     api: \"yes\"
 

@@ -4,25 +4,34 @@
 use std::collections::BTreeMap;
 
 use camino::Utf8PathBuf;
-use serde_json::Value;
+use minijinja::Value as Jinja;
+use minijinja::value::Serde;
+use serde_json::{Value, json};
 
-use super::model::Stage;
+use super::engine::engine;
 use super::pipeline::Entry;
 use super::render::Rendered;
 use super::scripts::files;
 use super::selection::Platform;
-use crate::base::Lines;
 use crate::diag::{Exit, Failure};
+
+const PAGE: &str = include_str!("eject.md");
 
 /// The files of an ejected bootstrap by path, each with its mode.
 pub type Ejected = BTreeMap<Utf8PathBuf, (u32, String)>;
 
 /// The files. Paths in them are relative to the lab, where the page says to stand;
-/// `dir` is where they will be, relative to it or absolute.
+/// `dir` is where they will be, relative to it or absolute; `known_hosts` the lab's file of
+/// that name.
 ///
 /// # Errors
 /// The pipeline cannot be written as text (70).
-pub fn eject(platform: &Platform<'_>, rendered: &Rendered, dir: &str) -> Result<Ejected, Failure> {
+pub fn eject(
+    platform: &Platform<'_>,
+    rendered: &Rendered,
+    dir: &str,
+    known_hosts: &str,
+) -> Result<Ejected, Failure> {
     let mut all = Ejected::new();
     for member in &platform.members {
         for (path, text) in files(member.adapter) {
@@ -42,93 +51,51 @@ pub fn eject(platform: &Platform<'_>, rendered: &Rendered, dir: &str) -> Result<
         let text = serde_json::to_string_pretty(&told).map_err(|error| {
             Failure::message(Exit::Bug, format!("cannot write a context: {error}"))
         })?;
-        let target = Utf8PathBuf::from(context(entry));
+        let target = Utf8PathBuf::from("context").join(context(entry));
         all.insert(target, (0o644, text + "\n"));
     }
     let pipeline = (0o644, rendered.pipeline.text()?);
     all.insert("pipeline.yaml".into(), pipeline);
-    all.insert("README.md".into(), (0o644, page(rendered, dir)));
+    all.insert(
+        "README.md".into(),
+        (0o644, page(rendered, dir, known_hosts)?),
+    );
     Ok(all)
 }
 
+/// Where the context of a script is, below `context`.
 fn context(entry: &Entry) -> String {
     let name = entry.name.rsplit('.').next().unwrap_or_default();
-    format!("context/{}/{name}.json", entry.adapter)
+    format!("{}/{name}.json", entry.adapter)
 }
 
-fn page(rendered: &Rendered, dir: &str) -> String {
-    let mut out = String::new();
-    let absolute = if dir.starts_with('/') {
+fn page(rendered: &Rendered, dir: &str, known_hosts: &str) -> Result<String, Failure> {
+    let stages: Vec<Value> = rendered.pipeline.stages.iter().map(told).collect();
+    let dir = if dir.starts_with('/') {
         dir.to_owned()
     } else {
         format!("$PWD/{dir}")
     };
-    out.line(format_args!(
-        "# Bootstrap by hand: {}",
-        rendered.lock.environment
-    ));
-    out.line("");
-    out.line("What `hl platform bootstrap` runs, script by script. Stand in the lab, and stop at");
-    out.line("the first script that does not end with 0.");
-    out.line("");
-    out.line("A script that makes secrets writes each to `$HL_PLATFORM_OUTPUT/secrets/NAME`: keep");
-    out.line(
-        "them in `state/secrets.env` (mode 0600) before you go on. Values for placeholders are",
-    );
-    out.line("in `$HL_PLATFORM_OUTPUT/values/NAME`: put each into a copy of the rendered file, in");
-    out.line("`platform/live/`, in the place of `<<hl:NAME>>`.");
-    out.line("");
-    out.line("```sh");
-    out.line("umask 077");
-    out.line("export HL_PLATFORM_OUTPUT=$(mktemp -d)");
-    out.line("mkdir -p \"$HL_PLATFORM_OUTPUT/secrets\" \"$HL_PLATFORM_OUTPUT/values\"");
-    out.line("export HL_PLATFORM_GENERATED=$PWD/platform/generated");
-    out.line("export HL_PLATFORM_LIVE=$PWD/platform/live");
-    out.line(format_args!("export HL_PLATFORM_LIB={absolute}/scripts"));
-    out.line(format_args!(
-        "export HL_PLATFORM_ENVIRONMENT={}",
-        rendered.lock.environment
-    ));
-    out.line("```");
-    let mut last = None;
-    for entry in &rendered.pipeline.stages {
-        if last != Some(entry.stage) {
-            out.line("");
-            out.line(format_args!("## {}", title(entry.stage)));
-            last = Some(entry.stage);
-        }
-        out.line("");
-        out.line(format_args!("{}: {}", entry.name, entry.description));
-        out.line("");
-        if !entry.secrets.is_empty() {
-            out.line(format_args!(
-                "Needs {} in its environment.",
-                entry.secrets.join(", ")
-            ));
-            out.line("");
-        }
-        if !entry.makes.is_empty() {
-            out.line(format_args!("Makes {}.", entry.makes.join(", ")));
-            out.line("");
-        }
-        out.line("```sh");
-        out.line(format_args!(
-            "HL_PLATFORM_CONTEXT={absolute}/{} timeout {} {absolute}/scripts/{}",
-            context(entry),
-            entry.timeout,
-            entry.script
-        ));
-        out.line("```");
-    }
-    out
+    let context = Jinja::from(Serde(json!({
+        "environment": rendered.lock.environment,
+        "dir": dir,
+        "known_hosts": known_hosts,
+        "stages": stages,
+    })));
+    let page = engine([]).render_named_str("eject.md", PAGE, context);
+    page.map_err(|error| Failure::message(Exit::Bug, format!("cannot write the page: {error}")))
 }
 
-fn title(stage: Stage) -> &'static str {
-    match stage {
-        Stage::Check => "Checks",
-        Stage::PreWork => "Pre-work",
-        Stage::Bootstrap => "Bootstrap",
-        Stage::PostWork => "Post-work",
-        Stage::Validation => "Validation",
-    }
+/// A script as the page reads it.
+fn told(entry: &Entry) -> Value {
+    json!({
+        "name": entry.name,
+        "stage": entry.stage,
+        "description": entry.description,
+        "secrets": entry.secrets,
+        "makes": entry.makes,
+        "context_file": context(entry),
+        "timeout": entry.timeout,
+        "script": entry.script,
+    })
 }

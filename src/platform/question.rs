@@ -51,7 +51,7 @@ pub struct Question {
     pub about: About,
     /// What is asked.
     pub prompt: String,
-    /// What is said below.
+    /// What is said below: what it is for, and how it is typed.
     pub help: String,
     /// What may be chosen; empty: it is typed.
     pub choices: Vec<String>,

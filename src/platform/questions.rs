@@ -8,7 +8,7 @@ use super::adapters::Adapters;
 use super::answer::{parse_answer, typed};
 use super::draft::Told;
 use super::inputs::{Around, State, states, with_defaults};
-use super::model::{Adapter, Group, Kind};
+use super::model::{Adapter, Group, Input, Kind};
 use super::question::{About, NONE, Question, Suggestions};
 use super::table::is_name;
 use super::values::misfits;
@@ -425,7 +425,7 @@ impl Questions<'_> {
             let about = About::Input(key.0, key.1);
             let question = Question::new(about, input.kind, format!("{name}: {prompt}"));
             open.push(Question {
-                help: input.help.clone(),
+                help: help(input),
                 default,
                 wrong,
                 settled,
@@ -436,6 +436,31 @@ impl Questions<'_> {
         }
         open
     }
+}
+
+/// What an input is for, and how its value is typed.
+fn help(input: &Input) -> String {
+    let form = match input.kind {
+        Kind::List => "several with commas".to_owned(),
+        Kind::Bool => "yes or no".to_owned(),
+        Kind::Records => {
+            let fields = input.fields.iter().map(|field| {
+                let value = if field.choices.is_empty() {
+                    "...".to_owned()
+                } else {
+                    field.choices.join("|")
+                };
+                let is_optional = if field.optional { "?" } else { "" };
+                format!("{}{is_optional}={value}", field.name)
+            });
+            let fields: Vec<String> = fields.collect();
+            format!("{}; several with `;`", fields.join(","))
+        }
+        Kind::Text | Kind::Secret | Kind::Int | Kind::Choice => String::new(),
+    };
+    let parts = [input.help.as_str(), form.as_str()];
+    let parts: Vec<&str> = parts.into_iter().filter(|part| !part.is_empty()).collect();
+    parts.join("; ")
 }
 
 fn version(adapter: &Adapter, given: &Map<String, Value>) -> Option<Question> {

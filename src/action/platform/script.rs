@@ -12,8 +12,9 @@ use crate::base::{count, ticked};
 use crate::diag::{Exit, StepError};
 use crate::lab::create_dir;
 
-/// How long a script may take to tidy up after it was interrupted.
-const GRACE: Duration = Duration::from_secs(3);
+/// How long a script may take to tidy up after SIGINT, and again after SIGTERM: five
+/// seconds after its timeout nothing of it is left.
+const GRACE: Duration = Duration::from_secs(2);
 
 /// `platform.script`
 #[derive(Debug, Clone, Copy)]

@@ -58,16 +58,8 @@ pub(super) fn ask(session: &Session, question: &Question) -> Result<Said, Failur
 }
 
 fn help(question: &Question) -> String {
-    let form = match question.kind {
-        Kind::List => "several with commas; ",
-        Kind::Records => "KEY=VALUE,...; several with `;` between them; ",
-        Kind::Bool => "yes or no; ",
-        Kind::Text | Kind::Secret | Kind::Int | Kind::Choice => "",
-    };
-    let own = if question.help.is_empty() {
-        String::new()
-    } else {
-        format!("{}; ", question.help)
-    };
-    format!("{own}{form}Esc goes back")
+    if question.help.is_empty() {
+        return "Esc goes back".to_owned();
+    }
+    format!("{}; Esc goes back", question.help)
 }

@@ -41,7 +41,8 @@ pub(super) fn eject(session: &Session, args: &EjectArgs) -> Result<(), Failure> 
             return Err(Failure::message(Exit::CannotWrite, message));
         }
     }
-    let files = platform::eject(&platform, &rendered, shown.as_str())?;
+    let known_hosts = lab.paths.show(&lab.paths.known_hosts());
+    let files = platform::eject(&platform, &rendered, shown.as_str(), known_hosts.as_str())?;
     let dry = session.globals.dry_run;
     if !dry {
         for (path, (mode, text)) in &files {

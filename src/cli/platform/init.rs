@@ -289,7 +289,10 @@ impl Wizard<'_> {
                 (None, None) if !question.choices.is_empty() => {
                     format!("`{key}`: one of {}", ticked(&question.choices))
                 }
-                (None, None) => format!("`{key}`: {}", question.prompt),
+                (None, None) if question.help.is_empty() => {
+                    format!("`{key}`: {}", question.prompt)
+                }
+                (None, None) => format!("`{key}`: {}", question.help),
             };
             finding = finding.note(said);
         }
