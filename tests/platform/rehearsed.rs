@@ -32,18 +32,14 @@ const PROXMOX: &str = "  proxmox:
 ";
 
 /// Puts the public half on the machine, which has to be there by then.
-const GREET: &str = "#!/bin/sh
+const GREET: &str = r#"#!/bin/sh
 set -eu
-address=$(jq -er .address \"$HL_PLATFORM_CONTEXT\")
-key=${HL_PLATFORM_SSH_KEY:+-i $HL_PLATFORM_SSH_KEY}
-grep -q '^ *age: age1' \"$HL_PLATFORM_LIVE/.sops.yaml\"
-# shellcheck disable=SC2086
-ssh -n -o BatchMode=yes -o UserKnownHostsFile=\"$HL_PLATFORM_KNOWN_HOSTS\" $key \"root@$address\" \
-  'echo run >>/root/greeted.runs'
-# shellcheck disable=SC2086
-ssh -o BatchMode=yes -o UserKnownHostsFile=\"$HL_PLATFORM_KNOWN_HOSTS\" $key \"root@$address\" \
-  'cat >/root/greeted' <\"$HL_PLATFORM_LIVE/.sops.yaml\"
-";
+address=$(jq -er .address "$HL_PLATFORM_CONTEXT")
+grep -q '^ *age: age1' "$HL_PLATFORM_LIVE/.sops.yaml"
+set -- -o BatchMode=yes -o StrictHostKeyChecking=accept-new \
+  -o UserKnownHostsFile="$HL_PLATFORM_KNOWN_HOSTS" ${HL_PLATFORM_SSH_KEY:+-i "$HL_PLATFORM_SSH_KEY"}
+ssh "$@" "root@$address" 'cat >/root/greeted' <"$HL_PLATFORM_LIVE/.sops.yaml"
+"#;
 
 /// Where the run is killed. A test takes the first two, `scripts/proof platform-kills`
 /// all of them.

@@ -7,7 +7,8 @@ import subprocess
 def options():
     chosen = ["-o", "BatchMode=yes", "-o", "ConnectTimeout=15"]
     chosen += ["-o", "UserKnownHostsFile=" + os.environ["HL_PLATFORM_KNOWN_HOSTS"]]
-    chosen += ["-o", "StrictHostKeyChecking=yes"]
+    # The first key of a machine is kept, another one is refused.
+    chosen += ["-o", "StrictHostKeyChecking=accept-new", "-o", "HashKnownHosts=no"]
     key = os.environ.get("HL_PLATFORM_SSH_KEY")
     if key:
         chosen += ["-i", key, "-o", "IdentitiesOnly=yes"]

@@ -8,9 +8,9 @@ import sys
 with open(os.environ["HL_PLATFORM_CONTEXT"]) as file:
     machines = json.load(file)["machines"]
 
-# state/ is where the live directory's own state is: in a rehearsal another one.
-state = os.path.join(os.path.dirname(os.environ["HL_PLATFORM_LIVE"]), "..", "state")
-runtime = os.path.join(state, "runtime.yaml")
+# The state beside platform/live: in a rehearsal that of the rehearsal.
+out = os.path.dirname(os.path.dirname(os.environ["HL_PLATFORM_LIVE"]))
+runtime = os.path.join(out, "state", "runtime.yaml")
 published = open(runtime).read() if os.path.exists(runtime) else ""
 
 failed = []
