@@ -1,6 +1,7 @@
 //! A platform to its files, in memory. Nothing is read, nothing runs: what comes out
 //! depends on `platform.yaml`, the adapters and the environment's name alone.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
 use camino::{Utf8Path, Utf8PathBuf};
@@ -241,18 +242,20 @@ impl Work<'_, '_> {
                 return self.tell(at("template"), member, &fault);
             }
         };
-        let fixed = !output.path.contains("{{");
+        // Both are compiled once, however many items there are.
+        let path_template = match engine.template_from_named_str("path", &output.path) {
+            Ok(template) => template,
+            Err(error) => {
+                let fault = TemplateFault::from(&error);
+                return self.tell(at("path"), member, &fault);
+            }
+        };
         for item in items {
             let context = match item {
                 Some(item) => minijinja::context! { item, ..base.clone() },
                 None => base.clone(),
             };
-            let path = if fixed {
-                Ok(output.path.clone())
-            } else {
-                engine.render_named_str("path", &output.path, context.clone())
-            };
-            let path = match path {
+            let path = match path_template.render(context.clone()) {
                 Ok(path) if is_inside(&path) => path,
                 Ok(path) => {
                     let message = format!(
@@ -300,29 +303,29 @@ impl Work<'_, '_> {
         text: String,
     ) {
         let name = member.name();
-        let first = path.iter().next().unwrap_or_default();
-        let foreign = output.root
-            && self
-                .platform
-                .members
-                .iter()
-                .any(|other| other.name() == first && other.name() != name);
-        let other = self.files.get(&path).map(|file| file.adapter.clone());
-        let message = match other {
-            Some(other) if other == name => {
-                format!("adapter `{name}` writes `{path}` twice")
+        let others = self.platform.members.iter().map(Member::name);
+        let mut others = others.filter(|other| output.root && *other != name);
+        let foreign = others.find(|other| path.starts_with(other));
+        let message = match self.files.entry(path) {
+            Entry::Occupied(other) => {
+                let (path, other) = (other.key(), &other.get().adapter);
+                if other == name {
+                    format!("adapter `{name}` writes `{path}` twice")
+                } else {
+                    format!("adapters `{other}` and `{name}` both write `{path}`")
+                }
             }
-            Some(other) => format!("adapters `{other}` and `{name}` both write `{path}`"),
-            None if foreign => {
-                format!("adapter `{name}` writes `{path}`, into the folder of adapter `{first}`")
-            }
-            None => {
-                let file = Artifact {
+            Entry::Vacant(free) if foreign.is_some() => format!(
+                "adapter `{name}` writes `{}`, into the folder of adapter `{}`",
+                free.key(),
+                foreign.unwrap_or_default()
+            ),
+            Entry::Vacant(free) => {
+                free.insert(Artifact {
                     adapter: name.to_owned(),
                     mode: output.bits(),
                     data: text.into_bytes(),
-                };
-                self.files.insert(path, file);
+                });
                 return;
             }
         };
@@ -331,7 +334,13 @@ impl Work<'_, '_> {
 
     /// A file that stands where another one needs a directory.
     fn nested(&mut self) {
+        let mut last = None;
         for (path, file) in &self.files {
+            // Files of one directory stand one after another.
+            if last == Some(path.parent()) {
+                continue;
+            }
+            last = Some(path.parent());
             for above in path.ancestors().skip(1) {
                 if let Some(other) = self.files.get(above) {
                     let message = format!(

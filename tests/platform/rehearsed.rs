@@ -38,7 +38,7 @@ address=$(jq -er .address "$HL_PLATFORM_CONTEXT")
 grep -q '^ *age: age1' "$HL_PLATFORM_LIVE/.sops.yaml"
 set -- -o BatchMode=yes -o StrictHostKeyChecking=accept-new \
   -o UserKnownHostsFile="$HL_PLATFORM_KNOWN_HOSTS" ${HL_PLATFORM_SSH_KEY:+-i "$HL_PLATFORM_SSH_KEY"}
-ssh "$@" "root@$address" 'cat >/root/greeted' <"$HL_PLATFORM_LIVE/.sops.yaml"
+ssh "$@" "ops@$address" 'cat >greeted' <"$HL_PLATFORM_LIVE/.sops.yaml"
 "#;
 
 /// Where the run is killed. A test takes the first two, `scripts/proof platform-kills`
