@@ -68,11 +68,9 @@ impl Adapters {
 
     /// Those that provide a capability.
     pub fn providers<'a>(&'a self, capability: &'a str) -> impl Iterator<Item = &'a str> {
-        let provides = move |adapter: &&Adapter| {
-            let mut all = adapter.definition.provides.iter();
-            all.any(|provides| provides.capability == capability)
-        };
-        self.iter().filter(provides).map(Adapter::name)
+        let all = self.iter();
+        all.filter(move |adapter| adapter.provides(capability))
+            .map(Adapter::name)
     }
 }
 

@@ -4,8 +4,8 @@ use serde_json::{Map, Value};
 
 use super::adapters::Adapters;
 use super::inputs::{Around, State, states, with_defaults};
-use super::model::{Adapter, Release};
-use super::platform_file::{self, Chosen, PlatformFile};
+use super::model::Release;
+use super::platform_file::{self, PlatformFile};
 use super::resolve::{Part, resolve, selected};
 use super::selection::{Member, Platform, about};
 use crate::diag::{Diagnostic, Exit, Failure, Source, hl};
@@ -36,7 +36,9 @@ pub fn of_source(source: Source, adapters: &Adapters) -> Result<Platform<'_>, Fa
             Some(Part {
                 adapter,
                 at,
-                release: release(chosen, adapter).map_or(Value::Null, Release::told),
+                release: adapter
+                    .release(&chosen.given)
+                    .map_or(Value::Null, Release::told),
             })
         })
         .collect();
@@ -100,7 +102,9 @@ pub fn of_source(source: Source, adapters: &Adapters) -> Result<Platform<'_>, Fa
             let members = resolved.order.iter().map(|index| Member {
                 adapter: parts[*index].adapter,
                 chosen: file.adapters[parts[*index].at].clone(),
-                release: release(&file.adapters[parts[*index].at], parts[*index].adapter),
+                release: parts[*index]
+                    .adapter
+                    .release(&file.adapters[parts[*index].at].given),
                 inputs: inputs[*index].clone(),
                 requires: resolved.requires[*index].clone(),
             });
@@ -125,13 +129,4 @@ fn sorted(file: &PlatformFile, mut found: Vec<Diagnostic>) -> Failure {
     };
     found.sort_by_key(key);
     Failure::many(Exit::Definition, found)
-}
-
-/// The release that is meant.
-fn release<'a>(chosen: &Chosen, adapter: &'a Adapter) -> Option<&'a Release> {
-    let named = chosen.given.get("version").and_then(Value::as_str);
-    let mut releases = adapter.definition.releases.iter();
-    named
-        .and_then(|name| releases.find(|release| release.name == name))
-        .or_else(|| adapter.default_release())
 }

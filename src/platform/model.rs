@@ -53,6 +53,27 @@ impl Adapter {
         std::str::from_utf8(self.files.get(path)?).ok()
     }
 
+    /// The name of its group.
+    pub fn group(&self) -> Option<&str> {
+        let group = self.definition.adapter.group.as_ref();
+        group.map(|group| group.name.as_str())
+    }
+
+    /// Whether it provides a capability.
+    pub fn provides(&self, capability: &str) -> bool {
+        let mut all = self.definition.provides.iter();
+        all.any(|provides| provides.capability == capability)
+    }
+
+    /// The release that `version` names, else the default.
+    pub fn release(&self, given: &Map<String, Value>) -> Option<&Release> {
+        let named = given.get("version").and_then(Value::as_str);
+        let mut releases = self.definition.releases.iter();
+        named
+            .and_then(|name| releases.find(|release| release.name == name))
+            .or_else(|| self.default_release())
+    }
+
     /// The release that is taken when none is named.
     pub fn default_release(&self) -> Option<&Release> {
         let releases = &self.definition.releases;

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use super::adapters::Adapters;
 use super::model::{Adapter, Kind};
-use super::table::PLATFORM;
+use super::table::{PLATFORM, is_app_name, is_name};
 use super::values::misfits;
 use crate::base::ticked;
 use crate::diag::{Advice, Diagnostic, Exit, Failure, Place, Source, did_you_mean, say};
@@ -115,8 +115,8 @@ pub(super) fn read(
     };
     let (organization, app_name) = (text("organization"), text("app_name"));
     if let (Some((_, organization)), Some((node, app_name))) = (organization, app_name) {
-        let rest = app_name.strip_prefix(organization);
-        if rest.is_none_or(|rest| !rest.is_empty() && !rest.starts_with('-')) {
+        // What is no name at all was told already.
+        if is_name(app_name) && !is_app_name(organization, app_name) {
             let message = format!(
                 "`app_name` is `{app_name}`, expected `{organization}` or `{organization}-NAME`"
             );

@@ -8,9 +8,9 @@ use super::adapters::Adapters;
 use super::answer::{parse_answer, typed};
 use super::draft::Told;
 use super::inputs::{Around, State, states, with_defaults};
-use super::model::{Adapter, Group, Input, Kind};
+use super::model::{Adapter, Group, Input, Kind, Release};
 use super::question::{About, NONE, Question, Suggestions};
-use super::table::is_name;
+use super::table::{is_app_name, is_name};
 use super::values::misfits;
 
 /// The questions of a lab.
@@ -78,15 +78,20 @@ impl Questions<'_> {
         }
     }
 
+    /// An input of an adapter.
+    fn input(&self, adapter: &str, name: &str) -> Option<(&Adapter, &Input)> {
+        let adapter = self.adapters.get(adapter)?;
+        let mut inputs = adapter.definition.inputs.iter();
+        Some((adapter, inputs.find(|input| input.name == name)?))
+    }
+
     /// Whether a chosen adapter requires what this one provides.
     fn is_required(&self, told: &Told, name: &str) -> bool {
         let Some(candidate) = self.adapters.get(name) else {
             return false;
         };
-        self.missing(told).iter().any(|capability| {
-            let mut provides = candidate.definition.provides.iter();
-            provides.any(|provides| provides.capability == *capability)
-        })
+        let missing = self.missing(told);
+        missing.iter().any(|missing| candidate.provides(missing))
     }
 
     /// Capabilities that chosen adapters require and none of them provides.
@@ -96,12 +101,7 @@ impl Questions<'_> {
             .iter()
             .filter_map(|(name, _)| self.adapters.get(name))
             .collect();
-        let provided = |capability: &str| {
-            chosen.iter().any(|adapter| {
-                let mut provides = adapter.definition.provides.iter();
-                provides.any(|provides| provides.capability == capability)
-            })
-        };
+        let provided = |capability: &str| chosen.iter().any(|own| own.provides(capability));
         let requires = chosen
             .iter()
             .flat_map(|adapter| &adapter.definition.requires);
@@ -124,9 +124,7 @@ impl Questions<'_> {
             }
             About::AppName => {
                 let organization = told.organization.as_deref().unwrap_or_default();
-                let rest = text.strip_prefix(organization);
-                let fits = rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('-'));
-                if is_name(text) && fits {
+                if is_app_name(organization, text) {
                     return Ok(());
                 }
                 Err(format!(
@@ -140,27 +138,24 @@ impl Questions<'_> {
                 Err(format!("expected one of {}", question.choices.join(", ")))
             }
             About::Input(adapter, name) => {
-                let adapter = self.adapters.get(adapter);
-                let mut inputs = adapter.into_iter().flat_map(|a| &a.definition.inputs);
-                let Some(input) = inputs.find(|input| input.name == *name) else {
+                let Some((adapter, input)) = self.input(adapter, name) else {
                     return Ok(());
                 };
                 if let Some(misfit) = misfits(input, value).into_iter().next() {
                     return Err(misfit.message);
                 }
+                if input.kind == Kind::Secret {
+                    return Ok(());
+                }
                 let mut after = told.clone();
-                if let (Some(adapter), true) = (adapter, input.kind != Kind::Secret) {
-                    if let Some(given) = after.of_mut(adapter.name()) {
-                        given.insert(name.clone(), value.clone());
-                    }
-                    let around = self.around(&after);
-                    let around = with_release(around, adapter, after.of(adapter.name()));
-                    let empty = Map::new();
-                    let given = after.of(adapter.name()).unwrap_or(&empty);
-                    for (input, state) in states(adapter, given, &around) {
-                        if let (true, State::Wrong(why)) = (input.name == *name, state) {
-                            return Err(why);
-                        }
+                if let Some(given) = after.of_mut(adapter.name()) {
+                    given.insert(name.clone(), value.clone());
+                }
+                let given = after.of(adapter.name()).cloned().unwrap_or_default();
+                let around = with_release(self.around(&after), adapter, &given);
+                for (input, state) in states(adapter, &given, &around) {
+                    if let (true, State::Wrong(why)) = (input.name == *name, state) {
+                        return Err(why);
                     }
                 }
                 Ok(())
@@ -194,8 +189,7 @@ impl Questions<'_> {
                     let about = About::Version(name.to_owned());
                     return Some(bare(about, Kind::Choice).choices(choices));
                 }
-                let mut inputs = adapter.definition.inputs.iter();
-                let input = inputs.find(|input| input.name == key)?;
+                let (_, input) = self.input(name, key)?;
                 let about = About::Input(name.to_owned(), key.to_owned());
                 let mut question = bare(about, input.kind).choices(input.choices.clone());
                 question.variable.clone_from(&input.variable);
@@ -210,14 +204,10 @@ impl Questions<'_> {
     /// What is wrong with it.
     pub fn answer(&self, question: &Question, text: &str, told: &Told) -> Result<Value, String> {
         let value = match &question.about {
-            About::Input(adapter, name) => {
-                let adapter = self.adapters.get(adapter);
-                let mut inputs = adapter.into_iter().flat_map(|a| &a.definition.inputs);
-                match inputs.find(|input| input.name == *name) {
-                    Some(input) => parse_answer(input, text)?,
-                    None => Value::from(text.trim()),
-                }
-            }
+            About::Input(adapter, name) => match self.input(adapter, name) {
+                Some((_, input)) => parse_answer(input, text)?,
+                None => Value::from(text.trim()),
+            },
             About::Organization | About::AppName | About::Group(_) | About::Version(_) => {
                 Value::from(text.trim())
             }
@@ -289,10 +279,7 @@ impl Questions<'_> {
             let help = "a short name in lower case; it is in the names of what is made";
             open.push(ask(About::Organization, "Organization:", help, None));
         }
-        let fits = |name: &&str| {
-            let rest = organization.and_then(|organization| name.strip_prefix(organization));
-            is_name(name) && rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
-        };
+        let fits = |name: &&str| organization.is_some_and(|own| is_app_name(own, name));
         if told.app_name.as_deref().filter(fits).is_none() {
             let default = organization.map(|organization| format!("{organization}-lab"));
             let help = "begins with the organization";
@@ -324,15 +311,14 @@ impl Questions<'_> {
             told.fresh
                 || members.iter().any(|(name, _)| {
                     let adapter = self.adapters.get(name);
-                    let mut provides = adapter.into_iter().flat_map(|a| &a.definition.provides);
-                    provides.any(|provides| missing.contains(&provides.capability))
+                    adapter.is_some_and(|own| missing.iter().any(|missing| own.provides(missing)))
                 })
         };
         let chosen = |group: &str| {
             let mut all = told.adapters.iter();
             all.any(|(name, _)| {
                 let adapter = self.adapters.get(name);
-                adapter.is_some_and(|adapter| group_name(adapter) == Some(group))
+                adapter.and_then(Adapter::group) == Some(group)
             })
         };
         let mut open = Vec::new();
@@ -369,7 +355,7 @@ impl Questions<'_> {
         for (name, given) in &told.adapters {
             if let Some(adapter) = self.adapters.get(name) {
                 adapters.insert(name.clone(), with_defaults(adapter, given));
-                if let Some(group) = group_name(adapter) {
+                if let Some(group) = adapter.group() {
                     selected.insert(group.to_owned(), Value::from(name.as_str()));
                 }
             }
@@ -395,7 +381,7 @@ impl Questions<'_> {
         let mut open = Vec::new();
         let name = adapter.name();
         open.extend(version(adapter, given));
-        let around = with_release(around.clone(), adapter, Some(given));
+        let around = with_release(around.clone(), adapter, given);
         for (input, state) in states(adapter, given, &around) {
             let key = (name.to_owned(), input.name.clone());
             let (wrong, default, settled) = match state {
@@ -476,7 +462,7 @@ fn version(adapter: &Adapter, given: &Map<String, Value>) -> Option<Question> {
     }
     let wrong = named.map(|value| format!("`{}` is not known", typed(value)));
     let about = About::Version(adapter.name().to_owned());
-    let names = releases.iter().map(|release| release.name.clone());
+    let choices = releases.iter().map(|release| release.name.clone());
     let question = Question::new(about, Kind::Choice, format!("{}: version", adapter.name()));
     Some(Question {
         default: adapter
@@ -484,27 +470,12 @@ fn version(adapter: &Adapter, given: &Map<String, Value>) -> Option<Question> {
             .map(|release| release.name.clone()),
         settled: wrong.is_none(),
         wrong,
-        ..question.choices(names.collect())
+        ..question.choices(choices.collect())
     })
 }
 
-fn with_release(
-    mut around: Around,
-    adapter: &Adapter,
-    given: Option<&Map<String, Value>>,
-) -> Around {
-    let named = given
-        .and_then(|given| given.get("version"))
-        .and_then(Value::as_str);
-    let mut releases = adapter.definition.releases.iter();
-    let release = named
-        .and_then(|name| releases.find(|release| release.name == name))
-        .or_else(|| adapter.default_release());
-    around.release = release.map_or(Value::Null, super::model::Release::told);
+fn with_release(mut around: Around, adapter: &Adapter, given: &Map<String, Value>) -> Around {
+    let release = adapter.release(given);
+    around.release = release.map_or(Value::Null, Release::told);
     around
-}
-
-fn group_name(adapter: &Adapter) -> Option<&str> {
-    let group = adapter.definition.adapter.group.as_ref();
-    group.map(|group| group.name.as_str())
 }

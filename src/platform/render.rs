@@ -117,7 +117,7 @@ fn locked(member: &Member<'_>, files: &Artifacts) -> LockedAdapter {
         version: head.version.clone(),
         release: member.release.map(|release| release.name.clone()),
         phase: head.phase.clone(),
-        group: head.group.as_ref().map(|group| group.name.clone()),
+        group: member.adapter.group().map(str::to_owned),
         config_hash: of_value(&Value::Object(member.chosen.given.clone())),
         adapter_hash: folder_hash(member.adapter),
         root_files: own.map(|(path, _)| path.clone()).collect(),

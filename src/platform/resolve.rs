@@ -45,8 +45,8 @@ pub(super) fn selected(parts: &[Part<'_>]) -> Map<String, Value> {
 fn groups<'p, 'a>(parts: &'p [Part<'a>]) -> BTreeMap<String, Vec<&'p Part<'a>>> {
     let mut groups: BTreeMap<String, Vec<&Part<'a>>> = BTreeMap::new();
     for part in parts {
-        if let Some(group) = &part.adapter.definition.adapter.group {
-            groups.entry(group.name.clone()).or_default().push(part);
+        if let Some(group) = part.adapter.group() {
+            groups.entry(group.to_owned()).or_default().push(part);
         }
     }
     groups
@@ -184,10 +184,7 @@ fn exclusive(
     found: &mut Vec<Diagnostic>,
 ) {
     let mut told: Vec<Vec<usize>> = Vec::new();
-    let group_of = |index: &usize| {
-        let group = parts[*index].adapter.definition.adapter.group.as_ref();
-        group.map(|group| group.name.as_str())
-    };
+    let group_of = |index: &usize| parts[*index].adapter.group();
     for (capability, offers) in providers {
         let of: Vec<usize> = offers.iter().map(|offer| offer.part).collect();
         let [_, second, ..] = of.as_slice() else {

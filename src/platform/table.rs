@@ -172,6 +172,12 @@ pub(super) fn is_name(text: &str) -> bool {
         && !text.ends_with('-')
 }
 
+/// Whether a platform of that organization can be called that.
+pub(super) fn is_app_name(organization: &str, name: &str) -> bool {
+    let rest = name.strip_prefix(organization);
+    is_name(name) && rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
+}
+
 /// A word that templates can name.
 static WORD: Form = Form {
     is: "text",

@@ -65,7 +65,12 @@ pub(super) fn render(session: &Session, args: &RenderArgs) -> Result<(), Failure
     }
     if !drift.stale.is_empty() && !dry.on {
         let what = count(drift.stale.len(), "file");
-        let text = format!("{what} of `platform/live` were made from what was rendered before; ");
+        let was = if drift.stale.len() == 1 {
+            "was"
+        } else {
+            "were"
+        };
+        let text = format!("{what} of `platform/live` {was} made from what was rendered before; ");
         let next = crate::diag::say(text)
             .and(hl("platform bootstrap"))
             .say(" makes them anew");
