@@ -60,7 +60,7 @@ pub fn narrowed(paths: &Paths, full: Rendered, only: &[String]) -> Result<Render
         };
         files.insert(path, kept);
     }
-    let pipeline = pipeline_of(paths, full.pipeline, is_meant);
+    let pipeline = pipeline_of(paths, &full.pipeline, is_meant);
     for (name, locked) in &full.lock.adapters {
         if is_meant(name) {
             lock.adapters.insert(name.clone(), locked.clone());
@@ -92,7 +92,7 @@ fn owner(lock: &Lock, path: &camino::Utf8Path) -> Option<String> {
 }
 
 /// The entries of those that are meant, and of the others as they are on disk.
-fn pipeline_of(paths: &Paths, full: Pipeline, is_meant: impl Fn(&str) -> bool) -> Pipeline {
+fn pipeline_of(paths: &Paths, full: &Pipeline, is_meant: impl Fn(&str) -> bool) -> Pipeline {
     let text = fs::read_to_string(paths.platform().join(pipeline::FILE)).unwrap_or_default();
     let before = Pipeline::parse(&text).unwrap_or_default();
     let place = |entry: &Entry| {

@@ -27,7 +27,7 @@ impl Questions<'_> {
     /// when that is there.
     pub fn open(&self, told: &Told) -> Vec<Question> {
         let mut open = Vec::new();
-        open.extend(self.names(told));
+        open.extend(Self::names(told));
         let groups = self.groups(told);
         let undecided = !groups.is_empty();
         open.extend(groups);
@@ -267,7 +267,7 @@ impl Questions<'_> {
         }
     }
 
-    fn names(&self, told: &Told) -> Vec<Question> {
+    fn names(told: &Told) -> Vec<Question> {
         let mut open = Vec::new();
         let ask = |about: About, prompt: &str, help: &str, default: Option<String>| Question {
             help: help.to_owned(),

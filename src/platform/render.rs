@@ -169,7 +169,7 @@ impl Work<'_, '_> {
         for (index, output) in definition.outputs.iter().enumerate() {
             self.output(member, &engine, &base, index, output, &mut own);
         }
-        let with_files = merged(&base, "files", Value::Object(own));
+        let with_files = merged(&base, "files", &Value::Object(own));
         for (index, provides) in definition.provides.iter().enumerate() {
             self.provides(member, &engine, &with_files, index, provides);
         }
@@ -383,7 +383,7 @@ impl Work<'_, '_> {
 }
 
 /// A context with one more name.
-fn merged(base: &Jinja, name: &str, value: Value) -> Jinja {
+fn merged(base: &Jinja, name: &str, value: &Value) -> Jinja {
     let more = Jinja::from(Serde(json!({ name: value })));
     minijinja::context! { ..more, ..base.clone() }
 }

@@ -129,12 +129,11 @@ impl Stage {
                 line.contains(&format!("\"event\":\"{event}\""))
                     && line.contains(&format!("\"step\":\"platform-bootstrap/{step}\""))
             };
-            if text.is_some_and(|text| text.lines().any(has)) {
-                if let Some(inner) = inner(self.lab.root()) {
-                    kill_process(inner, Signal::KILL).ok();
-                }
-                outer.wait().unwrap();
-                return true;
+            if text.is_some_and(|text| text.lines().any(has))
+                && let Some(inner) = inner(self.lab.root())
+            {
+                kill_process(inner, Signal::KILL).ok();
+                return !outer.wait().unwrap().success();
             }
             sleep(Duration::from_millis(2));
         }
@@ -203,14 +202,20 @@ fn a_platform_is_bootstrapped_killed_and_resumed_on_guests() {
     assert!(!stage.lab.path("platform/live").exists());
     assert!(!stage.lab.path("state/secrets.env").exists());
     let every = std::env::var_os("HL_TEST_EVERY").is_some();
-    for (event, step) in CUTS.iter().take(if every { CUTS.len() } else { 2 }) {
+    let cuts = &CUTS[..if every { CUTS.len() } else { 2 }];
+    let mut landed = 0;
+    for (event, step) in cuts {
         if !stage.cut(event, step) {
+            // It was over before the signal came.
             continue;
         }
+        landed += 1;
         stage.hl("rehearse resume").exits(0);
         assert_eq!(stage.key(), key, "{event} {step}");
         assert_eq!(fs::read_to_string(&live).unwrap(), first, "{event} {step}");
         let left = fs::read_dir(stage.out("state/platform")).unwrap().count();
         assert_eq!(left, 0, "{event} {step}");
     }
+    println!("{landed} of {} cuts landed", cuts.len());
+    assert!(landed * 2 >= cuts.len(), "{landed} of {}", cuts.len());
 }

@@ -47,8 +47,8 @@ impl Action for ExtractScripts {
     fn run(&self, ctx: &StepContext<'_>) -> Result<Done, StepError> {
         let inputs: Inputs = ctx.inputs()?;
         // The run holds the lab: no other one needs what is there.
-        for left in leftovers(&ctx.lab.paths, Some(ctx.run_id)).map_err(cannot)? {
-            remove(&left.path).map_err(cannot)?;
+        for left in leftovers(&ctx.lab.paths, Some(ctx.run_id)).map_err(|error| cannot(&error))? {
+            remove(&left.path).map_err(|error| cannot(&error))?;
             ctx.note(format!("removed the scripts that run {} left", left.run));
         }
         let dir = dir(ctx);
@@ -59,7 +59,7 @@ impl Action for ExtractScripts {
                 return Err(StepError::new(message).exit(Exit::Definition));
             }
             let target = dir.join("scripts").join(path);
-            let there = if_there(fs::read(&target)).map_err(cannot)?;
+            let there = if_there(fs::read(&target)).map_err(|error| cannot(&error))?;
             // A script that goes on from an earlier part of the run may be reading it.
             if there.as_deref() != Some(text.as_bytes()) {
                 write(&target, text, 0o700)?;
@@ -85,7 +85,7 @@ pub fn is_inside(path: &str) -> bool {
     all_normal && !path.is_empty() && !path.ends_with('/') && !path.contains(['\0', '\n'])
 }
 
-fn cannot(error: io::Error) -> StepError {
+fn cannot(error: &io::Error) -> StepError {
     StepError::new(format!("cannot keep the scripts private: {error}")).exit(Exit::CannotWrite)
 }
 

@@ -59,18 +59,15 @@ fn of_file(cwd: &Utf8Path, file: &Utf8Path) -> Result<BTreeMap<String, Given>, F
     for line in text.split_inclusive('\n') {
         let trimmed = line.trim();
         if !trimmed.is_empty() && !trimmed.starts_with('#') {
-            match trimmed.split_once('=') {
-                Some((key, text)) => {
-                    let given = Given {
-                        text: text.trim().to_owned(),
-                        by_file: true,
-                    };
-                    all.insert(key.trim().to_owned(), given);
-                }
-                None => {
-                    let place = source.at(begin..begin, "");
-                    wrong.push(Diagnostic::error("a line is not KEY=VALUE").at(place));
-                }
+            if let Some((key, text)) = trimmed.split_once('=') {
+                let given = Given {
+                    text: text.trim().to_owned(),
+                    by_file: true,
+                };
+                all.insert(key.trim().to_owned(), given);
+            } else {
+                let place = source.at(begin..begin, "");
+                wrong.push(Diagnostic::error("a line is not KEY=VALUE").at(place));
             }
         }
         begin += line.chars().count();

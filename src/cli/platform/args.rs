@@ -41,7 +41,7 @@ pub(in crate::cli) struct InitArgs {
     /// These adapters instead of a choice for each group
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     pub(super) adapters: Vec<String>,
-    /// An answer: organization, app_name, group.GROUP or ADAPTER.KEY; several
+    /// An answer to `organization`, `app_name`, `group.GROUP` or `ADAPTER.KEY`; several
     #[arg(long = "answer", value_name = "KEY=VALUE")]
     pub(super) answer: Vec<String>,
     /// Answers, one KEY=VALUE a line; secrets too

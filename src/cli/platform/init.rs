@@ -157,7 +157,7 @@ impl Wizard<'_> {
                 }
                 let chosen = Some(&About::Organization);
                 self.save_between(&told, chosen, Some(question))?;
-                return Err(self.still_open(&open));
+                return Err(Self::still_open(&open));
             }
             let saved = told.clone();
             if self.answered(question.clone(), &mut told)? {
@@ -276,7 +276,7 @@ impl Wizard<'_> {
     }
 
     /// Everything that nobody answered, at once.
-    fn still_open(&self, open: &[Question]) -> Failure {
+    fn still_open(open: &[Question]) -> Failure {
         let keys: Vec<String> = open.iter().map(|question| question.about.key()).collect();
         let is = if keys.len() == 1 { "is" } else { "are" };
         let message = format!("{} {is} not answered, and nobody is asked", ticked(&keys));
