@@ -76,3 +76,4 @@ pub use question::{About, NONE, Question, Suggestions};
 pub use questions::Questions;
 pub use render::{Rendered, render};
 pub use selection::{Member, Platform};
+pub use table::is_name;

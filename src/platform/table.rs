@@ -163,8 +163,9 @@ pub(super) static NAME: Form = Form {
     pattern: "^[a-z][a-z0-9-]*$",
 };
 
-/// Whether a text is lower-case letters, digits and `-`, a letter first.
-pub(super) fn is_name(text: &str) -> bool {
+/// Whether a text is lower-case letters, digits and `-`, a letter first: the name of an
+/// adapter, a platform, an environment.
+pub fn is_name(text: &str) -> bool {
     let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
     text.starts_with(|c: char| c.is_ascii_lowercase())
         && text.chars().all(plain)

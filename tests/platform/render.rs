@@ -161,6 +161,9 @@ fn the_environment_is_that_of_the_lock() {
         "platform/adapters/small/templates/color.txt",
         "{{ environment }}\n",
     );
+    lab.hl("platform render --env ../staging")
+        .exits(2)
+        .says(&["expected lower-case letters"]);
     lab.hl("platform render --env staging").exits(0);
     assert_eq!(lab.read("platform/generated/small/color.txt"), "staging\n");
     // It is what was rendered, so validate asks nobody.

@@ -89,6 +89,30 @@ fn all_seven_at_once_are_two_findings() {
     assert!(!lab.path("platform/generated").exists());
 }
 
+/// What makes files of a platform has no way to a file, a clock, a program or the network.
+#[test]
+fn what_renders_reads_nothing() {
+    let dir = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/platform");
+    for file in [
+        "artifact", "contract", "engine", "inputs", "render", "resolve", "scripts", "values",
+    ] {
+        let text = std::fs::read_to_string(dir.join(format!("{file}.rs"))).unwrap();
+        let code = text.split("#[cfg(test)]").next().unwrap();
+        for way in [
+            "fs::",
+            "std::env",
+            "std::io",
+            "std::net",
+            "std::process",
+            "std::time",
+            "rand::",
+            "set_loader",
+        ] {
+            assert!(!code.contains(way), "{file}.rs: {way}");
+        }
+    }
+}
+
 fn permuted(set: [&'static str; 5]) -> impl Strategy<Value = Vec<&'static str>> {
     Just(set.to_vec()).prop_shuffle()
 }

@@ -3,6 +3,8 @@
 use camino::Utf8PathBuf;
 use clap::{Args, Subcommand};
 
+use crate::platform::is_name;
+
 /// `hl platform`
 #[derive(Debug, Args)]
 pub(in crate::cli) struct PlatformArgs {
@@ -31,8 +33,15 @@ pub(in crate::cli) enum PlatformVerb {
 #[derive(Debug, Clone, Args)]
 pub(in crate::cli) struct EnvArgs {
     /// The environment that the platform is rendered for
-    #[arg(long, value_name = "NAME", default_value = "production")]
+    #[arg(long, value_name = "NAME", default_value = "production", value_parser = environment)]
     pub(in crate::cli) env: String,
+}
+
+fn environment(text: &str) -> Result<String, String> {
+    if is_name(text) {
+        return Ok(text.to_owned());
+    }
+    Err("expected lower-case letters, digits and `-`, a letter first".to_owned())
 }
 
 /// `hl platform init`
