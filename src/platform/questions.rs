@@ -279,8 +279,8 @@ impl Questions<'_> {
             let help = "a short name in lower case; it is in the names of what is made";
             open.push(ask(About::Organization, "Organization:", help, None));
         }
-        let fits = |name: &&str| organization.is_some_and(|own| is_app_name(own, name));
-        if told.app_name.as_deref().filter(fits).is_none() {
+        let fits = |name: &str| organization.is_some_and(|own| is_app_name(own, name));
+        if told.app_name.as_deref().is_none_or(|name| !fits(name)) {
             let default = organization.map(|organization| format!("{organization}-lab"));
             let help = "begins with the organization";
             open.push(ask(About::AppName, "Name of the platform:", help, default));

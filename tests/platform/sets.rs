@@ -1,5 +1,7 @@
 //! The shipped adapters together: two sets that render, in any order.
 
+use std::path::Path;
+
 use proptest::prelude::*;
 use rstest::rstest;
 use serde_json::Value;
@@ -20,7 +22,8 @@ fn a_set_renders_to_files_that_are_yaml(#[case] set: &[&str]) {
         let text = std::str::from_utf8(data).unwrap();
         assert!(text.ends_with('\n') && !text.ends_with("\n\n"), "{path}");
         assert_eq!(*mode, 0o644, "{path}");
-        for document in text.split("\n---\n").filter(|_| path.ends_with(".yaml")) {
+        let is_yaml = Path::new(path).extension().is_some_and(|end| end == "yaml");
+        for document in text.split("\n---\n").filter(|_| is_yaml) {
             let read: Result<Value, _> = serde_saphyr::from_str(document);
             let value = read.unwrap_or_else(|error| panic!("{path}: {error}\n{document}"));
             assert!(value.is_object(), "{path}");
@@ -92,7 +95,7 @@ fn all_seven_at_once_are_two_findings() {
 /// What makes files of a platform has no way to a file, a clock, a program or the network.
 #[test]
 fn what_renders_reads_nothing() {
-    let dir = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/platform");
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/platform");
     for file in [
         "artifact", "contract", "engine", "inputs", "render", "resolve", "scripts", "values",
     ] {
