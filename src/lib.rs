@@ -15,7 +15,7 @@
 //! | 2 | [`pve`]: API client; [`site`]: site-config; [`runs`]: the journal; [`handoff`]: what steps publish; [`control`]: a run is spoken to |
 //! | 3 | [`tofu`] and [`templates`]: what actions and verbs share; [`legacy`]: what older tools left |
 //! | 4 | [`action`]: what a step can do, one file per action |
-//! | 5 | [`engine`]: executes a plan; [`layers`]: `layer.toml` to recipes to plans; [`manifest`]: graphs of machines; [`report`]: listens to events |
+//! | 5 | [`engine`]: executes a plan; [`layers`]: `layer.toml` to recipes to plans; [`manifest`]: graphs of machines; [`platform`]: adapters to files and plans; [`report`]: listens to events |
 //! | 6 | [`rehearse`]: the sealed network, guests, a lab's simulated world; [`app`]: the use cases |
 //! | 7 | [`cli`]: the only place that knows the command line; [`serve`]: the controller, the only one that knows tokio and axum |
 //!
@@ -35,6 +35,7 @@ pub mod layers;
 pub mod legacy;
 pub mod manifest;
 pub mod plan;
+pub mod platform;
 pub mod pve;
 pub mod rehearse;
 pub mod report;

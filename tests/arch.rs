@@ -53,6 +53,10 @@ const TABLE: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "platform",
+        &["base", "diag", "shape", "plan", "lab", "site", "action"],
+    ),
+    (
         "report",
         &["base", "diag", "plan", "lab", "runs", "handoff", "control"],
     ),
@@ -81,6 +85,7 @@ const TABLE: &[(&str, &[&str])] = &[
             "engine",
             "layers",
             "manifest",
+            "platform",
             "report",
             "rehearse",
         ],
@@ -110,6 +115,7 @@ const TABLE: &[(&str, &[&str])] = &[
             "engine",
             "layers",
             "manifest",
+            "platform",
             "report",
             "rehearse",
             "app",

@@ -26,6 +26,7 @@ mod layers;
 mod legacy;
 mod manifest;
 mod outlive;
+mod platform;
 mod playbook;
 mod publish;
 mod pull;

@@ -74,6 +74,7 @@ products() {
     ansible) printf '%s\n' venv/bin/ansible-playbook ;;
     proxmoxer) printf '%s\n' bin/proxmoxer-python proxmoxer/bin/python3 ;;
     age) printf '%s\n' bin/age bin/age-keygen ;;
+    kubernetes) printf '%s\n' bin/kube-apiserver bin/kubectl ;;
     proxmox-provider) printf '%s\n' "$(provider_path registry.opentofu.org)" "$(provider_path registry.terraform.io)" ;;
     packer-plugin-proxmox) printf '%s\n' "$(plugin_path)" "$(plugin_path)_SHA256SUM" ;;
     axe) printf '%s\n' axe/axe.min.js ;;

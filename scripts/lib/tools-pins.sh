@@ -11,6 +11,9 @@ TOOL_NAMES=(
   guest-packages just doppler sops age packer-image
 )
 
+# What only a proof needs: installed where it is named.
+PROOF_NAMES=(kubernetes kine)
+
 # The version that is built or installed where PATH has none that serves.
 declare -A WANTED=(
   [tofu]=1.12.6
@@ -24,6 +27,8 @@ declare -A WANTED=(
   [proxmoxer]=2.3.0
   [just]=1.59.0
   [axe]=4.14.1
+  [kubernetes]=1.36.3
+  [kine]=0.17.5
 )
 
 # SHA-256 of what is taken as it comes.
@@ -41,6 +46,8 @@ declare -A SERVES=(
   [doppler]=3.66.0
   [ansible]=2.19.0
   [just]=1.40.0
+  [kubernetes]=1.34.0
+  [kine]=0.17.0
 )
 
 # The command that stands for a tool. The provider, the plugin and axe have none:
@@ -50,6 +57,7 @@ declare -A COMMAND=(
   [ansible]=ansible-playbook [proxmoxer]=proxmoxer-python [just]=just
   [sshd]=sshd [iproute2]=ip [util-linux]=unshare [valgrind]=valgrind
   [tmux]=tmux [python3]=python3 [chromium]=chromium
+  [kubernetes]=kube-apiserver [kine]=kine
 )
 
 # Debian's package for what comes from the system.
@@ -66,6 +74,7 @@ declare -A TAKES=(
   [sops]="about 3 minutes" [age]="about 20 seconds" [doppler]="about 30 seconds"
   [ansible]="about 15 seconds" [proxmoxer]="about 30 seconds" [just]="about 2 minutes"
   [guest-packages]="about 10 seconds" [packer-image]="about 3 minutes"
+  [kubernetes]="about 6 minutes" [kine]="about 2 minutes"
   [chromium]="about 30 seconds" [axe]="about 30 seconds"
 )
 
@@ -79,6 +88,8 @@ declare -A GO_BUILDS=(
   [sops]="sops=github.com/getsops/sops/v3/cmd/sops"
   [age]="age=filippo.io/age/cmd/age age-keygen=filippo.io/age/cmd/age-keygen"
   [doppler]="doppler=github.com/DopplerHQ/cli"
+  [kubernetes]="kube-apiserver=k8s.io/kubernetes/cmd/kube-apiserver kubectl=k8s.io/kubernetes/cmd/kubectl"
+  [kine]="kine=github.com/k3s-io/kine"
 )
 declare -A GO_SET=(
   [tofu]="github.com/opentofu/opentofu/version.dev=no"
@@ -88,6 +99,8 @@ declare -A GO_SET=(
   [sops]=""
   [age]="main.Version=v${WANTED[age]}"
   [doppler]="github.com/DopplerHQ/cli/pkg/version.ProgramVersion=v${WANTED[doppler]}"
+  [kubernetes]="k8s.io/component-base/version.gitVersion=v${WANTED[kubernetes]}"
+  [kine]="github.com/k3s-io/kine/pkg/version.Version=v${WANTED[kine]}"
 )
 
 # The lowest Go that builds all of them, and the one that is installed where

@@ -24,6 +24,7 @@ mod machine;
 mod machines;
 mod mark;
 mod packer;
+pub mod platform;
 mod probe;
 mod provision;
 mod pull;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::clean::CleanRemove;
+use super::platform::{ExtractScripts, RunScript};
 use super::reconcile::Reconcile;
 use super::runway::{PveAccess, PveCheck, ToolCheck};
 use super::template::{
@@ -99,6 +100,8 @@ pub fn builtin() -> Registry {
         .with(PackerBuild)
         .with(PackerValidate)
         .with(PlaybookAction)
+        .with(ExtractScripts)
+        .with(RunScript)
         .with(PullClean)
         .with(PullSnippet)
         .with(PullWait)

@@ -39,7 +39,7 @@ impl LoadedLab {
     /// missing.
     ///
     /// # Errors
-    /// As of [`Book::compile`].
+    /// As of [`Book::compile`]; the platform is not as it was rendered (65).
     pub fn compile(&self, request: &RunRequest) -> Result<Compiled, Failure> {
         Ok(self.with_warnings(request)?.0)
     }
@@ -57,15 +57,20 @@ impl LoadedLab {
                 let compiled = self.book_of(request)?.compile(request, &scope)?;
                 Ok((compiled, Vec::new()))
             }
+            RunRequest::Platform(request) => {
+                let compiled = super::platform::compile(&self.lab.paths, &self.env, request)?;
+                Ok((compiled, Vec::new()))
+            }
         }
     }
 
     /// The layers, or the scenarios where one of them is asked for.
     fn book_of(&self, request: &RunRequest) -> Result<Rc<Book>, Failure> {
         match request {
-            RunRequest::Recipe(_) | RunRequest::Up(_) | RunRequest::Manifest(_) => {
-                Ok(Rc::clone(&self.book))
-            }
+            RunRequest::Recipe(_)
+            | RunRequest::Up(_)
+            | RunRequest::Manifest(_)
+            | RunRequest::Platform(_) => Ok(Rc::clone(&self.book)),
             RunRequest::Scenario(_) => layers::scenarios(&self.lab.paths).map(Rc::new),
         }
     }
@@ -96,9 +101,10 @@ impl LoadedLab {
             RunRequest::Scenario(_) => layers::scenarios(&self.lab.paths)
                 .map(|book| book.options(&request))
                 .unwrap_or_default(),
-            RunRequest::Recipe(_) | RunRequest::Up(_) | RunRequest::Manifest(_) => {
-                self.book.options(&request)
-            }
+            RunRequest::Recipe(_)
+            | RunRequest::Up(_)
+            | RunRequest::Manifest(_)
+            | RunRequest::Platform(_) => self.book.options(&request),
         };
         Origin {
             options,

@@ -22,6 +22,7 @@
 //! | `loaded` | a lab with its layers and its environment, and the plan of a request |
 //! | `nodes` | what variables and the site say of a node |
 //! | `past_run` | what the file of a run says of it |
+//! | `platform` | the plan of a bootstrap |
 //! | `remote` | approvals of a run that nobody sits at |
 //! | `replay` | the last run, and whether it can be gone on with |
 //! | `repo_token` | what opens a controller's repositories |
@@ -56,6 +57,7 @@ mod loaded;
 mod manifests;
 mod nodes;
 mod past_run;
+mod platform;
 mod remote;
 pub mod replay;
 mod repo_token;

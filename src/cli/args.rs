@@ -14,6 +14,7 @@ use super::fault_flags::FaultFlags;
 use super::flags::{Globals, given, old_set};
 use super::graph_format::GraphFormat;
 use super::manifest::{ManifestArgs, RunArgs};
+use super::platform::PlatformArgs;
 use super::scenario::{PreflightArgs, ScenarioArgs, with_limits_of_scenarios};
 use super::serve_args::{ServeArgs, SpecArgs};
 use super::sim::SimArgs;
@@ -65,7 +66,7 @@ impl Cli {
         let command = Self::command().arg(old_set());
         let command = command.mut_subcommands(|verb| match verb.get_name() {
             // They have an `--env` of their own.
-            "site" | "show" | "scenario" => verb,
+            "site" | "show" | "scenario" | "platform" => verb,
             _ => with_old_set(verb),
         });
         with_limits_of_scenarios(command)
@@ -135,6 +136,8 @@ pub(super) enum Verb {
     Spec(SpecArgs),
     /// Manifests, machines that are made together: list, check, show, draw
     Manifest(ManifestArgs),
+    /// Platforms: adapters to files, and to a cluster: init, render, bootstrap, validate
+    Platform(PlatformArgs),
     /// Make the machines of a manifest on a host
     Create(RunArgs),
     /// Destroy the machines of a manifest on a host; asks for the manifest's name
@@ -290,8 +293,8 @@ pub(super) struct RehearseArgs {
     #[command(flatten)]
     pub flags: RehearseFlags,
     /// The recipe and its arguments [default: up]; or one of plan, status, runs,
-    /// templates, resume, replay, approve, reject, stop, show, graph, clean: the same
-    /// of rehearsals
+    /// templates, resume, replay, approve, reject, stop, show, graph, clean, platform: the
+    /// same of rehearsals
     #[arg(
         trailing_var_arg = true,
         allow_hyphen_values = true,

@@ -105,7 +105,7 @@ pub(super) fn given(mut matches: ArgMatches) -> ArgMatches {
 /// The id of [`old_set`].
 const OLD_SET: &str = "old_set";
 
-/// `--env KEY=VALUE`, as `--set` was called before 0.2. `site` and `show`
+/// `--env KEY=VALUE`, as `--set` was called before 0.2. `site`, `show` and `platform`
 /// have an `--env` of their own, and so may a recipe: there this one is not.
 pub(super) fn old_set() -> Arg {
     Arg::new(OLD_SET)

@@ -10,9 +10,9 @@ use super::args::{Cli, Verb};
 use super::flags::Globals;
 use super::session::Session;
 use super::{
-    access, answer, clap_errors, clean, completion, detach, graph, list, manifest, new, recipe,
-    rehearse, replay, reports, resume, runs, scenario, schema, serve, show, sim, site, spec,
-    status, stop, templates, trust, variables, vm,
+    access, answer, clap_errors, clean, completion, detach, graph, list, manifest, new, platform,
+    recipe, rehearse, replay, reports, resume, runs, scenario, schema, serve, show, sim, site,
+    spec, status, stop, templates, trust, variables, vm,
 };
 use crate::app::serving::Serve;
 use crate::base::forbid_core_dumps;
@@ -137,6 +137,7 @@ fn dispatch(session: &Session, cli: Cli, serve: Serve) -> Result<Exit, Failure> 
         Verb::Serve(args) => serve::serve(session, &args, serve),
         Verb::Spec(args) => spec::spec(session, &args),
         Verb::Manifest(args) => manifest::manifest(session, &args),
+        Verb::Platform(args) => platform::platform(session, &args),
         Verb::Create(args) => recipe::manifest(session, ManifestVerb::Create, &args),
         Verb::Destroy(args) => recipe::manifest(session, ManifestVerb::Destroy, &args),
         Verb::Test(args) => recipe::manifest(session, ManifestVerb::Test, &args),

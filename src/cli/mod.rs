@@ -28,6 +28,7 @@ mod narrow;
 mod new;
 mod output_listener;
 mod patience;
+mod platform;
 mod recipe;
 mod recipe_args;
 mod reconcile;

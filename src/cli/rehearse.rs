@@ -14,7 +14,7 @@ use super::flags::Globals;
 use super::rehearsed::{Rehearsed, SealedVerb, rehearsed};
 use super::session::{Session, given, usage};
 use super::target::{Target, parse};
-use super::{recipe, replay, reports, resume, scenario};
+use super::{platform, recipe, replay, reports, resume, scenario};
 use crate::app::{REHEARSAL, REHEARSAL_SECRETS, relay};
 use crate::diag::{Exit, Failure};
 use crate::lab::environment::{example, list};
@@ -41,6 +41,7 @@ pub(super) fn rehearse(session: &Session, args: &RehearseArgs) -> Result<Exit, F
         Rehearsed::Sealed(live, verb) => {
             let instead = |inner: &Session| match &verb {
                 SealedVerb::Plan(args) => recipe::plan(inner, args),
+                SealedVerb::Bootstrap(args) => platform::platform(inner, args),
                 SealedVerb::Scenario(args) => scenario::scenario(inner, args),
                 SealedVerb::Preflight(args) => scenario::preflight(inner, args),
                 SealedVerb::Templates => Err(usage(
@@ -90,7 +91,10 @@ fn takes_input(target: &Target) -> bool {
     };
     match request {
         RunRequest::Manifest(request) => request.is_from_input(),
-        RunRequest::Recipe(_) | RunRequest::Up(_) | RunRequest::Scenario(_) => false,
+        RunRequest::Recipe(_)
+        | RunRequest::Up(_)
+        | RunRequest::Scenario(_)
+        | RunRequest::Platform(_) => false,
     }
 }
 

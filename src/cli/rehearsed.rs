@@ -8,6 +8,7 @@ use serde_json::json;
 
 use super::args::{Cli, PlanArgs, TemplatesVerb, Verb};
 use super::dry::{announce, decide};
+use super::platform::{self, PlatformArgs, PlatformVerb};
 use super::scenario::{self, PreflightArgs, ScenarioArgs, needs_no_world, with_its_flags};
 use super::session::{Session, given, usage};
 use super::{answer, clap_errors, graph, runs, show, status, stop, templates, variables};
@@ -31,12 +32,13 @@ pub(super) enum Rehearsed {
 pub(super) enum SealedVerb {
     Plan(PlanArgs),
     Templates,
+    Bootstrap(PlatformArgs),
     Scenario(Box<ScenarioArgs>),
     Preflight(PreflightArgs),
 }
 
 /// Verbs that are read here as they are without `rehearse`.
-const VERBS: [&str; 13] = [
+const VERBS: [&str; 14] = [
     "approve",
     "reject",
     "stop",
@@ -48,6 +50,7 @@ const VERBS: [&str; 13] = [
     "show",
     "env",
     "graph",
+    "platform",
     "scenario",
     "preflight",
 ];
@@ -60,7 +63,7 @@ pub(super) fn rehearsed(session: &Session, words: &[String]) -> Result<Rehearsed
             "`access` cannot be rehearsed: it keeps the live node's access",
         ));
     }
-    if is_same_in_a_rehearsal(first) && !first.starts_with('-') {
+    if is_same_in_a_rehearsal(first) && !first.starts_with('-') && first != "platform" {
         return Err(usage(format!("`{first}` has no rehearsal of its own")).help(hl(first)));
     }
     if !VERBS.contains(&first) {
@@ -101,6 +104,23 @@ pub(super) fn rehearsed(session: &Session, words: &[String]) -> Result<Rehearsed
         Some(Verb::Templates { .. }) => {
             return Ok(Rehearsed::Sealed(Box::new(live), SealedVerb::Templates));
         }
+        Some(Verb::Platform(args)) => match args.verb {
+            PlatformVerb::Bootstrap(_) => {
+                return Ok(Rehearsed::Sealed(
+                    Box::new(live),
+                    SealedVerb::Bootstrap(args),
+                ));
+            }
+            PlatformVerb::Validate | PlatformVerb::Vacuum => {
+                return told(platform::platform(&inner, &args));
+            }
+            PlatformVerb::Init(_) | PlatformVerb::Render(_) | PlatformVerb::Eject(_) => {
+                return Err(
+                    usage("a rehearsal bootstraps what was rendered for the lab itself")
+                        .help("leave `rehearse` out"),
+                );
+            }
+        },
         Some(Verb::Scenario(args)) if needs_no_world(&args) => {
             return told(scenario::scenario(&inner, &args));
         }

@@ -91,9 +91,13 @@ fn scope(run: &Run) -> String {
             let to = up.to.as_deref().unwrap_or("the last");
             format!("{}, {from} to {to}", run.header.recipe)
         }
-        Some(RunRequest::Recipe(_) | RunRequest::Manifest(_) | RunRequest::Scenario(_)) | None => {
-            run.header.recipe.clone()
-        }
+        Some(
+            RunRequest::Recipe(_)
+            | RunRequest::Manifest(_)
+            | RunRequest::Scenario(_)
+            | RunRequest::Platform(_),
+        )
+        | None => run.header.recipe.clone(),
     }
 }
 

@@ -176,6 +176,7 @@ pub(super) fn runs(words: &[String]) -> bool {
             | "test" | "scenario" | "preflight",
             _,
         )) => true,
+        Some(("platform", of)) => of.subcommand_name() == Some("bootstrap"),
         Some(("templates", of)) => !matches!(of.subcommand_name(), None | Some("list" | "show")),
         Some((word, _)) => Cli::command().find_subcommand(word).is_none(),
     }

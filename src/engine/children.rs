@@ -11,7 +11,7 @@ use crate::action::Stop;
 use crate::base::Process;
 use crate::plan::StepId;
 
-/// Time between SIGTERM and SIGKILL, for children that take SIGTERM.
+/// Time between SIGTERM and SIGKILL, for children that take SIGTERM; at most their grace.
 const AFTER_SIGTERM: Duration = Duration::from_secs(5);
 
 /// What has been sent so far.
@@ -223,7 +223,7 @@ impl Entry {
 
     fn terminate(&mut self) -> StopAction {
         self.sent = Sent::Term;
-        self.deadline = Instant::now().checked_add(AFTER_SIGTERM);
+        self.deadline = Instant::now().checked_add(AFTER_SIGTERM.min(self.child.grace));
         self.signal(Signal::TERM);
         StopAction::Terminated
     }

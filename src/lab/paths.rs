@@ -191,6 +191,28 @@ impl Paths {
         self.out.join("reports")
     }
 
+    /// The platform: `platform.yaml`, adapters, and what is rendered from them.
+    /// A rehearsal reads the live ones.
+    pub fn platform(&self) -> Utf8PathBuf {
+        self.root.join("platform")
+    }
+
+    /// Rendered files of the platform whose placeholders a bootstrap filled in.
+    pub fn platform_live(&self) -> Utf8PathBuf {
+        self.out.join("platform/live")
+    }
+
+    /// Scripts of a bootstrap while it runs: a directory for each run.
+    pub fn platform_scripts(&self) -> Utf8PathBuf {
+        self.state().join("platform")
+    }
+
+    /// Where a run keeps secrets that it makes; `state/secrets.env`, and in a
+    /// rehearsal a file of its own.
+    pub fn made_secrets(&self) -> Utf8PathBuf {
+        self.state().join("secrets.env")
+    }
+
     /// `path` relative to the root, as people should see it.
     pub fn show(&self, path: &Utf8Path) -> Utf8PathBuf {
         path.strip_prefix(&self.root).unwrap_or(path).to_owned()

@@ -24,6 +24,10 @@ impl Book {
                 Exit::Bug,
                 format!("`{}` of a manifest is no recipe", request.verb.name()),
             )),
+            RunRequest::Platform(_) => Err(Failure::message(
+                Exit::Bug,
+                "a bootstrap of a platform is no recipe",
+            )),
         }
     }
 }

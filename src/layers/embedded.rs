@@ -54,6 +54,7 @@ const GITIGNORE: &str = "\
 /.env.*
 /site/secrets.yaml
 /state/
+/platform/.render.*/
 /.states/
 /.build/
 /reports/

@@ -145,6 +145,9 @@ impl Book {
         match request {
             RunRequest::Recipe(request) => self.options_of_recipe(request),
             RunRequest::Up(request) => options_of_up(request),
+            RunRequest::Platform(request) => {
+                [("env".to_owned(), request.env.as_str().into())].into()
+            }
             RunRequest::Manifest(request) => options_of_manifest(request),
             RunRequest::Scenario(request) => self.options_of_recipe(&RecipeRequest {
                 name: request.name.clone(),

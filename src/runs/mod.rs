@@ -46,7 +46,7 @@ pub use open::{Newest, newest_live, open};
 pub use planned::planned;
 pub use prune::{Old, Pruning, Stays, pruning, remove};
 pub use read::{Ending, Run, has_ended, parse, read, read_by};
-pub use request::{ManifestRequest, ManifestSource, ManifestVerb};
+pub use request::{ManifestRequest, ManifestSource, ManifestVerb, PlatformRequest};
 pub use request::{REQUEST_VERSION, STANDARD_INPUT};
 pub use request::{RecipeRequest, RunRequest, SavedRequest, UpRequest};
 pub use request::{ScenarioContext, ScenarioRequest};

@@ -15,7 +15,7 @@ pub const REQUEST_VERSION: u32 = 2;
 /// The version of requests for recipes and `up`: an older `hl` reads them still.
 const RECIPES_ALONE: u32 = 1;
 
-/// A recipe with its arguments, `up`, or a verb with its manifest.
+/// A recipe with its arguments, `up`, a verb with its manifest, or a bootstrap.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RunRequest {
@@ -27,6 +27,15 @@ pub enum RunRequest {
     Manifest(ManifestRequest),
     /// A scenario.
     Scenario(ScenarioRequest),
+    /// The scripts of a platform.
+    Platform(PlatformRequest),
+}
+
+/// A bootstrap of the platform.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlatformRequest {
+    /// The environment that the platform was rendered for.
+    pub env: String,
 }
 
 /// A manifest that is created, destroyed or tested on a host.
@@ -187,7 +196,9 @@ impl SavedRequest {
             }
         }
         let version = match &request {
-            RunRequest::Manifest(_) | RunRequest::Scenario(_) => REQUEST_VERSION,
+            RunRequest::Manifest(_) | RunRequest::Scenario(_) | RunRequest::Platform(_) => {
+                REQUEST_VERSION
+            }
             RunRequest::Recipe(_) | RunRequest::Up(_) => RECIPES_ALONE,
         };
         Self {

@@ -36,3 +36,4 @@ pub use kind::Kind;
 pub use shape::{SCHEMAS, schema};
 pub use tree::{Tree, is_spec_name};
 pub(crate) use tree::{is_name, sorted};
+pub use yaml::{YamlFile, parse_yaml};

@@ -60,6 +60,18 @@ impl Hl {
         self
     }
 
+    /// Words of the command line as a shell splits them: single quotes keep spaces.
+    pub(crate) fn arg_words(mut self, words: &str) -> Self {
+        for (at, part) in words.split('\'').enumerate() {
+            if at % 2 == 1 {
+                self.args.push(part.to_owned());
+            } else {
+                self.args.extend(part.split_whitespace().map(str::to_owned));
+            }
+        }
+        self
+    }
+
     /// One argument as it is.
     pub(crate) fn arg(mut self, arg: impl Into<String>) -> Self {
         self.args.push(arg.into());
