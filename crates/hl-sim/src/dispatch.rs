@@ -5,6 +5,8 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use serde::Serialize;
+use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use super::auth::Identity;
@@ -17,7 +19,29 @@ use super::route::{Access, Captures, Route};
 use super::snippets;
 
 /// The data, and what is told beside it.
-pub(super) type Answered = Result<(Value, Map<String, Value>), ApiError>;
+pub(super) type Answered = Result<(Data, Map<String, Value>), ApiError>;
+
+/// The data of an answer.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+pub(super) enum Data {
+    /// As a handler returns it.
+    Value(Value),
+    /// JSON text already: a long list.
+    Text(Box<RawValue>),
+}
+
+impl Data {
+    /// The data to look into.
+    pub(super) fn into_value(self) -> Result<Value, ApiError> {
+        match self {
+            Self::Value(value) => Ok(value),
+            Self::Text(text) => {
+                serde_json::from_str(text.get()).map_err(|error| ApiError::die(error.to_string()))
+            }
+        }
+    }
+}
 
 /// Checks rights, path and parameters, and lets the handler answer. Not to be called
 /// where waiting is not allowed: handlers wait for locks, tasks and guests.
@@ -40,6 +64,7 @@ pub(super) fn run(
         kind: route.guests(),
         params,
         beside: RefCell::default(),
+        written: RefCell::default(),
     };
     // Who may not is told so, however wrong the rest is.
     route.admit(&call)?;
@@ -56,6 +81,10 @@ pub(super) fn run(
     if let Some(error) = sim.save_error().filter(|_| route.method != "GET") {
         bail!("the simulator cannot save its world: {error}");
     }
+    let data = match call.written.take() {
+        Some(text) => Data::Text(text),
+        None => Data::Value(data),
+    };
     Ok((data, call.beside.take()))
 }
 

@@ -12,10 +12,11 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use hyper::ext::ReasonPhrase;
 use percent_encoding::percent_decode_str;
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::auth::{self, Credentials, Identity};
-use super::dispatch::{self, Answered};
+use super::dispatch::{self, Answered, Data};
 use super::error::ApiError;
 use super::fault::{At, Condition, Effect, Met};
 use super::line::Cut;
@@ -128,7 +129,7 @@ async fn refuse(sim: &Sim, request: Request, who: &mut Option<Identity>) -> Answ
     axum::body::to_bytes(request.into_body(), DRAIN_LIMIT)
         .await
         .ok();
-    Ok((Value::Null, Map::new()))
+    Ok((Data::Value(Value::Null), Map::new()))
 }
 
 /// Something that is no answer of the API: another server's page, or a piece of one.
@@ -325,17 +326,25 @@ fn as_the_daemon(headers: &mut HeaderMap) {
 
 fn respond(format: Format, answered: Answered, zip: bool) -> Response<Body> {
     let (status, reason, body) = match answered {
-        Ok((data, mut fields)) => {
-            fields.insert("data".to_owned(), data);
-            if format == Format::ExtJs {
-                fields.insert("success".to_owned(), json!(1));
-            }
-            (200, None, Some(Value::Object(fields)))
+        Ok((data, beside)) => {
+            let success = (format == Format::ExtJs).then_some(1);
+            let body = Whole {
+                data,
+                beside,
+                success,
+            };
+            (200, None, text(&body))
         }
-        Err(error) => failed(format, &error),
+        Err(error) => {
+            let (status, reason, body) = failed(format, &error);
+            (
+                status,
+                reason,
+                body.map(|body| text(&body)).unwrap_or_default(),
+            )
+        }
     };
     let close = status >= 400;
-    let body = body.map(|body| body.to_string()).unwrap_or_default();
     let mut response = with_body(body, "application/json;charset=UTF-8", zip);
     *response.status_mut() =
         StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
@@ -350,6 +359,21 @@ fn respond(format: Format, answered: Answered, zip: bool) -> Response<Body> {
         response.extensions_mut().insert(reason);
     }
     response
+}
+
+/// The body of an answer.
+#[derive(Serialize)]
+struct Whole {
+    data: Data,
+    #[serde(flatten)]
+    beside: Map<String, Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    success: Option<u8>,
+}
+
+/// Numbers, texts and lists of them always become text.
+fn text(body: &impl Serialize) -> String {
+    serde_json::to_string(body).unwrap_or_default()
 }
 
 fn failed(format: Format, error: &ApiError) -> (u16, Option<String>, Option<Value>) {

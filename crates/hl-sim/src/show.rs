@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::ctshow;
@@ -77,26 +78,42 @@ pub(super) fn storage(world: &World, node: &str, id: &str, storage: &Storage) ->
 }
 
 /// A guest, as `/cluster/resources` lists it.
-pub(super) fn resource(world: &World, vmid: u32, vm: &Vm) -> Value {
-    let mut fields = figures(world, vm);
-    fields["id"] = json!(format!("{}/{vmid}", vm.kind.name()));
-    fields["type"] = json!(vm.kind.name());
-    fields["vmid"] = json!(vmid);
-    fields["node"] = json!(vm.node);
-    fields["template"] = json!(u8::from(vm.is_template()));
-    fields["maxcpu"] = maxcpu(world, vm);
-    if let Some(state) = world.managed(vmid) {
-        fields["hastate"] = json!(state.get("state").map_or("started", String::as_str));
+#[derive(Serialize)]
+pub(super) struct Resource<'w> {
+    #[serde(flatten)]
+    figures: Figures<'w>,
+    pub(super) id: String,
+    #[serde(rename = "type")]
+    kind: &'static str,
+    vmid: u32,
+    node: &'w str,
+    template: u8,
+    maxcpu: Value,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hastate: Option<&'w str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pool: Option<&'w str>,
+}
+
+/// A guest for `/cluster/resources`.
+pub(super) fn resource<'w>(world: &'w World, vmid: u32, vm: &'w Vm) -> Resource<'w> {
+    let managed = world.managed(vmid);
+    Resource {
+        figures: figures(world, vm),
+        id: format!("{}/{vmid}", vm.kind.name()),
+        kind: vm.kind.name(),
+        vmid,
+        node: &vm.node,
+        template: u8::from(vm.is_template()),
+        maxcpu: maxcpu(world, vm),
+        hastate: managed.map(|state| state.get("state").map_or("started", String::as_str)),
+        pool: world.pool_of(vmid),
     }
-    if let Some(pool) = world.pool_of(vmid) {
-        fields["pool"] = json!(pool);
-    }
-    fields
 }
 
 /// A guest, as `/nodes/N/qemu` and `lxc` list it and its `status/current` begins.
 pub(super) fn status(world: &World, vmid: u32, vm: &Vm) -> Value {
-    let mut fields = figures(world, vm);
+    let mut fields = json!(figures(world, vm));
     fields["vmid"] = json!(vmid);
     fields["cpus"] = maxcpu(world, vm);
     if vm.kind == GuestKind::Lxc {
@@ -145,7 +162,29 @@ pub(super) fn state(vm: &Vm) -> &'static str {
     }
 }
 
-fn figures(world: &World, vm: &Vm) -> Value {
+/// What all lists tell of a guest.
+#[derive(Serialize)]
+struct Figures<'w> {
+    status: &'static str,
+    cpu: f64,
+    maxmem: u64,
+    mem: u64,
+    maxdisk: u64,
+    disk: u64,
+    uptime: u64,
+    netin: u64,
+    netout: u64,
+    diskread: u64,
+    diskwrite: u64,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    name: &'w str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tags: Option<&'w str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lock: Option<&'w str>,
+}
+
+fn figures<'w>(world: &World, vm: &'w Vm) -> Figures<'w> {
     let memory = max_memory(&vm.config);
     let up = vm.run.as_ref().map_or(0, |run| world.now() - run.since);
     let (mut up, mut mem, mut cpu, mut boot) = (u64::try_from(up).unwrap_or(0), 0, 0.0, 0);
@@ -156,21 +195,22 @@ fn figures(world: &World, vm: &Vm) -> Value {
         cpu = 0.01;
         boot = 200_u64 << 20;
     }
-    let mut fields = json!({
-        "status": state(vm), "cpu": cpu, "maxmem": memory, "mem": mem, "maxdisk": boot_size(vm),
-        "disk": 0, "uptime": up, "netin": up * 1_500, "netout": up * 400,
-        "diskread": boot + up * 1_000, "diskwrite": boot / 10 + up * 4_000,
-    });
-    if !vm.name().is_empty() {
-        fields["name"] = json!(vm.name());
+    Figures {
+        status: state(vm),
+        cpu,
+        maxmem: memory,
+        mem,
+        maxdisk: boot_size(vm),
+        disk: 0,
+        uptime: up,
+        netin: up * 1_500,
+        netout: up * 400,
+        diskread: boot + up * 1_000,
+        diskwrite: boot / 10 + up * 4_000,
+        name: vm.name(),
+        tags: vm.config.get("tags").map(String::as_str),
+        lock: vm.lock.as_deref(),
     }
-    if let Some(tags) = vm.config.get("tags") {
-        fields["tags"] = json!(tags);
-    }
-    if let Some(lock) = &vm.lock {
-        fields["lock"] = json!(lock);
-    }
-    fields
 }
 
 /// The machine that a running VM is: `pc-i440fx-10.1+pve0`.

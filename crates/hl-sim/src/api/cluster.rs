@@ -1,5 +1,6 @@
 //! `/cluster`: the next VMID, all resources, the quorum.
 
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::call::{Answer, Call};
@@ -31,11 +32,11 @@ fn next_id(call: &Call<'_>) -> Answer {
 fn resources(call: &Call<'_>) -> Answer {
     let world = call.sim.world();
     let wanted = call.params.text("type");
-    let mut found: Vec<Value> = Vec::new();
+    let mut found: Vec<Resource<'_>> = Vec::new();
     if wanted.is_none_or(|wanted| wanted == "vm") {
         for (vmid, vm) in &world.vms {
             if call.has(&world, &format!("/vms/{vmid}"), "VM.Audit") {
-                found.push(show::resource(&world, *vmid, vm));
+                found.push(Resource::Guest(show::resource(&world, *vmid, vm)));
             }
         }
     }
@@ -44,26 +45,36 @@ fn resources(call: &Call<'_>) -> Answer {
             for (id, storage) in &world.storages {
                 let seen = call.has(&world, &format!("/storage/{id}"), "Datastore.Audit");
                 if seen && storage.is_on(&node.name) {
-                    found.push(show::storage(&world, &node.name, id, storage));
+                    let storage = show::storage(&world, &node.name, id, storage);
+                    found.push(Resource::Other(storage));
                 }
             }
         }
     }
     if wanted.is_none_or(|wanted| wanted == "node") {
-        found.extend(world.nodes.iter().map(|node| show::node(&world, node)));
+        let nodes = world.nodes.iter().map(|node| show::node(&world, node));
+        found.extend(nodes.map(Resource::Other));
     }
     if wanted.is_none_or(|wanted| wanted == "sdn") {
         for node in &world.nodes {
-            found.push(json!({
+            found.push(Resource::Other(json!({
                 "id": format!("sdn/{}/localnetwork", node.name),
                 "type": "sdn",
                 "node": node.name,
                 "sdn": "localnetwork",
                 "status": "ok",
-            }));
+            })));
         }
     }
-    Ok(Value::Array(found))
+    call.list(&found)
+}
+
+/// A line of `/cluster/resources`.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Resource<'w> {
+    Guest(show::Resource<'w>),
+    Other(Value),
 }
 
 fn status(call: &Call<'_>) -> Answer {

@@ -84,7 +84,7 @@ fn full(call: &Call<'_>, world: &World, id: &str) -> Answer {
     let guests = pool.members.iter().filter_map(|vmid| {
         let vm = world.vms.get(vmid)?;
         let listed = wanted.is_none_or(|wanted| wanted == vm.kind.name());
-        listed.then(|| show::resource(world, *vmid, vm))
+        listed.then(|| json!(show::resource(world, *vmid, vm)))
     });
     let mut members: Vec<Value> = guests.collect();
     members.sort_by_cached_key(|member| member["id"].to_string());

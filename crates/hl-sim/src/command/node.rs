@@ -57,7 +57,7 @@ impl Node<'_> {
                 id: ROOT.to_owned(),
             };
             let run = |found| dispatch::run(self.sim, &who, path, found, params);
-            found.and_then(run).map(|(data, _)| data)
+            found.and_then(run).and_then(|(data, _)| data.into_value())
         };
         self.enforce(met.condition(At::After));
         let silent = matches!(met.effect, Effect::Lost | Effect::Hang);
