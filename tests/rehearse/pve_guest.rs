@@ -154,6 +154,7 @@ fn a_bare_debian_becomes_a_node_that_l0_clears() {
                 .exits(0)
                 .says(&["cleared"]);
             own_machines(&scene);
+            published(&scene);
             // The secret of the token is in the secrets alone.
             let token = before
                 .0
@@ -187,6 +188,37 @@ fn own_machines(scene: &Scene) {
     ran.says(&["2 machines answered"]);
     let behind = format!("{BEHIND}:22").parse().unwrap();
     assert!(TcpStream::connect_timeout(&behind, Duration::from_secs(2)).is_err());
+}
+
+/// An image that was built on the node itself is copied to its storage there.
+fn published(scene: &Scene) {
+    let Some(built) = crate::scenario::image::built() else {
+        return;
+    };
+    scene.lab.write(
+        "layers/l1-templates/images/tiny/build.pkr.hcl",
+        crate::scenario::image::TEMPLATE,
+    );
+    let there = ".cache/hl/images/tiny";
+    scene.ssh(&format!("mkdir -p {there}"));
+    for name in ["tiny.qcow2", "inputs.sha256"] {
+        let file = built.join("images/tiny").join(name);
+        scene.room.scp(&file, &format!("ops@{AT}:{there}/{name}"));
+    }
+    scene
+        .lab
+        .hl("scenario packer-sync --host heron --templates tiny")
+        .exits(0);
+    for _ in 0..2 {
+        scene
+            .lab
+            .hl("scenario packer-build-publish --host heron --node heron --templates tiny")
+            .exits(0)
+            .says(&["1 image published"]);
+        scene.root(&format!(
+            "cmp /var/lib/vz/template/iso/tiny.img /home/ops/{there}/tiny.qcow2"
+        ));
+    }
 }
 
 /// What the guest is now.

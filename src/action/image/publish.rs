@@ -135,7 +135,7 @@ fn linked(
 /// Copies it in its place on the node; a reader sees the old file or the new one.
 fn copy(ctx: &StepContext<'_>, ssh: &Ssh, volume: &str, image: &Built) -> Result<(), StepError> {
     let script = format!(
-        "set -eu\nto=$({sudo}pvesm path {volume})\n{sudo}cp -- {file} \"$to.new\"\nif [ \"$(sha256sum <\"$to.new\" | cut -d ' ' -f 1)\" != {hash} ]; then {sudo}rm -f \"$to.new\"; echo 'the copy differs from what was built' >&2; exit 65; fi\n{sudo}mv -f \"$to.new\" \"$to\"\n",
+        "set -eu\nto=$({sudo}pvesm path {volume})\n{sudo}mkdir -p \"${{to%/*}}\"\n{sudo}cp -- {file} \"$to.new\"\nif [ \"$(sha256sum <\"$to.new\" | cut -d ' ' -f 1)\" != {hash} ]; then {sudo}rm -f \"$to.new\"; echo 'the copy differs from what was built' >&2; exit 65; fi\n{sudo}mv -f \"$to.new\" \"$to\"\n",
         sudo = ssh.sudo(),
         volume = quoted(volume),
         file = quoted(&image.file),
