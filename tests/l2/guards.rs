@@ -43,9 +43,9 @@ fn of_a_manifest(stage: &Stage, vmid: u32) {
         "mode": "managed", "type": "proxmox_virtual_environment_vm", "name": "vm",
         "instances": [instance],
     });
-    let state = serde_json::json!({"version": 4, "serial": 1, "resources": [resource]});
+    let made = serde_json::json!({"version": 4, "serial": 1, "resources": [resource]});
     let file = ".states/shop/pve/web/terraform.tfstate";
-    stage.lab.write(file, &state.to_string());
+    stage.lab.write(file, &made.to_string());
     stage.lab.write(".states/shop/pve/execution.json", "{}");
 }
 

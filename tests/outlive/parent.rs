@@ -66,7 +66,9 @@ impl Stage {
     fn start(&self, number: u32, script: &str) -> KeptChild {
         match self.begin(number, "/bin/sh", &["-c", script]).unwrap() {
             Begun::Started(child) => child,
-            other => panic!("{other:?}"),
+            other @ (Begun::Taken | Begun::CannotWrite(_) | Begun::CannotStart(_)) => {
+                panic!("{other:?}")
+            }
         }
     }
 
@@ -74,7 +76,7 @@ impl Stage {
     fn parent(&self, number: u32) -> Process {
         match self.attempt(number).standing().unwrap() {
             Standing::Running(fence) | Standing::Ended(fence, _) => fence.keeper,
-            other => panic!("{other:?}"),
+            other @ (Standing::New | Standing::Unknown) => panic!("{other:?}"),
         }
     }
 }

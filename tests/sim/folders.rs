@@ -81,8 +81,10 @@ impl Folders {
                 let time = time.trim_start_matches('@').parse().unwrap();
                 change(path, &|file| file.time = time)
             }
-            ["chown", owner, "--", path] => change(path, &|file| file.owner = (*owner).to_owned()),
-            ["chmod", mode, "--", path] => change(path, &|file| file.mode = (*mode).to_owned()),
+            ["chown", owner, "--", path] => {
+                change(path, &|file| (*owner).clone_into(&mut file.owner))
+            }
+            ["chmod", mode, "--", path] => change(path, &|file| (*mode).clone_into(&mut file.mode)),
             ["getent", "--", database, "ops"] => {
                 out = format!("ops:x:{}:", if *database == "passwd" { 1000 } else { 1001 });
                 true

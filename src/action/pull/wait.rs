@@ -122,9 +122,8 @@ impl Asked<'_, '_> {
                         "it applied another spec than this one: has the controller read the site again?",
                     ));
                 }
-                Ok(Applied::Waiting(what)) => why = what,
+                Ok(Applied::Waiting(what)) | Err(what) => why = what,
                 Ok(Applied::NotYet) => {}
-                Err(what) => why = what,
             }
             first = false;
             if Instant::now() + PAUSE > until {

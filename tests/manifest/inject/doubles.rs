@@ -26,6 +26,12 @@ thread_local! {
 /// Ends it.
 pub(super) struct CutOff;
 
+/// From now on programs of this thread are cut off in what they do.
+pub(super) fn cut_off() -> CutOff {
+    CUT_OFF.set(true);
+    CutOff
+}
+
 impl Drop for CutOff {
     fn drop(&mut self) {
         CUT_OFF.set(false);
@@ -103,12 +109,6 @@ impl Doubles {
     /// The machines that were converged since this was asked last.
     pub(super) fn converged(&self) -> BTreeSet<String> {
         std::mem::take(&mut self.converged.lock().unwrap())
-    }
-
-    /// From now on programs of this thread are cut off in what they do.
-    pub(super) fn cut_off(&self) -> CutOff {
-        CUT_OFF.set(true);
-        CutOff
     }
 
     /// The machine that asks for its spec applies what has this digest.

@@ -76,7 +76,7 @@ fn every_failure_ends_as_its_mode_says() {
                     let done = failed.completed.len();
                     assert_eq!(done, wanted, "{fault:?}: {:?}", failed.completed);
                 }
-                let resumed = room.resume(&failed.run);
+                let resumed = room.resume(&failed.id);
                 assert_eq!(
                     resumed.outcome,
                     Outcome::Succeeded,
@@ -154,7 +154,7 @@ fn a_rollback_can_be_resumed() {
     // Also what the container was unpacked from is gone, which the node had downloaded.
     assert_eq!(room.world(), before);
     room.converged();
-    let resumed = room.resume(&failed.run);
+    let resumed = room.resume(&failed.id);
     assert_eq!(resumed.outcome, Outcome::Succeeded, "{:?}", resumed.errors);
     assert_eq!(room.end(), whole);
     assert_eq!(room.converged(), ["n0", "n2", "n4", "n6"]);

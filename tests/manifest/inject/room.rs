@@ -38,7 +38,7 @@ pub(super) struct Room {
 pub(super) struct Run {
     pub(super) outcome: Outcome,
     pub(super) exit: Exit,
-    pub(super) run: String,
+    pub(super) id: String,
     pub(super) completed: Vec<String>,
     pub(super) errors: Vec<String>,
 }
@@ -52,7 +52,7 @@ fn manifest() -> String {
             5 => "type: vm".to_owned(),
             6 => format!("type: ct, spec: base, vmid: {id}"),
             7 => format!("type: vm, spec: base, vmid: {id}, execution: {{mode: pull}}"),
-            n if n % 2 == 0 => format!("type: vm, spec: base, vmid: {id}"),
+            n if n.is_multiple_of(2) => format!("type: vm, spec: base, vmid: {id}"),
             _ => format!("type: vm, vmid: {id}"),
         };
         format!("  - {{name: n{n}, preset: small, image: debian-13, {more}}}\n")
@@ -291,7 +291,7 @@ impl Run {
         Self {
             outcome: ended.tally.finished.unwrap().0,
             exit: ended.exit,
-            run: ended.run.clone().unwrap(),
+            id: ended.run.clone().unwrap(),
             completed: completed.map(|node| node.name).collect(),
             errors: failed
                 .map(|one| format!("{}: {}", one.step, one.end.summary))

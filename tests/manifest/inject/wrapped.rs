@@ -9,7 +9,7 @@ use hl::handoff::Handoff;
 use hl::plan::Step;
 use serde_json::Value;
 
-use super::doubles::Doubles;
+use super::doubles::{Doubles, cut_off};
 use super::{Fault, When};
 
 /// An action whose programs are doubles.
@@ -83,7 +83,7 @@ impl Action for Wrapped {
             return Err(injected());
         }
         if self.fails(ctx, When::Middle) {
-            let cut = self.doubles.cut_off();
+            let cut = cut_off();
             let done = self.act(ctx);
             drop(cut);
             // What has no program to be cut off in has done its work, and is not heard.
