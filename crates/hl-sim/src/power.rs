@@ -360,10 +360,23 @@ fn lease(world: &World, vmid: u32) -> Option<String> {
         .map(|address| format!("{address}/{prefix}"))
 }
 
+/// The router of a leased `address/prefix`: the first address of its network.
+fn router(leased: &str) -> Option<String> {
+    let (address, prefix) = leased.split_once('/')?;
+    let bits = 32_u32.checked_sub(prefix.parse().ok()?)?;
+    let mask = u32::MAX.checked_shl(bits).unwrap_or(0);
+    let address: Ipv4Addr = address.parse().ok()?;
+    Some(Ipv4Addr::from((u32::from(address) & mask) | 1).to_string())
+}
+
 /// What a VM is as a guest.
 pub(super) fn guest_of(vmid: u32, vm: &Vm, run: &Run) -> GuestSpec {
     // A leased address is handed on as if it had been given.
-    let (_, gateway) = ip_settings(vm);
+    let (ip, gateway) = ip_settings(vm);
+    let leased = ip.is_some_and(|ip| ip == "dhcp");
+    // Who leases an address tells a router with it.
+    let address = run.address.as_deref().filter(|_| leased);
+    let gateway = gateway.or_else(|| router(address?));
     let ipconfig = run.address.as_ref().map(|address| match gateway {
         Some(gateway) => format!("ip={address},gw={gateway}"),
         None => format!("ip={address}"),
@@ -403,4 +416,17 @@ fn mounts(vm: &Vm) -> Vec<GuestMount> {
             })
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lease_has_the_first_address_as_router() {
+        assert_eq!(router("10.97.0.154/24").as_deref(), Some("10.97.0.1"));
+        assert_eq!(router("192.168.1.100/16").as_deref(), Some("192.168.0.1"));
+        assert_eq!(router("10.0.0.5"), None);
+        assert_eq!(router("10.0.0.5/40"), None);
+    }
 }
