@@ -156,7 +156,7 @@ fn a_script_that_forks_and_hangs_is_gone_after_its_timeout() {
     let lab = small_lab(script, "timeout = \"2s\"\n");
     let ran = lab.hl("platform bootstrap --yes --json").exits(124);
     ran.says(&["small.work"]);
-    // Two seconds that it has, and at most five to be gone.
+    // Two seconds that it has, and four to be gone; the rest is for a busy machine.
     let json = ran.json();
     let phases = json["phases"].as_array().unwrap();
     let phase = phases.iter().find(|phase| {
@@ -164,7 +164,7 @@ fn a_script_that_forks_and_hangs_is_gone_after_its_timeout() {
         name.ends_with("small.work")
     });
     let took = phase.unwrap()["duration"].as_f64().unwrap();
-    assert!((5.5..7.0).contains(&took), "{took}");
+    assert!((5.5..9.0).contains(&took), "{took}");
     for pid in lab.read("pids").split_whitespace() {
         let path = format!("/proc/{pid}");
         wait_for("a process is still there", || {
