@@ -7,8 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::ctshow;
 use super::keys;
-use super::size;
-use super::vm::{GuestKind, Vm};
+use super::vm::{self, GuestKind, Vm};
 use super::volume::Storage;
 use super::world::{Node, World};
 
@@ -263,9 +262,5 @@ fn boot_size(vm: &Vm) -> u64 {
             .and_then(|root| root.size())
             .unwrap_or(4 << 30);
     }
-    vm.drives()
-        .into_iter()
-        .filter(|(_, drive)| !drive.is_cdrom())
-        .find_map(|(_, drive)| size::parse(drive.options.get("size")?))
-        .unwrap_or(0)
+    vm::disk_size(&vm.config).unwrap_or(0)
 }

@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 use super::drive::{self, Drive};
 use super::hex;
 use super::mount;
+use super::size;
 
 /// What a guest is.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -292,6 +293,22 @@ pub(super) fn drives(config: &BTreeMap<String, String>) -> Vec<(String, Drive)> 
     found
 }
 
+/// The size of the first drive that has one and is no CD-ROM. Nothing else of a drive is
+/// read: lists ask it of every VM.
+pub(super) fn disk_size(config: &BTreeMap<String, String>) -> Option<u64> {
+    let sized = config.iter().filter_map(|(key, text)| {
+        let place = bus(key)?;
+        let option = |name: &str| {
+            let mut parts = text.split(',');
+            parts.find_map(|part| part.strip_prefix(name)?.strip_prefix('='))
+        };
+        let size = size::parse(option("size")?)?;
+        (option("media") != Some("cdrom")).then_some((place, size))
+    });
+    let first = sized.min_by_key(|(place, _)| *place);
+    first.map(|(_, size)| size)
+}
+
 /// Whether a key is a drive: `scsi0`, `ide2`, `efidisk0` ...
 pub(super) fn is_drive(key: &str) -> bool {
     bus(key).is_some()
@@ -330,6 +347,17 @@ fn rank(key: &str) -> (usize, u32) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_size_is_of_the_first_disk() {
+        let size = |pairs: &[(&str, &str)]| disk_size(&vm(pairs).config);
+        let cd = ("ide2", "local:iso/x.iso,media=cdrom,size=1G");
+        let second = ("scsi10", "local-lvm:vm-1-disk-1,size=4G");
+        let first = ("scsi2", "local-lvm:vm-1-disk-0,discard=on,size=8G");
+        assert_eq!(size(&[cd, second, first]), Some(8 << 30));
+        assert_eq!(size(&[cd, second]), Some(4 << 30));
+        assert_eq!(size(&[cd, ("net0", "virtio,size=2G")]), None);
+    }
 
     fn vm(pairs: &[(&str, &str)]) -> Vm {
         let config = pairs
