@@ -52,7 +52,7 @@ impl Scene {
             .create_disk("s:vm-60-disk-0", Some("debian.qcow2"))
             .unwrap();
         let mut spec = room.spec(60, AT);
-        spec.name = "heron".to_owned();
+        "heron".clone_into(&mut spec.name);
         room.host.start(&spec).unwrap();
         // Nobody is at the address that templates are built on.
         let free = ["route", "add", "unreachable", "192.168.7.250/32"];

@@ -44,7 +44,7 @@ fn three_scenarios_are_chained_and_the_second_is_killed_and_resumed() {
     let second = lab
         .hl("scenario gate-pass --templates two -C context.json")
         .spawn();
-    let limit = Instant::now() + Duration::from_secs(60);
+    let limit = Instant::now() + Duration::from_mins(1);
     while log(&lab) != ["begun"] {
         assert!(Instant::now() < limit, "it does not begin");
         sleep(Duration::from_millis(20));
