@@ -316,7 +316,7 @@ pub(super) fn ssh_keys(vm: &Vm) -> Vec<String> {
 fn lease(world: &World, vmid: u32) -> Option<String> {
     let vm = world.vms.get(&vmid)?;
     let mut planned = vm.clone();
-    planned.config = vm.effective();
+    planned.config = vm.effective().into();
     let (ip, _) = ip_settings(&planned);
     let ip = ip?;
     if ip != "dhcp" {
@@ -370,7 +370,7 @@ pub(super) fn guest_of(vmid: u32, vm: &Vm, run: &Run) -> GuestSpec {
         agent: run.agent,
         mounts: mounts(vm),
         custom: BTreeMap::new(),
-        config: vm.config.clone(),
+        config: (*vm.config).clone(),
     }
 }
 
