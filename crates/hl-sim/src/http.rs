@@ -371,7 +371,7 @@ struct Whole {
     success: Option<u8>,
 }
 
-/// Numbers, texts and lists of them always become text.
+/// A body as JSON; nothing that an answer holds fails to become text.
 fn text(body: &impl Serialize) -> String {
     serde_json::to_string(body).unwrap_or_default()
 }

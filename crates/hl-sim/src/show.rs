@@ -81,7 +81,7 @@ pub(super) fn storage(world: &World, node: &str, id: &str, storage: &Storage) ->
 pub(super) struct Resource<'w> {
     #[serde(flatten)]
     figures: Figures<'w>,
-    pub(super) id: String,
+    id: String,
     #[serde(rename = "type")]
     kind: &'static str,
     vmid: u32,

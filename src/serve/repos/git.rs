@@ -236,7 +236,7 @@ impl Git {
             .unchecked()
     }
 
-    /// Runs it to its end, and ends it when its time is over or its output is of no
+    /// Waits for git to end. It is killed when it times out, and when its output is of no
     /// more use.
     fn watched<T>(
         &self,
@@ -281,7 +281,7 @@ impl Git {
         ended(&handle, name, good, result)
     }
 
-    /// Waits until git has ended. Whether it must be ended: its time is over, or the
+    /// Waits until git has ended. Whether it must be killed: it timed out, or the
     /// controller stops.
     fn is_late(&self, told: &Receiver<()>) -> bool {
         loop {

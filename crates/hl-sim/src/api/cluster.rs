@@ -36,7 +36,8 @@ fn resources(call: &Call<'_>) -> Answer {
     if wanted.is_none_or(|wanted| wanted == "vm") {
         for (vmid, vm) in &world.vms {
             if call.has(&world, &format!("/vms/{vmid}"), "VM.Audit") {
-                found.push(Resource::Guest(show::resource(&world, *vmid, vm)));
+                let guest = show::resource(&world, *vmid, vm);
+                found.push(Resource::Guest(Box::new(guest)));
             }
         }
     }
@@ -73,7 +74,7 @@ fn resources(call: &Call<'_>) -> Answer {
 #[derive(Serialize)]
 #[serde(untagged)]
 enum Resource<'w> {
-    Guest(show::Resource<'w>),
+    Guest(Box<show::Resource<'w>>),
     Other(Value),
 }
 
