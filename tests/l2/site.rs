@@ -83,7 +83,7 @@ fn machines_come_from_their_layers_and_the_target_from_the_nodes_file() {
     let named = |name: &str| {
         let mut vms = world.vms.iter();
         let (id, vm) = vms.find(|(_, vm)| vm.name() == name).unwrap();
-        (*id, vm.config.clone())
+        (*id, (*vm.config).clone())
     };
     let (web_id, web) = named("web");
     assert_eq!(

@@ -120,6 +120,16 @@ pub(super) fn holds(world: &World, who: &str, path: &str, privilege: &str) -> bo
     granted(world, who, path, privilege).is_some()
 }
 
+/// Whether `who` has a privilege on a guest, to be asked of many. Where nothing tells one
+/// guest from another, rights are looked up once.
+pub(super) fn on_guests(world: &World, who: &str, privilege: &str) -> impl Fn(u32) -> bool {
+    let apart =
+        |entry: &AclEntry| entry.path.starts_with("/vms/") || entry.path.starts_with("/pool");
+    let on = move |vmid: u32| holds(world, who, &format!("/vms/{vmid}"), privilege);
+    let all = (!world.acl.iter().any(apart)).then(|| on(0));
+    move |vmid| all.unwrap_or_else(|| on(vmid))
+}
+
 /// A privilege on a path: whether it holds below it, too.
 fn granted(world: &World, who: &str, path: &str, privilege: &str) -> Option<bool> {
     if who == ROOT {
@@ -255,6 +265,27 @@ mod tests {
         );
         assert!(rights(&world, "u@pve!t", "/vms/101").is_empty());
         assert!(rights(&world, "u@pve!t", "/vms/102").len() > 10);
+    }
+
+    #[test]
+    fn rights_on_many_guests_are_those_on_each() {
+        for grants in [
+            vec![Grant::role("/", "Administrator")],
+            vec![Grant::role("/storage", "PVEAdmin")],
+            vec![
+                Grant::role("/vms", "PVEVMAdmin"),
+                Grant::role("/vms/101", "NoAccess"),
+            ],
+        ] {
+            let world = world(grants);
+            for who in [ROOT, "u@pve", "u@pve!t", "nobody@pve"] {
+                let many = on_guests(&world, who, "VM.Audit");
+                for vmid in [100, 101] {
+                    let one = holds(&world, who, &format!("/vms/{vmid}"), "VM.Audit");
+                    assert_eq!(many(vmid), one, "{who} {vmid}");
+                }
+            }
+        }
     }
 
     #[test]

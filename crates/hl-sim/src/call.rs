@@ -1,11 +1,11 @@
 //! A call on its way to its handler: who asks, for what, and the checks that
 //! every handler makes.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Map, Value, json};
 
@@ -69,10 +69,11 @@ impl Call<'_> {
             .insert(key.to_owned(), value.into());
     }
 
-    /// Answers with a long list, which becomes text at once: as `Value`s a thousand
-    /// guests cost more than ten times as much.
-    pub(super) fn list<T: Serialize>(&self, list: &[T]) -> Answer {
-        let text = to_raw_value(list).map_err(|error| ApiError::die(error.to_string()))?;
+    /// Answers with a long list, whose lines become text as they come: as `Value`s a
+    /// thousand guests cost more than ten times as much.
+    pub(super) fn list<T: Serialize>(&self, lines: impl Iterator<Item = T>) -> Answer {
+        let text = to_raw_value(&Lines(Cell::new(Some(lines))));
+        let text = text.map_err(|error| ApiError::die(error.to_string()))?;
         *self.written.borrow_mut() = Some(text);
         Ok(Value::Null)
     }
@@ -133,6 +134,11 @@ impl Call<'_> {
     /// Whether the caller has a privilege.
     pub(super) fn has(&self, world: &World, path: &str, privilege: &str) -> bool {
         acl::holds(world, &self.who.id, path, privilege)
+    }
+
+    /// Whether the caller has a privilege on a guest, to be asked of many.
+    pub(super) fn on_guests(&self, world: &World, privilege: &str) -> impl Fn(u32) -> bool {
+        acl::on_guests(world, &self.who.id, privilege)
     }
 
     /// Whether the caller has one of these.
@@ -221,6 +227,15 @@ impl Call<'_> {
             return Err(ApiError::param("skiplock", text));
         }
         Ok(skip)
+    }
+}
+
+/// Lines that are serialized once, one at a time.
+struct Lines<I>(Cell<Option<I>>);
+
+impl<I: Iterator<Item: Serialize>> Serialize for Lines<I> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.0.take().into_iter().flatten())
     }
 }
 

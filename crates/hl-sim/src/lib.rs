@@ -20,6 +20,7 @@ mod call;
 mod card;
 pub mod certs;
 mod command;
+mod config;
 mod cpu;
 mod ctkeys;
 mod ctrights;
@@ -45,6 +46,7 @@ mod kept;
 mod keys;
 mod kind;
 mod line;
+mod listed;
 mod locks;
 mod log;
 mod machine;
@@ -76,6 +78,7 @@ mod world;
 pub use command::{
     ANSWER_LIMIT, CommandLine, CommandReply, CommandRequest, PROGRAMS, REQUEST_LIMIT,
 };
+pub use config::Config;
 pub use downloads::Downloads;
 pub use fault::{BadFault, FaultRule, Faults, Hits};
 pub use guests::{AgentRun, ContainerSystem, GuestMount, GuestSpec, Guests, NoGuests};

@@ -22,7 +22,7 @@ pub(super) fn keep(
     let cpu = vm.config.get("cpu").map_or("x86-64-v2-AES", String::as_str);
     let cpu = format!("{},enforce", cpu.strip_prefix("cputype=").unwrap_or(cpu));
     let storage = storage.map_or_else(|| state_storage(world, vm), str::to_owned);
-    let bytes = show::max_memory(&vm.config);
+    let bytes = vm.config.listed().memory;
     let volid = world.allocate_state(
         &NewDisk {
             node: &guest.node,

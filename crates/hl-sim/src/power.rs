@@ -323,7 +323,7 @@ const ELSEWHERE: &str = "10.97.0.1/24";
 fn lease(world: &World, vmid: u32) -> Option<String> {
     let vm = world.vms.get(&vmid)?;
     let mut planned = vm.clone();
-    planned.config = vm.effective();
+    planned.config = vm.effective().into();
     let (ip, _) = ip_settings(&planned);
     let ip = ip?;
     if ip != "dhcp" {
@@ -396,7 +396,7 @@ pub(super) fn guest_of(vmid: u32, vm: &Vm, run: &Run) -> GuestSpec {
         agent: run.agent,
         mounts: mounts(vm),
         custom: BTreeMap::new(),
-        config: vm.config.clone(),
+        config: (*vm.config).clone(),
     }
 }
 

@@ -7,7 +7,8 @@ use serde_json::{Map, Value, json};
 
 use super::ctshow;
 use super::keys;
-use super::vm::{self, GuestKind, Vm};
+use super::listed::Listed;
+use super::vm::{GuestKind, Vm};
 use super::volume::Storage;
 use super::world::{Node, World};
 
@@ -47,10 +48,8 @@ pub(super) fn load(world: &World, node: &Node) -> (u64, u32) {
         .values()
         .filter(|vm| vm.node == node.name && vm.run.is_some());
     running.fold((own, 0), |(memory, cpus), vm| {
-        (
-            memory + max_memory(&vm.config),
-            cpus + processors(&vm.config),
-        )
+        let listed = vm.config.listed();
+        (memory + listed.memory, cpus + listed.processors)
     })
 }
 
@@ -97,14 +96,15 @@ pub(super) struct Resource<'w> {
 /// A guest for `/cluster/resources`.
 pub(super) fn resource<'w>(world: &'w World, vmid: u32, vm: &'w Vm) -> Resource<'w> {
     let managed = world.managed(vmid);
+    let listed = vm.config.listed();
     Resource {
-        figures: figures(world, vm),
+        figures: figures(world, vm, listed),
         id: format!("{}/{vmid}", vm.kind.name()),
         kind: vm.kind.name(),
         vmid,
         node: &vm.node,
-        template: u8::from(vm.is_template()),
-        maxcpu: maxcpu(world, vm),
+        template: u8::from(listed.template),
+        maxcpu: maxcpu(world, vm, listed),
         hastate: managed.map(|state| state.get("state").map_or("started", String::as_str)),
         pool: world.pool_of(vmid),
     }
@@ -112,13 +112,14 @@ pub(super) fn resource<'w>(world: &'w World, vmid: u32, vm: &'w Vm) -> Resource<
 
 /// A guest, as `/nodes/N/qemu` and `lxc` list it and its `status/current` begins.
 pub(super) fn status(world: &World, vmid: u32, vm: &Vm) -> Value {
-    let mut fields = json!(figures(world, vm));
+    let listed = vm.config.listed();
+    let mut fields = json!(figures(world, vm, listed));
     fields["vmid"] = json!(vmid);
-    fields["cpus"] = maxcpu(world, vm);
+    fields["cpus"] = maxcpu(world, vm, listed);
     if vm.kind == GuestKind::Lxc {
         ctshow::more(vmid, vm, &mut fields);
     }
-    if vm.is_template() {
+    if listed.template {
         fields["template"] = json!(1);
     }
     if let Some(run) = &vm.run {
@@ -183,8 +184,8 @@ struct Figures<'w> {
     lock: Option<&'w str>,
 }
 
-fn figures<'w>(world: &World, vm: &'w Vm) -> Figures<'w> {
-    let memory = max_memory(&vm.config);
+fn figures<'w>(world: &World, vm: &'w Vm, listed: &'w Listed) -> Figures<'w> {
+    let memory = listed.memory;
     let up = vm.run.as_ref().map_or(0, |run| world.now() - run.since);
     let (mut up, mut mem, mut cpu, mut boot) = (u64::try_from(up).unwrap_or(0), 0, 0.0, 0);
     if vm.run.is_some() {
@@ -199,15 +200,15 @@ fn figures<'w>(world: &World, vm: &'w Vm) -> Figures<'w> {
         cpu,
         maxmem: memory,
         mem,
-        maxdisk: boot_size(vm),
+        maxdisk: boot_size(vm, listed),
         disk: 0,
         uptime: up,
         netin: up * 1_500,
         netout: up * 400,
         diskread: boot + up * 1_000,
         diskwrite: boot / 10 + up * 4_000,
-        name: vm.name(),
-        tags: vm.config.get("tags").map(String::as_str),
+        name: vm.kind.pick(&listed.name, &listed.hostname),
+        tags: listed.tags.as_deref(),
         lock: vm.lock.as_deref(),
     }
 }
@@ -227,40 +228,19 @@ pub(super) fn machine(world: &World, vm: &Vm) -> String {
     format!("pc-{kind}-{short}+pve0")
 }
 
-/// How many processors a VM has.
-pub(super) fn processors(config: &BTreeMap<String, String>) -> u32 {
-    let number = |name: &str| config.get(name).and_then(|text| text.parse::<u32>().ok());
-    number("vcpus").unwrap_or_else(|| {
-        number("sockets")
-            .unwrap_or(1)
-            .saturating_mul(number("cores").unwrap_or(1))
-    })
-}
-
-fn maxcpu(world: &World, vm: &Vm) -> Value {
+fn maxcpu(world: &World, vm: &Vm, listed: &Listed) -> Value {
     match vm.kind {
-        GuestKind::Qemu => json!(processors(&vm.config)),
+        GuestKind::Qemu => json!(listed.processors),
         GuestKind::Lxc => ctshow::processors(world, vm),
     }
 }
 
-/// The memory of a guest in bytes.
-pub(super) fn max_memory(config: &BTreeMap<String, String>) -> u64 {
-    let text = config.get("memory").map_or("512", String::as_str);
-    let text = text.strip_prefix("current=").unwrap_or(text);
-    text.split(',')
-        .next()
-        .and_then(|text| text.parse::<u64>().ok())
-        .unwrap_or(512)
-        << 20
-}
-
-fn boot_size(vm: &Vm) -> u64 {
+fn boot_size(vm: &Vm, listed: &Listed) -> u64 {
     if vm.kind == GuestKind::Lxc {
         return vm
             .boot_drive()
             .and_then(|root| root.size())
             .unwrap_or(4 << 30);
     }
-    vm::disk_size(&vm.config).unwrap_or(0)
+    listed.disk.unwrap_or(0)
 }

@@ -87,7 +87,7 @@ fn prepare(world: &mut World, guest: &GuestId, wish: &Wish) -> Result<Vec<String
     {
         bail!("snapshot feature is not available");
     }
-    let mut snapshot = vm.config.clone();
+    let mut snapshot = (*vm.config).clone();
     snapshot.retain(|key, _| !key.starts_with("unused") && key != "description");
     snapshot.insert("snaptime".to_owned(), world.now().to_string());
     snapshot.insert("snapstate".to_owned(), "prepare".to_owned());
@@ -178,10 +178,10 @@ fn restore(sim: &Arc<Sim>, guest: &GuestId, name: &str) -> Result<bool, ApiError
             .into_iter()
             .filter(|volid| !named(&config, volid))
             .collect();
-        for (key, value) in old {
-            let unused = key.starts_with("unused") && !named(&config, &value);
+        for (key, value) in &*old {
+            let unused = key.starts_with("unused") && !named(&config, value);
             if unused || key == "description" {
-                config.insert(key, value);
+                config.insert(key.clone(), value.clone());
             }
         }
         for volid in lost {
@@ -190,7 +190,7 @@ fn restore(sim: &Arc<Sim>, guest: &GuestId, name: &str) -> Result<bool, ApiError
             }
         }
         let drives = drives_of(guest.kind, &config);
-        vm.config = config;
+        vm.config = config.into();
         vm.pending.clear();
         vm.lock = None;
         // A disk that grew since then is as large as it was.
@@ -282,7 +282,7 @@ fn drop_copies(sim: &Arc<Sim>, guest: &GuestId, name: &str, force: bool) -> Resu
         let vm = guest.find_mut(world)?;
         vm.snapshots.remove(name);
         vm.lock = None;
-        let after = std::iter::once(&mut vm.config).chain(vm.snapshots.values_mut());
+        let after = std::iter::once(&mut *vm.config).chain(vm.snapshots.values_mut());
         for keys in after.filter(|keys| keys.get("parent").is_some_and(|own| own == name)) {
             match snapshot.get("parent") {
                 Some(parent) => keys.insert("parent".to_owned(), parent.clone()),

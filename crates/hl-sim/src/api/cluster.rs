@@ -31,50 +31,46 @@ fn next_id(call: &Call<'_>) -> Answer {
 
 fn resources(call: &Call<'_>) -> Answer {
     let world = call.sim.world();
-    let wanted = call.params.text("type");
-    let mut found: Vec<Resource<'_>> = Vec::new();
-    if wanted.is_none_or(|wanted| wanted == "vm") {
-        for (vmid, vm) in &world.vms {
-            if call.has(&world, &format!("/vms/{vmid}"), "VM.Audit") {
-                let guest = show::resource(&world, *vmid, vm);
-                found.push(Resource::Guest(Box::new(guest)));
-            }
-        }
-    }
-    if wanted.is_none_or(|wanted| wanted == "storage") {
+    let wanted = |kind: &str| call.params.text("type").is_none_or(|wanted| wanted == kind);
+    let may = call.on_guests(&world, "VM.Audit");
+    let guests = world.vms.iter().filter(|(vmid, _)| may(**vmid));
+    let guests = guests
+        .filter(|_| wanted("vm"))
+        .map(|(vmid, vm)| Resource::Guest(show::resource(&world, *vmid, vm)));
+    let mut others: Vec<Value> = Vec::new();
+    if wanted("storage") {
         for node in &world.nodes {
             for (id, storage) in &world.storages {
                 let seen = call.has(&world, &format!("/storage/{id}"), "Datastore.Audit");
                 if seen && storage.is_on(&node.name) {
-                    let storage = show::storage(&world, &node.name, id, storage);
-                    found.push(Resource::Other(storage));
+                    others.push(show::storage(&world, &node.name, id, storage));
                 }
             }
         }
     }
-    if wanted.is_none_or(|wanted| wanted == "node") {
-        let nodes = world.nodes.iter().map(|node| show::node(&world, node));
-        found.extend(nodes.map(Resource::Other));
+    if wanted("node") {
+        others.extend(world.nodes.iter().map(|node| show::node(&world, node)));
     }
-    if wanted.is_none_or(|wanted| wanted == "sdn") {
+    if wanted("sdn") {
         for node in &world.nodes {
-            found.push(Resource::Other(json!({
+            others.push(json!({
                 "id": format!("sdn/{}/localnetwork", node.name),
                 "type": "sdn",
                 "node": node.name,
                 "sdn": "localnetwork",
                 "status": "ok",
-            })));
+            }));
         }
     }
-    call.list(&found)
+    call.list(guests.chain(others.into_iter().map(Resource::Other)))
 }
 
 /// A line of `/cluster/resources`.
 #[derive(Serialize)]
 #[serde(untagged)]
+#[expect(clippy::large_enum_variant, reason = "there is one at a time")]
 enum Resource<'w> {
-    Guest(Box<show::Resource<'w>>),
+    Guest(show::Resource<'w>),
     Other(Value),
 }
 

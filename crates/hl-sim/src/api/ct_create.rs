@@ -214,7 +214,7 @@ fn make(sim: &Arc<Sim>, log: &TaskLog<'_>, order: &Order) -> Result<(), ApiError
         edit::complete_cards(world, edit.kind, &mut config);
         config.extend(made.iter().map(|(key, drive)| (key.clone(), drive.print())));
         if let Some(vm) = world.vms.get_mut(vmid) {
-            vm.config = config;
+            vm.config = config.into();
             vm.lock = lock;
         }
         world.join_pool(order.pool.as_deref(), *vmid);

@@ -17,10 +17,11 @@ pub(super) const ROUTES: &[Route] = &[
 
 fn list(call: &Call<'_>) -> Answer {
     let world = call.sim.world();
-    let seen = world.vms.iter().filter(|(vmid, vm)| {
-        let here = vm.node == call.node() && vm.kind == call.kind;
-        here && call.has(&world, &format!("/vms/{vmid}"), "VM.Audit")
-    });
+    let may = call.on_guests(&world, "VM.Audit");
+    let seen = world
+        .vms
+        .iter()
+        .filter(|(vmid, vm)| vm.node == call.node() && vm.kind == call.kind && may(**vmid));
     let lines = seen.map(|(vmid, vm)| show::status(&world, *vmid, vm));
     Ok(Value::Array(lines.collect()))
 }

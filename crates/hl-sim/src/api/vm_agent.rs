@@ -13,7 +13,6 @@ use crate::kind::Kind::{Bool, Enum, Int, Like, List, Short, Text};
 use crate::params::{Param, opt, req};
 use crate::power;
 use crate::route::{Check, Route, on_vm};
-use crate::show;
 use crate::vm::{Run, Vm, disks};
 use crate::world::World;
 
@@ -182,7 +181,7 @@ fn plain(call: &Call<'_>, command: &str) -> Answer {
         "get-time" => Ok(json!(call.sim.world().now().saturating_mul(1_000_000_000))),
         "get-timezone" => Ok(json!({"offset": 0, "zone": "UTC"})),
         "get-vcpus" => {
-            let count = show::processors(&vm.config);
+            let count = vm.config.listed().processors;
             let each = |id| json!({"logical-id": id, "online": true, "can-offline": id != 0});
             Ok(Value::Array((0..count).map(each).collect()))
         }

@@ -178,7 +178,7 @@ fn read(call: &Call<'_>) -> Result<Order, ApiError> {
 fn config_of(vm: &Vm, snapshot: Option<&str>) -> Result<BTreeMap<String, String>, ApiError> {
     let mut config = match snapshot {
         Some(name) => snapshot::settings(snapshot::find(vm, name)?),
-        None => vm.config.clone(),
+        None => (*vm.config).clone(),
     };
     config.retain(|key, _| !key.starts_with("unused") && key != "template" && key != "parent");
     Ok(config)
@@ -273,7 +273,7 @@ fn copy(sim: &Arc<Sim>, log: &TaskLog<'_>, order: &Order) -> Result<(), String> 
             config.retain(|key, value| !edit::is_nothing(key, value));
         }
         if let Some(vm) = world.vms.get_mut(&order.target) {
-            vm.config = config;
+            vm.config = config.into();
             vm.lock = None;
         }
         world.join_pool(order.pool.as_deref(), order.target);

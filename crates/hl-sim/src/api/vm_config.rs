@@ -124,7 +124,7 @@ fn pending(call: &Call<'_>) -> Answer {
     let world = call.sim.world();
     let vm = call.vm(&world)?;
     let mut lines: Vec<Value> = Vec::new();
-    for (key, value) in &vm.config {
+    for (key, value) in &*vm.config {
         let mut line = json!({"key": key, "value": show::config_value(vm.kind, key, value)});
         match vm.pending.get(key) {
             Some(Some(next)) => line["pending"] = show::config_value(vm.kind, key, next),

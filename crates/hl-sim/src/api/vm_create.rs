@@ -162,7 +162,7 @@ fn make(
         let meta = format!("creation-qemu={qemu},ctime={}", world.now());
         config.insert("meta".to_owned(), meta);
         if let Some(vm) = world.vms.get_mut(&vmid) {
-            vm.config = config;
+            vm.config = config.into();
             vm.lock = lock;
         }
         world.join_pool(pool, vmid);

@@ -184,7 +184,7 @@ fn bring_back(sim: &Arc<Sim>, order: &Order) -> Result<(), ApiError> {
         }
         config.extend(order.set.clone());
         if let Some(vm) = world.vms.get_mut(&vmid) {
-            vm.config = config;
+            vm.config = config.into();
             vm.pending.clear();
             vm.snapshots.clear();
             vm.lock = None;

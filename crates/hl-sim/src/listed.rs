@@ -1,0 +1,93 @@
+//! What lists read of a guest's config, in one pass.
+
+use std::collections::BTreeMap;
+
+use super::size;
+use super::vm::bus;
+
+/// A config as lists tell of it.
+#[derive(Debug, Clone)]
+pub(super) struct Listed {
+    /// A VM's name; empty when it has none.
+    pub(super) name: String,
+    /// A container's name.
+    pub(super) hostname: String,
+    pub(super) tags: Option<String>,
+    pub(super) template: bool,
+    /// How many processors a VM has.
+    pub(super) processors: u32,
+    /// In bytes.
+    pub(super) memory: u64,
+    /// The size of a VM's first drive that has one and is no CD-ROM, in bytes.
+    pub(super) disk: Option<u64>,
+}
+
+impl Listed {
+    /// Reads a config.
+    pub(super) fn of(config: &BTreeMap<String, String>) -> Self {
+        let text = |key: &str| config.get(key).map(String::as_str);
+        let number = |key: &str| text(key).and_then(|text| text.parse::<u32>().ok());
+        let processors = number("vcpus").unwrap_or_else(|| {
+            let sockets = number("sockets").unwrap_or(1);
+            sockets.saturating_mul(number("cores").unwrap_or(1))
+        });
+        let drives = config
+            .iter()
+            .filter_map(|(key, text)| Some((bus(key)?, drive_size(text)?)));
+        Self {
+            name: text("name").unwrap_or_default().to_owned(),
+            hostname: text("hostname").unwrap_or_default().to_owned(),
+            tags: text("tags").map(str::to_owned),
+            template: text("template") == Some("1"),
+            processors,
+            memory: memory(text("memory").unwrap_or("512")),
+            disk: drives.min_by_key(|(place, _)| *place).map(|(_, size)| size),
+        }
+    }
+}
+
+fn memory(text: &str) -> u64 {
+    let text = text.strip_prefix("current=").unwrap_or(text);
+    let first = text.split(',').next();
+    let megabytes = first.and_then(|text| text.parse::<u64>().ok());
+    megabytes.unwrap_or(512) << 20
+}
+
+fn drive_size(text: &str) -> Option<u64> {
+    let option = |name: &str| {
+        let mut parts = text.split(',');
+        parts.find_map(|part| part.strip_prefix(name)?.strip_prefix('='))
+    };
+    let size = size::parse(option("size")?)?;
+    (option("media") != Some("cdrom")).then_some(size)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn listed(pairs: &[(&str, &str)]) -> Listed {
+        let owned = |(key, value): &(&str, &str)| ((*key).to_owned(), (*value).to_owned());
+        Listed::of(&pairs.iter().map(owned).collect())
+    }
+
+    #[test]
+    fn the_size_is_of_the_first_disk() {
+        let cd = ("ide2", "local:iso/x.iso,media=cdrom,size=1G");
+        let second = ("scsi10", "local-lvm:vm-1-disk-1,size=4G");
+        let first = ("scsi2", "local-lvm:vm-1-disk-0,discard=on,size=8G");
+        assert_eq!(listed(&[cd, second, first]).disk, Some(8 << 30));
+        assert_eq!(listed(&[cd, second]).disk, Some(4 << 30));
+        assert_eq!(listed(&[cd, ("net0", "virtio,size=2G")]).disk, None);
+    }
+
+    #[test]
+    fn figures_have_the_defaults_of_the_schema() {
+        let none = listed(&[]);
+        assert_eq!((none.processors, none.memory), (1, 512 << 20));
+        assert_eq!((none.name.as_str(), none.tags), ("", None));
+        let some = listed(&[("cores", "4"), ("memory", "current=2048"), ("sockets", "2")]);
+        assert_eq!((some.processors, some.memory), (8, 2 << 30));
+        assert_eq!(listed(&[("sockets", "2"), ("vcpus", "1")]).processors, 1);
+    }
+}
