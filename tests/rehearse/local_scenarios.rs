@@ -28,7 +28,7 @@ impl Scene {
             .create_disk("s:vm-62-disk-0", Some("debian.qcow2"))
             .unwrap();
         let mut spec = room.spec(62, AT);
-        spec.name = "heron".to_owned();
+        "heron".clone_into(&mut spec.name);
         room.host.start(&spec).unwrap();
         let scene = Self { room };
         scene.bring_ansible();

@@ -92,8 +92,8 @@ fn what_was_built_once_stands_until_a_byte_of_its_template_changes() {
         "hl.toml",
         &format!("[lab]\nname = \"test\"\n[tools]\npacker = \"{packer}\"\n"),
     );
-    let build = || lab.hl("scenario packer-build --json").exits(0).json();
-    let first = build();
+    let run = || lab.hl("scenario packer-build --json").exits(0).json();
+    let first = run();
     let sum = Command::new("sha256sum").arg(&qcow2).output().unwrap();
     let sum = String::from_utf8(sum.stdout).unwrap();
     let (name, sha256) = image(&first);
@@ -105,7 +105,7 @@ fn what_was_built_once_stands_until_a_byte_of_its_template_changes() {
         &format!("{IMAGES}/tiny/build.pkr.hcl"),
         &TEMPLATE.replace("echo built", "echo Built"),
     );
-    let second = build();
+    let second = run();
     assert!(lab.path(&builds).exists(), "it was not built again");
     assert_ne!(image(&second).1, sha256);
 }

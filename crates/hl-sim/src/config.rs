@@ -63,13 +63,13 @@ mod tests {
     #[test]
     fn a_change_is_read_again() {
         let mut config = Config::default();
-        assert_eq!(config.listed().memory(), 512 << 20);
+        assert_eq!(config.listed().memory, 512 << 20);
         config.insert("memory".to_owned(), "1024".to_owned());
-        assert_eq!(config.listed().memory(), 1 << 30);
+        assert_eq!(config.listed().memory, 1 << 30);
         let copy = config.clone();
         config.remove("memory");
-        assert_eq!(config.listed().memory(), 512 << 20);
-        assert_eq!(copy.listed().memory(), 1 << 30);
+        assert_eq!(config.listed().memory, 512 << 20);
+        assert_eq!(copy.listed().memory, 1 << 30);
         assert_ne!(config, copy);
     }
 

@@ -105,7 +105,7 @@ impl Action for Remove {
             let done = done.changed(!deleted.is_empty()).warn(format!(
                 "{left} was not made by this run, and stays; look at it if you expected it to go"
             ));
-            return Ok(downloads.fold(done, |done, left| done.warn(left)));
+            return Ok(downloads.fold(done, Done::warn));
         }
         let state = known.states.get(&one.name);
         if let Some(state) = state {
@@ -118,7 +118,7 @@ impl Action for Remove {
             deleted => format!("deleted {}", deleted.join(", ")),
         };
         let done = one.removed(summary).changed(!deleted.is_empty());
-        Ok(downloads.fold(done, |done, left| done.warn(left)))
+        Ok(downloads.fold(done, Done::warn))
     }
 }
 
