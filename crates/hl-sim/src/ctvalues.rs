@@ -2,13 +2,14 @@
 
 use std::net::IpAddr;
 
+use super::bus::numbered;
 use super::card::{self, all_named};
 use super::ctkeys;
 use super::drive::{boolean, flags, known, properties};
 use super::kind::Kind;
 use super::params::parts;
 use super::values;
-use super::vm::{GuestKind, numbered};
+use super::vm::GuestKind;
 
 const FEATURES: &str = "force_rw_sys fuse keyctl mknod nesting";
 

@@ -285,7 +285,7 @@ fn each_card(
 
 /// Whether a key is a network card.
 pub(super) fn is_card(key: &str) -> bool {
-    super::vm::numbered(key).is_some_and(|(name, _)| name == "net")
+    super::bus::numbered(key).is_some_and(|(name, _)| name == "net")
 }
 
 /// A description as it is read back from the config: a node keeps no white
@@ -317,7 +317,7 @@ fn one_cloudinit(vm: &Vm, edit: &Edit) -> Result<(), ApiError> {
 
 /// Whether a key is for volumes that nothing uses.
 fn is_unused(key: &str) -> bool {
-    super::vm::numbered(key).is_some_and(|(name, _)| name == "unused")
+    super::bus::numbered(key).is_some_and(|(name, _)| name == "unused")
 }
 
 /// Whether a volume that nothing uses is asked for: `qm disk import` makes one.

@@ -16,6 +16,7 @@ mod acl;
 mod api;
 mod auth;
 mod backup;
+mod bus;
 mod call;
 mod card;
 pub mod certs;

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use super::bus::bus;
 use super::size;
-use super::vm::bus;
 
 /// A config as lists tell of it.
 #[derive(Debug, Clone)]

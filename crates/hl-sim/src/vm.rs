@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use super::bus::{bus, numbered};
 use super::config::Config;
 use super::drive::{self, Drive};
 use super::hex;
@@ -298,37 +299,6 @@ pub(super) fn is_drive(key: &str) -> bool {
     bus(key).is_some()
 }
 
-/// Splits `net12` into `net` and 12.
-pub(super) fn numbered(key: &str) -> Option<(&str, u32)> {
-    let name = key.trim_end_matches(|c: char| c.is_ascii_digit());
-    let digits = key.strip_prefix(name)?;
-    if digits.len() > 1 && digits.starts_with('0') {
-        return None;
-    }
-    Some((name, digits.parse().ok()?))
-}
-
-/// Where a drive's key stands in the order of the buses.
-pub(super) fn bus(key: &str) -> Option<(usize, u32)> {
-    // Most keys are no drives, and need not be taken apart.
-    if !key.ends_with(|c: char| c.is_ascii_digit()) {
-        return None;
-    }
-    let (name, number) = numbered(key)?;
-    let buses = [
-        ("ide", 4),
-        ("scsi", 31),
-        ("virtio", 16),
-        ("sata", 6),
-        ("efidisk", 1),
-        ("tpmstate", 1),
-    ];
-    let place = buses
-        .iter()
-        .position(|(bus, limit)| *bus == name && number < *limit)?;
-    Some((place, number))
-}
-
 fn rank(key: &str) -> (usize, u32) {
     bus(key).unwrap_or((usize::MAX, 0))
 }
@@ -368,10 +338,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_with_numbers() {
-        assert_eq!(numbered("net12"), Some(("net", 12)));
-        assert_eq!(numbered("net"), None);
-        assert_eq!(numbered("net01"), None);
+    fn drives_have_limits() {
         assert!(is_drive("scsi30") && !is_drive("scsi31") && !is_drive("scsihw"));
     }
 }

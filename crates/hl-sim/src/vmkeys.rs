@@ -1,8 +1,8 @@
 //! The keys of a VM's config: what they may hold, how they are returned, which
 //! right changes them, and whether a running VM takes the change at once.
 
+use super::bus::numbered;
 use super::kind::Kind::{self, Bool, DnsName, Enum, Int, Number, Short, Text};
-use super::vm::numbered;
 
 /// What changes a key needs, as a privilege on the VM.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::vm_create::{reserve, taken};
 use super::vm_restore;
+use crate::bus::numbered;
 use crate::call::{Answer, Call, GuestId};
 use crate::ctkeys::SYSTEMS;
 use crate::ctrights::{self, Place};
@@ -18,7 +19,7 @@ use crate::params::{Param, opt, req};
 use crate::power;
 use crate::route::{Route, on_node};
 use crate::values;
-use crate::vm::{GuestKind, numbered};
+use crate::vm::GuestKind;
 use crate::world::World;
 
 const CREATE: &[Param] = &[
