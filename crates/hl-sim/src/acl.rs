@@ -276,8 +276,11 @@ mod tests {
                 Grant::role("/vms", "PVEVMAdmin"),
                 Grant::role("/vms/101", "NoAccess"),
             ],
+            vec![Grant::role("/pool/p", "PVEVMAdmin")],
         ] {
-            let world = world(grants);
+            let mut world = world(grants);
+            let pool = world.pools.entry("p".to_owned()).or_default();
+            pool.members.insert(100);
             for who in [ROOT, "u@pve", "u@pve!t", "nobody@pve"] {
                 let many = on_guests(&world, who, "VM.Audit");
                 for vmid in [100, 101] {

@@ -12,10 +12,6 @@ pub(super) fn numbered(key: &str) -> Option<(&str, u32)> {
 
 /// Where a drive's key stands in the order of the buses.
 pub(super) fn bus(key: &str) -> Option<(usize, u32)> {
-    // Most keys are no drives, and need not be taken apart.
-    if !key.ends_with(|c: char| c.is_ascii_digit()) {
-        return None;
-    }
     let (name, number) = numbered(key)?;
     let buses = [
         ("ide", 4),

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::bus::bus;
-use super::size;
+use super::drive::Drive;
 
 /// A config as lists tell of it.
 #[derive(Debug, Clone)]
@@ -31,9 +31,11 @@ impl Listed {
             let sockets = number("sockets").unwrap_or(1);
             sockets.saturating_mul(number("cores").unwrap_or(1))
         });
-        let drives = config
-            .iter()
-            .filter_map(|(key, text)| Some((bus(key)?, drive_size(text)?)));
+        let sizes = config.iter().filter_map(|(key, text)| {
+            let place = bus(key)?;
+            let drive = Drive::parse(text).ok()?;
+            (!drive.is_cdrom()).then_some((place, drive.size()?))
+        });
         Self {
             name: text("name").unwrap_or_default().to_owned(),
             hostname: text("hostname").unwrap_or_default().to_owned(),
@@ -41,7 +43,7 @@ impl Listed {
             template: text("template") == Some("1"),
             processors,
             memory: memory(text("memory").unwrap_or("512")),
-            disk: drives.min_by_key(|(place, _)| *place).map(|(_, size)| size),
+            disk: sizes.min_by_key(|(place, _)| *place).map(|(_, size)| size),
         }
     }
 }
@@ -51,15 +53,6 @@ fn memory(text: &str) -> u64 {
     let first = text.split(',').next();
     let megabytes = first.and_then(|text| text.parse::<u64>().ok());
     megabytes.unwrap_or(512) << 20
-}
-
-fn drive_size(text: &str) -> Option<u64> {
-    let option = |name: &str| {
-        let mut parts = text.split(',');
-        parts.find_map(|part| part.strip_prefix(name)?.strip_prefix('='))
-    };
-    let size = size::parse(option("size")?)?;
-    (option("media") != Some("cdrom")).then_some(size)
 }
 
 #[cfg(test)]

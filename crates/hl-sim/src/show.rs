@@ -103,7 +103,7 @@ pub(super) fn resource<'w>(world: &'w World, vmid: u32, vm: &'w Vm) -> Resource<
         kind: vm.kind.name(),
         vmid,
         node: &vm.node,
-        template: u8::from(listed.template),
+        template: u8::from(vm.is_template()),
         maxcpu: maxcpu(world, vm, listed),
         hastate: managed.map(|state| state.get("state").map_or("started", String::as_str)),
         pool: world.pool_of(vmid),
@@ -119,7 +119,7 @@ pub(super) fn status(world: &World, vmid: u32, vm: &Vm) -> Value {
     if vm.kind == GuestKind::Lxc {
         ctshow::more(vmid, vm, &mut fields);
     }
-    if listed.template {
+    if vm.is_template() {
         fields["template"] = json!(1);
     }
     if let Some(run) = &vm.run {
@@ -207,7 +207,7 @@ fn figures<'w>(world: &World, vm: &'w Vm, listed: &'w Listed) -> Figures<'w> {
         netout: up * 400,
         diskread: boot + up * 1_000,
         diskwrite: boot / 10 + up * 4_000,
-        name: vm.kind.pick(&listed.name, &listed.hostname),
+        name: vm.name(),
         tags: listed.tags.as_deref(),
         lock: vm.lock.as_deref(),
     }

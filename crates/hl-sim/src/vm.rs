@@ -135,9 +135,7 @@ impl Vm {
 
     /// Whether it is a template.
     pub fn is_template(&self) -> bool {
-        self.config
-            .get("template")
-            .is_some_and(|value| value == "1")
+        self.config.listed().template
     }
 
     /// Whether its number was taken and nothing more: a create or clone gives a VM
@@ -149,8 +147,8 @@ impl Vm {
 
     /// Its name; empty when it has none.
     pub fn name(&self) -> &str {
-        let key = self.kind.pick("name", "hostname");
-        self.config.get(key).map_or("", String::as_str)
+        let listed = self.config.listed();
+        self.kind.pick(&listed.name, &listed.hostname)
     }
 
     /// The config with what waits for a restart.

@@ -33,9 +33,9 @@ fn resources(call: &Call<'_>) -> Answer {
     let world = call.sim.world();
     let wanted = |kind: &str| call.params.text("type").is_none_or(|wanted| wanted == kind);
     let may = call.on_guests(&world, "VM.Audit");
-    let guests = world.vms.iter().filter(|(vmid, _)| may(**vmid));
-    let guests = guests
-        .filter(|_| wanted("vm"))
+    let vms = wanted("vm").then_some(&world.vms).into_iter().flatten();
+    let guests = vms
+        .filter(|(vmid, _)| may(**vmid))
         .map(|(vmid, vm)| Resource::Guest(show::resource(&world, *vmid, vm)));
     let mut others: Vec<Value> = Vec::new();
     if wanted("storage") {
