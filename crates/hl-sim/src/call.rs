@@ -1,12 +1,10 @@
 //! A call on its way to its handler: who asks, for what, and the checks that
 //! every handler makes.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use serde::{Serialize, Serializer};
-use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Map, Value, json};
 
 use super::acl;
@@ -53,7 +51,7 @@ pub(super) struct Call<'a> {
     /// What is told beside the data: how long a list is that this is a piece of.
     pub(super) beside: RefCell<Map<String, Value>>,
     /// The data as JSON text, instead of what the handler returns.
-    pub(super) written: RefCell<Option<Box<RawValue>>>,
+    pub(super) written: RefCell<Option<String>>,
 }
 
 impl Call<'_> {
@@ -69,12 +67,10 @@ impl Call<'_> {
             .insert(key.to_owned(), value.into());
     }
 
-    /// Answers with a long list, whose lines become text as they come: as `Value`s a
-    /// thousand guests cost more than ten times as much.
-    pub(super) fn list<T: Serialize>(&self, lines: impl Iterator<Item = T>) -> Answer {
-        let text = to_raw_value(&Lines(Cell::new(Some(lines))));
-        let text = text.map_err(|error| ApiError::die(error.to_string()))?;
-        *self.written.borrow_mut() = Some(text);
+    /// Answers with a long list that is JSON text already: as `Value`s a thousand
+    /// guests cost more than ten times as much.
+    pub(super) fn written(&self, list: String) -> Answer {
+        *self.written.borrow_mut() = Some(list);
         Ok(Value::Null)
     }
 
@@ -227,15 +223,6 @@ impl Call<'_> {
             return Err(ApiError::param("skiplock", text));
         }
         Ok(skip)
-    }
-}
-
-/// Lines that are serialized once, one at a time.
-struct Lines<I>(Cell<Option<I>>);
-
-impl<I: Iterator<Item: Serialize>> Serialize for Lines<I> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(self.0.take().into_iter().flatten())
     }
 }
 

@@ -5,8 +5,6 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use serde::Serialize;
-use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use super::auth::Identity;
@@ -22,13 +20,12 @@ use super::snippets;
 pub(super) type Answered = Result<(Data, Map<String, Value>), ApiError>;
 
 /// The data of an answer.
-#[derive(Debug, Serialize)]
-#[serde(untagged)]
+#[derive(Debug)]
 pub(super) enum Data {
     /// As a handler returns it.
     Value(Value),
     /// JSON text already: a long list.
-    Text(Box<RawValue>),
+    Text(String),
 }
 
 impl Data {
@@ -37,8 +34,16 @@ impl Data {
         match self {
             Self::Value(value) => Ok(value),
             Self::Text(text) => {
-                serde_json::from_str(text.get()).map_err(|error| ApiError::die(error.to_string()))
+                serde_json::from_str(&text).map_err(|error| ApiError::die(error.to_string()))
             }
+        }
+    }
+
+    /// The data as JSON.
+    pub(super) fn into_text(self) -> String {
+        match self {
+            Self::Value(value) => value.to_string(),
+            Self::Text(text) => text,
         }
     }
 }

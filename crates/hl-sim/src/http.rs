@@ -12,7 +12,6 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use hyper::ext::ReasonPhrase;
 use percent_encoding::percent_decode_str;
-use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::auth::{self, Credentials, Identity};
@@ -326,21 +325,18 @@ fn as_the_daemon(headers: &mut HeaderMap) {
 
 fn respond(format: Format, answered: Answered, zip: bool) -> Response<Body> {
     let (status, reason, body) = match answered {
-        Ok((data, beside)) => {
-            let success = (format == Format::ExtJs).then_some(1);
-            let body = Whole {
-                data,
-                beside,
-                success,
-            };
-            (200, None, text(&body))
+        Ok((data, mut beside)) => {
+            if format == Format::ExtJs {
+                beside.insert("success".to_owned(), json!(1));
+            }
+            (200, None, whole(data, beside))
         }
         Err(error) => {
             let (status, reason, body) = failed(format, &error);
             (
                 status,
                 reason,
-                body.map(|body| text(&body)).unwrap_or_default(),
+                body.map(|body| body.to_string()).unwrap_or_default(),
             )
         }
     };
@@ -361,19 +357,12 @@ fn respond(format: Format, answered: Answered, zip: bool) -> Response<Body> {
     response
 }
 
-/// The body of an answer.
-#[derive(Serialize)]
-struct Whole {
-    data: Data,
-    #[serde(flatten)]
-    beside: Map<String, Value>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    success: Option<u8>,
-}
-
-/// A body as JSON; nothing that an answer holds fails to become text.
-fn text(body: &impl Serialize) -> String {
-    serde_json::to_string(body).unwrap_or_default()
+/// The body of an answer: its data, which may be long, and what is beside it.
+fn whole(data: Data, beside: Map<String, Value>) -> String {
+    let beside = Value::Object(beside).to_string();
+    let separator = if beside == "{}" { "" } else { "," };
+    let data = data.into_text();
+    ["{\"data\":", &data, separator, &beside[1..]].concat()
 }
 
 fn failed(format: Format, error: &ApiError) -> (u16, Option<String>, Option<Value>) {

@@ -57,6 +57,7 @@ mod names;
 mod params;
 mod power;
 mod profile;
+mod resources;
 mod route;
 mod seed;
 mod seeding;

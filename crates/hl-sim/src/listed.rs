@@ -2,16 +2,16 @@
 
 use std::collections::BTreeMap;
 
+use serde_json::{Map, Value, json};
+
 use super::bus::bus;
 use super::drive::Drive;
 
 /// A config as lists tell of it.
 #[derive(Debug, Clone)]
 pub(super) struct Listed {
-    /// A VM's name; empty when it has none.
+    /// A VM's name, a container's hostname; empty when it has none.
     pub(super) name: String,
-    /// A container's name.
-    pub(super) hostname: String,
     pub(super) tags: Option<String>,
     pub(super) template: bool,
     /// How many processors a VM has.
@@ -20,6 +20,8 @@ pub(super) struct Listed {
     pub(super) memory: u64,
     /// The size of a VM's first drive that has one and is no CD-ROM, in bytes.
     pub(super) disk: Option<u64>,
+    /// Some of this as members of a JSON object: `"maxmem":..,"name":..`.
+    pub(super) members: String,
 }
 
 impl Listed {
@@ -36,13 +38,25 @@ impl Listed {
             let drive = Drive::parse(text).ok()?;
             (!drive.is_cdrom()).then_some((place, drive.size()?))
         });
+        let name = text("name").or(text("hostname")).unwrap_or_default();
+        let tags = text("tags");
+        let template = text("template") == Some("1");
+        let memory = memory(text("memory").unwrap_or("512"));
+        let mut members = Map::new();
+        members.insert("maxmem".to_owned(), json!(memory));
+        members.insert("template".to_owned(), json!(u8::from(template)));
+        if !name.is_empty() {
+            members.insert("name".to_owned(), json!(name));
+        }
+        members.extend(tags.map(|tags| ("tags".to_owned(), json!(tags))));
+        let object = Value::Object(members).to_string();
         Self {
-            name: text("name").unwrap_or_default().to_owned(),
-            hostname: text("hostname").unwrap_or_default().to_owned(),
-            tags: text("tags").map(str::to_owned),
-            template: text("template") == Some("1"),
+            name: name.to_owned(),
+            tags: tags.map(str::to_owned),
+            template,
             processors,
-            memory: memory(text("memory").unwrap_or("512")),
+            memory,
+            members: object.trim_matches(['{', '}']).to_owned(),
             disk: sizes.min_by_key(|(place, _)| *place).map(|(_, size)| size),
         }
     }

@@ -75,41 +75,6 @@ pub(super) fn storage(world: &World, node: &str, id: &str, storage: &Storage) ->
     })
 }
 
-/// A guest, as `/cluster/resources` lists it.
-#[derive(Serialize)]
-pub(super) struct Resource<'w> {
-    #[serde(flatten)]
-    figures: Figures<'w>,
-    id: String,
-    #[serde(rename = "type")]
-    kind: &'static str,
-    vmid: u32,
-    node: &'w str,
-    template: u8,
-    maxcpu: Value,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    hastate: Option<&'w str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pool: Option<&'w str>,
-}
-
-/// A guest for `/cluster/resources`.
-pub(super) fn resource<'w>(world: &'w World, vmid: u32, vm: &'w Vm) -> Resource<'w> {
-    let managed = world.managed(vmid);
-    let listed = vm.config.listed();
-    Resource {
-        figures: figures(world, vm, listed),
-        id: format!("{}/{vmid}", vm.kind.name()),
-        kind: vm.kind.name(),
-        vmid,
-        node: &vm.node,
-        template: u8::from(vm.is_template()),
-        maxcpu: maxcpu(world, vm, listed),
-        hastate: managed.map(|state| state.get("state").map_or("started", String::as_str)),
-        pool: world.pool_of(vmid),
-    }
-}
-
 /// A guest, as `/nodes/N/qemu` and `lxc` list it and its `status/current` begins.
 pub(super) fn status(world: &World, vmid: u32, vm: &Vm) -> Value {
     let listed = vm.config.listed();
@@ -164,27 +129,27 @@ pub(super) fn state(vm: &Vm) -> &'static str {
 
 /// What all lists tell of a guest.
 #[derive(Serialize)]
-struct Figures<'w> {
-    status: &'static str,
-    cpu: f64,
-    maxmem: u64,
-    mem: u64,
-    maxdisk: u64,
-    disk: u64,
-    uptime: u64,
-    netin: u64,
-    netout: u64,
-    diskread: u64,
-    diskwrite: u64,
+pub(super) struct Figures<'w> {
+    pub(super) status: &'static str,
+    pub(super) cpu: f64,
+    pub(super) maxmem: u64,
+    pub(super) mem: u64,
+    pub(super) maxdisk: u64,
+    pub(super) disk: u64,
+    pub(super) uptime: u64,
+    pub(super) netin: u64,
+    pub(super) netout: u64,
+    pub(super) diskread: u64,
+    pub(super) diskwrite: u64,
     #[serde(skip_serializing_if = "str::is_empty")]
-    name: &'w str,
+    pub(super) name: &'w str,
     #[serde(skip_serializing_if = "Option::is_none")]
-    tags: Option<&'w str>,
+    pub(super) tags: Option<&'w str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    lock: Option<&'w str>,
+    pub(super) lock: Option<&'w str>,
 }
 
-fn figures<'w>(world: &World, vm: &'w Vm, listed: &'w Listed) -> Figures<'w> {
+pub(super) fn figures<'w>(world: &World, vm: &'w Vm, listed: &'w Listed) -> Figures<'w> {
     let memory = listed.memory;
     let up = vm.run.as_ref().map_or(0, |run| world.now() - run.since);
     let (mut up, mut mem, mut cpu, mut boot) = (u64::try_from(up).unwrap_or(0), 0, 0.0, 0);
@@ -228,7 +193,7 @@ pub(super) fn machine(world: &World, vm: &Vm) -> String {
     format!("pc-{kind}-{short}+pve0")
 }
 
-fn maxcpu(world: &World, vm: &Vm, listed: &Listed) -> Value {
+pub(super) fn maxcpu(world: &World, vm: &Vm, listed: &Listed) -> Value {
     match vm.kind {
         GuestKind::Qemu => json!(listed.processors),
         GuestKind::Lxc => ctshow::processors(world, vm),

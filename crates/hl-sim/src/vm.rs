@@ -147,8 +147,7 @@ impl Vm {
 
     /// Its name; empty when it has none.
     pub fn name(&self) -> &str {
-        let listed = self.config.listed();
-        self.kind.pick(&listed.name, &listed.hostname)
+        &self.config.listed().name
     }
 
     /// The config with what waits for a restart.

@@ -1,18 +1,18 @@
 //! `/cluster`: the next VMID, all resources, the quorum.
 
-use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::call::{Answer, Call};
 use crate::error::ApiError;
 use crate::kind::Kind::{Enum, Vmid};
 use crate::params::{Param, opt};
+use crate::resources;
 use crate::route::{Route, route};
 use crate::show;
 
 pub(super) const ROUTES: &[Route] = &[
     route("GET", "cluster/nextid", &[opt("vmid", Vmid)], next_id),
-    route("GET", "cluster/resources", RESOURCES, resources),
+    route("GET", "cluster/resources", RESOURCES, all),
     route("GET", "cluster/status", &[], status),
 ];
 
@@ -29,14 +29,12 @@ fn next_id(call: &Call<'_>) -> Answer {
     Ok(json!(wanted))
 }
 
-fn resources(call: &Call<'_>) -> Answer {
+fn all(call: &Call<'_>) -> Answer {
     let world = call.sim.world();
     let wanted = |kind: &str| call.params.text("type").is_none_or(|wanted| wanted == kind);
     let may = call.on_guests(&world, "VM.Audit");
     let vms = wanted("vm").then_some(&world.vms).into_iter().flatten();
-    let guests = vms
-        .filter(|(vmid, _)| may(**vmid))
-        .map(|(vmid, vm)| Resource::Guest(show::resource(&world, *vmid, vm)));
+    let guests = vms.filter(|(vmid, _)| may(**vmid));
     let mut others: Vec<Value> = Vec::new();
     if wanted("storage") {
         for node in &world.nodes {
@@ -62,16 +60,7 @@ fn resources(call: &Call<'_>) -> Answer {
             }));
         }
     }
-    call.list(guests.chain(others.into_iter().map(Resource::Other)))
-}
-
-/// A line of `/cluster/resources`.
-#[derive(Serialize)]
-#[serde(untagged)]
-#[expect(clippy::large_enum_variant, reason = "there is one at a time")]
-enum Resource<'w> {
-    Guest(show::Resource<'w>),
-    Other(Value),
+    call.written(resources::list(&world, guests, &others))
 }
 
 fn status(call: &Call<'_>) -> Answer {

@@ -10,6 +10,7 @@ use crate::kind::Kind::{Bool, Enum, Like, Text};
 use crate::kind::VMID;
 use crate::names;
 use crate::params::{Param, opt, req};
+use crate::resources;
 use crate::route::{Route, route};
 use crate::show;
 use crate::world::{Pool, World};
@@ -84,7 +85,7 @@ fn full(call: &Call<'_>, world: &World, id: &str) -> Answer {
     let guests = pool.members.iter().filter_map(|vmid| {
         let vm = world.vms.get(vmid)?;
         let listed = wanted.is_none_or(|wanted| wanted == vm.kind.name());
-        listed.then(|| json!(show::resource(world, *vmid, vm)))
+        listed.then(|| resources::of_guest(world, *vmid, vm))
     });
     let mut members: Vec<Value> = guests.collect();
     members.sort_by_cached_key(|member| member["id"].to_string());
