@@ -132,7 +132,10 @@ impl Room {
 
     fn states(&self) -> Vec<PathBuf> {
         let states = tree::files(&self.out(".states/flat"), &[]).into_iter();
-        let states = states.filter(|path| path.file_name().unwrap() == "terraform.tfstate");
+        // The file of this name in `data/` says where tofu keeps its state.
+        let states = states.filter(|path| {
+            path.ends_with("terraform.tfstate") && !path.parent().unwrap().ends_with("data")
+        });
         states.collect()
     }
 }

@@ -256,7 +256,7 @@ fn a_machine_is_believed_by_the_digest_that_it_applied() {
     // One that asks in vain is waited for, and then says what it waited for.
     applied(r#"{"digest": null, "waiting": "the controller does not answer", "at": 1}"#);
     room.hl(&words).exits(1).says(&[
-        "not applied within 4s: the controller does not answer",
+        "not applied within 4.0s: the controller does not answer",
         "`hl serve`",
     ]);
 }
