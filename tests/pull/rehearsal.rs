@@ -181,6 +181,7 @@ fn a_container_and_the_same_spec_by_pull_and_by_push() {
         "`cache` lets `root` in",
     ]);
     same::are(&room.lab, "puller", "pushed");
+    same::are_named(&room.lab, "puller", "pushed");
     clean(&room);
     again(&room);
     container(&room);

@@ -282,7 +282,7 @@ fn what_the_scenario_needs_is_named_before_anything_begins() {
     let room = Room::new();
     room.lab.write(
         ".env",
-        "PVE_ACCESS_HOST=192.0.2.1\nPM_TOKEN_ID=hl@pve!hl\nPM_TOKEN_SECRET=none\nPVE_NODE=pve\nPVE_STORAGE_VM=local-lvm\n",
+        "PVE_ACCESS_HOST=192.0.2.1\nPM_TOKEN_ID=hl@pve!hl\nPM_TOKEN_SECRET=a-secret-of-this-test\nPVE_NODE=pve\nPVE_STORAGE_VM=local-lvm\n",
     );
     let run = |words: &str| {
         room.hl(&format!(
