@@ -292,7 +292,7 @@ fn a_restart_in_the_middle_is_survived_by_a_resume() {
             let scene = Scene::new();
             let mut run = scene.lab.hl("scenario pve-setup -H heron --yes").spawn();
             let restarted = "grep -qe -pve /proc/sys/kernel/osrelease && ! test -e /usr/bin/pvesh";
-            let until = Instant::now() + Duration::from_mins(2);
+            let until = Instant::now() + Duration::from_mins(10);
             while !scene.ssh(restarted).status.success() {
                 assert!(Instant::now() < until, "the guest did not restart");
                 assert!(run.try_wait().unwrap().is_none(), "the run ended");
@@ -357,7 +357,7 @@ fn a_network_that_nobody_confirms_goes_back() {
             // It may take the connection with it.
             scene.ssh("sudo hl-network try /tmp/wanted 4");
             let back = "sudo test -e /var/lib/hl/network/applied && sudo test -e /var/lib/hl/network/went-back && ! ip link show vmbr0";
-            let until = Instant::now() + Duration::from_mins(1);
+            let until = Instant::now() + Duration::from_mins(3);
             while !scene.ssh(back).status.success() {
                 assert!(Instant::now() < until, "the network did not come back");
                 thread::sleep(Duration::from_millis(200));
