@@ -2,6 +2,7 @@
 //! ansible can read them. What they do, guests show (`rehearse::pve_guest`).
 
 mod docs;
+mod network;
 
 use std::collections::BTreeSet;
 use std::fs;
