@@ -308,9 +308,9 @@ fn the_role_refuses_before_it_changes_anything() {
     );
     assert!(said.contains("one only"), "{said}");
     // In the role nothing that changes is before it.
-    for (file, at) in [("pve_setup", 1), ("pve_install", 0)] {
+    for (file, at) in [("pve_setup", 1), ("pve_install", 1)] {
         let tasks = yaml(&format!("roles/{file}/tasks/main.yml"));
-        let first = &tasks[0]["block"][at];
+        let first = &tasks[at]["block"][0];
         let task = if first.is_null() { &tasks[at] } else { first };
         assert!(task.to_string().contains("network.yml"), "{file}: {task}");
     }
