@@ -113,6 +113,8 @@ pub struct Approval {
     pub question: String,
     /// When set, this word must be typed instead of `y` (destroy, replace).
     pub type_word: Option<String>,
+    /// Only a person answers: `--yes`, which was given before, is not for it.
+    pub in_person: bool,
     /// All that would be done, as data, where the lines are a digest of it:
     /// what an earlier part of the run showed is told from what is new by it.
     pub exact: Value,

@@ -50,6 +50,10 @@ impl Approve {
     /// The answer to a question, and who gave it.
     pub(super) fn answer(self, approval: &Approval) -> (bool, &'static str) {
         match self {
+            Self::Yes { person: true } if approval.in_person => (ask(approval), "terminal"),
+            Self::Yes { person: false } if approval.in_person => {
+                (false, "a person has to say it, and `--yes` is none")
+            }
             Self::Yes { .. } => (true, "--yes"),
             Self::Another => (
                 false,
@@ -112,4 +116,18 @@ fn ask(approval: &Approval) -> bool {
         kill_process(getpid(), Signal::INT).unwrap_or_default();
     }
     answer.unwrap_or(false)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn yes_is_not_for_what_a_person_has_to_say() {
+        let yes = Approve::Yes { person: false };
+        let mut approval = Approval::default();
+        assert!(yes.answer(&approval).0);
+        approval.in_person = true;
+        assert!(!yes.answer(&approval).0);
+    }
 }

@@ -13,7 +13,7 @@ use super::redacted::value;
 use super::step::Attempts;
 use crate::action::{Approval, StepContext};
 use crate::base::Cancelled;
-use crate::diag::{Cause, Exit, StepError};
+use crate::diag::{Cause, Exit, StepError, say};
 use crate::plan::{Fingerprint, references};
 
 impl Attempts<'_, '_> {
@@ -58,10 +58,16 @@ impl Attempts<'_, '_> {
         if answer.approved {
             return Ok(());
         }
+        let help = if approval.in_person {
+            say("run it on a terminal to be asked, or with `--detach`: then answer with ")
+                .hl("approve")
+        } else {
+            "run it on a terminal to be asked, or with `--yes` to approve what it finds".into()
+        };
         Err(StepError::new(format!("not approved ({})", answer.by))
             .cause(Cause::Cancelled)
             .exit(Exit::NotApproved)
-            .help("run it on a terminal to be asked, or with `--yes` to approve what it finds"))
+            .help(help))
     }
 
     /// Runs the steps again whose results this one is given and do not keep: the plan
@@ -98,6 +104,8 @@ impl Attempts<'_, '_> {
             question,
             type_word,
             exact,
+            // Who answers is no part of what is done.
+            in_person: _,
         } = approval;
         let shown = json!([summary, question, type_word, exact]);
         let shown = value(shown, self.run.bus.redactor());

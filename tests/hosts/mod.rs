@@ -2,6 +2,7 @@
 //! ansible can read them. What they do, guests show (`rehearse::pve_guest`).
 
 mod docs;
+mod network;
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -107,6 +108,29 @@ fn the_token_has_the_rights_that_l0_checks() {
             "{path} in {token}"
         );
     }
+}
+
+/// Who installed a node may have been killed before the prober was removed, and the next
+/// run finds a node: both playbooks look at it then too.
+#[test]
+fn a_node_that_is_found_loses_the_prober_too() {
+    let install = yaml("roles/pve_install/tasks/main.yml");
+    assert_eq!(
+        install[0]["ansible.builtin.include_tasks"], "prober.yml",
+        "{install}"
+    );
+    assert_eq!(install[0]["when"], "pve_is_node");
+    let setup = yaml("roles/pve_setup/tasks/main.yml");
+    let mut tasks = setup.as_array().unwrap().iter();
+    let prober = tasks
+        .find(|task| task["ansible.builtin.include_role"]["tasks_from"] == "prober.yml")
+        .unwrap();
+    assert!(prober["when"].is_null(), "{prober}");
+    let apt = &yaml("roles/pve_install/tasks/prober.yml")[0]["ansible.builtin.apt"];
+    assert_eq!(
+        (&apt["name"], &apt["state"]),
+        (&"os-prober".into(), &"absent".into())
+    );
 }
 
 #[test]

@@ -163,10 +163,21 @@ fn a_user_is_made_on_the_machine_itself() {
 fn alone(scene: &Scene) {
     let home = tempfile::tempdir().unwrap();
     let known = home.path().join("known");
+    // Somebody is there already, and logs in with keys of their own.
+    let ours = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOurs lab";
+    let limited = "restrict ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAITwice other";
+    let keys = "/home/alone/.ssh/authorized_keys";
+    scene.root(&format!(
+        "useradd -m -s /bin/bash alone && install -d -m 700 -o alone -g alone /home/alone/.ssh && \
+         printf \"%s\\n%s\" \"ssh-rsa AAAAB3Theirs them\" \"{limited}\" >{keys}"
+    ));
+    let given = format!(
+        r#"{{"automation_keys": ["{ours}", "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAITwice lab"]}}"#
+    );
     let play = || {
         let output = Command::new("ansible-playbook")
             .args(["-i", &format!("{AT},"), "-u", "ops", "user.yml"])
-            .args(["-e", "automation_user=alone"])
+            .args(["-e", "automation_user=alone", "-e", &given])
             .arg("--private-key")
             .arg(scene.room.identity())
             .arg(format!(
@@ -186,6 +197,10 @@ fn alone(scene: &Scene) {
         text
     };
     play();
+    // The lab's key is added; nothing is taken, and no limit is lifted.
+    let has = scene.root(&format!("cat {keys}; stat -c \"%U %a\" {keys}"));
+    let expected = format!("ssh-rsa AAAAB3Theirs them\n{limited}\n{ours}\nalone 600\n");
+    assert_eq!(has, expected);
     // The one of before keeps what it may.
     for user in ["alone", "keeper"] {
         scene.root(&format!("sudo -n -l -U {user} | grep -q NOPASSWD"));

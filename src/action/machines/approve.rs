@@ -225,6 +225,7 @@ impl<'i> Look<'i> {
             summary: self.lines(),
             question,
             type_word: word,
+            in_person: false,
             exact: json!([
                 verb,
                 manifest,

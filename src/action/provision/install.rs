@@ -12,6 +12,7 @@ use super::target::Target;
 use crate::action::ansible::{check_syntax, converge};
 use crate::action::remote::Where;
 use crate::action::{About, Action, Approval, ChildSpec, Done, StepContext};
+use crate::base::count;
 use crate::diag::{Cause, Exit, StepError, say};
 use crate::lab;
 
@@ -26,9 +27,15 @@ echo "arch=$(dpkg --print-architecture 2>/dev/null)"
 for package in proxmox-ve pve-manager proxmox-default-kernel; do
   echo "$package=$(dpkg-query --show --showformat='${db:Status-Status}' $package 2>/dev/null)"
 done
-guests=0
-for file in /etc/pve/local/qemu-server/*.conf /etc/pve/local/lxc/*.conf; do [ ! -e "$file" ] || guests=$((guests+1)); done
-echo "guests=$guests"
+running=$({
+  timeout 20 qm list 2>/dev/null | awk '$3 == "running" { print $1 }'
+  timeout 20 pct list 2>/dev/null | awk '$2 == "running" { print $1 }'
+  for file in /run/qemu-server/*.pid; do
+    [ ! -e "$file" ] || ! kill -0 "$(cat "$file")" 2>/dev/null || basename "$file" .pid
+  done
+  for dir in /sys/fs/cgroup/lxc/[0-9]*; do [ ! -d "$dir" ] || basename "$dir"; done
+} | sort -un | tr '\n' ' ')
+echo "running=$running"
 "#;
 /// The unit that goes on with a run after the restart.
 const UNIT: &str = "/etc/systemd/system/hl-resume.service";
@@ -87,12 +94,21 @@ impl Seen {
         self.get(package) == "installed"
     }
 
+    /// One that still runs Debian's kernel is none yet.
     fn is_node(&self) -> bool {
-        self.has("proxmox-ve") && self.has("pve-manager")
+        self.has("proxmox-ve") && self.has("pve-manager") && self.runs_its_kernel()
     }
 
     fn runs_its_kernel(&self) -> bool {
         self.get("kernel").contains("-pve")
+    }
+
+    /// The guests that a restart would stop.
+    fn stopped_guests(&self) -> Vec<&str> {
+        if self.runs_its_kernel() {
+            return Vec::new();
+        }
+        self.get("running").split_whitespace().collect()
     }
 
     /// The Proxmox VE that it becomes.
@@ -144,12 +160,8 @@ impl Action for PveInstall {
         if seen.is_node() {
             return Ok(None);
         }
-        Ok(Some(Approval {
-            summary: lines(&inputs, &target, &seen),
-            question: format!("make {} a node of Proxmox VE?", target.shown()),
-            exact: json!({ "host": target.name, "from": seen.get("name"), "kernel": seen.runs_its_kernel() }),
-            ..Approval::default()
-        }))
+        let summary = lines(&inputs, &target, &seen);
+        Ok(Some(ask(&target.name, &target.shown(), &seen, summary)))
     }
 
     fn run(&self, ctx: &StepContext<'_>) -> Result<Done, StepError> {
@@ -191,6 +203,33 @@ fn seen(ctx: &StepContext<'_>) -> Result<(Inputs, Target, Seen), StepError> {
     Ok((inputs, target, seen))
 }
 
+/// What to ask. A restart that stops guests is a question of its own, which no `--yes`
+/// answers: it was given before anybody knew of them.
+fn ask(name: &str, shown: &str, seen: &Seen, summary: Vec<String>) -> Approval {
+    let guests = seen.stopped_guests();
+    let question = if guests.is_empty() {
+        format!("make {shown} a node of Proxmox VE?")
+    } else {
+        format!(
+            "this makes {shown} a node of Proxmox VE, and its restart stops {}: {}",
+            count(guests.len(), "running guest"),
+            guests.join(", ")
+        )
+    };
+    Approval {
+        summary,
+        question,
+        type_word: (!guests.is_empty()).then(|| name.to_owned()),
+        in_person: !guests.is_empty(),
+        exact: json!({
+            "host": name,
+            "from": seen.get("name"),
+            "kernel": seen.runs_its_kernel(),
+            "guests": guests,
+        }),
+    }
+}
+
 /// What would happen, in order.
 fn lines(inputs: &Inputs, target: &Target, seen: &Seen) -> Vec<String> {
     let mut lines = vec![format!(
@@ -205,9 +244,11 @@ fn lines(inputs: &Inputs, target: &Target, seen: &Seen) -> Vec<String> {
             (true, true) => "you restart this machine, and the run goes on by itself".to_owned(),
             (true, false) => "you restart this machine, and resume the run".to_owned(),
         });
-    }
-    if seen.get("guests") != "0" {
-        lines.push(format!("{} guests are on it", seen.get("guests")));
+        let guests = seen.stopped_guests();
+        if !guests.is_empty() {
+            let (count, ids) = (count(guests.len(), "running guest"), guests.join(", "));
+            lines.push(format!("the restart stops {count}: {ids}"));
+        }
     }
     lines.push("its packages are installed".to_owned());
     lines
@@ -291,5 +332,41 @@ mod tests {
     fn a_half_made_node_is_none() {
         let seen = host(&[("proxmox-ve", "unpacked"), ("pve-manager", "installed")]);
         assert!(!seen.is_node());
+    }
+
+    #[test]
+    fn a_node_that_was_never_restarted_is_none() {
+        let of = |kernel| {
+            host(&[
+                ("proxmox-ve", "installed"),
+                ("pve-manager", "installed"),
+                ("kernel", kernel),
+            ])
+            .is_node()
+        };
+        assert!(!of("6.1.0-30-amd64"));
+        assert!(of("6.8.12-4-pve"));
+    }
+
+    #[test]
+    fn a_restart_that_stops_guests_is_asked_for_by_itself() {
+        let asked = |kernel, running| {
+            let seen = host(&[("kernel", kernel), ("running", running)]);
+            ask("heron", "`heron`", &seen, Vec::new())
+        };
+        let none = asked("6.1.0-30-amd64", "");
+        assert!(!none.in_person && none.type_word.is_none());
+        let one = asked("6.1.0-30-amd64", "100");
+        assert!(one.in_person);
+        assert_eq!(one.type_word.as_deref(), Some("heron"));
+        assert!(
+            one.question.ends_with("stops 1 running guest: 100"),
+            "{}",
+            one.question
+        );
+        let two = asked("6.1.0-30-amd64", "100 101");
+        assert!(two.question.ends_with("2 running guests: 100, 101"));
+        // Without a restart they run on.
+        assert!(!asked("6.8.12-4-pve", "100").in_person);
     }
 }

@@ -186,10 +186,34 @@ pub(super) fn variables(
             set(name, json!(value));
         }
     }
+    let bridge = site["defaults"]["bridge"].as_str().unwrap_or("vmbr0");
+    let file = tree.root().join(format!("hosts/{}.yaml", target.name));
+    let host = std::fs::read_to_string(file).unwrap_or_default();
+    let host: Value = serde_saphyr::from_str(&host).unwrap_or_default();
+    for (name, value) in bridge_variables(&host["network"]["interfaces"][bridge]) {
+        set(name, json!(value));
+    }
     if let Some(token) = known_token(ctx, &target.name)? {
         set("hl_secret", json!({ "api_token": token }));
     }
     Ok(told)
+}
+
+/// What the role is told of the bridge that the host's file names: what the file leaves
+/// open, the host's default route says.
+fn bridge_variables(bridge: &Value) -> Vec<(&'static str, String)> {
+    let text = |key: &str| bridge[key].as_str().unwrap_or_default().to_owned();
+    let ports = bridge["ports"].as_array();
+    let ports = ports.into_iter().flatten().filter_map(Value::as_str);
+    let told = [
+        // The role refuses to make one of several.
+        ("pve_bridge_port", ports.collect::<Vec<_>>().join(" ")),
+        ("pve_bridge_address", text("address")),
+        ("pve_bridge_gateway", text("gateway")),
+    ];
+    told.into_iter()
+        .filter(|(_, value)| !value.is_empty())
+        .collect()
 }
 
 /// `USER!NAME=SECRET` of the node, where the secrets have one.
@@ -217,4 +241,26 @@ pub(super) fn write(
     let file = ctx.work.join("variables.json");
     lab::write(&file, Value::Object(variables.clone()).to_string(), 0o600)?;
     Ok(file)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_bridge_of_the_host_file_is_the_one_that_is_made() {
+        let bridge = json!({
+            "type": "bridge", "ports": ["enp1s0"], "address": "192.0.2.30/24", "gateway": "192.0.2.1",
+        });
+        let told = bridge_variables(&bridge);
+        let expected = [
+            ("pve_bridge_port", "enp1s0".to_owned()),
+            ("pve_bridge_address", "192.0.2.30/24".to_owned()),
+            ("pve_bridge_gateway", "192.0.2.1".to_owned()),
+        ];
+        assert_eq!(told, expected);
+        let two = bridge_variables(&json!({ "ports": ["a", "b"] }));
+        assert_eq!(two, [("pve_bridge_port", "a b".to_owned())]);
+        assert!(bridge_variables(&Value::Null).is_empty());
+    }
 }

@@ -292,6 +292,7 @@ fn approval(summary: &Summary, target: &Target) -> Option<Approval> {
         summary: summary.lines(),
         question,
         type_word: (!losses.is_empty()).then(|| env.clone()),
+        in_person: false,
         exact: json!([env, node, summary.exact]),
     })
 }
