@@ -31,7 +31,10 @@ pub fn stale<'m>(lock: &str, module: impl IntoIterator<Item = &'m str>) -> Optio
         let refused = fits(&held.version, &asked.version) == Some(false);
         refused.then(|| {
             let Provider { source, version } = &asked;
-            format!("`{source}` is locked at {}, asked for is `{version}`", held.version)
+            format!(
+                "`{source}` is locked at {}, asked for is `{version}`",
+                held.version
+            )
         })
     })
 }
@@ -145,7 +148,11 @@ fn tokens(text: &str) -> Vec<Token> {
         } else if c == '"' {
             let mut word = String::new();
             while let Some(c) = rest.next().filter(|c| *c != '"') {
-                word.push(if c == '\\' { rest.next().unwrap_or(c) } else { c });
+                word.push(if c == '\\' {
+                    rest.next().unwrap_or(c)
+                } else {
+                    c
+                });
             }
             found.push(Token::Text(word));
         } else if is_of_word(c) {
@@ -204,7 +211,10 @@ fn read(text: &str) -> Option<(Version, usize)> {
     let (numbers, more) = text.split_at(end);
     let parts = numbers.split('.').count();
     let zeros = ".0".repeat(3_usize.checked_sub(parts)?);
-    Some((Version::parse(&format!("{numbers}{zeros}{more}")).ok()?, parts))
+    Some((
+        Version::parse(&format!("{numbers}{zeros}{more}")).ok()?,
+        parts,
+    ))
 }
 
 #[cfg(test)]
@@ -233,10 +243,24 @@ provider "registry.opentofu.org/bpg/proxmox" {
     #[test]
     fn a_lock_is_stale_when_the_module_refuses_its_version() {
         assert!(locks_any(LOCK) && !locks_any("# provider \"a/b\" { version = \"1\" }\n"));
-        for takes in [">= 0.100, < 1.0", "0.111.1", "~> 0.100", "~> 0.111.0", "!= 0.111.0", "soon"] {
+        for takes in [
+            ">= 0.100, < 1.0",
+            "0.111.1",
+            "~> 0.100",
+            "~> 0.111.0",
+            "!= 0.111.0",
+            "soon",
+        ] {
             assert_eq!(stale(LOCK, [module(takes).as_str()]), None, "{takes}");
         }
-        for refuses in [">= 0.120.0", "0.111", "~> 0.110.0", "~> 1.0", ">= 0.100, < 0.111", "!= 0.111.1"] {
+        for refuses in [
+            ">= 0.120.0",
+            "0.111",
+            "~> 0.110.0",
+            "~> 1.0",
+            ">= 0.100, < 0.111",
+            "!= 0.111.1",
+        ] {
             let found = stale(LOCK, ["", &module(refuses)]).unwrap();
             assert_eq!(
                 found,

@@ -47,11 +47,14 @@ fn a_machine_without_a_nodes_file_is_not_told_the_api_of_another() {
         ("--host heron", "heron"),
     ] {
         let ran = lab.hl(&format!("preflight --json {words}")).exits(69);
-        let why = format!(
-            "no file of `site/nodes` is called `{name}`: what its API is, is not known"
-        );
+        let why =
+            format!("no file of `site/nodes` is called `{name}`: what its API is, is not known");
         for id in ["reach_api", "verify_tls", "verify_token"] {
-            assert_eq!(check(&ran, id), ("skipped".to_owned(), why.clone()), "{words}");
+            assert_eq!(
+                check(&ran, id),
+                ("skipped".to_owned(), why.clone()),
+                "{words}"
+            );
         }
         assert!(!ran.stdout.contains(NOBODY), "{}", ran.stdout);
     }
@@ -106,9 +109,13 @@ fn a_lock_file_that_its_module_refuses_is_removed() {
     assert_eq!(locks("preflight --json"), "1 stale one removed");
     assert!(!lab.path(&file).exists());
     // One in the checkout is its owner's.
-    lab.write(&file, lock).write("own/.terraform.lock.hcl", lock);
+    lab.write(&file, lock)
+        .write("own/.terraform.lock.hcl", lock);
     let said = locks("preflight --json");
-    assert!(said.contains("`own/.terraform.lock.hcl` is not in step"), "{said}");
+    assert!(
+        said.contains("`own/.terraform.lock.hcl` is not in step"),
+        "{said}"
+    );
     assert!(lab.path("own/.terraform.lock.hcl").exists());
 }
 
@@ -118,7 +125,11 @@ fn a_run_that_does_not_begin_has_the_document_of_its_scenario() {
     for (words, code, name) in [
         ("scenario packer-sync --json", 2, "packer-sync"),
         ("scenario --json packer-build --bogus", 2, "packer-build"),
-        ("scenario packer-build --host nope --json", 66, "packer-build"),
+        (
+            "scenario packer-build --host nope --json",
+            66,
+            "packer-build",
+        ),
         ("scenario nope --json", 66, "nope"),
     ] {
         let document = lab.hl(words).exits(code).json();

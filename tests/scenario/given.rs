@@ -28,11 +28,7 @@ const TABLE: &[(&str, i32, &str)] = &[
         66,
         "there is no host `nowhere`",
     ),
-    (
-        "preflight --host nowhere",
-        66,
-        "there is no host `nowhere`",
-    ),
+    ("preflight --host nowhere", 66, "there is no host `nowhere`"),
     ("-Sword-tell", 0, ""),
     ("-S word-tell --env dev", 2, "has no option `--env`"),
     ("-S word-tell -E dev", 2, "has no option `--env`"),

@@ -90,9 +90,12 @@ mod tests {
             ..there
         };
         let said = told(&broken);
-        assert!(said.starts_with(
-            "`/usr/local/bin/hl` on `192.0.2.9` is there, and does not run: \
+        assert!(
+            said.starts_with(
+                "`/usr/local/bin/hl` on `192.0.2.9` is there, and does not run: \
              `ssh ops@192.0.2.9 '/usr/local/bin/hl --version'` says why"
-        ), "{said}");
+            ),
+            "{said}"
+        );
     }
 }

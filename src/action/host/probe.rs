@@ -135,7 +135,10 @@ mod tests {
         assert_eq!(told(&runs), ("hl 0.9.1".to_owned(), false, false));
         let fails = found("#!/bin/sh\necho hl\nexit 127\n", 0o755);
         assert_eq!(told(&fails), (none.clone(), false, true));
-        assert_eq!(told(&found("#!/none\n", 0o755)), (none.clone(), false, true));
+        assert_eq!(
+            told(&found("#!/none\n", 0o755)),
+            (none.clone(), false, true)
+        );
         assert_eq!(told(&found("", 0o644)), (none, true, false));
     }
 }

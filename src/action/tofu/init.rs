@@ -39,8 +39,10 @@ impl Action for Init {
         ctx.progress(format!("{} init", tool.program));
         let first = init(ctx, &space, &tool);
         let result = match first {
-            Err(error) if traps::is_stale_lock(&error)
-                    && traps::drop_lock(&space.source, &space.module.join(LOCK))? => {
+            Err(error)
+                if traps::is_stale_lock(&error)
+                    && traps::drop_lock(&space.source, &space.module.join(LOCK))? =>
+            {
                 ctx.note(
                     "the module asks for another version of a provider than last time: chosen again",
                 );

@@ -171,7 +171,11 @@ fn of_scenario(
 /// The checks that a scenario names, with those that they need.
 fn wanted<'r>(checks: &'r Recipe, head: &'r ScenarioHead) -> Vec<&'r str> {
     let mut wanted: Vec<&str> = Vec::new();
-    let mut open: Vec<&str> = head.preflight.iter().map(|id| id.get_ref().as_str()).collect();
+    let mut open: Vec<&str> = head
+        .preflight
+        .iter()
+        .map(|id| id.get_ref().as_str())
+        .collect();
     while let Some(id) = open.pop() {
         if wanted.contains(&id) {
             continue;
@@ -179,7 +183,12 @@ fn wanted<'r>(checks: &'r Recipe, head: &'r ScenarioHead) -> Vec<&'r str> {
         wanted.push(id);
         let of_it = checks.steps.iter().find(|step| step.id.get_ref() == id);
         let needs = of_it.and_then(|step| step.needs.as_ref());
-        open.extend(needs.into_iter().flatten().map(|need| need.get_ref().as_str()));
+        open.extend(
+            needs
+                .into_iter()
+                .flatten()
+                .map(|need| need.get_ref().as_str()),
+        );
     }
     wanted
 }
@@ -199,7 +208,14 @@ fn told(args: &[Arg], asks_api: bool) -> Vec<String> {
     let named = [
         ("host", value("host")),
         ("remote", value("remote").or_else(|| value("vm_ip"))),
-        ("node", if asks_api { value("node") } else { Some("-".to_owned()) }),
+        (
+            "node",
+            if asks_api {
+                value("node")
+            } else {
+                Some("-".to_owned())
+            },
+        ),
     ];
     let named = named.into_iter();
     let mut words: Vec<String> = named
@@ -218,7 +234,10 @@ fn told(args: &[Arg], asks_api: bool) -> Vec<String> {
 /// Whether there is such an option.
 fn takes(checks: &Recipe, word: &str) -> bool {
     let option = word.split('=').next().unwrap_or(word);
-    checks.params.iter().any(|param| param.option && param.flag() == option)
+    checks
+        .params
+        .iter()
+        .any(|param| param.option && param.flag() == option)
 }
 
 #[cfg(test)]
@@ -249,7 +268,12 @@ mod tests {
         args[3].value = json!(true);
         assert_eq!(
             told(&args, true),
-            ["--remote=ops@192.0.2.8", "--node=kestrel", "--local", "--api"]
+            [
+                "--remote=ops@192.0.2.8",
+                "--node=kestrel",
+                "--local",
+                "--api"
+            ]
         );
     }
 }
