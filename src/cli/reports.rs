@@ -64,11 +64,19 @@ pub(super) fn nothing_to_do(session: &Session) -> Result<(), Failure> {
     if session.reported.get() || help || !wants_document(session) || !runs(words) {
         return Ok(());
     }
-    session.json(&Document::idle(&scenario(session), session.globals.dry_run))
+    session.json(&Document::idle(&scenario(session), dry_run(session)))
+}
+
+/// Flags may stand behind what is run.
+fn dry_run(session: &Session) -> bool {
+    session.globals.dry_run || session.dry.get()
 }
 
 /// What was asked for, in a word.
 fn scenario(session: &Session) -> String {
+    if let Some(name) = &*session.scenario.borrow() {
+        return name.clone();
+    }
     early(&session.command)
         .subcommand_name()
         .unwrap_or("hl")
@@ -97,9 +105,13 @@ pub(super) fn not_started(session: &Session, failure: &Failure) {
     let scenario = scenario(session);
     let globals = &session.globals;
     if wants_document(session) {
-        let document = Document::not_started(&scenario, globals.dry_run, failure);
+        let written = if session.scenario.borrow().is_some() {
+            session.json(&ScenarioDocument::not_started(&scenario, failure))
+        } else {
+            session.json(&Document::not_started(&scenario, dry_run(session), failure))
+        };
         // The error stands on stderr, also where this cannot be written.
-        session.json(&document).unwrap_or_default();
+        written.unwrap_or_default();
     }
     if let Some(path) = globals.junit.clone().or_else(|| typed(words)) {
         let text = junit_not_started(&scenario, &failure.to_string());

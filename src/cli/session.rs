@@ -40,6 +40,10 @@ pub(super) struct Session {
     /// A document was given, or a run was reported to machines in another way:
     /// there is no second one.
     pub reported: Rc<Cell<bool>>,
+    /// The scenario that is asked for, once its name was read.
+    pub scenario: Rc<RefCell<Option<String>>>,
+    /// `--dry-run` was among the words behind a verb.
+    pub dry: Rc<Cell<bool>>,
     /// The secrets that were met so far: no message may show them.
     known: Rc<RefCell<BTreeSet<String>>>,
     /// The lab and its layers, once they were read.
@@ -80,6 +84,8 @@ impl Session {
             caller,
             detached,
             reported: Rc::default(),
+            scenario: Rc::default(),
+            dry: Rc::default(),
             known: Rc::default(),
             lab: Rc::default(),
             book: Rc::default(),
@@ -89,6 +95,7 @@ impl Session {
     /// The same session with other flags; the lab and the variables that they name
     /// are laid over its own.
     pub(super) fn with(&self, mut globals: Globals) -> Self {
+        self.dry.set(self.dry.get() || globals.dry_run);
         let mut session = self.in_lab(globals.lab.take());
         session.caller.set.append(&mut globals.set);
         session.globals = globals;

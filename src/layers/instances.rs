@@ -19,6 +19,9 @@ use crate::lab::Environment;
 use crate::plan::MOST_STEPS;
 use crate::shape::Value as Given;
 
+/// What the parameter `node` says where no node is meant.
+const NO_NODE: &str = "-";
+
 /// Where an argument's value came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -221,13 +224,15 @@ impl<'a> Instances<'a> {
         (index, true)
     }
 
-    /// The node that the parameter `node` names, or stands for when it is empty.
+    /// The node that the parameter `node` names, or stands for when it is empty. `-` is
+    /// none: the variables are those of no node, whatever the lab's own one is.
     fn node_of(&mut self, recipe: &Recipe, values: &[Value]) -> Option<Rc<str>> {
         let variables = self.env;
         let mut params = recipe.params.iter().zip(values);
         let (_, value) = params.find(|(param, _)| param.name.get_ref() == "node")?;
         let node: Rc<str> = match value.as_str()? {
             "" => variables.node()?,
+            NO_NODE => return None,
             named => named,
         }
         .into();

@@ -71,6 +71,11 @@ impl ScenarioDocument {
             context,
         }
     }
+
+    /// The document of a run that did not start.
+    pub fn not_started(scenario: &str, failure: &Failure) -> Self {
+        Self::new(scenario, None, &Tally::default(), Some(failure))
+    }
 }
 
 fn phase(ended: Ended<'_>) -> Phase {

@@ -6,11 +6,13 @@
 //! | `delta` | the attributes that a change changes |
 //! | `events` | the lines of `-json` |
 //! | `files` | a copy of a module, without what does not belong into it |
+//! | `lock_file` | a lock file beside what its module asks for |
 //! | `state` | the machines of a state file |
 //! | `summary` | what a plan would do, as it is shown |
 
 pub mod delta;
 pub mod events;
 pub mod files;
+pub mod lock_file;
 pub mod state;
 pub mod summary;

@@ -14,6 +14,8 @@ use super::in_namespaces;
 use crate::support::{Hl, TestLab};
 
 const AT: &str = "192.168.7.50";
+/// The checks of that machine: the API that they ask is of the node's file.
+const CHECKS: &str = "preflight --json --host kestrel --remote 192.168.7.50";
 /// Where the node is, for the test and for the machine.
 const NODE: &str = "192.168.7.1";
 /// A lab on the machine, for `hl` there.
@@ -81,6 +83,13 @@ impl World {
             "site/hosts/kestrel.yaml",
             &format!("host: kestrel\nip: {AT}\naccess: {{ssh_user: ops}}\n"),
         )
+        .write(
+            "site/nodes/kestrel.yaml",
+            &format!(
+                "node: pve\napi_endpoint: https://{}\ndatastore: local-lvm\n",
+                sim.addr()
+            ),
+        )
         .write("ca.pem", sim.ca_pem());
         let world = Self { room, lab, sim };
         world.sudo(&format!(
@@ -130,14 +139,24 @@ impl World {
         self.lab.hl(words)
     }
 
-    /// The checks that fail, each with what it says and its help.
-    fn failures(&self, words: &str) -> Vec<(String, String, Vec<String>)> {
+    /// The checks that fail.
+    fn failures(&self, words: &str) -> Vec<Failed> {
         let ran = self.hl(words).run();
         failures(&ran.stdout)
     }
 }
 
-fn failures(document: &str) -> Vec<(String, String, Vec<String>)> {
+/// A check that failed.
+#[derive(Debug, PartialEq)]
+struct Failed {
+    check: String,
+    message: String,
+    help: Vec<String>,
+    /// All that the document has of it, but for its time and its log.
+    phase: Value,
+}
+
+fn failures(document: &str) -> Vec<Failed> {
     let document: Value =
         serde_json::from_str(document).unwrap_or_else(|e| panic!("{e}: {document}"));
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
@@ -146,8 +165,16 @@ fn failures(document: &str) -> Vec<(String, String, Vec<String>)> {
         phases.filter(|phase| phase["status"] != "succeeded" && phase["status"] != "skipped");
     failed
         .map(|phase| {
-            let help = phase["help"].as_array().unwrap().iter().map(text).collect();
-            (text(&phase["name"]), text(&phase["message"]), help)
+            let mut whole = phase.clone();
+            for other in ["duration", "log"] {
+                whole.as_object_mut().unwrap().remove(other);
+            }
+            Failed {
+                check: text(&phase["name"]),
+                message: text(&phase["message"]),
+                help: phase["help"].as_array().unwrap().iter().map(text).collect(),
+                phase: whole,
+            }
         })
         .collect()
 }
@@ -229,58 +256,90 @@ fn ten_faults_are_told_and_six_are_mended_by_what_is_pasted() {
         "preflight::ten_faults_are_told_and_six_are_mended_by_what_is_pasted",
         || {
             let world = World::new();
-            let remote = "preflight --json --host kestrel";
-            assert_eq!(world.failures(remote), [], "a healthy machine has none");
+            assert_eq!(world.failures(CHECKS), [], "a healthy machine has none");
             assert_eq!(local(&world), [], "nor has it by itself");
             for fault in &FAULTS {
                 world.sudo(fault.script);
-                let found = world.failures(remote);
-                let [(check, message, help)] = found.as_slice() else {
+                let found = world.failures(CHECKS);
+                let [failed] = found.as_slice() else {
                     panic!("{}: {found:?}", fault.name);
                 };
+                let Failed {
+                    check,
+                    message,
+                    help,
+                    ..
+                } = failed;
                 let says = fault.says.replace("{}", &format!("`{AT}`"));
                 assert_eq!(check, fault.check, "{}", fault.name);
                 assert!(message.contains(&says), "{}: {message}", fault.name);
-                let own_help = same(&world, &found[0]);
+                same(&world, failed);
                 if fault.command {
                     paste(&world, &help[0]);
-                    let own = own_help[0].trim_matches('`').to_owned();
-                    assert!(help[0].contains(&own), "{}: {own}", help[0]);
                 } else {
                     world.sudo(HEALTHY);
                 }
-                assert_eq!(world.failures(remote), [], "{} is mended", fault.name);
+                assert_eq!(world.failures(CHECKS), [], "{} is mended", fault.name);
             }
-            lock_file(&world, remote);
-            token(&world, remote);
+            lock_file(&world);
+            token(&world);
         },
     );
 }
 
-/// The machine itself says the same of its one fault; gives its help.
+/// The machine itself says the same of its one fault: but for its name, for what stands
+/// in front of a command, and for where the lab is.
 #[track_caller]
-fn same(world: &World, found: &(String, String, Vec<String>)) -> Vec<String> {
-    let (check, message, help) = found;
+fn same(world: &World, found: &Failed) {
     let own = local(world);
-    let [(own_check, own_message, own_help)] = own.as_slice() else {
-        panic!("{check}: {own:?}");
+    let [own] = own.as_slice() else {
+        panic!("{}: {own:?}", found.check);
     };
-    assert_eq!(own_check, check);
-    assert_eq!(
-        *own_message,
-        message.replace(&format!("`{AT}`"), "this machine")
-    );
-    assert_eq!(own_help.len(), help.len(), "{check}");
-    own_help.clone()
+    let root = world.lab.root().display().to_string();
+    let mut expected = found.phase.clone();
+    let mut here = |text: &mut Value| {
+        let said = text.as_str().unwrap_or_default();
+        let said = said.replace(&format!("`{AT}`"), "this machine");
+        *text = without_ssh(&said).replace(&root, THERE).into();
+    };
+    here(&mut expected["message"]);
+    for key in ["help", "warnings", "tail"] {
+        let lines = expected[key].as_array_mut().into_iter().flatten();
+        lines.for_each(&mut here);
+    }
+    assert_eq!(own.phase, expected);
+}
+
+/// A command as it is typed on the machine, by root.
+fn without_ssh(text: &str) -> String {
+    let target = format!("ops@{AT} ");
+    let ssh = text.split_once("`ssh ");
+    let Some((before, (_, rest))) =
+        ssh.and_then(|(before, rest)| Some((before, rest.split_once(&target)?)))
+    else {
+        return text.to_owned();
+    };
+    let (quoted, after) = rest.split_once('`').unwrap_or((rest, ""));
+    let command = quoted.trim_matches('\'').replace("'\\''", "'");
+    let command = command.trim_start_matches("sudo -n ");
+    format!("{before}`{command}`{after}")
 }
 
 /// The sixth that has a command: a lock file that locks nothing.
-fn lock_file(world: &World, remote: &str) {
+fn lock_file(world: &World) {
     let lock = LOCK;
     world.lab.write(lock, "# empty\n");
     world.there(lock, "# empty\n");
-    let found = world.failures(remote);
-    let [(check, message, help)] = found.as_slice() else {
+    let found = world.failures(CHECKS);
+    let [
+        Failed {
+            check,
+            message,
+            help,
+            ..
+        },
+    ] = found.as_slice()
+    else {
         panic!("{found:?}");
     };
     assert_eq!(check, "preflight/verify_locks");
@@ -291,15 +350,23 @@ fn lock_file(world: &World, remote: &str) {
     same(world, &found[0]);
     paste(world, &help[0]);
     assert!(!world.lab.path(lock).exists());
-    assert_eq!(world.failures(remote), []);
+    assert_eq!(world.failures(CHECKS), []);
     world.sudo(&format!("rm {THERE}/{lock}"));
 }
 
 /// The setting outside of the machine: a token that the node does not know.
-fn token(world: &World, remote: &str) {
+fn token(world: &World) {
     world.env("11111111-0000-0000-0000-000000000000");
-    let found = world.failures(remote);
-    let [(check, message, help)] = found.as_slice() else {
+    let found = world.failures(CHECKS);
+    let [
+        Failed {
+            check,
+            message,
+            help,
+            ..
+        },
+    ] = found.as_slice()
+    else {
         panic!("{found:?}");
     };
     assert_eq!(check, "preflight/verify_token");
@@ -310,7 +377,7 @@ fn token(world: &World, remote: &str) {
     );
     same(world, &found[0]);
     world.env(SECRET);
-    assert_eq!(world.failures(remote), []);
+    assert_eq!(world.failures(CHECKS), []);
 }
 
 /// Runs the command that stands in backticks, as a person would.
@@ -332,7 +399,7 @@ fn paste(world: &World, help: &str) {
 }
 
 /// What `hl` on the machine says of it.
-fn local(world: &World) -> Vec<(String, String, Vec<String>)> {
+fn local(world: &World) -> Vec<Failed> {
     let script =
         format!("cd {THERE}; DOPPLER=0 HOME=/root /run/hl/hl preflight --local --json; true");
     failures(&world.sudo(&script))
@@ -344,10 +411,10 @@ fn what_is_asked_for_is_checked_and_ssh_faults_have_a_command() {
         "preflight::what_is_asked_for_is_checked_and_ssh_faults_have_a_command",
         || {
             let world = World::new();
-            let found = world.failures(
-                "preflight --json --host kestrel --cores 9999 --memory 99999999 --disk 999999 --nested",
-            );
-            let checks: Vec<&str> = found.iter().map(|(check, ..)| check.as_str()).collect();
+            let found = world.failures(&format!(
+                "{CHECKS} --cores 9999 --memory 99999999 --disk 999999 --nested"
+            ));
+            let checks: Vec<&str> = found.iter().map(|failed| failed.check.as_str()).collect();
             for check in ["verify_cpu", "verify_memory", "verify_disk"] {
                 assert!(
                     checks.contains(&format!("preflight/{check}").as_str()),
@@ -361,8 +428,13 @@ fn what_is_asked_for_is_checked_and_ssh_faults_have_a_command() {
                 (other_key(&keys), "is not the recorded one"),
             ] {
                 world.lab.write("state/known_hosts", &known);
-                let found = world.failures("preflight --json --host kestrel");
-                let (check, message, help) = &found[0];
+                let found = world.failures(CHECKS);
+                let Failed {
+                    check,
+                    message,
+                    help,
+                    ..
+                } = &found[0];
                 assert_eq!(check, "preflight/reach_machine");
                 assert!(message.contains(says), "{message}");
                 assert_eq!(
@@ -372,7 +444,7 @@ fn what_is_asked_for_is_checked_and_ssh_faults_have_a_command() {
                 );
                 paste(&world, &help[0]);
                 if known.is_empty() {
-                    assert_eq!(world.failures("preflight --json --host kestrel"), []);
+                    assert_eq!(world.failures(CHECKS), []);
                 }
             }
         },

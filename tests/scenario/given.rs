@@ -15,14 +15,21 @@ const TABLE: &[(&str, i32, &str)] = &[
     ("--scenario word-tell --dry-run", 0, ""),
     (
         "--scenario packer-build --host nowhere",
-        69,
+        66,
         "there is no host `nowhere`",
     ),
     (
         "-S packer-build -H nowhere",
-        69,
+        66,
         "there is no host `nowhere`",
     ),
+    (
+        "-S packer-build -H nowhere --skip-preflight",
+        66,
+        "there is no host `nowhere`",
+    ),
+    ("preflight --host nowhere", 66, "there is no host `nowhere`"),
+    ("-Sword-tell", 0, ""),
     ("-S word-tell --env dev", 2, "has no option `--env`"),
     ("-S word-tell -E dev", 2, "has no option `--env`"),
     ("-S word-tell --context-file c.json", 0, ""),

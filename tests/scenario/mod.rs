@@ -1,5 +1,6 @@
 //! Scenarios from end to end: the real `hl`, the real packer.
 
+mod checks;
 mod context;
 mod docs;
 mod given;

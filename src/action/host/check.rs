@@ -36,7 +36,7 @@ enum Check {
     Secrets,
     /// The machine's own file in `nodes/` is there and can be used.
     NodeConfig,
-    /// The lock files of tofu's providers can be used.
+    /// The lock files of tofu's providers can be used; one that its module refuses goes.
     Locks,
     /// Virtual machines in virtual machines work.
     Nested,
@@ -51,7 +51,7 @@ enum Check {
 impl Action for HostCheck {
     fn about(&self) -> About {
         About::of::<Inputs>("host.check")
-            .doc("check one thing that a machine needs; changes nothing")
+            .doc("check one thing that a machine needs; only stale lock files of tofu go")
             .checks()
     }
 

@@ -34,6 +34,8 @@ pub(super) struct Facts {
     pub(super) machine: String,
     /// What stands in front of a command for it: nothing on this machine.
     pub(super) shell: Vec<String>,
+    /// As options of a scenario name it: `--host NAME`; empty for this machine.
+    pub(super) named: String,
     /// `sudo` where it is needed.
     pub(super) sudo: String,
     /// Its host name.
@@ -54,6 +56,8 @@ pub(super) struct Facts {
     pub(super) hl: String,
     /// There is a file of that name, and it is not executable.
     pub(super) not_executable: bool,
+    /// It is executable, and does not say its version.
+    pub(super) does_not_run: bool,
     /// Its site-config.
     pub(super) etc: String,
     /// That directory is there.
@@ -101,7 +105,8 @@ impl Facts {
         facts.kvm = one("kvm").is_some();
         facts.nested = word("nested");
         facts.hl = word("hl");
-        facts.not_executable = one("hl_mode").is_some();
+        facts.not_executable = one("hl_mode") == Some("not-executable");
+        facts.does_not_run = one("hl_mode") == Some("does-not-run");
         facts.has_etc = one("etc").is_some();
         facts.etc_mode = word("etc_mode");
         facts.etc_owner = word("etc_owner");

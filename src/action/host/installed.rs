@@ -3,7 +3,7 @@
 use super::facts::Facts;
 use crate::action::Done;
 use crate::base::quoted;
-use crate::diag::{StepError, say};
+use crate::diag::{Advice, StepError, say};
 
 /// `hl` runs, and its directory of configuration is there.
 pub(super) fn check(facts: &Facts) -> Result<Done, StepError> {
@@ -15,9 +15,14 @@ pub(super) fn check(facts: &Facts) -> Result<Done, StepError> {
                 .help(facts.command(&format!("chmod 755 {}", quoted(bin)))),
         );
     }
+    if facts.does_not_run {
+        let message = format!("`{bin}` on {machine} is there, and does not run");
+        return Err(StepError::new(message)
+            .help(facts.command(&format!("{} --version", quoted(bin))) + " says why")
+            .help(install(facts)));
+    }
     if facts.hl.is_empty() {
-        return Err(StepError::new(format!("`{bin}` is not on {machine}"))
-            .help(say("install it: ").hl("scenario bootstrap-install --host NAME")));
+        return Err(StepError::new(format!("`{bin}` is not on {machine}")).help(install(facts)));
     }
     if !facts.has_etc {
         return Err(
@@ -33,4 +38,64 @@ pub(super) fn check(facts: &Facts) -> Result<Done, StepError> {
         );
     }
     Ok(Done::new(format!("{} and `{etc}`", facts.hl)))
+}
+
+/// How `hl` gets there: the scenario is for other machines.
+fn install(facts: &Facts) -> Advice {
+    if facts.shell.is_empty() {
+        let command = facts.command("sh scripts/install.sh");
+        return Advice::from(format!(
+            "install it, in the lab: {command}; its `--help` says where it takes `hl` from"
+        ));
+    }
+    say("install it: ").hl(format!("scenario bootstrap-install {}", facts.named))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diag::Commands;
+
+    #[test]
+    fn what_is_advised_is_for_the_machine() {
+        let here = Facts {
+            machine: "this machine".to_owned(),
+            bin: "/usr/local/bin/hl".to_owned(),
+            ..Facts::default()
+        };
+        let there = Facts {
+            machine: "`192.0.2.9`".to_owned(),
+            shell: vec!["ssh".to_owned(), "ops@192.0.2.9".to_owned()],
+            named: "--remote ops@192.0.2.9".to_owned(),
+            ..here.clone()
+        };
+        let told = |facts: &Facts| {
+            let error = check(facts).unwrap_err();
+            let help = error.help.iter();
+            let help: Vec<String> = help.map(|advice| advice.text(Commands::Live)).collect();
+            format!("{}: {}", error.message, help.join("; "))
+        };
+        assert_eq!(
+            told(&here),
+            "`/usr/local/bin/hl` is not on this machine: install it, in the lab: \
+             `sh scripts/install.sh`; its `--help` says where it takes `hl` from"
+        );
+        assert_eq!(
+            told(&there),
+            "`/usr/local/bin/hl` is not on `192.0.2.9`: \
+             install it: `hl scenario bootstrap-install --remote ops@192.0.2.9`"
+        );
+        let broken = Facts {
+            does_not_run: true,
+            ..there
+        };
+        let said = told(&broken);
+        assert!(
+            said.starts_with(
+                "`/usr/local/bin/hl` on `192.0.2.9` is there, and does not run: \
+             `ssh ops@192.0.2.9 '/usr/local/bin/hl --version'` says why"
+            ),
+            "{said}"
+        );
+    }
 }

@@ -50,7 +50,7 @@ impl Action for HostProbe {
         };
         let facts = Machine::of(ctx, named).and_then(|machine| {
             let machine = machine.only_known();
-            ask(ctx, &machine, &inputs.host)
+            ask(ctx, &machine, &inputs)
         });
         let facts = facts.map_err(|error| error.exit(Exit::Runway))?;
         Ok(Done::new(format!("{} answers", facts.machine))
@@ -59,9 +59,13 @@ impl Action for HostProbe {
     }
 }
 
-fn ask(ctx: &StepContext<'_>, machine: &Machine, node: &str) -> Result<Facts, StepError> {
+fn ask(ctx: &StepContext<'_>, machine: &Machine, inputs: &Inputs) -> Result<Facts, StepError> {
     let etc = etc(ctx, machine);
-    let head = [("etc", etc.as_str()), ("bin", BIN), ("node", node)];
+    let head = [
+        ("etc", etc.as_str()),
+        ("bin", BIN),
+        ("node", inputs.host.as_str()),
+    ];
     let head = head.map(|(name, value)| format!("{name}={}\n", quoted(value)));
     let script = format!("{}{SCRIPT}", head.concat());
     let said = machine.ask(ctx, "asking what is there", &script)?;
@@ -74,11 +78,22 @@ fn ask(ctx: &StepContext<'_>, machine: &Machine, node: &str) -> Result<Facts, St
     Ok(Facts {
         machine: machine.name(),
         shell,
+        named: named(inputs),
         sudo: sudo.to_owned(),
         bin: BIN.to_owned(),
         etc,
         ..Facts::read(&said)
     })
+}
+
+/// The machine as options name it.
+fn named(inputs: &Inputs) -> String {
+    let options = [("--host", &inputs.host), ("--remote", &inputs.remote)];
+    let given = options.into_iter().filter(|(_, value)| !value.is_empty());
+    let words: Vec<String> = given
+        .map(|(option, value)| format!("{option} {}", quoted(value)))
+        .collect();
+    words.join(" ")
 }
 
 /// The site-config of a machine: here the one that a variable names, too.
@@ -91,4 +106,39 @@ fn etc(ctx: &StepContext<'_>, machine: &Machine) -> String {
         .filter(|dir| !dir.is_empty())
         .unwrap_or(ETC)
         .to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt as _;
+    use std::process::Command;
+
+    use super::*;
+
+    /// What is found of a program with that text and mode.
+    fn found(text: &str, mode: u32) -> Facts {
+        let dir = tempfile::tempdir().unwrap();
+        let bin = dir.path().join("hl");
+        fs::write(&bin, text).unwrap();
+        fs::set_permissions(&bin, fs::Permissions::from_mode(mode)).unwrap();
+        let script = format!("bin={} etc=/none node=\n{SCRIPT}", bin.display());
+        let said = Command::new("sh").args(["-c", &script]).output().unwrap();
+        Facts::read(&String::from_utf8_lossy(&said.stdout))
+    }
+
+    #[test]
+    fn a_program_that_is_there_is_told_from_one_that_runs() {
+        let told = |facts: &Facts| (facts.hl.clone(), facts.not_executable, facts.does_not_run);
+        let none = String::new();
+        let runs = found("#!/bin/sh\necho hl 0.9.1\necho more\n", 0o755);
+        assert_eq!(told(&runs), ("hl 0.9.1".to_owned(), false, false));
+        let fails = found("#!/bin/sh\necho hl\nexit 127\n", 0o755);
+        assert_eq!(told(&fails), (none.clone(), false, true));
+        assert_eq!(
+            told(&found("#!/none\n", 0o755)),
+            (none.clone(), false, true)
+        );
+        assert_eq!(told(&found("", 0o644)), (none, true, false));
+    }
 }

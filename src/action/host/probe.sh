@@ -20,7 +20,9 @@ for file in /sys/module/kvm_intel/parameters/nested /sys/module/kvm_amd/paramete
   [ -r "$file" ] && say nested "$(cat "$file")"
 done
 if [ -x "$bin" ]; then
-  say hl "$("$bin" --version 2>/dev/null | head -n 1)"
+  version=$("$bin" --version 2>/dev/null) || version=
+  [ "$version" ] || say hl_mode does-not-run
+  say hl "$(printf '%s\n' "$version" | head -n 1)"
 elif [ -e "$bin" ]; then
   say hl_mode not-executable
 fi

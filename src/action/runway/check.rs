@@ -4,10 +4,11 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{address, connection, environment, host, key, rights, storage};
-use crate::action::{About, Action, Done, StepContext};
+use crate::action::{About, Action, Done, StepContext, site};
 use crate::diag::Exit;
 use crate::diag::StepError;
 use crate::handoff::{Gives, Handoff, LastStep, Stage};
+use crate::site::Kind;
 
 /// One check of the node, by name.
 #[derive(Debug, Clone, Copy, Default)]
@@ -23,6 +24,12 @@ struct Inputs {
     #[serde(default)]
     #[schemars(length(max = 100))]
     env: String,
+    /// With `endpoint`: the machine whose API is meant, as a file of `site/nodes` is called;
+    /// without such a file nobody knows its API, and there is nothing to check. Whether it
+    /// is known is published as `known`.
+    #[serde(default)]
+    #[schemars(length(max = 300))]
+    of: Option<String>,
 }
 
 /// What can be checked.
@@ -74,7 +81,7 @@ impl Action for PveCheck {
         let done = match inputs.check {
             Check::Environment => environment::check(ctx),
             Check::Site => environment::site(ctx, &inputs.env),
-            Check::Endpoint => connection::endpoint(ctx),
+            Check::Endpoint => endpoint(ctx, inputs.of.as_deref()),
             Check::Tls => connection::tls(ctx),
             Check::Token => connection::token(ctx),
             Check::Rights => rights::check(ctx, &inputs.env),
@@ -90,4 +97,20 @@ impl Action for PveCheck {
         done.map(|done| done.changed(false))
             .map_err(|error| error.exit(Exit::Runway))
     }
+}
+
+/// The API of a machine, if it is known; that of the variables when none is named.
+fn endpoint(ctx: &StepContext<'_>, of: Option<&str>) -> Result<Done, StepError> {
+    let Some(name) = of else {
+        return connection::endpoint(ctx);
+    };
+    let tree = site::tree(ctx.lab);
+    if name.is_empty() || tree.names(Kind::Node)?.iter().any(|known| known == name) {
+        return connection::endpoint(ctx).map(|done| done.output("known", true));
+    }
+    let nodes = format!("{}/nodes", tree.shown_root());
+    Ok(Done::skipped(format!(
+        "no file of `{nodes}` is called `{name}`: what its API is, is not known"
+    ))
+    .output("known", false))
 }

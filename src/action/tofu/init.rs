@@ -39,7 +39,10 @@ impl Action for Init {
         ctx.progress(format!("{} init", tool.program));
         let first = init(ctx, &space, &tool);
         let result = match first {
-            Err(error) if traps::is_stale_lock(&error) && traps::drop_lock(&space)? => {
+            Err(error)
+                if traps::is_stale_lock(&error)
+                    && traps::drop_lock(&space.source, &space.module.join(LOCK))? =>
+            {
                 ctx.note(
                     "the module asks for another version of a provider than last time: chosen again",
                 );
@@ -96,10 +99,7 @@ fn explain(error: StepError, space: &Workspace, ctx: &StepContext<'_>) -> StepEr
     let said = error.tail.join("\n");
     let shows = |text: &str| said.contains(text);
     if traps::is_stale_lock(&error) {
-        let module = ctx.lab.paths.show(&space.source);
-        return error.help(format!(
-            "`{module}/{LOCK}` is yours: remove it, or renew it there with `tofu init -upgrade -backend=false`"
-        ));
+        return error.help(traps::renew(&ctx.lab.paths.show(&space.source)));
     }
     if shows("checksum") {
         let lock = ctx.lab.paths.show(&space.module.join(LOCK));

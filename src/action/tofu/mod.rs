@@ -33,4 +33,5 @@ pub use plan::MakePlan;
 pub use records::{Records, records};
 pub(in crate::action) use stale_host_keys::forget as forget_host_keys;
 pub use tfvars::Tfvars;
-pub(in crate::action) use workspace::{VARIABLES, built};
+pub(in crate::action) use traps::{drop_lock, renew};
+pub(in crate::action) use workspace::{LOCK, VARIABLES, built, source_of};

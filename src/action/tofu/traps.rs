@@ -5,8 +5,8 @@
 //! backend's own record (format 3); a state there (format 4) is refused with
 //! "does not support state version 4" (opentofu/opentofu#3643).
 //!
-//! A lock file whose provider is not what the module asks for any more. Which
-//! versions fit is tofu's to say: constraints are no strings to compare.
+//! A lock file whose provider is not what the module asks for any more. Here tofu says
+//! so; a check that asks no tofu compares the two by itself (`tofu::lock_file`).
 
 use std::fs;
 
@@ -111,13 +111,20 @@ pub(super) fn is_stale_lock(error: &StepError) -> bool {
 }
 
 /// Takes a lock file away that `hl` keeps, so that the next init writes
-/// another; `false` when it is the checkout's own, which `hl` does not touch.
-pub(super) fn drop_lock(space: &Workspace) -> Result<bool, StepError> {
-    if space.source.join(LOCK).exists() {
+/// another; `false` when the module in the checkout has one, which `hl` does not touch.
+pub(in crate::action) fn drop_lock(source: &Utf8Path, lock: &Utf8Path) -> Result<bool, StepError> {
+    if source.join(LOCK).exists() {
         return Ok(false);
     }
-    files::remove(&space.module.join(LOCK))?;
+    files::remove(lock)?;
     Ok(true)
+}
+
+/// What to do about a lock file of the checkout; `source` as it is shown.
+pub(in crate::action) fn renew(source: &Utf8Path) -> String {
+    format!(
+        "`{source}/{LOCK}` is yours: remove it, or renew it there with `tofu init -upgrade -backend=false`"
+    )
 }
 
 #[cfg(test)]

@@ -26,7 +26,10 @@ const GRACE: Duration = Duration::from_hours(1);
 const MODULE: &str = "tofu/vms";
 
 /// What tofu writes beside the module: the providers it chose.
-pub(super) const LOCK: &str = ".terraform.lock.hcl";
+pub(in crate::action) const LOCK: &str = ".terraform.lock.hcl";
+
+/// Names the module in the checkout, for who finds only the copy.
+const SOURCE: &str = "source";
 
 /// The module's variables, in its working directory.
 pub(in crate::action) const VARIABLES: &str = "terraform.tfvars.json";
@@ -169,6 +172,8 @@ impl Workspace {
         let keep: &[&str] = if same { &[LOCK] } else { &[] };
         files::mirror(&self.source, &self.module, keep)?;
         lab::write(&kept, tool.flavor.name(), 0o600)?;
+        let source = ctx.lab.paths.show(&self.source);
+        lab::write(&self.build.join(SOURCE), source.as_str(), 0o600)?;
         Ok(())
     }
 
@@ -235,6 +240,14 @@ impl Workspace {
         }
         Ok(())
     }
+}
+
+/// The module in the checkout that a working directory was made of; none where that is
+/// not known, or it is gone.
+pub(in crate::action) fn source_of(paths: &Paths, key: &str) -> Option<Utf8PathBuf> {
+    let shown = std::fs::read_to_string(built(paths).join(key).join(SOURCE)).ok()?;
+    let source = paths.root().join(shown.trim());
+    source.is_dir().then_some(source)
 }
 
 /// A key as one name.

@@ -43,6 +43,7 @@ pub(super) fn read(session: &Session, args: &ScenarioArgs) -> Result<Asked, Fail
     let at = at.or_else(|| args.words.iter().position(|word| !word.starts_with('-')));
     let mut words = args.words.clone();
     let name = at.map(|at| words.remove(at));
+    session.scenario.replace(name.clone());
     let recipe = match &name {
         Some(name) => Some(book.scenario(name)?.1),
         None => None,

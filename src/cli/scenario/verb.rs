@@ -75,7 +75,7 @@ fn run(asked: &Asked, layer: &Layer, name: &str, head: &ScenarioHead) -> Result<
     let run = RunRequest::Scenario(request);
     let plan = loaded.plan(&run)?;
     if asked.flags.preflight {
-        return only(session, &loaded, &asked.book, head, &asked.args);
+        return only(session, &loaded, &asked.book, head, &run);
     }
     if asked.flags.local && head.root && !dry.on && !rustix::process::geteuid().is_root() {
         let message = format!("scenario `{name}` changes this machine, and needs root for it");
@@ -83,7 +83,7 @@ fn run(asked: &Asked, layer: &Layer, name: &str, head: &ScenarioHead) -> Result<
             .help(say(format!("`sudo hl scenario {name} --local`"))));
     }
     if !asked.flags.skip_preflight && !dry.on {
-        before(session, &loaded, &asked.book, head, &asked.args)?;
+        before(session, &loaded, &asked.book, head, &run)?;
     }
     let origin = loaded.origin(run);
     let limit = Duration::from_secs(head.timeout());
