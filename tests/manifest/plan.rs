@@ -213,7 +213,7 @@ fn a_flag_that_means_nothing_with_a_verb_is_refused() {
     // Nothing is started: what there must be is not what is looked at here.
     let toml = lab.read("hl.toml").replace(
         "# tofu = \"terraform\"",
-        "tofu = \"true\"\nansible-playbook = \"true\"\nssh = \"true\"",
+        "tofu = \"true\"\nansible-playbook = \"true\"\nssh = \"true\"\nssh-keyscan = \"true\"",
     );
     lab.write("hl.toml", &toml);
     for verb in ["", "plan ", "rehearse "] {
