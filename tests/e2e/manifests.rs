@@ -221,6 +221,7 @@ fn created(room: &Room) {
     assert!(record["nodes"]["plain"]["ip"].is_string(), "{record:#}");
     let world = room.world();
     let web = &world["vms"]["9113"]["config"];
+    assert_eq!(web["searchdomain"], "lab.example");
     let description = web["description"].as_str().unwrap();
     assert!(description.contains("node flat/pve/web]"), "{description}");
     // What brought the token to the machine that asked for its spec is gone.

@@ -112,8 +112,7 @@ pub(crate) fn are(lab: &TestLab, by_pull: &str, by_push: &str) {
     assert_eq!(pulled, pushed, "by pull (left), by push (right)");
 }
 
-/// Each has its own name and the site's domain, and what it needs to ask again. At its
-/// next start cloud-init names a machine without the domain.
+/// Each has its own name and the site's domain, and what it needs to ask again.
 pub(crate) fn are_named(lab: &TestLab, by_pull: &str, by_push: &str) {
     let own = |name: &str| lab.read(&format!("state/rehearsal/own-{name}.txt"));
     assert_eq!(
