@@ -73,7 +73,10 @@ fn a_time_zone_that_is_not_there_fails_as_it_does_by_pull() {
         return;
     }
     let lab = TestLab::empty();
-    lab.write("zone.yml", &ZONE.replace("ROOT", env!("CARGO_MANIFEST_DIR")));
+    lab.write(
+        "zone.yml",
+        &ZONE.replace("ROOT", env!("CARGO_MANIFEST_DIR")),
+    );
     let play = |zone: &str| {
         let output = Command::new("ansible-playbook")
             .args(["-i", "localhost,", "-c", "local", "--check", "-e"])

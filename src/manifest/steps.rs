@@ -282,7 +282,8 @@ impl<'a> Phases<'a> {
             .state()
             .into_iter()
             .chain([file, ("granted", json!(true))]);
-        self.add("apply", "tofu.apply", with, Tier::Extended).approve = true;
+        self.add("apply", "tofu.apply", with, Tier::Extended)
+            .approve = true;
         let made = self.of("apply", "provisioned_vms");
         self.add("start", "vm.start", [("vms", made.clone())], Tier::Medium);
         let patience = self.along.limits.of(Tier::Medium).0 + self.more();

@@ -208,7 +208,11 @@ fn created(room: &Room) {
     assert_eq!(document["scenario"], "create");
     let phases = document["phases"].as_array().unwrap().iter();
     let words = phases.map(|phase| phase["status"].as_str().unwrap());
-    assert!(words.clone().all(|word| ["passed", "skipped"].contains(&word)));
+    assert!(
+        words
+            .clone()
+            .all(|word| ["passed", "skipped"].contains(&word))
+    );
     assert!(words.filter(|word| *word == "passed").count() > 40);
     let node = &document["nodes"][0]["duration"];
     assert!(node.to_string().len() <= "1234.5".len(), "{node}");

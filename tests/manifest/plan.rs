@@ -218,7 +218,9 @@ fn a_flag_that_means_nothing_with_a_verb_is_refused() {
     lab.write("hl.toml", &toml);
     for verb in ["", "plan ", "rehearse "] {
         let refuses = |words: &str, why: &str| {
-            lab.hl(&format!("{verb}{words} -H pve")).exits(2).says(&[why]);
+            lab.hl(&format!("{verb}{words} -H pve"))
+                .exits(2)
+                .says(&[why]);
         };
         refuses(
             "destroy mixed --on-error rollback",
@@ -232,7 +234,10 @@ fn a_flag_that_means_nothing_with_a_verb_is_refused() {
     for words in ["create mixed", "create mixed --on-error rollback"] {
         lab.hl(&format!("{words} -H pve --keep-going"))
             .exits(2)
-            .says(&["`--keep-going` goes on after a failure", "--on-error continue"]);
+            .says(&[
+                "`--keep-going` goes on after a failure",
+                "--on-error continue",
+            ]);
     }
     ask(&lab, "create mixed --on-error continue --keep-going").exits(0);
     ask(&lab, "test mixed --on-error continue").exits(0);

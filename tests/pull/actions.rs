@@ -247,7 +247,10 @@ fn a_machine_is_believed_by_the_digest_that_it_applied() {
     assert!(settings.contains("https://192.0.2.9:44443") && !settings.contains(TOKEN));
     // With the settings it is given the token that goes with them.
     let token = lab.path("fake/spec/token");
-    assert_eq!((lab.read("fake/spec/token"), mode(&token)), (TOKEN.to_owned(), 0o600));
+    assert_eq!(
+        (lab.read("fake/spec/token"), mode(&token)),
+        (TOKEN.to_owned(), 0o600)
+    );
     // What failed is tried once more, and then told.
     let failed = r#"{"digest": null, "failed": "packages: `apt-get`: no nginx", "at": 1}"#;
     applied(failed);
@@ -279,7 +282,10 @@ fn a_machine_is_given_the_token_of_now() {
     };
     // Its posture came to want one.
     tell();
-    assert_eq!((lab.read("fake/spec/token"), mode(&token)), (TOKEN.to_owned(), 0o600));
+    assert_eq!(
+        (lab.read("fake/spec/token"), mode(&token)),
+        (TOKEN.to_owned(), 0o600)
+    );
     // Another one, and the old one was readable by others.
     let other = "c0ffee22-another-one";
     let secrets = format!("auth:\n  node_tokens:\n    edge: {other}\n");
@@ -290,7 +296,10 @@ fn a_machine_is_given_the_token_of_now() {
     chmod(&lab.path("site/secrets.yaml"), 0o600);
     chmod(&token, 0o644);
     tell();
-    assert_eq!((lab.read("fake/spec/token"), mode(&token)), (other.to_owned(), 0o600));
+    assert_eq!(
+        (lab.read("fake/spec/token"), mode(&token)),
+        (other.to_owned(), 0o600)
+    );
     // It wants none any more.
     lab.write("site/v2/postures/lab.yaml", "auth: {method: network}\n");
     tell();
@@ -300,7 +309,10 @@ fn a_machine_is_given_the_token_of_now() {
         assert!(!calls.contains(secret) && !calls.contains(&base64(secret)));
     }
     let settings = lab.read("fake/spec/settings.json");
-    assert!(settings.starts_with('{') && settings.ends_with("}\n"), "{settings}");
+    assert!(
+        settings.starts_with('{') && settings.ends_with("}\n"),
+        "{settings}"
+    );
 }
 
 pub(super) fn base64(text: &str) -> String {

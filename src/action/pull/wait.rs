@@ -161,7 +161,10 @@ impl Asked<'_, '_> {
     /// again.
     fn tell(&self, now: &Pull) -> Result<bool, StepError> {
         let work = WorkDir::of(self.ctx);
-        let token = now.token.as_ref().map(|token| STANDARD.encode(token.reveal()));
+        let token = now
+            .token
+            .as_ref()
+            .map(|token| STANDARD.encode(token.reveal()));
         let told = format!("{}\n{}", token.unwrap_or_default(), now.settings);
         let file = work.write("told", &told)?;
         let command = format!("sudo -n sh -c {}", crate::base::quoted(&take()));

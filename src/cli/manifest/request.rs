@@ -53,10 +53,12 @@ fn refuse_without_effect(verb: ManifestVerb, args: &RunArgs) -> Result<(), Failu
     match (verb, args.on_error) {
         (ManifestVerb::Destroy, Some(_)) => Err(usage("`destroy` takes no `--on-error`")
             .help("it goes on after a failure, and names at the end what is left")),
-        (ManifestVerb::Test, Some(OnErrorWord::Rollback)) => {
-            Err(usage("`test` takes no `--on-error rollback`")
-                .help("it destroys what it made in any case: `stop` or `continue` say what happens before"))
-        }
+        (ManifestVerb::Test, Some(OnErrorWord::Rollback)) => Err(usage(
+            "`test` takes no `--on-error rollback`",
+        )
+        .help(
+            "it destroys what it made in any case: `stop` or `continue` say what happens before",
+        )),
         _ => Ok(()),
     }
 }
