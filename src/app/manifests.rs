@@ -52,6 +52,7 @@ pub(super) fn compile(
         on_error: request.on_error,
         makes: MAKES.0.to_owned(),
         converges: CONVERGES.0.to_owned(),
+        tiers: scope.lab.config.timeouts.clone(),
         playbook: converges.dir.join(CONVERGES.1).into_string(),
         preflight: preflight(book, scope, request)?,
     };

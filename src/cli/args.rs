@@ -13,7 +13,7 @@ use super::candidates;
 use super::fault_flags::FaultFlags;
 use super::flags::{Globals, given, old_set};
 use super::graph_format::GraphFormat;
-use super::manifest::{ManifestArgs, RunArgs};
+use super::manifest::{ManifestArgs, ON_ERROR_OF_TEST, RunArgs};
 use super::platform::PlatformArgs;
 use super::scenario::{PreflightArgs, ScenarioArgs, with_limits_of_scenarios};
 use super::serve_args::{ServeArgs, SpecArgs};
@@ -141,8 +141,10 @@ pub(super) enum Verb {
     /// Make the machines of a manifest on a host
     Create(RunArgs),
     /// Destroy the machines of a manifest on a host; asks for the manifest's name
+    #[command(mut_arg("on_error", |arg| arg.hide(true)))]
     Destroy(RunArgs),
     /// Make the machines of a manifest, look whether they answer, and destroy them
+    #[command(mut_arg("on_error", |arg| arg.help(ON_ERROR_OF_TEST)))]
     Test(RunArgs),
     /// Scenarios, recipes in files of their own: list, run
     Scenario(Box<ScenarioArgs>),

@@ -7,11 +7,11 @@ use super::dry::announce;
 use super::manifest::tell_kept;
 use super::reconcile::offer;
 use super::run::{options, run};
-use super::session::Session;
+use super::session::{Session, usage};
 use crate::app::{DryRun, Ended, Job, LoadedLab, Origin};
 use crate::diag::{Exit, Failure, say};
 use crate::engine::reads_only;
-use crate::plan::Plan;
+use crate::plan::{OnFailure, Plan};
 use crate::report::Paint;
 use crate::runs::{RecipeRequest, RunRequest};
 
@@ -36,6 +36,10 @@ pub(super) fn go_within(
     origin: Origin,
     limit: Option<Duration>,
 ) -> Result<(Exit, bool), Failure> {
+    if session.globals.keep_going && plan.on_failure == OnFailure::Rollback {
+        return Err(usage("`--keep-going` goes on after a failure, and this run is to be undone then (`on_error: rollback`)")
+            .help("leave `--keep-going` (`-k`, `HL_KEEP_GOING`) out, or say `--on-error continue`"));
+    }
     warn_of_insecure_tls(session, loaded, &plan);
     let mut job = job(session, loaded, plan, dry.on, origin)?;
     let engine = &mut job.options.engine;

@@ -30,7 +30,14 @@ pub(super) fn over(
     let globals = &session.globals;
     let mut result = Ok(());
     let wanted = globals.json && globals.events.is_none();
-    if let Some(RunRequest::Scenario(scenario)) = request
+    if let Some(RunRequest::Manifest(manifest)) = request
+        && wanted
+    {
+        let failure = ended.failure.as_ref();
+        let verb = manifest.verb.name();
+        let document = ScenarioDocument::of_manifest(verb, plan, tally, failure);
+        result = session.json(&document);
+    } else if let Some(RunRequest::Scenario(scenario)) = request
         && wanted
         && !plan.steps.iter().all(Step::is_gate)
     {

@@ -4,7 +4,9 @@
 use clap::{Arg, Args, Command, CommandFactory, FromArgMatches};
 
 use super::args::{Cli, ReplayArgs, ResumeArgs, UpArgs};
+use super::flags::Globals;
 use super::manifest::{RunArgs, request};
+use super::scenario::with_limits;
 use super::session::{Session, usage};
 use super::{clap_errors, help, recipe_args};
 use crate::diag::{Failure, hl};
@@ -111,7 +113,13 @@ pub(super) fn parse<F: Args>(
     let own = options.filter(|long| !is_verb || !in_front(*long));
     let own: Vec<String> = own.map(str::to_owned).collect();
     let mut globals = session.globals.clone();
-    let tail = recipe_args::split(rest, &own, &mut globals, &mut flags)?;
+    let all = Globals::augment_args(front.clone());
+    let all = if manifest.is_some() {
+        with_limits(all)
+    } else {
+        all
+    };
+    let tail = recipe_args::split_by((&front, all), rest, &own, &mut globals, &mut flags)?;
     if tail.help {
         session.data(command.render_help().to_string().trim_start())?;
         return Ok(None);

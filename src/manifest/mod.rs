@@ -13,6 +13,7 @@
 //! | `order` | who is made after whom |
 //! | `resolve` | what each node is made from, and which file says so |
 //! | `settings` | what a plan is made of besides its manifest |
+//! | `limits` | how long a step may take |
 //! | `machine` | a node as its steps are given it |
 //! | `steps` | the phases of a node as steps |
 //! | `plan` | the plan of `create`, `destroy`, `test` |
@@ -21,6 +22,7 @@
 
 mod around;
 pub mod draw;
+mod limits;
 mod list;
 mod machine;
 mod model;

@@ -1,5 +1,6 @@
 //! The plan of a verb: a step for each phase of each node.
 
+use super::limits::Limits;
 use super::machine::{PlannedNode, nodes};
 use super::read::ManifestFile;
 use super::settings::PlanSettings;
@@ -47,6 +48,7 @@ pub fn plan(
         graph: &graph,
         text: &text,
         rolls_back: mode == OnFailure::Rollback,
+        limits: Limits::new(&settings.tiers),
     };
     let mut plan = Plan::new(text.clone(), all(&along, nodes));
     plan.on_failure = mode;

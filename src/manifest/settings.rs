@@ -1,5 +1,7 @@
 //! What a plan is made of besides its manifest.
 
+use std::collections::BTreeMap;
+
 use crate::plan::{OnFailure, Step};
 use crate::runs::ManifestVerb;
 
@@ -16,6 +18,8 @@ pub struct PlanSettings {
     pub makes: String,
     /// The layer that converges them, e.g. `l3`.
     pub converges: String,
+    /// `[timeouts]` of the lab.
+    pub tiers: BTreeMap<String, String>,
     /// Its playbook, relative to the lab.
     pub playbook: String,
     /// What runs first: nothing else begins when one of these fails.

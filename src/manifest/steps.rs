@@ -1,13 +1,12 @@
 //! The phases of one node as steps, and the steps about all of them.
 
-use std::time::Duration;
-
 use serde_json::{Map, Value, json};
 
+use super::limits::{Limits, Tier};
 use super::machine::PlannedNode;
 use super::model::{ManifestGraph, ManifestNode, Mode, NodeType};
 use super::settings::PlanSettings;
-use crate::plan::{FinallyWhen, Purpose, Step, StepId, Timeout};
+use crate::plan::{FinallyWhen, Purpose, Step, StepId};
 use crate::runs::ManifestVerb;
 
 /// The action without which nothing of a manifest begins.
@@ -21,6 +20,8 @@ pub(super) struct Along<'a> {
     pub(super) text: &'a str,
     /// What is made is undone after a failure.
     pub(super) rolls_back: bool,
+    /// How long a step may take.
+    pub(super) limits: Limits,
 }
 
 /// The step that shows all machines and lets the plan begin.
@@ -39,7 +40,7 @@ pub(super) fn guard(along: &Along<'_>, nodes: &[&PlannedNode], needs: Vec<StepId
     step.needs = needs;
     step.approve = true;
     step.purpose = Purpose::Guard;
-    step.timeout_seconds = Some(minutes(5));
+    step.timeout_seconds = Some(along.limits.of(Tier::Medium));
     step
 }
 
@@ -55,7 +56,7 @@ pub(super) fn left(along: &Along<'_>, nodes: &[&PlannedNode]) -> Option<Step> {
     "nothing of it is left".clone_into(&mut step.doc);
     step.finally = true;
     step.finally_when = when;
-    step.timeout_seconds = Some(minutes(5));
+    step.timeout_seconds = Some(along.limits.of(Tier::Medium));
     Some(step)
 }
 
@@ -126,10 +127,6 @@ pub(super) fn steps(along: &Along<'_>, node: PlannedNode, needs: Vec<StepId>) ->
     phases.steps
 }
 
-fn minutes(minutes: u64) -> Timeout {
-    Timeout::from(Duration::from_mins(minutes))
-}
-
 /// An input of a step.
 type Input = (&'static str, Value);
 
@@ -152,7 +149,7 @@ impl<'a> Phases<'a> {
         name: &str,
         action: &str,
         with: impl IntoIterator<Item = Input>,
-        limit: u64,
+        limit: Tier,
     ) -> &mut Step {
         let layer = &self.along.settings.makes;
         self.add_to(layer, name, action, with, limit)
@@ -164,7 +161,7 @@ impl<'a> Phases<'a> {
         name: &str,
         action: &str,
         with: impl IntoIterator<Item = Input>,
-        limit: u64,
+        limit: Tier,
     ) -> &mut Step {
         let along = self.along;
         let id = StepId::new(&self.node.name, name);
@@ -178,7 +175,7 @@ impl<'a> Phases<'a> {
             }
         }
         step.needs = std::mem::replace(&mut self.needs, vec![step.id.clone()]);
-        step.timeout_seconds = Some(minutes(limit));
+        step.timeout_seconds = Some(along.limits.of(limit));
         let at = self.steps.len();
         self.steps.push(step);
         &mut self.steps[at]
@@ -251,7 +248,7 @@ impl<'a> Phases<'a> {
 
     fn create(&mut self) {
         let with = self.state();
-        self.add("init", "tofu.init", with, 10);
+        self.add("init", "tofu.init", with, Tier::Long);
         let mut from = Vec::new();
         if self.of_graph.kind == NodeType::Ct {
             let image = self.node.machine.get("image").cloned().unwrap_or_default();
@@ -260,37 +257,38 @@ impl<'a> Phases<'a> {
                 ("node", self.host()),
                 ("images", json!([image])),
             ];
-            self.add("template", "ct.template", with, 30);
+            self.add("template", "ct.template", with, Tier::Extended);
             from.push(("ct_templates", self.of("template", "templates")));
         }
         if let Some(spec) = self.pulls() {
             let with = self.snippet().into_iter().chain([("spec", json!(spec))]);
-            self.add("snippet", "pull.snippet", with, 5);
+            self.add("snippet", "pull.snippet", with, Tier::Medium);
             from.push(("snippets", self.of("snippet", "snippets")));
         }
         let machine = ("machine", self.machine());
         let vmids = ("vmids", json!(self.of_guard("vmids")));
         let with = self.state().into_iter().chain([machine, vmids]);
-        self.add("resolve", "site.tfvars", with.chain(from), 5);
+        self.add("resolve", "site.tfvars", with.chain(from), Tier::Medium);
         let with = self.one();
-        self.add("clear", "machine.clear", with, 45);
+        self.add("clear", "machine.clear", with, Tier::Extended);
         let vars = ("vars_file", self.of("resolve", "tfvars"));
         let with = self
             .state()
             .into_iter()
             .chain([vars, ("keep", json!(true))]);
-        self.add("plan", "tofu.plan", with, 30);
+        self.add("plan", "tofu.plan", with, Tier::Long);
         let file = ("plan_file", self.of("plan", "plan_file"));
         let with = self
             .state()
             .into_iter()
             .chain([file, ("granted", json!(true))]);
-        self.add("apply", "tofu.apply", with, 60).approve = true;
+        self.add("apply", "tofu.apply", with, Tier::Extended)
+            .approve = true;
         let made = self.of("apply", "provisioned_vms");
-        self.add("start", "vm.start", [("vms", made.clone())], 5);
-        let patience = 5 * 60 + self.more();
+        self.add("start", "vm.start", [("vms", made.clone())], Tier::Medium);
+        let patience = self.along.limits.of(Tier::Medium).0 + self.more();
         let with = [("vms", made), ("patience", json!(format!("{patience}s")))];
-        self.add("wait", "vm.wait", with, 10);
+        self.add("wait", "vm.wait", with, Tier::Long);
         self.buffer();
         let with = [
             ("key", self.key()),
@@ -299,11 +297,11 @@ impl<'a> Phases<'a> {
             ("ip", json!(self.node.ip)),
             ("addresses", self.of("wait", "addresses")),
         ];
-        self.converge("inventory", "machine.inventory", with, 5);
+        self.converge("inventory", "machine.inventory", with, Tier::Medium);
         let spec = self.of_graph.spec.as_deref();
         if self.along.graph.settings.verify_ssh || spec.is_some() {
             let with = [("inventory", self.of("inventory", "inventory"))];
-            self.converge("ssh", "ssh.wait", with, 15);
+            self.converge("ssh", "ssh.wait", with, Tier::Long);
             self.buffer();
         }
         if let Some(spec) = spec {
@@ -319,14 +317,14 @@ impl<'a> Phases<'a> {
             Mode::Push => {
                 let playbook = ("playbook", json!(self.along.settings.playbook));
                 let with = [playbook, inventory, spec, ("machine", self.name())];
-                self.converge("converge", "ansible.playbook", with, 60);
+                self.converge("converge", "ansible.playbook", with, Tier::Extended);
             }
             Mode::Pull => {
                 let digest = ("digest", self.of("snippet", "digest"));
                 let with = [inventory, ("name", self.name()), spec, digest];
-                self.converge("applied", "pull.wait", with, 60);
+                self.converge("applied", "pull.wait", with, Tier::Extended);
                 let with = self.snippet();
-                self.converge("clean", "pull.clean", with, 5);
+                self.converge("clean", "pull.clean", with, Tier::Medium);
             }
         }
     }
@@ -336,7 +334,7 @@ impl<'a> Phases<'a> {
         name: &str,
         action: &str,
         with: impl IntoIterator<Item = Input>,
-        limit: u64,
+        limit: Tier,
     ) {
         let layer = &self.along.settings.converges;
         self.add_to(layer, name, action, with, limit);
@@ -360,14 +358,14 @@ impl<'a> Phases<'a> {
 
     fn verify(&mut self) {
         let with = [("inventory", self.of("inventory", "inventory"))];
-        self.converge("verify", "ssh.wait", with, 5);
+        self.converge("verify", "ssh.wait", with, Tier::Medium);
     }
 
     /// At the end what this run made goes.
     fn remove(&mut self, name: &str, when: FinallyWhen) {
         let pulls = self.pulls().map(|_| ("pulls", json!(true)));
         let with = self.one().into_iter().chain(pulls);
-        let step = self.add(name, "machine.remove", with, 45);
+        let step = self.add(name, "machine.remove", with, Tier::Extended);
         step.needs = Vec::new();
         step.finally = true;
         step.finally_when = when;
@@ -377,23 +375,23 @@ impl<'a> Phases<'a> {
     fn destroy(&mut self) {
         let there = self.of_guard(&format!("{}_there", self.node.name));
         let with = self.state();
-        self.add("init", "tofu.init", with, 10);
+        self.add("init", "tofu.init", with, Tier::Long);
         if self.pulls().is_some() {
             let with = self.snippet();
-            self.add("clean", "pull.clean", with, 5);
+            self.add("clean", "pull.clean", with, Tier::Medium);
         }
         let all = ("destroy", json!(true));
         let machine = ("machine", self.machine());
         let with = self.state().into_iter().chain([machine, all.clone()]);
-        self.add("resolve", "site.tfvars", with, 5);
+        self.add("resolve", "site.tfvars", with, Tier::Medium);
         let vars = ("vars_file", self.of("resolve", "tfvars"));
         let with = self.state().into_iter().chain([vars, all]);
-        self.add("plan", "tofu.plan", with, 30);
+        self.add("plan", "tofu.plan", with, Tier::Long);
         let file = ("plan_file", self.of("plan", "plan_file"));
         let with = self.state().into_iter().chain([file]);
-        self.add("apply", "tofu.apply", with, 60);
+        self.add("apply", "tofu.apply", with, Tier::Extended);
         let with = self.one();
-        self.add("forget", "machine.forget", with, 5);
+        self.add("forget", "machine.forget", with, Tier::Medium);
         // A snippet may be left of a machine that was never made.
         let of_machine = |step: &&mut Step| step.action != "pull.clean";
         for step in self.steps.iter_mut().filter(of_machine) {
@@ -408,6 +406,6 @@ impl<'a> Phases<'a> {
         }
         let parent = ("parent", json!(self.node.parent));
         let with = [parent, ("machine", self.machine())];
-        self.add("create", "machine.inside", with, 20);
+        self.add("create", "machine.inside", with, Tier::Extended);
     }
 }

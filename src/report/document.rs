@@ -8,7 +8,6 @@ use serde_json::Value;
 
 use super::summary::runway_verdict;
 use crate::diag::{Exit, Failure};
-use crate::handoff::{NodeRecord, NodeStatus, nodes};
 use crate::plan::{Ended, Outcome, Plan, Status, Tally};
 
 /// A whole run. Everything in it is redacted.
@@ -41,47 +40,8 @@ pub struct Document {
     pub context: BTreeMap<String, Value>,
     /// What steps published, by step.
     pub outputs: BTreeMap<String, BTreeMap<String, Value>>,
-    /// The nodes of a manifest, in the order in which they are made or destroyed;
-    /// absent for runs that are about none.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub nodes: Vec<NodeReport>,
     /// The first failure in one line; null when there is none.
     pub error: Option<String>,
-}
-
-/// A node of a manifest.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
-pub struct NodeReport {
-    /// Its name.
-    pub name: String,
-    /// Where it stands.
-    pub status: NodeStatus,
-    /// Its id on the host.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub vm_id: Option<u32>,
-    /// Its address.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub ip: Option<String>,
-    /// Seconds, from its first step to its last.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub duration: Option<f64>,
-    /// Why it failed.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub error: Option<String>,
-}
-
-impl From<NodeRecord> for NodeReport {
-    fn from(node: NodeRecord) -> Self {
-        let took = node.started_at.zip(node.completed_at);
-        Self {
-            name: node.name,
-            status: node.status,
-            vm_id: node.vm_id,
-            ip: node.ip,
-            duration: took.map(|(from, to)| to - from),
-            error: node.error,
-        }
-    }
 }
 
 /// One step.
@@ -146,7 +106,6 @@ impl Document {
                 .filter(|e| !e.end.outputs.is_empty())
                 .map(|e| (e.step.to_string(), e.end.outputs.clone()))
                 .collect(),
-            nodes: nodes(plan, tally).into_iter().map(Into::into).collect(),
             error: tally
                 .ended()
                 .find(|e| e.end.status == Status::Failed)

@@ -32,7 +32,7 @@ pub use history::{RunRow, RunState, RunsDocument, Unreadable, ago, local};
 pub use junit::{junit, junit_not_started};
 pub use run_document::{ResumeRow, RunDocument, StepRow};
 pub use run_report::RunReport;
-pub use scenario_document::{Phase, ScenarioDocument};
+pub use scenario_document::{NodeReport, Phase, ScenarioDocument};
 pub use status::{Current, Next, Published, PublishedTemplate, StatusDocument};
 pub use style::{Paint, Palette};
 pub use summary::summary;

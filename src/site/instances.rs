@@ -52,9 +52,19 @@ pub fn machine(traced: &Traced) -> Result<Vm, Failure> {
 
 /// `defaults.spec_server` of `site.yaml`: where machines ask for their spec.
 pub fn spec_server(tree: &Tree) -> Option<String> {
+    default(tree, "spec_server")
+}
+
+/// `defaults.domain` of `site.yaml`: the domain of machines.
+pub fn domain(tree: &Tree) -> Option<String> {
+    default(tree, "domain")
+}
+
+/// A text below `defaults` of `site.yaml`.
+fn default(tree: &Tree, key: &str) -> Option<String> {
     let site = Loader::new(tree).site()?;
-    let server = site.root.get("defaults")?.get("spec_server")?.text()?;
-    (!server.is_empty()).then(|| server.to_owned())
+    let text = site.root.get("defaults")?.get(key)?.text()?;
+    (!text.is_empty()).then(|| text.to_owned())
 }
 
 /// What every token may let a container do, and what one does that says nothing of it:

@@ -31,7 +31,7 @@ mod yaml;
 pub use check::{CheckedFile, Report};
 pub use discover::{Found, SYSTEM, Search, Tried, discover, named_by_variable};
 pub use env::{Cidr, Env, Ip, MachineKind, Vm};
-pub use instances::{is_tag, list, machine, machines, spec_server};
+pub use instances::{domain, is_tag, list, machine, machines, spec_server};
 pub use kind::Kind;
 pub use shape::{SCHEMAS, schema};
 pub use tree::{Tree, is_spec_name};

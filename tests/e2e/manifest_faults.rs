@@ -8,16 +8,17 @@ use crate::support::{Hl, TestLab};
 
 const MANIFEST: &str = "\
 schema_version: 2
-name: pair
+name: trio
 nodes:
   - {name: one, type: vm, preset: small, image: debian-13, vmid: 6201}
   - {name: two, type: vm, preset: small, image: debian-13, vmid: 6202}
+  - {name: three, type: vm, preset: small, image: debian-13, vmid: 6203}
 ";
 
-/// Where the node fails: the call is refused, or its task ends badly.
+/// Where a node fails: the call is refused, or its task ends badly. `HIT` is which node.
 const RULES: [&str; 2] = [
-    "POST /nodes/*/qemu/*/clone hit=2 status=500",
-    "task=clone hit=2 exit=\"no space left\"",
+    "POST /nodes/*/qemu/*/clone hit=HIT status=500",
+    "task=clone hit=HIT exit=\"no space left\"",
 ];
 
 struct Room {
@@ -66,13 +67,16 @@ fn each_mode_ends_as_it_says_when_the_node_fails() {
         lab: TestLab::shipped(),
         home: TempDir::new().unwrap(),
     };
-    room.lab.write("site/manifests/pair.yaml", MANIFEST);
+    room.lab.write("site/manifests/trio.yaml", MANIFEST);
     room.hl("rehearse l1-ensure debian-13").exits(0);
     for rule in RULES {
         for mode in ["stop", "continue", "rollback"] {
-            // One after the other, so that the second clone is the second machine's.
+            // One after the other, so that the first clone is the first machine's. For a
+            // rollback it is the second: there is something to undo.
+            let hit = if mode == "rollback" { "2" } else { "1" };
+            let rule = &rule.replace("HIT", hit);
             let create =
-                format!(" create -M pair -H pve --skip-preflight --jobs 1 --on-error {mode}");
+                format!(" create -M trio -H pve --skip-preflight --jobs 1 --on-error {mode}");
             let before = room.world();
             let ran = room.hl("rehearse --fault").arg(rule).cmd(&create).run();
             assert_ne!(ran.code, 0, "{mode} {rule}: {}", ran.stderr);
@@ -82,9 +86,19 @@ fn each_mode_ends_as_it_says_when_the_node_fails() {
                 assert_eq!(room.world(), before, "{rule}");
                 continue;
             }
+            // What does not depend on it is begun, or is not.
+            let made: &[&str] = match mode {
+                "continue" => &["6202", "6203"],
+                _ => &[],
+            };
+            let of_the_others = |machines: Vec<String>| -> Vec<String> {
+                machines.into_iter().filter(|id| id != "6201").collect()
+            };
+            assert_eq!(of_the_others(room.machines()), made, "{mode} {rule}");
             room.hl("rehearse resume").exits(0);
-            assert_eq!(room.machines(), ["6201", "6202"], "{mode} {rule}");
-            room.hl("rehearse destroy -M pair -H pve --skip-preflight")
+            let all = ["6201", "6202", "6203"];
+            assert_eq!(room.machines(), all, "{mode} {rule}");
+            room.hl("rehearse destroy -M trio -H pve --skip-preflight")
                 .exits(0);
             assert_eq!(room.machines(), [] as [&str; 0], "{mode} {rule}");
         }

@@ -150,12 +150,11 @@ fn nodes(document: &Value) -> Vec<(String, String, bool)> {
         .collect()
 }
 
+/// The steps of a run that changed something.
 fn changed(document: &Value) -> Vec<&str> {
-    let phases = document["phases"].as_array().unwrap().iter();
-    let changed = phases.filter(|phase| phase["changed"] == true);
-    changed
-        .map(|phase| phase["name"].as_str().unwrap())
-        .collect()
+    let steps = document["steps"].as_array().unwrap().iter();
+    let changed = steps.filter(|step| step["changed"] == true);
+    changed.map(|step| step["name"].as_str().unwrap()).collect()
 }
 
 #[test]
@@ -206,7 +205,17 @@ fn created(room: &Room) {
     let ran = room.run("create -M flat -H pve --json");
     assert_eq!(ran.code, 0, "{}", ran.stderr);
     let document = ran.json();
-    assert_eq!(document["scenario"], "create -M flat -H pve");
+    assert_eq!(document["scenario"], "create");
+    let phases = document["phases"].as_array().unwrap().iter();
+    let words = phases.map(|phase| phase["status"].as_str().unwrap());
+    assert!(
+        words
+            .clone()
+            .all(|word| ["passed", "skipped"].contains(&word))
+    );
+    assert!(words.filter(|word| *word == "passed").count() > 40);
+    let node = &document["nodes"][0]["duration"];
+    assert!(node.to_string().len() <= "1234.5".len(), "{node}");
     let all = ["plain", "cache", "web", "own"];
     let wanted = all.map(|name| (name.to_owned(), "completed".to_owned(), true));
     assert_eq!(nodes(&document), wanted);
@@ -216,6 +225,7 @@ fn created(room: &Room) {
     assert!(record["nodes"]["plain"]["ip"].is_string(), "{record:#}");
     let world = room.world();
     let web = &world["vms"]["9113"]["config"];
+    assert_eq!(web["searchdomain"], "lab.example");
     let description = web["description"].as_str().unwrap();
     assert!(description.contains("node flat/pve/web]"), "{description}");
     // What brought the token to the machine that asked for its spec is gone.
@@ -247,7 +257,8 @@ fn again(room: &Room) {
     let before = room.machines();
     let ran = room.run("create -M flat -H pve --json");
     assert_eq!(ran.code, 0, "{}", ran.stderr);
-    let document = ran.json();
+    assert_eq!(ran.json()["success"], true);
+    let document = room.run("runs show --json").json();
     assert_eq!(changed(&document), [] as [&str; 0], "{document:#}");
     assert_eq!(room.machines(), before);
 }
@@ -286,7 +297,9 @@ fn tested(room: &Room, empty: &[(u64, String)]) {
     assert_eq!(ran.code, 0, "{}", ran.stderr);
     let document = ran.json();
     let verified = document["phases"].as_array().unwrap().iter();
-    let verified = verified.filter(|phase| phase["name"].as_str().unwrap().ends_with("/verify"));
+    let verified = verified.filter(|phase| {
+        phase["status"] == "passed" && phase["name"].as_str().unwrap().ends_with("/verify")
+    });
     assert_eq!(verified.count(), 4);
     assert_eq!(room.machines(), empty);
     assert_eq!(room.states(), [] as [PathBuf; 0]);

@@ -206,3 +206,77 @@ fn what_is_wrong_is_told_before_a_plan_is_made() {
     );
     ask(&lab, "create mixed").exits(65).says(&["image"]);
 }
+
+#[test]
+fn a_flag_that_means_nothing_with_a_verb_is_refused() {
+    let lab = lab("rollback", "true");
+    // Nothing is started: what there must be is not what is looked at here.
+    let toml = lab.read("hl.toml").replace(
+        "# tofu = \"terraform\"",
+        "tofu = \"true\"\nansible-playbook = \"true\"\nssh = \"true\"\nssh-keyscan = \"true\"",
+    );
+    lab.write("hl.toml", &toml);
+    for verb in ["", "plan ", "rehearse "] {
+        let refuses = |words: &str, why: &str| {
+            lab.hl(&format!("{verb}{words} -H pve"))
+                .exits(2)
+                .says(&[why]);
+        };
+        refuses(
+            "destroy mixed --on-error rollback",
+            "`destroy` takes no `--on-error`",
+        );
+        refuses(
+            "test mixed --on-error rollback",
+            "`test` takes no `--on-error rollback`",
+        );
+    }
+    for words in ["create mixed", "create mixed --on-error rollback"] {
+        lab.hl(&format!("{words} -H pve --keep-going"))
+            .exits(2)
+            .says(&[
+                "`--keep-going` goes on after a failure",
+                "--on-error continue",
+            ]);
+    }
+    ask(&lab, "create mixed --on-error continue --keep-going").exits(0);
+    ask(&lab, "test mixed --on-error continue").exits(0);
+    let help = |verb: &str| lab.hl(&format!("{verb} --help")).exits(0).stdout;
+    assert!(help("create").contains("stop, continue or rollback"));
+    assert!(help("test").contains("stop or continue"));
+    assert!(!help("destroy").contains("--on-error"));
+}
+
+#[test]
+fn limits_are_given_as_for_scenarios() {
+    let lab = lab("stop", "true");
+    for verb in ["create", "destroy", "test"] {
+        ask(&lab, &format!("{verb} mixed -t 5m --step-timeout 2m")).exits(0);
+        // The flags are read before the name is looked up.
+        lab.hl(&format!("{verb} mixe -H pve -t 600 --step-timeout 2m"))
+            .exits(66)
+            .says(&["did you mean `mixed`?"]);
+        lab.hl(&format!("{verb} mixed -H pve -t soon"))
+            .exits(2)
+            .says(&["`soon` is not a value of `--timeout`"]);
+    }
+}
+
+#[test]
+fn steps_have_the_tiers_of_the_lab() {
+    let lab = lab("stop", "true");
+    let limit = |id: &str| {
+        let plan = plan(&lab, "create mixed");
+        of(&plan, id)["timeout_seconds"].clone()
+    };
+    assert_eq!(limit("web/resolve"), 300);
+    assert_eq!(limit("web/init"), 600);
+    assert_eq!(limit("web/apply"), 1200);
+    let toml = lab.read("hl.toml");
+    let own = "medium = \"7m\"\nextended = \"90m\"";
+    lab.write("hl.toml", &toml.replace("# long = \"15m\"", own));
+    assert_eq!(limit("web/resolve"), 420);
+    assert_eq!(limit("create/approve"), 420);
+    assert_eq!(limit("web/init"), 600);
+    assert_eq!(limit("web/apply"), 5400);
+}

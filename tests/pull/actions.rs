@@ -245,6 +245,12 @@ fn a_machine_is_believed_by_the_digest_that_it_applied() {
     assert_eq!(lab.read("fake/systemctl"), "restart hl-spec.service\n");
     let settings = lab.read("fake/spec/settings.json");
     assert!(settings.contains("https://192.0.2.9:44443") && !settings.contains(TOKEN));
+    // With the settings it is given the token that goes with them.
+    let token = lab.path("fake/spec/token");
+    assert_eq!(
+        (lab.read("fake/spec/token"), mode(&token)),
+        (TOKEN.to_owned(), 0o600)
+    );
     // What failed is tried once more, and then told.
     let failed = r#"{"digest": null, "failed": "packages: `apt-get`: no nginx", "at": 1}"#;
     applied(failed);
@@ -259,6 +265,54 @@ fn a_machine_is_believed_by_the_digest_that_it_applied() {
         "not applied within 4.0s: the controller does not answer",
         "`hl serve`",
     ]);
+}
+
+/// A posture or a token that changed reaches a machine that was made before.
+#[test]
+fn a_machine_is_given_the_token_of_now() {
+    let room = Room::new();
+    let lab = &room.stage.lab;
+    let token = lab.path("fake/spec/token");
+    let refused = r#"{"digest": "00", "failed": "the controller refuses the spec (403): E301 invalid token", "at": 1}"#;
+    let tell = || {
+        let digest = Room::digest(&room.hl("snippet --output prefix").exits(0));
+        lab.write("fake/spec/applied", refused)
+            .write("fake/next", &format!("{{\"digest\": \"{digest}\"}}"));
+        room.hl(&format!("applied {digest}")).exits(0);
+    };
+    // Its posture came to want one.
+    tell();
+    assert_eq!(
+        (lab.read("fake/spec/token"), mode(&token)),
+        (TOKEN.to_owned(), 0o600)
+    );
+    // Another one, and the old one was readable by others.
+    let other = "c0ffee22-another-one";
+    let secrets = format!("auth:\n  node_tokens:\n    edge: {other}\n");
+    lab.write("site/secrets.yaml", &secrets);
+    let chmod = |path: &std::path::Path, mode: u32| {
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    };
+    chmod(&lab.path("site/secrets.yaml"), 0o600);
+    chmod(&token, 0o644);
+    tell();
+    assert_eq!(
+        (lab.read("fake/spec/token"), mode(&token)),
+        (other.to_owned(), 0o600)
+    );
+    // It wants none any more.
+    lab.write("site/v2/postures/lab.yaml", "auth: {method: network}\n");
+    tell();
+    assert!(!token.exists());
+    let calls = lab.read("fake/calls");
+    for secret in [TOKEN, other] {
+        assert!(!calls.contains(secret) && !calls.contains(&base64(secret)));
+    }
+    let settings = lab.read("fake/spec/settings.json");
+    assert!(
+        settings.starts_with('{') && settings.ends_with("}\n"),
+        "{settings}"
+    );
 }
 
 pub(super) fn base64(text: &str) -> String {

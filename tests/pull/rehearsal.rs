@@ -191,6 +191,11 @@ fn a_container_and_the_same_spec_by_pull_and_by_push() {
 fn clean(room: &Room) {
     let world = room.world();
     assert!(world["vms"]["7101"]["config"]["cicustom"].is_null());
+    // So cloud-init leaves each in the site's domain when it starts again.
+    for id in ["7101", "7102", "7103"] {
+        let config = &world["vms"][id]["config"];
+        assert_eq!(config["searchdomain"], "lab.example", "{config}");
+    }
     let volumes = world["volumes"].to_string();
     assert!(!volumes.contains("hl-dev-pve-puller"), "{volumes}");
     let state = room

@@ -5,6 +5,40 @@ use std::fs;
 use super::stage::Stage;
 
 #[test]
+fn a_time_zone_has_the_form_of_one() {
+    let stage = Stage::example();
+    let site = fs::read_to_string(stage.path("site.yaml")).unwrap();
+    let spec = |zone: &str| {
+        let text = format!("schema_version: 1\nconfig: {{timezone: \"{zone}\"}}\n");
+        stage.write("v2/specs/zoned.yaml", &text);
+    };
+    for zone in ["Etc/GMT+1", "America/Port-au-Prince", "UTC", "EST5EDT"] {
+        spec(zone);
+        stage.site("check").exits(0);
+    }
+    for zone in [
+        "Europe Lisbon",
+        "../../etc/shadow",
+        "/UTC",
+        "Europe/",
+        "a;b",
+        "",
+    ] {
+        spec(zone);
+        stage.site("check").exits(65).says(&[
+            &format!("`{zone}` is not the name of a time zone"),
+            "v2/specs/zoned.yaml:2",
+        ]);
+    }
+    spec("UTC");
+    stage.write("site.yaml", &site.replace("Europe/Lisbon", "Europe.Lisbon"));
+    stage
+        .site("check")
+        .exits(65)
+        .says(&["`Europe.Lisbon` is not the name of a time zone"]);
+}
+
+#[test]
 fn odd_addresses_and_ids_are_told_and_a_site_may_have_its_own() {
     let stage = Stage::example();
     let env = "vms:\n  - {name: a, template: tiny, mac: \"BC:24:11:00:00:01\", vmid: 20001}\n  - {name: b, template: tiny, mac: \"de:ad:be:00:00:01\", vmid: 900}\n";

@@ -94,7 +94,7 @@ mod tests {
             "platform": {"packages": ["nginx", "htop"], "services": {"enable": ["nginx"]}},
             "config": {"timezone": "Europe/Lisbon"},
         });
-        let posture = json!({"ssh": {"permit_root_login": "no"}, "sudo": {"nopasswd": true}, "packages": ["htop"]});
+        let posture = json!({"ssh": {"permit_root_login": "no"}, "sudo": {"nopasswd": true}, "fail2ban": {"enabled": true}, "packages": ["htop"]});
         let vars = variables("edge", "web", &document, &posture);
         assert_eq!(vars["system_hostname"], "web");
         assert_eq!(vars["packages"], json!(["htop", "nginx"]));
@@ -110,10 +110,12 @@ mod tests {
         assert_eq!(vars["ssh_permit_root_login"], "no");
         assert_eq!(vars["ssh_password_authentication"], "no");
         assert_eq!(vars["sudo_nopasswd"], true);
+        assert_eq!(vars["fail2ban_enabled"], true);
         assert_eq!(vars["timezone"], "Europe/Lisbon");
         let named = variables("other", "web", &document, &json!({}));
         assert_eq!(named["system_hostname"], "edge");
         assert_eq!(named["ssh_permit_root_login"], "prohibit-password");
         assert_eq!(named["sudo_nopasswd"], false);
+        assert_eq!(named["fail2ban_enabled"], false);
     }
 }

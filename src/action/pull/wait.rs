@@ -3,13 +3,15 @@
 
 use std::time::{Duration, Instant};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use camino::Utf8Path;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::applied::Applied;
 use super::cloud_config::{STATE, UNIT};
-use super::settings::pull;
+use super::settings::{Pull, pull};
 use super::work_dir::{WorkDir, ssh_reading};
 use crate::action::ssh_host::{Inventory, SshHost};
 use crate::action::{About, Action, ChildSpec, Done, StepContext};
@@ -114,7 +116,7 @@ impl Asked<'_, '_> {
                 }
                 // Once, and then what it says counts.
                 Ok(ref applied) if applied.may_be_old(told, first) => {
-                    told = self.tell(&now.settings)?;
+                    told = self.tell(&now)?;
                 }
                 Ok(Applied::Failed(why)) => return Err(self.failed(&why)),
                 Ok(Applied::Other) => {
@@ -155,16 +157,17 @@ impl Asked<'_, '_> {
         Ok(Applied::read(&text, wanted))
     }
 
-    /// Sends it the settings of now, and lets it begin again.
-    fn tell(&self, settings: &str) -> Result<bool, StepError> {
+    /// Sends it the settings of now and the token that goes with them, and lets it begin
+    /// again.
+    fn tell(&self, now: &Pull) -> Result<bool, StepError> {
         let work = WorkDir::of(self.ctx);
-        let file = work.write("settings.json", settings)?;
-        let script = format!(
-            "set -eu; umask 022; cat >{STATE}/settings.json.new; \
-             mv {STATE}/settings.json.new {STATE}/settings.json; rm -f {STATE}/applied; \
-             systemctl restart {UNIT}"
-        );
-        let command = format!("sudo -n sh -c {}", crate::base::quoted(&script));
+        let token = now
+            .token
+            .as_ref()
+            .map(|token| STANDARD.encode(token.reveal()));
+        let told = format!("{}\n{}", token.unwrap_or_default(), now.settings);
+        let file = work.write("told", &told)?;
+        let command = format!("sudo -n sh -c {}", crate::base::quoted(&take()));
         let args = self.host.args(self.ctx, self.identity.as_deref(), &command);
         self.run(&file, args)?;
         self.ctx.note(format!(
@@ -186,5 +189,19 @@ impl Asked<'_, '_> {
                 "on `{name}`: `sudo journalctl -u hl-spec`, and `sudo systemctl restart hl-spec` to try again"
             ))
             .help("does the controller run (`hl serve`), and can the machine reach `spec_server` of site.yaml?")
+            .help("where it refuses the token: has the controller read the site's secrets again?")
     }
+}
+
+/// What the machine does with what it is told: a line with the token in base64, which is
+/// empty where there is none, and then its settings.
+fn take() -> String {
+    format!(
+        "set -eu; umask 022; IFS= read -r token; cd {STATE}; rm -f token.new; \
+         if [ -n \"$token\" ]; then \
+         (umask 077; printf %s \"$token\" | base64 -d >token.new); mv token.new token; \
+         else rm -f token; fi; \
+         cat >settings.json.new; mv settings.json.new settings.json; rm -f applied; \
+         systemctl restart {UNIT}"
+    )
 }

@@ -83,6 +83,7 @@ impl Action for Tfvars {
         let mut vms = BTreeMap::new();
         let mut containers = BTreeMap::new();
         let bridge = ctx.env.get("PVE_BRIDGE").unwrap_or(BRIDGE);
+        let domain = site::domain(&action::site::tree(ctx.lab));
         // What tells later whose machine it is: written when it is made, and kept.
         let description = |vm: &Vm| {
             inputs.machine.as_ref()?;
@@ -94,7 +95,9 @@ impl Action for Tfvars {
         };
         for vm in &env.vms {
             let Some(vmid) = vm.vmid else { continue };
-            let common = Common::new(&env.name, vm, vmid, bridge).described(description(vm));
+            let common = Common::new(&env.name, vm, vmid, bridge)
+                .within(domain.as_ref())
+                .described(description(vm));
             if vm.kind == MachineKind::Ct {
                 let template = unpacked_from(vm, &inputs, &state)?;
                 containers.insert(vm.name.clone(), common.unpacked(template, vm));

@@ -29,6 +29,9 @@ pub(super) struct Common {
     bridge: String,
     address: String,
     gateway: Option<String>,
+    /// The site's domain.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    domain: Option<String>,
     tags: Vec<String>,
     groups: Vec<String>,
     /// What its notes on the node say; the module's own words when absent.
@@ -90,10 +93,17 @@ impl Common {
                 Ip::Static(_) => vm.gateway.map(|gateway| gateway.to_string()),
                 Ip::Dhcp => None,
             },
+            domain: None,
             tags,
             groups: vm.groups.clone(),
             description: None,
         }
+    }
+
+    /// In a domain.
+    pub(super) fn within(mut self, domain: Option<&String>) -> Self {
+        self.domain = domain.cloned();
+        self
     }
 
     /// With notes of its own.

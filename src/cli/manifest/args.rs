@@ -65,6 +65,9 @@ pub(super) struct GraphArgs {
     pub(super) mermaid: bool,
 }
 
+/// What `hl test --help` says of `--on-error`.
+pub(in crate::cli) const ON_ERROR_OF_TEST: &str = "What happens when a node fails: stop or continue; what was made is destroyed in either case [default: what the manifest says]";
+
 /// `hl create`, `hl destroy`, `hl test`
 #[derive(Debug, Args)]
 pub(in crate::cli) struct RunArgs {

@@ -24,7 +24,7 @@ mod request;
 mod show;
 mod verb;
 
-pub(super) use args::{ManifestArgs, RunArgs};
+pub(super) use args::{ManifestArgs, ON_ERROR_OF_TEST, RunArgs};
 pub(super) use kept::tell_kept;
 pub(super) use request::request;
 pub(super) use verb::manifest;

@@ -1,6 +1,6 @@
 //! `hl create`, `hl destroy`, `hl test`: from words to a request.
 
-use super::args::RunArgs;
+use super::args::{OnErrorWord, RunArgs};
 use super::chosen::{name, wanted};
 use crate::cli::session::{Session, usage};
 use crate::cli::site::find;
@@ -11,12 +11,14 @@ use crate::site::Tree;
 /// What is asked for. A manifest that is not in the site-config is read here, once.
 ///
 /// # Errors
-/// None is named (2), or it cannot be read (65, 66).
+/// None is named (2), a flag means nothing with this verb (2), or the manifest cannot be
+/// read (65, 66).
 pub(in crate::cli) fn request(
     session: &Session,
     verb: ManifestVerb,
     args: &RunArgs,
 ) -> Result<RunRequest, Failure> {
+    refuse_without_effect(verb, args)?;
     let reads_input = args
         .chosen
         .manifest_file
@@ -44,4 +46,19 @@ pub(in crate::cli) fn request(
         on_error: args.on_error.map(Into::into),
         skip_preflight: args.skip_preflight,
     }))
+}
+
+/// Refuses an `--on-error` that the verb would not follow.
+fn refuse_without_effect(verb: ManifestVerb, args: &RunArgs) -> Result<(), Failure> {
+    match (verb, args.on_error) {
+        (ManifestVerb::Destroy, Some(_)) => Err(usage("`destroy` takes no `--on-error`")
+            .help("it goes on after a failure, and names at the end what is left")),
+        (ManifestVerb::Test, Some(OnErrorWord::Rollback)) => Err(usage(
+            "`test` takes no `--on-error rollback`",
+        )
+        .help(
+            "it destroys what it made in any case: `stop` or `continue` say what happens before",
+        )),
+        _ => Ok(()),
+    }
 }

@@ -1,5 +1,5 @@
-//! On scenarios and their checks `--timeout` is the limit of the run, and
-//! `--step-timeout` that of each step.
+//! On scenarios, their checks and the verbs of manifests `--timeout` is the limit of the
+//! run, and `--step-timeout` that of each step.
 
 use clap::{Arg, Command};
 
@@ -9,13 +9,16 @@ use crate::lab::timeouts::parse_duration;
 const STEP: &str = "timeout";
 const RUN: &str = "run_timeout";
 
+/// What is said of the run's limit where there is none by itself.
+const NO_DEFAULT: &str = "Limit for the run, e.g. 45m, or a number of seconds: then nothing new starts, and what runs is interrupted as by Ctrl-C";
+
 /// A command that has the flags of `hl` itself, with these two as scenarios have
 /// them.
-pub(super) fn with_limits(command: Command) -> Command {
+pub(in crate::cli) fn with_limits(command: Command) -> Command {
     command.mut_arg(STEP, step).mut_arg(RUN, run)
 }
 
-/// The command line with these two flags on the verbs of scenarios.
+/// The command line with these two flags on the verbs of scenarios and of manifests.
 pub(in crate::cli) fn with_limits_of_scenarios(command: Command) -> Command {
     let find = |id: &str| command.get_arguments().find(|arg| arg.get_id() == id);
     let (Some(of_step), Some(of_run)) = (find(STEP).cloned(), find(RUN).cloned()) else {
@@ -24,6 +27,10 @@ pub(in crate::cli) fn with_limits_of_scenarios(command: Command) -> Command {
     let (of_step, of_run) = (step(of_step), run(of_run));
     command.mut_subcommands(move |verb| match verb.get_name() {
         "scenario" | "preflight" | "doctor" => verb.arg(of_step.clone()).arg(of_run.clone()),
+        "create" | "destroy" | "test" => {
+            let of_run = of_run.clone().help(NO_DEFAULT);
+            verb.arg(of_step.clone()).arg(of_run)
+        }
         _ => verb,
     })
 }

@@ -22,7 +22,7 @@ mod retired;
 mod verb;
 
 pub(super) use args::{PreflightArgs, ScenarioArgs};
-pub(super) use limits::with_limits_of_scenarios;
+pub(super) use limits::{with_limits, with_limits_of_scenarios};
 pub(super) use own_flags::own_flags;
 pub(super) use preflight::{doctor, preflight};
 pub(super) use verb::{needs_no_world, scenario, with_its_flags};

@@ -12,6 +12,9 @@ use hl_sim::GuestSpec;
 
 use crate::base::hex;
 
+/// What a line of `resolv.conf` with domains begins with.
+const SEARCH: &str = "search ";
+
 /// Which network a guest is in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Network {
@@ -146,6 +149,18 @@ impl Boot {
         self.custom.contains_key("user")
     }
 
+    /// `searchdomain`, the first of them.
+    pub(super) fn search_domain(&self) -> Option<&str> {
+        let mut lines = self.resolver.iter();
+        let domains = lines.find_map(|line| line.strip_prefix(SEARCH))?;
+        domains.split_whitespace().next()
+    }
+
+    /// Whether `nameserver` says any.
+    pub(super) fn has_servers(&self) -> bool {
+        self.resolver.iter().any(|line| !line.starts_with(SEARCH))
+    }
+
     /// Changes when any of the settings that are applied to the guest changes.
     pub(super) fn settings_digest(&self) -> String {
         let mut hash = Sha256::new();
@@ -186,7 +201,7 @@ pub(super) fn instance(vmid: u32, hostname: &str) -> String {
 pub(super) fn resolver(config: &BTreeMap<String, String>) -> Vec<String> {
     let mut lines = Vec::new();
     if let Some(domain) = config.get("searchdomain") {
-        lines.push(format!("search {domain}"));
+        lines.push(format!("{SEARCH}{domain}"));
     }
     if let Some(servers) = config.get("nameserver") {
         lines.extend(

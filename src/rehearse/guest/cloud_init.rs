@@ -1,7 +1,6 @@
 //! What cloud-init does on a real guest: hostname, user, keys, host keys, once
 //! per instance, and again when the settings change.
 
-use std::collections::BTreeSet;
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::path::{Path, PathBuf};
@@ -25,7 +24,7 @@ pub(super) fn apply(boot: &Boot, services: &Services) -> Result<bool, String> {
     machine_id(boot)?;
     let changed = new || fs::read_to_string(APPLIED).unwrap_or_default().trim() != digest;
     if changed {
-        hostname_files(boot)?;
+        hostname_files(boot, boot.search_domain())?;
         resolver(boot)?;
     }
     set_hostname(boot)?;
@@ -51,8 +50,14 @@ pub(super) fn resolver(boot: &Boot) -> Result<(), String> {
     if boot.resolver.is_empty() {
         return Ok(());
     }
-    let text = boot.resolver.join("\n") + "\n";
-    write("/etc/resolv.conf", &text, 0o644)
+    let mut lines = boot.resolver.clone();
+    if !boot.has_servers() {
+        // A domain alone leaves the servers as they are.
+        let known = fs::read_to_string("/etc/resolv.conf").unwrap_or_default();
+        let servers = known.lines().filter(|line| line.starts_with("nameserver"));
+        lines.extend(servers.map(str::to_owned));
+    }
+    write("/etc/resolv.conf", &(lines.join("\n") + "\n"), 0o644)
 }
 
 /// Makes true what `/etc/hostname` says.
@@ -126,7 +131,7 @@ pub(super) fn listen_address(boot: &Boot) -> Result<(), String> {
 }
 
 /// Names the guest in its files.
-pub(super) fn hostname_files(boot: &Boot) -> Result<(), String> {
+pub(super) fn hostname_files(boot: &Boot, domain: Option<&str>) -> Result<(), String> {
     let short = boot.name.split('.').next().unwrap_or(&boot.name);
     write("/etc/hostname", &format!("{short}\n"), 0o644)?;
     let hosts = fs::read_to_string("/etc/hosts").unwrap_or_default();
@@ -139,10 +144,18 @@ pub(super) fn hostname_files(boot: &Boot) -> Result<(), String> {
         lines.push("127.0.0.1 localhost".to_owned());
         lines.push("::1 localhost ip6-localhost ip6-loopback".to_owned());
     }
-    let names: BTreeSet<&str> = [boot.name.as_str(), short].into();
-    let names: Vec<&str> = names.into_iter().rev().collect();
-    lines.insert(0, format!("127.0.1.1 {}", names.join(" ")));
+    lines.insert(0, format!("127.0.1.1 {}", names(&boot.name, domain)));
     write("/etc/hosts", &(lines.join("\n") + "\n"), 0o644)
+}
+
+/// A machine's names as Proxmox VE gives them to cloud-init (`fqdn`): a name with a dot
+/// has its domain, another one is in that of `searchdomain`.
+fn names(name: &str, domain: Option<&str>) -> String {
+    match (name.split_once('.'), domain) {
+        (Some((short, _)), _) => format!("{name} {short}"),
+        (None, Some(domain)) => format!("{name}.{domain} {name}"),
+        (None, None) => name.to_owned(),
+    }
 }
 
 /// Cloud images have sudo; a host's userland may not.
@@ -236,4 +249,18 @@ pub(super) fn keys(user: &str, keys: &[String]) -> Result<(), String> {
         .and_then(|()| chown(&dir, Some(uid), Some(gid)))
         .and_then(|()| chown(&file, Some(uid), Some(gid)))
         .map_err(|e| format!("cannot write the keys of `{user}`: {e}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::names;
+
+    #[test]
+    fn a_machine_is_in_the_domain_of_its_settings() {
+        assert_eq!(names("web", Some("lab.example")), "web.lab.example web");
+        assert_eq!(names("web", None), "web");
+        let own = "web.other.example web";
+        assert_eq!(names("web.other.example", Some("lab.example")), own);
+        assert_eq!(names("web.other.example", None), own);
+    }
 }

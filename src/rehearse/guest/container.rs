@@ -57,7 +57,9 @@ pub(super) fn apply(boot: &Boot, services: &Services) -> Result<(), String> {
     // Programs look here for what they run in.
     cloud_init::write("/run/systemd/container", "lxc\n", 0o644)?;
     cloud_init::machine_id(boot)?;
-    cloud_init::hostname_files(boot)?;
+    // The node takes both of these settings, or its own.
+    let domain = boot.search_domain().filter(|_| boot.has_servers());
+    cloud_init::hostname_files(boot, domain)?;
     cloud_init::resolver(boot)?;
     cloud_init::set_hostname(boot)?;
     cloud_init::listen_address(boot)?;

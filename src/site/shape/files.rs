@@ -1,6 +1,6 @@
 //! The files of a site-config.
 
-use super::forms::{ADDRESS, CIDR, MAC_PREFIX, URL, VMID_RANGE};
+use super::forms::{ADDRESS, CIDR, MAC_PREFIX, URL, VMID_RANGE, ZONE};
 use super::target::{Key, Shape, Target, name};
 use crate::shape::{key, required, tables};
 use crate::site::kind::Kind;
@@ -33,7 +33,7 @@ tables! {
     ];
 
     static DEFAULTS = "`defaults`", Refused [
-        key("timezone", Shape::Text, "Time zone [UTC]"),
+        key("timezone", Shape::Form(&ZONE), "Time zone [UTC]"),
         key("domain", Shape::Text, "Domain of hosts"),
         key("ssh_user", Shape::Text, "Who logs in on nodes and hosts [root]"),
         key("automation_user", Shape::Text, "Who logs in on machines [homestak]"),
@@ -233,7 +233,7 @@ tables! {
     ];
 
     static CONFIG = "`config`", Pass [
-        key("timezone", Shape::Text, "Time zone [`timezone` of site.yaml]"),
+        key("timezone", Shape::Form(&ZONE), "Time zone [`timezone` of site.yaml]"),
         key("pve", Shape::Any, "Settings of Proxmox VE"),
     ];
 

@@ -56,6 +56,19 @@ pub(super) static MAC_PREFIX: Form = Form {
     pattern: "^[0-9A-Fa-f]{2}(:[0-9A-Fa-f]{2}){0,5}$",
 };
 
+/// An entry of `/usr/share/zoneinfo`; which there are, the machine knows.
+pub(super) static ZONE: Form = Form {
+    is: "a time zone such as `Europe/Lisbon`",
+    wrong: |what, text| {
+        let may = |c: char| c.is_ascii_alphanumeric() || "_+-".contains(c);
+        let is_part = |part: &str| !part.is_empty() && part.chars().all(may);
+        let wrong = format!("{what} `{text}` is not the name of a time zone");
+        let help = "write it as `timedatectl list-timezones` does, e.g. `Europe/Lisbon`";
+        (!text.split('/').all(is_part)).then(|| Diagnostic::error(wrong).help(help))
+    },
+    pattern: "^[A-Za-z0-9_+-]+(/[A-Za-z0-9_+-]+)*$",
+};
+
 /// Two ids with a dash between them.
 pub(super) static VMID_RANGE: Form = Form {
     is: "a range of ids such as `10000-99999`",

@@ -69,6 +69,14 @@ resource "proxmox_virtual_environment_vm" "vm" {
     interface    = "ide2"
     datastore_id = var.storage
 
+    # Where machines have a domain, cloud-init keeps it in their name at each start.
+    dynamic "dns" {
+      for_each = each.value.domain == null ? [] : [each.value.domain]
+      content {
+        domain = dns.value
+      }
+    }
+
     ip_config {
       ipv4 {
         address = each.value.address
@@ -93,6 +101,8 @@ resource "proxmox_virtual_environment_vm" "vm" {
       # Users and keys are made at the first boot; later they are L3's.
       initialization[0].user_account,
       initialization[0].vendor_data_file_id,
+      # A machine that runs is not made a new instance of cloud-init for it.
+      initialization[0].dns,
       # A machine that was migrated stays where it is.
       node_name,
     ]
@@ -148,6 +158,14 @@ resource "proxmox_virtual_environment_container" "ct" {
   initialization {
     hostname = each.key
 
+    # The domain of its name, where machines have one.
+    dynamic "dns" {
+      for_each = each.value.domain == null ? [] : [each.value.domain]
+      content {
+        domain = dns.value
+      }
+    }
+
     ip_config {
       ipv4 {
         address = each.value.address
@@ -168,6 +186,7 @@ resource "proxmox_virtual_environment_container" "ct" {
       operating_system,
       # Keys are written once; later they are L3's.
       initialization[0].user_account,
+      initialization[0].dns,
       node_name,
     ]
   }

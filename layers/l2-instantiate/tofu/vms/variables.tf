@@ -42,6 +42,7 @@ variable "vms" {
     bridge        = string
     address       = string # CIDR, or dhcp
     gateway       = optional(string)
+    domain        = optional(string) # of its host name
     tags          = list(string)
     groups        = list(string)
     description   = optional(string) # a manifest's node: which run made it
@@ -62,6 +63,7 @@ variable "containers" {
     bridge      = string
     address     = string # CIDR, or dhcp
     gateway     = optional(string)
+    domain      = optional(string)
     nesting     = bool
     tags        = list(string)
     groups      = list(string)
