@@ -426,10 +426,7 @@ adapters:
         }
         assert_eq!(all, "adapters: {} # mine\n");
         let lines = "adapters: {\n  a: {},\n  b: {x: 1}\n}\nnext: 1\n";
-        assert_eq!(
-            without(lines, "b"),
-            "adapters: {\n  a: {}}\nnext: 1\n"
-        );
+        assert_eq!(without(lines, "b"), "adapters: {\n  a: {}}\nnext: 1\n");
         // What is written on lines that others share is left alone.
         assert!(remove("? adapters\n: a: 1\n  b: 2\n", &["adapters", "a"]).is_err());
         assert_eq!(remove("a:\n  b: {}\n", &["a", "b"]).unwrap(), "a:\n");
