@@ -34,6 +34,14 @@ pub struct ChildSpec {
     /// A second Ctrl-C may send SIGTERM to the group. Never for tofu: it then
     /// loses a VM.
     pub takes_sigterm: bool,
+    /// Variables of `env` whose values are secrets that may be newer than the run.
+    pub secrets: Vec<String>,
+    /// A directory in which it writes the secrets that it makes, each to a file of its
+    /// own. What it says is held back until it has ended and they are known.
+    pub makes: Option<Utf8PathBuf>,
+    /// A variable of `env` whose value nothing else has: where it is told to stop, all
+    /// that has it is killed with it, whatever group and session that is in.
+    pub mark: Option<String>,
 }
 
 impl ChildSpec {
@@ -52,6 +60,9 @@ impl ChildSpec {
             reads: false,
             tells_all: false,
             takes_sigterm: true,
+            secrets: Vec::new(),
+            makes: None,
+            mark: None,
         }
     }
 

@@ -5,13 +5,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::diag::Failure;
 use crate::lab::{Environment, Lock, Paths, kept_secret};
 use crate::layers::Compiled;
-use crate::platform::{Adapters, bootstrap, check_lock, is_torn, load, render, settle};
+use crate::platform::{
+    Adapters, bootstrap, check_contexts, check_lock, is_torn, load, render, settle,
+};
 use crate::runs::PlatformRequest;
 
 /// The plan, and the secrets that it lacks. What was rendered is checked first.
 ///
 /// # Errors
-/// The platform is wrong, or not as it was rendered (65); a newer `hl` rendered it (76).
+/// The platform is wrong, or not as it was rendered, or a script would be told a secret
+/// by its context (65); a newer `hl` rendered it (76).
 pub(super) fn compile(
     paths: &Paths,
     env: &Environment,
@@ -25,6 +28,7 @@ pub(super) fn compile(
     let platform = load(paths, &adapters)?;
     let rendered = render(&platform, &request.env)?;
     let lock = check_lock(paths, &rendered, &request.env)?;
+    check_contexts(paths, env, &rendered)?;
     let bootstrap = bootstrap(&platform, &rendered, &lock)?;
     let mut missing: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for (name, wanted) in bootstrap.secrets {

@@ -5,7 +5,7 @@ use std::fmt;
 use std::fs;
 
 use rustix::io::Errno;
-use rustix::process::{Pid, Signal, kill_process_group, test_kill_process_group};
+use rustix::process::{Pid, Signal, kill_process, kill_process_group, test_kill_process_group};
 use serde::{Deserialize, Serialize};
 
 /// Names the process that stands for a run to those who see other process ids.
@@ -97,6 +97,34 @@ impl Process {
         }
     }
 
+    /// Kills it alone, unless it is gone.
+    pub fn kill(self) {
+        let pid = i32::try_from(self.pid).ok().and_then(Pid::from_raw);
+        if let Some(pid) = pid.filter(|_| self.is_alive()) {
+            kill_process(pid, Signal::KILL).unwrap_or_default();
+        }
+    }
+
+    /// All processes that are seen from here, each with the id of its parent.
+    pub fn all() -> Vec<(Self, u32)> {
+        let entries = fs::read_dir("/proc").into_iter().flatten();
+        let ids = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+        ids.filter_map(|pid: u32| {
+            let stat = stat(pid)?;
+            let start = stat.start;
+            Some((Self { pid, start }, stat.parent))
+        })
+        .collect()
+    }
+
+    /// Whether it was started with this `NAME=VALUE`. Nobody is told that of processes
+    /// of others.
+    pub fn has_variable(self, variable: &str) -> bool {
+        let environ = fs::read(format!("/proc/{}/environ", self.pid)).unwrap_or_default();
+        let mut variables = environ.split(|byte| *byte == 0);
+        variables.any(|one| one == variable.as_bytes())
+    }
+
     /// Whether the process with this id is stopped, e.g. because it wanted to
     /// read from a terminal that is not its own.
     pub fn is_stopped(pid: u32) -> bool {
@@ -138,11 +166,12 @@ fn members(group: u32) -> bool {
 /// What the kernel says of a process.
 struct Stat {
     state: char,
+    parent: u32,
     group: u32,
     start: u64,
 }
 
-/// State, group and start time of a process. The second field of the file is the
+/// State, parent, group and start time of a process. The second field of the file is the
 /// program's name in parentheses and may itself hold spaces and parentheses.
 fn stat(pid: u32) -> Option<Stat> {
     let text = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
@@ -150,8 +179,9 @@ fn stat(pid: u32) -> Option<Stat> {
     let mut fields = rest.split_whitespace();
     Some(Stat {
         state: fields.next()?.chars().next()?,
-        // Field 5, behind the parent's id.
-        group: fields.nth(1)?.parse().ok()?,
+        parent: fields.next()?.parse().ok()?,
+        // Field 5.
+        group: fields.next()?.parse().ok()?,
         // Field 22.
         start: fields.nth(16)?.parse().ok()?,
     })
@@ -160,7 +190,6 @@ fn stat(pid: u32) -> Option<Stat> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rustix::process::kill_process;
     use std::os::unix::process::CommandExt;
     use std::process::{Command, Stdio};
 

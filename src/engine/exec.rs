@@ -4,7 +4,7 @@
 use std::any::Any;
 use std::collections::VecDeque;
 use std::fs::{self, File};
-use std::io::{Read, Seek, SeekFrom};
+use std::io::{self, Read, Seek, SeekFrom};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
@@ -16,6 +16,7 @@ use rustix::process::{Pid, Signal};
 use super::child::{LOOK, command_line, not_finished};
 use super::children::{Child, Key, StopState};
 use super::control::Control;
+use super::escaped::Escaped;
 use super::kept::Kept;
 use super::running::{Ended, Running};
 use super::shared::Shared;
@@ -24,11 +25,11 @@ use super::spawn::{cannot_start, order, prepare, spawn};
 use super::step_output::{StepOutput, TAIL};
 use crate::action::{Captured, ChildExit, ChildOutcome, ChildSpec, Exec, Line, Stop};
 use crate::base::short_duration;
-use crate::base::{Process, private_new};
+use crate::base::{Process, if_there, private_new};
 use crate::diag::Exit;
 use crate::diag::{Cause, StepError};
 use crate::keeper::{Attempt, Begun};
-use crate::lab::spool::Tail;
+use crate::lab::spool::{HELD, Tail};
 use crate::plan::{EventKind, Stream};
 
 /// How often it is looked whether the child waits for the terminal.
@@ -167,8 +168,40 @@ impl<'r, 'a> StepExec<'r, 'a> {
         stopped
     }
 
-    fn spools(&self, number: u32) -> Result<Spools, StepError> {
-        Spools::create(self.run.logs.as_deref(), self.step_output.slug, number)
+    fn spools(&self, spec: &ChildSpec, number: u32) -> Result<Spools, StepError> {
+        let held = if spec.makes.is_some() { HELD } else { "" };
+        let name = format!("{}.{number}{held}", self.step_output.slug);
+        Spools::create(self.run.logs.as_deref(), &name)
+    }
+
+    /// Learns the secrets that a child is given.
+    fn learn_given(&self, spec: &ChildSpec) {
+        let given = spec.secrets.iter().filter_map(|name| spec.env.get(name));
+        self.run.bus.redactor().learn(given.map(String::as_str));
+    }
+
+    /// Learns the secrets that a child made.
+    ///
+    /// # Errors
+    /// One cannot be read: nothing may be shown of what the child said.
+    fn learn_made(&self, spec: &ChildSpec) -> Result<(), StepError> {
+        let Some(dir) = &spec.makes else {
+            return Ok(());
+        };
+        let read = || -> io::Result<Vec<String>> {
+            let mut all = Vec::new();
+            for entry in if_there(dir.read_dir_utf8())?.into_iter().flatten() {
+                let data = fs::read(entry?.path())?;
+                all.push(String::from_utf8_lossy(&data).trim_end().to_owned());
+            }
+            Ok(all)
+        };
+        let made = read().map_err(|error| StepError::io("read", dir, &error))?;
+        self.run
+            .bus
+            .redactor()
+            .learn(made.iter().map(String::as_str));
+        Ok(())
     }
 }
 
@@ -191,7 +224,8 @@ impl Exec for StepExec<'_, '_> {
         }
         let number = self.count.fetch_add(1, Ordering::Relaxed) + 1;
         let attempt = kept.map(|kept| kept.attempt(number));
-        let spools = self.spools(number)?;
+        self.learn_given(spec);
+        let spools = self.spools(spec, number)?;
         self.step_output.log(&format!("$ {}", command_line(spec)));
         let files = spools.open()?;
         let mut tails = spools.tails()?;
@@ -236,8 +270,11 @@ impl Exec for StepExec<'_, '_> {
             }
         };
         let (mut looked, mut warned, mut over) = (Instant::now(), false, false);
+        let mut escaped = Escaped::of(spec);
+        let mut unknown = None;
         loop {
-            for (stream, tail) in &mut tails {
+            let held = spec.makes.is_some() && (!over || unknown.is_some());
+            for (stream, tail) in tails.iter_mut().filter(|_| !held) {
                 let stream = *stream;
                 let mut line = |text: &str| say(stream, text);
                 let read = if over {
@@ -253,6 +290,11 @@ impl Exec for StepExec<'_, '_> {
                 break;
             }
             over = started.running.wait(LOOK);
+            if over {
+                unknown = self.learn_made(spec).err();
+            } else if self.control.stopped().is_some() {
+                escaped.look(pid);
+            }
             if !over && !warned && looked.elapsed() >= STOPPED_LOOK {
                 looked = Instant::now();
                 warned = self.warn_if_stopped(&child);
@@ -261,6 +303,9 @@ impl Exec for StepExec<'_, '_> {
         let (stop_state, ended) = self.reap(started)?;
         spools.remove();
         let asked = stop_state.killed || stop_state.stopped.is_some();
+        if asked {
+            escaped.kill();
+        }
         if let (Some(kept), None, false) = (kept, &ended, asked) {
             kept.may_be_lost(spec)?;
         }
@@ -278,6 +323,9 @@ impl Exec for StepExec<'_, '_> {
         let exit = child_exit(code, signal);
         if let Some(payload) = bug {
             resume_unwind(payload);
+        }
+        if let Some(error) = unknown {
+            return Err(error);
         }
         // Nobody asked for this stop: what ended well all the same did its work,
         // and must not be done again.
@@ -353,7 +401,8 @@ struct Spools {
 }
 
 impl Spools {
-    fn create(dir: Option<&Utf8Path>, slug: &str, number: u32) -> Result<Self, StepError> {
+    /// Spools of that name, which is `SLUG.N`.
+    fn create(dir: Option<&Utf8Path>, name: &str) -> Result<Self, StepError> {
         let (dir, temporary) = if let Some(dir) = dir {
             (dir.to_owned(), None)
         } else {
@@ -366,8 +415,8 @@ impl Spools {
             (path, Some(made))
         };
         Ok(Self {
-            out: dir.join(format!("{slug}.{number}.out.spool")),
-            err: dir.join(format!("{slug}.{number}.err.spool")),
+            out: dir.join(format!("{name}.out.spool")),
+            err: dir.join(format!("{name}.err.spool")),
             dir,
             _temporary: temporary,
         })

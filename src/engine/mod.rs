@@ -14,6 +14,7 @@
 //! | `step_end` | how a step ended |
 //! | `temporary` | files that go when the steps that use them have ended |
 //! | `bus` | events: stamped, redacted, handed to listeners |
+//! | `escaped` | what a child started that left its process group |
 //! | `exec` | children as actions see them |
 //! | `kept` | children that are begun at most once, and taken over when `hl` was killed |
 //! | `spawn` | a child's program, variables and files |
@@ -36,6 +37,7 @@ mod bus;
 mod child;
 mod children;
 mod control;
+mod escaped;
 mod exec;
 mod explain;
 mod identity;

@@ -7,7 +7,7 @@ use std::{fs, io};
 use camino::Utf8Path;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::diag::{Exit, Failure};
 use crate::lab::{self, Paths};
@@ -106,6 +106,15 @@ impl Default for Runtime {
 }
 
 impl Runtime {
+    /// All machines, each as who is told of them reads it.
+    pub fn machines(&self) -> Value {
+        let all = self.environments.values().flat_map(|made| &made.vms);
+        all.map(|(name, vm)| {
+            json!({ "name": name, "vmid": vm.vmid, "node": vm.node, "address": vm.address })
+        })
+        .collect()
+    }
+
     /// The lab's snapshot; `None` when there is none yet.
     ///
     /// # Errors

@@ -4,7 +4,8 @@
 //! tofu then loses its state. `hl` reads the spool line by line, redacts it
 //! into the log and removes it; what a killed `hl` left is swept later.
 //!
-//! Names: `SLUG.N.out.spool` and `SLUG.N.err.spool` beside `SLUG.log`.
+//! Names: `SLUG.N.out.spool` and `SLUG.N.err.spool` beside `SLUG.log`; of a child that
+//! makes secrets `SLUG.N.held.out.spool`: nobody reads that before they are known.
 
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
@@ -17,6 +18,9 @@ use crate::base::{private_append, private_read};
 /// A line longer than this is left out: it is data, not something said, and
 /// cutting it could cut a secret in two.
 const LONGEST: usize = 16 * 1024 * 1024;
+
+/// What the name of a spool has whose child makes secrets.
+pub const HELD: &str = ".held";
 
 /// Bytes read at once.
 const CHUNK: usize = 64 * 1024;
@@ -137,12 +141,20 @@ pub fn log_of(spool: &Utf8Path) -> Option<Utf8PathBuf> {
     let rest = rest
         .strip_suffix(".out")
         .or_else(|| rest.strip_suffix(".err"))?;
+    let rest = rest.strip_suffix(HELD).unwrap_or(rest);
     let (slug, number) = rest.rsplit_once('.')?;
     number.parse::<u32>().ok()?;
     Some(spool.with_file_name(format!("{slug}.log")))
 }
 
-/// Redacts a left-over spool into its log and removes it.
+/// Whether a spool may hold secrets that no redactor knows.
+fn is_held(spool: &Utf8Path) -> bool {
+    let stem = spool.file_stem().and_then(|name| name.rsplit_once('.'));
+    stem.is_some_and(|(rest, _)| rest.ends_with(HELD))
+}
+
+/// Redacts a left-over spool into its log and removes it. What a child said that makes
+/// secrets is left out: they are not known.
 pub fn sweep(spool: &Utf8Path, redactor: &Redactor) -> io::Result<()> {
     let Some(log) = log_of(spool) else {
         return Ok(());
@@ -150,6 +162,14 @@ pub fn sweep(spool: &Utf8Path, redactor: &Redactor) -> io::Result<()> {
     if private_read(spool)?.metadata()?.len() > 0 {
         let mut log = io::BufWriter::new(private_append(&log)?);
         let name = spool.file_name().unwrap_or_default();
+        if is_held(spool) {
+            writeln!(
+                log,
+                "# {name} is left out: secrets that its child made may be in it"
+            )?;
+            log.flush()?;
+            return fs::remove_file(spool);
+        }
         writeln!(log, "# all of {name}, whose child outlived its run:")?;
         let mut result = Ok(());
         let mut write = |line: &str| {
@@ -214,6 +234,7 @@ mod tests {
     fn spools_name_their_log() {
         let log = |name: &str| log_of(Utf8Path::new(name)).map(Utf8PathBuf::into_string);
         assert_eq!(log("/r/a.b.2.err.spool"), Some("/r/a.b.log".to_owned()));
+        assert_eq!(log("/r/a.1.held.out.spool"), Some("/r/a.log".to_owned()));
         assert_eq!(log("/r/a.out.spool"), None);
         assert_eq!(log("/r/a.log"), None);
         assert_eq!(slug("l2-apply/plan x"), "l2-apply-plan-x");
@@ -237,5 +258,12 @@ mod tests {
             log.ends_with("token=(secret)\n10%\n(secret)\nlast\n"),
             "{log}"
         );
+        // Nobody knows what its child made.
+        let held = dir.join("a-b.2.held.err.spool");
+        fs::write(&held, "made=canary-9\n").unwrap();
+        sweep(&held, &Redactor::new(["hunter22"])).unwrap();
+        let log = fs::read_to_string(dir.join("a-b.log")).unwrap();
+        assert!(!held.exists() && !log.contains("canary"), "{log}");
+        assert!(log.contains("a-b.2.held.err.spool is left out"), "{log}");
     }
 }

@@ -11,7 +11,6 @@ use super::disk::{OnDisk, Tree};
 use super::lock::{self, Lock};
 use super::pipeline;
 use super::render::Rendered;
-use super::version::version;
 use crate::action::platform::{LiveRecord, template_hash};
 use crate::base::{if_there, ticked};
 use crate::diag::{Exit, Failure, hl};
@@ -31,6 +30,9 @@ pub struct Drift {
     pub changed: Vec<Change>,
     /// Files of `live` whose rendered file has changed since, or is gone.
     pub stale: Vec<Utf8PathBuf>,
+    /// The hash of `generated/` as it is on disk.
+    #[serde(skip)]
+    pub artifacts_hash: String,
 }
 
 /// A file that is not as it is rendered.
@@ -69,7 +71,10 @@ impl Drift {
 pub fn compare(paths: &Paths, rendered: &Rendered) -> Result<Drift, Failure> {
     let dir = generated(paths);
     let tree = Tree::read(&dir, &paths.show(&dir))?;
-    let mut drift = Drift::default();
+    let mut drift = Drift {
+        artifacts_hash: tree.digest(),
+        ..Drift::default()
+    };
     let shown = |path: &Utf8PathBuf| Utf8PathBuf::from("generated").join(path);
     for path in tree
         .files
@@ -171,8 +176,8 @@ fn stale(paths: &Paths, rendered: &Rendered) -> Result<Vec<Utf8PathBuf>, Failure
 /// Why a platform cannot be bootstrapped as it is.
 ///
 /// # Errors
-/// It was rendered for another environment, from another `platform.yaml`, by a newer
-/// `hl` (76), or was changed since (65).
+/// It was rendered for another environment, from another `platform.yaml` or by an older
+/// `hl`, or was changed since (65); a newer `hl` rendered it (76).
 pub fn check_lock(paths: &Paths, rendered: &Rendered, environment: &str) -> Result<Lock, Failure> {
     let lock = Lock::wanted(paths)?;
     let again = || hl(format!("platform render --env {environment}"));
@@ -183,13 +188,13 @@ pub fn check_lock(paths: &Paths, rendered: &Rendered, environment: &str) -> Resu
         );
         return Err(Failure::message(Exit::Definition, message).help(again()));
     }
-    if version(&lock.hl_version) > version(env!("CARGO_PKG_VERSION")) {
+    if lock.is_older() {
         let message = format!(
-            "the platform was rendered by hl {}, this is hl {}",
+            "the platform was rendered by hl {}, an older one: this is hl {}, which may render it otherwise",
             lock.hl_version,
-            env!("CARGO_PKG_VERSION")
+            lock::THIS
         );
-        return Err(Failure::message(Exit::Newer, message).help("use the newer hl"));
+        return Err(Failure::message(Exit::Definition, message).help(again()));
     }
     let changed: Vec<&str> = rendered
         .lock

@@ -20,12 +20,7 @@ pub(super) fn set(text: &str, way: &[&str], value: &Value) -> Result<String, Unc
         Some((key, rest)) => in_map(text, None, &root, key, rest, value)?,
         None => return Err(Unchanged("no key is named".to_owned())),
     };
-    let after = tree(&changed)?;
-    let mut node = Some(&after);
-    for key in way {
-        node = node.and_then(|node| node.get(key));
-    }
-    if node.map(Node::to_json).as_ref() == Some(value) {
+    if says(&changed, &meant(&root.to_json(), way, Some(value))) {
         return Ok(changed);
     }
     Err(Unchanged(format!(
@@ -44,20 +39,78 @@ pub(super) fn remove(text: &str, way: &[&str]) -> Result<String, Unchanged> {
     for key in above {
         node = node.and_then(|node| node.get(key));
     }
-    let entry = node.and_then(Node::map).and_then(|map| map.entry(last));
-    let Some(entry) = entry else {
+    let Some((node, entry)) = node.and_then(|node| Some((node, node.map()?.entry(last)?))) else {
         return Ok(text.to_owned());
     };
-    let begin = line_start(text, entry.key_mark.range().start);
-    let end = line_end(text, entry_end(text, entry));
+    let cut = if is_flow(text, node) {
+        in_flow(text, node, entry)
+    } else {
+        let begin = line_start(text, entry.key_mark.range().start);
+        let end = line_end(text, entry_end(text, entry));
+        begin..(end + 1).min(text.len())
+    };
     let mut out = text.to_owned();
-    out.replace_range(begin..(end + 1).min(text.len()), "");
-    if tree(&out).is_ok() {
+    out.replace_range(cut, "");
+    if says(&out, &meant(&root.to_json(), way, None)) {
         return Ok(out);
     }
     Err(Unchanged(format!(
-        "`{last}` cannot be taken out of its style"
+        "`{}` cannot be taken out of its style",
+        way.join(".")
     )))
+}
+
+/// Where an entry of a flow mapping is, with the comma that goes with it.
+fn in_flow(text: &str, node: &Node, entry: &Entry) -> Range<usize> {
+    let begin = entry.key_mark.range().start;
+    let entries = || node.map().into_iter().flatten();
+    let key = |entry: &Entry| entry.key_mark.range().start;
+    if let Some(next) = entries().map(key).find(|key| *key > begin) {
+        return begin..next;
+    }
+    let before = entries().filter(|entry| key(entry) < begin).last();
+    let begin = before.map_or(begin, |before| {
+        if before.value.is_null() {
+            before.key_mark.range().end
+        } else {
+            node_end(text, &before.value)
+        }
+    });
+    begin..node.mark.range().end.saturating_sub(1)
+}
+
+/// Whether a text is read as this, and nothing of it was lost.
+fn says(text: &str, meant: &Value) -> bool {
+    tree(text).is_ok_and(|after| same(&after.to_json(), meant))
+}
+
+/// What is said once a key has this value, or is gone.
+fn meant(of: &Value, way: &[&str], value: Option<&Value>) -> Value {
+    let Some((key, rest)) = way.split_first() else {
+        return value.cloned().unwrap_or_default();
+    };
+    let mut map = of.as_object().cloned().unwrap_or_default();
+    if rest.is_empty() && value.is_none() {
+        map.remove(*key);
+    } else {
+        let inner = meant(map.get(*key).unwrap_or(&Value::Null), rest, value);
+        map.insert((*key).to_owned(), inner);
+    }
+    Value::Object(map)
+}
+
+/// Whether two say the same; a mapping without entries is nothing in block style.
+fn same(one: &Value, other: &Value) -> bool {
+    let is_empty = |value: &Value| value.is_null() || value.as_object().is_some_and(Map::is_empty);
+    match (one, other) {
+        (Value::Object(one), Value::Object(other)) => {
+            let has = |(key, value): (&String, &Value)| {
+                other.get(key).is_some_and(|other| same(value, other))
+            };
+            one.len() == other.len() && one.iter().all(has)
+        }
+        _ => one == other || (is_empty(one) && is_empty(other)),
+    }
 }
 
 fn tree(text: &str) -> Result<Node, Unchanged> {
@@ -354,6 +407,29 @@ adapters:
         assert_eq!(text, "adapters:\n  k3s: {}\n");
         let text = set(&text, &["adapters", "k3s", "x"], &json!(1)).unwrap();
         assert_eq!(text, "adapters:\n  k3s:\n    x: 1\n");
+    }
+
+    #[test]
+    fn only_the_named_entry_goes() {
+        let text = "adapters: {a: {list: [1, 2]}, b: {}, 'c d': {x: true}, e, f: {}} # mine\n";
+        let without = |text: &str, key: &str| remove(text, &["adapters", key]).unwrap();
+        for (key, left) in [
+            ("a", "{b: {}, 'c d': {x: true}, e, f: {}}"),
+            ("c d", "{a: {list: [1, 2]}, b: {}, e, f: {}}"),
+            ("f", "{a: {list: [1, 2]}, b: {}, 'c d': {x: true}, e}"),
+        ] {
+            assert_eq!(without(text, key), format!("adapters: {left} # mine\n"));
+        }
+        let mut all = text.to_owned();
+        for key in ["f", "b", "a", "e", "c d"] {
+            all = without(&all, key);
+        }
+        assert_eq!(all, "adapters: {} # mine\n");
+        let lines = "adapters: {\n  a: {},\n  b: {x: 1}\n}\nnext: 1\n";
+        assert_eq!(without(lines, "b"), "adapters: {\n  a: {}}\nnext: 1\n");
+        // What is written on lines that others share is left alone.
+        assert!(remove("? adapters\n: a: 1\n  b: 2\n", &["adapters", "a"]).is_err());
+        assert_eq!(remove("a:\n  b: {}\n", &["a", "b"]).unwrap(), "a:\n");
     }
 
     #[test]

@@ -22,7 +22,7 @@ pub type Ejected = BTreeMap<Utf8PathBuf, (u32, String)>;
 
 /// The files. Paths in them are relative to the lab, where the page says to stand;
 /// `dir` is where they will be, relative to it or absolute; `known_hosts` the lab's file of
-/// that name.
+/// that name; `published` the machines that L2 made.
 ///
 /// # Errors
 /// The pipeline cannot be written as text (70).
@@ -31,6 +31,7 @@ pub fn eject(
     rendered: &Rendered,
     dir: &str,
     known_hosts: &str,
+    published: &Value,
 ) -> Result<Ejected, Failure> {
     let mut all = Ejected::new();
     for member in &platform.members {
@@ -48,11 +49,13 @@ pub fn eject(
             (path.to_string(), Value::from(place))
         });
         told.insert("files".to_owned(), Value::Object(own.collect()));
+        told.insert("published".to_owned(), published.clone());
         let text = serde_json::to_string_pretty(&told).map_err(|error| {
             Failure::message(Exit::Bug, format!("cannot write a context: {error}"))
         })?;
         let target = Utf8PathBuf::from("context").join(context(entry));
-        all.insert(target, (0o644, text + "\n"));
+        // No secret is in it, and it is nobody else's business all the same.
+        all.insert(target, (0o600, text + "\n"));
     }
     let pipeline = (0o644, rendered.pipeline.text()?);
     all.insert("pipeline.yaml".into(), pipeline);

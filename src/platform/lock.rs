@@ -6,12 +6,16 @@ use std::fs;
 use camino::Utf8PathBuf;
 use serde::{Deserialize, Serialize};
 
+use super::version::version;
 use crate::base::if_there;
 use crate::diag::{Exit, Failure, hl, say};
 use crate::lab::Paths;
 
 /// Its name, in `platform/`.
 pub(super) const FILE: &str = "lock.json";
+
+/// This `hl`.
+pub(super) const THIS: &str = env!("CARGO_PKG_VERSION");
 
 /// The format that this `hl` writes.
 const VERSION: u32 = 1;
@@ -63,7 +67,7 @@ impl Lock {
         Self {
             version: VERSION,
             environment: environment.to_owned(),
-            hl_version: env!("CARGO_PKG_VERSION").to_owned(),
+            hl_version: THIS.to_owned(),
             platform_hash: String::new(),
             artifacts_hash: String::new(),
             pipeline_hash: String::new(),
@@ -85,8 +89,10 @@ impl Lock {
     /// It cannot be read (65), a newer `hl` wrote it (76).
     pub fn read(paths: &Paths) -> Result<Option<Self>, Failure> {
         #[derive(Deserialize)]
-        struct Version {
+        struct Head {
             version: u32,
+            #[serde(default)]
+            hl_version: String,
         }
         let path = paths.platform().join(FILE);
         let shown = paths.show(&path);
@@ -99,17 +105,36 @@ impl Lock {
         let Some(text) = text else {
             return Ok(None);
         };
-        let Version { version } = serde_json::from_str(&text).map_err(|error| cannot(&error))?;
-        if version > VERSION {
-            let message =
-                format!("`{shown}` is in format {version}, this hl reads up to {VERSION}");
-            return Err(
-                Failure::message(Exit::Newer, message).help("use the newer hl that wrote it")
-            );
+        let head: Head = serde_json::from_str(&text).map_err(|error| cannot(&error))?;
+        let newer = if head.version > VERSION {
+            let format = head.version;
+            format!("`{shown}` is in format {format}, this hl reads up to {VERSION}")
+        } else if version(&head.hl_version) > version(THIS) {
+            let by = head.hl_version;
+            format!("the platform was rendered by hl {by}, this is hl {THIS}")
+        } else {
+            return serde_json::from_str(&text)
+                .map(Some)
+                .map_err(|error| cannot(&error));
+        };
+        Err(Failure::message(Exit::Newer, newer).help("use the newer hl that wrote it"))
+    }
+
+    /// That no newer `hl` rendered what is there. What cannot be read is the caller's to
+    /// replace.
+    ///
+    /// # Errors
+    /// One did (76).
+    pub fn is_not_newer(paths: &Paths) -> Result<(), Failure> {
+        match Self::read(paths) {
+            Err(failure) if failure.exit == Exit::Newer => Err(failure),
+            Ok(_) | Err(_) => Ok(()),
         }
-        serde_json::from_str(&text)
-            .map(Some)
-            .map_err(|error| cannot(&error))
+    }
+
+    /// Whether an older `hl` rendered it.
+    pub(super) fn is_older(&self) -> bool {
+        version(&self.hl_version) < version(THIS)
     }
 
     /// The lock of a lab in which something must have been rendered.

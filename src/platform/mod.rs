@@ -20,6 +20,7 @@
 //! | `only` | some adapters anew, the rest as it is |
 //! | `disk`, `commit` | what is on disk, and what takes its place |
 //! | `compare` | what differs |
+//! | `contexts` | that no context holds a secret |
 //! | `plan` | a pipeline to a plan |
 //! | `question`, `questions`, `answer`, `draft`, `edit` | what `hl platform init` asks, and writes |
 //! | `eject` | scripts, contexts and a page to do it by hand |
@@ -29,6 +30,7 @@ mod answer;
 mod artifact;
 mod commit;
 mod compare;
+mod contexts;
 pub mod contract;
 mod disk;
 mod draft;
@@ -63,6 +65,7 @@ pub use adapters::Adapters;
 pub use artifact::{Artifact, Artifacts};
 pub use commit::{commit, is_torn, settle};
 pub use compare::{Change, Drift, check_lock, compare};
+pub use contexts::check_contexts;
 pub use draft::{Draft, Told};
 pub use eject::{Ejected, eject};
 pub use load::{load, of_source};
@@ -71,7 +74,7 @@ pub use model::{Adapter, Format, Input, Kind, Origin, Suggest};
 pub use only::narrowed;
 pub use pipeline::{Entry, Pipeline};
 pub use plan::{Bootstrap, bootstrap};
-pub use platform_file::{FILE, source};
+pub use platform_file::{FILE, holds_no_secret, source};
 pub use question::{About, NONE, Question, Suggestions};
 pub use questions::Questions;
 pub use render::{Rendered, render};

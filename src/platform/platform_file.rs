@@ -261,6 +261,36 @@ fn check(
     wrong
 }
 
+/// That no adapter is told a secret by the file, which is committed and shown.
+///
+/// # Errors
+/// One is, or the file cannot be read (65).
+pub fn holds_no_secret(paths: &Paths, adapters: &Adapters) -> Result<(), Failure> {
+    let Some(source) = source(paths)? else {
+        return Ok(());
+    };
+    let yaml = parse_yaml(source.clone())?;
+    let mut found = Vec::new();
+    let chosen = yaml.root.get("adapters").and_then(|node| node.map());
+    for chosen in chosen.into_iter().flatten() {
+        let Some(adapter) = adapters.get(&chosen.key) else {
+            continue;
+        };
+        for input in &adapter.definition.inputs {
+            let given = chosen.value.map().and_then(|map| map.entry(&input.name));
+            let given = given.filter(|entry| !entry.value.is_null());
+            if let (Kind::Secret, Some(entry)) = (input.kind, given) {
+                let variable = input.variable.as_deref();
+                found.push(misplaced(&source, entry, adapter.name(), variable));
+            }
+        }
+    }
+    if found.is_empty() {
+        return Ok(());
+    }
+    Err(Failure::many(Exit::Definition, found))
+}
+
 /// A secret in the file: its value is not shown.
 fn misplaced(source: &Source, entry: &Entry, adapter: &str, variable: Option<&str>) -> Diagnostic {
     let message = format!("`{}` of adapter `{adapter}` is a secret", entry.key);

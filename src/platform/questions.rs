@@ -78,6 +78,29 @@ impl Questions<'_> {
         }
     }
 
+    /// These adapters, and of those that were there the ones that they require; what is
+    /// known of them stays.
+    pub fn choose(&self, told: &mut Told, names: &[String]) {
+        let (kept, mut others): (Vec<_>, Vec<_>) = std::mem::take(&mut told.adapters)
+            .into_iter()
+            .partition(|(name, _)| names.contains(name));
+        told.adapters = kept;
+        for name in names {
+            told.of_mut(name);
+        }
+        loop {
+            let missing = self.missing(told);
+            let is_required = |(name, _): &(String, _)| {
+                let adapter = self.adapters.get(name);
+                adapter.is_some_and(|own| missing.iter().any(|missing| own.provides(missing)))
+            };
+            let Some(at) = others.iter().position(is_required) else {
+                return;
+            };
+            told.adapters.push(others.remove(at));
+        }
+    }
+
     /// An input of an adapter.
     fn input(&self, adapter: &str, name: &str) -> Option<(&Adapter, &Input)> {
         let adapter = self.adapters.get(adapter)?;

@@ -374,9 +374,14 @@ impl Checks<'_> {
                 }
             }
             if let Some(context) = table.get("context") {
-                if context.get("files").is_some() {
-                    let message = "`files` of a context are the adapter's rendered files";
-                    self.tell(context, message, Some("use another key".to_owned()));
+                for (key, what) in [
+                    ("files", "are the adapter's rendered files"),
+                    ("published", "are the machines that L2 made"),
+                ] {
+                    if context.get(key).is_some() {
+                        let message = format!("`{key}` of a context {what}");
+                        self.tell(context, message, Some("use another key".to_owned()));
+                    }
                 }
                 self.templates(engine, context);
             }

@@ -17,7 +17,7 @@ use super::model::{Adapter, Output, Provides};
 use super::pipeline::Pipeline;
 use super::scripts::entries;
 use super::selection::{Member, Platform};
-use crate::action::platform::is_inside;
+use crate::action::platform::{is_inside, mark};
 use crate::diag::{Diagnostic, Exit, Failure, Place, Source};
 
 /// What a platform is rendered to.
@@ -63,6 +63,10 @@ pub fn render(platform: &Platform<'_>, environment: &str) -> Result<Rendered, Fa
         }
     }
     work.nested();
+    // What failed may have had the script.
+    if work.found.is_empty() {
+        work.unfilled();
+    }
     let mut stages = work.stages;
     // Adapters stand in their order; a stable sort keeps it within each stage.
     stages.sort_by_key(|entry| entry.stage);
@@ -348,6 +352,36 @@ impl Work<'_, '_> {
                         file.adapter, other.adapter
                     );
                     self.found.push(Diagnostic::error(message));
+                }
+            }
+        }
+    }
+
+    /// Placeholders that stay as they are: no script of the platform fills them.
+    fn unfilled(&mut self) {
+        let fills = self.stages.iter().flat_map(|entry| &entry.fills);
+        let fills: BTreeSet<&str> = fills.map(String::as_str).collect();
+        let platform = self.platform;
+        for member in &platform.members {
+            let placeholders = &member.adapter.definition.placeholders;
+            for (index, placeholder) in placeholders.iter().enumerate() {
+                let name = placeholder.name.as_str();
+                let waits = |(_, file): &(&Utf8PathBuf, &Artifact)| {
+                    let text = std::str::from_utf8(&file.data).unwrap_or_default();
+                    file.adapter == member.name() && mark::names(text).contains(name)
+                };
+                if fills.contains(name) {
+                    continue;
+                }
+                if let Some((path, _)) = self.files.iter().find(waits) {
+                    let message = format!(
+                        "adapter `{}`: no script fills placeholder `{name}`, which `{path}` waits for",
+                        member.name()
+                    );
+                    let place = member.adapter.place("placeholder", index, "name");
+                    let help = format!("name it in a script's `fills = [\"{name}\"]`");
+                    self.found
+                        .push(Diagnostic::error(message).at(place).help(help));
                 }
             }
         }

@@ -144,3 +144,86 @@ fn a_choice_that_changes_takes_the_other_out() {
     assert!(text.contains("talos:") && !text.contains("k3s:"), "{text}");
     lab.hl("platform render").exits(0);
 }
+
+/// One line with all adapters: what is not chosen any more goes, and nothing else.
+#[test]
+fn a_platform_on_one_line_loses_only_what_is_replaced() {
+    let lab = TestLab::empty();
+    let line = "adapters: {proxmox: {machines: [{name: cp01, ip: 10.0.0.5, vmid: 105, role: controlplane}]}, \
+                k3s: {pod_cidr: 10.50.0.0/16}, cilium: {hubble: true}, sops: {}}\n";
+    let head = "version: \"1.0\"\nplatform: {organization: acme, app_name: acme-lab}\n";
+    lab.write("platform/platform.yaml", &format!("{head}{line}"));
+    let ran = lab
+        .hl("platform init --no-input --answer group.os=talos")
+        .run();
+    ran.says(&["Removed", "`k3s` with all that it is told"]);
+    let text = lab.read("platform/platform.yaml");
+    for kept in ["vmid: 105", "cilium: {hubble: true", "sops: {", "talos: "] {
+        assert!(text.contains(kept), "{kept}\n{text}\n{}", ran.stderr);
+    }
+    assert!(!text.contains("k3s"), "{text}");
+}
+
+/// Adapters that the named ones require stay with what they are told, and what goes is
+/// named.
+#[test]
+fn what_named_adapters_require_keeps_what_it_is_told() {
+    let lab = TestLab::empty();
+    let text = "version: \"1.0\"\nplatform: {organization: acme, app_name: acme-lab}\nadapters:\n  \
+                proxmox:\n    machines:\n      - {name: cp01, ip: 10.0.0.5, vmid: 105, role: controlplane}\n  \
+                k3s: {pod_cidr: 10.50.0.0/16}\n  cilium: {hubble: true}\n  sops: {path_regex: mine/}\n";
+    lab.write("platform/platform.yaml", text);
+    let hl = lab.hl("platform init --no-input --adapters k3s");
+    let ran = hl.exits(0);
+    ran.says(&["Removed", "`sops` with all that it is told"]);
+    let text = lab.read("platform/platform.yaml");
+    for kept in ["vmid: 105", "pod_cidr: 10.50.0.0/16", "hubble: true"] {
+        assert!(text.contains(kept), "{kept}\n{text}");
+    }
+    assert!(!text.contains("sops"), "{text}");
+}
+
+/// A secret in the file is refused as `render` does, whether or not its variable is set.
+#[test]
+fn a_secret_in_the_file_is_not_gone_on_with() {
+    let lab = TestLab::empty();
+    let text = "version: \"1.0\"\nplatform: {organization: acme, app_name: acme-lab}\nadapters:\n  \
+                argocd:\n    repo_token: canary-file\n";
+    lab.write("platform/platform.yaml", text);
+    for verb in ["init --no-input", "render"] {
+        let ran = lab
+            .hl(&format!("platform {verb}"))
+            .env("ARGOCD_REPO_TOKEN", "canary-set")
+            .exits(65);
+        ran.says(&[
+            "`repo_token` of adapter `argocd` is a secret",
+            "platform.yaml:5:",
+        ]);
+        assert!(!ran.stderr.contains("canary"), "{}", ran.stderr);
+    }
+    assert_eq!(lab.read("platform/platform.yaml"), text);
+}
+
+/// What the help names is an input.
+#[test]
+fn the_help_for_answers_names_what_there_is() {
+    let lab = TestLab::empty();
+    let ran = lab.hl("platform init --no-input --answer x").exits(2);
+    let said = ran
+        .stderr
+        .split("--answer ")
+        .filter_map(|part| part.split_once('='));
+    let keys: Vec<&str> = said.map(|(key, _)| key).collect();
+    let Some((adapter, input)) = keys.iter().find_map(|key| key.split_once('.')) else {
+        panic!("{}", ran.stderr);
+    };
+    let definition = std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("platform/adapters")
+        .join(adapter)
+        .join("adapter.toml");
+    let definition = fs::read_to_string(definition).unwrap();
+    assert!(
+        definition.contains(&format!("name = \"{input}\"")),
+        "{input}"
+    );
+}

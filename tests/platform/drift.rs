@@ -38,6 +38,8 @@ fn what_differs_is_told_file_by_file() {
     assert_eq!(json["valid"], false);
     assert_eq!(json["platform_hash_match"], true);
     assert_eq!(json["errors"][0]["type"], "artifacts_modified");
+    assert_eq!(json["errors"].as_array().unwrap().len(), 1);
+    assert_eq!(json["artifacts_hash_match"], false);
     assert_eq!(json["changed"].as_array().unwrap().len(), 2);
     // It changed nothing.
     assert!(lab.path("platform/generated/mine/x").exists());
@@ -94,7 +96,35 @@ fn a_lock_is_looked_at_before_anything_runs() {
         lab.write("platform/lock.json", &lock.replacen(from, to, 1));
         lab.hl("platform bootstrap --yes").exits(code).says(&[said]);
     }
-    lab.write("platform/lock.json", &lock);
+    // A newer one is let be by every verb, an older one is rendered anew.
+    let by = |other: &str| {
+        let own = format!("\"hl_version\": \"{}\"", env!("CARGO_PKG_VERSION"));
+        assert!(lock.contains(&own), "{lock}");
+        lock.replace(&own, &format!("\"hl_version\": \"{other}\""))
+    };
+    lab.write("platform/lock.json", &by("9.1.0"));
+    for verb in [
+        "bootstrap --yes",
+        "render",
+        "render --only sops",
+        "validate",
+        "validate --json",
+        "eject",
+        "init --no-input",
+    ] {
+        lab.hl(&format!("platform {verb}")).exits(76);
+        assert_eq!(lab.read("platform/lock.json"), by("9.1.0"), "{verb}");
+    }
+    lab.write("platform/lock.json", &by("0.0.1"));
+    lab.hl("platform bootstrap --yes").exits(65).says(&[
+        "was rendered by hl 0.0.1, an older one",
+        "`hl platform render --env production`",
+    ]);
+    let json = lab.hl("platform validate --json").exits(1).json();
+    assert_eq!(json["artifacts_hash_match"], true);
+    assert_eq!(json["errors"][0]["type"], "lock_modified");
+    lab.hl("platform render").exits(0);
+    assert_eq!(lab.read("platform/lock.json"), lock);
     let pipeline = lab.read("platform/pipeline.yaml");
     lab.write(
         "platform/pipeline.yaml",

@@ -378,3 +378,25 @@ fn faults_are_told_at_once() {
     // Three of each, and the name that is not that of the folder.
     assert_eq!(ran.stderr.matches("error:").count(), 7, "{}", ran.stderr);
 }
+
+/// A file whose placeholder nobody fills would never be what it is meant to be.
+#[test]
+fn a_placeholder_that_no_script_fills_is_a_fault() {
+    let lab = lab(&["  small: {}\n"]);
+    let with = |more: &str| {
+        let more = format!("{more}[[placeholder]]\nname = \"since\"\ndoc = \"since when\"\n");
+        small(&lab, "#!/bin/sh\n", &more);
+        lab.write(
+            "platform/adapters/small/templates/color.txt",
+            "{{ placeholder('since') }}\n",
+        );
+        lab.hl("platform render")
+    };
+    for unfilled in ["", "fills = [\"since\"]\nwhen = \"false\"\n"] {
+        with(unfilled).exits(65).says(&[
+            "no script fills placeholder `since`, which `small/color.txt` waits for",
+            "platform/adapters/small/adapter.toml:",
+        ]);
+    }
+    with("fills = [\"since\"]\n").exits(0);
+}

@@ -2,6 +2,7 @@
 
 mod answers;
 mod bootstrap;
+mod checks;
 mod docs;
 mod drift;
 mod faults;

@@ -150,3 +150,16 @@ fn a_secret_is_not_shown() {
     assert_eq!(code, 77, "{said}");
     assert!(!other.path("platform").exists());
 }
+
+/// Adapters that were not named go only after a yes.
+#[test]
+fn it_is_asked_before_adapters_go() {
+    let lab = TestLab::empty();
+    let text = "version: \"1.0\"\nplatform: {organization: acme, app_name: acme-lab}\nadapters:\n  \
+                sops: {}\n  argocd: {repo_url: 'https://github.com/acme/cluster.git'}\n";
+    lab.write("platform/platform.yaml", text);
+    let hl = lab.hl("platform init --adapters sops");
+    let (said, code) = typed(&hl, &[("remove `argocd` with all that it is told?", "n\r")]);
+    assert_eq!(code, 77, "{said}");
+    assert_eq!(lab.read("platform/platform.yaml"), text);
+}

@@ -10,6 +10,8 @@ use camino::{Utf8Component, Utf8Path, Utf8PathBuf};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::live::prune;
+use super::told::generated;
 use crate::action::{About, Action, Done, StepContext};
 use crate::base::{count, if_there};
 use crate::diag::{Exit, StepError};
@@ -50,6 +52,13 @@ impl Action for ExtractScripts {
         for left in leftovers(&ctx.lab.paths, Some(ctx.run_id)).map_err(|error| cannot(&error))? {
             remove(&left.path).map_err(|error| cannot(&error))?;
             ctx.note(format!("removed the scripts that run {} left", left.run));
+        }
+        let live = ctx.lab.paths.platform_live();
+        for file in prune(&generated(ctx), &live)? {
+            ctx.note(format!(
+                "removed `{}`: no rendered file waits for a value there",
+                ctx.lab.paths.show(&live.join(file))
+            ));
         }
         let dir = dir(ctx);
         create_dir(&dir)?;

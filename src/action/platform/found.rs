@@ -66,6 +66,12 @@ pub(super) fn fill_in(
             let message = format!("the value of `{name}` holds a secret: it is not filled in");
             return Err(StepError::new(message).exit(Exit::Definition));
         }
+        if value.contains(char::is_control) {
+            let message = format!(
+                "the value of `{name}` holds a line break or another control character: it is not filled in"
+            );
+            return Err(StepError::new(message).exit(Exit::Definition));
+        }
         values.insert(name.clone(), value);
     }
     if !missing.is_empty() {

@@ -53,6 +53,20 @@ impl LiveRecord {
             None => Ok(Self::default()),
         }
     }
+
+    fn write(&self, live: &Utf8Path) -> Result<(), Failure> {
+        let text = serde_json::to_string_pretty(self).map_err(|error| {
+            Failure::message(Exit::Bug, format!("cannot write `{RECORD}`: {error}"))
+        })?;
+        write(&record(live), text + "\n", 0o644)
+    }
+
+    /// Whether a file of `live` was made from the rendered file that there is now.
+    pub(super) fn is_current(&self, generated: &Utf8Path, file: &Utf8Path) -> bool {
+        let made = self.files.get(file);
+        made.zip(fs::read(generated.join(file)).ok())
+            .is_some_and(|(made, data)| made.template == template_hash(&data))
+    }
 }
 
 fn record(live: &Utf8Path) -> Utf8PathBuf {
@@ -109,12 +123,49 @@ pub(super) fn fill(
         written.push(file.clone());
     }
     if !written.is_empty() {
-        let text = serde_json::to_string_pretty(&record_of).map_err(|error| {
-            Failure::message(Exit::Bug, format!("cannot write `{RECORD}`: {error}"))
-        })?;
-        write(&record(live), text + "\n", 0o644)?;
+        record_of.write(live)?;
     }
     Ok(written)
+}
+
+/// Forgets what no rendered file waits for any more: the file is gone, or has no
+/// placeholder. Gives the files of `live` that went.
+///
+/// # Errors
+/// A file cannot be read (65), removed or written (73).
+pub(super) fn prune(generated: &Utf8Path, live: &Utf8Path) -> Result<Vec<Utf8PathBuf>, Failure> {
+    let mut record_of = LiveRecord::read(live)?;
+    let mut gone = Vec::new();
+    for file in record_of.files.keys() {
+        let from = generated.join(file);
+        let text = if_there(fs::read_to_string(&from)).map_err(|error| {
+            let message = format!("cannot read `{from}`: {error}");
+            Failure::message(Exit::Definition, message)
+        })?;
+        if text.is_none_or(|text| mark::names(&text).is_empty()) {
+            gone.push(file.clone());
+        }
+    }
+    // The record is the last: what it names is looked at again after a kill.
+    for file in &gone {
+        let path = live.join(file);
+        if_there(fs::remove_file(&path)).map_err(|error| {
+            let message = format!("cannot remove `{path}`: {error}");
+            Failure::message(Exit::CannotWrite, message)
+        })?;
+        let above = path.ancestors().skip(1).take_while(|above| *above != live);
+        for dir in above {
+            if fs::remove_dir(dir).is_err() {
+                // There are others in it.
+                break;
+            }
+        }
+        record_of.files.remove(file);
+    }
+    if !gone.is_empty() {
+        record_of.write(live)?;
+    }
+    Ok(gone)
 }
 
 #[cfg(test)]
@@ -147,5 +198,18 @@ mod tests {
             fs::read_to_string(generated.join("x/y.yaml")).unwrap(),
             text
         );
+        assert!(record.is_current(&generated, &files[0]));
+        assert!(!record.is_current(&generated, &files[1]));
+        // It waits for something else now: it stays, and is not handed out.
+        assert_eq!(prune(&generated, &live).unwrap(), [""; 0]);
+        write(&generated.join("x/y.yaml"), mark::mark("c"), 0o644).unwrap();
+        assert_eq!(prune(&generated, &live).unwrap(), [""; 0]);
+        assert!(!record.is_current(&generated, &files[0]));
+        // It waits for nothing, or is gone.
+        fill("c");
+        write(&generated.join("x/y.yaml"), "none\n", 0o644).unwrap();
+        assert_eq!(prune(&generated, &live).unwrap(), ["x/y.yaml"]);
+        assert!(live.exists() && !live.join("x").exists());
+        assert_eq!(LiveRecord::read(&live).unwrap(), LiveRecord::default());
     }
 }

@@ -1,14 +1,15 @@
 //! `platform.script`: one script of a bootstrap.
 
+use std::fs;
 use std::time::Duration;
 
 use camino::Utf8PathBuf;
 
 use super::found::{fill_in, keep_secrets};
 use super::inputs::Inputs;
-use super::told::{context, told, variables};
+use super::told::{OUTPUT, context, told, variables};
 use crate::action::{About, Action, Basis, ChildSpec, Done, Reads, StepContext};
-use crate::base::{count, ticked};
+use crate::base::{count, if_there, ticked};
 use crate::diag::{Exit, StepError};
 use crate::lab::create_dir;
 
@@ -62,6 +63,11 @@ impl Action for RunScript {
             .dir
             .join("output")
             .join(format!("{}.{}", inputs.adapter, inputs.name));
+        // What an earlier attempt found is found again; a secret that it made may be in
+        // use, and stays.
+        let values = output.join("values");
+        if_there(fs::remove_dir_all(&values))
+            .map_err(|error| StepError::io("remove", &values, &error))?;
         for part in ["secrets", "values"] {
             create_dir(&output.join(part))?;
         }
@@ -74,6 +80,9 @@ impl Action for RunScript {
             .grace(GRACE)
             .reads(inputs.reads);
         child.env.extend(told.given.clone());
+        child.secrets = told.given.keys().cloned().collect();
+        child.makes = (!inputs.makes.is_empty()).then(|| output.join("secrets"));
+        child.mark = Some(OUTPUT.to_owned());
         child.env_remove.clone_from(&told.taken);
         child
             .env

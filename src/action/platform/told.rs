@@ -6,9 +6,11 @@ use camino::{Utf8Path, Utf8PathBuf};
 use serde_json::{Map, Value};
 
 use super::inputs::Inputs;
+use super::live::LiveRecord;
 use crate::action::StepContext;
 use crate::base::ticked;
 use crate::diag::{Exit, StepError, hl, say};
+use crate::handoff::Runtime;
 use crate::lab::variables::{ALL, Group};
 use crate::lab::{Redactor, kept_secret, ssh, write};
 
@@ -109,7 +111,8 @@ pub(super) fn context(
     told: &Told,
 ) -> Result<Utf8PathBuf, StepError> {
     let mut context = inputs.context.clone();
-    context.insert("files".to_owned(), Value::Object(files(ctx, inputs)));
+    context.insert("files".to_owned(), Value::Object(files(ctx, inputs)?));
+    context.insert("published".to_owned(), published(ctx)?);
     let text = serde_json::to_string_pretty(&context).map_err(|error| {
         StepError::new(format!("cannot write the context: {error}")).exit(Exit::Bug)
     })?;
@@ -131,22 +134,30 @@ pub(super) fn context(
     Ok(path)
 }
 
-/// The adapter's files, absolute: filled in where they are, else as rendered.
-fn files(ctx: &StepContext<'_>, inputs: &Inputs) -> Map<String, Value> {
+/// The adapter's files, absolute: filled in where that was done since they were rendered,
+/// else as rendered.
+fn files(ctx: &StepContext<'_>, inputs: &Inputs) -> Result<Map<String, Value>, StepError> {
     let generated = generated(ctx);
     let live = ctx.lab.paths.platform_live();
+    let record = LiveRecord::read(&live)?;
     let place = |file: &Utf8PathBuf| {
         let filled = live.join(file);
-        if filled.is_file() {
+        if filled.is_file() && record.is_current(&generated, file) {
             filled
         } else {
             generated.join(file)
         }
     };
     let files = inputs.files.iter();
-    files
+    Ok(files
         .map(|file| (file.to_string(), Value::from(place(file).as_str())))
-        .collect()
+        .collect())
+}
+
+/// The machines that L2 published.
+fn published(ctx: &StepContext<'_>) -> Result<Value, StepError> {
+    let runtime = Runtime::read(&ctx.lab.paths)?;
+    Ok(runtime.unwrap_or_default().machines())
 }
 
 /// `platform/generated`

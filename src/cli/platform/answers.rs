@@ -31,7 +31,7 @@ pub(super) fn answers(cwd: &Utf8Path, args: &InitArgs) -> Result<BTreeMap<String
         let Some((key, text)) = answer.split_once('=') else {
             // What is wrong with it may be that it is a secret.
             return Err(usage("an `--answer` is not KEY=VALUE").help(
-                "as in `--answer organization=acme` or `--answer k3s.cluster_cidr=10.42.0.0/16`",
+                "as in `--answer organization=acme` or `--answer k3s.pod_cidr=10.42.0.0/16`",
             ));
         };
         let given = Given {

@@ -9,8 +9,9 @@ use super::settled::settled;
 use crate::base::count;
 use crate::cli::session::Session;
 use crate::diag::{Exit, Failure, say};
+use crate::handoff::Runtime;
 use crate::lab;
-use crate::platform::{self, Adapters, check_lock};
+use crate::platform::{self, Adapters, check_contexts, check_lock};
 use crate::report::Paint;
 
 pub(super) fn eject(session: &Session, args: &EjectArgs) -> Result<(), Failure> {
@@ -20,6 +21,8 @@ pub(super) fn eject(session: &Session, args: &EjectArgs) -> Result<(), Failure> 
     let platform = platform::load(&lab.paths, &adapters)?;
     let rendered = platform::render(&platform, &args.env.env)?;
     check_lock(&lab.paths, &rendered, &args.env.env)?;
+    // Every secret counts that a bootstrap would know.
+    check_contexts(&lab.paths, &session.environment(&lab, true)?, &rendered)?;
     let dir = match &args.dir {
         Some(dir) => session.caller.cwd.join(dir),
         None => lab.paths.platform().join("eject"),
@@ -42,7 +45,14 @@ pub(super) fn eject(session: &Session, args: &EjectArgs) -> Result<(), Failure> 
         }
     }
     let known_hosts = lab.paths.show(&lab.paths.known_hosts());
-    let files = platform::eject(&platform, &rendered, shown.as_str(), known_hosts.as_str())?;
+    let published = Runtime::read(&lab.paths)?.unwrap_or_default().machines();
+    let files = platform::eject(
+        &platform,
+        &rendered,
+        shown.as_str(),
+        known_hosts.as_str(),
+        &published,
+    )?;
     let dry = session.globals.dry_run;
     if !dry {
         for (path, (mode, text)) in &files {

@@ -7,14 +7,15 @@ use serde_json::json;
 use super::answers::{Given, answers};
 use super::args::InitArgs;
 use super::ask::{Said, ask};
+use crate::action::Approval;
 use crate::base::ticked;
-use crate::cli::approve::Approve;
+use crate::cli::approve::{Approve, approved};
 use crate::cli::dry::{announce, decide};
 use crate::cli::session::{Session, usage};
 use crate::diag::{Diagnostic, Exit, Failure, did_you_mean, hl};
 use crate::handoff::Runtime;
 use crate::lab::{Environment, Lab, Lock, keep_secret, kept_secret};
-use crate::platform::{About, Adapters, Draft, Kind, Question, Questions, Suggestions, Told};
+use crate::platform::{self, About, Adapters, Draft, Kind, Question, Questions, Suggestions, Told};
 use crate::report::Paint;
 use crate::site::{self, Tree};
 
@@ -29,29 +30,47 @@ pub(super) fn init(session: &Session, args: &InitArgs) -> Result<(), Failure> {
     } else {
         Some(Lock::take(&lab.paths, "hl platform init")?)
     };
+    platform::Lock::is_not_newer(&lab.paths)?;
+    platform::holds_no_secret(&lab.paths, &adapters)?;
     let mut draft = Draft::read(&lab.paths)?;
-    let mut told = draft.told().clone();
-    choose(&mut told, &args.adapters, &adapters)?;
+    let before = draft.told().clone();
+    let mut told = before.clone();
+    let questions = Questions {
+        adapters: &adapters,
+        suggestions: suggestions(&lab, &env)?,
+    };
+    if !args.adapters.is_empty() {
+        are_known(&args.adapters, &adapters)?;
+        questions.choose(&mut told, &args.adapters);
+        may_go(session, &gone(&before, &told), dry.on)?;
+    }
     told.fresh = told.adapters.is_empty();
     told.secrets = secrets(&lab, &env, &adapters)?;
     let mut wizard = Wizard {
         session,
         lab: &lab,
-        questions: Questions {
-            adapters: &adapters,
-            suggestions: suggestions(&lab, &env)?,
-        },
+        questions,
         draft: &mut draft,
         dry: dry.on,
         written: false,
+        removed: Vec::new(),
     };
     let told = wizard.run(told, given)?;
     let written = wizard.written;
+    let removed = if dry.on {
+        gone(&before, &told)
+    } else {
+        std::mem::take(&mut wizard.removed)
+    };
     if session.globals.json {
         let names: Vec<&String> = told.adapters.iter().map(|(name, _)| name).collect();
         return session.json(&json!({
             "schema": "hl.platform-init/1", "dry_run": dry.on, "written": written, "adapters": names,
+            "removed": removed,
         }));
+    }
+    if dry.on && !removed.is_empty() {
+        session.tell(Paint::Warn, "Would remove", what_goes(&removed));
     }
     let (paint, verb) = match (written, dry.on) {
         (true, _) => (Paint::Good, "Wrote"),
@@ -68,8 +87,8 @@ pub(super) fn init(session: &Session, args: &InitArgs) -> Result<(), Failure> {
     Ok(())
 }
 
-/// `--adapters`: these and no others; what is known of them stays.
-fn choose(told: &mut Told, names: &[String], adapters: &Adapters) -> Result<(), Failure> {
+/// `--adapters` names adapters that there are.
+fn are_known(names: &[String], adapters: &Adapters) -> Result<(), Failure> {
     for name in names {
         if adapters.get(name).is_none() {
             let message = format!("there is no adapter `{name}`");
@@ -77,13 +96,36 @@ fn choose(told: &mut Told, names: &[String], adapters: &Adapters) -> Result<(), 
             return Err(Failure::message(Exit::Unknown, message).helps(help));
         }
     }
-    if !names.is_empty() {
-        told.adapters.retain(|(name, _)| names.contains(name));
-        for name in names {
-            told.of_mut(name);
-        }
-    }
     Ok(())
+}
+
+/// Adapters of the file that are no longer chosen.
+fn gone(before: &Told, told: &Told) -> Vec<String> {
+    let names = before.adapters.iter().map(|(name, _)| name);
+    names
+        .filter(|name| told.of(name).is_none())
+        .cloned()
+        .collect()
+}
+
+/// `k3s`, `sops` with all that they are told
+fn what_goes(gone: &[String]) -> String {
+    let they = if gone.len() == 1 { "it is" } else { "they are" };
+    format!("{} with all that {they} told", ticked(gone))
+}
+
+/// Asks a person before adapters go that were not named.
+fn may_go(session: &Session, gone: &[String], dry: bool) -> Result<(), Failure> {
+    if gone.is_empty() || dry || Approve::of(session) != Approve::Ask {
+        return Ok(());
+    }
+    let question = format!("remove {}?", what_goes(gone));
+    let approval = Approval {
+        question,
+        ..Approval::default()
+    };
+    let help = "name them in `--adapters` as well, or leave that out";
+    approved(session, &approval, "removed", help)
 }
 
 /// Variables of secrets that have a value.
@@ -127,6 +169,8 @@ struct Wizard<'a> {
     draft: &'a mut Draft,
     dry: bool,
     written: bool,
+    /// Adapters that went.
+    removed: Vec<String>,
 }
 
 impl Wizard<'_> {
@@ -269,8 +313,14 @@ impl Wizard<'_> {
             told.adapters.clear();
         }
         let nothing = told.organization.is_none() && told.adapters.is_empty();
+        let gone = gone(self.draft.told(), &told);
         if !nothing && self.draft.save(&self.lab.paths, &told)? {
             self.written = true;
+            // At once: the questions may end before all is answered.
+            if !gone.is_empty() && !self.session.globals.json {
+                self.session.tell(Paint::Warn, "Removed", what_goes(&gone));
+            }
+            self.removed.extend(gone);
         }
         Ok(())
     }

@@ -15,6 +15,7 @@ pub(super) fn render(session: &Session, args: &RenderArgs) -> Result<(), Failure
     let lab = session.lab()?;
     let dry = decide(session, &lab)?;
     let paths = &lab.paths;
+    platform::Lock::is_not_newer(paths)?;
     let adapters = Adapters::load(paths)?;
     let platform = platform::load(paths, &adapters)?;
     let mut rendered = platform::render(&platform, &args.env.env)?;

@@ -1,5 +1,6 @@
 //! `hl platform validate`: what differs between what is rendered and what is on disk.
 
+use camino::Utf8PathBuf;
 use serde_json::json;
 
 use super::settled::settled;
@@ -41,7 +42,15 @@ pub(super) fn validate(session: &Session) -> Result<Exit, Failure> {
 
 fn document(lock: &Lock, rendered: &Rendered, drift: &Drift) -> serde_json::Value {
     let platform = lock.platform_hash == rendered.lock.platform_hash;
-    let artifacts = !drift.is_rendered();
+    // Over what is on disk: what the lock says of it may be as wrong as the files are.
+    let hash = &drift.artifacts_hash;
+    let whole = *hash == lock.artifacts_hash && *hash == rendered.lock.artifacts_hash;
+    let in_tree = |path: &Utf8PathBuf| path.starts_with("generated");
+    // An empty directory has no part in the hash.
+    let artifacts = !whole || drift.added.iter().any(in_tree);
+    let (removed, changed) = (drift.removed.iter(), drift.changed.iter());
+    let mut paths = removed.chain(changed.map(|change| &change.path));
+    let lock_differs = paths.any(|path| !in_tree(path));
     let mut errors = Vec::new();
     let mut error = |is: bool, kind: &str, message: &str| {
         if is {
@@ -59,6 +68,11 @@ fn document(lock: &Lock, rendered: &Rendered, drift: &Drift) -> serde_json::Valu
         "platform/generated is not as it is rendered",
     );
     error(
+        lock_differs,
+        "lock_modified",
+        "platform/pipeline.yaml or platform/lock.json is not as it is rendered",
+    );
+    error(
         !drift.stale.is_empty(),
         "live_stale",
         "files of platform/live were made from other rendered files",
@@ -68,7 +82,7 @@ fn document(lock: &Lock, rendered: &Rendered, drift: &Drift) -> serde_json::Valu
         "valid": drift.is_clean(),
         "environment": lock.environment,
         "platform_hash_match": platform,
-        "artifacts_hash_match": lock.artifacts_hash == rendered.lock.artifacts_hash,
+        "artifacts_hash_match": !artifacts,
         "added": drift.added,
         "removed": drift.removed,
         "changed": drift.changed,

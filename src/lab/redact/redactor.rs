@@ -1,6 +1,6 @@
 //! What is looked for, and the masking of whole texts.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
 use aho_corasick::AhoCorasick;
 use aho_corasick::nfa::contiguous::NFA;
@@ -19,9 +19,11 @@ pub(super) const MASK: &str = "(secret)";
 /// sequences, control or invisible characters stand between their bytes. Values
 /// shorter than four characters are not (see [`Redactor::is_too_short`]). Where
 /// secrets overlap, all that any of them covers is masked.
+///
+/// Clones know what any of them [learns](Redactor::learn).
 #[derive(Debug, Clone, Default)]
 pub struct Redactor {
-    search: Option<Arc<Search>>,
+    search: Arc<RwLock<Option<Arc<Search>>>>,
 }
 
 #[derive(Debug)]
@@ -37,23 +39,30 @@ struct Search {
 impl Redactor {
     /// A redactor for these values.
     pub fn new<'a>(secrets: impl IntoIterator<Item = &'a str>) -> Self {
-        let mut patterns: Vec<String> = secrets.into_iter().flat_map(forms::of).collect();
-        patterns.sort_unstable();
-        patterns.dedup();
-        let longest = patterns.iter().map(String::len).max().unwrap_or_default();
-        // Building fails only beyond the automaton's limits (2^31 states).
-        let search = (longest > 0)
-            .then(|| AhoCorasick::new(&patterns).ok())
-            .flatten()
-            .map(|automaton| Search {
-                automaton,
-                through: OnceLock::new(),
-                patterns,
-                longest,
-            });
+        let patterns = secrets.into_iter().flat_map(forms::of).collect();
         Self {
-            search: search.map(Arc::new),
+            search: Arc::new(RwLock::new(Search::new(patterns))),
         }
+    }
+
+    /// Masks these values too from now on, whoever holds a clone. What is known is
+    /// never forgotten.
+    pub fn learn<'a>(&self, secrets: impl IntoIterator<Item = &'a str>) {
+        let fresh: Vec<String> = secrets.into_iter().flat_map(forms::of).collect();
+        let mut search = self.search.write().unwrap_or_else(PoisonError::into_inner);
+        let known = search.as_ref().map(|search| search.patterns.as_slice());
+        let known = known.unwrap_or_default();
+        if fresh.iter().all(|one| known.binary_search(one).is_ok()) {
+            return;
+        }
+        let all = known.iter().cloned().chain(fresh).collect();
+        *search = Search::new(all);
+    }
+
+    /// What is looked for now.
+    fn search(&self) -> Option<Arc<Search>> {
+        let search = self.search.read().unwrap_or_else(PoisonError::into_inner);
+        search.clone()
     }
 
     /// Whether a value is too short to be masked.
@@ -93,7 +102,7 @@ impl Redactor {
 
     /// Whether a secret is in bytes, in which there may be what is not shown.
     fn holds(&self, bytes: &[u8], odd: bool) -> bool {
-        let Some(search) = &self.search else {
+        let Some(search) = self.search() else {
             return false;
         };
         let through = || search.through().filter(|_| odd);
@@ -120,7 +129,7 @@ impl Redactor {
 
     /// Where secrets are in `bytes`.
     pub(super) fn find(&self, bytes: &[u8]) -> Found {
-        let Some(search) = &self.search else {
+        let Some(search) = self.search() else {
             return Found::default();
         };
         let mut found = Found::default();
@@ -136,7 +145,7 @@ impl Redactor {
     /// Where the first secret begins that `bytes` may hold only the start of;
     /// the end of `bytes` when there is none.
     pub(super) fn begun(&self, bytes: &[u8], found: &Found) -> usize {
-        let Some(search) = &self.search else {
+        let Some(search) = self.search() else {
             return bytes.len();
         };
         let last = bytes.len().saturating_sub(search.longest - 1)..bytes.len();
@@ -163,6 +172,24 @@ pub(super) fn merged(mut ranges: Vec<(usize, usize)>) -> Vec<(usize, usize)> {
 }
 
 impl Search {
+    /// `None` where there is nothing to look for.
+    fn new(mut patterns: Vec<String>) -> Option<Arc<Self>> {
+        patterns.sort_unstable();
+        patterns.dedup();
+        let longest = patterns.iter().map(String::len).max().unwrap_or_default();
+        if longest == 0 {
+            return None;
+        }
+        // Building fails only beyond the automaton's limits (2^31 states).
+        let automaton = AhoCorasick::new(&patterns).ok()?;
+        Some(Arc::new(Self {
+            automaton,
+            through: OnceLock::new(),
+            patterns,
+            longest,
+        }))
+    }
+
     fn through(&self) -> Option<&NFA> {
         let through = self.through.get_or_init(|| NFA::new(&self.patterns).ok());
         through.as_ref()
@@ -198,6 +225,17 @@ impl Search {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn what_one_learns_all_clones_know() {
+        let redactor = Redactor::default();
+        let (clone, mut stream) = (redactor.clone(), redactor.stream());
+        assert_eq!(clone.text("canary-1 canary-2"), "canary-1 canary-2");
+        redactor.learn(["canary-1"]);
+        redactor.learn(["canary-2", "canary-1", ""]);
+        assert_eq!(clone.text("canary-1 canary-2"), "(secret) (secret)");
+        assert_eq!(stream.push(b"canary-2\n"), b"(secret)\n");
+    }
 
     #[test]
     fn overlapping_secrets_are_masked_together() {

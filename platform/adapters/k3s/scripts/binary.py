@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import subprocess
 
 with open(os.environ["HL_PLATFORM_CONTEXT"]) as file:
     context = json.load(file)
@@ -19,4 +20,16 @@ with open(path, "rb") as file:
 wanted = context.get("sha256")
 if wanted and digest.hexdigest() != wanted.lower():
     raise SystemExit(f"{path} has SHA-256 {digest.hexdigest()}, expected {wanted}")
-print(f"{path}: SHA-256 {digest.hexdigest()}")
+# Only what has the digest is run. It says `k3s version v1.36.4+k3s1 (a1b2c3d4)`.
+try:
+    told = subprocess.run(
+        [os.path.abspath(path), "--version"],
+        stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=30, check=True,
+    ).stdout
+except (OSError, subprocess.SubprocessError) as error:
+    raise SystemExit(f"{path} does not say its version: {error}")
+words = told.split()
+if words[:2] != ["k3s", "version"] or words[2:3] != [context["version"]]:
+    said = (told.splitlines() or ["nothing"])[0]
+    raise SystemExit(f"{path} says `{said}`, expected version {context['version']}")
+print(f"{path}: {context['version']}, SHA-256 {digest.hexdigest()}")

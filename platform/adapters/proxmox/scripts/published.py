@@ -6,20 +6,24 @@ import socket
 import sys
 
 with open(os.environ["HL_PLATFORM_CONTEXT"]) as file:
-    machines = json.load(file)["machines"]
-
-# The state beside platform/live: in a rehearsal that of the rehearsal.
-out = os.path.dirname(os.path.dirname(os.environ["HL_PLATFORM_LIVE"]))
-runtime = os.path.join(out, "state", "runtime.yaml")
-published = open(runtime).read() if os.path.exists(runtime) else ""
+    context = json.load(file)
+published = context["published"]
 
 failed = []
-for machine in machines:
+for machine in context["machines"]:
     name, address = machine["name"], machine["ip"]
-    # `address` of a machine, as `runtime.yaml` has it, with quotes or without.
-    forms = (f"address: {address}\n", f"address: \"{address}\"\n", f"address: '{address}'\n")
-    if not any(form in published for form in forms):
-        failed.append(f"{name}: L2 published no machine with address {address}")
+    wanted = {"name": name, "vmid": machine["vmid"], "address": address}
+    like = [
+        {key: other[key] for key in wanted}
+        for other in published
+        if other["name"] == name
+    ]
+    if wanted not in like:
+        found = "; ".join(f"{one['address']} with vmid {one['vmid']}" for one in like)
+        failed.append(
+            f"{name}: L2 published no such machine with address {address} and vmid "
+            f"{machine['vmid']}" + (f", but {found}" if found else "")
+        )
         continue
     try:
         socket.create_connection((address, 22), timeout=10).close()
