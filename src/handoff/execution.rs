@@ -285,7 +285,10 @@ mod tests {
 
     #[test]
     fn an_id_of_a_machine_that_was_destroyed_does_not_come_back() {
-        let ends = [(true, end(Status::Succeeded)), (false, end(Status::Blocked))];
+        let ends = [
+            (true, end(Status::Succeeded)),
+            (false, end(Status::Blocked)),
+        ];
         let record = after(&known(NodeStatus::Destroyed), &ends);
         assert_eq!((record.status, record.vm_id), (NodeStatus::Pending, None));
         let record = after(&known(NodeStatus::Completed), &ends);
