@@ -52,12 +52,12 @@ pub use host::{HostCheck, HostProbe};
 pub use image::{ImageBuild, ImageDownload, ImageFetch, ImagePublish, ImageRemove, ImageSync};
 pub use machine::{VmStart, VmWait};
 pub use machines::{
-    Approve as ManifestApprove, ClearMachine, ForgetMachine, Inside, Left as ManifestLeft,
-    Remove as RemoveMachine,
+    Approve as ManifestApprove, ClearMachine, Empty as ManifestEmpty, ForgetMachine, Inside,
+    Left as ManifestLeft, Remove as RemoveMachine,
 };
 pub use packer::{PackerBuild, PackerValidate};
 pub use provision::{HostBootstrap, HostPlaybook, HostVerify, NodeConfig, PveInstall, SshChain};
-pub use pull::{PullClean, PullSnippet, PullWait};
+pub use pull::{PullClean, PullSnippet, PullWait, pull_findings};
 pub use registry::{Registry, builtin, present_name};
 pub use repository::RepoSync;
 pub use roundtrip::{

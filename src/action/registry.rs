@@ -13,10 +13,10 @@ use super::{
     Action, ClearMachine, ControllerStart, ControllerStop, CtTemplate, ForgetMachine,
     HostBootstrap, HostCheck, HostPlaybook, HostProbe, HostVerify, ImageBuild, ImageDownload,
     ImageFetch, ImagePublish, ImageRemove, ImageSync, Inside, InventoryAction, MachineAsk,
-    MachineInventory, MachineProvision, MachineReach, ManifestApprove, ManifestLeft, NodeConfig,
-    PackerBuild, PackerValidate, PlaybookAction, Program, PullClean, PullSnippet, PullWait,
-    PveInstall, RemoveMachine, RepoSync, RoundtripCheck, SshChain, SshWait, TemplateReady, VmStart,
-    VmWait, tofu,
+    MachineInventory, MachineProvision, MachineReach, ManifestApprove, ManifestEmpty, ManifestLeft,
+    NodeConfig, PackerBuild, PackerValidate, PlaybookAction, Program, PullClean, PullSnippet,
+    PullWait, PveInstall, RemoveMachine, RepoSync, RoundtripCheck, SshChain, SshWait,
+    TemplateReady, VmStart, VmWait, tofu,
 };
 use crate::handoff::Handoffs;
 use crate::plan::Plan;
@@ -127,6 +127,7 @@ pub fn builtin() -> Registry {
         .with(VmStart)
         .with(VmWait)
         .with(ManifestApprove)
+        .with(ManifestEmpty)
         .with(ManifestLeft)
         .with(ClearMachine)
         .with(ForgetMachine)

@@ -4,11 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use toml::Spanned;
 
+use super::left_of::left_of;
+use crate::action::pull_findings;
 use crate::diag::{Diagnostic, Exit, Failure, Source, did_you_mean};
 use crate::layers::{Book, Compiled, Layer, Scope, refuse_secrets};
-use crate::manifest::{Around, ManifestFile, Mode, PlanSettings, plan, read, resolve};
+use crate::manifest::{Around, ManifestFile, Mode, PlanSettings};
+use crate::manifest::{plan, read, read_to_destroy, resolve, resolve_to_destroy};
 use crate::plan::{MOST_STEPS, Step, StepId};
 use crate::runs::{ManifestRequest, ManifestSource, ManifestVerb, RecipeRequest, RunRequest};
+use crate::site::resolve::Resolved;
 use crate::site::{Kind, Tree};
 use crate::templates::templates;
 
@@ -32,18 +36,7 @@ pub(super) fn compile(
     let paths = &scope.lab.paths;
     let tree = Tree::new(paths.site(), paths.show(&paths.site()));
     known_host(scope, &tree, &request.host)?;
-    let source = match &request.source {
-        ManifestSource::Name(name) => tree.source(Kind::Manifest, name)?,
-        ManifestSource::Text { shown, text } => Source::new(shown.as_str(), text.as_str()),
-    };
-    let images = Some(templates(paths)).filter(|names| !names.is_empty());
-    let around = Around {
-        tree: &tree,
-        paths: Some(paths),
-        images: images.as_deref(),
-    };
-    let mut file = read(&around, source)?;
-    let mut resolved = resolve(&tree, &file)?;
+    let (mut file, mut resolved) = manifest(scope, &tree, request)?;
     let makes = layer(book, scope, MAKES)?;
     let converges = layer(book, scope, CONVERGES)?;
     let settings = PlanSettings {
@@ -76,6 +69,49 @@ pub(super) fn compile(
         plan,
     };
     Ok((compiled, warnings))
+}
+
+/// The manifest, and what each of its nodes is made from.
+fn manifest(
+    scope: &Scope<'_>,
+    tree: &Tree,
+    request: &ManifestRequest,
+) -> Result<(ManifestFile, Resolved), Failure> {
+    let paths = &scope.lab.paths;
+    let destroys = request.verb == ManifestVerb::Destroy;
+    let (source, warning) = match &request.source {
+        ManifestSource::Name(name) => match tree.source(Kind::Manifest, name) {
+            Err(failure) if destroys && failure.exit == Exit::Unknown => {
+                let kept = left_of(paths, name, &request.host).ok_or(failure)?;
+                (kept.source, Some(kept.warning))
+            }
+            found => (found?, None),
+        },
+        ManifestSource::Text { shown, text } => (Source::new(shown.as_str(), text.as_str()), None),
+    };
+    if destroys {
+        let around = Around {
+            tree,
+            paths: Some(paths),
+            images: None,
+            pull: &[],
+        };
+        let mut file = read_to_destroy(&around, source)?;
+        file.warnings.extend(warning);
+        let resolved = resolve_to_destroy(tree, &file);
+        return Ok((file, resolved));
+    }
+    let images = Some(templates(paths)).filter(|names| !names.is_empty());
+    let pull = pull_findings(scope.lab, tree);
+    let around = Around {
+        tree,
+        paths: Some(paths),
+        images: images.as_deref(),
+        pull: &pull,
+    };
+    let file = read(&around, source)?;
+    let resolved = resolve(tree, &file)?;
+    Ok((file, resolved))
 }
 
 /// A host is a node of the site, or the one that the variables name.

@@ -18,6 +18,7 @@
 //! | `held` | the lab is taken for a run |
 //! | `host` | who is told of a run |
 //! | `job` | what a run is made of, how it runs, and how it ended |
+//! | `left_of` | what is left of a manifest whose file is gone |
 //! | `manifests` | the plan of a verb with its manifest |
 //! | `loaded` | a lab with its layers and its environment, and the plan of a request |
 //! | `nodes` | what variables and the site say of a node |
@@ -53,6 +54,7 @@ mod earlier;
 mod held;
 mod host;
 mod job;
+mod left_of;
 mod loaded;
 mod manifests;
 mod nodes;

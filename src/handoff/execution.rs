@@ -11,7 +11,7 @@ use super::{Applied, typed};
 use crate::base::if_there;
 use crate::diag::{Exit, Failure};
 use crate::lab::{self, Paths};
-use crate::plan::{Plan, Status, Step, StepState, Tally};
+use crate::plan::{Plan, Status, Step, StepRun, StepState, Tally};
 
 /// A manifest on a host.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -113,21 +113,24 @@ fn file(paths: &Paths, manifest: &str, host: &str) -> camino::Utf8PathBuf {
 }
 
 impl NodeRecord {
-    /// What the `steps` of a node came to; `before` is what was known of it.
+    /// What the `steps` of a node came to; `before` is what was known of it, which still
+    /// holds while none of them has run.
     pub(super) fn of<'s>(
         name: &str,
         steps: impl Iterator<Item = &'s Step>,
         tally: &Tally,
         before: Option<&Self>,
     ) -> Self {
+        // The id of one that was destroyed is free for others.
+        let known = before.filter(|before| before.status != NodeStatus::Destroyed);
         let mut record = Self {
             name: name.to_owned(),
-            vm_id: before.and_then(|before| before.vm_id),
-            ip: before.and_then(|before| before.ip.clone()),
+            vm_id: known.and_then(|known| known.vm_id),
+            ip: known.and_then(|known| known.ip.clone()),
             ..Self::default()
         };
         let (mut all_done, mut running, mut removed) = (true, false, false);
-        let mut only_skipped = true;
+        let mut any_ran = false;
         let mut begun = Vec::new();
         let mut ended = Vec::new();
         for step in steps {
@@ -135,6 +138,7 @@ impl NodeRecord {
                 all_done &= step.finally;
                 continue;
             };
+            any_ran |= has_run(run);
             begun.extend(run.started_at.as_deref().and_then(seconds));
             let Some(end) = &run.end else {
                 all_done = false;
@@ -145,7 +149,6 @@ impl NodeRecord {
             if end.status == Status::Failed && record.error.is_none() {
                 record.error = Some(end.summary.clone());
             }
-            only_skipped &= end.status == Status::Skipped;
             all_done &= step.finally || end.status.is_done();
             let outputs = || -> BTreeMap<String, Value> { end.outputs.clone() };
             let told: Told = typed(outputs());
@@ -156,6 +159,9 @@ impl NodeRecord {
             record.ip = told.vm_ip.or(record.ip);
             removed |= told.removed;
         }
+        if !any_ran {
+            return before.cloned().unwrap_or(record);
+        }
         record.started_at = begun.into_iter().reduce(f64::min);
         record.status = if running {
             NodeStatus::Running
@@ -164,8 +170,6 @@ impl NodeRecord {
             NodeStatus::Destroyed
         } else if record.error.is_some() {
             NodeStatus::Failed
-        } else if only_skipped && !ended.is_empty() {
-            before.map(|before| before.status).unwrap_or_default()
         } else if all_done {
             NodeStatus::Completed
         } else {
@@ -175,6 +179,15 @@ impl NodeRecord {
             record.completed_at = ended.into_iter().reduce(f64::max);
         }
         record
+    }
+}
+
+/// Whether a step did anything, or may have: one that was passed over did not.
+fn has_run(run: &StepRun) -> bool {
+    match run.end.as_ref().map(|end| end.status) {
+        Some(Status::Succeeded | Status::Failed) => true,
+        Some(Status::Skipped | Status::Blocked | Status::NotPlanned) => false,
+        Some(Status::Cancelled) | None => run.started_at.is_some(),
     }
 }
 
@@ -203,4 +216,82 @@ pub fn nodes(plan: &Plan, tally: &Tally) -> Vec<NodeRecord> {
 pub(super) fn seconds(time: &str) -> Option<f64> {
     let time: jiff::Timestamp = time.parse().ok()?;
     Some(time.as_duration().as_secs_f64())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::{Event, EventKind, StepEnd, StepId};
+
+    /// What a node is after steps that ended so; `true`: it had started.
+    fn after(before: &NodeRecord, ends: &[(bool, StepEnd)]) -> NodeRecord {
+        let event = |id: &StepId, kind| Event {
+            time: "2026-01-02T03:04:05.000Z".to_owned(),
+            step: Some(id.clone()),
+            kind,
+        };
+        let (mut events, mut steps) = (Vec::new(), Vec::new());
+        for (place, (started, end)) in ends.iter().enumerate() {
+            let step = Step::new(StepId::new("web", &place.to_string()), "x");
+            if *started {
+                events.push(event(&step.id, EventKind::StepStarted { attempt: 1 }));
+            }
+            events.push(event(&step.id, EventKind::StepFinished(end.clone())));
+            steps.push(step);
+        }
+        NodeRecord::of("web", steps.iter(), &Tally::of(&events), Some(before))
+    }
+
+    fn known(status: NodeStatus) -> NodeRecord {
+        NodeRecord {
+            name: "web".to_owned(),
+            status,
+            vm_id: Some(100),
+            ip: Some("192.0.2.7".to_owned()),
+            started_at: Some(1.0),
+            completed_at: Some(2.0),
+            error: None,
+        }
+    }
+
+    fn end(status: Status) -> StepEnd {
+        StepEnd::new(status, "so")
+    }
+
+    #[test]
+    fn a_run_that_does_nothing_to_a_node_leaves_its_record() {
+        for status in [
+            NodeStatus::Completed,
+            NodeStatus::Destroyed,
+            NodeStatus::Failed,
+        ] {
+            let before = known(status);
+            for ends in [
+                vec![],
+                vec![(false, end(Status::Blocked)), (false, end(Status::Skipped))],
+                vec![(true, end(Status::Skipped))],
+                vec![(false, end(Status::Cancelled))],
+            ] {
+                assert_eq!(after(&before, &ends), before, "{ends:?}");
+            }
+        }
+        let cut = [(true, end(Status::Cancelled))];
+        let record = after(&known(NodeStatus::Completed), &cut);
+        assert_eq!(
+            (record.status, record.vm_id),
+            (NodeStatus::Pending, Some(100))
+        );
+    }
+
+    #[test]
+    fn an_id_of_a_machine_that_was_destroyed_does_not_come_back() {
+        let ends = [
+            (true, end(Status::Succeeded)),
+            (false, end(Status::Blocked)),
+        ];
+        let record = after(&known(NodeStatus::Destroyed), &ends);
+        assert_eq!((record.status, record.vm_id), (NodeStatus::Pending, None));
+        let record = after(&known(NodeStatus::Completed), &ends);
+        assert_eq!(record.vm_id, Some(100));
+    }
 }

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::execution::{Execution, NodeRecord, seconds};
+use super::execution::{Execution, NodeRecord, NodeStatus, seconds};
 use crate::diag::Failure;
 use crate::lab::Paths;
 use crate::plan::{Event, EventKind, Listener, Plan, Tally};
@@ -72,7 +72,10 @@ impl ExecutionKeeper {
         let places = self.steps.get(machine).into_iter().flatten();
         let steps = places.filter_map(|place| self.plan.steps.get(*place));
         let before = self.before.get(machine);
-        let record = NodeRecord::of(machine, steps, &self.tally, before);
+        let mut record = NodeRecord::of(machine, steps, &self.tally, before);
+        if record.status == NodeStatus::Destroyed {
+            record.vm_id = None;
+        }
         if self.execution.nodes.get(machine) == Some(&record) {
             return Ok(());
         }

@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::Book;
-use crate::action::clean::{Reason, Surroundings, Tracked, protected, survey};
+use crate::action::clean::{Reason, Surroundings, Tracked, protected, state_key, survey};
 use crate::diag::Failure;
 use crate::lab::Lab;
 use crate::plan::{Plan, Step};
@@ -252,20 +252,12 @@ fn name(path: &Path, remove: &[Removal], keep: &mut Vec<Kept>) {
 /// `hl l2-destroy dev --node pve` for `.states/dev-pve/terraform.tfstate`, and
 /// `hl destroy -M web -H pve` for `.states/web/pve/NODE/terraform.tfstate`.
 fn destroy(lab: &Lab, book: Option<&Book>, state: &Utf8Path) -> Option<String> {
-    let parts: Vec<&str> = state
-        .strip_prefix(".states")
-        .ok()?
-        .components()
-        .map(|part| part.as_str())
-        .collect();
-    let key = match parts.as_slice() {
-        [manifest, host, _, _] => {
-            let words = format!("destroy -M {manifest} -H {host}");
-            return Some(lab.paths.commands().line(&words));
-        }
-        [key, ..] => (*key).to_owned(),
-        [] => return None,
-    };
+    let key = state_key(&lab.paths.states(), &lab.paths.root().join(state))?;
+    if let Some((manifest, rest)) = key.split_once('/') {
+        let (host, _) = rest.split_once('/')?;
+        let words = format!("destroy -M {manifest} -H {host}");
+        return Some(lab.paths.commands().line(&words));
+    }
     book?.get("l2-destroy")?;
     // Environments and nodes may both hold a `-`: an environment that there is decides.
     let envs = lab.paths.site().join("envs");

@@ -32,6 +32,7 @@ pub fn list(tree: &Tree) -> Result<Vec<Listed>, Failure> {
         tree,
         paths: None,
         images: None,
+        pull: &[],
     };
     let mut all = Vec::new();
     for name in tree.names(Kind::Manifest)? {

@@ -3,7 +3,8 @@
 use serde_json::{Map, Value, json};
 
 use super::model::{ManifestGraph, ManifestNode};
-use crate::diag::{Exit, Failure};
+use crate::diag::{Diagnostic, Exit, Failure};
+use crate::runs::ManifestVerb;
 use crate::site::resolve::{Object, Origin, Resolved, Traced};
 use crate::site::{Ip, Vm, machine};
 
@@ -22,35 +23,70 @@ pub(super) struct PlannedNode {
     pub(super) place: usize,
 }
 
-/// Every node, in the order of the file.
+/// Every node, in the order of the file. To be destroyed, a node need not be one that
+/// could be made.
 ///
 /// # Errors
 /// One cannot be made as it is described (65, every finding of all of them).
 pub(super) fn nodes(
     graph: &ManifestGraph,
     resolved: &Resolved,
+    verb: ManifestVerb,
 ) -> Result<Vec<PlannedNode>, Failure> {
     let mut findings = Vec::new();
     let mut planned = Vec::with_capacity(graph.nodes.len());
     let items = resolved.value.items("nodes");
     for (place, (node, item)) in graph.nodes.iter().zip(items).enumerate() {
-        match machine(item) {
-            Ok(vm) => planned.push(PlannedNode {
-                name: node.name.clone(),
-                ip: vm.ip.to_string(),
-                machine: told(node, item, &vm),
-                parent: node
-                    .parent
-                    .and_then(|parent| Some(graph.nodes.get(parent)?.name.clone())),
-                place,
-            }),
-            Err(failure) => findings.extend(failure.diagnostics),
-        }
+        let (ip, machine) = match machine(item) {
+            Ok(vm) => (vm.ip.to_string(), told(node, item, &vm)),
+            Err(_) if verb == ManifestVerb::Destroy => (Ip::Dhcp.to_string(), known(node)),
+            Err(failure) => {
+                findings.extend(failure.diagnostics);
+                continue;
+            }
+        };
+        planned.push(PlannedNode {
+            name: node.name.clone(),
+            ip,
+            machine,
+            parent: node
+                .parent
+                .and_then(|parent| Some(graph.nodes.get(parent)?.name.clone())),
+            place,
+        });
     }
     if findings.is_empty() {
         return Ok(planned);
     }
     Err(Failure::many(Exit::Definition, findings))
+}
+
+/// Why nodes cannot be made as they are described. That one has no image is told as a
+/// warning: its manifest may be drawn before its templates are there.
+pub(super) fn unmakeable(resolved: &Resolved) -> Vec<Diagnostic> {
+    let items = resolved.value.items("nodes").iter();
+    let with_image = items.filter(|item| {
+        let image = item.map().and_then(|map| map.get("image"));
+        image.is_some_and(|image| !image.is_null())
+    });
+    let wrong = with_image.filter_map(|item| machine(item).err());
+    wrong.flat_map(|failure| failure.diagnostics).collect()
+}
+
+/// What is known of a machine whose files are gone. Its sizes are valid, and no others.
+fn known(node: &ManifestNode) -> Map<String, Value> {
+    let mut known = Map::from_iter([
+        ("name".to_owned(), json!(node.name)),
+        ("type".to_owned(), json!(node.kind.to_string())),
+        ("image".to_owned(), json!("unknown")),
+        ("cores".to_owned(), json!(1)),
+        ("memory".to_owned(), json!(1024)),
+        ("disk".to_owned(), json!(10)),
+    ]);
+    if let Some(vmid) = node.vmid {
+        known.insert("vmid".to_owned(), json!(vmid));
+    }
+    known
 }
 
 fn told(node: &ManifestNode, item: &Traced, vm: &Vm) -> Map<String, Value> {

@@ -9,6 +9,7 @@
 //! |---|---|
 //! | `model` | a manifest as types |
 //! | `read` | a file to those types, once nothing is wrong with it |
+//! | `levels` | the older form, levels in a row, as nodes |
 //! | `around` | what a manifest is held against: site-config, states, templates |
 //! | `order` | who is made after whom |
 //! | `resolve` | what each node is made from, and which file says so |
@@ -22,6 +23,7 @@
 
 mod around;
 pub mod draw;
+mod levels;
 mod limits;
 mod list;
 mod machine;
@@ -37,6 +39,6 @@ pub use around::Around;
 pub use list::{Listed, list};
 pub use model::{ManifestGraph, ManifestNode, Mode, NodeType, OnError, Pattern, Settings};
 pub use plan::{on_host, plan};
-pub use read::{ManifestFile, read};
-pub use resolve::{check, explain, resolve};
+pub use read::{ManifestFile, read, read_to_destroy};
+pub use resolve::{check, explain, resolve, resolve_to_destroy};
 pub use settings::PlanSettings;

@@ -21,7 +21,7 @@ pub fn plan(
     resolved: Resolved,
     settings: &PlanSettings,
 ) -> Result<Plan, Failure> {
-    let nodes = nodes(&file.graph, &resolved)?;
+    let nodes = nodes(&file.graph, &resolved, settings.verb)?;
     // Of ten thousand nodes the steps alone are a hundred megabytes: what they were made
     // from goes first.
     let graph = file.into_graph();
@@ -59,11 +59,19 @@ pub fn plan(
 fn all(along: &Along<'_>, nodes: Vec<PlannedNode>) -> Vec<Step> {
     let (settings, graph) = (along.settings, along.graph);
     let mut all = Vec::with_capacity(settings.preflight.len() + 2 + nodes.len() * 12);
-    all.extend(settings.preflight.iter().cloned());
-    let before: Vec<StepId> = all.iter().map(|step: &Step| step.id.clone()).collect();
     let created = graph.create_order();
     let whole: Vec<&PlannedNode> = created.iter().filter_map(|at| nodes.get(*at)).collect();
-    let guard = guard(along, &whole, before);
+    let mut guard = guard(along, &whole, Vec::new());
+    let mut preflight = settings.preflight.clone();
+    if settings.verb == ManifestVerb::Test {
+        let empty = empty(&guard);
+        for step in preflight.iter_mut().filter(|step| step.needs.is_empty()) {
+            step.needs.push(empty.id.clone());
+        }
+        all.push(empty);
+    }
+    all.extend(preflight);
+    guard.needs = all.iter().map(|step: &Step| step.id.clone()).collect();
     let left = left(along, &whole);
     let first = guard.id.clone();
     all.push(guard);
@@ -111,6 +119,18 @@ fn all(along: &Along<'_>, nodes: Vec<PlannedNode>) -> Vec<Step> {
         all.push(left);
     }
     all
+}
+
+/// The step with which a test begins, before any other check: what stands is not
+/// waited for. The guard looks once more.
+fn empty(guard: &Step) -> Step {
+    let mut step = guard.clone();
+    step.id = StepId::new(ManifestVerb::Test.name(), "empty");
+    "manifest.empty".clone_into(&mut step.action);
+    "nothing of it may be there".clone_into(&mut step.doc);
+    step.with.remove("verb");
+    step.approve = false;
+    step
 }
 
 /// Of what is in a node, the steps that `ends` names.

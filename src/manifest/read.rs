@@ -5,13 +5,11 @@ use std::collections::HashMap;
 use serde::de::DeserializeOwned;
 
 use super::around::Around;
+use super::levels::levels;
 use super::model::{ManifestGraph, ManifestNode, Mode, NodeType, Pattern, Settings};
 use crate::diag::{Diagnostic, Exit, Failure, Severity, Source};
 use crate::shape::Node;
-use crate::site::{CheckedFile, sorted};
-
-/// The scenario that makes a level a Proxmox VE.
-pub(super) const MAKES_PVE: &str = "pve-setup";
+use crate::site::{CheckedFile, Tree, sorted};
 
 /// A manifest with the file that says it.
 #[derive(Debug)]
@@ -41,15 +39,49 @@ impl ManifestFile {
 /// # Errors
 /// All that is wrong with the file (65).
 pub fn read(around: &Around<'_>, source: Source) -> Result<ManifestFile, Failure> {
-    let file = around.tree.check_manifest(source)?;
-    let mut findings = around.findings(&file);
-    findings.extend(file.findings.iter().cloned());
+    let mut file = around.tree.check_manifest(source)?;
+    let dangling = std::mem::take(&mut file.dangling);
+    read_with(around, file, dangling)
+}
+
+/// The same for a `destroy`, which needs none of the files that a manifest names: what
+/// is wrong with those is a warning.
+///
+/// # Errors
+/// All that is wrong with the file itself (65).
+pub fn read_to_destroy(around: &Around<'_>, source: Source) -> Result<ManifestFile, Failure> {
+    let mut file = around.tree.check_manifest(source)?;
+    let dangling = as_warnings(std::mem::take(&mut file.dangling));
+    let around = Around {
+        images: None,
+        ..*around
+    };
+    read_with(&around, file, dangling)
+}
+
+/// What stops nothing.
+pub(super) fn as_warnings(mut findings: Vec<Diagnostic>) -> Vec<Diagnostic> {
+    for finding in &mut findings {
+        finding.severity = Severity::Warning;
+    }
+    findings
+}
+
+fn read_with(
+    around: &Around<'_>,
+    mut file: CheckedFile,
+    dangling: Vec<Diagnostic>,
+) -> Result<ManifestFile, Failure> {
+    let graph = graph(around.tree, &mut file);
+    let mut findings = around.findings(&file, &graph);
+    findings.extend(dangling);
+    findings.append(&mut file.findings);
     let findings = sorted(findings);
     if findings.iter().any(|f| f.severity == Severity::Error) {
         return Err(Failure::many(Exit::Definition, findings));
     }
     Ok(ManifestFile {
-        graph: graph(file.root()),
+        graph,
         file,
         warnings: findings,
     })
@@ -63,16 +95,19 @@ fn items(root: &Node) -> (bool, &[Node]) {
     }
 }
 
-fn graph(root: &Node) -> ManifestGraph {
+fn graph(tree: &Tree, file: &mut CheckedFile) -> ManifestGraph {
+    let (nodes, mut findings) = match items(file.root()) {
+        (true, items) => levels(tree, file, items),
+        (false, _) => (Vec::new(), Vec::new()),
+    };
+    file.findings.append(&mut findings);
+    let root = file.root();
     let (has_levels, items) = items(root);
     let execution = root.get("execution");
     let mode = execution.and_then(|execution| value(execution, "default_mode"));
     let mode = mode.unwrap_or(Mode::Push);
     let nodes: Vec<ManifestNode> = if has_levels {
-        let levels = items.iter().enumerate();
-        levels
-            .map(|(place, item)| level(item, place, items.len()))
-            .collect()
+        nodes
     } else {
         let names = items.iter().enumerate();
         let names = names.filter_map(|(place, item)| Some((item.get("name")?.text()?, place)));
@@ -108,20 +143,6 @@ fn node(item: &Node, places: &HashMap<&str, usize>, default: Mode) -> ManifestNo
     }
 }
 
-/// A level holds the next one, so all but the last are a Proxmox VE.
-fn level(item: &Node, place: usize, count: usize) -> ManifestNode {
-    let scenario = item.get("post_scenario").and_then(Node::text);
-    let holds = place + 1 < count || scenario == Some(MAKES_PVE);
-    ManifestNode {
-        name: text(item, "name").unwrap_or_default(),
-        kind: if holds { NodeType::Pve } else { NodeType::Vm },
-        parent: place.checked_sub(1),
-        vmid: value(item, "vmid"),
-        spec: None,
-        mode: Mode::Push,
-    }
-}
-
 fn settings(root: &Node) -> Settings {
     let default = Settings::default();
     let Some(given) = root.get("settings") else {
@@ -136,12 +157,12 @@ fn settings(root: &Node) -> Settings {
     }
 }
 
-fn text(node: &Node, key: &str) -> Option<String> {
+pub(super) fn text(node: &Node, key: &str) -> Option<String> {
     Some(node.get(key)?.text()?.to_owned())
 }
 
 /// A value that is given. Its table has seen to it that it is of its type.
-fn value<T: DeserializeOwned>(node: &Node, key: &str) -> Option<T> {
+pub(super) fn value<T: DeserializeOwned>(node: &Node, key: &str) -> Option<T> {
     let node = node.get(key).filter(|node| !node.is_null())?;
     serde_json::from_value(node.to_json()).ok()
 }

@@ -3,8 +3,10 @@
 use serde_json::Number;
 
 use super::around::Around;
-use super::model::ManifestNode;
-use super::read::{MAKES_PVE, ManifestFile, read};
+use super::levels::MAKES_PVE;
+use super::machine::unmakeable;
+use super::model::{ManifestNode, NodeType};
+use super::read::{ManifestFile, as_warnings, read};
 use crate::diag::{Diagnostic, Failure, Source};
 use crate::shape::Node;
 use crate::site::Tree;
@@ -21,7 +23,11 @@ pub fn check(around: &Around<'_>, source: Source) -> Vec<Diagnostic> {
         Err(failure) => return failure.diagnostics,
     };
     let found = match resolve(around.tree, &file) {
-        Ok(resolved) => resolved.warnings,
+        Ok(resolved) => {
+            let mut found = unmakeable(&resolved);
+            found.extend(resolved.warnings);
+            found
+        }
         Err(failure) => failure.diagnostics,
     };
     let mut warnings = file.warnings;
@@ -35,13 +41,27 @@ pub fn check(around: &Around<'_>, source: Source) -> Vec<Diagnostic> {
 /// # Errors
 /// All that is wrong with the files of its layers (65).
 pub fn resolve(tree: &Tree, file: &ManifestFile) -> Result<Resolved, Failure> {
+    let (value, layers) = laid(tree, file);
+    let warnings = layers.finish()?;
+    Ok(Resolved { value, warnings })
+}
+
+/// The same for a `destroy`: what is wrong with the files of its layers is a warning.
+pub fn resolve_to_destroy(tree: &Tree, file: &ManifestFile) -> Resolved {
+    let (value, layers) = laid(tree, file);
+    let warnings = match layers.finish() {
+        Ok(warnings) => warnings,
+        Err(failure) => as_warnings(failure.diagnostics),
+    };
+    Resolved { value, warnings }
+}
+
+fn laid<'t>(tree: &'t Tree, file: &'t ManifestFile) -> (Object, Layers<'t>) {
     let mut resolver = Resolver {
         file,
         layers: Layers::new(tree),
     };
-    let value = resolver.manifest();
-    let warnings = resolver.layers.finish()?;
-    Ok(Resolved { value, warnings })
+    (resolver.manifest(), resolver.layers)
 }
 
 /// Where each value is from.
@@ -114,13 +134,22 @@ impl Resolver<'_> {
         }
         out.set("execution", self.execution(node, item));
         let made_from = self.made_from(item);
+        // The only type that a layer gives: the others are the manifest's own.
+        let kind = made_from.get("kind").or_else(|| made_from.get("type"));
+        if let Some(kind) = kind
+            && node.kind == NodeType::Ct
+            && item.get("type").is_none()
+        {
+            out.set("type", kind.clone());
+        }
         out.set("image", self.given_or(item, "image", Value::Null));
         out.set("vmid", self.given_or(item, "vmid", Value::Null));
         for (key, default) in SIZES {
             out.set(key, Traced::default(number(default)));
         }
         // A machine of an environment has a name of its own there.
-        for (key, value) in made_from.iter().filter(|(key, _)| *key != "name") {
+        let own = |key: &str| ["name", "kind", "type"].contains(&key);
+        for (key, value) in made_from.iter().filter(|(key, _)| !own(key)) {
             let own = item.get(key).is_some_and(|own| !own.is_null());
             if !own {
                 out.set(key, value.clone());

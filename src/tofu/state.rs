@@ -18,6 +18,8 @@ pub struct State {
     pub vms: BTreeMap<String, Vm>,
     /// Output values.
     pub outputs: BTreeMap<String, Value>,
+    /// What else it holds: names, or `TYPE.NAME` of what has none.
+    pub others: Vec<String>,
     /// How many resources of any kind it holds.
     pub resources: usize,
 }
@@ -44,6 +46,8 @@ struct Resource {
     #[serde(rename = "type")]
     kind: String,
     #[serde(default)]
+    name: String,
+    #[serde(default)]
     instances: Vec<Instance>,
 }
 
@@ -60,9 +64,6 @@ impl State {
         let bytes = if_there(std::fs::read(path))
             .map_err(|error| StepError::io("read", path, &error))?
             .unwrap_or_default();
-        if bytes.is_empty() {
-            return Ok(Self::default());
-        }
         Self::parse(&bytes).map_err(|why| {
             StepError::new(format!("state `{path}` cannot be read: {why}")).help(format!(
                 "`{path}.backup` is the state before the last change"
@@ -70,7 +71,14 @@ impl State {
         })
     }
 
-    fn parse(bytes: &[u8]) -> Result<Self, String> {
+    /// Reads the bytes of a state file; none are an empty state.
+    ///
+    /// # Errors
+    /// Why they are no state of this format.
+    pub fn parse(bytes: &[u8]) -> Result<Self, String> {
+        if bytes.is_empty() {
+            return Ok(Self::default());
+        }
         let file: File = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
         if file.version != 4 {
             return Err(format!("it has format {}, expected 4", file.version));
@@ -91,6 +99,10 @@ impl State {
             state.resources += resource.instances.len();
             for instance in &resource.instances {
                 let Some(vm) = Vm::of(&resource.kind, &instance.attributes) else {
+                    let Resource { kind, name, .. } = resource;
+                    let own = instance.attributes.get("name").and_then(Value::as_str);
+                    let named = || format!("{kind}.{name}");
+                    state.others.push(own.map_or_else(named, str::to_owned));
                     continue;
                 };
                 let key = instance.index_key.as_str().unwrap_or(&vm.name).to_owned();
@@ -147,6 +159,21 @@ pub fn keys(states: &Utf8Path) -> Vec<String> {
     found
 }
 
+/// The names of the nodes of a manifest on a host (`MANIFEST/HOST`) that have a state,
+/// sorted: those of [`keys`] below it.
+pub fn keys_below(states: &Utf8Path, on_host: &str) -> Vec<String> {
+    let below = |key: String| Some(key.strip_prefix(on_host)?.strip_prefix('/')?.to_owned());
+    keys(states).into_iter().filter_map(below).collect()
+}
+
+/// The key of the state that a file is of, or its backup, or its lock.
+pub fn key_of(states: &Utf8Path, file: &Utf8Path) -> Option<String> {
+    let dir = file.parent()?.strip_prefix(states).ok()?;
+    let keys = keys(states).into_iter();
+    keys.filter(|key| dir.starts_with(key))
+        .max_by_key(String::len)
+}
+
 /// All states of a lab with their [`keys`]; those that cannot be read are left out.
 pub fn all(states: &Utf8Path) -> Vec<(String, State)> {
     let read = |key: String| {
@@ -172,13 +199,14 @@ mod tests {
                 {"mode": "data", "type": VM_TYPE, "instances": [{"attributes": {"vm_id": 1, "node_name": "pve"}}]},
                 {"mode": "managed", "type": VM_TYPE, "instances": [
                     {"index_key": "web-1", "attributes": {"vm_id": 5101, "node_name": "pve", "name": "web-1"}}]},
-                {"mode": "managed", "type": "other", "instances": [{}]},
+                {"mode": "managed", "type": "other", "name": "x", "instances": [{}]},
                 {"mode": "managed", "type": CT_TYPE, "instances": [
                     {"index_key": "cache", "attributes": {"vm_id": 5201, "node_name": "pve"}}]},
             ],
         });
         let state = State::parse(text.to_string().as_bytes()).unwrap();
         assert_eq!(state.resources, 3);
+        assert_eq!(state.others, ["other.x"]);
         let (name, container) = state.with_vmid(5201).unwrap();
         assert!(name == "cache" && container.container);
         assert_eq!(state.with_vmid(5101).unwrap().0, "web-1");
@@ -217,6 +245,11 @@ mod tests {
             wanted.map(|(key, vmid)| (key.to_owned(), Some(vmid)))
         );
         assert!(keys(&states.join("none")).is_empty());
+        assert_eq!(keys_below(states, "m/pve"), ["db", "web"]);
+        assert!(keys_below(states, "m/pv").is_empty());
+        let of = |file: &str| key_of(states, &states.join(file));
+        assert_eq!(of("m/pve/web/x.tfstate").as_deref(), Some("m/pve/web"));
+        assert_eq!(of("m/pve/execution.json"), None);
     }
 
     #[test]

@@ -84,6 +84,10 @@ pub struct Vm {
     pub address: Option<String>,
     /// Its notes on the node.
     pub description: Option<String>,
+    /// Virtual CPUs.
+    pub cores: Option<u32>,
+    /// MB.
+    pub memory: Option<u32>,
     /// Size of `scsi0`, or of a container's root, in GiB.
     pub disk: Option<u64>,
     /// The template's vmid and node.
@@ -127,6 +131,8 @@ impl Vm {
             vmid: number("/vm_id"),
             node: text("/node_name")?,
             address: text("/initialization/0/ip_config/0/ipv4/0/address"),
+            cores: number("/cpu/0/cores"),
+            memory: number("/memory/0/dedicated"),
             description: text("/description").filter(|text| !text.is_empty()),
             disk: disk
                 .and_then(|disk| disk.get("size"))

@@ -7,6 +7,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
+use super::plan::keeps_a_certificate;
 use crate::support::TestLab;
 use crate::support::lab::copy;
 
@@ -111,6 +112,7 @@ fn lab() -> TestLab {
         lab.write(&format!("layers/l1-images/{name}/template.toml"), "");
     }
     lab.write(".states/lab-kestrel/terraform.tfstate", "{}");
+    keeps_a_certificate(&lab);
     lab
 }
 
@@ -241,4 +243,57 @@ fn a_preset_that_is_not_valid_is_told_once() {
     assert_eq!(message, "`cores` is 0, expected 1 to 512");
     let all = lab.hl("manifest check --json").exits(65).json();
     assert_eq!(errors(&all), found);
+}
+
+/// A machine that pulls has to know its controller; one `pull` is told for all of them.
+#[test]
+fn a_pull_without_controller_or_certificate_is_told_with_its_place() {
+    let lab = lab();
+    fs::remove_file(lab.path("keep/controller.crt")).unwrap();
+    let file = "site/manifests/n3-full.yaml";
+    let pull = |column| (file.to_owned(), 9, column);
+    let found = errors(&lab.hl("manifest check n3-full --json").exits(65).json());
+    let [(path, line, column, message)] = found.as_slice() else {
+        panic!("{found:?}");
+    };
+    assert_eq!((path.clone(), *line, *column), pull(*column));
+    assert!(
+        message.contains("certificate `keep/controller.crt` cannot be read"),
+        "{message}"
+    );
+    lab.write("hl.toml", "[lab]\nname = \"test\"\n");
+    let site = lab.read("site/site.yaml");
+    lab.write(
+        "site/site.yaml",
+        &site.replace("  spec_server:", "  # spec_server:"),
+    );
+    let ran = lab.hl("manifest check n3-full").exits(65);
+    ran.says(&[
+        "no controller is named that machines could ask for their spec",
+        "the controller's certificate is not kept",
+        "--> site/manifests/n3-full.yaml:9:",
+        "node `edge` asks for its spec",
+    ]);
+    // Where nothing pulls, nobody needs either.
+    lab.hl("manifest check farm").exits(0);
+}
+
+/// What only `root@pam` may set is told before a run.
+#[test]
+fn a_feature_that_no_token_may_set_is_told_with_its_place() {
+    let lab = lab();
+    lab.write(
+        "site/vms/box.yaml",
+        "kind: ct\nimage: debian-12\nfeatures: [keyctl]\n",
+    )
+    .write(
+        "site/manifests/old.yaml",
+        "name: old\nlevels: [{name: a, template: box}]\n",
+    );
+    let found = errors(&lab.hl("manifest check old --json").exits(65).json());
+    let said = "feature `keyctl` of container `a` can be set by `root@pam` alone, not by a token";
+    assert_eq!(
+        found,
+        [("site/vms/box.yaml".to_owned(), 3, 12, said.to_owned())]
+    );
 }

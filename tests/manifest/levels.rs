@@ -135,3 +135,36 @@ fn levels_are_held_against_their_own_table() {
         .manifest("check --manifest-file conf/old.yaml")
         .exits(0);
 }
+
+/// What a level is, its environment or its template says.
+#[test]
+fn a_level_that_is_made_from_a_container_is_one() {
+    let stage = Stage::example();
+    stage.write(
+        "envs/cts.yaml",
+        "vms:\n  - {name: c1, kind: ct, image: debian-12}\n",
+    );
+    stage.write("vms/box.yaml", "kind: ct\nimage: debian-12\n");
+    stage.write(
+        "envs/old.yaml",
+        "vms:\n  - {name: c1, type: ct, image: i}\n",
+    );
+    for made_from in ["env: cts", "env: old", "template: box"] {
+        let text = format!("name: old\nlevels:\n  - {{name: a, {made_from}}}\n");
+        stage.write("old.yaml", &text);
+        let graph = stage.manifest("graph --json --manifest-file conf/old.yaml");
+        assert_eq!(graph.exits(0).json()["nodes"][0]["type"], "ct");
+        let shown = stage.manifest("show --json --manifest-file conf/old.yaml");
+        let shown = shown.exits(0).json();
+        assert_eq!(shown["manifest"]["nodes"][0]["type"], "ct", "{shown:#}");
+        let more = "  - {name: b, template: tiny}\n";
+        stage.write("old.yaml", &format!("{text}{more}"));
+        for verb in ["check", "graph"] {
+            let ran = stage.manifest(&format!("{verb} --manifest-file conf/old.yaml"));
+            ran.exits(65).says(&[
+                "level `a` is a container, which holds no other level",
+                "--> conf/old.yaml:3:",
+            ]);
+        }
+    }
+}

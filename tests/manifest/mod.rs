@@ -11,3 +11,4 @@ mod names;
 mod plan;
 mod show;
 mod starter;
+mod states;

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::support::{Hl, TestLab};
 
-const ENV: &str = "PVE_ACCESS_HOST=https://127.0.0.1:1\nPM_TOKEN_ID=hl@pve!hl\nPM_TOKEN_SECRET=00000000-0000-0000-0000-000000000001\nPVE_NODE=pve\nPVE_STORAGE_VM=local-lvm\n";
+pub(super) const ENV: &str = "PVE_ACCESS_HOST=https://127.0.0.1:1\nPM_TOKEN_ID=hl@pve!hl\nPM_TOKEN_SECRET=00000000-0000-0000-0000-000000000001\nPVE_NODE=pve\nPVE_STORAGE_VM=local-lvm\n";
 
 const MIXED: &str = "\
 schema_version: 2
@@ -23,7 +23,24 @@ fn lab(on_error: &str, cleanup: &str) -> TestLab {
         .replace("CLEANUP", cleanup);
     lab.write(".env", ENV)
         .write("site/manifests/mixed.yaml", &text);
+    keeps_a_certificate(&lab);
     lab
+}
+
+/// Its machines can ask for their spec.
+pub(super) fn keeps_a_certificate(lab: &TestLab) {
+    let toml = lab.read("hl.toml");
+    let made = hl_sim::certs::with_authority(&["192.0.2.9".to_owned()]).unwrap();
+    lab.write(
+        "hl.toml",
+        &format!("{toml}\n[serve]\ncert_dir = \"keep\"\n"),
+    )
+    .write("keep/controller.crt", &made.cert_pem);
+    let site = lab.read("site/site.yaml");
+    if !site.contains("  spec_server: \"https") {
+        let server = "defaults:\n  spec_server: https://192.0.2.9:44443\n";
+        lab.write("site/site.yaml", server);
+    }
 }
 
 fn ask(lab: &TestLab, words: &str) -> Hl {
@@ -35,7 +52,7 @@ fn plan(lab: &TestLab, words: &str) -> Value {
 }
 
 /// The steps of the manifest's nodes, with when they run at the end.
-fn steps(plan: &Value) -> Vec<(&str, Option<&str>)> {
+pub(super) fn steps(plan: &Value) -> Vec<(&str, Option<&str>)> {
     let steps = plan["steps"].as_array().unwrap().iter();
     let own = steps.filter(|step| step["layer"] != "l0");
     own.map(|step| {
@@ -49,7 +66,7 @@ fn steps(plan: &Value) -> Vec<(&str, Option<&str>)> {
     .collect()
 }
 
-fn of<'p>(plan: &'p Value, id: &str) -> &'p Value {
+pub(super) fn of<'p>(plan: &'p Value, id: &str) -> &'p Value {
     let mut steps = plan["steps"].as_array().unwrap().iter();
     steps
         .find(|step| step["id"] == id)
@@ -141,6 +158,16 @@ fn a_test_verifies_and_destroys_what_it_made() {
         assert_eq!(plan["on_failure"], "stop");
         let all = steps(&plan);
         assert!(all.contains(&("web/verify", None)), "{all:?}");
+        // Before any other check it looks whether anything stands.
+        let first = &plan["steps"][0];
+        assert_eq!(
+            (&first["id"], &first["needs"]),
+            (&"test/empty".into(), &Value::Null)
+        );
+        let others = plan["steps"].as_array().unwrap().iter().skip(1);
+        for step in others.filter(|step| step["finally"] != true) {
+            assert!(!step["needs"].as_array().unwrap().is_empty(), "{step}");
+        }
         let end: Vec<_> = all
             .into_iter()
             .filter_map(|(id, when)| Some((id, when?)))

@@ -16,4 +16,5 @@ pub use mounts::Mounts;
 pub use reason::Reason;
 pub use remove::{CleanRemove, bytes};
 pub use survey::{Found, Surroundings, survey};
+pub use tfstate::state_key;
 pub use tracked::Tracked;

@@ -1,13 +1,13 @@
-//! Whether a tofu state still holds something. Format: state version 4, as
-//! OpenTofu 1.x writes it (`resources[].{mode,type,name,instances[].attributes}`).
+//! Whether a tofu state still holds something.
 
 use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 
-use serde_json::Value;
+use camino::Utf8Path;
 
 use super::Reason;
+use crate::tofu::state::{self, State};
+use crate::tofu::summary::Vm;
 
 /// Why a state file, its backups or its lock stay; `None` for any other file
 /// and for states that hold nothing.
@@ -27,44 +27,22 @@ pub(super) fn held(path: &Path) -> Option<Reason> {
     match resources(&judged) {
         Ok(names) if names.is_empty() => None,
         Ok(names) => Some(Reason::Resources(names)),
-        Err(error) => Some(Reason::Unreadable(error.to_string())),
+        Err(error) => Some(Reason::Unreadable(error)),
     }
 }
 
-/// Names of the managed resources in a state: of virtual machines their own.
-fn resources(path: &Path) -> io::Result<Vec<String>> {
-    let text = fs::read(path)?;
-    if text.is_empty() {
-        return Ok(Vec::new());
-    }
-    let state: Value = serde_json::from_slice(&text).map_err(io::Error::other)?;
-    let list = |value: &Value, key: &str| {
-        value
-            .get(key)
-            .and_then(Value::as_array)
-            .cloned()
-            .unwrap_or_default()
-    };
-    let mut names = Vec::new();
-    for resource in list(&state, "resources") {
-        let text = |key: &str| {
-            resource
-                .get(key)
-                .and_then(Value::as_str)
-                .unwrap_or_default()
-        };
-        if text("mode") != "managed" {
-            continue;
-        }
-        for instance in list(&resource, "instances") {
-            let own = instance
-                .pointer("/attributes/name")
-                .and_then(Value::as_str)
-                .map(str::to_owned);
-            names.push(own.unwrap_or_else(|| format!("{}.{}", text("type"), text("name"))));
-        }
-    }
-    Ok(names)
+/// The key of the state that a file below `states` is of.
+pub fn state_key(states: &Utf8Path, file: &Utf8Path) -> Option<String> {
+    state::key_of(states, file)
+}
+
+/// Names of what a state holds: of machines their own.
+fn resources(path: &Path) -> Result<Vec<String>, String> {
+    let bytes = fs::read(path).map_err(|error| error.to_string())?;
+    let state = State::parse(&bytes)?;
+    let name = |(key, vm): (String, Vm)| if vm.name.is_empty() { key } else { vm.name };
+    let machines = state.vms.into_iter().map(name);
+    Ok(machines.chain(state.others).collect())
 }
 
 #[cfg(test)]

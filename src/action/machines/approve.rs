@@ -7,15 +7,17 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::empty::nothing_stands;
 use super::given::{Given, OnHost, Verb};
-use super::known::{Known, OnNode, ids};
+use super::known::Known;
 use crate::action::mark;
-use crate::action::tofu::{choosing, fill, is_free};
+use crate::action::tofu::{NodeMachine, choosing, fill};
 use crate::action::{About, Action, Approval, Done, StepContext};
 use crate::base::{count, ticked};
-use crate::diag::{Exit, StepError, say};
+use crate::diag::{Exit, StepError};
 use crate::site::Env;
 use crate::tofu::state::State;
+use crate::tofu::summary;
 
 /// `manifest.approve`
 #[derive(Debug, Clone, Copy)]
@@ -47,6 +49,9 @@ impl Action for Approve {
     fn preview(&self, ctx: &StepContext<'_>) -> Result<Done, StepError> {
         let inputs: Inputs = ctx.inputs()?;
         let look = Look::new(ctx, &inputs)?;
+        if inputs.verb == Verb::Test {
+            nothing_stands(ctx, &inputs.on, &look.known, Some(&ctx.pve()?))?;
+        }
         for line in look.lines() {
             ctx.note(line);
         }
@@ -113,70 +118,9 @@ impl<'i> Look<'i> {
                 .help("leave the nodes with a `parent` out"));
         }
         if self.inputs.verb == Verb::Test {
-            self.must_be_empty(ctx)?;
+            nothing_stands(ctx, on, &self.known, Some(&ctx.pve()?))?;
         }
         Ok(())
-    }
-
-    /// A test destroys what it made, and so it makes all of it.
-    fn must_be_empty(&self, ctx: &StepContext<'_>) -> Result<(), StepError> {
-        let on = &self.inputs.on;
-        let client = ctx.pve()?;
-        let on_node = client.cluster_resources_vms()?;
-        let mut standing = Vec::new();
-        for given in on.own() {
-            let name = &given.machine.name;
-            let key = on.key(name);
-            let held = self.known.made(name);
-            let is_ours = |text: Option<&str>| mark::has(text, ctx.run_id, &key);
-            if let Some(vm) = held
-                && !is_ours(vm.description.as_deref())
-            {
-                standing.push(format!("`{name}` ({}), in its state", vm.id()));
-                continue;
-            }
-            let ids = ids(ctx, &key, &self.known, name);
-            let wanted = given.machine.vmid.into_iter().chain(ids);
-            let wanted: Vec<u32> = wanted.collect();
-            for vm in on_node.iter().filter(|vm| wanted.contains(&vm.vmid)) {
-                let found = OnNode {
-                    client: &client,
-                    vm,
-                };
-                if !found.is_of(ctx.run_id, &key)? {
-                    standing.push(format!("`{name}`: {} is on `{}`", found.words(), vm.node));
-                    break;
-                }
-            }
-            // What the token may not see is not listed.
-            if let Some(vmid) = given.machine.vmid
-                && !on_node.iter().any(|vm| vm.vmid == vmid)
-                && !is_free(&client, vmid)?
-            {
-                standing.push(format!(
-                    "`{name}`: {vmid} is held by something that the token may not see"
-                ));
-            }
-        }
-        let states = self.known.states.iter();
-        let others = states.filter(|(name, state)| state.resources > 0 && !on.names(name));
-        standing.extend(others.map(|(name, _)| format!("`{name}`, in a state")));
-        if standing.is_empty() {
-            return Ok(());
-        }
-        let OnHost { manifest, node, .. } = on;
-        let mut error = StepError::new(format!(
-            "a test of `{manifest}` begins where nothing of it is on `{node}`, and {} there",
-            match standing.len() {
-                1 => "1 machine is".to_owned(),
-                count => format!("{count} machines are"),
-            }
-        ))
-        .exit(Exit::NotApproved)
-        .help(say("destroy what there is: ").hl(format!("destroy -M {manifest} -H {node}")))
-        .says_all();
-        error.tail = standing;
-        Err(error)
     }
 
     /// Whether a machine was made before this run, of which this may be a later part:
@@ -256,14 +200,19 @@ impl<'i> Look<'i> {
         let line = |given: &Given| {
             let machine = &given.machine;
             let name = &machine.name;
+            if let Some(made) = self.known.made(name).filter(|_| self.is_older(given)) {
+                let mut line = format!("= {name}  {} on {}, made before", made.id(), made.node);
+                let differs = differs(machine, made);
+                if !differs.is_empty() {
+                    line += &format!("; the manifest says {}", differs.join(", "));
+                }
+                return line;
+            }
             let id = match self.vmids.get(name).copied().or(machine.vmid) {
                 Some(vmid) => format!("{} {vmid}", machine.kind_word()),
                 None => format!("a {} whose id the cluster chooses", machine.kind_word()),
             };
             let place = given.parent.as_ref().unwrap_or(&on.node);
-            if self.is_older(given) {
-                return format!("= {name}  {id} on {place}, made before");
-            }
             format!(
                 "+ {name}  {id} on {place}, {}, from {}",
                 machine.size(),
@@ -300,6 +249,33 @@ impl<'i> Look<'i> {
         }
         done
     }
+}
+
+/// What the manifest says of a machine that is not so: `cores 1 -> 4`.
+fn differs(wanted: &NodeMachine, made: &summary::Vm) -> Vec<String> {
+    let numbers = [
+        ("vmid", made.vmid.map(u64::from), wanted.vmid.map(u64::from)),
+        (
+            "cores",
+            made.cores.map(u64::from),
+            Some(u64::from(wanted.cores)),
+        ),
+        ("memory", made.memory.map(u64::from), Some(wanted.memory)),
+        ("disk", made.disk, Some(wanted.disk)),
+    ];
+    let mut differs = Vec::new();
+    if made.container != (wanted.kind == "ct") {
+        let is = if made.container { "CT" } else { "VM" };
+        differs.push(format!("{is} -> {}", wanted.kind_word()));
+    }
+    for (what, is, wanted) in numbers {
+        if let (Some(is), Some(wanted)) = (is, wanted)
+            && is != wanted
+        {
+            differs.push(format!("{what} {is} -> {wanted}"));
+        }
+    }
+    differs
 }
 
 fn exact(given: &Given) -> Value {
@@ -341,4 +317,37 @@ fn chosen(
     fill(ctx, &mut env, &State::default(), &key)?;
     let ids = env.vms.into_iter();
     Ok(ids.filter_map(|vm| Some((vm.name, vm.vmid?))).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tofu::summary::VM_TYPE;
+
+    #[test]
+    fn what_differs_from_a_machine_that_stands_is_told() {
+        let made = |cores: u32| {
+            let values = json!({
+                "vm_id": 9101, "node_name": "pve", "name": "edge",
+                "cpu": [{"cores": cores}], "memory": [{"dedicated": 2048}],
+                "disk": [{"interface": "scsi0", "size": 10}],
+            });
+            summary::Vm::of(VM_TYPE, &values).unwrap()
+        };
+        let wanted = |vmid: Option<u32>, kind: &str| -> NodeMachine {
+            let text = json!({
+                "name": "edge", "type": kind, "image": "i", "vmid": vmid,
+                "cores": 4, "memory": 2048, "disk": 40,
+            });
+            serde_json::from_value(text).unwrap()
+        };
+        assert_eq!(
+            differs(&wanted(Some(9105), "vm"), &made(1)),
+            ["vmid 9101 -> 9105", "cores 1 -> 4", "disk 10 -> 40"]
+        );
+        assert_eq!(
+            differs(&wanted(None, "ct"), &made(4)),
+            ["VM -> CT", "disk 10 -> 40"]
+        );
+    }
 }

@@ -9,11 +9,10 @@ use super::given::OnHost;
 use crate::action::StepContext;
 use crate::action::mark;
 use crate::action::tofu::{VARIABLES, built};
-use crate::base::if_there;
 use crate::diag::StepError;
 use crate::handoff::{Execution, NodeStatus};
 use crate::pve::{self, Vm, VmConfig};
-use crate::tofu::state::{STATE_FILE, State};
+use crate::tofu::state::{STATE_FILE, State, keys_below};
 use crate::tofu::summary;
 
 /// What is known of a manifest on a host.
@@ -27,18 +26,8 @@ pub(super) struct Known {
 impl Known {
     /// Reads states and record.
     pub(super) fn read(ctx: &StepContext<'_>, on: &OnHost) -> Result<Self, StepError> {
-        let paths = &ctx.lab.paths;
-        let dir = paths.tofu_state(&format!("{}/{}", on.manifest, on.node));
-        let unread = |error: std::io::Error| StepError::io("read", &dir, &error);
-        let entries = if_there(dir.read_dir_utf8()).map_err(unread)?;
-        let mut names = Vec::new();
-        for entry in entries.into_iter().flatten() {
-            let entry = entry.map_err(unread)?;
-            if entry.file_type().map_err(unread)?.is_dir() {
-                names.push(entry.file_name().to_owned());
-            }
-        }
-        Self::of(ctx, on, names)
+        let on_host = format!("{}/{}", on.manifest, on.node);
+        Self::of(ctx, on, keys_below(&ctx.lab.paths.states(), &on_host))
     }
 
     /// Reads the state of one node, and the record.

@@ -32,6 +32,7 @@ pub(super) use node_shell::NodeShell;
 pub(super) use place::{
     file_name as snippet_name, free_volume, remove_snippet, volume as snippet_volume,
 };
+pub use settings::pull_findings;
 pub(super) use settings::{fingerprint as controller_fingerprint, no_server};
 pub use snippet::PullSnippet;
 pub use wait::PullWait;

@@ -117,6 +117,21 @@ fn digest(settings: &str, body: &str) -> String {
     hex(&whole.finalize())
 }
 
+/// Why no machine of the lab could ask for its spec, as far as its own files tell.
+/// Nothing where all is well.
+pub fn pull_findings(lab: &Lab, tree: &Tree) -> Vec<Diagnostic> {
+    let mut findings = Vec::new();
+    if !site::spec_server(tree).is_some_and(|server| server.starts_with("https://")) {
+        findings.push(no_server(tree));
+    }
+    // The controller of a rehearsal makes its own when it starts.
+    let comes = lab.paths.is_rehearsal() && controller::certificate(lab).is_some();
+    if !comes && let Err(finding) = fingerprint(lab) {
+        findings.push(*finding);
+    }
+    findings
+}
+
 pub(in crate::action) fn no_server(tree: &Tree) -> Diagnostic {
     let file = tree.root().join("site.yaml");
     Diagnostic::error("no controller is named that machines could ask for their spec").help(

@@ -9,15 +9,17 @@ use crate::site::kind::Kind;
 use crate::site::resolve::Traced;
 use crate::site::secrets::Secrets;
 use crate::site::shape::{self, Record};
-use crate::site::tree::{Tree, sorted};
+use crate::site::tree::Tree;
 use crate::site::yaml::Document;
 
 /// A file that was checked.
 #[derive(Debug)]
 pub struct CheckedFile {
     document: Arc<Document>,
-    /// Errors and warnings, by place.
+    /// What is wrong or odd with the file itself.
     pub findings: Vec<Diagnostic>,
+    /// Names in it that stand for nothing.
+    pub dangling: Vec<Diagnostic>,
 }
 
 impl CheckedFile {
@@ -42,15 +44,16 @@ impl Tree {
     /// names in it against the files of this site-config.
     ///
     /// # Errors
-    /// It is no YAML (65). All else that is wrong is in [`CheckedFile::findings`].
+    /// It is no YAML (65). All else that is wrong is in the [`CheckedFile`].
     pub fn check_manifest(&self, source: Source) -> Result<CheckedFile, Failure> {
         let document = Document::parse(source)?;
         let table = shape::of(Kind::Manifest, &document.root);
-        let mut found = findings(self, None, &document, table);
-        found.extend(graph::check(&document));
+        let (dangling, mut findings) = judged(self, None, &document, table);
+        findings.extend(graph::check(&document));
         Ok(CheckedFile {
             document: Arc::new(document),
-            findings: sorted(found),
+            findings,
+            dangling,
         })
     }
 }
@@ -62,10 +65,22 @@ pub(super) fn findings(
     document: &Document,
     table: &'static Record,
 ) -> Vec<Diagnostic> {
+    let (mut found, of_file) = judged(tree, secrets, document, table);
+    found.extend(of_file);
+    found
+}
+
+/// The names in a file that stand for nothing, and what is wrong with the file itself.
+fn judged(
+    tree: &Tree,
+    secrets: Option<&Secrets>,
+    document: &Document,
+    table: &'static Record,
+) -> (Vec<Diagnostic>, Vec<Diagnostic>) {
     let checked = shape::check(document, table, true);
-    let mut found = names::check(tree, secrets, document, &checked.references);
-    found.extend(checked.errors);
+    let dangling = names::check(tree, secrets, document, &checked.references);
+    let mut found = checked.errors;
     found.extend(checked.warnings);
     found.extend(document.legacy());
-    found
+    (dangling, found)
 }
