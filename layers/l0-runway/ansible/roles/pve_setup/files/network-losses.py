@@ -197,6 +197,8 @@ def netplan_losses(look):
                 continue
             for name, has in links.items():
                 has = has or {}
+                if not isinstance(has, dict):
+                    continue
                 if section != "ethernets":
                     look.named(name, file)
                 elif is_of_port(look, name, has.get("match"), file):
