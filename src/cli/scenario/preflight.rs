@@ -198,10 +198,8 @@ fn wanted<'r>(checks: &'r Recipe, head: &'r ScenarioHead) -> Vec<&'r str> {
 fn told(args: &[Arg], asks_api: bool) -> Vec<String> {
     let value = |name: &str| {
         let arg = args.iter().find(|arg| arg.name == name)?;
-        let text = match &arg.value {
-            serde_json::Value::String(text) => text.clone(),
-            other => other.to_string(),
-        };
+        let text = arg.value.as_str().map(str::to_owned);
+        let text = text.unwrap_or_else(|| arg.value.to_string());
         Some(text).filter(|text| !text.is_empty())
     };
     let node = args.iter().any(|arg| arg.name == "node");
