@@ -1,7 +1,7 @@
 //! Levels in a row, each in the one before it, as nodes of a graph.
 
+use super::keys::{text, value};
 use super::model::{ManifestNode, Mode, NodeType};
-use super::read::{text, value};
 use crate::diag::Diagnostic;
 use crate::shape::Node;
 use crate::site::resolve::Layers;

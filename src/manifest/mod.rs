@@ -9,6 +9,7 @@
 //! |---|---|
 //! | `model` | a manifest as types |
 //! | `read` | a file to those types, once nothing is wrong with it |
+//! | `keys` | keys of a node of a file, as types |
 //! | `levels` | the older form, levels in a row, as nodes |
 //! | `around` | what a manifest is held against: site-config, states, templates |
 //! | `order` | who is made after whom |
@@ -23,6 +24,7 @@
 
 mod around;
 pub mod draw;
+mod keys;
 mod levels;
 mod limits;
 mod list;

@@ -2,9 +2,8 @@
 
 use std::collections::HashMap;
 
-use serde::de::DeserializeOwned;
-
 use super::around::Around;
+use super::keys::{text, value};
 use super::levels::levels;
 use super::model::{ManifestGraph, ManifestNode, Mode, NodeType, Pattern, Settings};
 use crate::diag::{Diagnostic, Exit, Failure, Severity, Source};
@@ -155,14 +154,4 @@ fn settings(root: &Node) -> Settings {
         timeout_buffer: value(given, "timeout_buffer").unwrap_or(default.timeout_buffer),
         on_error: value(given, "on_error").unwrap_or(default.on_error),
     }
-}
-
-pub(super) fn text(node: &Node, key: &str) -> Option<String> {
-    Some(node.get(key)?.text()?.to_owned())
-}
-
-/// A value that is given. Its table has seen to it that it is of its type.
-pub(super) fn value<T: DeserializeOwned>(node: &Node, key: &str) -> Option<T> {
-    let node = node.get(key).filter(|node| !node.is_null())?;
-    serde_json::from_value(node.to_json()).ok()
 }
