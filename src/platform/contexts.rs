@@ -1,9 +1,8 @@
 //! That no script would be told a secret by its context, which is a file.
 
+use super::render::Rendered;
 use crate::diag::{Diagnostic, Exit, Failure};
 use crate::lab::{Environment, Paths, Redactor, kept_secret};
-
-use super::render::Rendered;
 
 /// Looks at the contexts of all scripts, before anything of them is written.
 ///

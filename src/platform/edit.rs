@@ -68,7 +68,7 @@ fn in_flow(text: &str, node: &Node, entry: &Entry) -> Range<usize> {
     if let Some(next) = entries().map(key).find(|key| *key > begin) {
         return begin..next;
     }
-    let before = entries().filter(|entry| key(entry) < begin).last();
+    let before = entries().take_while(|entry| key(entry) < begin).last();
     let begin = before.map_or(begin, |before| {
         if before.value.is_null() {
             before.key_mark.range().end

@@ -125,7 +125,7 @@ fn orders(set: &[&'static str]) -> Vec<Vec<&'static str>> {
         let mut rest = set.to_vec();
         rest.remove(index);
         for mut order in orders(&rest) {
-            order.insert(0, first);
+            order.insert(0, *first);
             all.push(order);
         }
     }
