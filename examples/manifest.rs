@@ -5,6 +5,7 @@
 //! runs it.
 #![expect(clippy::print_stdout, reason = "its figures are what it is for")]
 
+use std::collections::BTreeMap;
 use std::error::Error;
 use std::fs;
 use std::hint::black_box;
@@ -44,6 +45,7 @@ fn planned(site: &str, name: &str) -> Result<(), Box<dyn Error>> {
         converges: "l3".to_owned(),
         playbook: "layers/l3-system/ansible/system.yml".to_owned(),
         preflight: Vec::new(),
+        tiers: BTreeMap::new(),
     };
     let tree = Tree::new(site, site);
     let begun = cpu();
@@ -51,6 +53,7 @@ fn planned(site: &str, name: &str) -> Result<(), Box<dyn Error>> {
         tree: &tree,
         paths: None,
         images: None,
+        pull: &[],
     };
     let file = read(&around, tree.source(Kind::Manifest, name)?)?;
     let loaded = cpu();

@@ -20,22 +20,10 @@ pub(super) struct Tail {
 }
 
 /// Sorts the words behind a recipe's name, and lays the flags among them over
-/// those in front: those of `hl` and those of the verb, `F`. `own_options` are
-/// the long names that the recipe itself takes: they win. Everything behind `--`
-/// is the recipe's.
+/// those in front: `verb` has those of the verb, `command` has these and those of `hl`.
+/// `own_options` are the long names that the recipe itself takes: they win. Everything
+/// behind `--` is the recipe's.
 pub(super) fn split<F: Args>(
-    words: &[String],
-    own_options: &[String],
-    globals: &mut Globals,
-    flags: &mut F,
-) -> Result<Tail, Failure> {
-    let verb = F::augment_args(Command::new("hl"));
-    let command = Globals::augment_args(verb.clone());
-    split_by((&verb, command), words, own_options, globals, flags)
-}
-
-/// The same by a verb's flags and a command that has these and those of `hl`.
-pub(super) fn split_by<F: Args>(
     (verb, command): (&Command, Command),
     words: &[String],
     own_options: &[String],
@@ -147,10 +135,21 @@ mod tests {
         text.split_whitespace().map(str::to_owned).collect()
     }
 
+    fn behind<F: Args>(
+        words: &[String],
+        own: &[String],
+        globals: &mut Globals,
+        flags: &mut F,
+    ) -> Result<Tail, Failure> {
+        let verb = F::augment_args(Command::new("hl"));
+        let command = Globals::augment_args(verb.clone());
+        split((&verb, command), words, own, globals, flags)
+    }
+
     fn sorted<F: Args + Default>(text: &str, own: &[&str]) -> (Tail, Globals, F) {
         let own: Vec<String> = own.iter().map(|own| (*own).to_owned()).collect();
         let (mut globals, mut flags) = (Globals::default(), F::default());
-        let tail = split(&words(text), &own, &mut globals, &mut flags).unwrap();
+        let tail = behind(&words(text), &own, &mut globals, &mut flags).unwrap();
         (tail, globals, flags)
     }
 
@@ -184,8 +183,8 @@ mod tests {
         let front = "--yes --set A=1 --output live -vv --timeout 5m";
         let (_, mut globals, mut flags) =
             sorted::<GraphFlags>(&format!("{front} --format dot"), &[]);
-        let behind = words("--set A=2 --output quiet -v --quiet --env A=3");
-        split(&behind, &[], &mut globals, &mut flags).unwrap();
+        let more = words("--set A=2 --output quiet -v --quiet --env A=3");
+        behind(&more, &[], &mut globals, &mut flags).unwrap();
         assert!(globals.yes && globals.quiet && globals.verbose == 2);
         assert_eq!(globals.output, Some(OutputMode::Quiet));
         assert_eq!(globals.timeout.as_deref(), Some("5m"));
@@ -200,7 +199,7 @@ mod tests {
 
     #[test]
     fn a_bad_flag_value_is_a_usage_error() {
-        let failure = split(&words("-j many"), &[], &mut Globals::default(), &mut ()).unwrap_err();
+        let failure = behind(&words("-j many"), &[], &mut Globals::default(), &mut ()).unwrap_err();
         assert_eq!(failure.exit, Exit::Usage);
         assert!(failure.to_string().contains("many"), "{failure}");
     }

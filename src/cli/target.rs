@@ -119,7 +119,7 @@ pub(super) fn parse<F: Args>(
     } else {
         all
     };
-    let tail = recipe_args::split_by((&front, all), rest, &own, &mut globals, &mut flags)?;
+    let tail = recipe_args::split((&front, all), rest, &own, &mut globals, &mut flags)?;
     if tail.help {
         session.data(command.render_help().to_string().trim_start())?;
         return Ok(None);

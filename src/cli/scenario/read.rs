@@ -6,7 +6,7 @@ use super::args::{ScenarioArgs, ScenarioFlags};
 use super::limits::with_limits;
 use super::retired::retired;
 use crate::cli::flags::Globals;
-use crate::cli::recipe_args::{lab, split_by};
+use crate::cli::recipe_args::{lab, split};
 use crate::cli::session::{Session, usage};
 use crate::diag::{Failure, say};
 use crate::layers::{Book, Recipe, scenarios};
@@ -53,7 +53,7 @@ pub(super) fn read(session: &Session, args: &ScenarioArgs) -> Result<Asked, Fail
     let own = recipe.map(own_options).unwrap_or_default();
     let verb = ScenarioFlags::augment_args(Command::new("hl"));
     let command = with_limits(Globals::augment_args(verb.clone()));
-    let tail = split_by((&verb, command), &words, &own, &mut globals, &mut flags)?;
+    let tail = split((&verb, command), &words, &own, &mut globals, &mut flags)?;
     flags.lay_over(args.flags.clone());
     globals.json |= flags.json_output;
     if let Some(flag) = flags.of_manifests() {
