@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use camino::Utf8Path;
+use serde_json::Value;
 
 use super::Reason;
 use crate::tofu::state::{self, State};
@@ -39,10 +40,20 @@ pub fn state_key(states: &Utf8Path, file: &Utf8Path) -> Option<String> {
 /// Names of what a state holds: of machines their own.
 fn resources(path: &Path) -> Result<Vec<String>, String> {
     let bytes = fs::read(path).map_err(|error| error.to_string())?;
+    if says_where(&bytes) {
+        return Ok(Vec::new());
+    }
     let state = State::parse(&bytes)?;
     let name = |(key, vm): (String, Vm)| if vm.name.is_empty() { key } else { vm.name };
     let machines = state.vms.into_iter().map(name);
     Ok(machines.chain(state.others).collect())
+}
+
+/// Whether a file of this name is the one in tofu's data directory: it says in which
+/// backend the state is, and holds nothing itself.
+fn says_where(bytes: &[u8]) -> bool {
+    let file: Value = serde_json::from_slice(bytes).unwrap_or_default();
+    file.get("backend").is_some() && file.get("resources").is_none()
 }
 
 #[cfg(test)]
@@ -70,6 +81,9 @@ mod tests {
         fs::write(&state, "{").unwrap();
         assert!(matches!(held(&state), Some(Reason::Unreadable(_))));
         fs::write(&state, "").unwrap();
+        assert_eq!(held(&state), None);
+        // What tofu has in its data directory.
+        fs::write(&state, r#"{"version": 3, "backend": {"type": "local"}}"#).unwrap();
         assert_eq!(held(&state), None);
         fs::write(dir.path().join(".terraform.tfstate.lock.info"), "{}").unwrap();
         assert_eq!(held(&state), Some(Reason::Locked));

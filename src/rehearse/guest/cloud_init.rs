@@ -24,7 +24,7 @@ pub(super) fn apply(boot: &Boot, services: &Services) -> Result<bool, String> {
     machine_id(boot)?;
     let changed = new || fs::read_to_string(APPLIED).unwrap_or_default().trim() != digest;
     if changed {
-        hostname_files(boot, boot.search_domain())?;
+        hostname_files(boot, boot.search_domain(), false)?;
         resolver(boot)?;
     }
     set_hostname(boot)?;
@@ -130,11 +130,19 @@ pub(super) fn listen_address(boot: &Boot) -> Result<(), String> {
     Ok(())
 }
 
-/// Names the guest in its files.
-pub(super) fn hostname_files(boot: &Boot, domain: Option<&str>) -> Result<(), String> {
+/// Names the guest in its files. What somebody else wrote of its name cloud-init
+/// replaces; a node leaves it in a container (`keep`).
+pub(super) fn hostname_files(boot: &Boot, domain: Option<&str>, keep: bool) -> Result<(), String> {
     let short = boot.name.split('.').next().unwrap_or(&boot.name);
     write("/etc/hostname", &format!("{short}\n"), 0o644)?;
     let hosts = fs::read_to_string("/etc/hosts").unwrap_or_default();
+    let names_it = |line: &str| {
+        let mut words = line.split_whitespace();
+        words.next() == Some("127.0.1.1") && words.any(|word| word == short)
+    };
+    if keep && hosts.lines().any(names_it) {
+        return Ok(());
+    }
     let mut lines: Vec<String> = hosts
         .lines()
         .filter(|l| !l.starts_with("127.0.1.1"))

@@ -59,7 +59,7 @@ pub(super) fn apply(boot: &Boot, services: &Services) -> Result<(), String> {
     cloud_init::machine_id(boot)?;
     // The node takes both of these settings, or its own.
     let domain = boot.search_domain().filter(|_| boot.has_servers());
-    cloud_init::hostname_files(boot, domain)?;
+    cloud_init::hostname_files(boot, domain, true)?;
     cloud_init::resolver(boot)?;
     cloud_init::set_hostname(boot)?;
     cloud_init::listen_address(boot)?;
