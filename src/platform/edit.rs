@@ -122,10 +122,11 @@ fn tree(text: &str) -> Result<Node, Unchanged> {
     }
 }
 
-/// Sets a key of a mapping; `own` is the entry that the mapping is the value of.
+/// Sets a key of a mapping; `own` is the entry that the mapping is the value of, with its
+/// indent, which one in a flow mapping has none of.
 fn in_map(
     text: &str,
-    own: Option<(&Entry, usize)>,
+    own: Option<(&Entry, Option<usize>)>,
     node: &Node,
     key: &str,
     rest: &[&str],
@@ -137,6 +138,7 @@ fn in_map(
         let indent = column(text, entry.key_mark.range().start);
         return match rest.split_first() {
             Some((next, rest)) if entry.value.map().is_some() || entry.value.is_null() => {
+                let indent = (!flow).then_some(indent);
                 in_map(text, Some((entry, indent)), &entry.value, next, rest, value)
             }
             Some(_) => Err(Unchanged(format!("`{key}` is no mapping"))),
@@ -167,7 +169,11 @@ fn in_map(
             };
             Ok(format!("{text}{gap}{}\n", block(0, key, &written)))
         }
-        Some((entry, indent)) => {
+        Some((entry, None)) => {
+            let inner = Map::from_iter([(key.to_owned(), written)]);
+            Ok(replaced(text, entry, 0, &Value::Object(inner), true))
+        }
+        Some((entry, Some(indent))) => {
             let begin = entry.key_mark.range().end;
             let end = if entry.value.is_null() {
                 text.get(begin..)
@@ -351,6 +357,18 @@ adapters:
   sops: {}
   # the end
 ";
+
+    #[test]
+    fn what_is_in_a_line_stays_in_it() {
+        let text = "adapters: {a: {x: 1}, b: {}, c: }\n";
+        let text = set(text, &["adapters", "b", "version"], &json!("1.2.3")).unwrap();
+        let text = set(&text, &["adapters", "d"], &json!({})).unwrap();
+        let text = set(&text, &["adapters", "d", "of", "it"], &json!(true)).unwrap();
+        assert_eq!(
+            text,
+            "adapters: {a: {x: 1}, b: {version: 1.2.3}, c: , d: {of: {it: true}}}\n"
+        );
+    }
 
     #[test]
     fn comments_stay_whatever_is_set() {
