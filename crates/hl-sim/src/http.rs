@@ -359,10 +359,12 @@ fn respond(format: Format, answered: Answered, zip: bool) -> Response<Body> {
 
 /// The body of an answer: its data, which may be long, and what is beside it.
 fn whole(data: Data, beside: Map<String, Value>) -> String {
-    let beside = Value::Object(beside).to_string();
-    let separator = if beside == "{}" { "" } else { "," };
     let data = data.into_text();
-    ["{\"data\":", &data, separator, &beside[1..]].concat()
+    let beside = Value::Object(beside).to_string();
+    match beside.strip_prefix('{') {
+        Some(rest) if rest != "}" => ["{\"data\":", &data, ",", rest].concat(),
+        _ => ["{\"data\":", &data, "}"].concat(),
+    }
 }
 
 fn failed(format: Format, error: &ApiError) -> (u16, Option<String>, Option<Value>) {

@@ -60,7 +60,7 @@ fn all(call: &Call<'_>) -> Answer {
             }));
         }
     }
-    call.written(resources::list(&world, guests, &others))
+    Ok(call.written(resources::list(&world, guests, &others)))
 }
 
 fn status(call: &Call<'_>) -> Answer {
