@@ -384,3 +384,22 @@ fn failed(format: Format, error: &ApiError) -> (u16, Option<String>, Option<Valu
     let body = (!error.bare).then_some(Value::Object(fields));
     (error.status, Some(reason), body)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_body_has_its_data_and_what_is_beside_it() {
+        let read = |data, beside: Value| -> Value {
+            let beside = beside.as_object().cloned().unwrap_or_default();
+            serde_json::from_str(&whole(data, beside)).unwrap()
+        };
+        let text = || Data::Text("[1,2]".to_owned());
+        assert_eq!(read(text(), json!({})), json!({"data": [1, 2]}));
+        let beside = json!({"success": 1, "total": 2});
+        let wanted = json!({"data": [1, 2], "success": 1, "total": 2});
+        assert_eq!(read(text(), beside.clone()), wanted);
+        assert_eq!(read(Data::Value(json!([1, 2])), beside), wanted);
+    }
+}

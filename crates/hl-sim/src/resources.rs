@@ -143,10 +143,14 @@ mod tests {
                     || line[key].as_f64().is_some() && line[key].as_f64() == value.as_f64();
                 assert!(same, "{vmid} {key}: {} {value}", line[key]);
             }
-            let own = "id type vmid template maxcpu node pool";
-            let own = own.split(' ').filter(|key| line.get(key).is_some()).count();
+            let own = ["id", "type", "vmid", "template", "maxcpu", "node"];
+            let own = own.len() + usize::from(line.get("pool").is_some());
             let others = status.as_object().unwrap().len();
             assert_eq!(line.as_object().unwrap().len(), others + own, "{line}");
+            assert_eq!(
+                (&line["vmid"], &line["node"]),
+                (&json!(vmid), &json!("pve"))
+            );
         }
         assert_eq!(lines[0]["name"], r#"a "b" \"#);
         assert_eq!(lines[0]["pool"], "p");
